@@ -1,0 +1,169 @@
+// Package adapter says what a namespace asks of its cluster.
+//
+// An Adapter knows which sockets of one namespace are in which rooms on this node, and carries
+// events and questions to the other nodes. Memory serves one node alone; package adapter/redis
+// makes many nodes one cluster. The server gives an adapter its Namespace, the adapter gives the
+// server its Adapter, and neither knows more of the other.
+package adapter
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Message is one event or one answer as it travels through a cluster: Data is JSON text (for an
+// event the array [name, args...], for an answer one value) in which every binary is replaced by a
+// placeholder {"_placeholder":true,"num":n} for Attachments[n]. Immutable once made.
+type Message struct {
+	Data        []byte
+	Attachments [][]byte
+}
+
+// Flags change how a message is delivered (Node: BroadcastFlags).
+type Flags struct {
+	Volatile   bool
+	NoCompress bool
+	Local      bool // this node only
+}
+
+// Target selects sockets of the namespace: those in any of Rooms (all when empty) and in none of Except.
+// A socket is always in the room named by its id.
+type Target struct {
+	Rooms, Except []string
+	Flags
+}
+
+// Member is one socket of the namespace on this node. Values are compared with ==.
+type Member interface{ ID() string }
+
+// Handshake is what is known of how a socket connected, in Node's field names and JSON forms
+// (socket.io/lib/socket-types.ts, Handshake): header names in lower case, address without port.
+type Handshake struct {
+	Headers map[string]string `json:"headers"`
+	Time    string            `json:"time"`
+	Address string            `json:"address"`
+	XDomain bool              `json:"xdomain"`
+	Secure  bool              `json:"secure"`
+	Issued  int64             `json:"issued"` // milliseconds since 1970
+	URL     string            `json:"url"`
+	Query   map[string]string `json:"query"`
+	Auth    Raw               `json:"auth"`
+}
+
+// Raw is JSON text; nil encodes as {}.
+type Raw []byte
+
+// Details describes one socket anywhere in the cluster (the answer to Fetch). Data is the socket's
+// application data as JSON text.
+type Details struct {
+	ID        string    `json:"id"`
+	Handshake Handshake `json:"handshake"`
+	Rooms     []string  `json:"rooms"`
+	Data      Raw       `json:"data"`
+}
+
+// Namespace is what an adapter asks of its namespace on this node. The methods do not block on clients.
+type Namespace interface {
+	Name() string
+	// Deliver encodes m once and sends it to every one of to.
+	Deliver(m Message, f Flags, to []Member)
+	// DeliverWithAck does so and asks for acknowledgements: answer is called with the first value of
+	// each client's answer, at most once per member and from any goroutine. forget ends the wait.
+	DeliverWithAck(m Message, f Flags, to []Member, answer func(Message)) (forget func())
+	// Describe describes members for Fetch.
+	Describe(of []Member) []Details
+	// Disconnect disconnects members from the namespace, or closes their whole session.
+	Disconnect(members []Member, closeSession bool)
+	// ServerEvent hands m, sent by another node with ServerSideEmit, to the application. reply is nil
+	// when no answer is wanted; the application may call it once.
+	ServerEvent(m Message, reply func(Message))
+}
+
+// Adapter carries the events of one namespace to sockets here and on other nodes. Methods may be
+// called from any goroutine. Local delivery never waits for the network; methods that ask other
+// nodes take a context and return what has arrived together with a *PartialError.
+type Adapter interface {
+	// Join and Leave change the rooms of a member of this node; the first Join (rooms may be empty)
+	// makes it a member. Remove ends its membership and returns the rooms it was in.
+	Join(m Member, rooms ...string)
+	Leave(m Member, rooms ...string)
+	Remove(m Member) (rooms []string)
+	// RoomsOf returns the rooms of a member of this node, its own id among them.
+	RoomsOf(m Member) []string
+	// Members returns the members of this node that t selects.
+	Members(t Target) []Member
+
+	// Broadcast delivers the event m to what t selects, here and (unless t.Local) on other nodes.
+	Broadcast(m Message, t Target) error
+	// BroadcastWithAck does so and calls answer with each client's answer until all that were asked
+	// have answered or ctx is done; then it returns nil or an error saying what is missing.
+	BroadcastWithAck(ctx context.Context, m Message, t Target, answer func(Message)) error
+	// Fetch describes the sockets t selects, Count counts them.
+	Fetch(ctx context.Context, t Target) ([]Details, error)
+	Count(ctx context.Context, t Target) (int, error)
+	// SocketsJoin, SocketsLeave and Disconnect act on the sockets t selects.
+	SocketsJoin(t Target, rooms ...string) error
+	SocketsLeave(t Target, rooms ...string) error
+	Disconnect(t Target, closeSession bool) error
+	// ServerSideEmit sends the event m to the other nodes' applications, not to this one.
+	ServerSideEmit(m Message) error
+	// ServerSideEmitWithAck also collects one answer per other node.
+	ServerSideEmitWithAck(ctx context.Context, m Message, answer func(Message)) error
+	// Servers returns the number of live nodes, this one included.
+	Servers(ctx context.Context) (int, error)
+
+	// Save keeps a session for recovery for the configured time. Only adapters with recovery keep it.
+	Save(ctx context.Context, s Session) error
+	// Restore takes the saved session pid back if the events after offset are still held. It returns
+	// ErrNoRecovery wrapped with the cause otherwise.
+	Restore(ctx context.Context, pid, offset string) (*Session, error)
+	// Resume makes m, the socket of a restored session, a member of the session's rooms and calls
+	// replay with the events it missed after s.Offset, in order, each ending with its own offset, so
+	// that no event is lost or doubled between the two. replay must not block.
+	Resume(ctx context.Context, m Member, s *Session, replay func(Message)) error
+	// Recovers reports whether the adapter keeps sessions and puts offsets at the end of events.
+	Recovers() bool
+
+	// Close ends the adapter's work for this namespace and tells the other nodes.
+	Close(ctx context.Context) error
+}
+
+// Session is what connection state recovery keeps of a socket.
+type Session struct {
+	SID, PID string
+	Rooms    []string
+	Data     Raw    // the socket's application data
+	Offset   string // set by Restore: the last event the client has
+}
+
+// Factory makes the adapter of one namespace. The server calls it once per namespace.
+type Factory func(Namespace) (Adapter, error)
+
+// Errors of adapters.
+var (
+	// ErrNoRecovery says that a session could not be recovered.
+	ErrNoRecovery = errors.New("session not recovered")
+	// ErrDegraded is returned when the network between nodes is down: what could be done locally was.
+	ErrDegraded = errors.New("cluster degraded: done on this node only")
+)
+
+// PartialError is returned together with partial results when nodes did not answer in time.
+type PartialError struct {
+	Missing []string // ids of the nodes that did not answer, where known
+	Nodes   int      // how many did not answer
+	Clients int      // how many clients did not acknowledge
+	Err     error    // context.DeadlineExceeded, ErrDegraded …
+}
+
+func (e *PartialError) Error() string { return "partial result: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *PartialError) Unwrap() error { return e.Err }
+
+// Recovery configures connection state recovery (Node: connectionStateRecovery). The zero value of a
+// field is its default.
+type Recovery struct {
+	MaxDisconnection time.Duration // how long a session is kept; zero means 2 minutes
+	MaxEvents        int           // events held per namespace; zero means 10,000
+}

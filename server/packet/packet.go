@@ -1,0 +1,75 @@
+// Package packet is the Socket.IO packet codec: text packets with binary attachments (protocol 5, and
+// 4 of Socket.IO v2, which has the same form), the MessagePack form of socket.io-msgpack-parser, and
+// the conversion between Go values and packet payloads.
+package packet
+
+import "errors"
+
+// Type is the type of a Socket.IO packet. Protocol: Exchange protocol.
+type Type uint8
+
+// The packet types.
+const (
+	Connect Type = iota
+	Disconnect
+	Event
+	Ack
+	ConnectError
+	BinaryEvent
+	BinaryAck
+)
+
+// Packet is one Socket.IO packet. A decoded packet never has type BinaryEvent or BinaryAck: it is an
+// Event or Ack with Attachments. Encoding chooses the binary type when there are attachments.
+type Packet struct {
+	Type      Type
+	Namespace string // "/" when the wire names none
+	ID        uint64 // acknowledgement id, if HasID
+	HasID     bool
+	// Data is the JSON payload, in which binaries are placeholders; nil means none. Valid JSON.
+	Data        []byte
+	Attachments [][]byte
+}
+
+// Limits bound what a decoder accepts. Zero means the default.
+type Limits struct {
+	MaxAttachments     int // per packet, default 10 (socket.io-parser 4.2.6)
+	MaxAttachmentBytes int // sum per packet, default 10 MB
+	MaxDepth           int // nesting of JSON, default 512
+}
+
+// Errors of decoders. All mean that the client broke the protocol.
+var (
+	ErrUnknownType        = errors.New("unknown packet type")
+	ErrIllegalAttachments = errors.New("illegal attachments")
+	ErrTooManyAttachments = errors.New("too many attachments")
+	ErrAttachmentBytes    = errors.New("attachments too large")
+	ErrPayload            = errors.New("invalid payload")
+	ErrDepth              = errors.New("payload nested too deep")
+	ErrPlaintext          = errors.New("got plaintext data when reconstructing a packet")
+	ErrBinary             = errors.New("got binary data when not reconstructing a packet")
+)
+
+// Message is one transport message of an encoded packet.
+type Message struct {
+	Data   []byte
+	Binary bool
+}
+
+// Parser is a wire form of packets: Text (the default) or MsgPack.
+type Parser interface {
+	// NewDecoder returns a decoder for one session.
+	NewDecoder(Limits) Decoder
+	// Encode appends the messages of p to dst. The first message may be built in buf's spare capacity.
+	Encode(dst []Message, buf []byte, p *Packet) []Message
+}
+
+// Decoder reassembles the packets of one session. Not safe for concurrent use.
+type Decoder interface {
+	// Add takes one message and returns a packet when one is complete, else nil, nil. The packet's
+	// Data and the last attachment may refer to m.Data; everything else is owned by the packet.
+	// The returned packet is valid until the next Add.
+	Add(m Message) (*Packet, error)
+	// Pending reports whether a packet waits for attachments.
+	Pending() bool
+}

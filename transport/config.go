@@ -1,0 +1,141 @@
+package transport
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Defaults of Config, those of Node's engine.io where Node has the option.
+const (
+	DefaultPingInterval      = 25 * time.Second
+	DefaultPingTimeout       = 20 * time.Second
+	DefaultUpgradeTimeout    = 10 * time.Second
+	DefaultMaxHTTPBufferSize = 1_000_000 // bytes
+	DefaultCompressThreshold = 1024      // bytes
+	DefaultMaxBacklogBytes   = 4 << 20   // bytes
+	DefaultMaxBacklogPackets = 16384
+	DefaultWriteTimeout      = 30 * time.Second
+	DefaultBodyTimeout       = 30 * time.Second
+)
+
+// Name names a transport.
+type Name string
+
+// The transports of Engine.IO that Beanpole serves.
+const (
+	Polling   Name = "polling"
+	WebSocket Name = "websocket"
+)
+
+// Config configures a Server. The zero value of every field is its default; New checks the whole.
+// Names follow the options of Node's engine.io (packages/engine.io/lib/server.ts, ServerOptions).
+type Config struct {
+	// Accept is called once for every new session, after its OPEN packet has been queued and before
+	// anything is read from it. It returns the receiver of the session's messages. Required.
+	Accept func(*Session) Receiver
+
+	// PingInterval is the time between two PING packets to a session. Zero means DefaultPingInterval.
+	// Sent to the client in milliseconds. Protocol: Heartbeat.
+	PingInterval time.Duration
+	// PingTimeout is how long after a PING the PONG may take before the session is closed with
+	// ReasonPingTimeout. Zero means DefaultPingTimeout. Protocol: Heartbeat.
+	PingTimeout time.Duration
+	// UpgradeTimeout bounds a transport upgrade from the WebSocket's opening to the UPGRADE packet.
+	// Zero means DefaultUpgradeTimeout.
+	UpgradeTimeout time.Duration
+	// MaxHTTPBufferSize bounds one polling body and one WebSocket message, in bytes, counted while
+	// reading and after inflation. Zero means DefaultMaxHTTPBufferSize. Sent as maxPayload.
+	MaxHTTPBufferSize int64
+	// Transports allowed, in no order. Empty means Polling and WebSocket.
+	Transports []Name
+	// DisallowUpgrades turns off the upgrade from polling to WebSocket (Node: allowUpgrades false).
+	DisallowUpgrades bool
+	// AllowEIO3 admits clients of Engine.IO protocol 3 (Socket.IO v2).
+	AllowEIO3 bool
+
+	// HTTPCompression compresses polling bodies for clients that accept gzip or deflate.
+	HTTPCompression HTTPCompression
+	// PerMessageDeflate, if not nil, offers the WebSocket extension permessage-deflate (RFC 7692),
+	// always without context takeover, so that no memory is kept per session.
+	PerMessageDeflate *PerMessageDeflate
+
+	// Cookie, if not nil, is set with the session id on the answer to a polling handshake.
+	Cookie *Cookie
+	// CORS, if not nil, answers cross-origin requests. Nil sends no CORS header (Node: cors false).
+	CORS *CORS
+	// AllowRequest, if not nil, may refuse a handshake. An error answers 403 with code 4 and the
+	// error's text as the message. Not called for later requests of a session.
+	AllowRequest func(*http.Request) error
+	// InitialHeaders may add headers to the first answer of a session, Headers to every answer,
+	// polling and WebSocket. Multi-value headers such as Set-Cookie are kept.
+	InitialHeaders func(http.Header, *http.Request)
+	Headers        func(http.Header, *http.Request)
+	// ConnectionError is told of every refused request (Node: the connection_error event).
+	ConnectionError func(*ConnectionError)
+	// GenerateID makes session ids. Nil means 15 random bytes of which the first five are NodeID,
+	// in URL-safe base64: 20 characters.
+	GenerateID func(*http.Request) (string, error)
+	// NodeID identifies this server inside its session ids. Zero means random.
+	NodeID NodeID
+	// UnknownSession, if not nil, is offered a request whose sid this server does not hold. It
+	// returns true when it has answered (a cluster forwards to the session's node).
+	UnknownSession func(w http.ResponseWriter, r *http.Request, sid string) bool
+	// ClientAddr returns the client's address without port, and whether the client came over TLS.
+	// Nil means the peer's address and r.TLS != nil. server/host counts trusted proxy hops here.
+	ClientAddr func(*http.Request) (addr string, secure bool)
+
+	// MaxBacklogBytes and MaxBacklogPackets bound what may wait for one session that reads slowly.
+	// Beyond either the session is closed with ReasonSlowConsumer. Zero means the default.
+	MaxBacklogBytes   int
+	MaxBacklogPackets int
+	// WriteTimeout closes a session whose connection takes no byte for so long. Zero means
+	// DefaultWriteTimeout.
+	WriteTimeout time.Duration
+	// BodyTimeout bounds the time one POST body may take. Zero means DefaultBodyTimeout.
+	BodyTimeout time.Duration
+	// MaxSessions and MaxSessionsPerAddr bound open sessions, of the server and of one client
+	// address; a handshake beyond is answered 503 with Retry-After. Zero means no limit.
+	MaxSessions        int
+	MaxSessionsPerAddr int
+	// HandshakesPerSecond bounds new sessions of the server, with bursts of as many. Zero means no limit.
+	HandshakesPerSecond int
+
+	// Logger receives Debug lines of sessions. Nil discards.
+	Logger *slog.Logger
+}
+
+// HTTPCompression configures compression of polling bodies.
+type HTTPCompression struct {
+	Disabled  bool
+	Threshold int // bytes; zero means DefaultCompressThreshold
+}
+
+// PerMessageDeflate configures the WebSocket extension.
+type PerMessageDeflate struct {
+	Threshold int // bytes; smaller messages are sent plain; zero means DefaultCompressThreshold
+}
+
+// Cookie configures the session cookie. Zero values: name "io", path "/", HttpOnly, SameSite=Lax.
+type Cookie struct {
+	Name        string
+	Path        string
+	Domain      string
+	MaxAge      int // seconds; zero sends none
+	NotHTTPOnly bool
+	Secure      bool
+	SameSite    http.SameSite // zero means Lax
+}
+
+// CORS configures cross-origin access (served by github.com/rs/cors).
+type CORS struct {
+	// Origins allowed: exact ("https://app.example.com"), with one "*" inside, or the single "*".
+	Origins []string
+	// AllowOrigin, if not nil, decides instead of Origins.
+	AllowOrigin func(r *http.Request, origin string) bool
+	Methods     []string // empty means GET, HEAD, PUT, PATCH, POST, DELETE, as npm cors
+	Headers     []string // request headers allowed; empty reflects those asked for
+	Exposed     []string
+	Credentials bool
+	MaxAge      time.Duration
+}

@@ -1,0 +1,55 @@
+package transport
+
+import (
+	"errors"
+	"net/http"
+)
+
+// ErrClosed is returned by sends on a session that is closing or closed.
+var ErrClosed = errors.New("session closed")
+
+// ErrBacklog is returned by the send that overflowed the session's outbox and so closed it.
+var ErrBacklog = errors.New("session backlog full")
+
+// CloseReason says why a session ended, in Node's words (engine.io/lib/socket.ts, onClose) and a few of ours.
+type CloseReason string
+
+// The reasons a session ends for.
+const (
+	ReasonTransportError     CloseReason = "transport error"
+	ReasonTransportClose     CloseReason = "transport close"
+	ReasonForcedClose        CloseReason = "forced close"
+	ReasonPingTimeout        CloseReason = "ping timeout"
+	ReasonParseError         CloseReason = "parse error"
+	ReasonServerShuttingDown CloseReason = "server shutting down"
+	ReasonForcedServerClose  CloseReason = "forced server close"
+	// ReasonSlowConsumer is Beanpole's own: the client read too slowly and its outbox overflowed.
+	ReasonSlowConsumer CloseReason = "slow consumer"
+)
+
+// ErrorCode is the code of a refused request, sent to the client as {"code":N,"message":"..."}.
+// Source: engine.io/lib/server.ts, Server.errors.
+type ErrorCode int
+
+// The error codes of Engine.IO. All answer 400 but CodeForbidden, which answers 403.
+const (
+	CodeTransportUnknown           ErrorCode = 0
+	CodeSessionUnknown             ErrorCode = 1
+	CodeBadHandshakeMethod         ErrorCode = 2
+	CodeBadRequest                 ErrorCode = 3
+	CodeForbidden                  ErrorCode = 4
+	CodeUnsupportedProtocolVersion ErrorCode = 5
+)
+
+// ConnectionError describes a refused request (Node: the connection_error event).
+type ConnectionError struct {
+	Request *http.Request
+	Code    ErrorCode
+	Message string
+	// Context says what was wrong: "name" (INVALID_ORIGIN, TRANSPORT_MISMATCH,
+	// TRANSPORT_HANDSHAKE_ERROR, ID_GENERATION_ERROR), "transport", "sid", "method", "protocol" …
+	Context map[string]any
+}
+
+// Error returns the message sent to the client.
+func (e *ConnectionError) Error() string { return e.Message }
