@@ -1,9 +1,3 @@
-// Package adapter says what a namespace asks of its cluster.
-//
-// An Adapter knows which sockets of one namespace are in which rooms on this node, and carries
-// events and questions to the other nodes. Memory serves one node alone; package adapter/redis
-// makes many nodes one cluster. The server gives an adapter its Namespace, the adapter gives the
-// server its Adapter, and neither knows more of the other.
 package adapter
 
 import (
@@ -34,7 +28,10 @@ type Target struct {
 	Flags
 }
 
-// Member is one socket of the namespace on this node. Values are compared with ==.
+// Member is one socket of the namespace on this node. Values are compared with ==. A Member may also
+// have the method Gone() bool, which reports that it is leaving for good: when it turns true before
+// Remove is called, a Join that races with that Remove cannot bring the member back. Gone is called
+// with a lock held and must only read.
 type Member interface{ ID() string }
 
 // Handshake is what is known of how a socket connected, in Node's field names and JSON forms
@@ -64,6 +61,8 @@ type Details struct {
 }
 
 // Namespace is what an adapter asks of its namespace on this node. The methods do not block on clients.
+// Slices of members are valid only until the method returns. Deliver and DeliverWithAck must not call
+// Broadcast or Resume of the adapter before they return: with recovery they run under its order lock.
 type Namespace interface {
 	Name() string
 	// Deliver encodes m once and sends it to every one of to.
@@ -166,4 +165,5 @@ func (e *PartialError) Unwrap() error { return e.Err }
 type Recovery struct {
 	MaxDisconnection time.Duration // how long a session is kept; zero means 2 minutes
 	MaxEvents        int           // events held per namespace; zero means 10,000
+	MaxBytes         int           // bytes of events held per namespace, in Memory; zero means 64 MiB
 }

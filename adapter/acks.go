@@ -1,0 +1,109 @@
+package adapter
+
+import (
+	"context"
+	"sync"
+)
+
+// Answers gathers the answers of many to one question: it hands them on one at a time, counts them,
+// and hands on none after Stop. Wait returns when all are in. The zero value expects nothing; use
+// NewAnswers.
+type Answers struct {
+	answer func(Message)
+	done   chan struct{}
+
+	// handing serialises answer, so that the callee needs no lock. Taken before mu.
+	handing sync.Mutex
+
+	mu       sync.Mutex
+	expected int // answers still to come
+	open     int // questions asked whose number of answers is not known yet
+	stopped  bool
+}
+
+// NewAnswers returns an Answers that hands each answer to fn.
+func NewAnswers(fn func(Message)) *Answers {
+	return &Answers{answer: fn, done: make(chan struct{})}
+}
+
+// Ask says that one more party was asked which will say by Expect how many answers it sends.
+func (a *Answers) Ask() {
+	a.mu.Lock()
+	a.open++
+	a.mu.Unlock()
+}
+
+// Expect says that a party that was asked sends n answers; a party that is gone sends none.
+func (a *Answers) Expect(n int) {
+	a.mu.Lock()
+	a.open--
+	a.expected += n
+	a.settle()
+	a.mu.Unlock()
+}
+
+// Put hands on one answer. Answers may overtake the number of them.
+func (a *Answers) Put(m Message) {
+	a.handing.Lock()
+	defer a.handing.Unlock()
+	a.mu.Lock()
+	stopped := a.stopped
+	a.mu.Unlock()
+	if stopped {
+		return
+	}
+	a.answer(m)
+	a.mu.Lock()
+	a.expected--
+	a.settle()
+	a.mu.Unlock()
+}
+
+// Less says that n answers will not come: their parties are gone.
+func (a *Answers) Less(n int) {
+	a.mu.Lock()
+	a.expected -= n
+	a.settle()
+	a.mu.Unlock()
+}
+
+func (a *Answers) settle() {
+	if a.open <= 0 && a.expected <= 0 && !a.stopped {
+		a.stopped = true
+		close(a.done)
+	}
+}
+
+// Wait returns nil when all answers are in. When ctx ends first it returns the error of ctx, and no
+// answer is handed on after that.
+func (a *Answers) Wait(ctx context.Context) error {
+	select {
+	case <-a.done:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-a.done: // both at once: the answers count
+		return nil
+	default:
+	}
+	a.Stop()
+	return ctx.Err()
+}
+
+// Stop ends the gathering; when it returns, no answer is being handed on.
+func (a *Answers) Stop() {
+	a.mu.Lock()
+	a.stopped = true
+	a.mu.Unlock()
+	a.handing.Lock()
+	//lint:ignore SA2001 waits for an answer that is being handed on
+	a.handing.Unlock()
+}
+
+// Missing returns how many answers are still to come from the parties that said how many they send.
+func (a *Answers) Missing() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return max(a.expected, 0)
+}

@@ -1,0 +1,245 @@
+package adaptertest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// RunRecovery runs the suite of connection state recovery with clusters of 1 and of nodes.
+func RunRecovery(t *testing.T, nodes int, c Cluster) {
+	for n := 1; n <= nodes; n += max(1, nodes-1) {
+		t.Run(fmt.Sprintf("nodes=%d", n), func(t *testing.T) {
+			for _, test := range []struct {
+				name string
+				fn   func(*testing.T, Cluster, int)
+			}{
+				{"Offsets", testOffsets}, {"Recover", testRecover}, {"Unknown", testUnknown}, {"Exact", testExact},
+			} {
+				t.Run(test.name, func(t *testing.T) { test.fn(t, c, n) })
+			}
+		})
+	}
+}
+
+// split takes an event apart into what was emitted and its offset.
+func split(t *testing.T, data string) (event, offset string) {
+	t.Helper()
+	var args []json.RawMessage
+	if err := json.Unmarshal([]byte(data), &args); err != nil {
+		t.Fatalf("event %q: %v", data, err)
+	}
+	if json.Unmarshal(args[len(args)-1], &offset) != nil || len(args) < 2 {
+		return data, ""
+	}
+	b, err := json.Marshal(args[:len(args)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b), offset
+}
+
+// lastOffset returns the offset of the last event m got.
+func lastOffset(t *testing.T, m *Member) string {
+	t.Helper()
+	got := m.Got()
+	_, offset := split(t, got[len(got)-1])
+	return offset
+}
+
+func send(t *testing.T, n *Node, data string, tg adapter.Target) {
+	t.Helper()
+	if err := n.Broadcast(Event(data), tg); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func testOffsets(t *testing.T, c Cluster, n int) {
+	nodes := c(t, "/offsets", n)
+	m := NewMember(id(1))
+	nodes[n-1].Join(m)
+	if !nodes[0].Recovers() {
+		t.Fatal("does not recover")
+	}
+	send(t, nodes[0], `["a",1]`, adapter.Target{})
+	send(t, nodes[0], `["v",1]`, adapter.Target{Flags: adapter.Flags{Volatile: true}})
+	send(t, nodes[0], ` ["b" ] `, adapter.Target{Rooms: []string{id(1)}})
+	got := m.Wait(t, 3)
+	_, o1 := split(t, got[0])
+	_, o2 := split(t, got[2])
+	if o1 == "" || o2 == "" || o1 == o2 || got[1] != `["v",1]` {
+		t.Errorf("got %q", got)
+	}
+}
+
+func testRecover(t *testing.T, c Cluster, n int) {
+	nodes := c(t, "/recover", n)
+	here, there := nodes[0], nodes[n-1]
+	m := NewMember(id(1))
+	here.Join(m)
+	here.Join(m, "room")
+	// Another one that stays tells when everything has arrived.
+	w := NewMember(id(2))
+	there.Join(w)
+	send(t, here, `["before"]`, adapter.Target{})
+	m.Wait(t, 1)
+	w.Wait(t, 1)
+	offset := lastOffset(t, m)
+	m.SetGone()
+	rooms := here.Remove(m)
+	s := adapter.Session{SID: m.ID(), PID: "pid-" + t.Name(), Rooms: rooms, Data: adapter.Raw(`{"user":7}`)}
+	if err := here.Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	send(t, here, `["all"]`, adapter.Target{})
+	send(t, there, `["room"]`, adapter.Target{Rooms: []string{"room"}})
+	send(t, here, `["room, not me"]`, adapter.Target{Rooms: []string{"room"}, Except: []string{id(1)}})
+	send(t, here, `["me"]`, adapter.Target{Rooms: []string{id(1), "other"}})
+	send(t, here, `["other"]`, adapter.Target{Rooms: []string{"other"}})
+	send(t, here, `["not room"]`, adapter.Target{Except: []string{"room"}})
+	send(t, here, `["volatile"]`, adapter.Target{Flags: adapter.Flags{Volatile: true}})
+	if err := here.Broadcast(Event(`["bin",{"_placeholder":true,"num":0}]`, []byte{0, 1, 255}), adapter.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	Eventually(t, func() error {
+		if got := fmt.Sprint(w.Got()); !strings.Contains(got, "bin") {
+			return fmt.Errorf("the other got %s", got)
+		}
+		return nil
+	})
+	if _, err := there.Restore(t.Context(), "another", offset); !errors.Is(err, adapter.ErrNoRecovery) {
+		t.Errorf("Restore of another pid: %v", err)
+	}
+	got, err := there.Restore(t.Context(), s.PID, offset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(got.Rooms)
+	slices.Sort(rooms)
+	if got.SID != s.SID || got.PID != s.PID || !slices.Equal(got.Rooms, rooms) || string(got.Data) != string(s.Data) || got.Offset != offset {
+		t.Errorf("Restore = %+v", got)
+	}
+	if _, err := there.Restore(t.Context(), s.PID, offset); !errors.Is(err, adapter.ErrNoRecovery) {
+		t.Errorf("second Restore: %v", err)
+	}
+	back := NewMember(s.SID)
+	var missed []adapter.Message
+	if err := there.Resume(t.Context(), back, got, func(m adapter.Message) { missed = append(missed, m) }); err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, x := range missed {
+		e, o := split(t, string(x.Data))
+		if o == "" {
+			t.Errorf("no offset at %q", x.Data)
+		}
+		list = append(list, e)
+	}
+	want := []string{`["all"]`, `["room"]`, `["me"]`, `["bin",{"_placeholder":true,"num":0}]`}
+	// Events of different nodes may come in either order.
+	slices.Sort(list)
+	slices.Sort(want)
+	if !slices.Equal(list, want) {
+		t.Errorf("missed %q, want %q", list, want)
+	}
+	for _, x := range missed {
+		if strings.Contains(string(x.Data), "bin") && (len(x.Attachments) != 1 || string(x.Attachments[0]) != "\x00\x01\xff") {
+			t.Errorf("attachments %q", x.Attachments)
+		}
+	}
+	if got := there.RoomsOf(back); !slices.Contains(got, "room") || !slices.Contains(got, s.SID) {
+		t.Errorf("rooms %q", got)
+	}
+	send(t, here, `["after"]`, adapter.Target{Rooms: []string{"room"}})
+	if got, _ := split(t, back.Wait(t, 1)[0]); got != `["after"]` {
+		t.Errorf("got %q", got)
+	}
+}
+
+func testUnknown(t *testing.T, c Cluster, n int) {
+	nodes := c(t, "/unknown", n)
+	s := adapter.Session{SID: id(1), PID: "pid", Rooms: []string{id(1)}}
+	for _, offset := range []string{"", "x", "0", "-1", "99999999999999-0", "1-1", strings.Repeat("z", 1000), "1-x", "\x00"} {
+		if err := nodes[0].Save(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := nodes[n-1].Restore(t.Context(), s.PID, offset); !errors.Is(err, adapter.ErrNoRecovery) {
+			t.Errorf("Restore at offset %q = %+v, %v", offset, got, err)
+		}
+	}
+}
+
+// testExact has a client leave and come back many times while events are sent from all nodes, each
+// time without the last few events that were sent to it, and wants every event to arrive once and in
+// the order of each sender.
+func testExact(t *testing.T, c Cluster, n int) {
+	nodes := c(t, "/exact", n)
+	const senders, each = 4, 150
+	m, w := NewMember(id(1)), NewMember(id(2))
+	nodes[0].Join(m, "room")
+	nodes[n-1].Join(w, "room")
+	send(t, nodes[0], `["start"]`, adapter.Target{})
+	have := m.Wait(t, 1) // what the client has got so far
+	w.Wait(t, 1)
+	m = NewMember(id(1))
+	nodes[0].Join(m, "room") // in place of the first
+
+	var wg sync.WaitGroup
+	for s := range senders {
+		wg.Go(func() {
+			for i := range each {
+				send(t, nodes[s%n], fmt.Sprintf(`["e",%d,%d]`, s, i), adapter.Target{Rooms: []string{"room"}})
+			}
+		})
+	}
+	sent := make(chan struct{})
+	go func() { wg.Wait(); close(sent) }()
+	at := 0
+	for over, round := false, 0; !over; round++ {
+		select {
+		case <-sent:
+			over = true
+		default:
+		}
+		m.SetGone()
+		s := adapter.Session{SID: m.ID(), PID: "pid" + t.Name(), Rooms: nodes[at].Remove(m)}
+		if err := nodes[at].Save(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		got := m.Got()
+		have = append(have, got[:max(0, len(got)-round%4)]...) // the rest was lost on the way
+		_, offset := split(t, have[len(have)-1])
+		at = (at + 1) % n
+		restored, err := nodes[at].Restore(t.Context(), s.PID, offset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m = NewMember(m.ID())
+		if err := nodes[at].Resume(t.Context(), m, restored, func(x adapter.Message) { m.deliver(x, adapter.Flags{}) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	Eventually(t, func() error {
+		if got := len(have) - 1 + len(m.Got()); got < senders*each {
+			return fmt.Errorf("got %d events of %d", got, senders*each)
+		}
+		return nil
+	})
+	next := make([]int, senders)
+	for _, data := range append(have, m.Got()...)[1:] {
+		var s, i int
+		if _, err := fmt.Sscanf(data, `["e",%d,%d`, &s, &i); err != nil {
+			t.Fatalf("event %q: %v", data, err)
+		}
+		if next[s] != i {
+			t.Fatalf("event %d of sender %d where %d was due", i, s, next[s])
+		}
+		next[s]++
+	}
+}

@@ -1,0 +1,32 @@
+// Package adapter says what a namespace asks of its cluster.
+//
+// An Adapter knows which sockets of one namespace are in which rooms on this node, and carries
+// events and questions to the other nodes. Memory serves one node alone; package adapter/redis
+// makes many nodes one cluster. The server gives an adapter its Namespace, the adapter gives the
+// server its Adapter, and neither knows more of the other.
+//
+// # Files
+//
+//	adapter.go  Adapter, Namespace, Message, Target, Session: the seam between server and cluster
+//	rooms.go    Rooms, the index of rooms of one namespace on this node
+//	select.go   which members a Target selects
+//	local.go    Local, the part of every adapter that concerns this node
+//	acks.go     Answers, which gathers the answers of many to one question
+//	memory.go   Memory, the adapter of a single node
+//	log.go      the events and sessions Memory keeps for recovery
+//
+// Package adapter/adaptertest is one suite of tests for every adapter.
+//
+// # Decisions
+//
+//   - 2026-11: A member's own room, named by its id, is implied and cannot be left. An idle socket
+//     costs no room, no map entry beside that of its id, and no slice.
+//   - 2026-11: A target is turned into a pooled list of members under the lock of the index, and
+//     messages are sent without it. Walking a list is also cheaper than walking a map.
+//   - 2026-11: With recovery, adding an event to the log and delivering it is one step under one
+//     lock, so that clients get events in the order of their offsets. Otherwise the offset of a
+//     client that saw the second of two events, but not yet the first, would lose the first.
+//     Deliver must therefore not call back into the adapter.
+//   - 2026-11: Rooms tells of rooms that came or went after its lock is released and out of order;
+//     the callee looks at the state of now. So no callback runs under the lock.
+package adapter

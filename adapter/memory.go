@@ -1,0 +1,104 @@
+package adapter
+
+import (
+	"context"
+)
+
+// Memory returns a Factory of adapters for a cluster of one node. Everything happens at once and
+// nothing is ever lost. With a nil Recovery sessions are not kept.
+func Memory(r *Recovery) Factory {
+	return func(n Namespace) (Adapter, error) {
+		m := &memory{Local: Local{Namespace: n}}
+		if r != nil {
+			l, err := newLog(*r)
+			if err != nil {
+				return nil, err
+			}
+			m.log = l
+		}
+		return m, nil
+	}
+}
+
+// memory is the adapter of one namespace on one node.
+type memory struct {
+	Local
+	log *log // nil without recovery
+}
+
+var _ Adapter = (*memory)(nil)
+
+// Broadcast delivers m, in the order of the log if there is one.
+func (a *memory) Broadcast(m Message, t Target) error {
+	if a.log == nil || t.Volatile {
+		a.Local.Broadcast(m, t)
+		return nil
+	}
+	a.log.append(m, t, func(m Message) { a.Local.Broadcast(m, t) })
+	return nil
+}
+
+func (a *memory) BroadcastWithAck(ctx context.Context, m Message, t Target, answer func(Message)) error {
+	return a.Local.BroadcastWithAck(ctx, m, t, answer)
+}
+
+func (a *memory) Fetch(_ context.Context, t Target) ([]Details, error) { return a.Local.Fetch(t), nil }
+
+func (a *memory) Count(_ context.Context, t Target) (int, error) { return a.Rooms.Count(t), nil }
+
+func (a *memory) SocketsJoin(t Target, rooms ...string) error {
+	a.Local.SocketsJoin(t, rooms...)
+	return nil
+}
+
+func (a *memory) SocketsLeave(t Target, rooms ...string) error {
+	a.Local.SocketsLeave(t, rooms...)
+	return nil
+}
+
+func (a *memory) Disconnect(t Target, closeSession bool) error {
+	a.Local.Disconnect(t, closeSession)
+	return nil
+}
+
+// ServerSideEmit does nothing: there is no other node.
+func (a *memory) ServerSideEmit(Message) error { return nil }
+
+// ServerSideEmitWithAck does nothing: there is no other node.
+func (a *memory) ServerSideEmitWithAck(context.Context, Message, func(Message)) error { return nil }
+
+// Servers returns one.
+func (a *memory) Servers(context.Context) (int, error) { return 1, nil }
+
+// Recovers reports whether the adapter was made with a Recovery.
+func (a *memory) Recovers() bool { return a.log != nil }
+
+func (a *memory) Save(_ context.Context, s Session) error {
+	if a.log == nil {
+		return ErrNoRecovery
+	}
+	a.log.save(s)
+	return nil
+}
+
+func (a *memory) Restore(_ context.Context, pid, offset string) (*Session, error) {
+	if a.log == nil {
+		return nil, ErrNoRecovery
+	}
+	return a.log.restore(pid, offset)
+}
+
+func (a *memory) Resume(_ context.Context, m Member, s *Session, replay func(Message)) error {
+	if a.log == nil {
+		return ErrNoRecovery
+	}
+	return a.log.resume(s, replay, func() { a.Join(m, s.Rooms...) })
+}
+
+// Close forgets the log. Members stay until they are removed.
+func (a *memory) Close(context.Context) error {
+	if a.log != nil {
+		a.log.clear()
+	}
+	return nil
+}

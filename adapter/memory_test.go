@@ -1,0 +1,121 @@
+package adapter_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/adapter/adaptertest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func cluster(f adapter.Factory) adaptertest.Cluster {
+	return func(t *testing.T, nsp string, _ int) []*adaptertest.Node {
+		return []*adaptertest.Node{adaptertest.NewNode(t, nsp, f)}
+	}
+}
+
+func TestMemory(t *testing.T) { adaptertest.Run(t, 1, cluster(adapter.Memory(nil))) }
+
+func TestMemoryWithRecovery(t *testing.T) {
+	adaptertest.RunRecovery(t, 1, cluster(adapter.Memory(&adapter.Recovery{})))
+}
+
+func TestMemoryWithoutRecoveryKeepsNoSession(t *testing.T) {
+	n := adaptertest.NewNode(t, "/", adapter.Memory(nil))
+	if n.Recovers() {
+		t.Error("Recovers")
+	}
+	if err := n.Save(t.Context(), adapter.Session{PID: "p"}); !errors.Is(err, adapter.ErrNoRecovery) {
+		t.Errorf("Save: %v", err)
+	}
+	if _, err := n.Restore(t.Context(), "p", "x"); !errors.Is(err, adapter.ErrNoRecovery) {
+		t.Errorf("Restore: %v", err)
+	}
+}
+
+func TestMemoryRefusesNegativeLimits(t *testing.T) {
+	if _, err := adapter.Memory(&adapter.Recovery{MaxEvents: -1})(adaptertest.NewNamespace("/")); err == nil {
+		t.Error("no error")
+	}
+}
+
+// offsets returns the offset of each event m got.
+func offsets(m *adaptertest.Member) (list []string) {
+	for _, data := range m.Got() {
+		f := strings.Split(data, `"`)
+		list = append(list, f[len(f)-2])
+	}
+	return list
+}
+
+func TestMemorySessionExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := adaptertest.NewNode(t, "/", adapter.Memory(&adapter.Recovery{MaxDisconnection: time.Minute}))
+		m := adaptertest.NewMember("a")
+		n.Join(m)
+		_ = n.Broadcast(adaptertest.Event(`["x"]`), adapter.Target{})
+		offset := offsets(m)[0]
+		for _, c := range []struct {
+			after time.Duration
+			want  error
+		}{{59 * time.Second, nil}, {61 * time.Second, adapter.ErrNoRecovery}} {
+			if err := n.Save(context.Background(), adapter.Session{SID: "a", PID: "p", Rooms: []string{"a"}}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(c.after)
+			if _, err := n.Restore(context.Background(), "p", offset); !errors.Is(err, c.want) {
+				t.Errorf("Restore after %v: %v, want %v", c.after, err, c.want)
+			}
+		}
+	})
+}
+
+func TestMemoryTrimsItsLog(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		limits adapter.Recovery
+		held   int // events after the offset that may be missed at most
+	}{
+		{"events", adapter.Recovery{MaxEvents: 100}, 100},
+		{"bytes", adapter.Recovery{MaxBytes: 100 * len(`["x",1000,"xxxxxxxx.xx"]`)}, 100},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := adaptertest.NewNode(t, "/", adapter.Memory(&c.limits))
+			m := adaptertest.NewMember("a")
+			n.Join(m)
+			for i := range 1000 {
+				_ = n.Broadcast(adaptertest.Event(fmt.Sprintf(`["x",%d]`, 1000+i)), adapter.Target{})
+			}
+			got := offsets(m)
+			restore := func(offset string) (missed int, err error) {
+				_ = n.Save(t.Context(), adapter.Session{SID: "b", PID: "p", Rooms: []string{"b"}})
+				s, err := n.Restore(t.Context(), "p", offset)
+				if err != nil {
+					return 0, err
+				}
+				b := adaptertest.NewMember("b")
+				err = n.Resume(t.Context(), b, s, func(adapter.Message) { missed++ })
+				n.Remove(b)
+				return missed, err
+			}
+			if missed, err := restore(got[999-c.held]); err != nil || missed != c.held {
+				t.Errorf("missed %d, %v, want %d", missed, err, c.held)
+			}
+			if _, err := restore(got[999-c.held-1]); !errors.Is(err, adapter.ErrNoRecovery) || !strings.Contains(err.Error(), "trimmed") {
+				t.Errorf("trimmed offset: %v", err)
+			}
+			if missed, err := restore(got[999]); err != nil || missed != 0 {
+				t.Errorf("missed %d, %v, want none", missed, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,300 @@
+package adapter
+
+import (
+	"slices"
+	"sync"
+)
+
+// Rooms is the index of the rooms of one namespace on this node: which member is in which room. The
+// zero value is an empty index ready for use. All methods may be called from any goroutine.
+//
+// Every member is in the room named by its own id without anything being stored for it, and cannot
+// leave it. A room exists while it has a member that joined it.
+type Rooms struct {
+	// Changed, if not nil, is called after a room came into being or went, with no lock held and
+	// possibly out of order: the callee asks Has for the state of now. Set before first use.
+	Changed func(room string)
+
+	mu      sync.RWMutex
+	members map[string]int32 // id -> index in list
+	list    []Member
+	joined  [][]*room // rooms of the member at the same index of list
+	rooms   map[string]*room
+}
+
+// gone is what a member may have beside ID: whether it has left the namespace for good. It is read
+// under the lock that Remove takes, so that a Join that races with a Remove cannot bring the member
+// back: set it, then Remove.
+type gone interface{ Gone() bool }
+
+// indexAbove is the size above which a room keeps an index of its members: below, walking the list
+// is faster and needs no map.
+const indexAbove = 16
+
+// room is one room. Guarded by Rooms.mu.
+type room struct {
+	name  string
+	list  []Member
+	index map[Member]int32 // nil until the list is longer than indexAbove
+}
+
+func (r *room) find(m Member) int {
+	if r.index != nil {
+		if i, ok := r.index[m]; ok {
+			return int(i)
+		}
+		return -1
+	}
+	for i, x := range r.list {
+		if x == m {
+			return i
+		}
+	}
+	return -1
+}
+
+func (r *room) has(m Member) bool { return r.find(m) >= 0 }
+
+func (r *room) add(m Member) {
+	r.list = append(r.list, m)
+	if r.index != nil {
+		r.index[m] = int32(len(r.list) - 1)
+	} else if len(r.list) > indexAbove {
+		r.index = make(map[Member]int32, 2*len(r.list))
+		for i, x := range r.list {
+			r.index[x] = int32(i)
+		}
+	}
+}
+
+func (r *room) remove(m Member) bool {
+	i := r.find(m)
+	if i < 0 {
+		return false
+	}
+	last := len(r.list) - 1
+	moved := r.list[last]
+	r.list[i] = moved
+	r.list[last] = nil
+	r.list = r.list[:last]
+	if r.index != nil {
+		r.index[moved] = int32(i)
+		delete(r.index, m)
+	}
+	// A room that was large once must not keep its memory.
+	if c := cap(r.list); c > 4*indexAbove && len(r.list) < c/4 {
+		r.list = append(make([]Member, 0, len(r.list)*2), r.list...)
+		r.index = nil
+		if len(r.list) > indexAbove {
+			r.index = make(map[Member]int32, 2*len(r.list))
+			for i, x := range r.list {
+				r.index[x] = int32(i)
+			}
+		}
+	}
+	return true
+}
+
+// Join makes m a member if it is none yet and puts it into rooms. A member with a method Gone() bool
+// that reports true is left alone. Another member with the same id is removed first.
+func (r *Rooms) Join(m Member, rooms ...string) { r.join(m, rooms, true) }
+
+// JoinMember is Join for a socket that is a member already; otherwise it does nothing.
+func (r *Rooms) JoinMember(m Member, rooms ...string) { r.join(m, rooms, false) }
+
+func (r *Rooms) join(m Member, rooms []string, add bool) {
+	var changed []string
+	r.mu.Lock()
+	i, ok := r.slot(m)
+	if g, can := m.(gone); !ok && (!add || can && g.Gone()) {
+		r.mu.Unlock()
+		return
+	}
+	if !ok {
+		i, changed = r.add(m, changed)
+	}
+	for _, name := range rooms {
+		if name == m.ID() {
+			continue
+		}
+		x := r.rooms[name]
+		if x == nil {
+			x = &room{name: name}
+			if r.rooms == nil {
+				r.rooms = make(map[string]*room)
+			}
+			r.rooms[name] = x
+			changed = append(changed, name)
+		} else if x.has(m) {
+			continue
+		}
+		x.add(m)
+		r.joined[i] = append(r.joined[i], x)
+	}
+	r.mu.Unlock()
+	r.notify(changed)
+}
+
+// slot returns the index of m in list. Called with mu held.
+func (r *Rooms) slot(m Member) (int, bool) {
+	i, ok := r.members[m.ID()]
+	return int(i), ok && r.list[i] == m
+}
+
+func (r *Rooms) add(m Member, changed []string) (int, []string) {
+	if i, ok := r.members[m.ID()]; ok {
+		_, changed = r.remove(r.list[i], int(i), changed)
+	}
+	if r.members == nil {
+		r.members = make(map[string]int32)
+	}
+	r.list = append(r.list, m)
+	r.joined = append(r.joined, nil)
+	r.members[m.ID()] = int32(len(r.list) - 1)
+	return len(r.list) - 1, append(changed, m.ID())
+}
+
+// Leave takes m out of rooms. Its own room is never left.
+func (r *Rooms) Leave(m Member, rooms ...string) {
+	var changed []string
+	r.mu.Lock()
+	i, ok := r.slot(m)
+	if !ok {
+		r.mu.Unlock()
+		return
+	}
+	for _, name := range rooms {
+		x := r.rooms[name]
+		if x == nil || !x.remove(m) {
+			continue
+		}
+		changed = r.free(x, changed)
+		k := slices.Index(r.joined[i], x)
+		r.joined[i] = slices.Delete(r.joined[i], k, k+1)
+	}
+	r.mu.Unlock()
+	r.notify(changed)
+}
+
+// free forgets x if it is empty. Called with mu held.
+func (r *Rooms) free(x *room, changed []string) []string {
+	if len(x.list) > 0 {
+		return changed
+	}
+	delete(r.rooms, x.name)
+	return append(changed, x.name)
+}
+
+// Remove ends the membership of m and returns the rooms it was in, its own id first; nil if m was no
+// member.
+func (r *Rooms) Remove(m Member) []string {
+	r.mu.Lock()
+	i, ok := r.slot(m)
+	if !ok {
+		r.mu.Unlock()
+		return nil
+	}
+	names, changed := r.remove(m, i, nil)
+	r.mu.Unlock()
+	r.notify(changed)
+	return names
+}
+
+// remove takes the member at index i out. Called with mu held.
+func (r *Rooms) remove(m Member, i int, changed []string) (names, _ []string) {
+	id := m.ID()
+	names = append(make([]string, 0, 1+len(r.joined[i])), id)
+	for _, x := range r.joined[i] {
+		names = append(names, x.name)
+		x.remove(m)
+		changed = r.free(x, changed)
+	}
+	last := len(r.list) - 1
+	delete(r.members, id)
+	if i != last {
+		r.list[i], r.joined[i] = r.list[last], r.joined[last]
+		r.members[r.list[i].ID()] = int32(i)
+	}
+	r.list[last], r.joined[last] = nil, nil
+	r.list, r.joined = r.list[:last], r.joined[:last]
+	if c := cap(r.list); c > 1024 && last < c/4 {
+		r.list = append(make([]Member, 0, 2*last), r.list...)
+		r.joined = append(make([][]*room, 0, 2*last), r.joined...)
+	}
+	return names, append(changed, id)
+}
+
+func (r *Rooms) notify(changed []string) {
+	if r.Changed == nil {
+		return
+	}
+	for _, name := range changed {
+		r.Changed(name)
+	}
+}
+
+// RoomsOf returns the rooms of m, its own id first; nil if m is no member.
+func (r *Rooms) RoomsOf(m Member) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	i, ok := r.slot(m)
+	if !ok {
+		return nil
+	}
+	names := append(make([]string, 0, 1+len(r.joined[i])), m.ID())
+	for _, x := range r.joined[i] {
+		names = append(names, x.name)
+	}
+	return names
+}
+
+// Has reports whether any member is in the room name, which may be a member's id.
+func (r *Rooms) Has(name string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if _, ok := r.members[name]; ok {
+		return true
+	}
+	return r.rooms[name] != nil
+}
+
+// Joined reports whether any member joined the room name; a member's own id does not count.
+func (r *Rooms) Joined(name string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.rooms[name] != nil
+}
+
+// IsMember reports whether id is the id of a member.
+func (r *Rooms) IsMember(id string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	_, ok := r.members[id]
+	return ok
+}
+
+// Len returns the number of members.
+func (r *Rooms) Len() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.list)
+}
+
+// Names returns the names of the rooms that have been joined, in no order. The members' own ids are
+// among them if ids is true.
+func (r *Rooms) Names(ids bool) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	names := make([]string, 0, len(r.rooms))
+	for name := range r.rooms {
+		names = append(names, name)
+	}
+	if ids {
+		for id := range r.members {
+			if r.rooms[id] == nil {
+				names = append(names, id)
+			}
+		}
+	}
+	return names
+}

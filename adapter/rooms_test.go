@@ -1,0 +1,200 @@
+package adapter_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/adapter/adaptertest"
+)
+
+// model is the index of rooms as plainly as can be said.
+type model map[string]map[string]bool // member -> rooms
+
+func (m model) selects(t adapter.Target) []string {
+	var ids []string
+	for id, rooms := range m {
+		in := len(t.Rooms) == 0
+		for _, r := range t.Rooms {
+			in = in || rooms[r] || r == id
+		}
+		for _, r := range t.Except {
+			in = in && !rooms[r] && r != id
+		}
+		if in {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func TestRoomsAgreeWithModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var rooms adapter.Rooms
+		exists := map[string]bool{}
+		rooms.Changed = func(name string) {
+			delete(exists, name)
+			if rooms.Has(name) {
+				exists[name] = true
+			}
+		}
+		m := model{}
+		members := map[string]*adaptertest.Member{}
+		many := rapid.IntRange(2, 40).Draw(t, "members")
+		for i := range many {
+			id := fmt.Sprint("m", i)
+			members[id] = adaptertest.NewMember(id)
+		}
+		ids := slices.Sorted(maps.Keys(members))
+		// Rooms may have the names of members.
+		names := append([]string{"r0", "r1", "r2", "r3"}, ids[:2]...)
+		someOf := func(label string) []string {
+			return rapid.SliceOfN(rapid.SampledFrom(names), 0, 7).Draw(t, label)
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"join": func(t *rapid.T) {
+				id, list := rapid.SampledFrom(ids).Draw(t, "id"), someOf("rooms")
+				if m[id] == nil {
+					m[id] = map[string]bool{}
+				}
+				for _, r := range list {
+					if r != id {
+						m[id][r] = true
+					}
+				}
+				rooms.Join(members[id], list...)
+			},
+			"everyone joins": func(t *rapid.T) {
+				r := rapid.SampledFrom(names[:4]).Draw(t, "room")
+				for id := range m {
+					m[id][r] = true
+					rooms.JoinMember(members[id], r)
+				}
+			},
+			"leave": func(t *rapid.T) {
+				id, list := rapid.SampledFrom(ids).Draw(t, "id"), someOf("rooms")
+				for _, r := range list {
+					delete(m[id], r)
+				}
+				rooms.Leave(members[id], list...)
+			},
+			"remove": func(t *rapid.T) {
+				id := rapid.SampledFrom(ids).Draw(t, "id")
+				want := slices.Sorted(maps.Keys(m[id]))
+				if m[id] != nil {
+					want = append(want, id)
+				}
+				slices.Sort(want)
+				got := rooms.Remove(members[id])
+				slices.Sort(got)
+				if !slices.Equal(got, want) {
+					t.Fatalf("Remove = %q, want %q", got, want)
+				}
+				delete(m, id)
+			},
+			"": func(t *rapid.T) {
+				target := adapter.Target{Rooms: someOf("to"), Except: someOf("except")}
+				want := m.selects(target)
+				var got []string
+				rooms.Select(target, func(to []adapter.Member) {
+					for _, x := range to {
+						got = append(got, x.ID())
+					}
+				})
+				slices.Sort(got)
+				if !slices.Equal(got, want) {
+					t.Fatalf("%+v selects %q, want %q", target, got, want)
+				}
+				if n := rooms.Count(target); n != len(want) {
+					t.Fatalf("Count(%+v) = %d, want %d", target, n, len(want))
+				}
+				if rooms.Len() != len(m) {
+					t.Fatalf("Len = %d, want %d", rooms.Len(), len(m))
+				}
+				all := rooms.Names(true)
+				slices.Sort(all)
+				if want := slices.Sorted(maps.Keys(exists)); !slices.Equal(all, want) {
+					t.Fatalf("Names = %q, want %q", all, want)
+				}
+			},
+		})
+	})
+}
+
+// The last member leaves a room while another joins: the other must be in it afterwards.
+func TestRoomsKeepMembershipWhenJoinRacesWithLeave(t *testing.T) {
+	var rooms adapter.Rooms
+	a, b := adaptertest.NewMember("a"), adaptertest.NewMember("b")
+	rooms.Join(a)
+	rooms.Join(b)
+	for range 20_000 {
+		rooms.Join(a, "r")
+		var wg sync.WaitGroup
+		wg.Go(func() { rooms.Leave(a, "r") })
+		wg.Go(func() { rooms.Join(b, "r") })
+		wg.Wait()
+		if got := rooms.Members(adapter.Target{Rooms: []string{"r"}}); len(got) != 1 || got[0] != b {
+			t.Fatalf("members %v, want b", got)
+		}
+		rooms.Leave(b, "r")
+		if rooms.Has("r") {
+			t.Fatal("the empty room is still there")
+		}
+	}
+}
+
+func TestRoomsLetNobodyBackInAfterRemove(t *testing.T) {
+	var rooms adapter.Rooms
+	for range 5_000 {
+		m := adaptertest.NewMember("m")
+		rooms.Join(m)
+		var wg sync.WaitGroup
+		wg.Go(func() { rooms.Join(m, "r") })
+		wg.Go(func() { m.SetGone(); rooms.Remove(m) })
+		wg.Wait()
+		if rooms.Len() != 0 || rooms.Has("r") {
+			t.Fatal("a ghost")
+		}
+	}
+}
+
+func TestRoomsReplaceAMemberOfTheSameID(t *testing.T) {
+	var rooms adapter.Rooms
+	old, other := adaptertest.NewMember("m"), adaptertest.NewMember("m")
+	rooms.Join(old, "r")
+	rooms.Join(other)
+	if got := rooms.Members(adapter.Target{}); len(got) != 1 || got[0] != other {
+		t.Errorf("members %v", got)
+	}
+	if rooms.Has("r") {
+		t.Error("the room of the old member is still there")
+	}
+	if rooms.Remove(old) != nil || rooms.Len() != 1 {
+		t.Error("Remove of the old member removed the new one")
+	}
+}
+
+func BenchmarkSelect(b *testing.B) {
+	for _, n := range []int{10, 1_000, 100_000} {
+		var rooms adapter.Rooms
+		for i := range n {
+			rooms.Join(adaptertest.NewMember(fmt.Sprint(i)), "r")
+		}
+		for name, target := range map[string]adapter.Target{
+			"all": {}, "room": {Rooms: []string{"r"}}, "except-one": {Except: []string{"5"}}, "one": {Rooms: []string{"5"}},
+		} {
+			b.Run(fmt.Sprintf("%s/members=%d", name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					rooms.Select(target, func([]adapter.Member) {})
+				}
+			})
+		}
+	}
+}
