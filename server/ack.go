@@ -1,0 +1,116 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server/packet"
+)
+
+// first is the first value as a message of its own, null when there is none.
+func (a Args) first() adapter.Message {
+	if len(a.raw) == 0 {
+		return adapter.Message{Data: []byte("null")}
+	}
+	return adapter.Message{Data: a.raw[0], Attachments: a.attachments}
+}
+
+// answers collects acknowledgements from any goroutine.
+type answers struct {
+	mu   sync.Mutex
+	list []Args
+	done bool
+}
+
+func (a *answers) add(m adapter.Message) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.done {
+		a.list = append(a.list, Args{raw: [][]byte{m.Data}, attachments: m.Attachments})
+	}
+}
+
+// take returns what has come; later answers are dropped.
+func (a *answers) take() []Args {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.done = true
+	return a.list
+}
+
+// expectAck registers who is told the client's answer to the packet with that id, once: its values, or
+// ErrDisconnected when none can come any more. answer must not block.
+func (s *Socket) expectAck(id uint64, answer func(Args, error)) {
+	s.mu.Lock()
+	if s.gone() {
+		s.mu.Unlock()
+		answer(Args{}, ErrDisconnected)
+		return
+	}
+	if s.acks == nil {
+		s.acks = make(map[uint64]func(Args, error), 1)
+	}
+	s.acks[id] = answer
+	s.mu.Unlock()
+}
+
+func (s *Socket) forgetAck(id uint64) {
+	s.mu.Lock()
+	delete(s.acks, id)
+	s.mu.Unlock()
+}
+
+// onAck takes the client's answer. It overtakes the events that wait, so a handler may wait for an
+// answer of its own client. An answer nobody waits for is ignored, as in Node.
+func (s *Socket) onAck(p *packet.Packet) {
+	s.mu.Lock()
+	answer, ok := s.acks[p.ID]
+	delete(s.acks, p.ID)
+	s.mu.Unlock()
+	if !ok {
+		return
+	}
+	data := append([]byte(nil), p.Data...)
+	elements, err := packet.Split(nil, data)
+	if err != nil {
+		return // the decoder has checked it
+	}
+	answer(Args{raw: elements, attachments: cloneLast(p.Attachments)}, nil)
+}
+
+// wait sends p and returns the client's answer.
+func (s *Socket) wait(ctx context.Context, u Unicast, data []byte, attachments [][]byte) (Args, error) {
+	type result struct {
+		args Args
+		err  error
+	}
+	id := s.nsp.ackID.Add(1)
+	done := make(chan result, 1)
+	s.expectAck(id, func(a Args, err error) { done <- result{a, err} })
+	err := s.sendEvent(u, &packet.Packet{
+		Type: packet.Event, Namespace: s.name, ID: id, HasID: true, Data: data, Attachments: attachments,
+	})
+	if err != nil {
+		s.forgetAck(id)
+		return Args{}, err
+	}
+	if u.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, u.timeout, ErrTimeout)
+		defer cancel()
+	}
+	// We may be inside a handler of this very session.
+	s.client.session.Yield()
+	select {
+	case r := <-done:
+		return r.args, r.err
+	case <-ctx.Done():
+		s.forgetAck(id)
+		if cause := context.Cause(ctx); errors.Is(cause, ErrTimeout) {
+			return Args{}, ErrTimeout
+		}
+		return Args{}, ctx.Err()
+	}
+}

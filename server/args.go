@@ -1,0 +1,72 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/beanpole/beanpole/server/packet"
+)
+
+// Args are the arguments of an event or the values of an acknowledgement, still in their wire form:
+// JSON text, with binaries aside. The zero value has none.
+type Args struct {
+	raw         [][]byte
+	attachments [][]byte
+}
+
+// Len returns how many there are.
+func (a Args) Len() int { return len(a.raw) }
+
+// Raw returns the JSON text of argument i, or nil when there is no such argument. A binary in it is a
+// placeholder.
+func (a Args) Raw(i int) json.RawMessage {
+	if i < 0 || i >= len(a.raw) {
+		return nil
+	}
+	return a.raw[i]
+}
+
+// Decode decodes argument i into the value v points to: JSON by the rules of encoding/json, binaries
+// into []byte wherever they are. A missing argument leaves v as it is, as undefined would.
+func (a Args) Decode(i int, v any) error {
+	if i < 0 || i >= len(a.raw) {
+		return nil
+	}
+	if err := packet.Decode(a.raw[i], a.attachments, v); err != nil {
+		return fmt.Errorf("argument %d: %w", i+1, err)
+	}
+	return nil
+}
+
+// Scan decodes the first arguments into what the pointers point to.
+func (a Args) Scan(into ...any) error {
+	for i, v := range into {
+		if err := a.Decode(i, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Bytes returns argument i when it is a binary.
+func (a Args) Bytes(i int) ([]byte, bool) {
+	if len(a.attachments) == 0 || i < 0 || i >= len(a.raw) || len(a.raw[i]) == 0 || a.raw[i][0] != '{' {
+		return nil, false
+	}
+	var b []byte
+	if packet.Decode(a.raw[i], a.attachments, &b) != nil {
+		return nil, false
+	}
+	return b, true
+}
+
+// Values returns all arguments in the form encoding/json gives to an any, binaries as []byte.
+func (a Args) Values() []any {
+	out := make([]any, len(a.raw))
+	for i := range a.raw {
+		if a.Decode(i, &out[i]) != nil {
+			out[i] = nil
+		}
+	}
+	return out
+}

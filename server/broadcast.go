@@ -1,0 +1,138 @@
+package server
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// defaultAckTimeout bounds EmitWithAck of a broadcast whose context has no deadline and that has no
+// Timeout, so that one client that never answers does not hold it for ever.
+const defaultAckTimeout = 5 * time.Second
+
+// Broadcast selects sockets of a namespace in the whole cluster and acts on them. It begins with a
+// method of Namespace, Server or Socket and is a value: every method returns a changed copy, so one may
+// be kept and used from many goroutines.
+type Broadcast struct {
+	nsp     *Namespace
+	target  adapter.Target
+	timeout time.Duration
+}
+
+// Broadcast selects every socket of the namespace but this one.
+func (s *Socket) Broadcast() Broadcast {
+	return Broadcast{nsp: s.nsp, target: adapter.Target{Except: []string{s.id}}}
+}
+
+// To selects the sockets in any of rooms, but for this one; In is the same.
+func (s *Socket) To(rooms ...string) Broadcast { return s.Broadcast().To(rooms...) }
+
+// In is To.
+func (s *Socket) In(rooms ...string) Broadcast { return s.Broadcast().To(rooms...) }
+
+// Except selects every socket of the namespace but this one and those in any of rooms.
+func (s *Socket) Except(rooms ...string) Broadcast { return s.Broadcast().Except(rooms...) }
+
+// Local selects every socket of the namespace on this server but this one.
+func (s *Socket) Local() Broadcast { return s.Broadcast().Local() }
+
+// To selects the sockets in any of rooms, besides those in rooms selected before.
+func (b Broadcast) To(rooms ...string) Broadcast {
+	b.target.Rooms = append(slices.Clip(b.target.Rooms), rooms...)
+	return b
+}
+
+// In is To.
+func (b Broadcast) In(rooms ...string) Broadcast { return b.To(rooms...) }
+
+// Except leaves out the sockets in any of rooms.
+func (b Broadcast) Except(rooms ...string) Broadcast {
+	b.target.Except = append(slices.Clip(b.target.Except), rooms...)
+	return b
+}
+
+// Local keeps to the sockets of this server.
+func (b Broadcast) Local() Broadcast { b.target.Local = true; return b }
+
+// Volatile drops the event for clients that cannot take it at once.
+func (b Broadcast) Volatile() Broadcast { b.target.Volatile = true; return b }
+
+// Compress says whether the event may be compressed; it may by default.
+func (b Broadcast) Compress(compress bool) Broadcast { b.target.NoCompress = !compress; return b }
+
+// Timeout bounds EmitWithAck.
+func (b Broadcast) Timeout(d time.Duration) Broadcast { b.timeout = d; return b }
+
+// Emit sends an event to the sockets selected. It is encoded once. See Socket.Emit for the arguments.
+// An error says that the arguments do not encode; adapter.ErrDegraded that other servers could not be
+// reached, while the sockets of this one have got the event.
+func (b Broadcast) Emit(event string, args ...any) error {
+	m, err := newMessage(event, args)
+	if err != nil {
+		return err
+	}
+	return b.nsp.adapter.Broadcast(m, b.target)
+}
+
+// EmitWithAck sends an event and returns the acknowledgements of all clients selected, each with at
+// most one value, in the order they came. When the time given by Timeout or ctx (5 s when neither says)
+// ends first, or servers do not answer, it returns those that have come together with an
+// *adapter.PartialError.
+func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	m, err := newMessage(event, args)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	var answers answers
+	err = b.nsp.adapter.BroadcastWithAck(ctx, m, b.target, answers.add)
+	return answers.take(), err
+}
+
+func (b Broadcast) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if b.timeout > 0 {
+		return context.WithTimeout(ctx, b.timeout)
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		return context.WithTimeout(ctx, defaultAckTimeout)
+	}
+	return ctx, func() {}
+}
+
+// FetchSockets describes the sockets selected. When servers do not answer in time it returns those of
+// the others together with an *adapter.PartialError that names them.
+func (b Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	details, err := b.nsp.adapter.Fetch(ctx, b.target)
+	out := make([]*RemoteSocket, len(details))
+	for i := range details {
+		out[i] = newRemoteSocket(b.nsp, &details[i])
+	}
+	return out, err
+}
+
+// Count returns how many sockets are selected, without describing them.
+func (b Broadcast) Count(ctx context.Context) (int, error) {
+	ctx, cancel := b.bound(ctx)
+	defer cancel()
+	return b.nsp.adapter.Count(ctx, b.target)
+}
+
+// SocketsJoin puts the sockets selected into rooms.
+func (b Broadcast) SocketsJoin(rooms ...string) error {
+	return b.nsp.adapter.SocketsJoin(b.target, rooms...)
+}
+
+// SocketsLeave takes the sockets selected out of rooms.
+func (b Broadcast) SocketsLeave(rooms ...string) error {
+	return b.nsp.adapter.SocketsLeave(b.target, rooms...)
+}
+
+// DisconnectSockets disconnects the sockets selected, or closes their sessions. See Socket.Disconnect.
+func (b Broadcast) DisconnectSockets(closeSession bool) error {
+	return b.nsp.adapter.Disconnect(b.target, closeSession)
+}

@@ -1,0 +1,314 @@
+package server
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// closeTimeout bounds what is closed in the background.
+const closeTimeout = 10 * time.Second
+
+// client is one session with its sockets, one for each namespace it is in.
+type client struct {
+	// Set by accept, then read only.
+	server  *Server
+	session *transport.Session
+
+	// Owned by Receive, which the transport calls for one message at a time.
+	decoder packet.Decoder
+	failed  bool // the client broke the protocol; the rest of what it sent is ignored
+	bucket  bucket
+
+	mu      sync.Mutex
+	sockets []*Socket   // guarded by mu; few, so a list
+	ready   []*Socket   // guarded by mu; sockets whose queue has work and no runner
+	closed  bool        // guarded by mu
+	timer   *time.Timer // guarded by mu; connect timeout, nil once a namespace has been joined
+	pending *time.Timer // guarded by mu; attachment timeout of an open reconstruction
+}
+
+// accept makes the client of a new session. It is the transport's Accept.
+func (s *Server) accept(session *transport.Session) transport.Receiver {
+	c := &client{server: s, session: session, decoder: s.cfg.Parser.NewDecoder(s.cfg.Limits.Limits)}
+	c.bucket.rate = s.cfg.Limits.EventsPerSecond
+	c.mu.Lock()
+	c.timer = time.AfterFunc(s.cfg.ConnectTimeout, c.connectTimeout)
+	c.mu.Unlock()
+	if session.Protocol() == 3 {
+		// A v2 client is in "/" from the start. Protocol 4 of Socket.IO: Connection.
+		if c.connect("/", nil) {
+			s.wg.Go(c.Work)
+		}
+	}
+	return c
+}
+
+func (c *client) connectTimeout() {
+	c.mu.Lock()
+	idle := c.timer != nil
+	c.mu.Unlock()
+	if idle {
+		c.session.Close(transport.ReasonForcedServerClose)
+	}
+}
+
+// Receive takes one message of the session. Protocol: Packet encoding.
+func (c *client) Receive(m transport.Message) {
+	if c.failed {
+		return
+	}
+	p, err := c.decoder.Add(packet.Message(m))
+	if err != nil {
+		c.fail(transport.ReasonParseError, err)
+		return
+	}
+	if m.Binary || p == nil {
+		c.watchAttachments()
+	}
+	if p != nil {
+		c.packet(p)
+	}
+}
+
+// packet takes one complete packet.
+func (c *client) packet(p *packet.Packet) {
+	name, auth := p.Namespace, json.RawMessage(nil)
+	if p.Type == packet.Connect {
+		auth = slices.Clone(p.Data)
+	}
+	if c.session.Protocol() == 3 {
+		name, auth = splitQuery(name)
+	}
+	s := c.socket(name)
+	switch {
+	case p.Type == packet.Connect && (s == nil || s.gone()):
+		if !c.connect(name, auth) {
+			c.fail(ReasonServerDisconnect, errTooManyNamespaces)
+		}
+	case s == nil || p.Type == packet.Connect || p.Type == packet.ConnectError:
+		// Node closes the whole client here (socket.io/lib/client.ts, ondecoded).
+		c.fail(transport.ReasonForcedServerClose, errInvalidState)
+	case p.Type == packet.Ack:
+		s.onAck(p)
+	case p.Type == packet.Disconnect:
+		s.leave(ReasonClientDisconnect)
+	case !c.bucket.take():
+		c.server.stats.rateLimited.Add(1)
+		c.fail(ReasonRateLimited, errRateLimited)
+	default:
+		c.server.stats.eventsIn.Add(1)
+		c.enqueue(s, item{
+			kind: itemEvent, data: slices.Clone(p.Data), attachments: cloneLast(p.Attachments), id: p.ID, hasID: p.HasID,
+		})
+	}
+}
+
+// cloneLast copies the last attachment, which refers to the transport's buffer; the others are ours.
+func cloneLast(attachments [][]byte) [][]byte {
+	if len(attachments) == 0 {
+		return nil
+	}
+	out := slices.Clone(attachments)
+	out[len(out)-1] = slices.Clone(out[len(out)-1])
+	return out
+}
+
+// splitQuery separates the query from a namespace as v2 clients send it ("/admin?token=1"); the query
+// becomes the auth payload. Source: socket.io/lib/client.ts, _parseNamespace.
+func splitQuery(nsp string) (name string, auth json.RawMessage) {
+	name, query, ok := strings.Cut(nsp, "?")
+	if !ok {
+		return name, nil
+	}
+	values, _ := url.ParseQuery(query) // what can be parsed counts
+	flat := make(map[string]string, len(values))
+	for k, v := range values {
+		flat[k] = v[len(v)-1]
+	}
+	auth, _ = json.Marshal(flat) // strings always encode
+	return name, auth
+}
+
+// socket returns the client's socket in the namespace, connected or not, or nil. A socket that has
+// left stays known until the client connects again, so that events which were on their way when the
+// server disconnected it are not taken for a breach of the protocol.
+func (c *client) socket(nsp string) *Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sockets {
+		if s.name == nsp {
+			return s
+		}
+	}
+	return nil
+}
+
+// connect starts a socket in the namespace; its queue does the rest. It reports false when the session
+// has as many as it may have.
+func (c *client) connect(nsp string, auth json.RawMessage) bool {
+	s := newSocket(c, nsp, auth)
+	c.mu.Lock()
+	c.sockets = slices.DeleteFunc(c.sockets, func(o *Socket) bool { return o.name == nsp })
+	full := len(c.sockets) >= c.server.cfg.Limits.MaxNamespaces
+	if !full {
+		c.sockets = append(c.sockets, s)
+	}
+	c.mu.Unlock()
+	if full {
+		return false
+	}
+	c.enqueue(s, item{kind: itemConnect})
+	return true
+}
+
+// forget drops a socket that never connected, so that the client may try again.
+func (c *client) forget(s *Socket) {
+	c.mu.Lock()
+	c.sockets = slices.DeleteFunc(c.sockets, func(o *Socket) bool { return o == s })
+	c.mu.Unlock()
+}
+
+// joined notes that a namespace has been joined: the connect timeout is over.
+func (c *client) joined() {
+	c.mu.Lock()
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+	c.mu.Unlock()
+}
+
+// enqueue gives a socket something to do; Work will see to it.
+func (c *client) enqueue(s *Socket, it item) {
+	runnable, err := s.queue.push(it, &c.server.cfg.Limits)
+	if err != nil {
+		c.server.stats.queueFull.Add(1)
+		c.fail(ReasonQueueFull, err)
+		return
+	}
+	if runnable {
+		c.mu.Lock()
+		c.ready = append(c.ready, s)
+		c.mu.Unlock()
+	}
+}
+
+// Work runs the handlers of all that has been received. Two may run at a time: one waits in a handler,
+// another does what other sockets of the session have to do.
+func (c *client) Work() {
+	for {
+		c.mu.Lock()
+		if len(c.ready) == 0 {
+			c.ready = nil
+			c.mu.Unlock()
+			return
+		}
+		s := c.ready[0]
+		if c.ready = c.ready[1:]; len(c.ready) == 0 {
+			c.ready = nil
+		}
+		c.mu.Unlock()
+		s.run()
+	}
+}
+
+// fail closes the session of a client that broke the protocol or a limit.
+func (c *client) fail(reason transport.CloseReason, err error) {
+	c.failed = true
+	c.server.stats.refusedPackets.Add(1)
+	c.log().Debug("session refused a packet", "reason", string(reason), "err", err)
+	c.session.Close(reason)
+}
+
+// watchAttachments starts or stops the time limit of a packet that waits for its attachments.
+func (c *client) watchAttachments() {
+	waiting := c.decoder.Pending()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case waiting && c.pending == nil && !c.closed:
+		c.pending = time.AfterFunc(c.server.cfg.Limits.AttachmentTimeout, func() {
+			c.session.Close(transport.ReasonParseError)
+		})
+	case !waiting && c.pending != nil:
+		c.pending.Stop()
+		c.pending = nil
+	}
+}
+
+// Closed ends all sockets of the client, once. It does so in a goroutine of its own: the application's
+// disconnect handlers may block, and the transport may have called from inside a broadcast.
+func (c *client) Closed(reason transport.CloseReason, cause error) {
+	if cause != nil {
+		c.log().Debug("session closed", "reason", string(reason), "err", cause)
+	}
+	c.server.wg.Go(func() {
+		c.end(reason)
+		c.Work()
+	})
+}
+
+func (c *client) end(reason transport.CloseReason) {
+	c.mu.Lock()
+	c.closed = true
+	sockets := slices.Clone(c.sockets)
+	for _, t := range []*time.Timer{c.timer, c.pending} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	c.timer, c.pending = nil, nil
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.leave(reason)
+	}
+}
+
+// disconnect leaves every namespace and closes the session (Node: client._disconnect).
+func (c *client) disconnect() {
+	c.mu.Lock()
+	sockets := slices.Clone(c.sockets)
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.Disconnect(false)
+	}
+	c.session.Close(transport.ReasonForcedServerClose)
+}
+
+func (c *client) log() *slog.Logger {
+	return c.server.cfg.Logger.With("session", c.session.Num())
+}
+
+// bucket limits a rate, with bursts of two seconds' worth. Not safe for concurrent use.
+type bucket struct {
+	rate   int // per second; zero means no limit
+	tokens float64
+	last   time.Time
+}
+
+func (b *bucket) take() bool {
+	if b.rate == 0 {
+		return true
+	}
+	now := time.Now()
+	burst := 2 * float64(b.rate)
+	if b.last.IsZero() {
+		b.tokens = burst
+	} else {
+		b.tokens = min(burst, b.tokens+now.Sub(b.last).Seconds()*float64(b.rate))
+	}
+	b.last = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}

@@ -1,0 +1,128 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// Defaults of Config.
+const (
+	DefaultPath            = "/socket.io/"
+	DefaultConnectTimeout  = 45 * time.Second
+	DefaultMaxNamespaces   = 1000
+	DefaultMaxQueuedEvents = 32768
+	DefaultMaxQueuedBytes  = 16 << 20
+)
+
+// Config configures a Server. The zero value is usable: every zero field means its default, those of
+// Node's socket.io where Node has the option.
+type Config struct {
+	// Transport configures the Engine.IO layer beneath. Its Accept field belongs to the server.
+	Transport transport.Config
+	// Path is where the server is mounted. Empty means DefaultPath. The server itself serves any
+	// path; Path is for those who mount it and for links to the client bundle.
+	Path string
+	// ConnectTimeout closes a session that has joined no namespace for so long. Zero means
+	// DefaultConnectTimeout. Node: connectTimeout.
+	ConnectTimeout time.Duration
+	// Parser is the wire form of packets: packet.Text (nil) or packet.MsgPack.
+	Parser packet.Parser
+	// Adapter makes the adapter of each namespace. Nil means adapter.Memory.
+	Adapter adapter.Factory
+	// Recovery, if not nil, turns on connection state recovery (Node: connectionStateRecovery). With
+	// an Adapter of your own, configure recovery there too.
+	Recovery *Recovery
+	// KeepEmptyNamespaces keeps namespaces made by a pattern or a function when their last socket has
+	// left. By default they are closed, so that clients cannot fill the memory with names.
+	// Node: cleanupEmptyChildNamespaces, the other way round.
+	KeepEmptyNamespaces bool
+
+	// Limits bound what one session may make the server hold.
+	Limits Limits
+	// Logger receives the server's log. Nil discards it.
+	Logger *slog.Logger
+}
+
+// Recovery configures connection state recovery.
+type Recovery struct {
+	adapter.Recovery
+	// RunMiddlewares runs the middlewares of the namespace for a recovered socket too (Node:
+	// skipMiddlewares false). By default they are skipped, as the socket has passed them before.
+	RunMiddlewares bool
+}
+
+// Limits of one session. Zero means the default.
+type Limits struct {
+	packet.Limits
+	// MaxNamespaces bounds the namespaces a session may be in. Default DefaultMaxNamespaces.
+	MaxNamespaces int
+	// MaxQueuedEvents and MaxQueuedBytes bound the events of one socket that wait for its handlers.
+	// Beyond either the session is closed with ReasonQueueFull. Default DefaultMaxQueuedEvents,
+	// DefaultMaxQueuedBytes.
+	MaxQueuedEvents int
+	MaxQueuedBytes  int
+	// EventsPerSecond bounds the events a session may send, with bursts of two seconds' worth.
+	// Beyond it the session is closed with ReasonRateLimited. Zero means no limit.
+	EventsPerSecond int
+	// AttachmentTimeout bounds how long a packet may wait for its binary attachments. Default 10 s.
+	AttachmentTimeout time.Duration
+}
+
+// withDefaults returns cfg with its zero fields filled in, or an error that names the field at fault.
+func (cfg Config) withDefaults() (Config, error) {
+	if cfg.Transport.Accept != nil {
+		return cfg, errors.New("server: Transport.Accept belongs to the server and must be nil")
+	}
+	if cfg.ConnectTimeout < 0 {
+		return cfg, fmt.Errorf("server: ConnectTimeout is %v; it must not be negative", cfg.ConnectTimeout)
+	}
+	if cfg.Path == "" {
+		cfg.Path = DefaultPath
+	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = DefaultConnectTimeout
+	}
+	if cfg.Parser == nil {
+		cfg.Parser = packet.Text()
+	}
+	if cfg.Adapter == nil {
+		var r *adapter.Recovery
+		if cfg.Recovery != nil {
+			r = &cfg.Recovery.Recovery
+		}
+		cfg.Adapter = adapter.Memory(r)
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Transport.Logger == nil {
+		cfg.Transport.Logger = cfg.Logger
+	}
+	for _, l := range []struct {
+		name  string
+		value *int
+		def   int
+	}{
+		{"MaxNamespaces", &cfg.Limits.MaxNamespaces, DefaultMaxNamespaces},
+		{"MaxQueuedEvents", &cfg.Limits.MaxQueuedEvents, DefaultMaxQueuedEvents},
+		{"MaxQueuedBytes", &cfg.Limits.MaxQueuedBytes, DefaultMaxQueuedBytes},
+		{"EventsPerSecond", &cfg.Limits.EventsPerSecond, 0},
+	} {
+		if *l.value < 0 {
+			return cfg, fmt.Errorf("server: Limits.%s is %d; it must not be negative", l.name, *l.value)
+		}
+		if *l.value == 0 {
+			*l.value = l.def
+		}
+	}
+	if cfg.Limits.AttachmentTimeout == 0 {
+		cfg.Limits.AttachmentTimeout = 10 * time.Second
+	}
+	return cfg, nil
+}

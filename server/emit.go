@@ -1,0 +1,186 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// Unicast is how an event goes to one socket. The zero value cannot be used; it begins with a method of
+// Socket and is a value: every method returns a changed copy.
+type Unicast struct {
+	socket  *Socket
+	opts    transport.SendOptions
+	timeout time.Duration
+}
+
+// Emit sends an event to the client and returns at once. args are any values that encode as JSON; a
+// []byte anywhere inside them travels as a binary. It returns an error when they do not encode, when
+// the event's name is reserved, and ErrDisconnected.
+func (s *Socket) Emit(event string, args ...any) error {
+	return Unicast{socket: s}.Emit(event, args...)
+}
+
+// EmitWithAck sends an event and waits for the client's acknowledgement. It returns the error of ctx
+// when that ends first, ErrTimeout after Timeout, and ErrDisconnected. Called from a handler it holds
+// up the handlers of this socket, and nothing else.
+func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
+	return Unicast{socket: s}.EmitWithAck(ctx, event, args...)
+}
+
+// Volatile sends only if the client can take it at once; otherwise the event is dropped.
+func (s *Socket) Volatile() Unicast { return Unicast{socket: s}.Volatile() }
+
+// Compress says whether the event may be compressed; it may by default.
+func (s *Socket) Compress(compress bool) Unicast { return Unicast{socket: s}.Compress(compress) }
+
+// Timeout bounds the wait of EmitWithAck.
+func (s *Socket) Timeout(d time.Duration) Unicast { return Unicast{socket: s}.Timeout(d) }
+
+// Volatile sends only if the client can take it at once; otherwise the event is dropped.
+func (u Unicast) Volatile() Unicast { u.opts.Volatile = true; return u }
+
+// Compress says whether the event may be compressed; it may by default.
+func (u Unicast) Compress(compress bool) Unicast { u.opts.NoCompress = !compress; return u }
+
+// Timeout bounds the wait of EmitWithAck.
+func (u Unicast) Timeout(d time.Duration) Unicast { u.timeout = d; return u }
+
+// Emit is Socket.Emit.
+func (u Unicast) Emit(event string, args ...any) error {
+	s := u.socket
+	if s.client.server.cfg.Recovery != nil && s.nsp != nil {
+		// Through the adapter, which keeps it for a client that is away (socket.io/lib/socket.ts, emit).
+		m, err := newMessage(event, args)
+		if err != nil {
+			return err
+		}
+		return s.nsp.adapter.Broadcast(m, adapter.Target{
+			Rooms: []string{s.id}, Flags: adapter.Flags{Volatile: u.opts.Volatile, NoCompress: u.opts.NoCompress},
+		})
+	}
+	buf := buffers.Get().(*[]byte)
+	data, attachments, err := appendEvent((*buf)[:0], event, args)
+	if err == nil {
+		err = s.sendEvent(u, &packet.Packet{Type: packet.Event, Namespace: s.name, Data: data, Attachments: attachments})
+	}
+	putBuffer(buf, data)
+	return err
+}
+
+// EmitWithAck is Socket.EmitWithAck.
+func (u Unicast) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
+	data, attachments, err := appendEvent(nil, event, args)
+	if err != nil {
+		return Args{}, err
+	}
+	if !u.socket.Connected() {
+		return Args{}, ErrDisconnected
+	}
+	return u.socket.wait(ctx, u, data, attachments)
+}
+
+// sendEvent sends an event to the client of a connected socket.
+func (s *Socket) sendEvent(u Unicast, p *packet.Packet) error {
+	if !s.Connected() {
+		return ErrDisconnected
+	}
+	s.notifyOutgoing(p)
+	s.client.server.stats.eventsOut.Add(1)
+	return s.send(u.opts, p)
+}
+
+// sendAck answers the event with that id.
+func (s *Socket) sendAck(id uint64, values []any) error {
+	if !s.Connected() {
+		return ErrDisconnected
+	}
+	buf := buffers.Get().(*[]byte)
+	data, attachments, err := packet.AppendArgs((*buf)[:0], nil, values)
+	if err == nil {
+		err = s.send(transport.SendOptions{}, &packet.Packet{
+			Type: packet.Ack, Namespace: s.name, ID: id, HasID: true, Data: data, Attachments: attachments,
+		})
+	}
+	putBuffer(buf, data)
+	return err
+}
+
+// send encodes p and hands it to the session, which copies it.
+func (s *Socket) send(opts transport.SendOptions, p *packet.Packet) error {
+	buf := buffers.Get().(*[]byte)
+	var roomIn [2]packet.Message
+	var roomOut [2]transport.Message
+	encoded := s.client.server.cfg.Parser.Encode(roomIn[:0], (*buf)[:0], p)
+	messages := roomOut[:0]
+	for _, m := range encoded {
+		messages = append(messages, transport.Message(m))
+	}
+	err := s.client.session.Send(opts, messages...)
+	if len(encoded) == 1 {
+		putBuffer(buf, encoded[0].Data)
+	} else {
+		buffers.Put(buf)
+	}
+	if errors.Is(err, transport.ErrClosed) {
+		return ErrDisconnected
+	}
+	return err
+}
+
+// notifyOutgoing calls the catch-all listeners of what is sent.
+func (s *Socket) notifyOutgoing(p *packet.Packet) {
+	s.mu.Lock()
+	list := s.anyOutgoing
+	s.mu.Unlock()
+	if len(list) == 0 {
+		return
+	}
+	data := append([]byte(nil), p.Data...)
+	name, err := packet.EventName(data)
+	if err != nil {
+		return
+	}
+	elements, err := packet.Split(nil, data)
+	if err != nil || len(elements) == 0 {
+		return
+	}
+	e := &Event{Args: Args{raw: elements[1:], attachments: p.Attachments}, Name: string(name), socket: s}
+	for _, fn := range list {
+		s.protect(e.Name, func() error { fn(e); return nil })
+	}
+}
+
+// newMessage encodes an event for an adapter.
+func newMessage(event string, args []any) (adapter.Message, error) {
+	data, attachments, err := appendEvent(nil, event, args)
+	return adapter.Message{Data: data, Attachments: attachments}, err
+}
+
+func appendEvent(dst []byte, event string, args []any) ([]byte, [][]byte, error) {
+	if reserved(event) {
+		return dst, nil, fmt.Errorf("%q: %w", event, ErrReservedEvent)
+	}
+	data, attachments, err := packet.AppendEvent(dst, nil, event, args)
+	if err != nil {
+		return dst, nil, fmt.Errorf("event %q: %w", event, err)
+	}
+	return data, attachments, nil
+}
+
+// buffers holds space for packets on their way to a session. Whoever takes one puts it back.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
+
+// putBuffer puts buf back, with the space that data has grown to unless that is large.
+func putBuffer(buf *[]byte, data []byte) {
+	if cap(data) > cap(*buf) && cap(data) <= 64<<10 {
+		*buf = data[:0]
+	}
+	buffers.Put(buf)
+}

@@ -1,0 +1,63 @@
+package server
+
+import (
+	"errors"
+
+	"github.com/beanpole/beanpole/transport"
+)
+
+// Errors a caller can act on.
+var (
+	// ErrDisconnected is returned by sends on a socket that is not connected, and by a wait for an
+	// acknowledgement that can no longer come.
+	ErrDisconnected = errors.New("socket disconnected")
+	// ErrReservedEvent is returned by emits of an event name that the protocol keeps for itself.
+	ErrReservedEvent = errors.New("reserved event name")
+	// ErrTimeout is returned when an acknowledgement did not come in the time given by Timeout.
+	ErrTimeout = errors.New("operation has timed out")
+	// ErrAcknowledged is returned by the second answer to one event.
+	ErrAcknowledged = errors.New("event already acknowledged")
+	// ErrNoAck is returned by an answer to an event whose sender wants none.
+	ErrNoAck = errors.New("sender wants no acknowledgement")
+)
+
+// The reasons of a disconnection beyond those of the transport. Source: socket.io/lib/socket-types.ts,
+// DisconnectReason. The last two are Beanpole's own.
+const (
+	ReasonClientDisconnect transport.CloseReason = "client namespace disconnect"
+	ReasonServerDisconnect transport.CloseReason = "server namespace disconnect"
+	ReasonQueueFull        transport.CloseReason = "event queue full"
+	ReasonRateLimited      transport.CloseReason = "rate limited"
+)
+
+// recoverable reports whether a session that ended so may be recovered.
+// Source: socket.io/lib/socket.ts, RECOVERABLE_DISCONNECT_REASONS.
+func recoverable(r transport.CloseReason) bool {
+	switch r {
+	case transport.ReasonTransportError, transport.ReasonTransportClose, transport.ReasonForcedClose,
+		transport.ReasonPingTimeout, transport.ReasonServerShuttingDown, transport.ReasonForcedServerClose:
+		return true
+	}
+	return false
+}
+
+// Error is an error with data for the client: returned by a middleware it becomes the CONNECT_ERROR
+// {"message":Message,"data":Data}, returned by a handler the acknowledgement {"error":Message,"data":Data}.
+// Any other error is sent with its text alone.
+type Error struct {
+	Message string
+	Data    any // any JSON-encodable value; nil sends none
+}
+
+// Error returns the message.
+func (e *Error) Error() string { return e.Message }
+
+// reserved reports whether the protocol keeps the event name for itself.
+// Source: socket.io-parser/lib/index.ts, RESERVED_EVENTS.
+func reserved(event string) bool {
+	switch event {
+	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
+		return true
+	}
+	return false
+}

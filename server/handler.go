@@ -1,0 +1,341 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"slices"
+	"sync"
+)
+
+// A handler is a function of the application together with what its type asks for.
+//
+// Its parameters are, in this order: any of context.Context, *Socket and *Event; then the arguments of
+// the event, each decoded into the parameter's own type, the last one variadic if wanted; then, if it
+// answers by itself, an Ack. Arguments that the client did not send are zero, as undefined would be;
+// further ones are ignored.
+//
+// What it returns answers a client that waits for an acknowledgement: the values it returns, or its
+// last result, if that is an error and not nil, as {"error":"text"}. A handler that returns nothing
+// does not answer.
+type handler struct {
+	*signature
+	fn   reflect.Value
+	fast func(*Event) error // instead of fn, for the commonest types
+	once bool
+	used bool // guarded by the registry that holds the handler
+}
+
+// signature is what a function type asks for; one per type and server.
+type signature struct {
+	params   []param
+	args     int // number of event arguments, the variadic one not counted
+	variadic reflect.Type
+	results  int  // values returned, the error not counted
+	fails    bool // the last result is an error
+	acks     bool // takes an Ack or an *Event, and so answers by itself
+	context  bool // takes a context.Context
+}
+
+type param struct {
+	kind paramKind
+	typ  reflect.Type
+	arg  int
+}
+
+type paramKind uint8
+
+const (
+	paramContext paramKind = iota + 1
+	paramSocket
+	paramEvent
+	paramArg
+	paramAck
+)
+
+var (
+	typeContext = reflect.TypeFor[context.Context]()
+	typeSocket  = reflect.TypeFor[*Socket]()
+	typeEvent   = reflect.TypeFor[*Event]()
+	typeAck     = reflect.TypeFor[Ack]()
+	typeError   = reflect.TypeFor[error]()
+)
+
+// signatures caches the signature of each function type.
+type signatures struct{ m sync.Map }
+
+// handler makes a handler of fn. It panics when fn's type does not fit: that is a mistake in the
+// program, found when the handler is registered and never by what a client sends.
+func (c *signatures) handler(event string, fn any) *handler {
+	if reserved(event) {
+		panic(fmt.Sprintf("server: %q is a reserved event name; use OnConnection, OnDisconnect or OnDisconnecting", event))
+	}
+	v := reflect.ValueOf(fn)
+	if v.Kind() != reflect.Func || v.IsNil() {
+		panic(fmt.Sprintf("server: handler of %q is a %T, not a function", event, fn))
+	}
+	h := &handler{fn: v, fast: fastHandler(fn)}
+	if s, ok := c.m.Load(v.Type()); ok {
+		h.signature = s.(*signature)
+		return h
+	}
+	s, err := newSignature(v.Type())
+	if err != nil {
+		panic(fmt.Sprintf("server: handler of %q: %v", event, err))
+	}
+	c.m.Store(v.Type(), s)
+	h.signature = s
+	return h
+}
+
+func newSignature(t reflect.Type) (*signature, error) {
+	s := &signature{}
+	for i := range t.NumIn() {
+		p := param{kind: paramArg, typ: t.In(i)}
+		switch {
+		case p.typ == typeContext && s.args == 0:
+			p.kind, s.context = paramContext, true
+		case p.typ == typeSocket && s.args == 0:
+			p.kind = paramSocket
+		case p.typ == typeEvent && s.args == 0:
+			p.kind, s.acks = paramEvent, true
+		case p.typ == typeAck:
+			if i != t.NumIn()-1 {
+				return nil, errors.New("an Ack must be the last parameter")
+			}
+			p.kind, s.acks = paramAck, true
+		case t.IsVariadic() && i == t.NumIn()-1:
+			s.variadic = p.typ.Elem()
+			continue
+		default:
+			switch p.typ.Kind() {
+			case reflect.Chan, reflect.Func, reflect.UnsafePointer:
+				return nil, fmt.Errorf("parameter %d has type %s, which no argument can be decoded into", i+1, p.typ)
+			}
+			p.arg = s.args
+			s.args++
+		}
+		s.params = append(s.params, p)
+	}
+	s.results = t.NumOut()
+	if s.results > 0 && t.Out(s.results-1) == typeError {
+		s.results--
+		s.fails = true
+	}
+	return s, nil
+}
+
+// fastHandler returns a form of fn that is called without reflection, or nil.
+func fastHandler(fn any) func(*Event) error {
+	switch fn := fn.(type) {
+	case func(*Event):
+		return func(e *Event) error { fn(e); return nil }
+	case func():
+		return func(*Event) error { fn(); return nil }
+	case func(string):
+		return fastArg(fn)
+	case func([]byte):
+		return fastArg(fn)
+	case func(json.RawMessage):
+		return fastArg(fn)
+	case func(string) string:
+		return fastAnswer(fn)
+	case func([]byte) []byte:
+		return fastAnswer(fn)
+	case func(json.RawMessage) json.RawMessage:
+		return fastAnswer(fn)
+	}
+	return nil
+}
+
+func fastArg[T any](fn func(T)) func(*Event) error {
+	return func(e *Event) error {
+		var arg T
+		if err := e.Decode(0, &arg); err != nil {
+			return err
+		}
+		fn(arg)
+		return nil
+	}
+}
+
+func fastAnswer[T any](fn func(T) T) func(*Event) error {
+	return func(e *Event) error {
+		var arg T
+		if err := e.Decode(0, &arg); err != nil {
+			return err
+		}
+		answer := fn(arg)
+		if e.ack == nil {
+			return nil
+		}
+		return ignoreAcknowledged(e.ack.send([]any{answer}))
+	}
+}
+
+// call runs the handler for e. The error is the handler's own or of decoding; the answer has been sent.
+func (h *handler) call(ctx context.Context, e *Event) error {
+	if h.fast != nil {
+		return h.fast(e)
+	}
+	in := make([]reflect.Value, 0, len(h.params)+max(0, e.Len()-h.args))
+	for _, p := range h.params {
+		switch p.kind {
+		case paramContext:
+			in = append(in, reflect.ValueOf(ctx))
+		case paramSocket:
+			in = append(in, reflect.ValueOf(e.socket))
+		case paramEvent:
+			in = append(in, reflect.ValueOf(e))
+		case paramAck:
+			in = append(in, reflect.ValueOf(Ack(e.Ack)))
+		case paramArg:
+			arg := reflect.New(p.typ)
+			if err := e.Decode(p.arg, arg.Interface()); err != nil {
+				return err
+			}
+			in = append(in, arg.Elem())
+		}
+	}
+	if h.variadic != nil {
+		for i := h.args; i < e.Len(); i++ {
+			arg := reflect.New(h.variadic)
+			if err := e.Decode(i, arg.Interface()); err != nil {
+				return err
+			}
+			in = append(in, arg.Elem())
+		}
+	}
+	return h.answer(e, h.fn.Call(in))
+}
+
+// answer acknowledges e with what the handler returned, and returns the handler's error.
+func (h *handler) answer(e *Event, out []reflect.Value) error {
+	if h.fails {
+		if err, _ := out[h.results].Interface().(error); err != nil {
+			return err
+		}
+	}
+	if e.ack == nil || h.acks || (h.results == 0 && !h.fails) {
+		return nil
+	}
+	values := make([]any, h.results)
+	for i := range values {
+		values[i] = out[i].Interface()
+	}
+	return ignoreAcknowledged(e.ack.send(values))
+}
+
+// ignoreAcknowledged drops the error of an answer that lost to an earlier one of another handler.
+func ignoreAcknowledged(err error) error {
+	if errors.Is(err, ErrAcknowledged) {
+		return nil
+	}
+	return err
+}
+
+// failure is the answer to an event whose handler or middleware returned err.
+func failure(err error) map[string]any {
+	var withData *Error
+	if errors.As(err, &withData) && withData.Data != nil {
+		return map[string]any{"error": err.Error(), "data": withData.Data}
+	}
+	return map[string]any{"error": err.Error()}
+}
+
+// panicError is a panic of the application, recovered.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprint("panic: ", e.value) }
+
+// hidePanic replaces a panic by what a client may know of it.
+func hidePanic(err error) error {
+	var p *panicError
+	if errors.As(err, &p) {
+		return errors.New("internal error")
+	}
+	return err
+}
+
+// guard calls fn and returns a panic in it as a *panicError.
+func guard(fn func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	return fn()
+}
+
+// handlers is a registry of handlers by event name, safe for concurrent use; the zero value is empty.
+type handlers struct {
+	mu sync.Mutex
+	m  map[string][]*handler // the slices are never changed, only replaced
+}
+
+// add registers h and returns a function that removes it.
+func (r *handlers) add(event string, h *handler) (off func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.m == nil {
+		r.m = make(map[string][]*handler, 1)
+	}
+	r.m[event] = append(slices.Clip(r.m[event]), h)
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.remove(event, h)
+	}
+}
+
+// remove is called with mu held.
+func (r *handlers) remove(event string, h *handler) {
+	left := slices.DeleteFunc(slices.Clone(r.m[event]), func(o *handler) bool { return o == h })
+	if len(left) == 0 {
+		delete(r.m, event)
+		return
+	}
+	r.m[event] = left
+}
+
+// off removes all handlers of event.
+func (r *handlers) off(event string) {
+	r.mu.Lock()
+	delete(r.m, event)
+	r.mu.Unlock()
+}
+
+// get returns the handlers of event. Those registered for once are returned once.
+func (r *handlers) get(event string) []*handler {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := r.m[event]
+	for _, h := range list {
+		if h.once {
+			return r.take(event, list)
+		}
+	}
+	return list
+}
+
+// take is get for a list with handlers for once; called with mu held.
+func (r *handlers) take(event string, list []*handler) []*handler {
+	var out []*handler
+	for _, h := range list {
+		if h.used {
+			continue
+		}
+		out = append(out, h)
+		if h.once {
+			h.used = true
+			r.remove(event, h)
+		}
+	}
+	return out
+}

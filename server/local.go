@@ -1,0 +1,120 @@
+package server
+
+import (
+	"context"
+	"slices"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// local is what a namespace is to its adapter.
+type local struct{ n *Namespace }
+
+var _ adapter.Namespace = local{}
+
+func (l local) Name() string { return l.n.name }
+
+// Deliver encodes m once and sends the same bytes to every member.
+func (l local) Deliver(m adapter.Message, f adapter.Flags, to []adapter.Member) {
+	if len(to) == 0 {
+		return
+	}
+	l.send(&packet.Packet{Type: packet.Event, Namespace: l.n.name, Data: m.Data, Attachments: m.Attachments}, f, to)
+}
+
+func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) {
+	srv := l.n.server
+	var room [4]packet.Message
+	encoded := srv.cfg.Parser.Encode(room[:0], nil, p)
+	messages := make([]transport.Message, len(encoded))
+	for i, m := range encoded {
+		messages[i] = transport.Message(m)
+	}
+	prepared := transport.Prepare(messages...)
+	opts := transport.SendOptions{Volatile: f.Volatile, NoCompress: f.NoCompress}
+	for _, m := range to {
+		s := m.(*Socket)
+		if !s.Connected() {
+			continue
+		}
+		s.notifyOutgoing(p)
+		_ = s.client.session.SendPrepared(opts, prepared) // a session that closed says so by Closed
+	}
+	srv.stats.eventsOut.Add(uint64(len(to)))
+}
+
+// DeliverWithAck does so and collects the answers. One id serves all members, as in Node.
+func (l local) DeliverWithAck(m adapter.Message, f adapter.Flags, to []adapter.Member,
+	answer func(adapter.Message),
+) (forget func()) {
+	id := l.n.ackID.Add(1)
+	to = slices.Clone(to) // the adapter takes it back
+	for _, m := range to {
+		m.(*Socket).expectAck(id, func(a Args, err error) {
+			if err != nil {
+				answer(adapter.Message{})
+				return
+			}
+			answer(a.first())
+		})
+	}
+	l.send(&packet.Packet{
+		Type: packet.Event, Namespace: l.n.name, ID: id, HasID: true, Data: m.Data, Attachments: m.Attachments,
+	}, f, to)
+	return func() {
+		for _, m := range to {
+			m.(*Socket).forgetAck(id)
+		}
+	}
+}
+
+func (l local) Describe(of []adapter.Member) []adapter.Details {
+	out := make([]adapter.Details, len(of))
+	for i, m := range of {
+		s := m.(*Socket)
+		data, err := s.Data.MarshalJSON()
+		if err != nil {
+			s.client.log().Warn("socket data is not JSON: other nodes will not see it", "namespace", l.n.name, "err", err)
+			data = nil
+		}
+		out[i] = adapter.Details{ID: s.id, Handshake: s.Handshake().describe(), Rooms: s.Rooms(), Data: data}
+	}
+	return out
+}
+
+func (l local) Disconnect(members []adapter.Member, closeSession bool) {
+	for _, m := range members {
+		m.(*Socket).Disconnect(closeSession)
+	}
+}
+
+// ServerEvent runs the handlers of an event of another server, off the adapter's goroutine.
+func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
+	srv := l.n.server
+	name, err := packet.EventName(m.Data)
+	if err != nil {
+		return
+	}
+	elements, err := packet.Split(nil, m.Data)
+	if err != nil || len(elements) == 0 {
+		return
+	}
+	e := &Event{Args: Args{raw: elements[1:], attachments: m.Attachments}, Name: string(name)}
+	if reply != nil {
+		e.ack = &acknowledger{reply: reply}
+	}
+	list := l.n.serverSide.get(e.Name)
+	if len(list) == 0 {
+		return
+	}
+	srv.wg.Go(func() {
+		for _, h := range list {
+			if err := guard(func() error { return h.call(context.Background(), e) }); err != nil {
+				srv.stats.handlerErrors.Add(1)
+				srv.cfg.Logger.Error("server-side handler failed", "namespace", l.n.name, "event", e.Name, "err", err)
+			}
+		}
+	})
+}

@@ -1,0 +1,251 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// Namespace is a set of sockets with its own middlewares, handlers and rooms. All methods may be called
+// from any goroutine.
+type Namespace struct {
+	// Set when the namespace is made, then read only.
+	server  *Server
+	name    string
+	parent  *Dynamic // nil unless made by OfPattern or OfFunc
+	adapter adapter.Adapter
+
+	users int // guarded by server.mu; sockets, of a dynamic namespace
+
+	handlers   handlers // of events from any socket of the namespace
+	serverSide handlers // of events from other servers
+	ackID      atomic.Uint64
+
+	mu          sync.Mutex
+	middlewares []func(*Socket) error // guarded by mu; replaced, never changed
+	connection  []func(*Socket)       // guarded by mu; likewise
+}
+
+// Name returns the name, with its leading slash.
+func (n *Namespace) Name() string { return n.name }
+
+// Server returns the server the namespace belongs to.
+func (n *Namespace) Server() *Server { return n.server }
+
+// Adapter returns the adapter of the namespace.
+func (n *Namespace) Adapter() adapter.Adapter { return n.adapter }
+
+// Use adds a middleware that every socket passes before it is connected. An error refuses the socket:
+// the client gets a connect_error with the error's text, and with its data if it is an *Error. A
+// middleware may block; only the connecting client waits.
+func (n *Namespace) Use(fn func(*Socket) error) {
+	n.mu.Lock()
+	n.middlewares = append(slices.Clip(n.middlewares), fn)
+	n.mu.Unlock()
+}
+
+// OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event.
+func (n *Namespace) OnConnection(fn func(*Socket)) {
+	n.mu.Lock()
+	n.connection = append(slices.Clip(n.connection), fn)
+	n.mu.Unlock()
+}
+
+// On registers a handler of the event for every socket of the namespace, which costs nothing per
+// socket; let it take a *Socket to know which one. It runs after the socket's own handlers. See
+// Socket.On for what fn may be.
+func (n *Namespace) On(event string, fn any) (off func()) {
+	return n.handlers.add(event, n.server.signatures.handler(event, fn))
+}
+
+func (n *Namespace) connectionHandlers() []func(*Socket) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.parent == nil {
+		return n.connection
+	}
+	return slices.Concat(n.parent.connectionHandlers(), n.connection)
+}
+
+// admit runs the middlewares for s.
+func (n *Namespace) admit(ctx context.Context, s *Socket) error {
+	n.mu.Lock()
+	list := n.middlewares
+	n.mu.Unlock()
+	if n.parent != nil {
+		list = slices.Concat(n.parent.middlewareList(), list)
+	}
+	for _, m := range list {
+		if ctx.Err() != nil {
+			return ErrDisconnected
+		}
+		if err := s.protect("middleware", func() error { return m(s) }); err != nil {
+			return hidePanic(err)
+		}
+	}
+	return nil
+}
+
+// Sockets returns the connected sockets of this server. FetchSockets asks the whole cluster.
+func (n *Namespace) Sockets() []*Socket {
+	members := n.adapter.Members(adapter.Target{})
+	out := make([]*Socket, len(members))
+	for i, m := range members {
+		out[i] = m.(*Socket)
+	}
+	return out
+}
+
+// Socket returns the connected socket of this server with that id, or nil.
+func (n *Namespace) Socket(id string) *Socket {
+	for _, m := range n.adapter.Members(adapter.Target{Rooms: []string{id}}) {
+		if m.ID() == id {
+			return m.(*Socket)
+		}
+	}
+	return nil
+}
+
+// Emit sends an event to every socket of the namespace, in the whole cluster.
+func (n *Namespace) Emit(event string, args ...any) error { return n.all().Emit(event, args...) }
+
+// EmitWithAck is Broadcast.EmitWithAck for every socket of the namespace.
+func (n *Namespace) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	return n.all().EmitWithAck(ctx, event, args...)
+}
+
+// To selects the sockets in any of rooms; In is the same. Except, Local, Volatile, Compress and Timeout
+// begin a Broadcast as its methods of those names do.
+func (n *Namespace) To(rooms ...string) Broadcast           { return n.all().To(rooms...) }
+func (n *Namespace) In(rooms ...string) Broadcast           { return n.all().To(rooms...) }
+func (n *Namespace) Except(rooms ...string) Broadcast       { return n.all().Except(rooms...) }
+func (n *Namespace) Local() Broadcast                       { return n.all().Local() }
+func (n *Namespace) Volatile() Broadcast                    { return n.all().Volatile() }
+func (n *Namespace) Compress(compress bool) Broadcast       { return n.all().Compress(compress) }
+func (n *Namespace) Timeout(d time.Duration) Broadcast      { return n.all().Timeout(d) }
+func (n *Namespace) all() Broadcast                         { return Broadcast{nsp: n} }
+func (n *Namespace) SocketsJoin(rooms ...string) error      { return n.all().SocketsJoin(rooms...) }
+func (n *Namespace) SocketsLeave(rooms ...string) error     { return n.all().SocketsLeave(rooms...) }
+func (n *Namespace) DisconnectSockets(session bool) error   { return n.all().DisconnectSockets(session) }
+func (n *Namespace) Count(ctx context.Context) (int, error) { return n.all().Count(ctx) }
+
+// FetchSockets describes every socket of the namespace in the cluster. See Broadcast.FetchSockets.
+func (n *Namespace) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
+	return n.all().FetchSockets(ctx)
+}
+
+// Exists reports whether a socket with that id is connected anywhere in the cluster.
+func (n *Namespace) Exists(ctx context.Context, id string) (bool, error) {
+	count, err := n.To(id).Count(ctx)
+	return count > 0, err
+}
+
+// Servers returns how many live servers the cluster has, this one included.
+func (n *Namespace) Servers(ctx context.Context) (int, error) { return n.adapter.Servers(ctx) }
+
+// ServerSideEmit sends an event to the handlers that the other servers of the cluster have registered
+// with OnServerSide. This server does not get it.
+func (n *Namespace) ServerSideEmit(event string, args ...any) error {
+	m, err := newMessage(event, args)
+	if err != nil {
+		return err
+	}
+	return n.adapter.ServerSideEmit(m)
+}
+
+// ServerSideEmitWithAck does so and returns one answer of each other server. When ctx ends first it
+// returns what has come together with an *adapter.PartialError.
+func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	m, err := newMessage(event, args)
+	if err != nil {
+		return nil, err
+	}
+	var answers answers
+	err = n.adapter.ServerSideEmitWithAck(ctx, m, answers.add)
+	return answers.take(), err
+}
+
+// OnServerSide registers a handler of events that other servers send with ServerSideEmit. fn is as for
+// Socket.On, without a *Socket; its result is this server's answer.
+func (n *Namespace) OnServerSide(event string, fn any) (off func()) {
+	return n.serverSide.add(event, n.server.signatures.handler(event, fn))
+}
+
+// Dynamic is the parent of the namespaces made by OfPattern or OfFunc: what is registered on it holds
+// for all of them, those that exist included.
+type Dynamic struct {
+	server *Server
+	allow  func(ctx context.Context, name string, auth json.RawMessage) bool
+
+	handlers handlers
+
+	mu          sync.Mutex
+	middlewares []func(*Socket) error
+	connection  []func(*Socket)
+	children    []*Namespace // guarded by mu, taken inside server.mu
+}
+
+// Use is Namespace.Use for all children; it runs before their own.
+func (d *Dynamic) Use(fn func(*Socket) error) {
+	d.mu.Lock()
+	d.middlewares = append(slices.Clip(d.middlewares), fn)
+	d.mu.Unlock()
+}
+
+// OnConnection is Namespace.OnConnection for all children.
+func (d *Dynamic) OnConnection(fn func(*Socket)) {
+	d.mu.Lock()
+	d.connection = append(slices.Clip(d.connection), fn)
+	d.mu.Unlock()
+}
+
+// On is Namespace.On for all children.
+func (d *Dynamic) On(event string, fn any) (off func()) {
+	return d.handlers.add(event, d.server.signatures.handler(event, fn))
+}
+
+// Emit sends an event to every socket of every child on this server's list of them.
+func (d *Dynamic) Emit(event string, args ...any) error {
+	for _, n := range d.Children() {
+		if err := n.Emit(event, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Children returns the namespaces made so far that are in use.
+func (d *Dynamic) Children() []*Namespace {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.children)
+}
+
+func (d *Dynamic) adopt(n *Namespace) {
+	d.mu.Lock()
+	d.children = append(d.children, n)
+	d.mu.Unlock()
+}
+
+func (d *Dynamic) forget(n *Namespace) {
+	d.mu.Lock()
+	d.children = slices.DeleteFunc(d.children, func(o *Namespace) bool { return o == n })
+	d.mu.Unlock()
+}
+
+func (d *Dynamic) middlewareList() []func(*Socket) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.middlewares
+}
+
+func (d *Dynamic) connectionHandlers() []func(*Socket) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.connection
+}

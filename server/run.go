@@ -1,0 +1,261 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// run does what is in the socket's queue until it is empty, unless somebody does already.
+func (s *Socket) run() {
+	if !s.queue.start() {
+		return
+	}
+	for {
+		it, ok := s.queue.next()
+		if !ok {
+			return
+		}
+		switch it.kind {
+		case itemConnect:
+			s.connect()
+		case itemEvent:
+			s.event(&it)
+		case itemDisconnect:
+			s.disconnect()
+		}
+	}
+}
+
+// connect does all that stands between the client's CONNECT and the first event.
+// Protocol: Connection to a namespace.
+func (s *Socket) connect() {
+	srv := s.client.server
+	ctx := s.Context()
+	s.nsp = srv.find(ctx, s.name, s.auth)
+	if s.nsp == nil {
+		s.refuse(errors.New("Invalid namespace"))
+		return
+	}
+	session := s.identify(ctx)
+	skip := s.recovered && !srv.cfg.Recovery.RunMiddlewares
+	if !skip {
+		if err := s.nsp.admit(ctx, s); err != nil {
+			srv.release(s.nsp)
+			s.refuse(err)
+			return
+		}
+	}
+	if !s.state.CompareAndSwap(stateConnecting, stateConnected) {
+		s.queue.dropEvents() // the client has gone meanwhile
+		srv.release(s.nsp)
+		return
+	}
+	_ = s.send(transport.SendOptions{}, s.welcome()) // a session that closed says so by Closed
+	s.client.joined()
+	srv.stats.connected.Add(1)
+	s.enter(ctx, session)
+	if s.gone() {
+		s.nsp.adapter.Remove(s) // it left before it was in, and nobody else would take it out again
+	}
+	for _, fn := range s.nsp.connectionHandlers() {
+		s.protect("connection", func() error { fn(s); return nil })
+	}
+}
+
+// identify gives the socket its ids: those it had, when the client asks for recovery and it is possible.
+func (s *Socket) identify(ctx context.Context) *adapter.Session {
+	srv := s.client.server
+	if srv.cfg.Recovery == nil {
+		s.id = s.newID()
+		return nil
+	}
+	session, err := s.restore(ctx)
+	if session != nil {
+		s.id, s.pid, s.recovered = session.SID, session.PID, true
+		s.Data.restore(session.Data)
+		srv.stats.recovered.Add(1)
+		return session
+	}
+	if err != nil {
+		s.norecover = err
+		srv.stats.notRecovered.Add(1)
+		s.client.log().Debug("session not recovered", "namespace", s.name, "err", err)
+	}
+	s.id, s.pid = s.newID(), newID()
+	return nil
+}
+
+// newID returns the id of a new socket. A v2 client takes the session's id for the one of "/" and makes
+// the others from it. Source: socket.io/lib/socket.ts, constructor.
+func (s *Socket) newID() string {
+	if s.client.session.Protocol() != 3 {
+		return newID()
+	}
+	if s.name == "/" {
+		return s.client.session.ID()
+	}
+	return s.name + "#" + s.client.session.ID()
+}
+
+// restore takes the saved session that the client names in its auth payload, if it names one.
+func (s *Socket) restore(ctx context.Context) (*adapter.Session, error) {
+	var auth struct {
+		PID    *string `json:"pid"`
+		Offset *string `json:"offset"`
+	}
+	if s.Handshake().Auth(&auth) != nil || auth.PID == nil || auth.Offset == nil {
+		return nil, nil // nothing asked for, or nothing that could be meant
+	}
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
+	return s.nsp.adapter.Restore(ctx, *auth.PID, *auth.Offset)
+}
+
+// welcome is the answer to CONNECT.
+func (s *Socket) welcome() *packet.Packet {
+	p := &packet.Packet{Type: packet.Connect, Namespace: s.name}
+	if s.client.session.Protocol() == 3 {
+		return p
+	}
+	p.Data = append(append(p.Data, `{"sid":"`...), s.id...)
+	if s.pid != "" {
+		p.Data = append(append(p.Data, `","pid":"`...), s.pid...)
+	}
+	p.Data = append(p.Data, `"}`...)
+	return p
+}
+
+// enter makes the socket a member of its namespace; a recovered one gets its rooms and what it missed.
+func (s *Socket) enter(ctx context.Context, session *adapter.Session) {
+	if session == nil {
+		s.nsp.adapter.Join(s)
+		return
+	}
+	err := s.nsp.adapter.Resume(ctx, s, session, func(m adapter.Message) {
+		_ = s.send(transport.SendOptions{}, &packet.Packet{
+			Type: packet.Event, Namespace: s.name, Data: m.Data, Attachments: m.Attachments,
+		}) // a session that closed says so by Closed
+	})
+	if err != nil {
+		// The client has been told that it is recovered, so it must come again to be so.
+		s.client.log().Warn("session not resumed", "namespace", s.name, "err", err)
+		s.client.session.Close(transport.ReasonTransportError)
+	}
+}
+
+// refuse answers CONNECT_ERROR. Source: socket.io/lib/namespace.ts, _add.
+func (s *Socket) refuse(err error) {
+	s.state.Store(stateGone)
+	s.queue.dropEvents()
+	s.client.forget(s)
+	s.client.server.stats.refusedConnects.Add(1)
+	var withData *Error
+	errors.As(err, &withData)
+	var payload any = err.Error()
+	switch {
+	case s.client.session.Protocol() == 3:
+		if withData != nil && withData.Data != nil {
+			payload = withData.Data
+		}
+	case withData != nil && withData.Data != nil:
+		payload = map[string]any{"message": err.Error(), "data": withData.Data}
+	default:
+		payload = map[string]string{"message": err.Error()}
+	}
+	data, _, encErr := packet.AppendValue(nil, nil, payload)
+	if encErr != nil {
+		s.client.log().Error("error data is not JSON", "namespace", s.name, "err", encErr)
+		data = []byte(`{"message":"refused"}`)
+	}
+	_ = s.send(transport.SendOptions{}, &packet.Packet{Type: packet.ConnectError, Namespace: s.name, Data: data})
+}
+
+// event runs the handlers of one event.
+func (s *Socket) event(it *item) {
+	if s.nsp == nil || s.state.Load() == stateConnecting {
+		return // sent behind a CONNECT that was refused
+	}
+	name, err := packet.EventName(it.data)
+	if err != nil {
+		return // the decoder has checked it
+	}
+	elements, err := packet.Split(nil, it.data)
+	if err != nil || len(elements) == 0 {
+		return
+	}
+	e := &Event{Args: Args{raw: elements[1:], attachments: it.attachments}, Name: string(name), socket: s}
+	if it.hasID {
+		e.ack = &acknowledger{socket: s, id: it.id}
+	}
+	s.mu.Lock()
+	any, middlewares := s.any, s.middlewares
+	s.mu.Unlock()
+	for _, fn := range any {
+		s.protect(e.Name, func() error { fn(e); return nil })
+	}
+	for _, m := range middlewares {
+		if err := s.protect(e.Name, func() error { return m(s.Context(), e) }); err != nil {
+			s.answerFailure(e, err)
+			return
+		}
+	}
+	s.handle(e, &s.handlers)
+	s.handle(e, &s.nsp.handlers)
+	if s.nsp.parent != nil {
+		s.handle(e, &s.nsp.parent.handlers)
+	}
+}
+
+// handle runs the handlers that r has for e.
+func (s *Socket) handle(e *Event, r *handlers) {
+	for _, h := range r.get(e.Name) {
+		var ctx context.Context
+		if h.context {
+			ctx = s.Context()
+		}
+		if err := s.protect(e.Name, func() error { return h.call(ctx, e) }); err != nil {
+			s.answerFailure(e, err)
+		}
+	}
+}
+
+// answerFailure tells a client that waits for an acknowledgement that its event failed.
+func (s *Socket) answerFailure(e *Event, err error) {
+	s.client.server.stats.handlerErrors.Add(1)
+	s.client.log().Debug("handler failed", "namespace", s.name, "event", e.Name, "err", err)
+	if e.ack != nil {
+		_ = e.ack.send([]any{failure(hidePanic(err))}) // answered already, or gone
+	}
+}
+
+// protect calls a function of the application: a panic in it ends nothing but this call.
+func (s *Socket) protect(event string, fn func() error) error {
+	err := guard(fn)
+	var p *panicError
+	if errors.As(err, &p) {
+		s.client.server.stats.panics.Add(1)
+		s.client.log().Error("handler panicked", "namespace", s.name, "event", event,
+			"panic", p.Error(), "stack", string(p.stack))
+	}
+	return err
+}
+
+// disconnect runs the disconnect handlers: the last thing a socket does.
+func (s *Socket) disconnect() {
+	s.mu.Lock()
+	reason := string(s.reason)
+	first, last := s.disconnecting, s.disconnected
+	s.mu.Unlock()
+	for _, fn := range append(first[:len(first):len(first)], last...) {
+		s.protect("disconnect", func() error { fn(reason); return nil })
+	}
+	s.client.server.stats.disconnected.Add(1)
+	s.client.server.release(s.nsp)
+	s.mu.Lock()
+	s.rooms = nil
+	s.mu.Unlock()
+}

@@ -1,0 +1,297 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// Socket is one client in one namespace. All methods may be called from any goroutine. Handlers of one
+// socket run one at a time, in the order its client sent the events, and not before the connection
+// handlers of the namespace have returned.
+type Socket struct {
+	// Data holds the application's values for this socket (Node: socket.data).
+	Data Data
+
+	// Set by newSocket, then read only.
+	client *client
+	name   string // of the namespace
+	auth   json.RawMessage
+
+	// Set while connecting, by the goroutine that runs the queue, then read only.
+	nsp       *Namespace
+	id, pid   string
+	recovered bool
+	norecover error
+
+	queue    queue
+	handlers handlers
+	state    atomic.Int32
+
+	mu            sync.Mutex
+	acks          map[uint64]func(Args, error) // guarded by mu
+	middlewares   []Middleware                 // guarded by mu; replaced, never changed
+	any           []func(*Event)               // guarded by mu; likewise
+	anyOutgoing   []func(*Event)               // guarded by mu; likewise
+	disconnecting []func(string)               // guarded by mu
+	disconnected  []func(string)               // guarded by mu
+	reason        transport.CloseReason        // guarded by mu; set once the socket has left
+	rooms         []string                     // guarded by mu; the rooms it was in when it left
+	ctx           context.Context              // guarded by mu; made when first asked for
+	cancel        context.CancelFunc           // guarded by mu
+}
+
+// The states of a socket, in their order.
+const (
+	stateConnecting int32 = iota
+	stateConnected
+	stateGone
+)
+
+var _ adapter.Member = (*Socket)(nil)
+
+func newSocket(c *client, nsp string, auth json.RawMessage) *Socket {
+	return &Socket{client: c, name: nsp, auth: auth}
+}
+
+// ID returns the socket's id: 20 characters, unique, not a secret, and the name of a room with this
+// socket alone. A recovered socket has the id it had.
+func (s *Socket) ID() string { return s.id }
+
+// Namespace returns the namespace the socket is in.
+func (s *Socket) Namespace() *Namespace { return s.nsp }
+
+// Handshake tells how the client connected.
+func (s *Socket) Handshake() Handshake { return Handshake{s.client.session.Handshake(), s.auth} }
+
+// Session returns the transport session beneath (Node: socket.conn).
+func (s *Socket) Session() *transport.Session { return s.client.session }
+
+// Connected reports whether the socket is connected.
+func (s *Socket) Connected() bool { return s.state.Load() == stateConnected }
+
+func (s *Socket) gone() bool { return s.state.Load() == stateGone }
+
+// Recovered reports whether the connection state was recovered: the socket has its former id, rooms and
+// data, and the client gets the events it missed. RecoveryError tells why it was not, when the client
+// asked for it.
+func (s *Socket) Recovered() bool { return s.recovered }
+
+// RecoveryError returns why a recovery that the client asked for was not possible, or nil.
+func (s *Socket) RecoveryError() error { return s.norecover }
+
+// Context returns a context that ends when the socket disconnects, whether handlers run or not.
+func (s *Socket) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil {
+		s.ctx, s.cancel = context.WithCancel(context.Background())
+		if s.gone() {
+			s.cancel()
+		}
+	}
+	return s.ctx
+}
+
+// On registers a handler of the event and returns a function that removes it. fn is a function whose
+// parameters take the event's arguments, each decoded into the parameter's own type, and whose results
+// answer a client that waits for an acknowledgement:
+//
+//	s.On("message", func(ctx context.Context, m Message) (Receipt, error) { … })
+//
+// Before the arguments it may take any of context.Context (ends with the socket), *Socket and *Event
+// (raw access), the last argument may be variadic, and a last parameter of type Ack answers by itself,
+// later if need be. Arguments not sent are zero. The results are the values of the acknowledgement; an
+// error as the last one answers {"error":"text"} instead. On panics when fn cannot be a handler.
+func (s *Socket) On(event string, fn any) (off func()) {
+	return s.handlers.add(event, s.client.server.signatures.handler(event, fn))
+}
+
+// Once is On for the next such event only.
+func (s *Socket) Once(event string, fn any) (off func()) {
+	h := s.client.server.signatures.handler(event, fn)
+	h.once = true
+	return s.handlers.add(event, h)
+}
+
+// Off removes all handlers of the event from this socket.
+func (s *Socket) Off(event string) { s.handlers.off(event) }
+
+// OnAny calls fn for every event that arrives, before its handlers.
+func (s *Socket) OnAny(fn func(*Event)) {
+	s.mu.Lock()
+	s.any = append(slices.Clip(s.any), fn)
+	s.mu.Unlock()
+}
+
+// OnAnyOutgoing calls fn for every event that is sent to this socket, in the emitter's goroutine: it
+// must not block.
+func (s *Socket) OnAnyOutgoing(fn func(*Event)) {
+	s.mu.Lock()
+	s.anyOutgoing = append(slices.Clip(s.anyOutgoing), fn)
+	s.mu.Unlock()
+}
+
+// Use adds a middleware for the events of this socket.
+func (s *Socket) Use(m Middleware) {
+	s.mu.Lock()
+	s.middlewares = append(slices.Clip(s.middlewares), m)
+	s.mu.Unlock()
+}
+
+// OnDisconnecting calls fn when the socket disconnects, while Rooms still tells where it was.
+func (s *Socket) OnDisconnecting(fn func(reason string)) {
+	s.mu.Lock()
+	s.disconnecting = append(s.disconnecting, fn)
+	s.mu.Unlock()
+}
+
+// OnDisconnect calls fn once the socket has disconnected, after the handlers of all events received
+// before. The reasons are Node's (socket-types.ts, DisconnectReason), those of package transport and
+// the Reason constants of this package.
+func (s *Socket) OnDisconnect(fn func(reason string)) {
+	s.mu.Lock()
+	s.disconnected = append(s.disconnected, fn)
+	s.mu.Unlock()
+}
+
+// Join puts the socket into rooms. It does nothing on a socket that has disconnected.
+func (s *Socket) Join(rooms ...string) {
+	if s.nsp == nil || !s.Connected() {
+		return
+	}
+	s.nsp.adapter.Join(s, rooms...)
+	if s.gone() {
+		s.nsp.adapter.Remove(s) // it left meanwhile, and nobody else would take it out again
+	}
+}
+
+// Leave takes the socket out of rooms.
+func (s *Socket) Leave(rooms ...string) {
+	if s.nsp != nil {
+		s.nsp.adapter.Leave(s, rooms...)
+	}
+}
+
+// Rooms returns the rooms the socket is in, its own id among them; after it has disconnected, those it
+// was in, until the disconnect handlers have run.
+func (s *Socket) Rooms() []string {
+	if s.gone() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return slices.Clone(s.rooms)
+	}
+	if s.nsp == nil {
+		return nil
+	}
+	return s.nsp.adapter.RoomsOf(s)
+}
+
+// Disconnect takes the socket out of its namespace, or closes the client's session with all its sockets.
+// The client sees "io server disconnect" and does not reconnect by itself. Events that wait for their
+// handlers are dropped.
+func (s *Socket) Disconnect(closeSession bool) {
+	if closeSession {
+		s.client.disconnect()
+		return
+	}
+	if !s.Connected() {
+		return
+	}
+	s.queue.dropEvents()
+	_ = s.send(transport.SendOptions{}, &packet.Packet{Type: packet.Disconnect, Namespace: s.name}) // gone is as good
+	s.leave(ReasonServerDisconnect)
+}
+
+// leave ends the socket's membership at once and has its queue run the disconnect handlers in their
+// turn. Only the first call counts.
+func (s *Socket) leave(reason transport.CloseReason) {
+	was := s.state.Swap(stateGone)
+	if was == stateGone {
+		return
+	}
+	s.mu.Lock()
+	acks, cancel := s.acks, s.cancel
+	s.acks, s.reason = nil, reason
+	s.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+	for _, answer := range acks {
+		answer(Args{}, ErrDisconnected)
+	}
+	if was != stateConnected {
+		return
+	}
+	rooms := s.nsp.adapter.Remove(s)
+	s.mu.Lock()
+	s.rooms = rooms
+	s.mu.Unlock()
+	if s.pid != "" && recoverable(reason) {
+		s.save(rooms)
+	}
+	s.client.enqueue(s, item{kind: itemDisconnect})
+	if reason == ReasonServerDisconnect {
+		// The session may live on, and nobody else need be about to run the queue.
+		s.client.server.wg.Go(s.client.Work)
+	}
+}
+
+// save keeps the state of the socket for recovery.
+func (s *Socket) save(rooms []string) {
+	data, err := s.Data.MarshalJSON()
+	if err != nil {
+		s.client.log().Warn("socket data is not JSON: recovery will lose it", "namespace", s.name, "err", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	err = s.nsp.adapter.Save(ctx, adapter.Session{SID: s.id, PID: s.pid, Rooms: rooms, Data: data})
+	if err != nil {
+		s.client.log().Debug("session not saved for recovery", "namespace", s.name, "err", err)
+	}
+}
+
+// Handshake tells how a client connected to a namespace: the first request of its session, and the auth
+// payload it sent for this namespace.
+type Handshake struct {
+	*transport.Handshake
+	auth json.RawMessage
+}
+
+// Auth decodes the auth payload into v. Without a payload v is left as it is.
+func (h Handshake) Auth(v any) error {
+	if len(h.auth) == 0 {
+		return nil
+	}
+	return json.Unmarshal(h.auth, v)
+}
+
+// RawAuth returns the auth payload as JSON, or nil when the client sent none.
+func (h Handshake) RawAuth() json.RawMessage { return h.auth }
+
+// Issued returns when the client connected, in milliseconds since 1970.
+func (h Handshake) Issued() int64 { return h.Time().UnixMilli() }
+
+// describe is the handshake in Node's form.
+func (h Handshake) describe() adapter.Handshake {
+	t := h.Time()
+	d := adapter.Handshake{
+		Headers: make(map[string]string), Query: make(map[string]string),
+		Time: t.UTC().Format("Mon Jan 02 2006 15:04:05 GMT-0700 (MST)"), Issued: t.UnixMilli(),
+		Address: h.Addr(), XDomain: h.CrossOrigin(), Secure: h.Secure(), URL: h.URL(), Auth: adapter.Raw(h.auth),
+	}
+	for k, v := range h.Header() {
+		d.Headers[strings.ToLower(k)] = strings.Join(v, ", ")
+	}
+	for k, v := range h.Query() {
+		d.Query[k] = v[len(v)-1]
+	}
+	return d
+}
