@@ -1,0 +1,96 @@
+package packet
+
+import (
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
+)
+
+// decodeLibrary decodes into a variable of any type.
+func decodeLibrary(raw []byte, attachments [][]byte, v any) error {
+	t := reflect.TypeOf(v)
+	if t == nil || t.Kind() != reflect.Pointer {
+		return fmt.Errorf("%w: %T is not a pointer", ErrTarget, v)
+	}
+	options := jsonv1.DefaultOptionsV1()
+	if h := holds(t.Elem()); h != binaryNowhere {
+		us := []*json.Unmarshalers{json.UnmarshalFromFunc(unmarshalNumber)}
+		if len(attachments) > 0 {
+			a := &attached{attachments}
+			us = append(us, json.UnmarshalFromFunc(a.unmarshalBytes))
+			if h == binaryAnywhere {
+				us = append(us, json.UnmarshalFromFunc(a.unmarshalInterface), json.UnmarshalFromFunc(a.unmarshalNamedBytes))
+			}
+		}
+		options = json.JoinOptions(options, json.WithUnmarshalers(json.JoinUnmarshalers(us...)))
+	}
+	if err := json.Unmarshal(raw, v, options); err != nil {
+		return fmt.Errorf("%w: %w", ErrTarget, err)
+	}
+	return nil
+}
+
+// attached puts attachments in the place of placeholders.
+type attached struct{ attachments [][]byte }
+
+func (a *attached) unmarshalBytes(dec *jsontext.Decoder, v *[]byte) error {
+	if dec.PeekKind() != '{' {
+		return errors.ErrUnsupported
+	}
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	b, ok := attachment(raw, a.attachments)
+	if !ok {
+		return errors.New("an object is no binary")
+	}
+	*v = b
+	return nil
+}
+
+func (a *attached) unmarshalInterface(dec *jsontext.Decoder, v *any) error {
+	if pointer(*v) {
+		return errors.ErrUnsupported
+	}
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	*v = decodeAny(raw, a.attachments)
+	return nil
+}
+
+// unmarshalNamedBytes is called for variables of every type and takes the byte slices.
+func (a *attached) unmarshalNamedBytes(dec *jsontext.Decoder, v any) error {
+	if !byteSlice(reflect.TypeOf(v).Elem()) || dec.PeekKind() != '{' {
+		return errors.ErrUnsupported
+	}
+	var b []byte
+	err := a.unmarshalBytes(dec, &b)
+	if err == nil {
+		reflect.ValueOf(v).Elem().SetBytes(b)
+	}
+	return err
+}
+
+// unmarshalNumber reads a number into encoding/json's Number, which the library does not know.
+func unmarshalNumber(dec *jsontext.Decoder, v *stdjson.Number) error {
+	raw, err := dec.ReadValue()
+	if err != nil || raw[0] == 'n' {
+		return err
+	}
+	if raw[0] == '"' { // encoding/json takes a number in quotes too
+		raw = unquote(raw)
+	}
+	if scanNumber(raw, 0) != len(raw) || len(raw) == 0 {
+		return errors.New("not a number")
+	}
+	*v = stdjson.Number(raw)
+	return nil
+}

@@ -1,0 +1,77 @@
+package packet
+
+import (
+	"encoding"
+	stdjson "encoding/json"
+	"reflect"
+	"sync"
+
+	"github.com/go-json-experiment/json"
+)
+
+// What values of a type can hold decides how much the library has to ask us about their parts.
+const (
+	binaryNowhere  = iota // no byte slices
+	binaryExact           // []byte and json.Number, no other types of byte slices
+	binaryAnywhere        // named byte slices, or interfaces, which may hold anything
+)
+
+//nolint:gochecknoglobals // What is known of a type does not change.
+var held sync.Map // reflect.Type to int
+
+// holds returns what values of type t can hold.
+func holds(t reflect.Type) int {
+	if v, ok := held.Load(t); ok {
+		return v.(int)
+	}
+	h := inspect(t, map[reflect.Type]bool{})
+	held.Store(t, h)
+	return h
+}
+
+func inspect(t reflect.Type, seen map[reflect.Type]bool) int {
+	if t == reflect.TypeFor[[]byte]() || t == reflect.TypeFor[stdjson.Number]() {
+		return binaryExact
+	}
+	if seen[t] {
+		return binaryNowhere // counted where it was seen first
+	}
+	seen[t] = true
+	h := binaryNowhere
+	switch t.Kind() {
+	case reflect.Interface:
+		return binaryAnywhere
+	case reflect.Slice:
+		if byteSlice(t) {
+			return binaryAnywhere
+		}
+		h = inspect(t.Elem(), seen)
+	case reflect.Pointer, reflect.Array, reflect.Map: // keys of maps are no place for binaries
+		h = inspect(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			h = max(h, inspect(t.Field(i).Type, seen))
+		}
+	}
+	return h
+}
+
+// byteSlice reports whether values of type t are byte slices that say nothing of how they are encoded.
+func byteSlice(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 && !speaks(t) && !speaks(t.Elem())
+}
+
+// speaks reports whether t or *t has methods that encode or decode it.
+func speaks(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	for _, i := range []reflect.Type{
+		reflect.TypeFor[stdjson.Marshaler](), reflect.TypeFor[stdjson.Unmarshaler](),
+		reflect.TypeFor[json.MarshalerTo](), reflect.TypeFor[json.UnmarshalerFrom](),
+		reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
+	} {
+		if p.Implements(i) {
+			return true
+		}
+	}
+	return false
+}

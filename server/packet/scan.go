@@ -1,0 +1,256 @@
+package packet
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+const (
+	// defaultDepth is the nesting a decoder accepts unless Limits.MaxDepth says otherwise.
+	defaultDepth = 512
+	// maxDepth is the most that can be asked for: the scanner keeps one bit per level on its stack.
+	maxDepth = 1024
+)
+
+// scan checks that one JSON value of at most depth levels (see Limits.MaxDepth) starts at data[i],
+// white space before it allowed, and returns the index behind it. It accepts what RFC 8259 accepts,
+// and does not look at the encoding of characters inside strings. It allocates nothing.
+func scan(data []byte, i, depth int) (int, error) {
+	if depth <= 0 {
+		depth = defaultDepth
+	}
+	depth = min(depth, maxDepth)
+	var objects [maxDepth / 64]uint64 // bit n: level n is an object, not an array
+	level := 0
+	for {
+		// One value, or the opening of one.
+		i = space(data, i)
+		if i >= len(data) {
+			return i, ErrPayload
+		}
+		switch c := data[i]; c {
+		case '"':
+			if i = scanString(data, i+1); i < 0 {
+				return 0, ErrPayload
+			}
+		case '{', '[':
+			if level == depth {
+				return i, ErrDepth
+			}
+			i = space(data, i+1)
+			if i >= len(data) {
+				return i, ErrPayload
+			}
+			if data[i] == c+2 { // '}' is '{'+2, ']' is '['+2
+				i++
+				break
+			}
+			if c == '{' {
+				objects[level>>6] |= 1 << (level & 63)
+				if i = scanName(data, i); i < 0 {
+					return 0, ErrPayload
+				}
+			} else {
+				objects[level>>6] &^= 1 << (level & 63)
+			}
+			level++
+			continue
+		case 't':
+			if i = scanWord(data, i, "true"); i < 0 {
+				return 0, ErrPayload
+			}
+		case 'f':
+			if i = scanWord(data, i, "false"); i < 0 {
+				return 0, ErrPayload
+			}
+		case 'n':
+			if i = scanWord(data, i, "null"); i < 0 {
+				return 0, ErrPayload
+			}
+		default:
+			if i = scanNumber(data, i); i < 0 {
+				return 0, ErrPayload
+			}
+		}
+		// What follows a value: closings, then a comma, or the end.
+	closings:
+		for {
+			if level == 0 {
+				return i, nil
+			}
+			i = space(data, i)
+			if i >= len(data) {
+				return i, ErrPayload
+			}
+			object := objects[(level-1)>>6]&(1<<((level-1)&63)) != 0
+			switch c := data[i]; {
+			case c == ',':
+				i++
+				if object {
+					if i = scanName(data, space(data, i)); i < 0 {
+						return 0, ErrPayload
+					}
+				}
+				break closings
+			case c == '}' && object, c == ']' && !object:
+				i++
+				level--
+			default:
+				return i, ErrPayload
+			}
+		}
+	}
+}
+
+// valid reports in its error what is wrong with data as one JSON value with white space around it.
+func valid(data []byte, depth int) error {
+	i, err := scan(data, 0, depth)
+	if err != nil {
+		return err
+	}
+	if space(data, i) != len(data) {
+		return ErrPayload
+	}
+	return nil
+}
+
+// space returns the index of the first byte from i on that is not white space.
+func space(data []byte, i int) int {
+	for i < len(data) && data[i] <= ' ' && (data[i] == ' ' || data[i] == '\n' || data[i] == '\t' || data[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// scanName checks a member name and its colon and returns the index behind the colon, or -1.
+func scanName(data []byte, i int) int {
+	if i >= len(data) || data[i] != '"' {
+		return -1
+	}
+	if i = scanString(data, i+1); i < 0 {
+		return -1
+	}
+	i = space(data, i)
+	if i >= len(data) || data[i] != ':' {
+		return -1
+	}
+	return i + 1
+}
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// scanString checks a string whose opening quote is before data[i] and returns the index behind the
+// closing quote, or -1.
+func scanString(data []byte, i int) int {
+	for {
+		// Eight bytes at a time up to a quote, a backslash or a control character. The lowest bit set
+		// in m is exact; higher ones may come from a borrow.
+		for i+8 <= len(data) {
+			x := binary.LittleEndian.Uint64(data[i:])
+			q, b := x^ones*'"', x^ones*'\\'
+			m := ((x-ones*0x20)&^x | (q-ones)&^q | (b-ones)&^b) & highs
+			if m != 0 {
+				i += bits.TrailingZeros64(m) >> 3
+				break
+			}
+			i += 8
+		}
+		if i >= len(data) {
+			return -1
+		}
+		switch c := data[i]; {
+		case c == '"':
+			return i + 1
+		case c == '\\':
+			if i+1 >= len(data) {
+				return -1
+			}
+			switch data[i+1] {
+			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+				i += 2
+			case 'u':
+				if _, ok := hex4(data, i+2); !ok {
+					return -1
+				}
+				i += 6
+			default:
+				return -1
+			}
+		case c < 0x20:
+			return -1
+		default:
+			i++
+		}
+	}
+}
+
+// hex4 reads the four hexadecimal digits at data[i].
+func hex4(data []byte, i int) (rune, bool) {
+	if i+4 > len(data) {
+		return 0, false
+	}
+	var r rune
+	for _, c := range data[i : i+4] {
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		case c >= 'A' && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
+
+func scanWord(data []byte, i int, word string) int {
+	if len(data)-i < len(word) || string(data[i:i+len(word)]) != word {
+		return -1
+	}
+	return i + len(word)
+}
+
+// scanNumber returns the index behind the number at data[i], or -1.
+func scanNumber(data []byte, i int) int {
+	if i < len(data) && data[i] == '-' {
+		i++
+	}
+	if i < len(data) && data[i] == '0' {
+		i++
+	} else if i = digits(data, i); i < 0 {
+		return -1
+	}
+	if i < len(data) && data[i] == '.' {
+		if i = digits(data, i+1); i < 0 {
+			return -1
+		}
+	}
+	if i < len(data) && data[i]|0x20 == 'e' {
+		i++
+		if i < len(data) && (data[i] == '+' || data[i] == '-') {
+			i++
+		}
+		if i = digits(data, i); i < 0 {
+			return -1
+		}
+	}
+	return i
+}
+
+// digits returns the index behind the digits at data[i], or -1 when there are none.
+func digits(data []byte, i int) int {
+	first := i
+	for i < len(data) && data[i]-'0' <= 9 {
+		i++
+	}
+	if i == first {
+		return -1
+	}
+	return i
+}

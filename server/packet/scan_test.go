@@ -1,0 +1,68 @@
+package packet
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+var texts = []string{
+	``, ` `, `{}`, `[]`, ` [ ] `, `{"a":1}`, `{"a":[1,2,{"b":null}],"c":{}}`, `[1,]`, `[,1]`, `{"a"}`, `{"a":}`, `{,}`,
+	`{"a":1,}`, `[1 2]`, `true`, `false`, `null`, `tru`, `nul`, `truex`, `0`, `-0`, `01`, `-`, `1.`, `.5`, `1.5e`, `1e+`, `1e5`,
+	`-1.25E-7`, `"a"`, `"a`, `"\n"`, "\"\n\"", `"\u12g4"`, `"\u1234"`, `"\x"`, `"\`, `"\u12`, `"12345678901234567890\""`, `"1234567\"`,
+	"\"\x7f\xff\xc3\"", `[[[[]]]]`, `[}`, `{]`, `[{]}`, `[1]]`, `{"a":1}}`, "\ufeff1", `["a","b",["c"],{"d":"]"}]`, `nan`, `1,2`,
+	`["` + strings.Repeat("x", 100) + "\x1f" + `"]`, strings.Repeat("[", 511) + strings.Repeat("]", 511),
+}
+
+func TestScanAcceptsWhatTheStandardLibraryDoes(t *testing.T) {
+	for _, s := range texts {
+		if got, want := valid([]byte(s), 0) == nil, json.Valid([]byte(s)); got != want {
+			t.Errorf("valid(%q) = %v, want %v", s, got, want)
+		}
+	}
+}
+
+func FuzzScan(f *testing.F) {
+	for _, s := range texts {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		err := valid(data, 0)
+		if want := json.Valid(data); err != ErrDepth && (err == nil) != want {
+			t.Fatalf("valid(%q) = %v, want %v", data, err, want)
+		}
+		parts, split := Split(nil, data)
+		if err != nil {
+			return
+		}
+		var want []json.RawMessage
+		if json.Unmarshal(data, &want) != nil || string(data) == "null" || want == nil {
+			return
+		}
+		if split != nil || len(parts) != len(want) {
+			t.Fatalf("Split(%q) = %d parts, %v, want %d", data, len(parts), split, len(want))
+		}
+		for i := range parts {
+			if string(parts[i]) != string(want[i]) {
+				t.Fatalf("Split(%q)[%d] = %q, want %q", data, i, parts[i], want[i])
+			}
+		}
+	})
+}
+
+func TestEventName(t *testing.T) {
+	for in, want := range map[string]string{
+		`["a"]`: "a", ` [ "a b" , 1]`: "a b", `["\u00e9\n"]`: "é\n", `["\ud83d\ude00"]`: "😀", `["\ud83d"]`: "\ufffd",
+		`[1]`: "1", `[-5]`: "-5", `[1.0]`: "1", `[1e3]`: "1000", `[-0]`: "0", `[1e400]`: "Infinity", `[1e21]`: "1e+21", `[0.0000001]`: "1e-7",
+		`[1234567890123456789]`: "1234567890123456800", `[""]`: "",
+	} {
+		if got, err := EventName([]byte(in)); err != nil || string(got) != want {
+			t.Errorf("EventName(%q) = %q, %v, want %q", in, got, err, want)
+		}
+	}
+	for _, in := range []string{``, `[]`, `[`, `{}`, `[null]`, `[true]`, `[[]]`, `["a`} {
+		if got, err := EventName([]byte(in)); err != ErrPayload {
+			t.Errorf("EventName(%q) = %q, %v", in, got, err)
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package packet
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+const hexDigits = "0123456789abcdef"
+
+// appendString appends s as a JSON string. Invalid UTF-8 becomes U+FFFD, as in JavaScript. Only what
+// JSON requires is escaped: the text is not made for embedding in HTML.
+func appendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if r == utf8.RuneError && n == 1 {
+				dst = append(dst, s[start:i]...)
+				dst = append(dst, "\ufffd"...)
+				start = i + 1
+			}
+			i += n
+			continue
+		}
+		if c >= 0x20 && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		dst = append(dst, s[start:i]...)
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\b':
+			dst = append(dst, `\b`...)
+		case '\f':
+			dst = append(dst, `\f`...)
+		case '\n':
+			dst = append(dst, `\n`...)
+		case '\r':
+			dst = append(dst, `\r`...)
+		case '\t':
+			dst = append(dst, `\t`...)
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+		i++
+		start = i
+	}
+	dst = append(dst, s[start:]...)
+	return append(dst, '"')
+}
+
+// unquote returns the characters of the valid JSON string raw, quotes included. Without escapes and
+// with valid UTF-8 they are a part of raw, else a new slice.
+func unquote(raw []byte) []byte {
+	if len(raw) < 2 {
+		return nil
+	}
+	s := raw[1 : len(raw)-1 : len(raw)-1]
+	if bytes.IndexByte(s, '\\') < 0 && utf8.Valid(s) {
+		return s
+	}
+	return appendUnescaped(make([]byte, 0, len(s)), s)
+}
+
+// appendUnescaped appends the characters that the inside of a valid JSON string stands for. A lone
+// surrogate and invalid UTF-8 become U+FFFD.
+func appendUnescaped(dst, s []byte) []byte {
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c >= utf8.RuneSelf:
+			r, n := utf8.DecodeRune(s[i:])
+			dst = utf8.AppendRune(dst, r)
+			i += n
+			continue
+		case c != '\\' || i+1 >= len(s):
+			dst = append(dst, c)
+			i++
+			continue
+		}
+		switch c = s[i+1]; c {
+		case 'b':
+			c = '\b'
+		case 'f':
+			c = '\f'
+		case 'n':
+			c = '\n'
+		case 'r':
+			c = '\r'
+		case 't':
+			c = '\t'
+		case 'u':
+			r, ok := hex4(s, i+2)
+			if !ok {
+				return dst
+			}
+			i += 6
+			if r >= 0xd800 && r < 0xdc00 && i+1 < len(s) && s[i] == '\\' && s[i+1] == 'u' {
+				if low, ok := hex4(s, i+2); ok && low >= 0xdc00 && low < 0xe000 {
+					r = (r-0xd800)<<10 + (low - 0xdc00) + 0x10000
+					i += 6
+				}
+			}
+			dst = utf8.AppendRune(dst, r) // U+FFFD for a surrogate
+			continue
+		}
+		dst = append(dst, c)
+		i += 2
+	}
+	return dst
+}
