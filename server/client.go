@@ -244,16 +244,19 @@ func (c *client) watchAttachments() {
 	}
 }
 
-// Closed ends all sockets of the client, once. It does so in a goroutine of its own: the application's
-// disconnect handlers may block, and the transport may have called from inside a broadcast.
+// Closed ends all sockets of the client, once.
 func (c *client) Closed(reason transport.CloseReason, cause error) {
 	if cause != nil {
 		c.log().Debug("session closed", "reason", string(reason), "err", cause)
 	}
-	c.server.wg.Go(func() {
-		c.end(reason)
-		c.Work()
-	})
+	c.end(reason)
+	c.mu.Lock()
+	work := len(c.ready) > 0
+	c.mu.Unlock()
+	if work {
+		// The application's disconnect handlers may block; the session is over all the same.
+		c.server.wg.Go(c.Work)
+	}
 }
 
 func (c *client) end(reason transport.CloseReason) {

@@ -1,0 +1,217 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server"
+)
+
+// answerAcks answers every event that asks for it with value, until the connection ends.
+func (p *peer) answerAcks(value string) {
+	p.t.Helper()
+	go func() {
+		for {
+			data, _, err := p.read()
+			if err != nil {
+				return
+			}
+			if id, _, ok := strings.Cut(strings.TrimPrefix(string(data), "42"), "["); ok && id != "" {
+				p.send("43" + id + "[" + value + "]")
+			}
+		}
+	}()
+}
+
+func TestBroadcastReachesWhoItSelects(t *testing.T) {
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("join", func(s *server.Socket, rooms ...string) bool { s.Join(rooms...); return true })
+		io.On("to others", func(s *server.Socket) { _ = s.Broadcast().Emit("m", "others") })
+		io.On("to room", func(s *server.Socket, room string) { _ = s.To(room).Emit("m", "room "+room) })
+	})
+	a, idA := join(t, url, "/")
+	b, _ := join(t, url, "/")
+	c, _ := join(t, url, "/")
+	a.send(`421["join","r"]`)
+	a.expect(`431[true]`)
+	b.send(`421["join","r","s"]`)
+	b.expect(`431[true]`)
+
+	for _, x := range []struct {
+		name string
+		emit func() error
+		to   []*peer
+	}{
+		{"all", func() error { return srv.Emit("m", "all") }, []*peer{a, b, c}},
+		{"room", func() error { return srv.To("r").Emit("m", "room") }, []*peer{a, b}},
+		{"union once", func() error { return srv.To("r", "s").Emit("m", "union") }, []*peer{a, b}},
+		{"chained", func() error { return srv.In("s").To(idA).Emit("m", "chained") }, []*peer{a, b}},
+		{"except", func() error { return srv.Except("s").Emit("m", "except") }, []*peer{a, c}},
+		{"room except", func() error { return srv.To("r").Except(idA).Emit("m", "both") }, []*peer{b}},
+		{"nobody", func() error { return srv.To("empty").Emit("m", "nobody") }, nil},
+		{"local", func() error { return srv.Local().Compress(false).Emit("m", "local") }, []*peer{a, b, c}},
+	} {
+		if err := x.emit(); err != nil {
+			t.Errorf("%s: %v", x.name, err)
+		}
+		if err := srv.Emit("end"); err != nil {
+			t.Error(err)
+		}
+		want := map[*peer]int{}
+		for _, p := range x.to {
+			want[p]++
+		}
+		for i, p := range []*peer{a, b, c} {
+			got := 0
+			for p.text() != `42["end"]` {
+				got++
+			}
+			if got != want[p] {
+				t.Errorf("%s: peer %d got %d, want %d", x.name, i, got, want[p])
+			}
+		}
+	}
+	c.send(`42["to others"]`)
+	a.expect(`42["m","others"]`)
+	b.expect(`42["m","others"]`)
+	a.send(`42["to room","r"]`)
+	b.expect(`42["m","room r"]`)
+}
+
+func TestBroadcastWithAckReturnsWhatCame(t *testing.T) {
+	srv, url := start(t, server.Config{}, func(*server.Server) {})
+	a, _ := join(t, url, "/")
+	b, _ := join(t, url, "/")
+	a.answerAcks(`"a"`)
+	b.answerAcks(`"b"`)
+	answers, err := srv.Timeout(patience).EmitWithAck(t.Context(), "q")
+	if err != nil || len(answers) != 2 {
+		t.Fatalf("%d answers, %v", len(answers), err)
+	}
+	silent, id := join(t, url, "/")
+	answers, err = srv.Timeout(300*time.Millisecond).EmitWithAck(t.Context(), "q")
+	var partial *adapter.PartialError
+	if !errors.As(err, &partial) || partial.Clients != 1 || len(answers) != 2 {
+		t.Errorf("with one silent: %d answers, %v", len(answers), err)
+	}
+	// One that leaves is not waited for.
+	done := make(chan error, 1)
+	go func() { _, err := srv.To(id).Timeout(patience).EmitWithAck(t.Context(), "q"); done <- err }()
+	silent.text()
+	silent.text()
+	_ = silent.conn.Close()
+	if err := await(t, done); err != nil {
+		t.Errorf("with one gone: %v", err)
+	}
+}
+
+func TestFetchAndActOnSockets(t *testing.T) {
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { s.Data.Set("n", 7) })
+	})
+	a, id := join(t, url, "/")
+	b, _ := join(t, url, "/")
+	found, err := srv.To(id).FetchSockets(t.Context())
+	if err != nil || len(found) != 1 || found[0].ID() != id {
+		t.Fatalf("%v, %v", found, err)
+	}
+	if n, ok := server.Value[int](&found[0].Data, "n"); !ok || n != 7 {
+		t.Errorf("data %s", found[0].RawData())
+	}
+	if h := found[0].Handshake(); h.Address != "127.0.0.1" || h.Query["EIO"] != "4" || h.Headers["upgrade"] == "" {
+		t.Errorf("handshake %+v", h)
+	}
+	if err := found[0].Join("x"); err != nil {
+		t.Error(err)
+	}
+	if n, err := srv.To("x").Count(t.Context()); n != 1 || err != nil {
+		t.Errorf("count %d, %v", n, err)
+	}
+	if err := srv.SocketsLeave("x"); err != nil {
+		t.Error(err)
+	}
+	if n, _ := srv.To("x").Count(t.Context()); n != 0 {
+		t.Errorf("%d left in the room", n)
+	}
+	if ok, err := srv.Exists(t.Context(), id); !ok || err != nil {
+		t.Errorf("exists %v, %v", ok, err)
+	}
+	if err := found[0].Emit("hi"); err != nil {
+		t.Error(err)
+	}
+	a.expect(`42["hi"]`)
+	if err := found[0].Disconnect(false); err != nil {
+		t.Error(err)
+	}
+	a.expect("41")
+	if err := srv.DisconnectSockets(true); err != nil {
+		t.Error(err)
+	}
+	b.expect("41")
+	b.expectClosed()
+	if n, _ := srv.Count(t.Context()); n != 0 {
+		t.Errorf("%d sockets left", n)
+	}
+}
+
+func TestDynamicNamespaces(t *testing.T) {
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		d := io.OfPattern(regexp.MustCompile(`^/room-\d+$`))
+		d.Use(func(s *server.Socket) error {
+			if s.Namespace().Name() == "/room-13" {
+				return errors.New("unlucky")
+			}
+			return nil
+		})
+		d.On("where", func(s *server.Socket) string { return s.Namespace().Name() })
+		io.OfFunc(func(_ context.Context, name string, auth json.RawMessage) bool {
+			return name == "/secret" && string(auth) == `{"k":1}`
+		})
+	})
+	p := dial(t, url)
+	p.send("40/room-1,")
+	if got := p.text(); !strings.HasPrefix(got, `40/room-1,{"sid"`) {
+		t.Fatal(got)
+	}
+	p.send(`42/room-1,1["where"]`)
+	p.expect(`43/room-1,1["/room-1"]`)
+	p.send("40/room-x,")
+	p.expect(`44/room-x,{"message":"Invalid namespace"}`)
+	p.send("40/room-13,")
+	p.expect(`44/room-13,{"message":"unlucky"}`)
+	p.send("40/secret,")
+	p.expect(`44/secret,{"message":"Invalid namespace"}`)
+	p.send(`40/secret,{"k":1}`)
+	if got := p.text(); !strings.HasPrefix(got, `40/secret,{"sid"`) {
+		t.Fatal(got)
+	}
+	if n := len(srv.Namespaces()); n != 3 {
+		t.Errorf("%d namespaces, want /, /room-1 and /secret", n)
+	}
+	p.send("41/room-1,")
+	_ = p.conn.Close()
+	eventually(t, "the empty namespaces closed", func() bool { return len(srv.Namespaces()) == 1 })
+}
+
+func TestShutdownReasonAndNothingLeft(t *testing.T) {
+	reasons := make(chan string, 1)
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { s.OnDisconnect(func(r string) { reasons <- r }) })
+	})
+	p, _ := join(t, url, "/")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if r := await(t, reasons); r != "server shutting down" {
+		t.Errorf("reason %q", r)
+	}
+	p.expectClosed()
+}

@@ -1,0 +1,145 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/beanpole/beanpole/server"
+)
+
+type point struct {
+	X, Y int
+	Tag  []byte `json:",omitempty"`
+}
+
+func TestHandlersAnswerByTheirTypes(t *testing.T) {
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			s.On("nothing", func() {})
+			s.On("only error", func(fail bool) error {
+				if fail {
+					return errors.New("refused")
+				}
+				return nil
+			})
+			s.On("string", func(in string) string { return in + "!" })
+			s.On("raw", func(in json.RawMessage) json.RawMessage { return in })
+			s.On("struct", func(ctx context.Context, p point) (point, error) { return point{X: p.Y, Y: p.X}, ctx.Err() })
+			s.On("two", func(a int, b string) (string, int) { return b, a })
+			s.On("variadic", func(first string, rest ...int) string { return fmt.Sprint(first, rest) })
+			s.On("pointer", func(p *point) bool { return p == nil })
+			s.On("later", func(in int, ack server.Ack) { go func() { _ = ack(in + 1) }() })
+			s.On("event", func(e *server.Event) { _ = e.Ack(e.Len(), e.Name, string(e.Raw(1))) })
+			s.On("with data", func() error { return &server.Error{Message: "no", Data: map[string]int{"code": 7}} })
+			s.On("wrapped", func() (int, error) { return 0, fmt.Errorf("wrapped: %w", &server.Error{Message: "no", Data: 1}) })
+			s.On("socket", func(s *server.Socket, e *server.Event) { _ = e.Ack(e.Socket() == s) })
+			s.On("panics", func() int { panic("a secret") })
+			s.On("bytes", func(b []byte) int { return len(b) })
+		})
+		io.On("of the namespace", func(s *server.Socket, n int) int { return n * 2 })
+	})
+	p, _ := join(t, url, "/")
+	for _, c := range []struct{ send, want string }{
+		{`421["only error",false]`, `431[]`},
+		{`422["only error",true]`, `432[{"error":"refused"}]`},
+		{`423["string","a"]`, `433["a!"]`},
+		{`424["raw",{"a":[1,null]}]`, `434[{"a":[1,null]}]`},
+		{`425["struct",{"X":1,"y":2}]`, `435[{"X":2,"Y":1}]`},
+		{`426["two",1,"b"]`, `436["b",1]`},
+		{`427["variadic","a",1,2]`, `437["a[1 2]"]`},
+		{`428["variadic"]`, `438["[]"]`},
+		{`429["pointer"]`, `439[true]`},
+		{`4210["pointer",{}]`, `4310[false]`},
+		{`4211["later",1]`, `4311[2]`},
+		{`4212["event","a","b"]`, `4312[2,"event","\"b\""]`},
+		{`4213["with data"]`, `4313[{"data":{"code":7},"error":"no"}]`},
+		{`4214["wrapped"]`, `4314[{"data":1,"error":"wrapped: no"}]`},
+		{`4215["socket"]`, `4315[true]`},
+		{`4216["panics"]`, `4316[{"error":"internal error"}]`},
+		{`4217["of the namespace",4]`, `4317[8]`},
+		{`4218["two","not a number"]`, ``}, // looked at below
+		{`4219["nothing"]`, ``},            // never answered
+		{`42["string","no ack wanted"]`, ``},
+		{`42["nobody","listens"]`, ``},
+		{`4220["string","last"]`, `4320["last!"]`},
+	} {
+		p.send(c.send)
+		if c.want != "" {
+			p.expect(c.want)
+		}
+		if c.send[:5] == `4218[` {
+			var answer []struct{ Error string }
+			got := p.text()
+			if err := json.Unmarshal([]byte(got[4:]), &answer); err != nil || len(answer) != 1 || answer[0].Error == "" {
+				t.Errorf("answer to an argument of the wrong type is %q", got)
+			}
+		}
+	}
+}
+
+func TestBinaryTravelsBothWaysWhereverItStands(t *testing.T) {
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("echo", func(p point) point { return p })
+		io.On("plain", func(b []byte) []byte { return b })
+		io.On("any", func(v any) any { return v })
+	})
+	p, _ := join(t, url, "/")
+	p.send(`451-1["echo",{"X":1,"Tag":{"_placeholder":true,"num":0}}]`)
+	p.sendBinary([]byte("\x01\x02"))
+	p.expect(`461-1[{"X":1,"Y":0,"Tag":{"_placeholder":true,"num":0}}]`)
+	p.expectBinary("\x01\x02")
+
+	p.send(`451-2["plain",{"_placeholder":true,"num":0}]`)
+	p.sendBinary([]byte("ab"))
+	p.expect(`461-2[{"_placeholder":true,"num":0}]`)
+	p.expectBinary("ab")
+
+	p.send(`452-3["any",{"b":[{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]}]`)
+	p.sendBinary([]byte("first"))
+	p.sendBinary([]byte("second"))
+	p.expect(`462-3[{"b":[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]}]`)
+	p.expectBinary("second")
+	p.expectBinary("first")
+}
+
+func TestRegisteringWhatCannotBeAHandlerPanics(t *testing.T) {
+	srv, err := server.New(server.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	for name, fn := range map[string]any{
+		"not a function": 1, "nil": (func())(nil), "channel": func(chan int) {},
+		"ack not last": func(server.Ack, int) {}, "disconnect": func(string) {},
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			srv.On(name, fn)
+		}()
+	}
+}
+
+func TestOffAndOnce(t *testing.T) {
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			var off func()
+			off = s.On("off", func() string { off(); return "on" })
+			s.Once("once", func() string { return "once" })
+			s.On("all", func() string { return "all" })
+			s.On("stop", func() string { s.Off("all"); return "stopped" })
+			s.On("ping", func() string { return "pong" })
+		})
+	})
+	p, _ := join(t, url, "/")
+	p.send(`421["off"]`, `422["off"]`, `423["once"]`, `424["once"]`, `425["all"]`, `426["stop"]`, `427["all"]`, `428["ping"]`)
+	for _, want := range []string{`431["on"]`, `433["once"]`, `435["all"]`, `436["stopped"]`, `438["pong"]`} {
+		p.expect(want)
+	}
+}

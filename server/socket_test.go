@@ -1,0 +1,366 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
+)
+
+func TestFirstEventAfterConnectIsNeverLost(t *testing.T) {
+	got := make(chan string, 1)
+	hold := make(chan struct{})
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			<-hold // a slow connection handler
+			s.On("first", func(v string) { got <- v })
+		})
+	})
+	p, _ := join(t, url, "/")
+	p.send(`42["first","here"]`)
+	close(hold)
+	if v := await(t, got); v != "here" {
+		t.Errorf("got %q", v)
+	}
+}
+
+func TestEventsKeepTheirOrder(t *testing.T) {
+	const n = 5000
+	done := make(chan []int, 1)
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			var seen []int
+			s.On("n", func(i int) {
+				if seen = append(seen, i); len(seen) == n {
+					done <- seen
+				}
+			})
+		})
+	})
+	p, _ := join(t, url, "/")
+	go func() {
+		for i := range n {
+			p.send(fmt.Sprintf(`42["n",%d]`, i))
+		}
+	}()
+	if seen := await(t, done); !slices.IsSorted(seen) {
+		t.Error("events out of order")
+	}
+}
+
+func TestEmitsKeepTheirOrder(t *testing.T) {
+	const n = 5000
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			for i := range n {
+				if i%2 == 0 {
+					_ = s.Emit("n", i)
+				} else {
+					_ = io.To(s.ID()).Emit("n", i)
+				}
+				if i == 0 {
+					s.Join("now a member") // it is one since before the handler; joining must not matter
+				}
+			}
+		})
+	})
+	p, _ := join(t, url, "/")
+	for i := range n {
+		p.expect(fmt.Sprintf(`42["n",%d]`, i))
+	}
+}
+
+func TestHandlerMayWaitForAnAnswerOfItsOwnClient(t *testing.T) {
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("ask", func(ctx context.Context, s *server.Socket) (string, error) {
+			answer, err := s.Timeout(patience).EmitWithAck(ctx, "question")
+			if err != nil {
+				return "", err
+			}
+			var text string
+			if err := answer.Scan(&text); err != nil {
+				return "", err
+			}
+			return "you said " + text, nil
+		})
+		io.On("later", func() int { return 1 })
+	})
+	p, _ := join(t, url, "/")
+	p.send(`421["ask"]`, `422["later"]`)
+	question := p.text()
+	id, ok := strings.CutSuffix(strings.TrimPrefix(question, "42"), `["question"]`)
+	if !ok {
+		t.Fatalf("got %q", question)
+	}
+	p.send("43" + id + `["yes"]`)
+	p.expect(`431["you said yes"]`)
+	p.expect(`432[1]`)
+}
+
+func TestSlowHandlerHarmsOnlyItsSocket(t *testing.T) {
+	hold := make(chan struct{})
+	blocked := make(chan struct{})
+	_, url := start(t, server.Config{
+		Transport: transport.Config{PingInterval: 50 * time.Millisecond, PingTimeout: 500 * time.Millisecond},
+	}, func(io *server.Server) {
+		io.On("block", func() string { close(blocked); <-hold; return "at last" })
+		io.Of("/other").On("quick", func() string { return "quick" })
+		io.On("quick", func() string { return "quick" })
+	})
+	p, _ := join(t, url, "/")
+	p.send("40/other,")
+	if got := p.text(); !strings.HasPrefix(got, "40/other,") {
+		t.Fatal(got)
+	}
+	q, _ := join(t, url, "/")
+	p.send(`421["block"]`, `422["quick"]`)
+	await(t, blocked)
+	for i := range 20 { // the same session's other namespace and the heartbeat go on
+		p.send(fmt.Sprintf(`42/other,%d["quick"]`, i))
+		p.expect(fmt.Sprintf(`43/other,%d["quick"]`, i))
+		q.send(fmt.Sprintf(`42%d["quick"]`, i))
+		q.expect(fmt.Sprintf(`43%d["quick"]`, i))
+	}
+	time.AfterFunc(700*time.Millisecond, func() { close(hold) }) // past the ping timeout
+	p.expect(`431["at last"]`)
+	p.expect(`432["quick"]`)
+}
+
+func TestDisconnectComesLastOnceWithItsReason(t *testing.T) {
+	type end struct {
+		reason string
+		rooms  []string
+	}
+	for _, c := range []struct {
+		name string
+		end  func(p *peer, s *server.Socket)
+		want string
+	}{
+		{"client leaves", func(p *peer, _ *server.Socket) { p.send("41") }, "client namespace disconnect"},
+		{"server disconnects", func(_ *peer, s *server.Socket) { s.Disconnect(false) }, "server namespace disconnect"},
+		{"server closes", func(_ *peer, s *server.Socket) { s.Disconnect(true) }, "server namespace disconnect"},
+		{"connection breaks", func(p *peer, _ *server.Socket) { _ = p.conn.Close() }, "transport close"},
+		{"garbage", func(p *peer, _ *server.Socket) { p.send("4garbage") }, "parse error"},
+		{"engine garbage", func(p *peer, _ *server.Socket) { p.send("garbage") }, "parse error"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			sockets := make(chan *server.Socket, 1)
+			events := make(chan string, 10)
+			ends := make(chan end, 10)
+			_, url := start(t, server.Config{}, func(io *server.Server) {
+				io.OnConnection(func(s *server.Socket) {
+					s.Join("room")
+					s.On("last", func() { events <- "last" })
+					s.OnDisconnecting(func(string) {
+						rooms := s.Rooms()
+						slices.Sort(rooms)
+						ends <- end{"disconnecting", rooms}
+					})
+					s.OnDisconnect(func(reason string) { ends <- end{reason, nil} })
+					sockets <- s
+				})
+			})
+			p, id := join(t, url, "/")
+			s := await(t, sockets)
+			p.send(`42["last"]`)
+			await(t, events)
+			c.end(p, s)
+			rooms := []string{id, "room"}
+			slices.Sort(rooms)
+			if got := await(t, ends); got.reason != "disconnecting" || !slices.Equal(got.rooms, rooms) {
+				t.Errorf("disconnecting saw %v, want %v", got, rooms)
+			}
+			if got := await(t, ends); got.reason != c.want {
+				t.Errorf("reason %q, want %q", got.reason, c.want)
+			}
+			<-s.Context().Done()
+			if err := s.Emit("too late"); !errors.Is(err, server.ErrDisconnected) {
+				t.Errorf("emit after the end: %v", err)
+			}
+			s.Join("ghost")
+			if got := s.Namespace().Sockets(); len(got) != 0 {
+				t.Errorf("%d sockets left behind", len(got))
+			}
+			if len(ends) != 0 {
+				t.Errorf("a second disconnect: %v", <-ends)
+			}
+		})
+	}
+}
+
+func TestEventsReceivedBeforeTheEndAreHandled(t *testing.T) {
+	const n = 1000
+	var mu sync.Mutex
+	count := 0
+	done := make(chan int, 1)
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			s.On("n", func() { mu.Lock(); count++; mu.Unlock() })
+			s.OnDisconnect(func(string) { mu.Lock(); done <- count; mu.Unlock() })
+		})
+	})
+	p, _ := join(t, url, "/")
+	for range n {
+		p.send(`42["n"]`)
+	}
+	p.send("41")
+	if got := await(t, done); got != n {
+		t.Errorf("%d of %d events before the disconnect", got, n)
+	}
+}
+
+func TestMiddlewareRefusesWithItsData(t *testing.T) {
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.Use(func(s *server.Socket) error {
+			var auth struct{ Token string }
+			if err := s.Handshake().Auth(&auth); err != nil {
+				return err
+			}
+			switch auth.Token {
+			case "good":
+				s.Data.Set("user", "ann")
+				return nil
+			case "":
+				return errors.New("no token")
+			}
+			return &server.Error{Message: "bad token", Data: map[string]string{"token": auth.Token}}
+		})
+		io.On("who", func(s *server.Socket) string { v, _ := server.Value[string](&s.Data, "user"); return v })
+	})
+	p := dial(t, url)
+	p.send(`40`)
+	p.expect(`44{"message":"no token"}`)
+	p.send(`40{"token":"x"}`)
+	p.expect(`44{"data":{"token":"x"},"message":"bad token"}`)
+	p.send(`40{"token":"good"}`)
+	if got := p.text(); !strings.HasPrefix(got, `40{"sid":"`) {
+		t.Fatal(got)
+	}
+	p.send(`421["who"]`)
+	p.expect(`431["ann"]`)
+	p.send(`40/nowhere,`)
+	p.expect(`44/nowhere,{"message":"Invalid namespace"}`)
+}
+
+func TestEventMiddleware(t *testing.T) {
+	var seen []string
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			s.OnAny(func(e *server.Event) { seen = append(seen, e.Name) })
+			s.Use(func(_ context.Context, e *server.Event) error {
+				if e.Name == "forbidden" {
+					return errors.New("forbidden")
+				}
+				return nil
+			})
+			s.On("forbidden", func() int { t.Error("the handler ran"); return 1 })
+			s.On("allowed", func() int { return len(seen) })
+		})
+	})
+	p, _ := join(t, url, "/")
+	p.send(`421["forbidden"]`, `422["allowed"]`)
+	p.expect(`431[{"error":"forbidden"}]`)
+	p.expect(`432[2]`)
+}
+
+func TestEmitWithAckEndsWithItsContextTimeoutOrSocket(t *testing.T) {
+	sockets := make(chan *server.Socket, 1)
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { sockets <- s })
+	})
+	p, _ := join(t, url, "/")
+	s := await(t, sockets)
+	if _, err := s.Timeout(time.Millisecond).EmitWithAck(t.Context(), "q"); !errors.Is(err, server.ErrTimeout) {
+		t.Errorf("timeout: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.EmitWithAck(ctx, "q"); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	failed := make(chan error, 1)
+	go func() { _, err := s.EmitWithAck(t.Context(), "q"); failed <- err }()
+	p.text()
+	p.text()
+	p.text() // the third question is on its way
+	_ = p.conn.Close()
+	if err := await(t, failed); !errors.Is(err, server.ErrDisconnected) {
+		t.Errorf("socket gone: %v", err)
+	}
+	if err := s.Emit("disconnect"); !errors.Is(err, server.ErrReservedEvent) {
+		t.Errorf("reserved: %v", err)
+	}
+	if err := s.Emit("x", make(chan int)); err == nil {
+		t.Error("a channel was encoded")
+	}
+}
+
+func TestClientThatBreaksTheProtocolIsClosed(t *testing.T) {
+	srv, url := start(t, server.Config{}, func(io *server.Server) { io.On("x", func() {}) })
+	for _, packets := range [][]string{
+		{`42["x"]`}, {`40`, `40`}, {`40`, `42`}, {`40`, `43`}, {`40`, `42{}`}, {`40`, `42[]`}, {`40`, `42["connect"]`},
+		{`40`, `44{}`}, {`49`}, {`40`, `4511-["x"]`}, {`40`, `42["x"`}, {`40`, `42` + strings.Repeat("[", 100_000)},
+		{`40`, `42["x",` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `]`}, {`40`, `42/nope,["x"]`},
+	} {
+		p := dial(t, url)
+		p.send(packets...)
+		p.expectClosed()
+	}
+	eventually(t, "all sessions gone", func() bool { return srv.Engine().Sessions() == 0 && len(srv.Sockets()) == 0 })
+}
+
+func TestConnectTimeout(t *testing.T) {
+	srv, url := start(t, server.Config{ConnectTimeout: 20 * time.Millisecond}, func(*server.Server) {})
+	silent := dial(t, url)
+	p, _ := join(t, url, "/")
+	silent.expectClosed()
+	if n := srv.Engine().Sessions(); n != 1 {
+		t.Errorf("%d sessions, want the one that connected", n)
+	}
+	_ = p
+}
+
+func TestLimits(t *testing.T) {
+	hold := make(chan struct{})
+	_, url := start(t, server.Config{Limits: server.Limits{MaxNamespaces: 2, MaxQueuedEvents: 10}}, func(io *server.Server) {
+		io.On("block", func() { <-hold })
+		io.Of("/a")
+		io.Of("/b")
+	})
+	defer close(hold)
+	p, _ := join(t, url, "/")
+	p.send("40/a,", "40/b,")
+	p.expectClosed()
+
+	q, _ := join(t, url, "/")
+	for range 12 {
+		q.send(`42["block"]`)
+	}
+	q.expectClosed()
+}
+
+func TestRateLimit(t *testing.T) {
+	srv, url := start(t, server.Config{Limits: server.Limits{EventsPerSecond: 5}}, func(*server.Server) {})
+	p, _ := join(t, url, "/")
+	for range 30 {
+		p.send(`42["x"]`)
+	}
+	p.expectClosed()
+	if srv.Stats().RateLimited != 1 {
+		t.Errorf("stats %+v", srv.Stats())
+	}
+}
+
+func TestAttachmentsThatNeverComeCloseTheSession(t *testing.T) {
+	_, url := start(t, server.Config{Limits: server.Limits{AttachmentTimeout: 20 * time.Millisecond}}, func(*server.Server) {})
+	p, _ := join(t, url, "/")
+	p.send(`451-["x",{"_placeholder":true,"num":0}]`)
+	p.expectClosed()
+}
