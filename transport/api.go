@@ -3,8 +3,6 @@ package transport
 import (
 	"context"
 	"net/http"
-	"net/url"
-	"time"
 )
 
 // NodeID is the part of a session id that names the server which made it.
@@ -35,7 +33,7 @@ type SendOptions struct {
 }
 
 // Server is the Engine.IO server: one http.Handler for polling and WebSocket.
-type Server struct{}
+type Server struct{ cfg Config }
 
 // New checks cfg and returns a Server.
 func New(cfg Config) (*Server, error) { panic("stub") }
@@ -45,9 +43,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { panic("stub
 
 // NodeID returns the id that this server's session ids carry.
 func (s *Server) NodeID() NodeID { panic("stub") }
-
-// NodeOf returns the NodeID inside a session id made by the default generator.
-func NodeOf(sid string) (id NodeID, ok bool) { panic("stub") }
 
 // Sessions returns the number of open sessions.
 func (s *Server) Sessions() int { panic("stub") }
@@ -130,14 +125,3 @@ type Prepared struct{}
 
 // Prepare readies msgs to be sent, adjacent, to many sessions.
 func Prepare(msgs ...Message) *Prepared { panic("stub") }
-
-// Handshake describes the request that opened a session.
-type Handshake struct{}
-
-func (h *Handshake) Header() http.Header { panic("stub") } // a copy
-func (h *Handshake) Query() url.Values   { panic("stub") } // a copy
-func (h *Handshake) URL() string         { panic("stub") } // path and raw query
-func (h *Handshake) Addr() string        { panic("stub") } // client address without port
-func (h *Handshake) Secure() bool        { panic("stub") } // over TLS
-func (h *Handshake) CrossOrigin() bool   { panic("stub") } // the request had an Origin header (Node: xdomain)
-func (h *Handshake) Time() time.Time     { panic("stub") }
