@@ -1,0 +1,35 @@
+package host
+
+import (
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// logRequest writes the access log. Paths are logged without their query, where session ids and tokens
+// stand. Health checks are never logged: they come every few seconds for as long as the host lives.
+func (h *Host) logRequest(c *gin.Context) {
+	path := c.Request.URL.Path
+	if h.cfg.AccessLog == AccessNone || path == "/healthz" || path == "/livez" {
+		c.Next()
+		return
+	}
+	start := time.Now()
+	c.Next()
+
+	status := c.Writer.Status()
+	switch h.cfg.AccessLog {
+	case AccessErrors:
+		if status < 500 {
+			return
+		}
+	case AccessApp:
+		if strings.HasPrefix(path, h.cfg.Path) || path+"/" == h.cfg.Path {
+			return
+		}
+	}
+	addr, _ := h.ClientAddr(c.Request)
+	h.log.Info("request", "method", c.Request.Method, "path", path, "status", status,
+		"bytes", max(0, c.Writer.Size()), "ms", time.Since(start).Milliseconds(), "client", addr)
+}

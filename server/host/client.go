@@ -1,0 +1,149 @@
+package host
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// cdnVersion is the version of socket.io-client that is served by redirect.
+const cdnVersion = "4.8.3"
+
+// clientFiles are the files of the bundle. Source: socket.io/lib/index.ts, dotMapRegex and CLIENT_FILES.
+var clientFiles = [...]string{
+	"socket.io.js", "socket.io.js.map",
+	"socket.io.min.js", "socket.io.min.js.map",
+	"socket.io.esm.min.js", "socket.io.esm.min.js.map",
+	"socket.io.msgpack.min.js", "socket.io.msgpack.min.js.map",
+}
+
+// bundle is the client bundle found at start, or the CDN when files is nil. Read only.
+type bundle struct {
+	etag  string
+	files map[string]bundleFile
+}
+
+// bundleFile is one file, plain and compressed once for all who take it so.
+type bundleFile struct{ plain, gzip []byte }
+
+// findBundle reads the bundle of an installed socket.io-client. dir holds the bundle or node_modules;
+// "" means the working directory or one above it. Without dir, finding nothing is no error.
+func findBundle(dir string) (*bundle, error) {
+	if dir != "" {
+		for _, at := range []string{dir, filepath.Join(dir, "node_modules", "socket.io-client", "dist")} {
+			if _, err := os.Stat(filepath.Join(at, "socket.io.min.js")); err == nil {
+				return readBundle(at)
+			}
+		}
+		return nil, &ValueError{"BEANPOLE_CLIENT_DIR", dir,
+			"a folder that holds socket.io.min.js or node_modules/socket.io-client"}
+	}
+	at, err := os.Getwd()
+	if err != nil {
+		return &bundle{}, nil //nolint:nilerr // no working directory is as good as none with a bundle
+	}
+	for {
+		dist := filepath.Join(at, "node_modules", "socket.io-client", "dist")
+		if _, err := os.Stat(filepath.Join(dist, "socket.io.min.js")); err == nil {
+			return readBundle(dist)
+		}
+		above := filepath.Dir(at)
+		if above == at {
+			return &bundle{}, nil
+		}
+		at = above
+	}
+}
+
+func readBundle(dist string) (*bundle, error) {
+	b := &bundle{files: make(map[string]bundleFile)}
+	for _, name := range clientFiles {
+		plain, err := os.ReadFile(filepath.Join(dist, name))
+		if os.IsNotExist(err) {
+			continue // older versions have fewer
+		}
+		if err != nil {
+			return nil, fmt.Errorf("client bundle: %w", err)
+		}
+		f := bundleFile{plain: plain}
+		if !strings.HasSuffix(name, ".map") {
+			f.gzip = compressed(plain)
+		}
+		b.files[name] = f
+	}
+	b.etag = `W/"` + packageVersion(filepath.Dir(dist), b.files["socket.io.min.js"].plain) + `"`
+	return b, nil
+}
+
+func compressed(plain []byte) []byte {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_, _ = w.Write(plain) // a bytes.Buffer takes everything
+	_ = w.Close()
+	return out.Bytes()
+}
+
+// packageVersion returns the version of the npm package in dir. Without a package.json, as when the
+// files were copied, the length of the bundle has to do.
+func packageVersion(dir string, min []byte) string {
+	var p struct{ Version string }
+	if raw, err := os.ReadFile(filepath.Join(dir, "package.json")); err == nil {
+		if json.Unmarshal(raw, &p) == nil && p.Version != "" && !strings.ContainsAny(p.Version, "\"\r\n") {
+			return p.Version
+		}
+	}
+	return fmt.Sprintf("size-%d", len(min))
+}
+
+// serve answers a request for a file of the bundle and reports whether name is one. The bundle is the
+// same for everybody, so that pages of any origin may load it.
+func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) bool {
+	known := false
+	for _, f := range clientFiles {
+		known = known || f == name
+	}
+	if !known || (r.Method != http.MethodGet && r.Method != http.MethodHead) {
+		return false
+	}
+	head := w.Header()
+	head.Set("Access-Control-Allow-Origin", "*")
+	head.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	head.Set("Cache-Control", "public, max-age=0")
+	f, ok := b.files[name]
+	if !ok {
+		http.Redirect(w, r, "https://cdn.socket.io/"+cdnVersion+"/"+name, http.StatusFound)
+		return true
+	}
+	head.Set("ETag", b.etag)
+	head.Set("Vary", "Accept-Encoding")
+	head.Set("X-Content-Type-Options", "nosniff")
+	head.Set("Content-Type", "application/javascript; charset=utf-8")
+	if strings.HasSuffix(name, ".map") {
+		head.Set("Content-Type", "application/json; charset=utf-8")
+	}
+	content := f.plain
+	if f.gzip != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
+		content = f.gzip
+		head.Set("Content-Encoding", "gzip")
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	return true
+}
+
+// acceptsGzip reports whether an Accept-Encoding header names gzip without refusing it.
+func acceptsGzip(header string) bool {
+	for coding := range strings.SplitSeq(header, ",") {
+		name, q, _ := strings.Cut(coding, ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			q = strings.Trim(strings.TrimPrefix(strings.TrimSpace(q), "q="), "0.")
+			return !strings.Contains(coding, ";") || q != ""
+		}
+	}
+	return false
+}

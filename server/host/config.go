@@ -1,0 +1,112 @@
+package host
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// Defaults of Config.
+const (
+	DefaultPort            Port = 5000 // where Elastic Beanstalk's nginx expects the application
+	DefaultShutdownTimeout      = 20 * time.Second
+)
+
+// AnyPort lets the system choose a free port. The variable PORT says so with 0.
+const AnyPort Port = -1
+
+// Config configures a Host. The zero value of every field is its default. FromEnv fills it from the
+// variables named in the tags; a program may change it before New. The first sentence of each comment
+// is the entry in docs/configuration.md.
+type Config struct {
+	// The port to listen on; 0 takes any free one.
+	Port Port `env:"PORT" default:"5000" allow:"a port from 0 to 65535"`
+	// The address to listen on; without it, all of the machine's.
+	Host string `env:"HOST" allow:"an IP address or a host name"`
+	// The Redis that joins several servers to one cluster, redis:// or rediss://.
+	RedisURL string `env:"REDIS_URL" allow:"a URL such as redis://:password@host:6379/0 or rediss://host:6379"`
+
+	// Where the Socket.IO server is mounted.
+	Path string `env:"BEANPOLE_PATH" default:"/socket.io/" allow:"a path that starts with a slash, such as /socket.io/"`
+	// Serves the path without its trailing slash too, for clients with addTrailingSlash off.
+	NoTrailingSlash bool `env:"BEANPOLE_NO_TRAILING_SLASH" allow:"true or false"`
+	// A folder of files to serve at /, read when they are asked for.
+	StaticDir string `env:"BEANPOLE_STATIC_DIR" allow:"a folder"`
+	// Where the client bundle is: a folder that holds socket.io.min.js or node_modules. Without it,
+	// node_modules is looked for in the working directory and those above; not found, the bundle is
+	// redirected to the official CDN.
+	ClientDir string `env:"BEANPOLE_CLIENT_DIR" allow:"a folder"`
+
+	// Origins that pages of other sites may connect from, separated by commas. Entries are exact
+	// (https://app.example.com), have one * inside (https://*.example.com), or are the single *. When
+	// set, handshakes from pages of any other origin are refused; without it, browsers refuse answers to
+	// polls from other origins, as with Node.
+	AllowedOrigins []string `env:"BEANPOLE_ALLOWED_ORIGINS" allow:"origins such as https://app.example.com,https://*.example.com, or *"`
+	// Lets pages of the allowed origins send cookies (CORS credentials); not with the origin *.
+	AllowCredentials bool `env:"BEANPOLE_ALLOW_CREDENTIALS" allow:"true or false"`
+	// How many proxies stand in front, each of which appends the address it saw to X-Forwarded-For.
+	// nginx alone is 1, a load balancer with nginx behind it 2.
+	TrustedHops int `env:"BEANPOLE_TRUSTED_HOPS" default:"0" allow:"a number from 0 to 16"`
+
+	// The transports clients may use.
+	Transports []transport.Name `env:"BEANPOLE_TRANSPORTS" default:"polling,websocket" allow:"polling, websocket or both with a comma"`
+	// Keeps clients on the transport they started with.
+	NoUpgrades bool `env:"BEANPOLE_NO_UPGRADES" allow:"true or false"`
+	// Admits clients of Socket.IO v2 (Engine.IO protocol 3).
+	AllowEIO3 bool `env:"BEANPOLE_ALLOW_EIO3" allow:"true or false"`
+	// Leaves the bodies of polls uncompressed.
+	NoCompression bool `env:"BEANPOLE_NO_COMPRESSION" allow:"true or false"`
+	// Offers compression of WebSocket messages (permessage-deflate).
+	PerMessageDeflate bool `env:"BEANPOLE_PER_MESSAGE_DEFLATE" allow:"true or false"`
+	// The name of a cookie with the session id, for load balancers that stick by it; without it none is set.
+	Cookie string `env:"BEANPOLE_COOKIE" allow:"a cookie name such as io"`
+	// How long the state of a lost connection is kept for its client to recover; 0 turns recovery off.
+	Recovery time.Duration `env:"BEANPOLE_RECOVERY" default:"0s" allow:"a duration from 0s to 24h"`
+
+	// The time between two pings to a client.
+	PingInterval time.Duration `env:"BEANPOLE_PING_INTERVAL" default:"25s" allow:"a duration from 100ms to 10m"`
+	// How long a client may take to answer a ping.
+	PingTimeout time.Duration `env:"BEANPOLE_PING_TIMEOUT" default:"20s" allow:"a duration from 100ms to 10m"`
+	// How long an upgrade from polling to WebSocket may take.
+	UpgradeTimeout time.Duration `env:"BEANPOLE_UPGRADE_TIMEOUT" default:"10s" allow:"a duration from 100ms to 10m"`
+	// How long a session may take to join its first namespace.
+	ConnectTimeout time.Duration `env:"BEANPOLE_CONNECT_TIMEOUT" default:"45s" allow:"a duration from 100ms to 10m"`
+
+	// The largest message a client may send, in bytes.
+	MaxPayload int64 `env:"BEANPOLE_MAX_PAYLOAD" default:"1000000" allow:"a number from 1024 to 1073741824"`
+	// How many sessions the server takes; 0 is no limit.
+	MaxSessions int `env:"BEANPOLE_MAX_SESSIONS" default:"0" allow:"a number from 0 to 10000000"`
+	// How many sessions one client address may have; 0 is no limit.
+	MaxSessionsPerAddr int `env:"BEANPOLE_MAX_SESSIONS_PER_ADDR" default:"0" allow:"a number from 0 to 10000000"`
+	// How many new sessions the server takes in a second; 0 is no limit.
+	HandshakesPerSecond int `env:"BEANPOLE_HANDSHAKES_PER_SECOND" default:"0" allow:"a number from 0 to 1000000"`
+	// How many events a client may send in a second, with bursts of two seconds' worth; 0 is no limit.
+	EventsPerSecond int `env:"BEANPOLE_EVENTS_PER_SECOND" default:"0" allow:"a number from 0 to 1000000"`
+	// How many namespaces one client may be in.
+	MaxNamespaces int `env:"BEANPOLE_MAX_NAMESPACES" default:"1000" allow:"a number from 1 to 100000"`
+	// How many bytes may wait for a client that reads slowly before its session is closed.
+	MaxBacklogBytes int `env:"BEANPOLE_MAX_BACKLOG_BYTES" default:"4194304" allow:"a number from 1024 to 1073741824"`
+	// How many packets may wait for a client that reads slowly before its session is closed.
+	MaxBacklogPackets int `env:"BEANPOLE_MAX_BACKLOG_PACKETS" default:"16384" allow:"a number from 16 to 10000000"`
+
+	// How much is logged: debug has a line for each session, info the life of the process.
+	LogLevel slog.Level `env:"BEANPOLE_LOG_LEVEL" default:"info" allow:"debug, info, warn or error"`
+	// The form of the log: text, or json with one object a line.
+	LogFormat LogFormat `env:"BEANPOLE_LOG_FORMAT" default:"text" allow:"text or json"`
+	// Which requests get a log line: those to the application's own routes (app), those that failed with
+	// a 5xx (errors), all but health checks (all), or none. Socket.IO requests are only in all.
+	AccessLog AccessLog `env:"BEANPOLE_ACCESS_LOG" default:"app" allow:"app, errors, all or none"`
+	// How long a graceful stop may take before what is left is cut off.
+	ShutdownTimeout time.Duration `env:"BEANPOLE_SHUTDOWN_TIMEOUT" default:"20s" allow:"a duration from 100ms to 1h"`
+
+	// Logger replaces the logger that LogLevel and LogFormat describe.
+	Logger *slog.Logger `env:"-"`
+	// Adapter replaces the adapter that RedisURL describes.
+	Adapter adapter.Factory `env:"-"`
+	// Adjust, if not nil, may change the server's own configuration before the server is made: for
+	// options that have no variable.
+	Adjust func(*server.Config) `env:"-"`
+}

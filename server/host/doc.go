@@ -1,0 +1,37 @@
+// Package host makes a Socket.IO application out of handlers: it reads the configuration from the
+// environment, mounts the server beside the application's own routes and files, answers health checks,
+// writes the logs and stops in order.
+//
+//	func main() {
+//		host.Main(func(h *host.Host) error {
+//			h.IO().OnConnection(func(s *server.Socket) { … })
+//			return nil
+//		})
+//	}
+//
+// Main is all that most programs need. Those that want the parts use FromEnv, New and Host.Run.
+//
+// # Files
+//
+//   - config.go: Config, one field a variable
+//   - environment.go: Config from the environment, and the one line about a bad value
+//   - options.go: Config as the server's own options
+//   - host.go: Host, its routes, its life; run.go: signals and the graceful stop
+//   - router.go: the gin router; access.go: the access log; static.go: files
+//   - client.go: the client bundle; health.go: /healthz and /livez
+//   - origin.go: allowed origins; proxy.go: the client's address behind trusted proxies
+//   - cluster.go: where REDIS_URL becomes an adapter
+//
+// # Decisions
+//
+//   - 2026-11: variables are named BEANPOLE_ but for PORT, HOST and REDIS_URL, which platforms set.
+//     Switches are off by default and named for what they turn on or off, so that the zero Config is the
+//     default Config.
+//   - 2026-11: the client's address is counted from the right of X-Forwarded-For by the number of
+//     proxies in front. The left-most entry is whatever the client sent.
+//   - 2026-11: allowed origins are enforced at the handshake too. CORS alone does not stop a page of
+//     another site from opening a WebSocket with the visitor's cookies.
+//   - 2026-11: http.Server has no WriteTimeout, for it would cut polls that wait; the transport has its
+//     own. IdleTimeout is above the keep-alive time of nginx and of load balancers, so that it is never
+//     the server that closes a connection which a proxy is about to use.
+package host

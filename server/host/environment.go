@@ -1,0 +1,198 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/beanpole/beanpole/transport"
+)
+
+// Port is a TCP port. Zero means DefaultPort, AnyPort one that the system chooses.
+type Port int
+
+// UnmarshalText reads a port; 0 is AnyPort.
+func (p *Port) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 16)
+	if err != nil {
+		return err
+	}
+	*p = Port(n)
+	if n == 0 {
+		*p = AnyPort
+	}
+	return nil
+}
+
+// LogFormat is the form of the log. The zero value means LogText.
+type LogFormat string
+
+// The forms of the log.
+const (
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// AccessLog says which requests are logged. The zero value means AccessApp.
+type AccessLog string
+
+// The kinds of access log.
+const (
+	AccessApp    AccessLog = "app"
+	AccessErrors AccessLog = "errors"
+	AccessAll    AccessLog = "all"
+	AccessNone   AccessLog = "none"
+)
+
+// ValueError says that a setting has a value that is not allowed. Its text is one line.
+type ValueError struct {
+	Variable string // the variable that sets it
+	Value    string // as given; a password in it is hidden
+	Allowed  string // what is allowed, as in "a duration from 1s to 10m"
+}
+
+// Error names the variable, its value and what is allowed.
+func (e *ValueError) Error() string {
+	return fmt.Sprintf("%s=%q is not allowed: it must be %s", e.Variable, e.Value, e.Allowed)
+}
+
+// FromEnv returns the Config that the process's environment describes. An empty variable counts as not
+// set. The error is a *ValueError for the first variable with a bad value.
+func FromEnv() (Config, error) { return fromEnv(os.Environ()) }
+
+func fromEnv(environ []string) (Config, error) {
+	set := make(map[string]string, len(environ))
+	for _, kv := range environ {
+		if k, v, ok := strings.Cut(kv, "="); ok && strings.TrimSpace(v) != "" {
+			set[k] = strings.TrimSpace(v)
+		}
+	}
+	var cfg Config
+	if err := env.ParseWithOptions(&cfg, env.Options{Environment: set}); err != nil {
+		var parse env.ParseError
+		if !errors.As(err, &parse) {
+			return Config{}, err
+		}
+		f, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
+		return Config{}, badValue(f, set[f.Tag.Get("env")])
+	}
+	for i, o := range cfg.AllowedOrigins {
+		cfg.AllowedOrigins[i] = strings.TrimSpace(o)
+	}
+	for i, t := range cfg.Transports {
+		cfg.Transports[i] = transport.Name(strings.TrimSpace(string(t)))
+	}
+	return cfg, cfg.check()
+}
+
+// unknownVariables returns the names in environ that look like ours and are not, for a warning.
+func unknownVariables(environ []string) (names []string) {
+	known := make(map[string]bool)
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		known[f.Tag.Get("env")] = true
+	}
+	for _, kv := range environ {
+		if k, _, _ := strings.Cut(kv, "="); strings.HasPrefix(k, "BEANPOLE_") && !known[k] {
+			names = append(names, k)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func badValue(f reflect.StructField, value string) error {
+	if u, err := url.Parse(value); err == nil && u.User != nil {
+		value = u.Redacted()
+	}
+	return &ValueError{Variable: f.Tag.Get("env"), Value: value, Allowed: f.Tag.Get("allow")}
+}
+
+// check returns a *ValueError for the first field whose value is not allowed. Zero is always allowed: it
+// means the default.
+func (cfg *Config) check() error {
+	v := reflect.ValueOf(cfg).Elem()
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		field := v.FieldByIndex(f.Index)
+		if f.Tag.Get("allow") == "" || field.IsZero() {
+			continue
+		}
+		if !allowed(f, field.Interface()) {
+			return badValue(f, text(field.Interface()))
+		}
+	}
+	if cfg.AllowCredentials && slices.Contains(cfg.AllowedOrigins, "*") {
+		return &ValueError{"BEANPOLE_ALLOWED_ORIGINS", "*",
+			"a list of origins when BEANPOLE_ALLOW_CREDENTIALS is on, as browsers refuse cookies from just any origin"}
+	}
+	return nil
+}
+
+// allowed holds value against the field's allow tag, where a range stands in it, and its own rules.
+func allowed(f reflect.StructField, value any) bool {
+	low, high := limits(f.Tag.Get("allow"))
+	switch value := value.(type) {
+	case time.Duration:
+		l, _ := time.ParseDuration(low)
+		h, _ := time.ParseDuration(high)
+		return l <= value && value <= h
+	case int, int64:
+		n := reflect.ValueOf(value).Int()
+		l, _ := strconv.ParseInt(low, 10, 64)
+		h, _ := strconv.ParseInt(high, 10, 64)
+		return l <= n && n <= h
+	case Port:
+		return value >= AnyPort && value <= 65535
+	case LogFormat:
+		return value == LogText || value == LogJSON
+	case AccessLog:
+		return slices.Contains([]AccessLog{AccessApp, AccessErrors, AccessAll, AccessNone}, value)
+	case []transport.Name:
+		return !slices.ContainsFunc(value, func(n transport.Name) bool {
+			return n != transport.Polling && n != transport.WebSocket
+		})
+	case slog.Level:
+		return slices.Contains([]slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}, value)
+	}
+	switch f.Name {
+	case "RedisURL":
+		u, err := url.Parse(value.(string))
+		return err == nil && (u.Scheme == "redis" || u.Scheme == "rediss") && u.Host != ""
+	case "Path":
+		return strings.HasPrefix(value.(string), "/") && !strings.ContainsAny(value.(string), "?#*: ")
+	case "Cookie":
+		return !strings.ContainsAny(value.(string), "=;, \t\"")
+	case "StaticDir", "ClientDir":
+		info, err := os.Stat(value.(string))
+		return err == nil && info.IsDir()
+	case "AllowedOrigins":
+		return !slices.ContainsFunc(value.([]string), func(o string) bool { return !validOrigin(o) })
+	}
+	return true
+}
+
+// limits returns the two ends of the range in an allow tag such as "a duration from 1s to 10m".
+func limits(allow string) (low, high string) {
+	_, span, _ := strings.Cut(allow, "from ")
+	low, high, _ = strings.Cut(span, " to ")
+	return low, high
+}
+
+// text is the value as one would write it in the environment.
+func text(value any) string {
+	switch value := value.(type) {
+	case []string:
+		return strings.Join(value, ",")
+	case []transport.Name:
+		return strings.Trim(strings.ReplaceAll(fmt.Sprint(value), " ", ","), "[]")
+	}
+	return fmt.Sprint(value)
+}

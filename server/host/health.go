@@ -1,0 +1,28 @@
+package host
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+)
+
+// serveHealth tells load balancers whether to send clients here: 200, or 503 while draining. A cluster
+// that is not whole is told but no reason to send nobody, as local delivery goes on.
+func (h *Host) serveHealth(c *gin.Context) {
+	status, body := http.StatusOK, gin.H{"status": "ok", "sessions": h.io.Engine().Sessions()}
+	if err := h.cluster.health(); err != nil {
+		body["status"], body["cluster"] = "degraded", err.Error()
+	}
+	if h.draining.Load() {
+		status, body["status"] = http.StatusServiceUnavailable, "draining"
+		c.Header("Retry-After", "5")
+	}
+	c.Header("Cache-Control", "no-store")
+	c.JSON(status, body)
+}
+
+// serveLive tells whether the process answers at all; a restart is the cure when it does not.
+func (h *Host) serveLive(c *gin.Context) {
+	c.Header("Cache-Control", "no-store")
+	c.String(http.StatusOK, "ok\n")
+}

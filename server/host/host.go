@@ -1,0 +1,156 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/beanpole/beanpole/server"
+)
+
+// Limits of the HTTP server. Each bounds what a client may hold that has no session yet.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 90 * time.Second // above the 75 s of nginx, or a proxy would get resets
+	maxHeaderBytes    = 16 << 10         // Node's default
+)
+
+// Host is a Socket.IO server with what it needs to be deployed. Make it with New.
+type Host struct {
+	// Set by New, then read only.
+	cfg     Config
+	log     *slog.Logger
+	io      *server.Server
+	router  *gin.Engine
+	http    *http.Server
+	cluster cluster
+	client  *bundle
+
+	listener net.Listener // set by Listen
+	files    http.Handler // set by Static before Run, or nil
+	draining atomic.Bool
+}
+
+// New checks cfg and returns a Host that does not listen yet. The error is a *ValueError for a field
+// whose value is not allowed.
+func New(cfg Config) (*Host, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	h := &Host{cfg: cfg, log: cfg.logger(os.Stderr)}
+	var err error
+	if h.cluster, err = newCluster(&h.cfg, h.log); err != nil {
+		return nil, err
+	}
+	if h.client, err = findBundle(cfg.ClientDir); err != nil {
+		return nil, err
+	}
+	if h.io, err = server.New(cfg.server(h.log, h.cluster.factory)); err != nil {
+		return nil, err
+	}
+	if cfg.StaticDir != "" {
+		root, err := os.OpenRoot(cfg.StaticDir) // keeps links from leading out of the folder
+		if err != nil {
+			return nil, err
+		}
+		h.Static(root.FS())
+	}
+	h.router = h.newRouter()
+	h.http = &http.Server{
+		Handler:           h.router,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
+	}
+	return h, nil
+}
+
+// IO returns the Socket.IO server.
+func (h *Host) IO() *server.Server { return h.io }
+
+// Logger returns the logger of the host, for the application's own lines.
+func (h *Host) Logger() *slog.Logger { return h.log }
+
+// Config returns the configuration in force.
+func (h *Host) Config() Config { return h.cfg }
+
+// Router returns the gin router, for applications whose own routes use gin. It has the Socket.IO path
+// and the health checks already. Add routes before Run.
+func (h *Host) Router() *gin.Engine { return h.router }
+
+// Handle adds a route of the application. path is as in gin: /scores/:game takes part of the path.
+// Call it before Run.
+func (h *Host) Handle(method, path string, handler http.Handler) {
+	h.router.Handle(method, path, gin.WrapH(handler))
+}
+
+// Static serves the files of fsys for every path that has no route. Folders are served by their
+// index.html and never listed; names that start with a dot are hidden. Call it before Run.
+func (h *Host) Static(fsys fs.FS) { h.files = fileServer(fsys) }
+
+// ServeHTTP serves a request as the listening host would, for tests and for embedding.
+func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.router.ServeHTTP(w, r) }
+
+// ClientAddr returns the address of the client that sent r and whether it came over TLS, as seen by the
+// trusted proxies.
+func (h *Host) ClientAddr(r *http.Request) (addr string, secure bool) {
+	return hops(h.cfg.TrustedHops).client(r)
+}
+
+// Listen opens the port. Run does so too if it has not been done; a program calls it to know the URL.
+func (h *Host) Listen() error {
+	if h.listener != nil {
+		return nil
+	}
+	port := max(0, int(h.cfg.Port)) // AnyPort is 0 to the system
+	var err error
+	h.listener, err = net.Listen("tcp", net.JoinHostPort(h.cfg.Host, strconv.Itoa(port)))
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return nil
+}
+
+// URL returns where a browser on this machine finds the host, or "" before Listen.
+func (h *Host) URL() string {
+	if h.listener == nil {
+		return ""
+	}
+	name, port, _ := net.SplitHostPort(h.listener.Addr().String())
+	if ip := net.ParseIP(name); ip == nil || ip.IsUnspecified() {
+		name = "localhost"
+	}
+	return "http://" + strings.TrimSuffix(net.JoinHostPort(name, port), ":80") + "/"
+}
+
+// Drain turns /healthz to 503, so that load balancers send nobody new, and refuses new sessions. Those
+// that are open go on until Shutdown.
+func (h *Host) Drain() {
+	h.draining.Store(true)
+	h.io.Engine().Refuse(true)
+}
+
+// Shutdown drains, closes every session in the way after which clients reconnect elsewhere, waits for
+// handlers and requests that are running, and closes the port. When ctx ends first it cuts off what is
+// left and returns an error.
+func (h *Host) Shutdown(ctx context.Context) error {
+	h.Drain()
+	err := h.io.Shutdown(ctx)
+	if e := h.http.Shutdown(ctx); e != nil {
+		err = errors.Join(err, e, h.http.Close())
+	}
+	return errors.Join(err, h.cluster.close(ctx))
+}

@@ -1,0 +1,89 @@
+package host
+
+import (
+	"cmp"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// withDefaults fills in the defaults of what the host itself uses; the server has those of the rest.
+func (cfg Config) withDefaults() Config {
+	cfg.Port = cmp.Or(cfg.Port, DefaultPort)
+	cfg.Path = cmp.Or(cfg.Path, server.DefaultPath)
+	if !strings.HasSuffix(cfg.Path, "/") {
+		cfg.Path += "/"
+	}
+	cfg.ShutdownTimeout = cmp.Or(cfg.ShutdownTimeout, DefaultShutdownTimeout)
+	cfg.AccessLog = cmp.Or(cfg.AccessLog, AccessApp)
+	return cfg
+}
+
+// logger returns the logger that cfg describes, writing to w.
+func (cfg *Config) logger(w io.Writer) *slog.Logger {
+	switch o := (&slog.HandlerOptions{Level: cfg.LogLevel}); {
+	case cfg.Logger != nil:
+		return cfg.Logger
+	case cfg.LogFormat == LogJSON:
+		return slog.New(slog.NewJSONHandler(w, o))
+	default:
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+}
+
+// server returns the configuration of the Socket.IO server.
+func (cfg *Config) server(log *slog.Logger, f adapter.Factory) server.Config {
+	list := origins(cfg.AllowedOrigins)
+	out := server.Config{
+		Path:           cfg.Path,
+		ConnectTimeout: cfg.ConnectTimeout,
+		Adapter:        f,
+		Logger:         log,
+		Limits:         server.Limits{MaxNamespaces: cfg.MaxNamespaces, EventsPerSecond: cfg.EventsPerSecond},
+		Transport: transport.Config{
+			PingInterval:        cfg.PingInterval,
+			PingTimeout:         cfg.PingTimeout,
+			UpgradeTimeout:      cfg.UpgradeTimeout,
+			MaxHTTPBufferSize:   cfg.MaxPayload,
+			Transports:          cfg.Transports,
+			DisallowUpgrades:    cfg.NoUpgrades,
+			AllowEIO3:           cfg.AllowEIO3,
+			HTTPCompression:     transport.HTTPCompression{Disabled: cfg.NoCompression},
+			AllowRequest:        list.check,
+			ClientAddr:          hops(cfg.TrustedHops).client,
+			MaxBacklogBytes:     cfg.MaxBacklogBytes,
+			MaxBacklogPackets:   cfg.MaxBacklogPackets,
+			MaxSessions:         cfg.MaxSessions,
+			MaxSessionsPerAddr:  cfg.MaxSessionsPerAddr,
+			HandshakesPerSecond: cfg.HandshakesPerSecond,
+		},
+	}
+	if cfg.PerMessageDeflate {
+		out.Transport.PerMessageDeflate = &transport.PerMessageDeflate{}
+	}
+	if cfg.Cookie != "" {
+		out.Transport.Cookie = &transport.Cookie{Name: cfg.Cookie}
+	}
+	if len(list) > 0 {
+		out.Transport.CORS = &transport.CORS{Credentials: cfg.AllowCredentials, MaxAge: 10 * time.Minute}
+		if slices.Contains(list, "*") {
+			out.Transport.CORS.Origins = []string{"*"}
+		} else {
+			out.Transport.CORS.AllowOrigin = func(_ *http.Request, origin string) bool { return list.allow(origin) }
+		}
+	}
+	if cfg.Recovery > 0 {
+		out.Recovery = &server.Recovery{Recovery: adapter.Recovery{MaxDisconnection: cfg.Recovery}}
+	}
+	if cfg.Adjust != nil {
+		cfg.Adjust(&out)
+	}
+	return out
+}

@@ -1,0 +1,61 @@
+package host
+
+import (
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+)
+
+// newRouter returns the router with everything but the application's own routes.
+func (h *Host) newRouter() *gin.Engine {
+	gin.SetMode(gin.ReleaseMode) // gin prints its routes otherwise, and knows no other way to turn it off
+	r := gin.New()
+	// gin's own idea of proxies is not used: see Host.ClientAddr.
+	r.ForwardedByClientIP = false
+	// A redirect would turn a POST without the trailing slash into a GET.
+	r.RedirectTrailingSlash = false
+	r.Use(h.logRequest, h.recoverPanic)
+
+	r.Any(h.cfg.Path+"*file", h.serveSocketIO)
+	if bare := strings.TrimSuffix(h.cfg.Path, "/"); h.cfg.NoTrailingSlash && bare != "" {
+		r.Any(bare, gin.WrapH(h.io))
+	}
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		r.Handle(method, "/healthz", h.serveHealth)
+		r.Handle(method, "/livez", h.serveLive)
+	}
+	r.NoRoute(h.serveFile)
+	return r
+}
+
+// serveSocketIO serves the client bundle and leaves everything else below the path to the server, which
+// has its own answer for what is no request of the protocol.
+func (h *Host) serveSocketIO(c *gin.Context) {
+	if !h.client.serve(c.Writer, c.Request, strings.TrimPrefix(c.Param("file"), "/")) {
+		h.io.ServeHTTP(c.Writer, c.Request)
+	}
+}
+
+// recoverPanic answers 500 for a handler of the application that panicked, unless it meant to end the
+// connection so.
+func (h *Host) recoverPanic(c *gin.Context) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(p)
+		}
+		h.log.Error("handler panicked", "path", c.FullPath(), "panic", p, "stack", string(debug.Stack()))
+		if !c.Writer.Written() {
+			c.AbortWithStatus(http.StatusInternalServerError)
+			return
+		}
+		c.Abort()
+	}()
+	c.Next()
+}

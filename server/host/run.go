@@ -1,0 +1,93 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// ErrForced is returned by Run when a second signal cut the graceful stop short.
+var ErrForced = errors.New("stopped at once by a second signal")
+
+// Main runs an application: it reads the environment, makes the Host, lets setup add handlers and routes,
+// prints the URL and runs until SIGTERM or SIGINT. What goes wrong is one line on the standard error and
+// the exit code 1. It returns after a graceful stop.
+func Main(setup func(*Host) error) {
+	if err := run(setup); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(setup func(*Host) error) error {
+	cfg, err := FromEnv()
+	if err != nil {
+		return err
+	}
+	h, err := New(cfg)
+	if err != nil {
+		return err
+	}
+	for _, name := range unknownVariables(os.Environ()) {
+		h.log.Warn("unknown variable", "name", name)
+	}
+	if err := setup(h); err != nil {
+		return err
+	}
+	if err := h.Listen(); err != nil {
+		return err
+	}
+	fmt.Printf("Beanpole is ready at %s (Socket.IO at %s, stop with Ctrl+C)\n", h.URL(), h.cfg.Path)
+	return h.Run(context.Background())
+}
+
+// Run serves until ctx is done or the process gets SIGTERM or SIGINT. Then it stops as Shutdown does,
+// within Config.ShutdownTimeout; a second signal ends that at once with ErrForced. It returns nil after
+// a graceful stop.
+func (h *Host) Run(ctx context.Context) error {
+	if err := h.Listen(); err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(signals)
+
+	served := make(chan error, 1)
+	go func() { served <- h.http.Serve(h.listener) }()
+	h.log.Info("listening", "addr", h.listener.Addr().String(), "path", h.cfg.Path)
+
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case sig := <-signals:
+		h.log.Info("stopping", "signal", sig.String(), "sessions", h.io.Engine().Sessions())
+	case <-ctx.Done():
+		h.log.Info("stopping", "sessions", h.io.Engine().Sessions())
+	}
+	return h.stop(context.WithoutCancel(ctx), signals, served)
+}
+
+// stop ends the host within the deadline, or at once when another signal comes.
+func (h *Host) stop(ctx context.Context, signals <-chan os.Signal, served <-chan error) error {
+	ctx, cancel := context.WithTimeout(ctx, h.cfg.ShutdownTimeout)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- h.Shutdown(ctx) }()
+	select {
+	case err := <-done:
+		if e := <-served; !errors.Is(e, http.ErrServerClosed) {
+			err = errors.Join(err, e)
+		}
+		if err != nil {
+			return fmt.Errorf("stop: %w", err)
+		}
+		h.log.Info("stopped")
+		return nil
+	case <-signals:
+		return errors.Join(ErrForced, h.http.Close())
+	}
+}
