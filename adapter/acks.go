@@ -42,8 +42,13 @@ func (a *Answers) Expect(n int) {
 	a.mu.Unlock()
 }
 
-// Put hands on one answer. Answers may overtake the number of them.
+// Put hands on one answer, or, when m has no Data, takes note that the one who was to give it is gone.
+// Answers may overtake the number of them.
 func (a *Answers) Put(m Message) {
+	if m.Data == nil {
+		a.Less(1)
+		return
+	}
 	a.handing.Lock()
 	defer a.handing.Unlock()
 	a.mu.Lock()

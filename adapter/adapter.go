@@ -68,7 +68,8 @@ type Namespace interface {
 	// Deliver encodes m once and sends it to every one of to.
 	Deliver(m Message, f Flags, to []Member)
 	// DeliverWithAck does so and asks for acknowledgements: answer is called with the first value of
-	// each client's answer, at most once per member and from any goroutine. forget ends the wait.
+	// each client's answer, at most once per member and from any goroutine; with a Message without
+	// Data when the member is gone and will not answer. forget ends the wait.
 	DeliverWithAck(m Message, f Flags, to []Member, answer func(Message)) (forget func())
 	// Describe describes members for Fetch.
 	Describe(of []Member) []Details
