@@ -53,3 +53,34 @@ type ConnectionError struct {
 
 // Error returns the message sent to the client.
 func (e *ConnectionError) Error() string { return e.Message }
+
+// message is the code's text for the client. Source: engine.io/lib/server.ts, Server.errorMessages.
+func (c ErrorCode) message() string {
+	switch c {
+	case CodeTransportUnknown:
+		return "Transport unknown"
+	case CodeSessionUnknown:
+		return "Session ID unknown"
+	case CodeBadHandshakeMethod:
+		return "Bad handshake method"
+	case CodeForbidden:
+		return "Forbidden"
+	case CodeUnsupportedProtocolVersion:
+		return "Unsupported protocol version"
+	default:
+		return "Bad request"
+	}
+}
+
+// Causes of a session's end, handed to Receiver.Closed.
+var (
+	errPollOverlap  = errors.New("second poll while one is pending")
+	errPostOverlap  = errors.New("second post while one is read")
+	errPollAborted  = errors.New("poll connection closed prematurely")
+	errPostAborted  = errors.New("post connection closed prematurely")
+	errBinaryPost   = errors.New("invalid content type")
+	errHeartbeat    = errors.New("invalid heartbeat direction")
+	errPingTimeout  = errors.New("no heartbeat in time")
+	errWriteTimeout = errors.New("connection takes no byte")
+	errPeerClosed   = errors.New("connection closed by peer")
+)

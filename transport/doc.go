@@ -1,0 +1,45 @@
+// Package transport is an Engine.IO server: one http.Handler that carries sessions over HTTP
+// long-polling and WebSocket, upgrades the first to the second and keeps their heartbeat. It speaks
+// protocol 4 and, if asked to, 3. It knows nothing of Socket.IO, which package server puts on top.
+//
+// # The way in
+//
+//	srv, err := transport.New(transport.Config{Accept: func(s *transport.Session) transport.Receiver {
+//		return &echo{session: s}
+//	}})
+//	http.Handle("/socket.io/", srv)
+//
+// A Receiver gets the messages of one session in order; Session.Send answers. A message passes
+//
+//	server.go     ServeHTTP finds what a request is for: a handshake, a session's poll, an upgrade
+//	verify.go     refuses what Node refuses, in Node's order, with Node's codes
+//	admission.go  refuses what would be too much: sessions, sessions of one address, handshakes
+//	session.go    Session: its state, how it is opened, how it ends exactly once
+//	receive.go    what a packet from the client does; who may call the Receiver
+//	send.go       Send, SendPrepared and what Writable means
+//	prepared.go   messages encoded once for many sessions
+//	heartbeat.go  the one timer of a session
+//	polling.go    GET, which waits, and POST
+//	upgrade.go    from polling to WebSocket without losing or doubling anything
+//	websocket.go  the reader of a WebSocket
+//	turn.go       how a reader runs the application and is replaced when that blocks
+//	outbox.go     what waits for a WebSocket's kernel buffer, bounded
+//	accept.go     the WebSocket handshake (RFC 6455, section 4)
+//	stream*.go    bytes in and out: of a socket without a buffer while idle, or of any net.Conn
+//	packet.go payload*.go frame.go deflate.go jsonp.go   the wire's forms
+//	compress.go cors.go cookie.go sid.go handshake.go    the HTTP around them
+//
+// # Decisions
+//
+// 2026-11-23: one mutex per session. Everything of a session but the reader's own state is guarded by
+// Session.mu, the non-blocking write to its socket included: the write takes about as long as a second
+// lock's hand-over would, and the order of packets follows from the order of the lock. No Receiver,
+// hook or blocking call runs under it, and Server.mu is never taken under it.
+//
+// 2026-11-23: one reader. Only the goroutine that reads a WebSocket closes its connection; others set
+// a deadline in the past to wake it. A file descriptor can so never be closed, and reused, under a
+// write, and TLS's closing alert blocks nobody else.
+//
+// 2026-11-23: a poll is told that there is something and takes what waits when it runs, rather than
+// being handed packets: what is sent in between leaves in the same body.
+package transport

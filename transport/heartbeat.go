@@ -1,0 +1,79 @@
+package transport
+
+import "time"
+
+// A session has one timer. It fires at deadline or before: moving the deadline back does not touch the
+// timer, which then finds that it is early. What the deadline means follows from the session's state:
+// closing, the end of the wait for the client; EIO3 or awaitingPong, a dead client; else the next PING.
+
+// startHeartbeat starts the timer of a session that was just accepted. Called with mu held.
+// Protocol: Heartbeat.
+func (s *Session) startHeartbeat() {
+	if s.state != stateOpen {
+		return
+	}
+	if s.proto == 3 {
+		s.setDeadline(s.srv.cfg.PingInterval + s.srv.cfg.PingTimeout)
+	} else {
+		s.setDeadline(s.srv.cfg.PingInterval)
+	}
+}
+
+// setDeadline makes the timer fire after d. Called with mu held.
+func (s *Session) setDeadline(d time.Duration) {
+	s.deadline = time.Now().Add(d)
+	if s.beat == nil {
+		s.beat = time.AfterFunc(d, s.onDeadline)
+		return
+	}
+	s.beat.Reset(d)
+}
+
+func (s *Session) onDeadline() {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.state == stateClosed {
+		return
+	}
+	if d := time.Until(s.deadline); d > 0 {
+		s.beat.Reset(d)
+		return
+	}
+	switch {
+	case s.state == stateClosing:
+		s.end(s.reason, nil)
+	case s.proto == 3 || s.awaitingPong:
+		s.end(ReasonPingTimeout, errPingTimeout)
+	default:
+		s.awaitingPong = true
+		s.setDeadline(s.srv.cfg.PingTimeout)
+		s.sendPacket(enginePacket{kind: kindPing})
+	}
+}
+
+// onPong takes the answer to a PING. One that was not asked for only puts the next PING off, as in Node.
+func (s *Session) onPong() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen {
+		return
+	}
+	sooner := s.awaitingPong && s.srv.cfg.PingInterval < s.srv.cfg.PingTimeout
+	s.awaitingPong = false
+	s.deadline = time.Now().Add(s.srv.cfg.PingInterval)
+	if sooner {
+		// The timer is set for the end of PingTimeout, which is after the next PING is due.
+		s.beat.Reset(s.srv.cfg.PingInterval)
+	}
+}
+
+// onPing answers the heartbeat of a client of protocol 3.
+func (s *Session) onPing() {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.state != stateOpen {
+		return
+	}
+	s.deadline = time.Now().Add(s.srv.cfg.PingInterval + s.srv.cfg.PingTimeout)
+	s.sendPacket(enginePacket{kind: kindPong})
+}

@@ -1,0 +1,216 @@
+package transport
+
+import "time"
+
+const (
+	// gatherLimit is how much is gathered before it leaves all the same, in bytes.
+	gatherLimit = 64 << 10
+	// joinLimit is the size up to which frames that wait are copied together, in bytes, so that many
+	// small ones are few buffers for writev.
+	joinLimit = 16 << 10
+	// shareLimit is the size from which the frames of a Prepared wait by reference.
+	shareLimit = 512
+	// maxVector is the most buffers given to one writev.
+	maxVector = 64
+)
+
+// A chunk is one or several whole frames that wait for the kernel, the first perhaps in part.
+type chunk struct {
+	b        []byte
+	packets  int
+	volatile bool // may be dropped
+	shared   bool // belongs to a Prepared: nothing may be appended
+}
+
+// outbox holds what the kernel has not taken yet. The zero outbox is empty. It is guarded by Session.mu;
+// while draining, a goroutine writes the first inflight chunks without it.
+type outbox struct {
+	chunks         []chunk
+	packets, bytes int
+	inflight       int
+	draining       bool
+	drained        chan struct{} // not nil if somebody waits; closed when draining ends
+}
+
+func (o *outbox) empty() bool { return len(o.chunks) == 0 }
+
+// add appends what is left of frames of n packets.
+func (o *outbox) add(b []byte, n int, volatile, shared bool) {
+	o.packets += n
+	o.bytes += len(b)
+	if shared && len(b) >= shareLimit {
+		o.chunks = append(o.chunks, chunk{b: b, packets: n, volatile: volatile, shared: true})
+		return
+	}
+	if last := len(o.chunks) - 1; last >= o.inflight && last >= 0 {
+		if c := &o.chunks[last]; !c.shared && c.volatile == volatile && len(c.b)+len(b) <= joinLimit {
+			c.b = append(c.b, b...)
+			c.packets += n
+			return
+		}
+	}
+	o.chunks = append(o.chunks, chunk{b: append([]byte(nil), b...), packets: n, volatile: volatile})
+}
+
+// dropVolatile drops what may be dropped and is not being written, and returns the number of packets.
+func (o *outbox) dropVolatile() (dropped int) {
+	kept := o.chunks[:o.inflight]
+	for _, c := range o.chunks[o.inflight:] {
+		if c.volatile {
+			dropped += c.packets
+			o.bytes -= len(c.b)
+			continue
+		}
+		kept = append(kept, c)
+	}
+	clear(o.chunks[len(kept):])
+	o.chunks = kept
+	o.packets -= dropped
+	return dropped
+}
+
+// vector fills dst with the first chunks' bytes and marks them as being written.
+func (o *outbox) vector(dst [][]byte) [][]byte {
+	for i := range min(len(o.chunks), maxVector) {
+		dst = append(dst, o.chunks[i].b)
+	}
+	o.inflight = len(dst)
+	return dst
+}
+
+// wrote takes n bytes off the front.
+func (o *outbox) wrote(n int) {
+	o.inflight = 0
+	o.bytes -= n
+	done := 0
+	for n > 0 {
+		c := &o.chunks[done]
+		if n < len(c.b) {
+			c.b = c.b[n:]
+			c.volatile = false // a frame has begun
+			break
+		}
+		n -= len(c.b)
+		o.packets -= c.packets
+		done++
+	}
+	clear(o.chunks[:done])
+	o.chunks = o.chunks[done:]
+	if len(o.chunks) == 0 {
+		o.chunks = nil
+	}
+}
+
+// clear drops everything. A goroutine that drains notices.
+func (o *outbox) clear() {
+	o.chunks, o.packets, o.bytes, o.inflight = nil, 0, 0, 0
+}
+
+// write writes frames of n packets, or lets what the kernel does not take wait. It does not keep b
+// unless shared, and never blocks. Called with mu held.
+func (c *wsConn) write(b []byte, n int, volatile, shared bool) {
+	if c.broken || len(b) == 0 {
+		return
+	}
+	c.s.srv.counters.packetsOut.Add(uint64(n))
+	c.s.srv.counters.bytesOut.Add(uint64(len(b)))
+	if c.out.empty() && !c.out.draining {
+		wrote, err := c.stream.tryWrite(b)
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		if wrote == len(b) {
+			return
+		}
+		b = b[wrote:]
+		volatile = volatile && wrote == 0
+	}
+	cfg := &c.s.srv.cfg
+	full := func() bool {
+		return c.out.bytes+len(b) > cfg.MaxBacklogBytes || c.out.packets+n > cfg.MaxBacklogPackets
+	}
+	if full() {
+		c.s.srv.counters.volatileDropped.Add(uint64(c.out.dropVolatile()))
+		if full() {
+			c.overflow()
+			return
+		}
+	}
+	c.out.add(b, n, volatile, shared)
+	if !c.out.draining {
+		c.out.draining = true
+		c.s.srv.wg.Add(1) // the reader is counted as long as c is not closed
+		go c.drain()
+	}
+}
+
+// overflow ends what c belongs to: its client reads too slowly. Called with mu held.
+func (c *wsConn) overflow() {
+	c.broken = true
+	switch {
+	case c.s.ws == c:
+		c.s.end(ReasonSlowConsumer, ErrBacklog)
+	case c.s.upgrade != nil && c.s.upgrade.c == c:
+		c.s.dropCandidate("slow consumer")
+	}
+	c.hangUp(nil, false)
+}
+
+// fail notes that nothing can be written any more. The reader is left a moment for what the client had
+// sent before, and then ends the session. Called with mu held.
+func (c *wsConn) fail(err error) {
+	c.broken = true
+	c.err = err
+	c.out.clear()
+	c.stream.setReadDeadline(time.Now().Add(brokenGrace))
+}
+
+// drain writes what waits, as the connection takes it, until nothing does. It is the only goroutine a
+// session may have besides its reader.
+func (c *wsConn) drain() {
+	s := c.s
+	defer s.srv.wg.Done()
+	vector := make([][]byte, 0, maxVector)
+	s.mu.Lock()
+	for !c.out.empty() {
+		vector = c.out.vector(vector[:0])
+		if !c.hungUp {
+			c.stream.setWriteDeadline(time.Now().Add(s.srv.cfg.WriteTimeout))
+		}
+		s.mu.Unlock()
+		n, err := c.stream.write(vector)
+		s.mu.Lock()
+		if c.out.empty() {
+			break // cleared meanwhile
+		}
+		c.out.wrote(n)
+		if err == nil {
+			continue
+		}
+		c.out.clear()
+		if c.hungUp {
+			break
+		}
+		if isTimeout(err) {
+			c.broken = true
+			if s.ws == c {
+				s.end(ReasonTransportError, errWriteTimeout)
+			}
+			c.hangUp(nil, false)
+			break
+		}
+		c.fail(err)
+	}
+	if !c.hungUp {
+		c.stream.setWriteDeadline(time.Time{}) // or the next write fails when it has passed
+	}
+	c.out.draining = false
+	c.out.inflight = 0
+	if c.out.drained != nil {
+		close(c.out.drained)
+		c.out.drained = nil
+	}
+	c.backlogGone()
+	s.unlock()
+}

@@ -1,0 +1,368 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// poll is a GET that waits.
+type poll struct {
+	// Guarded by Session.mu.
+	woken  bool
+	answer kind // if not zero, the session has let go of the poll, which answers with this packet
+
+	wake chan struct{} // of size 1; gets one value when there is something to answer
+}
+
+// servePoll answers a GET of the session: at once if something waits, else when something does.
+func (s *Session) servePoll(req *request) {
+	initial := req.query.sid == ""
+	s.mu.Lock()
+	switch {
+	case s.state == stateClosed && !initial:
+		s.mu.Unlock()
+		s.srv.refuse(req, CodeSessionUnknown, causeSession, map[string]any{"sid": s.sid})
+		return
+	case s.ws != nil:
+		s.mu.Unlock()
+		s.srv.refuseMismatch(req, WebSocket)
+		return
+	case s.poll != nil:
+		s.end(ReasonTransportError, errPollOverlap)
+		s.unlock()
+		req.w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	p := &poll{}
+	s.poll = p
+	if s.state == stateClosed { // Accept aborted it
+		s.answerPoll(kindClose)
+	} else if !s.pollReady() {
+		p.wake = make(chan struct{}, 1)
+		s.mu.Unlock()
+		if !s.await(p, req) {
+			return
+		}
+		s.mu.Lock()
+	}
+	items, kinds := s.takePoll(p)
+	s.unlock()
+	s.writePoll(req, items, kinds, initial)
+}
+
+// await parks the poll until there is something to answer. It returns false when the client has gone,
+// having ended the session.
+func (s *Session) await(p *poll, req *request) bool {
+	// http.Server's ReadTimeout counts from the request's arrival and would end the wait.
+	_ = http.NewResponseController(req.w).SetReadDeadline(time.Time{})
+	select {
+	case <-p.wake:
+		return true
+	case <-req.r.Context().Done():
+		s.mu.Lock()
+		if s.poll == p {
+			s.poll = nil
+			s.end(ReasonTransportError, errPollAborted)
+		}
+		s.unlock()
+		return false
+	}
+}
+
+// pollReady reports whether a poll is to be answered now. Called with mu held.
+func (s *Session) pollReady() bool {
+	return s.state == stateClosing || s.upgrade != nil && s.upgrade.probed ||
+		len(s.waiting.items) > 0 && !s.gathering
+}
+
+// wakePoll lets the pending poll go, if there is a reason to. Called with mu held.
+func (s *Session) wakePoll() {
+	if p := s.poll; p != nil && !p.woken && p.wake != nil && s.pollReady() {
+		p.woken = true
+		p.wake <- struct{}{}
+	}
+}
+
+// answerPoll lets go of the pending poll, which answers with a packet of kind k only. Called with mu
+// held.
+func (s *Session) answerPoll(k kind) {
+	p := s.poll
+	s.poll = nil
+	p.answer = k
+	if p.wake != nil && !p.woken {
+		p.woken = true
+		p.wake <- struct{}{}
+	}
+}
+
+// takePoll returns what p is to answer: what waits, and packets of the kinds behind it. Called with mu
+// held, which must be released with unlock.
+func (s *Session) takePoll(p *poll) (items []item, kinds []byte) {
+	if p.answer != 0 {
+		return nil, []byte{byte(p.answer)}
+	}
+	s.poll = nil
+	items = s.waiting.items
+	s.waiting = backlog{}
+	switch {
+	case s.state == stateClosing:
+		kinds = []byte{byte(kindClose)}
+		s.end(s.reason, nil)
+	case len(items) == 0:
+		kinds = []byte{byte(kindNoop)}
+	}
+	return items, kinds
+}
+
+// writePoll answers req with items and packets of the kinds.
+func (s *Session) writePoll(req *request, items []item, kinds []byte, initial bool) {
+	for _, k := range kinds {
+		items = append(items, item{packet: enginePacket{kind: kind(k)}, options: SendOptions{NoCompress: true}})
+	}
+	f := payload4
+	if s.proto == 3 {
+		f = payload3Text
+		for _, i := range items {
+			if !s.b64 && (i.packet.binary || i.prepared != nil && i.prepared.binary) {
+				f = payload3Binary
+			}
+		}
+	}
+	out := takeWrite()
+	defer putWrite(out)
+	packets, compress := 0, false
+	for n, i := range items {
+		if i.prepared != nil {
+			out.b = i.prepared.appendTo(out.b, f, n == 0)
+			packets += len(i.prepared.msgs)
+		} else {
+			out.b = appendPayload(out.b, f, i.packet, n == 0)
+			packets++
+		}
+		compress = compress || !i.options.NoCompress
+	}
+	contentType := "text/plain; charset=UTF-8"
+	if f == payload3Binary {
+		contentType = "application/octet-stream"
+	}
+	body := out.b
+	if req.query.jsonp {
+		if j, ok := jsonpIndex(req.r.URL.Query()); ok {
+			body = appendJSONP(nil, j, body)
+		}
+	}
+	s.srv.counters.packetsOut.Add(uint64(packets))
+	s.srv.counters.bytesOut.Add(uint64(len(body)))
+	s.pollHeaders(req, initial)
+	s.srv.writeBody(req.w, req.r, contentType, body, compress)
+}
+
+// pollHeaders sets the headers of an answer of polling.
+func (s *Session) pollHeaders(req *request, initial bool) {
+	_ = http.NewResponseController(req.w).SetWriteDeadline(time.Now().Add(s.srv.cfg.WriteTimeout))
+	h := req.w.Header()
+	// Old Internet Explorers take a poll's answer for an attack. Node, polling.ts, headers.
+	if ua := req.r.UserAgent(); strings.Contains(ua, ";MSIE") || strings.Contains(ua, "Trident/") {
+		h.Set("X-XSS-Protection", "0")
+	}
+	h.Set("Cache-Control", "no-store")
+	if initial && s.srv.cfg.Cookie != nil {
+		h.Add("Set-Cookie", s.srv.cfg.Cookie.header(s.sid))
+	}
+	s.srv.setHeaders(h, req.r, initial)
+}
+
+// post is a POST being read.
+type post struct {
+	control *http.ResponseController
+	read    bool // the whole body; guarded by Session.mu
+}
+
+// abort ends the reading of the body. Called with Session.mu held, and so before the handler returns.
+func (p *post) abort() {
+	if !p.read {
+		_ = p.control.SetReadDeadline(longAgo())
+	}
+}
+
+// errBodyTooBig is a POST's body over MaxHTTPBufferSize. The session lives, as in Node.
+var errBodyTooBig = errors.New("body too big")
+
+// errClientClosed is a CLOSE packet.
+var errClientClosed = errors.New("closed by the client")
+
+// servePost works off a POST of the session: its packets are received, it is answered, and then the
+// application works on them.
+func (s *Session) servePost(req *request) {
+	isBinary := req.r.Header.Get("Content-Type") == "application/octet-stream"
+	s.mu.Lock()
+	switch {
+	case s.state == stateClosed:
+		s.mu.Unlock()
+		s.srv.refuse(req, CodeSessionUnknown, causeSession, map[string]any{"sid": s.sid})
+		return
+	case s.ws != nil:
+		s.mu.Unlock()
+		s.srv.refuseMismatch(req, WebSocket)
+		return
+	case s.post != nil:
+		s.end(ReasonTransportError, errPostOverlap)
+		s.unlock()
+		req.w.WriteHeader(http.StatusBadRequest)
+		return
+	case isBinary && s.proto == 4:
+		s.end(ReasonTransportError, errBinaryPost)
+		s.unlock()
+		req.w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	p := &post{control: http.NewResponseController(req.w)}
+	s.post = p
+	_ = p.control.SetReadDeadline(time.Now().Add(s.srv.cfg.BodyTimeout))
+	s.mu.Unlock()
+
+	body := takeWrite()
+	defer putWrite(body)
+	err := readBody(body, req.r, s.srv.cfg.MaxHTTPBufferSize)
+	s.srv.counters.bytesIn.Add(uint64(len(body.b)))
+	if err == nil {
+		err = s.deliver(body.b, isBinary, req.query.jsonp)
+	} else {
+		s.mu.Lock()
+		s.post = nil
+		if err != errBodyTooBig {
+			s.end(ReasonTransportError, errPostAborted)
+		}
+		s.unlock()
+	}
+	switch err {
+	case nil:
+	case errBodyTooBig:
+		req.w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return
+	case errUpgraded:
+		s.srv.refuseMismatch(req, WebSocket)
+		return
+	default:
+		req.w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	s.pollHeaders(req, false)
+	h := req.w.Header()
+	// Not text/plain, for which some browsers offer a download. Node, polling.ts, onDataRequest.
+	h.Set("Content-Type", "text/html")
+	h.Set("Content-Length", strconv.Itoa(len("ok")))
+	_, _ = io.WriteString(req.w, "ok")
+}
+
+// readBody appends the body of r to b, counting while reading: a length may be missing or a lie.
+func readBody(b *buffer, r *http.Request, limit int64) error {
+	if r.ContentLength > limit {
+		return errBodyTooBig
+	}
+	// What is promised is believed up to a point.
+	into := bytes.NewBuffer(b.b)
+	if n := min(r.ContentLength, maxPooledBuffer); n > 0 {
+		into.Grow(int(n) + bytes.MinRead)
+	}
+	n, err := into.ReadFrom(io.LimitReader(r.Body, limit+1))
+	b.b = into.Bytes()
+	if n > limit {
+		return errBodyTooBig
+	}
+	return err
+}
+
+// errUpgraded is the fate of a POST whose session was upgraded while its body was read.
+var errUpgraded = errors.New("session upgraded")
+
+// deliver hands the packets of a POST's body to the session. An error has ended the session, errUpgraded
+// excepted. What the client closed in its own way is none.
+func (s *Session) deliver(body []byte, isBinary, jsonp bool) error {
+	s.mu.Lock()
+	s.post.read = true
+	s.takeRX()
+	if s.ws != nil || s.state == stateClosed {
+		err := errPostAborted
+		if s.ws != nil {
+			err = errUpgraded
+		}
+		s.post = nil
+		s.giveRX()
+		s.unlock()
+		return err
+	}
+	s.mu.Unlock()
+
+	received, packets := false, uint64(0)
+	err := s.decode(body, isBinary, jsonp, func(p enginePacket) error {
+		packets++
+		if p.kind == kindClose {
+			return errClientClosed
+		}
+		message, err := s.onPacket(p)
+		received = received || message
+		return err
+	})
+	s.srv.counters.packetsIn.Add(packets)
+
+	s.mu.Lock()
+	s.post = nil
+	var invalid packetError
+	switch {
+	case err == nil:
+	case err == errClientClosed:
+		if s.poll != nil {
+			s.answerPoll(kindNoop) // Node, polling.ts, onClose
+		}
+		s.end(ReasonTransportClose, nil)
+		err = nil
+	case errors.As(err, &invalid):
+		s.end(ReasonParseError, err)
+	default:
+		s.end(ReasonTransportError, err)
+	}
+	if received {
+		s.srv.wg.Add(1) // the session is not finished, so it is counted
+		go s.workOnPost()
+	}
+	s.giveRX()
+	s.unlock()
+	return err
+}
+
+// decode calls fn for the packets of a POST's body.
+func (s *Session) decode(body []byte, isBinary, jsonp bool, fn func(enginePacket) error) error {
+	if jsonp {
+		var err error
+		if body, err = decodeJSONPForm(body); err != nil {
+			return err
+		}
+	}
+	if s.proto == 3 {
+		return decodePayload3(body, isBinary, fn)
+	}
+	return decodePayload4(body, fn)
+}
+
+// workOnPost lets the application work on what a POST brought. Its first takeoverAfter are a turn: what
+// is sent then leaves together.
+func (s *Session) workOnPost() {
+	defer s.srv.wg.Done()
+	s.mu.Lock()
+	var turn uint64
+	if s.ws == nil && !s.working {
+		s.beginTurn()
+		turn = s.beginWork(nil)
+	}
+	s.mu.Unlock()
+	s.recv.Work()
+	if turn != 0 {
+		s.endWork(turn)
+	}
+}

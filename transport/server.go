@@ -1,0 +1,267 @@
+package transport
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Server is the Engine.IO server: one http.Handler for polling and WebSocket. It serves any path.
+// Make it with New; all methods may be called from any goroutine.
+type Server struct {
+	// Set by New, then read only.
+	cfg       Config
+	node      NodeID
+	log       *slog.Logger
+	cors      func(http.ResponseWriter, *http.Request) (handled bool)
+	polling   bool // transports allowed
+	websocket bool
+
+	nextNum  atomic.Uint64
+	refusing atomic.Bool
+	counters counters
+
+	// wg counts sessions and every goroutine that outlives a request.
+	wg sync.WaitGroup
+
+	mu sync.RWMutex
+	// Guarded by mu.
+	sessions  map[string]*Session
+	byAddr    map[string]int // sessions and handshakes in progress, if MaxSessionsPerAddr is set
+	admitted  int            // sessions and handshakes in progress
+	bucket    bucket         // handshakes per second
+	shutdown  bool
+	noSession chan struct{} // closed when shutdown is set and admitted is zero
+}
+
+// New checks cfg, fills in its defaults and returns a Server. It starts no goroutine.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("transport config: %w", err)
+	}
+	s := &Server{
+		cfg:      cfg,
+		node:     cfg.NodeID,
+		log:      cfg.Logger,
+		sessions: make(map[string]*Session),
+		byAddr:   make(map[string]int),
+		bucket:   newBucket(cfg.HandshakesPerSecond),
+	}
+	if s.node == (NodeID{}) {
+		rand.Read(s.node[:]) // never fails
+	}
+	for _, name := range cfg.Transports {
+		s.polling = s.polling || name == Polling
+		s.websocket = s.websocket || name == WebSocket
+	}
+	if cfg.CORS != nil {
+		var err error
+		if s.cors, err = newCORS(cfg.CORS); err != nil {
+			return nil, fmt.Errorf("transport config: %w", err)
+		}
+	}
+	if err := cfg.Cookie.validate(); err != nil {
+		return nil, fmt.Errorf("transport config: %w", err)
+	}
+	s.counters.init()
+	return s, nil
+}
+
+// check reports what is wrong with c and fills in its defaults.
+func (c *Config) check() error {
+	if c.Accept == nil {
+		return errors.New("Accept is required")
+	}
+	if len(c.Transports) == 0 {
+		c.Transports = []Name{Polling, WebSocket}
+	}
+	for _, name := range c.Transports {
+		if name != Polling && name != WebSocket {
+			return fmt.Errorf("unknown transport %q", name)
+		}
+	}
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		def   time.Duration
+	}{
+		{"PingInterval", &c.PingInterval, DefaultPingInterval},
+		{"PingTimeout", &c.PingTimeout, DefaultPingTimeout},
+		{"UpgradeTimeout", &c.UpgradeTimeout, DefaultUpgradeTimeout},
+		{"WriteTimeout", &c.WriteTimeout, DefaultWriteTimeout},
+		{"BodyTimeout", &c.BodyTimeout, DefaultBodyTimeout},
+	} {
+		if *d.value < 0 {
+			return fmt.Errorf("%s is negative", d.name)
+		}
+		if *d.value == 0 {
+			*d.value = d.def
+		}
+	}
+	for _, n := range []struct {
+		name  string
+		value *int
+		def   int
+	}{
+		{"MaxBacklogBytes", &c.MaxBacklogBytes, DefaultMaxBacklogBytes},
+		{"MaxBacklogPackets", &c.MaxBacklogPackets, DefaultMaxBacklogPackets},
+		{"HTTPCompression.Threshold", &c.HTTPCompression.Threshold, DefaultCompressThreshold},
+		{"MaxSessions", &c.MaxSessions, 0},
+		{"MaxSessionsPerAddr", &c.MaxSessionsPerAddr, 0},
+		{"HandshakesPerSecond", &c.HandshakesPerSecond, 0},
+	} {
+		if *n.value < 0 {
+			return fmt.Errorf("%s is negative", n.name)
+		}
+		if *n.value == 0 {
+			*n.value = n.def
+		}
+	}
+	if c.MaxHTTPBufferSize < 0 {
+		return errors.New("MaxHTTPBufferSize is negative")
+	}
+	if c.MaxHTTPBufferSize == 0 {
+		c.MaxHTTPBufferSize = DefaultMaxHTTPBufferSize
+	}
+	if c.PerMessageDeflate != nil {
+		d := *c.PerMessageDeflate
+		if d.Threshold == 0 {
+			d.Threshold = DefaultCompressThreshold
+		}
+		c.PerMessageDeflate = &d
+	}
+	if c.ClientAddr == nil {
+		c.ClientAddr = peerAddr
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// peerAddr is the default of Config.ClientAddr.
+func peerAddr(r *http.Request) (addr string, secure bool) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	return host, r.TLS != nil
+}
+
+// ServeHTTP serves every request of the Engine.IO path, whatever the path is. It blocks while a poll
+// waits; after the handshake of a WebSocket it returns at once.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.cors != nil && s.cors(w, r) {
+		return
+	}
+	req := request{w: w, r: r, upgrade: isUpgrade(r)}
+	req.query = parseQuery(r.URL.RawQuery)
+	// A preflight must not say whether a session exists, so the sid is not looked at.
+	if r.Method == http.MethodOptions {
+		s.refuse(&req, CodeBadHandshakeMethod, causeMethod, map[string]any{"method": r.Method})
+		return
+	}
+	session, ok := s.verify(&req)
+	if !ok {
+		return
+	}
+	switch {
+	case session == nil:
+		s.handshake(&req)
+	case req.upgrade:
+		session.serveUpgrade(&req)
+	case r.Method == http.MethodGet:
+		session.servePoll(&req)
+	case r.Method == http.MethodPost:
+		session.servePost(&req)
+	default:
+		// Node, transports/polling.ts, onRequest.
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+}
+
+// NodeID returns the id that this server's session ids carry.
+func (s *Server) NodeID() NodeID { return s.node }
+
+// Sessions returns the number of open sessions.
+func (s *Server) Sessions() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.sessions)
+}
+
+// Refuse makes the server refuse new handshakes with 503 and Retry-After (draining) or take them
+// again. Open sessions go on.
+func (s *Server) Refuse(refuse bool) { s.refusing.Store(refuse) }
+
+// Each calls fn for every open session until it returns false. Sessions opened meanwhile may be missed;
+// fn may close them.
+func (s *Server) Each(fn func(*Session) bool) {
+	for _, session := range s.snapshot() {
+		if !fn(session) {
+			return
+		}
+	}
+}
+
+func (s *Server) snapshot() []*Session {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make([]*Session, 0, len(s.sessions))
+	for _, session := range s.sessions {
+		all = append(all, session)
+	}
+	return all
+}
+
+// Shutdown refuses new sessions, closes the open ones with ReasonServerShuttingDown and waits until
+// every goroutine of the server has ended or ctx is done, whose error it then returns, having cut the
+// connections that are left. A polling client between two polls is waited for no longer than
+// shutdownPollGrace. Shutdown may be called again.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.shutdown {
+		s.shutdown = true
+		s.noSession = make(chan struct{})
+		if s.admitted == 0 {
+			close(s.noSession)
+		}
+	}
+	none := s.noSession
+	s.mu.Unlock()
+
+	for _, session := range s.snapshot() {
+		session.close(ReasonServerShuttingDown, shutdownPollGrace)
+	}
+	done := make(chan struct{})
+	// Ends when the last goroutine of the server does; after ctx is done that is soon, as all
+	// connections are cut then.
+	go func() {
+		<-none
+		s.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		for _, session := range s.snapshot() {
+			session.Abort(ReasonServerShuttingDown)
+		}
+		return ctx.Err()
+	}
+}
+
+// lookup returns the session with the id, or nil.
+func (s *Server) lookup(sid string) *Session {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.sessions[sid]
+}

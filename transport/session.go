@@ -1,0 +1,320 @@
+package transport
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// closeWait is how long a session closed between two polls waits for the next, to tell the client.
+	// Node, transports/polling.ts, closeTimeout.
+	closeWait = 30 * time.Second
+	// shutdownPollGrace is the same while the server shuts down. Node does not wait at all then.
+	shutdownPollGrace = 2 * time.Second
+)
+
+type sessionState uint8
+
+const (
+	stateOpen    sessionState = iota + 1
+	stateClosing              // Close was called, something still has to leave
+	stateClosed
+)
+
+// Session is one Engine.IO client. All methods may be called from any goroutine and none blocks.
+type Session struct {
+	// Set by newSession, then read only.
+	srv   *Server
+	hs    *Handshake
+	sid   string
+	addr  string
+	num   uint64
+	proto uint8 // 3 or 4
+	b64   bool  // EIO3: the client takes no binary
+
+	// recv is set by accept before the right to call it is first given back.
+	recv Receiver
+
+	// receiving is state == stateOpen, for the goroutine that calls recv.
+	receiving atomic.Bool
+
+	mu sync.Mutex
+	// Guarded by mu: its life. See unlock.
+	state    sessionState
+	finished bool // finish was started
+	reason   CloseReason
+	cause    error
+
+	// Guarded by mu: the right to call recv. See takeRX.
+	rxBusy bool
+	rxFree chan struct{} // not nil if somebody waits; closed when rxBusy ends
+
+	// Guarded by mu: the transport. ws is nil while that is polling.
+	ws      *wsConn
+	poll    *poll    // the GET that waits
+	post    *post    // the POST being read
+	upgrade *upgrade // the WebSocket that may become the transport
+	waiting backlog  // what waits for a poll
+
+	// Guarded by mu: the Work in progress. See turn.go.
+	turn      uint64
+	gathering bool
+	working   bool
+	worker    *wsConn
+	takeover  *time.Timer
+
+	// Guarded by mu: the heartbeat. See heartbeat.go.
+	beat         *time.Timer
+	deadline     time.Time
+	awaitingPong bool
+}
+
+// handshake opens a session for req, which verify let pass.
+func (s *Server) handshake(req *request) {
+	addr, secure := s.cfg.ClientAddr(req.r)
+	if cause := s.admit(addr); cause != "" {
+		s.refuseUnavailable(req, cause)
+		return
+	}
+	session := s.prepare(req, addr, secure)
+	if session == nil {
+		s.release(addr)
+		return
+	}
+	// From here on the session's end gives back what admit reserved.
+	if req.upgrade {
+		session.openWebSocket(req)
+		return
+	}
+	session.waiting.add(item{packet: enginePacket{kind: kindOpen, data: session.openPacket(Polling)}})
+	session.accept(Polling)
+	session.servePoll(req)
+}
+
+// prepare does what is left to check and registers the session, or answers with a refusal and returns
+// nil. Nobody may call the session's receiver, which it does not have yet, until accept.
+func (s *Server) prepare(req *request, addr string, secure bool) *Session {
+	if s.cfg.AllowRequest != nil {
+		if err := s.cfg.AllowRequest(req.r); err != nil {
+			s.refuse(req, CodeForbidden, causeForbidden, map[string]any{"message": err.Error()})
+			return nil
+		}
+	}
+	protocol := req.query.protocol()
+	if protocol == 3 && !s.cfg.AllowEIO3 {
+		s.refuse(req, CodeUnsupportedProtocolVersion, causeProtocol, map[string]any{"protocol": protocol})
+		return nil
+	}
+	if req.upgrade && !checkUpgrade(req) {
+		s.refused(req, CodeBadRequest, CodeBadRequest.message(), causeNoUpgrade,
+			map[string]any{"name": "TRANSPORT_HANDSHAKE_ERROR"})
+		return nil
+	}
+	session := &Session{
+		srv:    s,
+		hs:     newHandshake(req.r, addr, secure),
+		addr:   addr,
+		num:    s.nextNum.Add(1),
+		proto:  uint8(protocol),
+		b64:    req.query.b64,
+		state:  stateOpen,
+		rxBusy: true,
+	}
+	session.receiving.Store(true)
+	var err error
+	if s.cfg.GenerateID != nil {
+		session.sid, err = s.cfg.GenerateID(req.r)
+	} else {
+		session.sid = newSID(s.node)
+	}
+	if err != nil || !s.register(session) {
+		context := map[string]any{"name": "ID_GENERATION_ERROR"}
+		if err != nil {
+			context["error"] = err
+		}
+		s.refuse(req, CodeBadRequest, causeID, context)
+		return nil
+	}
+	return session
+}
+
+// register adds session unless its id is empty or taken.
+func (s *Server) register(session *Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if session.sid == "" || s.sessions[session.sid] != nil {
+		return false
+	}
+	s.sessions[session.sid] = session
+	return true
+}
+
+// openPacket returns the data of the OPEN packet. Protocol: Handshake.
+func (s *Session) openPacket(transport Name) []byte {
+	cfg := &s.srv.cfg
+	b := append(make([]byte, 0, 128), `{"sid":`...)
+	b = strconv.AppendQuoteToASCII(b, s.sid)
+	b = append(b, `,"upgrades":[`...)
+	if transport == Polling && s.srv.websocket && !cfg.DisallowUpgrades {
+		b = append(b, `"websocket"`...)
+	}
+	b = append(b, `],"pingInterval":`...)
+	b = strconv.AppendInt(b, cfg.PingInterval.Milliseconds(), 10)
+	b = append(b, `,"pingTimeout":`...)
+	b = strconv.AppendInt(b, cfg.PingTimeout.Milliseconds(), 10)
+	b = append(b, `,"maxPayload":`...)
+	b = strconv.AppendInt(b, cfg.MaxHTTPBufferSize, 10)
+	return append(b, '}')
+}
+
+// accept hands the session to the application and starts its heartbeat.
+func (s *Session) accept(transport Name) {
+	count(&s.srv.counters, s.srv.counters.opened, transport)
+	s.srv.log.Debug("session opened", "session", s.num, "transport", string(transport))
+	var recv Receiver
+	defer func() {
+		s.mu.Lock()
+		s.recv = recv
+		if recv == nil { // Accept panicked, or has no use for the session
+			s.end(ReasonForcedServerClose, nil)
+		}
+		s.startHeartbeat()
+		s.giveRX()
+		s.unlock()
+	}()
+	recv = s.srv.cfg.Accept(s)
+}
+
+// unlock ends a section under mu in which the session may have ended. If it has, and nobody is inside
+// its receiver, what remains is done by a goroutine of its own: the caller may hold locks that the
+// receiver's Closed takes.
+func (s *Session) unlock() {
+	last := s.state == stateClosed && !s.rxBusy && !s.finished
+	if last {
+		s.finished = true
+	}
+	s.mu.Unlock()
+	if last {
+		go s.finish()
+	}
+}
+
+// finish removes the session and reports its end. It runs once, as the session's own entry in
+// Server.wg.
+func (s *Session) finish() {
+	defer s.srv.release(s.addr)
+	s.srv.mu.Lock()
+	delete(s.srv.sessions, s.sid)
+	s.srv.mu.Unlock()
+	if s.recv == nil { // never opened
+		return
+	}
+	count(&s.srv.counters, s.srv.counters.closed, s.reason)
+	s.srv.log.Debug("session closed", "session", s.num, "reason", string(s.reason), "cause", s.cause)
+	s.recv.Closed(s.reason, s.cause)
+}
+
+// end makes the session closed, with what it has open. A session that Close has been called on keeps
+// the reason given there. Called with mu held, which must be released with unlock.
+func (s *Session) end(reason CloseReason, cause error) {
+	if s.state == stateClosed {
+		return
+	}
+	if s.state != stateClosing {
+		s.reason = reason
+	}
+	s.cause = cause
+	s.state = stateClosed
+	s.receiving.Store(false)
+	s.waiting = backlog{}
+	if s.beat != nil {
+		s.beat.Stop()
+	}
+	if s.poll != nil {
+		s.answerPoll(kindClose)
+	}
+	if s.post != nil {
+		s.post.abort()
+	}
+	if s.upgrade != nil {
+		s.dropCandidate("session closed")
+	}
+	if s.ws != nil {
+		s.ws.hangUp(closeFrame(nil), false)
+	}
+}
+
+// Close sends what waits, ends the session in the protocol's way (a CLOSE packet on polling, a close
+// frame on WebSocket) and reports reason to the receiver. It returns at once; only the first call
+// counts. What the client sends from now on is dropped. A polling client between two polls is waited
+// for, up to 30 seconds.
+func (s *Session) Close(reason CloseReason) { s.close(reason, closeWait) }
+
+func (s *Session) close(reason CloseReason, wait time.Duration) {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.state == stateClosing && wait < closeWait {
+		s.setDeadline(wait) // Shutdown hurries what is closing already
+	}
+	if s.state != stateOpen {
+		return
+	}
+	s.state = stateClosing
+	s.reason = reason
+	s.receiving.Store(false)
+	s.setDeadline(wait)
+	if s.ws != nil {
+		s.ws.closeAfterBacklog()
+		return
+	}
+	s.wakePoll()
+}
+
+// Abort ends the session at once and drops what waits.
+func (s *Session) Abort(reason CloseReason) {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.state == stateOpen {
+		s.reason = reason
+	}
+	s.end(reason, nil)
+}
+
+// ID returns the session id. It is a credential: never log or share it.
+func (s *Session) ID() string { return s.sid }
+
+// Num is the number of the session on this server, for logs. The first is 1.
+func (s *Session) Num() uint64 { return s.num }
+
+// Protocol returns the revision of Engine.IO the client speaks: 3 or 4.
+func (s *Session) Protocol() int { return int(s.proto) }
+
+// Handshake returns what the request that opened the session said.
+func (s *Session) Handshake() *Handshake { return s.hs }
+
+// Transport returns the transport in use now.
+func (s *Session) Transport() Name {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ws != nil {
+		return WebSocket
+	}
+	return Polling
+}
+
+// Open reports whether the session is neither closing nor closed.
+func (s *Session) Open() bool { return s.receiving.Load() }
+
+// setHeaders sets the headers of an answer of the session, initial being the first.
+func (s *Server) setHeaders(h http.Header, r *http.Request, initial bool) {
+	cfg := &s.cfg
+	if initial && cfg.InitialHeaders != nil {
+		cfg.InitialHeaders(h, r)
+	}
+	if cfg.Headers != nil {
+		cfg.Headers(h, r)
+	}
+}

@@ -1,0 +1,74 @@
+package transport
+
+import (
+	"net"
+	"time"
+)
+
+// A stream is the connection under a WebSocket. One goroutine reads and closes it. Writes are made under
+// Session.mu (tryWrite) or by the one goroutine that drains an outbox (write), never both at a time.
+// Deadlines may be set by anybody before it is closed.
+type stream interface {
+	// read waits for bytes and returns them in a buffer of readPool, which the caller puts back. A
+	// stream of a socket holds no buffer while it waits.
+	read() (*buffer, error)
+	// tryWrite writes what can be written without waiting, which may be nothing.
+	tryWrite(b []byte) (n int, err error)
+	// write waits until it has written at least one byte of bufs, or the deadline for writing has come.
+	write(bufs [][]byte) (n int, err error)
+
+	setDeadline(t time.Time)      // of both directions
+	setReadDeadline(t time.Time)  // the zero time means none
+	setWriteDeadline(t time.Time) // the zero time means none
+	close()
+}
+
+// longAgo is a deadline that has passed.
+func longAgo() time.Time { return time.Unix(1, 0) }
+
+// newStream returns the stream for conn.
+func newStream(conn net.Conn) stream {
+	if s := newSocketStream(conn); s != nil {
+		return s
+	}
+	return &plainStream{conn: conn}
+}
+
+// plainStreamBuffer is what a plainStream holds while it waits, in bytes.
+const plainStreamBuffer = 1 << 10
+
+// plainStream is a stream of any net.Conn: TLS, or a connection that a listener has wrapped. It has to
+// hold a buffer while it waits, and every write is made by the goroutine that drains the outbox.
+type plainStream struct {
+	conn net.Conn
+	in   [plainStreamBuffer]byte // owned by the reader
+}
+
+func (p *plainStream) read() (*buffer, error) {
+	n, err := p.conn.Read(p.in[:])
+	if n == 0 {
+		if err == nil {
+			err = net.ErrClosed // a Conn that breaks io.Reader's rule must not make the reader spin
+		}
+		return nil, err
+	}
+	b := readPool.Get().(*buffer)
+	b.b = b.b[:copy(b.b, p.in[:n])]
+	return b, nil
+}
+
+func (p *plainStream) tryWrite([]byte) (int, error) { return 0, nil }
+
+func (p *plainStream) write(bufs [][]byte) (n int, err error) {
+	// Of a large buffer a part, so that the deadline is one for progress.
+	b := bufs[0]
+	if len(b) > readBuffer {
+		b = b[:readBuffer]
+	}
+	return p.conn.Write(b)
+}
+
+func (p *plainStream) setDeadline(t time.Time)      { _ = p.conn.SetDeadline(t) }
+func (p *plainStream) setReadDeadline(t time.Time)  { _ = p.conn.SetReadDeadline(t) }
+func (p *plainStream) setWriteDeadline(t time.Time) { _ = p.conn.SetWriteDeadline(t) }
+func (p *plainStream) close()                       { _ = p.conn.Close() }

@@ -1,0 +1,155 @@
+package transport
+
+import (
+	"io"
+	"time"
+)
+
+// An upgrade takes a session from polling to WebSocket. Protocol: Upgrade.
+//
+//	client                          server
+//	GET …transport=websocket&sid=…  101; the WebSocket is a candidate
+//	2probe                          3probe; from now on every poll is answered at once, with NOOP if
+//	                                nothing waits, so that the client can end its polling
+//	5                               the WebSocket is the transport; what waits leaves on it
+//
+// The 5 is worked off with the right to call the receiver, so a POST's packets are delivered before the
+// packets behind the 5; and under mu, so that what is sent goes either to polls or to the WebSocket.
+
+// upgrade is an upgrade in progress. Guarded by Session.mu.
+type upgrade struct {
+	c      *wsConn
+	timer  *time.Timer
+	probed bool
+}
+
+// serveUpgrade makes the WebSocket that req asks for the candidate for an upgrade of s. One that cannot
+// be is closed at once, and the session goes on. Node, server.ts, onWebSocket.
+func (s *Session) serveUpgrade(req *request) {
+	if !checkUpgrade(req) {
+		s.srv.refused(req, CodeBadRequest, CodeBadRequest.message(), causeNoUpgrade,
+			map[string]any{"name": "TRANSPORT_HANDSHAKE_ERROR"})
+		return
+	}
+	h, err := s.srv.hijack(req, false, nil)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	if cause := s.mayUpgrade(); cause != "" {
+		s.mu.Unlock()
+		count(&s.srv.counters, s.srv.counters.upgradesFailed, cause)
+		h.closeAtOnce()
+		return
+	}
+	c := newWSConn(s, newStream(h.conn), h.deflate)
+	u := &upgrade{c: c}
+	u.timer = time.AfterFunc(s.srv.cfg.UpgradeTimeout, func() {
+		s.mu.Lock()
+		defer s.unlock()
+		if s.upgrade == u {
+			s.dropCandidate("timeout")
+		}
+	})
+	s.upgrade = u
+	s.srv.wg.Add(1) // the session is not closed, so it is counted
+	s.mu.Unlock()
+	go c.start(h.early)
+}
+
+// mayUpgrade returns why s cannot be upgraded now, or "". Called with mu held.
+func (s *Session) mayUpgrade() string {
+	switch {
+	case s.srv.cfg.DisallowUpgrades:
+		return "not allowed"
+	case s.state == stateClosed:
+		return "session closed"
+	case s.upgrade != nil:
+		return "already upgrading"
+	case s.ws != nil:
+		return "already upgraded"
+	default:
+		return ""
+	}
+}
+
+// closeAtOnce ends a WebSocket that belongs to no session. It waits for the client's answer, or closing
+// would reset the connection and with it the close frame, but not long.
+func (h *hijacked) closeAtOnce() {
+	_ = h.conn.SetDeadline(time.Now().Add(closeGrace))
+	if _, err := h.conn.Write(closeFrame(nil)); err == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(h.conn, readBuffer))
+	}
+	_ = h.conn.Close()
+}
+
+// takeProbe works off a packet that came on a WebSocket which is not the transport. Node, socket.ts,
+// _maybeUpgrade.
+func (c *wsConn) takeProbe(p enginePacket, err error) error {
+	s := c.s
+	s.mu.Lock()
+	defer s.unlock()
+	u := s.upgrade
+	if u == nil || u.c != c {
+		return nil // on its way out
+	}
+	switch {
+	case err != nil:
+		s.dropCandidate("invalid packet")
+	case p.kind == kindPing && string(p.data) == "probe":
+		u.probed = true
+		c.sendPacket(enginePacket{kind: kindPong, data: p.data})
+		// A parked poll must be answered, or the client never finishes the upgrade.
+		s.wakePoll()
+	case p.kind == kindUpgrade:
+		s.takeRX()
+		if s.upgrade != u { // ended while waiting
+			s.giveRX()
+			return nil
+		}
+		s.completeUpgrade()
+		c.hasRX = true
+		s.beginTurn()
+	default:
+		s.dropCandidate("unexpected packet")
+	}
+	return nil
+}
+
+// completeUpgrade makes the candidate the transport. Called with mu held.
+func (s *Session) completeUpgrade() {
+	c := s.upgrade.c
+	s.upgrade.timer.Stop()
+	s.upgrade = nil
+	s.ws = c
+	s.gathering = false // a POST's turn ends; what it sends leaves on its own, or in the turn that follows
+	s.srv.counters.upgrades.Add(1)
+	s.srv.log.Debug("session upgraded", "session", s.num)
+	if s.poll != nil {
+		s.answerPoll(kindNoop)
+	}
+	waiting := s.waiting
+	s.waiting = backlog{}
+	for _, i := range waiting.items {
+		switch {
+		case i.prepared != nil:
+			c.sendPrepared(i.options, i.prepared)
+		case i.packet.kind == kindMessage:
+			c.send(i.options, []Message{{Data: i.packet.data, Binary: i.packet.binary}})
+		default:
+			c.sendPacket(i.packet)
+		}
+	}
+	if s.state == stateClosing {
+		c.closeAfterBacklog()
+	}
+}
+
+// dropCandidate ends the upgrade in progress; polling goes on. Called with mu held.
+func (s *Session) dropCandidate(cause string) {
+	u := s.upgrade
+	s.upgrade = nil
+	u.timer.Stop()
+	count(&s.srv.counters, s.srv.counters.upgradesFailed, cause)
+	u.c.hangUp(closeFrame(nil), true)
+}

@@ -1,0 +1,404 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+const (
+	// closeGrace is how long a client has to answer a close frame, and how long what waits before it has
+	// to leave. RFC 6455, section 7.1.1.
+	closeGrace = 5 * time.Second
+	// brokenGrace is how long a connection that cannot be written to is still read.
+	brokenGrace = time.Second
+)
+
+// wsConn is one WebSocket: the transport of its session (Session.ws), a candidate for that
+// (Session.upgrade), or neither, on its way out.
+type wsConn struct {
+	// Set by newWSConn, then read only.
+	s         *Session
+	stream    stream
+	threshold int // size from which messages are deflated; zero means never
+
+	// Owned by the reader.
+	frames   frameReader
+	onFrame  func(ws.OpCode, []byte) error // c.takeFrame, made a func value once
+	hasRX    bool                          // inside a turn: may call the receiver
+	received bool                          // the receiver got something in this turn
+	packets  uint64                        // counted in this read
+
+	// Guarded by s.mu.
+	out             outbox
+	gathered        *buffer // frames of the turn in progress
+	gatheredPackets int
+	closing         bool  // a close frame is the last to leave
+	hungUp          bool  // nothing more is received but the client's close frame
+	broken          bool  // nothing can be written any more
+	err             error // why
+}
+
+// newWSConn returns the WebSocket of s over stream. Its reader, which the caller starts and which closes
+// stream, is counted in Server.wg.
+func newWSConn(s *Session, stream stream, deflate bool) *wsConn {
+	c := &wsConn{s: s, stream: stream, frames: newFrameReader(s.srv.cfg.MaxHTTPBufferSize, deflate)}
+	if deflate {
+		c.threshold = s.srv.cfg.PerMessageDeflate.Threshold
+	}
+	c.onFrame = c.takeFrame
+	return c
+}
+
+// start reads what came with the handshake and then the connection.
+func (c *wsConn) start(early []byte) {
+	if len(early) > 0 && !c.take(early, nil) {
+		c.s.srv.wg.Done()
+		return
+	}
+	c.readLoop()
+}
+
+// readLoop reads the connection until it ends, or until a turn's Work has lost the reader. It is counted
+// in Server.wg.
+func (c *wsConn) readLoop() {
+	defer c.s.srv.wg.Done()
+	for {
+		b, err := c.stream.read()
+		if err != nil {
+			c.gone(err)
+			return
+		}
+		if !c.take(b.b, b) {
+			return
+		}
+	}
+}
+
+// take works off the bytes of one read, which lie in from if that is not nil, and reports whether the
+// caller is to go on reading.
+func (c *wsConn) take(data []byte, from *buffer) bool {
+	s := c.s
+	s.mu.Lock()
+	if s.ws == c && !c.hungUp {
+		s.takeRX()
+		c.hasRX = true
+		s.beginTurn()
+	}
+	s.mu.Unlock()
+
+	size := len(data)
+	c.received, c.packets = false, 0
+	err := c.frames.feed(data, c.onFrame)
+	if from != nil {
+		putRead(from)
+	}
+	s.srv.counters.bytesIn.Add(uint64(size))
+	s.srv.counters.packetsIn.Add(c.packets)
+
+	s.mu.Lock()
+	if err != nil {
+		c.stop(err)
+	}
+	stopped := errors.Is(err, errPeerClosed)
+	var turn uint64
+	hadTurn := c.hasRX
+	if hadTurn {
+		c.hasRX = false
+		if c.received {
+			turn = s.beginWork(c)
+		} else {
+			s.endGather()
+		}
+		s.giveRX()
+	}
+	received := c.received
+	s.unlock()
+	if received {
+		s.recv.Work()
+		if !s.endWork(turn) {
+			return false
+		}
+	}
+	if stopped {
+		c.gone(nil)
+		return false
+	}
+	return true
+}
+
+// takeFrame is called for every message and control frame in what was read.
+func (c *wsConn) takeFrame(op ws.OpCode, data []byte) error {
+	s := c.s
+	switch op {
+	case ws.OpPing:
+		s.mu.Lock()
+		c.sendFrame(ws.OpPong, data)
+		s.unlock()
+		return nil
+	case ws.OpPong:
+		return nil
+	case ws.OpClose:
+		s.mu.Lock()
+		c.answerClose(data)
+		s.unlock()
+		return errPeerClosed
+	}
+	c.packets++
+	var p enginePacket
+	var err error
+	if s.proto == 4 {
+		p, err = parsePacket4(data, op == ws.OpBinary)
+	} else {
+		p, err = parsePacket3(data, op == ws.OpBinary)
+	}
+	if !c.hasRX {
+		return c.takeProbe(p, err)
+	}
+	if err != nil {
+		return err
+	}
+	message, err := s.onPacket(p)
+	c.received = c.received || message
+	return err
+}
+
+// stop ends what c belongs to, since the client closed it or sent what it may not. Called with mu held.
+func (c *wsConn) stop(err error) {
+	var broken *frameError
+	var invalid packetError
+	reason, frame, linger := ReasonTransportError, closeFrame(nil), true
+	switch {
+	case errors.Is(err, errPeerClosed):
+		reason, frame, linger = ReasonTransportClose, nil, false
+	case errors.As(err, &broken):
+		reason = broken.reason
+		frame = closeFrame(ws.NewCloseFrameBody(broken.code, ""))
+	case errors.As(err, &invalid):
+		reason = ReasonParseError
+	}
+	if c.s.upgrade != nil && c.s.upgrade.c == c {
+		c.s.dropCandidate("candidate " + string(reason))
+	}
+	if linger { // else the reader ends c
+		c.hangUp(frame, true)
+	} else {
+		c.flushGathered()
+		c.hungUp = true
+	}
+	if c.s.ws == c {
+		c.s.end(reason, causeOf(err))
+	}
+}
+
+// causeOf leaves out the cause that says no more than the reason.
+func causeOf(err error) error {
+	if errors.Is(err, errPeerClosed) {
+		return nil
+	}
+	return err
+}
+
+// gone ends c: its reader's last act. err is why reading failed, nil after a close frame.
+func (c *wsConn) gone(err error) {
+	s := c.s
+	s.mu.Lock()
+	if s.upgrade != nil && s.upgrade.c == c {
+		s.dropCandidate("candidate closed")
+	}
+	if !c.hungUp {
+		// The peer ended the connection; what it does not read need not be written.
+		c.hungUp = true
+		c.out.clear()
+		c.stream.setWriteDeadline(longAgo())
+	}
+	if s.ws == c {
+		if c.err != nil {
+			err = c.err
+		}
+		s.end(ReasonTransportClose, err)
+	}
+	c.broken = true
+	c.dropGathered()
+	// A close frame may still be on its way, for no longer than closeGrace.
+	for c.out.draining {
+		if c.out.drained == nil {
+			c.out.drained = make(chan struct{})
+		}
+		drained := c.out.drained
+		s.mu.Unlock()
+		<-drained
+		s.mu.Lock()
+	}
+	s.unlock()
+	c.stream.close()
+}
+
+// closeAfterBacklog sends what waits and a close frame, and then ends the session. Called with mu held.
+func (c *wsConn) closeAfterBacklog() {
+	c.flushGathered()
+	c.write(closeFrame(nil), 0, false, false)
+	c.closing = true
+	c.backlogGone()
+}
+
+// backlogGone ends a closing session when its close frame has left. Called with mu held.
+func (c *wsConn) backlogGone() {
+	if c.closing && c.out.empty() && c.s.ws == c {
+		c.closing = false
+		c.hangUp(nil, true)
+		c.s.end(c.s.reason, nil)
+	}
+}
+
+// hangUp sends frame, if not nil and if it can leave, and lets the reader end c: at once, or if linger
+// when the client has answered, or closeGrace has passed. Without the latter a client that is still
+// sending would get a reset instead of the frame. It does nothing the second time. Called with mu held.
+func (c *wsConn) hangUp(frame []byte, linger bool) {
+	if c.hungUp {
+		return
+	}
+	c.flushGathered()
+	if c.hungUp { // the flush overflowed
+		return
+	}
+	c.hungUp = true
+	if frame != nil && (linger || c.out.empty()) {
+		c.write(frame, 0, false, false)
+	}
+	c.broken = true
+	if linger {
+		c.stream.setDeadline(time.Now().Add(closeGrace))
+		return
+	}
+	c.out.clear()
+	c.stream.setDeadline(longAgo())
+}
+
+// answerClose answers the client's close frame with its code, unless one was sent. Called with mu held.
+func (c *wsConn) answerClose(data []byte) {
+	if c.hungUp {
+		return
+	}
+	if len(data) > 2 {
+		data = data[:2]
+	}
+	c.flushGathered()
+	if !c.closing {
+		c.write(closeFrame(data), 0, false, false)
+	}
+	if !c.hungUp {
+		c.broken = true
+		c.stream.setDeadline(time.Now().Add(closeGrace))
+	}
+}
+
+// closeFrame returns a close frame; body is its code, or nothing.
+func closeFrame(body []byte) []byte { return appendFrame(nil, ws.OpClose, body) }
+
+// form is how messages are written on c.
+func (c *wsConn) form() form {
+	switch {
+	case c.s.proto == 4:
+		return form4
+	case c.s.b64:
+		return form3Text
+	default:
+		return form3
+	}
+}
+
+// begin returns the buffer to append frames to, which commit takes. Called with mu held.
+func (c *wsConn) begin() *buffer {
+	if c.s.gathering && c.s.ws == c {
+		if c.gathered == nil {
+			c.gathered = takeWrite()
+		}
+		return c.gathered
+	}
+	return takeWrite()
+}
+
+// commit sends what was appended to b, n packets, or gathers it.
+func (c *wsConn) commit(b *buffer, n int, volatile bool) {
+	if b == c.gathered {
+		c.gatheredPackets += n
+		if len(b.b) > gatherLimit {
+			c.flushGathered()
+		}
+		return
+	}
+	c.write(b.b, n, volatile, false)
+	putWrite(b)
+}
+
+// flushGathered sends what was gathered. Called with mu held.
+func (c *wsConn) flushGathered() {
+	b, n := c.gathered, c.gatheredPackets
+	if b == nil {
+		return
+	}
+	c.gathered, c.gatheredPackets = nil, 0
+	c.write(b.b, n, false, false)
+	putWrite(b)
+}
+
+func (c *wsConn) dropGathered() {
+	if c.gathered != nil {
+		putWrite(c.gathered)
+		c.gathered, c.gatheredPackets = nil, 0
+	}
+}
+
+// send sends messages. Called with mu held.
+func (c *wsConn) send(o SendOptions, msgs []Message) {
+	threshold := c.threshold
+	if o.NoCompress {
+		threshold = 0
+	}
+	b := c.begin()
+	b.b = appendMessages(b.b, c.form(), threshold, msgs)
+	c.commit(b, len(msgs), o.Volatile)
+}
+
+// sendPrepared sends the messages of p. Called with mu held.
+func (c *wsConn) sendPrepared(o SendOptions, p *Prepared) {
+	threshold := c.threshold
+	if o.NoCompress {
+		threshold = 0
+	}
+	frames := p.frame(c.form(), threshold)
+	if c.s.gathering && len(frames) <= joinLimit {
+		b := c.begin()
+		b.b = append(b.b, frames...)
+		c.commit(b, len(p.msgs), o.Volatile)
+		return
+	}
+	c.flushGathered()
+	c.write(frames, len(p.msgs), o.Volatile, true)
+}
+
+// sendPacket sends a packet of Engine.IO's own. Called with mu held.
+func (c *wsConn) sendPacket(p enginePacket) {
+	b := c.begin()
+	b.b = appendPacketFrame(b.b, c.form(), 0, p)
+	c.commit(b, 1, false)
+}
+
+// sendFrame sends a control frame. Called with mu held.
+func (c *wsConn) sendFrame(op ws.OpCode, data []byte) {
+	if c.hungUp || c.closing {
+		return
+	}
+	b := c.begin()
+	b.b = appendFrame(b.b, op, data)
+	c.commit(b, 0, false)
+}
+
+// isTimeout reports whether err is a deadline's.
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}
