@@ -1,0 +1,1 @@
+build: go build -trimpath -o bin/application ./examples/chat
