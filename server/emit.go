@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -142,16 +143,11 @@ func (s *Socket) notifyOutgoing(p *packet.Packet) {
 	if len(list) == 0 {
 		return
 	}
-	data := append([]byte(nil), p.Data...)
-	name, err := packet.EventName(data)
-	if err != nil {
+	e, ok := newEvent(slices.Clone(p.Data), p.Attachments)
+	if !ok {
 		return
 	}
-	elements, err := packet.Split(nil, data)
-	if err != nil || len(elements) == 0 {
-		return
-	}
-	e := &Event{Args: Args{raw: elements[1:], attachments: p.Attachments}, Name: string(name), socket: s}
+	e.socket = s
 	for _, fn := range list {
 		s.protect(e.Name, func() error { fn(e); return nil })
 	}

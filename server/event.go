@@ -16,14 +16,31 @@ type Event struct {
 	Name string
 
 	socket *Socket // nil for server-side events
-	ack    *acknowledger
+	ack    acknowledger
+	room   [4][]byte // for the first of Args, so that most events are one allocation
+}
+
+// newEvent makes an Event of the payload data, a JSON array that the decoder has checked. Data belongs
+// to the Event from here on. ok is false when it is no event after all.
+func newEvent(data []byte, attachments [][]byte) (e *Event, ok bool) {
+	name, err := packet.EventName(data)
+	if err != nil {
+		return nil, false
+	}
+	e = &Event{Name: string(name)}
+	elements, err := packet.Split(e.room[:0], data)
+	if err != nil || len(elements) == 0 {
+		return nil, false
+	}
+	e.Args = Args{raw: elements[1:], attachments: attachments}
+	return e, true
 }
 
 // Socket returns the socket the event came from; nil for an event of another server.
 func (e *Event) Socket() *Socket { return e.socket }
 
 // WantsAck reports whether the sender waits for an acknowledgement.
-func (e *Event) WantsAck() bool { return e.ack != nil }
+func (e *Event) WantsAck() bool { return e.ack.wanted() }
 
 // Ack answers the event with values. It may be called once, from any goroutine, also after the handler
 // has returned. It returns ErrNoAck when the sender waits for none and ErrAcknowledged the second time.
@@ -33,7 +50,7 @@ func (e *Event) Ack(values ...any) error { return e.ack.send(values) }
 // It is never nil; when the sender waits for no acknowledgement it returns ErrNoAck.
 type Ack func(values ...any) error
 
-// acknowledger answers one event. A nil one has nobody to answer.
+// acknowledger answers one event. The zero value has nobody to answer.
 type acknowledger struct {
 	sent   atomic.Bool
 	socket *Socket
@@ -41,8 +58,10 @@ type acknowledger struct {
 	reply  func(adapter.Message) // instead of socket, for an event of another server
 }
 
+func (a *acknowledger) wanted() bool { return a.socket != nil || a.reply != nil }
+
 func (a *acknowledger) send(values []any) error {
-	if a == nil {
+	if !a.wanted() {
 		return ErrNoAck
 	}
 	if a.sent.Swap(true) {

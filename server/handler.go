@@ -169,7 +169,7 @@ func fastAnswer[T any](fn func(T) T) func(*Event) error {
 			return err
 		}
 		answer := fn(arg)
-		if e.ack == nil {
+		if !e.WantsAck() {
 			return nil
 		}
 		return ignoreAcknowledged(e.ack.send([]any{answer}))
@@ -219,7 +219,7 @@ func (h *handler) answer(e *Event, out []reflect.Value) error {
 			return err
 		}
 	}
-	if e.ack == nil || h.acks || (h.results == 0 && !h.fails) {
+	if !e.WantsAck() || h.acks || (h.results == 0 && !h.fails) {
 		return nil
 	}
 	values := make([]any, h.results)

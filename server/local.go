@@ -93,18 +93,11 @@ func (l local) Disconnect(members []adapter.Member, closeSession bool) {
 // ServerEvent runs the handlers of an event of another server, off the adapter's goroutine.
 func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 	srv := l.n.server
-	name, err := packet.EventName(m.Data)
-	if err != nil {
+	e, ok := newEvent(m.Data, m.Attachments)
+	if !ok {
 		return
 	}
-	elements, err := packet.Split(nil, m.Data)
-	if err != nil || len(elements) == 0 {
-		return
-	}
-	e := &Event{Args: Args{raw: elements[1:], attachments: m.Attachments}, Name: string(name)}
-	if reply != nil {
-		e.ack = &acknowledger{reply: reply}
-	}
+	e.ack.reply = reply
 	list := l.n.serverSide.get(e.Name)
 	if len(list) == 0 {
 		return

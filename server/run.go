@@ -179,17 +179,13 @@ func (s *Socket) event(it *item) {
 	if s.nsp == nil || s.state.Load() == stateConnecting {
 		return // sent behind a CONNECT that was refused
 	}
-	name, err := packet.EventName(it.data)
-	if err != nil {
-		return // the decoder has checked it
-	}
-	elements, err := packet.Split(nil, it.data)
-	if err != nil || len(elements) == 0 {
+	e, ok := newEvent(it.data, it.attachments)
+	if !ok {
 		return
 	}
-	e := &Event{Args: Args{raw: elements[1:], attachments: it.attachments}, Name: string(name), socket: s}
+	e.socket = s
 	if it.hasID {
-		e.ack = &acknowledger{socket: s, id: it.id}
+		e.ack.socket, e.ack.id = s, it.id
 	}
 	s.mu.Lock()
 	any, middlewares := s.any, s.middlewares
@@ -227,7 +223,7 @@ func (s *Socket) handle(e *Event, r *handlers) {
 func (s *Socket) answerFailure(e *Event, err error) {
 	s.client.server.stats.handlerErrors.Add(1)
 	s.client.log().Debug("handler failed", "namespace", s.name, "event", e.Name, "err", err)
-	if e.ack != nil {
+	if e.WantsAck() {
 		_ = e.ack.send([]any{failure(hidePanic(err))}) // answered already, or gone
 	}
 }
