@@ -1,0 +1,25 @@
+// Chat is a chat with rooms: who is there, who is typing, what was said before, and a tick when a message
+// has arrived. It needs no service. See README.md.
+package main
+
+import (
+	"embed"
+	"io/fs"
+
+	"github.com/beanpole/beanpole/server/host"
+)
+
+//go:embed web
+var web embed.FS
+
+func main() {
+	host.Main(func(h *host.Host) error {
+		page, err := fs.Sub(web, "web")
+		if err != nil {
+			return err
+		}
+		h.Static(page)
+		newChat(h.IO())
+		return nil
+	})
+}

@@ -1,0 +1,281 @@
+// The chat's page: what people do and what the server says.
+
+import { loadClient } from "./client.js";
+import { $, Log, Typing, showPeople, showRooms, showState } from "./view.js";
+
+const answerWithin = 8000; // milliseconds
+const rooms = ["Lobby", "Coffee", "Help"];
+
+const log = new Log();
+const typing = new Typing();
+const drafts = new Map(); // messages that the server does not have yet, by id
+
+let socket; // once somebody has joined
+let me = "";
+let room = "";
+let entered = false; // the server has let us into the room, so that messages may go
+let peopleAt = 0;
+let unread = 0;
+
+// ---- coming in
+
+$("name").value = remembered("name");
+$("room").value = roomOfAddress() || remembered("room") || rooms[0];
+showRooms(rooms, "");
+($("name").value ? $("room") : $("name")).focus();
+
+$("join").addEventListener("submit", async (e) => {
+  e.preventDefault();
+  const [name, to] = [tidy($("name").value), tidy($("room").value)];
+  $("refused").textContent = !name ? "You need a name." : !to ? "Which room?" : "";
+  if (!name || !to) return (!name ? $("name") : $("room")).focus();
+  me = name;
+  remember("name", me);
+  showState("connecting");
+  socket ??= await connect();
+  choose(to);
+  socket.connect();
+});
+
+$("leave").addEventListener("click", () => {
+  socket.disconnect();
+  entered = false;
+  room = "";
+  history.replaceState(null, "", location.pathname + location.search);
+  document.title = "Beanpole chat";
+  showState("off");
+  show("welcome");
+  $("name").focus();
+});
+
+// ---- the connection
+
+async function connect() {
+  const { io } = await loadClient();
+  const asked = new URLSearchParams(location.search).get("transport");
+  const s = io({
+    auth: (use) => use({ name: me }),
+    transports: ["polling", "websocket"].filter((t) => t === asked || !["polling", "websocket"].includes(asked)),
+    reconnectionDelay: 300,
+    reconnectionDelayMax: 3000,
+    autoConnect: false,
+  });
+  s.on("connect", () => {
+    showState("online", s.io.engine.transport.name);
+    s.io.engine.on("upgrade", (t) => showState("online", t.name));
+    banner("");
+    enter();
+  });
+  s.on("connect_error", (error) => {
+    if (s.active) return s.io.engine && lost("The server cannot be reached. Trying again…");
+    show("welcome");
+    showState("off");
+    $("refused").textContent = sentence(error.message);
+  });
+  s.on("disconnect", (reason) => {
+    entered = false;
+    typing.clear();
+    if (reason === "io client disconnect") return;
+    if (s.active) return lost("Connection lost. Reconnecting… What you write is kept and sent later.");
+    showState("off");
+    banner("The server has ended the connection.", true);
+  });
+  s.io.on("reconnect_attempt", () => showState("lost"));
+  s.on("message", (where, m) => {
+    if (!isHere(where)) return;
+    typing.over(m.name);
+    put(m);
+    if (document.hidden) document.title = `(${++unread}) ${room}`;
+  });
+  s.on("typing", (where, name) => isHere(where) && name !== me && typing.heard(name));
+  s.on("people", (p) => {
+    if (!isHere(p.room) || p.at < peopleAt) return;
+    peopleAt = p.at;
+    showPeople(p.names, me);
+  });
+  return s;
+}
+
+function lost(why) {
+  showState("lost");
+  banner(why);
+}
+
+function banner(why, again = false) {
+  $("banner").hidden = why === "";
+  $("why").textContent = why;
+  $("again").hidden = !again;
+}
+
+$("again").addEventListener("click", () => {
+  showState("connecting");
+  socket.connect();
+});
+
+// ---- rooms
+
+// choose moves the page to a room; the server hears of it when there is a connection.
+function choose(to) {
+  if (!rooms.some((r) => r.toLowerCase() === to.toLowerCase())) rooms.push(to);
+  room = rooms.find((r) => r.toLowerCase() === to.toLowerCase());
+  entered = false;
+  peopleAt = 0;
+  drafts.clear();
+  log.clear();
+  typing.clear();
+  remember("room", room);
+  history.replaceState(null, "", `${location.pathname}${location.search}#${encodeURIComponent(room)}`);
+  document.title = `${room} · Beanpole chat`;
+  $("title").textContent = room;
+  $("me").textContent = me;
+  $("text").placeholder = `Message to ${room}`;
+  showRooms(rooms, room);
+  showPeople([me], me);
+  show("chat");
+  side(false);
+  enter();
+}
+
+// enter asks the server into the room, takes its history, and sends what has waited.
+function enter() {
+  if (!socket?.connected || room === "") return;
+  const to = room;
+  socket.timeout(answerWithin).emit("enter", to, (error, entry) => {
+    if (to !== room) return;
+    if (error) return void (socket.connected && enter());
+    if (entry.error) return banner(sentence(entry.error));
+    entered = true;
+    for (const m of entry.history) put(m);
+    for (const m of drafts.values()) transmit(m);
+  });
+}
+
+addEventListener("hashchange", () => {
+  const to = roomOfAddress();
+  if (to && room && to.toLowerCase() !== room.toLowerCase()) choose(to);
+});
+
+$("open").addEventListener("submit", (e) => {
+  e.preventDefault();
+  const to = tidy($("other").value);
+  $("other").value = "";
+  if (to) choose(to);
+});
+
+$("menu").addEventListener("click", () => side(!document.body.classList.contains("side")));
+$("shade").addEventListener("click", () => side(false));
+addEventListener("keydown", (e) => e.key === "Escape" && side(false));
+
+function side(open) {
+  document.body.classList.toggle("side", open);
+  $("menu").setAttribute("aria-expanded", open);
+}
+
+// ---- messages
+
+$("compose").addEventListener("submit", (e) => {
+  e.preventDefault();
+  const text = $("text").value.trim();
+  if (!text) return;
+  const m = { id: newID(), name: me, text, time: Date.now(), mine: true, state: "sending" };
+  drafts.set(m.id, m);
+  log.put(m);
+  transmit(m);
+  $("text").value = "";
+  grow();
+  lastTyped = 0;
+  $("text").focus();
+});
+
+// transmit sends a draft if it can now; enter does so later otherwise. The server knows a message that
+// it gets a second time by its id.
+function transmit(m) {
+  if (!entered) return;
+  socket.timeout(answerWithin).emit("message", { id: m.id, text: m.text }, (error, answer) => {
+    if (!drafts.has(m.id)) return;
+    if (error) return void (socket.connected && transmit(m));
+    drafts.delete(m.id);
+    if (answer.error) return log.put({ ...m, state: "failed", why: sentence(answer.error) });
+    put(answer);
+  });
+}
+
+function put(m) {
+  const mine = m.name === me;
+  log.put({ ...m, time: Date.parse(m.time), mine, state: mine ? "sent" : undefined });
+}
+
+let lastTyped = 0;
+$("text").addEventListener("input", () => {
+  grow();
+  if (!entered || Date.now() - lastTyped < 1500 || $("text").value === "") return;
+  lastTyped = Date.now();
+  socket.volatile.emit("typing");
+});
+$("text").addEventListener("keydown", (e) => {
+  if (e.key !== "Enter" || e.shiftKey || e.isComposing || matchMedia("(pointer: coarse)").matches) return;
+  e.preventDefault();
+  $("compose").requestSubmit();
+});
+
+// grow fits the field to what is written.
+function grow() {
+  $("text").style.height = "auto";
+  $("text").style.height = `${$("text").scrollHeight}px`;
+}
+
+document.addEventListener("visibilitychange", () => {
+  unread = 0;
+  if (!document.hidden && room) document.title = `${room} · Beanpole chat`;
+});
+
+// ---- odds and ends
+
+function show(part) {
+  $("welcome").hidden = part !== "welcome";
+  $("chat").hidden = part !== "chat";
+  document.body.classList.toggle("in", part === "chat");
+  if (part === "chat" && matchMedia("(pointer: fine)").matches) $("text").focus();
+}
+
+function isHere(where) {
+  return where.toLowerCase() === room.toLowerCase();
+}
+
+function tidy(text) {
+  return text.replace(/\s+/g, " ").trim();
+}
+
+function sentence(text) {
+  return `${text[0].toUpperCase()}${text.slice(1)}.`;
+}
+
+function roomOfAddress() {
+  try {
+    return tidy(decodeURIComponent(location.hash.slice(1))).slice(0, 24);
+  } catch {
+    return "";
+  }
+}
+
+// newID works on pages without TLS too, unlike crypto.randomUUID.
+function newID() {
+  return [...crypto.getRandomValues(new Uint8Array(12))].map((b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+// Browsers may forbid storage; then nothing is remembered.
+function remembered(key) {
+  try {
+    return localStorage.getItem(`beanpole.${key}`) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function remember(key, value) {
+  try {
+    localStorage.setItem(`beanpole.${key}`, value);
+  } catch {
+    // as said above
+  }
+}

@@ -1,0 +1,179 @@
+// What is on the page: elements and how they are filled. Nothing here knows of the network.
+
+export const $ = (id) => document.getElementById(id);
+
+// el makes an element; text is never read as markup.
+export function el(tag, className, text) {
+  const e = document.createElement(tag);
+  if (className) e.className = className;
+  if (text !== undefined) e.textContent = text;
+  return e;
+}
+
+// avatar is a coloured circle with a person's initials; the same name has the same colour.
+export function avatar(name) {
+  const e = el("span", "avatar", initials(name));
+  e.setAttribute("aria-hidden", "true");
+  let hash = 0;
+  for (const c of name) hash = (hash * 31 + c.codePointAt(0)) >>> 0;
+  e.style.setProperty("--hue", hash % 360);
+  return e;
+}
+
+function initials(name) {
+  const words = name.split(" ").filter(Boolean);
+  const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0]];
+  return letters.map((w) => [...w][0]).join("").toUpperCase();
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const ticks = { sending: ["◷", "Sending"], sent: ["✓", "Delivered to the server"], failed: ["!", "Not sent"] };
+
+// Log shows the messages of one room, in their order, and keeps to the end unless one reads above.
+export class Log {
+  #items = new Map(); // by message id: { m, element }
+
+  constructor() {
+    $("scroll").addEventListener("scroll", () => { if (this.#atEnd()) $("newer").hidden = true; });
+    $("newer").addEventListener("click", () => this.toEnd());
+    new ResizeObserver(() => { if (this.following) this.toEnd(); }).observe($("scroll"));
+    $("scroll").addEventListener("scroll", () => { this.following = this.#atEnd(); });
+    this.following = true;
+  }
+  clear() {
+    this.#items.clear();
+    $("log").replaceChildren();
+    $("empty").hidden = false;
+  }
+  // put adds a message or brings the one with its id up to date.
+  put(m) {
+    const known = this.#items.get(m.id);
+    if (known) {
+      Object.assign(known.m, m);
+      this.#fill(known);
+      return;
+    }
+    const item = { m: { ...m }, element: el("li", m.mine ? "message mine" : "message") };
+    item.element.dataset.id = m.id;
+    const after = this.#lastBefore(m.time);
+    const follow = this.#atEnd() || m.mine;
+    if (after) after.element.after(item.element);
+    else $("log").prepend(item.element);
+    this.#items.set(m.id, item);
+    this.#fill(item);
+    this.#group(item.element);
+    if (item.element.nextElementSibling) this.#group(item.element.nextElementSibling);
+    $("empty").hidden = true;
+    if (follow) this.toEnd();
+    else $("newer").hidden = false;
+  }
+  toEnd() {
+    $("scroll").scrollTop = $("scroll").scrollHeight;
+    $("newer").hidden = true;
+  }
+  #atEnd() {
+    const s = $("scroll");
+    return s.scrollHeight - s.scrollTop - s.clientHeight < 60;
+  }
+  #lastBefore(time) {
+    let last;
+    for (let e = $("log").lastElementChild; e && !last; e = e.previousElementSibling) {
+      const item = this.#items.get(e.dataset.id);
+      if (item.m.time <= time) last = item;
+    }
+    return last;
+  }
+  // group joins a message to the one above if that is by the same person and not long ago.
+  #group(element) {
+    const above = this.#items.get(element.previousElementSibling?.dataset.id)?.m;
+    const m = this.#items.get(element.dataset.id).m;
+    const joined = above && above.name === m.name && m.time - above.time < 5 * 60_000;
+    element.classList.toggle("joined", Boolean(joined));
+  }
+  #fill({ m, element }) {
+    const bubble = el("div", "bubble");
+    bubble.append(el("span", m.mine ? "by hidden" : "by", m.name));
+    bubble.append(el("p", "said", m.text));
+    const foot = el("span", "foot");
+    const time = el("time", "", clock.format(m.time));
+    time.dateTime = new Date(m.time).toISOString();
+    foot.append(time);
+    if (m.mine && m.state) {
+      const [sign, words] = ticks[m.state];
+      const tick = el("span", `tick ${m.state}`, sign);
+      tick.setAttribute("role", "img");
+      tick.setAttribute("aria-label", m.why ?? words);
+      tick.title = m.why ?? words;
+      foot.append(tick);
+    }
+    bubble.append(foot);
+    element.dataset.state = m.state ?? "";
+    element.replaceChildren(...(m.mine ? [bubble] : [avatar(m.name), bubble]));
+  }
+}
+
+// Typing shows who types; a name goes by itself when nothing more is heard.
+export class Typing {
+  #names = new Map(); // name to timer
+  heard(name) {
+    clearTimeout(this.#names.get(name));
+    this.#names.set(name, setTimeout(() => this.over(name), 4000));
+    this.#show();
+  }
+  over(name) {
+    clearTimeout(this.#names.get(name));
+    this.#names.delete(name);
+    this.#show();
+  }
+  clear() {
+    for (const name of [...this.#names.keys()]) this.over(name);
+  }
+  #show() {
+    const names = [...this.#names.keys()];
+    const words = names.length === 1 ? `${names[0]} is typing`
+      : names.length === 2 ? `${names[0]} and ${names[1]} are typing`
+      : names.length > 2 ? "Several people are typing" : "";
+    if ($("typers").textContent !== words) $("typers").textContent = words;
+    $("typing").classList.toggle("on", words !== "");
+  }
+}
+
+// showPeople fills the list of who is here.
+export function showPeople(names, me) {
+  $("count").textContent = names.length;
+  $("people").replaceChildren(...names.map((name) => {
+    const li = el("li");
+    li.append(avatar(name), el("span", "", name));
+    if (name === me) li.append(el("span", "you", "you"));
+    return li;
+  }));
+  const others = names.filter((n) => n !== me);
+  $("summary").textContent = others.length === 0 ? "Only you are here"
+    : others.length <= 3 ? `You, ${others.join(", ")}` : `${names.length} people`;
+}
+
+// showRooms fills the list of rooms.
+export function showRooms(rooms, current) {
+  $("rooms").replaceChildren(...rooms.map((room) => {
+    const a = el("a", "", room);
+    a.href = `#${encodeURIComponent(room)}`;
+    if (room.toLowerCase() === current.toLowerCase()) a.setAttribute("aria-current", "page");
+    const li = el("li");
+    li.append(a);
+    return li;
+  }));
+  $("known").replaceChildren(...rooms.map((room) => {
+    const o = el("option");
+    o.value = room;
+    return o;
+  }));
+}
+
+// showState shows the state of the connection and the transport in use.
+export function showState(state, transport) {
+  const words = { off: "Not connected", connecting: "Connecting", online: "Connected", lost: "Reconnecting" };
+  $("status").dataset.state = state;
+  $("state").textContent = words[state];
+  $("transport").hidden = !transport;
+  $("transport").textContent = { websocket: "WebSocket", polling: "Polling" }[transport] ?? "";
+}
