@@ -23,7 +23,7 @@ func decodeLibrary(raw []byte, attachments [][]byte, v any) error {
 		if len(attachments) > 0 {
 			a := &attached{attachments}
 			us = append(us, json.UnmarshalFromFunc(a.unmarshalBytes))
-			if h == binaryAnywhere {
+			if h >= binaryAnywhere {
 				us = append(us, json.UnmarshalFromFunc(a.unmarshalInterface), json.UnmarshalFromFunc(a.unmarshalNamedBytes))
 			}
 		}

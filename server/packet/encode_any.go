@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -36,14 +38,22 @@ func newEncoder() *encoder {
 	return e
 }
 
-// appendAny encodes v with the library.
-func appendAny(b []byte, attachments [][]byte, v any) ([]byte, [][]byte, error) {
+// appendAny encodes values of types for which appendValue has no case.
+func appendAny(b []byte, attachments [][]byte, v any, depth int) ([]byte, [][]byte, error) {
+	h := holds(reflect.TypeOf(v))
+	switch h {
+	case binaryItself:
+		b, attachments = appendBinary(b, attachments, reflect.ValueOf(v).Bytes())
+		return b, attachments, nil
+	case binaryBelow:
+		return appendElements(b, attachments, reflect.ValueOf(v), depth)
+	}
 	e := encoders.Get().(*encoder)
 	start := len(b)
 	// The library appends to the buffer in place, behind what is in it.
 	e.buf = *bytes.NewBuffer(b)
 	e.attachments = attachments
-	err := json.MarshalWrite(&e.buf, v, e.options[holds(reflect.TypeOf(v))])
+	err := json.MarshalWrite(&e.buf, v, e.options[h])
 	b, attachments = e.buf.Bytes(), e.attachments
 	e.buf, e.attachments = bytes.Buffer{}, nil
 	encoders.Put(e)
@@ -54,6 +64,45 @@ func appendAny(b []byte, attachments [][]byte, v any) ([]byte, [][]byte, error) 
 		b = append(b[:start], validText(b[start:])...)
 	}
 	return b, attachments, nil
+}
+
+// appendElements encodes a map or a slice of a type that is divisible.
+func appendElements(b []byte, attachments [][]byte, v reflect.Value, depth int) ([]byte, [][]byte, error) {
+	if v.IsNil() {
+		return append(b, "null"...), attachments, nil
+	}
+	if depth == maxValueDepth {
+		return b, attachments, fmt.Errorf("%w: %w", ErrValue, ErrDepth)
+	}
+	var err error
+	if v.Kind() == reflect.Slice {
+		b = append(b, '[')
+		for i := range v.Len() {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			if b, attachments, err = appendValue(b, attachments, v.Index(i).Interface(), depth+1); err != nil {
+				return b, attachments, err
+			}
+		}
+		return append(b, ']'), attachments, nil
+	}
+	if plain := reflect.TypeFor[map[string]any](); v.CanConvert(plain) {
+		return appendMap(b, attachments, v.Convert(plain).Interface().(map[string]any), depth)
+	}
+	names := v.MapKeys()
+	slices.SortFunc(names, func(x, y reflect.Value) int { return strings.Compare(x.String(), y.String()) })
+	b = append(b, '{')
+	for i, name := range names {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendString(b, name.String()), ':')
+		if b, attachments, err = appendValue(b, attachments, v.MapIndex(name).Interface(), depth+1); err != nil {
+			return b, attachments, err
+		}
+	}
+	return append(b, '}'), attachments, nil
 }
 
 func (e *encoder) marshalBytes(enc *jsontext.Encoder, v []byte) error {

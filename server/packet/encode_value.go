@@ -136,7 +136,7 @@ func appendValue(b []byte, attachments [][]byte, v any, depth int) ([]byte, [][]
 	case map[string]any:
 		return appendMap(b, attachments, v, depth)
 	default:
-		return appendAny(b, attachments, v)
+		return appendAny(b, attachments, v, depth)
 	}
 	return b, attachments, nil
 }

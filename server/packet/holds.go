@@ -14,6 +14,9 @@ const (
 	binaryNowhere  = iota // no byte slices
 	binaryExact           // []byte and json.Number, no other types of byte slices
 	binaryAnywhere        // named byte slices, or interfaces, which may hold anything
+	// Of binaryAnywhere, what is encoded here because the library's way costs several times as much:
+	binaryItself // a named byte slice
+	binaryBelow  // maps and slices, such as []map[string]any, of which each element is on its own
 )
 
 //nolint:gochecknoglobals // What is known of a type does not change.
@@ -25,6 +28,12 @@ func holds(t reflect.Type) int {
 		return v.(int)
 	}
 	h := inspect(t, map[reflect.Type]bool{})
+	switch {
+	case h == binaryAnywhere && byteSlice(t):
+		h = binaryItself
+	case h == binaryAnywhere && divisible(t):
+		h = binaryBelow
+	}
 	held.Store(t, h)
 	return h
 }
@@ -54,6 +63,20 @@ func inspect(t reflect.Type, seen map[reflect.Type]bool) int {
 		}
 	}
 	return h
+}
+
+// divisible reports whether t is a map or a slice whose elements can be encoded each on its own: they
+// have no methods that would have to be found through the element's address.
+func divisible(t reflect.Type) bool {
+	if t.Kind() == reflect.Map && (t.Key().Kind() != reflect.String || speaks(t.Key())) ||
+		t.Kind() != reflect.Map && t.Kind() != reflect.Slice || speaks(t) {
+		return false
+	}
+	switch t.Elem().Kind() {
+	case reflect.Interface, reflect.Map, reflect.Slice:
+		return !speaks(t.Elem())
+	}
+	return false
 }
 
 // byteSlice reports whether values of type t are byte slices that say nothing of how they are encoded.

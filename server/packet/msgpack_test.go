@@ -21,6 +21,9 @@ func TestMsgpackLengths(t *testing.T) {
 			"array":  make([]any, n),
 			"map":    wide(n),
 		} {
+			if n == 65535 && name == "map" {
+				continue // sixteen bits, like 256, and slow
+			}
 			data, attachments, err := AppendValue(nil, nil, v)
 			if err != nil {
 				t.Fatal(err)

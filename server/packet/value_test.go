@@ -17,6 +17,8 @@ type (
 	blob   []byte
 	shout  string
 	inner  struct{ Bytes blob }
+	object map[string]any
+	key    string
 	sample struct {
 		Name  string            `json:"name"`
 		Empty string            `json:"empty,omitempty"`
@@ -70,6 +72,11 @@ func TestAppendValue(t *testing.T) {
 		{shout("hi"), `"HI"`, nil}, {net.IPv4(127, 0, 0, 1), `"127.0.0.1"`, nil}, {[]any{net.IPv4(127, 0, 0, 1)}, `["127.0.0.1"]`, nil},
 		{struct{ IP any }{net.IPv4(127, 0, 0, 1)}, `{"IP":"127.0.0.1"}`, nil},
 		{time.Unix(0, 0).UTC(), `"1970-01-01T00:00:00Z"`, nil}, {time.Second, `1000000000`, nil},
+		{object{"b": blob{1}, "a": object{"c": []object{{}, nil}}}, `{"a":{"c":[{},null]},"b":{"_placeholder":true,"num":0}}`, [][]byte{{1}}},
+		{[]map[string]any{{"a": blob{1}}, nil}, `[{"a":{"_placeholder":true,"num":0}},null]`, [][]byte{{1}}},
+		{map[key][]any{"b": nil, "a": {blob{1}, blob(nil)}}, `{"a":[{"_placeholder":true,"num":0},null],"b":null}`, [][]byte{{1}}},
+		{[]error{nil}, `[null]`, nil}, {map[int]any{2: blob{1}}, `{"2":{"_placeholder":true,"num":0}}`, [][]byte{{1}}},
+		{[]net.IP{net.IPv4(1, 2, 3, 4)}, `["1.2.3.4"]`, nil}, {[]any{shout("a"), new(shout)}, `["A",""]`, nil},
 		{struct{ S string }{"<b>"}, `{"S":"<b>"}`, nil},
 		{errors.New("x"), `{}`, nil},
 		{sample{Name: "n", File: []byte{1}, Blob: blob{2}, Any: []any{blob{3}}, List: [][]byte{{4}}, Map: map[string][]byte{"m": {5}},
