@@ -44,9 +44,8 @@ func (s *Server) accept(session *transport.Session) transport.Receiver {
 	c.mu.Unlock()
 	if session.Protocol() == 3 {
 		// A v2 client is in "/" from the start. Protocol 4 of Socket.IO: Connection.
-		if c.connect("/", nil) {
-			s.wg.Go(c.Work)
-		}
+		c.connect("/", nil)
+		s.wg.Go(c.Work)
 	}
 	return c
 }
@@ -90,9 +89,7 @@ func (c *client) packet(p *packet.Packet) {
 	s := c.socket(name)
 	switch {
 	case p.Type == packet.Connect && (s == nil || s.gone()):
-		if !c.connect(name, auth) {
-			c.fail(ReasonServerDisconnect, errTooManyNamespaces)
-		}
+		c.connect(name, auth)
 	case s == nil || p.Type == packet.Connect || p.Type == packet.ConnectError:
 		// Node closes the whole client here (socket.io/lib/client.ts, ondecoded).
 		c.fail(transport.ReasonForcedServerClose, errInvalidState)
@@ -151,22 +148,26 @@ func (c *client) socket(nsp string) *Socket {
 	return nil
 }
 
-// connect starts a socket in the namespace; its queue does the rest. It reports false when the session
-// has as many as it may have.
-func (c *client) connect(nsp string, auth json.RawMessage) bool {
+// connect starts a socket in the namespace; its queue does the rest. A session that is in as many as it
+// may be is refused one more.
+func (c *client) connect(nsp string, auth json.RawMessage) {
 	s := newSocket(c, nsp, auth)
+	limit := c.server.cfg.Limits.MaxNamespaces
 	c.mu.Lock()
 	c.sockets = slices.DeleteFunc(c.sockets, func(o *Socket) bool { return o.name == nsp })
-	full := len(c.sockets) >= c.server.cfg.Limits.MaxNamespaces
+	if len(c.sockets) >= limit {
+		c.sockets = slices.DeleteFunc(c.sockets, (*Socket).gone)
+	}
+	full := len(c.sockets) >= limit
 	if !full {
 		c.sockets = append(c.sockets, s)
 	}
 	c.mu.Unlock()
 	if full {
-		return false
+		s.refuse(errTooManyNamespaces)
+		return
 	}
 	c.enqueue(s, item{kind: itemConnect})
-	return true
 }
 
 // forget drops a socket that never connected, so that the client may try again.

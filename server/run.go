@@ -131,10 +131,15 @@ func (s *Socket) welcome() *packet.Packet {
 
 // enter makes the socket a member of its namespace; a recovered one gets its rooms and what it missed.
 func (s *Socket) enter(ctx context.Context, session *adapter.Session) {
+	s.mu.Lock()
+	rooms := s.rooms
+	s.rooms = nil
+	s.mu.Unlock()
 	if session == nil {
-		s.nsp.adapter.Join(s)
+		s.nsp.adapter.Join(s, rooms...)
 		return
 	}
+	session.Rooms = append(session.Rooms, rooms...)
 	err := s.nsp.adapter.Resume(ctx, s, session, func(m adapter.Message) {
 		_ = s.send(transport.SendOptions{}, &packet.Packet{
 			Type: packet.Event, Namespace: s.name, Data: m.Data, Attachments: m.Attachments,

@@ -43,7 +43,7 @@ type Socket struct {
 	disconnecting []func(string)               // guarded by mu
 	disconnected  []func(string)               // guarded by mu
 	reason        transport.CloseReason        // guarded by mu; set once the socket has left
-	rooms         []string                     // guarded by mu; the rooms it was in when it left
+	rooms         []string                     // guarded by mu; the rooms to join once connected, and those it was in when it left
 	ctx           context.Context              // guarded by mu; made when first asked for
 	cancel        context.CancelFunc           // guarded by mu
 }
@@ -162,20 +162,30 @@ func (s *Socket) OnDisconnect(fn func(reason string)) {
 	s.mu.Unlock()
 }
 
-// Join puts the socket into rooms. It does nothing on a socket that has disconnected.
+// Join puts the socket into rooms; from a middleware, once it is connected. It does nothing on a socket
+// that has disconnected.
 func (s *Socket) Join(rooms ...string) {
-	if s.nsp == nil || !s.Connected() {
-		return
-	}
-	s.nsp.adapter.Join(s, rooms...)
-	if s.gone() {
-		s.nsp.adapter.Remove(s) // it left meanwhile, and nobody else would take it out again
+	switch s.state.Load() {
+	case stateConnecting:
+		s.mu.Lock()
+		s.rooms = append(s.rooms, rooms...)
+		s.mu.Unlock()
+	case stateConnected:
+		s.nsp.adapter.Join(s, rooms...)
+		if s.gone() {
+			s.nsp.adapter.Remove(s) // it left meanwhile, and nobody else would take it out again
+		}
 	}
 }
 
 // Leave takes the socket out of rooms.
 func (s *Socket) Leave(rooms ...string) {
-	if s.nsp != nil {
+	switch s.state.Load() {
+	case stateConnecting:
+		s.mu.Lock()
+		s.rooms = slices.DeleteFunc(s.rooms, func(r string) bool { return slices.Contains(rooms, r) })
+		s.mu.Unlock()
+	case stateConnected:
 		s.nsp.adapter.Leave(s, rooms...)
 	}
 }
@@ -183,15 +193,12 @@ func (s *Socket) Leave(rooms ...string) {
 // Rooms returns the rooms the socket is in, its own id among them; after it has disconnected, those it
 // was in, until the disconnect handlers have run.
 func (s *Socket) Rooms() []string {
-	if s.gone() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return slices.Clone(s.rooms)
+	if s.Connected() {
+		return s.nsp.adapter.RoomsOf(s)
 	}
-	if s.nsp == nil {
-		return nil
-	}
-	return s.nsp.adapter.RoomsOf(s)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.rooms)
 }
 
 // Disconnect takes the socket out of its namespace, or closes the client's session with all its sockets.

@@ -226,13 +226,18 @@ func TestMiddlewareRefusesWithItsData(t *testing.T) {
 			switch auth.Token {
 			case "good":
 				s.Data.Set("user", "ann")
+				s.Join("members", "too soon")
+				s.Leave("too soon")
 				return nil
 			case "":
 				return errors.New("no token")
 			}
 			return &server.Error{Message: "bad token", Data: map[string]string{"token": auth.Token}}
 		})
-		io.On("who", func(s *server.Socket) string { v, _ := server.Value[string](&s.Data, "user"); return v })
+		io.On("who", func(s *server.Socket) (string, string) {
+			v, _ := server.Value[string](&s.Data, "user")
+			return v, strings.Join(s.Rooms()[1:], ",")
+		})
 	})
 	p := dial(t, url)
 	p.send(`40`)
@@ -244,7 +249,7 @@ func TestMiddlewareRefusesWithItsData(t *testing.T) {
 		t.Fatal(got)
 	}
 	p.send(`421["who"]`)
-	p.expect(`431["ann"]`)
+	p.expect(`431["ann","members"]`)
 	p.send(`40/nowhere,`)
 	p.expect(`44/nowhere,{"message":"Invalid namespace"}`)
 }
@@ -335,8 +340,14 @@ func TestLimits(t *testing.T) {
 	})
 	defer close(hold)
 	p, _ := join(t, url, "/")
-	p.send("40/a,", "40/b,")
-	p.expectClosed()
+	p.send("40/a,")
+	p.text()
+	p.send("40/b,")
+	p.expect(`44/b,{"message":"too many namespaces"}`)
+	p.send("41/a,", "40/b,")
+	if got := p.text(); !strings.HasPrefix(got, "40/b,") {
+		t.Errorf("after leaving one: %q", got)
+	}
 
 	q, _ := join(t, url, "/")
 	for range 12 {
