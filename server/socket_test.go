@@ -105,15 +105,18 @@ func TestHandlerMayWaitForAnAnswerOfItsOwnClient(t *testing.T) {
 }
 
 func TestSlowHandlerHarmsOnlyItsSocket(t *testing.T) {
+	const pingTimeout = 2 * time.Second
 	hold := make(chan struct{})
+	release := sync.OnceFunc(func() { close(hold) })
 	blocked := make(chan struct{})
 	_, url := start(t, server.Config{
-		Transport: transport.Config{PingInterval: 50 * time.Millisecond, PingTimeout: 500 * time.Millisecond},
+		Transport: transport.Config{PingInterval: 100 * time.Millisecond, PingTimeout: pingTimeout},
 	}, func(io *server.Server) {
 		io.On("block", func() string { close(blocked); <-hold; return "at last" })
 		io.Of("/other").On("quick", func() string { return "quick" })
 		io.On("quick", func() string { return "quick" })
 	})
+	t.Cleanup(release)
 	p, _ := join(t, url, "/")
 	p.send("40/other,")
 	if got := p.text(); !strings.HasPrefix(got, "40/other,") {
@@ -128,7 +131,7 @@ func TestSlowHandlerHarmsOnlyItsSocket(t *testing.T) {
 		q.send(fmt.Sprintf(`42%d["quick"]`, i))
 		q.expect(fmt.Sprintf(`43%d["quick"]`, i))
 	}
-	time.AfterFunc(700*time.Millisecond, func() { close(hold) }) // past the ping timeout
+	time.AfterFunc(pingTimeout+200*time.Millisecond, release) // the heartbeat has been answered meanwhile
 	p.expect(`431["at last"]`)
 	p.expect(`432["quick"]`)
 }
