@@ -166,9 +166,13 @@ $("menu").addEventListener("click", () => side(!document.body.classList.contains
 $("shade").addEventListener("click", () => side(false));
 addEventListener("keydown", (e) => e.key === "Escape" && side(false));
 
+// side opens or closes the drawer that the rooms and people are in on a phone.
 function side(open) {
+  const wasOpen = document.body.classList.contains("side");
   document.body.classList.toggle("side", open);
   $("menu").setAttribute("aria-expanded", open);
+  if (open) $("rooms").querySelector("a").focus();
+  else if (wasOpen) $("menu").focus();
 }
 
 // ---- messages

@@ -34,11 +34,13 @@ export class Log {
   #items = new Map(); // by message id: { m, element }
 
   constructor() {
-    $("scroll").addEventListener("scroll", () => { if (this.#atEnd()) $("newer").hidden = true; });
+    let following = true; // a keyboard that comes up must not hide the last message
+    $("scroll").addEventListener("scroll", () => {
+      following = this.#atEnd();
+      if (following) $("newer").hidden = true;
+    });
+    new ResizeObserver(() => following && this.toEnd()).observe($("scroll"));
     $("newer").addEventListener("click", () => this.toEnd());
-    new ResizeObserver(() => { if (this.following) this.toEnd(); }).observe($("scroll"));
-    $("scroll").addEventListener("scroll", () => { this.following = this.#atEnd(); });
-    this.following = true;
   }
   clear() {
     this.#items.clear();
@@ -173,6 +175,7 @@ export function showRooms(rooms, current) {
 export function showState(state, transport) {
   const words = { off: "Not connected", connecting: "Connecting", online: "Connected", lost: "Reconnecting" };
   $("status").dataset.state = state;
+  document.body.dataset.state = state;
   $("state").textContent = words[state];
   $("transport").hidden = !transport;
   $("transport").textContent = { websocket: "WebSocket", polling: "Polling" }[transport] ?? "";

@@ -1,0 +1,60 @@
+package browser
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestChatInChromium builds the chat and runs chat.test.mjs against it. Without node or Chromium it is
+// skipped, but for CI, where they must be there.
+func TestChatInChromium(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	node := tool(t, "node")
+	npm := tool(t, "npm")
+	chromium := tool(t, cmp.Or(os.Getenv("CHROMIUM"), "chromium"))
+
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	command := func(dir, name string, args ...string) *exec.Cmd {
+		c := exec.CommandContext(ctx, name, args...)
+		c.Dir, c.Stdout, c.Stderr = dir, os.Stdout, os.Stderr
+		c.WaitDelay = 5 * time.Second // after the deadline: the browser's processes may hold the pipes
+		return c
+	}
+	run := func(c *exec.Cmd) {
+		t.Helper()
+		if err := c.Run(); err != nil {
+			t.Fatalf("%s: %v", c, err)
+		}
+	}
+	for _, dir := range []string{".", "../.."} { // puppeteer here, the client bundle at the top
+		if _, err := os.Stat(filepath.Join(dir, "node_modules")); os.IsNotExist(err) {
+			run(command(dir, npm, "ci", "--no-audit", "--no-fund"))
+		}
+	}
+	chat := filepath.Join(t.TempDir(), "chat")
+	run(command("../..", "go", "build", "-o", chat, "./examples/chat"))
+
+	test := command(".", node, "--test", "--test-reporter=spec")
+	test.Env = append(os.Environ(), "CHAT="+chat, "CHROMIUM="+chromium)
+	run(test)
+}
+
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil && os.Getenv("CI") != "" {
+		t.Fatal(err)
+	}
+	if err != nil {
+		t.Skip(err)
+	}
+	return path
+}
