@@ -15,11 +15,12 @@ import (
 // wraps it says why.
 var ErrTarget = errors.New("value does not fit")
 
-// Decode decodes raw, one valid JSON value as returned by Split, into *v, as encoding/json would.
+// Decode decodes raw, one valid JSON value such as Split returns, into *v, as encoding/json would.
 // Where raw has a placeholder, a []byte or an interface becomes that attachment, without a copy; a
 // json.RawMessage is copied from raw and keeps the placeholder's text. Without attachments a
 // placeholder is an object like others. v must be a pointer that is not nil.
 func Decode(raw []byte, attachments [][]byte, v any) error {
+	raw = trim(raw)
 	if len(raw) == 0 {
 		return fmt.Errorf("%w: %w", ErrTarget, ErrPayload)
 	}
@@ -84,6 +85,15 @@ func DecodeArgs(args, attachments [][]byte, vs ...any) error {
 		}
 	}
 	return nil
+}
+
+// trim returns raw without white space around it.
+func trim(raw []byte) []byte {
+	raw = raw[space(raw, 0):]
+	for len(raw) > 0 && space(raw, len(raw)-1) == len(raw) {
+		raw = raw[:len(raw)-1]
+	}
+	return raw
 }
 
 // decodeInt reads an integer without fraction or exponent; strconv would have to scan it twice.

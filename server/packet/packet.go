@@ -1,6 +1,3 @@
-// Package packet is the Socket.IO packet codec: text packets with binary attachments (protocol 5, and
-// 4 of Socket.IO v2, which has the same form), the MessagePack form of socket.io-msgpack-parser, and
-// the conversion between Go values and packet payloads.
 package packet
 
 import "errors"
@@ -19,6 +16,15 @@ const (
 	BinaryAck
 )
 
+// String returns the protocol's name of t.
+func (t Type) String() string {
+	names := [...]string{"CONNECT", "DISCONNECT", "EVENT", "ACK", "CONNECT_ERROR", "BINARY_EVENT", "BINARY_ACK"}
+	if int(t) < len(names) {
+		return names[t]
+	}
+	return "unknown"
+}
+
 // Packet is one Socket.IO packet. A decoded packet never has type BinaryEvent or BinaryAck: it is an
 // Event or Ack with Attachments. Encoding chooses the binary type when there are attachments.
 type Packet struct {
@@ -33,9 +39,11 @@ type Packet struct {
 
 // Limits bound what a decoder accepts. Zero means the default.
 type Limits struct {
-	MaxAttachments     int // per packet, default 10 (socket.io-parser 4.2.6)
+	// MaxAttachments is per packet; default 10 as in socket.io-parser, and 1024 for MessagePack, where
+	// they are part of the one message.
+	MaxAttachments     int
 	MaxAttachmentBytes int // sum per packet, default 10 MB
-	MaxDepth           int // nesting of JSON, default 512
+	MaxDepth           int // nesting of JSON, default 512, at most 1024
 }
 
 // Errors of decoders. All mean that the client broke the protocol.
@@ -68,7 +76,8 @@ type Parser interface {
 type Decoder interface {
 	// Add takes one message and returns a packet when one is complete, else nil, nil. The packet's
 	// Data and the last attachment may refer to m.Data; everything else is owned by the packet.
-	// The returned packet is valid until the next Add.
+	// The returned packet is valid until the next Add; the decoder may hold it until then, so a caller
+	// that is done with a large one may clear it.
 	Add(m Message) (*Packet, error)
 	// Pending reports whether a packet waits for attachments.
 	Pending() bool

@@ -165,7 +165,7 @@ func TestDecode(t *testing.T) {
 		want any
 	}{
 		{`"aé\n"`, new(string), "aé\n"}, {`"a"`, new(string), "a"}, {`null`, new(string), ""}, {"\"\xff\"", new(string), "\ufffd"},
-		{`-12`, new(int), -12}, {`1e3`, new(float64), 1000.0}, {`12`, new(int32), int32(12)}, {`12`, new(uint16), uint16(12)}, {`9007199254740993`, new(int64), int64(9007199254740993)},
+		{`-12`, new(int), -12}, {`1e3`, new(float64), 1000.0}, {`12`, new(int32), int32(12)}, {`12`, new(uint16), uint16(12)}, {" 12\n", new(any), 12.0}, {" 12\n", new(int), 12}, {`9007199254740993`, new(int64), int64(9007199254740993)},
 		{`true`, new(bool), true}, {`12.50`, new(json.Number), json.Number("12.50")},
 		{p0, new([]byte), []byte{1}}, {`"AQI="`, new([]byte), []byte{1, 2}}, {`[1,2]`, new([]byte), []byte{1, 2}}, {`null`, new([]byte), []byte(nil)},
 		{p1, new(blob), blob{2, 3}}, {p1, new(any), []byte{2, 3}}, {p1, new(json.RawMessage), json.RawMessage(p1)},
