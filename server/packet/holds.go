@@ -45,6 +45,9 @@ func inspect(t reflect.Type, seen map[reflect.Type]bool) int {
 	if seen[t] {
 		return binaryNowhere // counted where it was seen first
 	}
+	if t.Kind() != reflect.Interface && closed(t) {
+		return binaryNowhere
+	}
 	seen[t] = true
 	h := binaryNowhere
 	switch t.Kind() {
@@ -59,10 +62,20 @@ func inspect(t reflect.Type, seen map[reflect.Type]bool) int {
 		h = inspect(t.Elem(), seen)
 	case reflect.Struct:
 		for i := range t.NumField() {
-			h = max(h, inspect(t.Field(i).Type, seen))
+			if f := t.Field(i); f.IsExported() || f.Anonymous {
+				h = max(h, inspect(f.Type, seen))
+			}
 		}
 	}
 	return h
+}
+
+// closed reports whether values of type t are encoded and decoded by methods that see no more than
+// bytes, so that it does not matter what is inside.
+func closed(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	return (t.Implements(reflect.TypeFor[stdjson.Marshaler]()) || t.Implements(reflect.TypeFor[encoding.TextMarshaler]())) &&
+		(p.Implements(reflect.TypeFor[stdjson.Unmarshaler]()) || p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()))
 }
 
 // divisible reports whether t is a map or a slice whose elements can be encoded each on its own: they
