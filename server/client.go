@@ -74,6 +74,7 @@ func (c *client) Receive(m transport.Message) {
 	}
 	if p != nil {
 		c.packet(p)
+		p.Data, p.Attachments = nil, nil // they lie in the transport's buffer, which the decoder must not keep
 	}
 }
 

@@ -22,7 +22,7 @@ type Unicast struct {
 }
 
 // Emit sends an event to the client and returns at once. args are any values that encode as JSON; a
-// []byte anywhere inside them travels as a binary. It returns an error when they do not encode, when
+// []byte anywhere inside them travels as a binary; it must not be changed afterwards. It returns an error when they do not encode, when
 // the event's name is reserved, and ErrDisconnected.
 func (s *Socket) Emit(event string, args ...any) error {
 	return Unicast{socket: s}.Emit(event, args...)
