@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -158,6 +159,8 @@ func newHarness(t *testing.T, cfg Config, edit func(*recorder)) *harness {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
+		// Or Shutdown waits for polls that nobody makes.
+		srv.Each(func(s *Session) bool { s.Abort(ReasonServerShuttingDown); return true })
 		if err := srv.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
@@ -386,27 +389,49 @@ func (h *harness) tryDialWith(query, headers string, frames []byte) (*wsClient, 
 	if err != nil {
 		return nil, 0, err
 	}
-	c := &wsClient{t: h.t, conn: conn, r: bufio.NewReader(conn)}
+	c := newWSClient(h.t, conn)
 	h.t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(3 * patience))
 	request := append([]byte("GET /engine.io/?"+query+" HTTP/1.1\r\n"+wsHeaders+headers+"\r\n"), frames...)
 	if _, err := conn.Write(request); err != nil {
 		return nil, 0, err
 	}
-	status := 0
+	status, err := c.readHead()
+	return c, status, err
+}
+
+func newWSClient(t *testing.T, conn net.Conn) *wsClient {
+	_ = conn.SetDeadline(time.Now().Add(3 * patience))
+	return &wsClient{t: t, conn: conn, r: bufio.NewReader(conn)}
+}
+
+// readHead reads the answer's head and returns its status.
+func (c *wsClient) readHead() (status int, err error) {
 	for {
 		line, err := c.r.ReadString('\n')
 		if err != nil {
-			return nil, status, err
+			return status, err
 		}
 		if status == 0 {
-			fmt.Sscanf(line, "HTTP/1.1 %d", &status)
+			_, _ = fmt.Sscanf(line, "HTTP/1.1 %d", &status)
 		}
 		c.head += line
 		if line == "\r\n" {
-			return c, status, nil
+			return status, nil
 		}
 	}
+}
+
+// goroutinesIn counts the goroutines with a call of fn on their stack.
+func goroutinesIn(fn string) int {
+	buf := make([]byte, 16<<20)
+	buf = buf[:runtime.Stack(buf, true)]
+	n := 0
+	for _, stack := range strings.Split(string(buf), "\n\n") {
+		if strings.Contains(stack, fn) {
+			n++
+		}
+	}
+	return n
 }
 
 // openWebSocket opens a session of protocol 4 over WebSocket.

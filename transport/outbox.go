@@ -207,6 +207,7 @@ func (c *wsConn) drain() {
 	}
 	c.out.draining = false
 	c.out.inflight = 0
+	c.endWriting()
 	if c.out.drained != nil {
 		close(c.out.drained)
 		c.out.drained = nil

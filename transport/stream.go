@@ -20,6 +20,8 @@ type stream interface {
 	setDeadline(t time.Time)      // of both directions
 	setReadDeadline(t time.Time)  // the zero time means none
 	setWriteDeadline(t time.Time) // the zero time means none
+	// endWriting tells the peer that nothing more comes, without waiting, if that is possible.
+	endWriting()
 	close()
 }
 
@@ -71,4 +73,8 @@ func (p *plainStream) write(bufs [][]byte) (n int, err error) {
 func (p *plainStream) setDeadline(t time.Time)      { _ = p.conn.SetDeadline(t) }
 func (p *plainStream) setReadDeadline(t time.Time)  { _ = p.conn.SetReadDeadline(t) }
 func (p *plainStream) setWriteDeadline(t time.Time) { _ = p.conn.SetWriteDeadline(t) }
-func (p *plainStream) close()                       { _ = p.conn.Close() }
+
+// endWriting leaves the peer less time, as TLS's way of it may block.
+func (p *plainStream) endWriting() { p.setReadDeadline(time.Now().Add(brokenGrace)) }
+
+func (p *plainStream) close() { _ = p.conn.Close() }

@@ -146,4 +146,11 @@ func ignoringEINTR(fn func() (int, error)) (int, error) {
 func (s *socketStream) setDeadline(t time.Time)      { _ = s.conn.SetDeadline(t) }
 func (s *socketStream) setReadDeadline(t time.Time)  { _ = s.conn.SetReadDeadline(t) }
 func (s *socketStream) setWriteDeadline(t time.Time) { _ = s.conn.SetWriteDeadline(t) }
-func (s *socketStream) close()                       { _ = s.conn.Close() }
+
+func (s *socketStream) endWriting() {
+	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite()
+	}
+}
+
+func (s *socketStream) close() { _ = s.conn.Close() }

@@ -1,8 +1,9 @@
 package transport
 
 import (
-	"io"
 	"time"
+
+	"github.com/gobwas/ws"
 )
 
 // An upgrade takes a session from polling to WebSocket. Protocol: Upgrade.
@@ -76,11 +77,21 @@ func (s *Session) mayUpgrade() string {
 // closeAtOnce ends a WebSocket that belongs to no session. It waits for the client's answer, or closing
 // would reset the connection and with it the close frame, but not long.
 func (h *hijacked) closeAtOnce() {
+	defer h.conn.Close()
 	_ = h.conn.SetDeadline(time.Now().Add(closeGrace))
-	if _, err := h.conn.Write(closeFrame(nil)); err == nil {
-		_, _ = io.Copy(io.Discard, io.LimitReader(h.conn, readBuffer))
+	if _, err := h.conn.Write(closeFrame(nil)); err != nil {
+		return
 	}
-	_ = h.conn.Close()
+	b := readPool.Get().(*buffer)
+	defer putRead(b)
+	frames := newFrameReader(readBuffer, h.deflate)
+	for !frames.ended {
+		n, err := h.conn.Read(b.b)
+		if err != nil {
+			return
+		}
+		_ = frames.feed(b.b[:n], func(ws.OpCode, []byte) error { return nil })
+	}
 }
 
 // takeProbe works off a packet that came on a WebSocket which is not the transport. Node, socket.ts,

@@ -36,6 +36,7 @@ type wsConn struct {
 	gathered        *buffer // frames of the turn in progress
 	gatheredPackets int
 	closing         bool  // a close frame is the last to leave
+	deaf            bool  // the client's close frame would not be understood
 	hungUp          bool  // nothing more is received but the client's close frame
 	broken          bool  // nothing can be written any more
 	err             error // why
@@ -179,14 +180,15 @@ func (c *wsConn) stop(err error) {
 	case errors.As(err, &invalid):
 		reason = ReasonParseError
 	}
-	if c.s.upgrade != nil && c.s.upgrade.c == c {
-		c.s.dropCandidate("candidate " + string(reason))
-	}
 	if linger { // else the reader ends c
+		c.deaf = true
 		c.hangUp(frame, true)
 	} else {
 		c.flushGathered()
 		c.hungUp = true
+	}
+	if c.s.upgrade != nil && c.s.upgrade.c == c {
+		c.s.dropCandidate("candidate " + string(reason))
 	}
 	if c.s.ws == c {
 		c.s.end(reason, causeOf(err))
@@ -271,10 +273,19 @@ func (c *wsConn) hangUp(frame []byte, linger bool) {
 	c.broken = true
 	if linger {
 		c.stream.setDeadline(time.Now().Add(closeGrace))
+		c.endWriting()
 		return
 	}
 	c.out.clear()
 	c.stream.setDeadline(longAgo())
+}
+
+// endWriting closes the connection's sending half behind the last frame, if the client's answer to it
+// cannot be read: the client then need not wait for closeGrace. Called with mu held.
+func (c *wsConn) endWriting() {
+	if c.deaf && c.hungUp && !c.out.draining {
+		c.stream.endWriting()
+	}
 }
 
 // answerClose answers the client's close frame with its code, unless one was sent. Called with mu held.
