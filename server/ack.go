@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server/packet"
@@ -80,8 +81,22 @@ func (s *Socket) onAck(p *packet.Packet) {
 	answer(Args{raw: elements, attachments: cloneLast(p.Attachments)}, nil)
 }
 
-// wait sends p and returns the client's answer.
+// wait is ask, observed.
 func (s *Socket) wait(ctx context.Context, u Unicast, data []byte, attachments [][]byte) (Args, error) {
+	list := s.client.server.cfg.Observers
+	if len(list) == 0 {
+		return s.ask(ctx, u, data, attachments)
+	}
+	start := time.Now()
+	args, err := s.ask(ctx, u, data, attachments)
+	for _, o := range list {
+		o.Acknowledged(s, time.Since(start), err)
+	}
+	return args, err
+}
+
+// ask sends an event and returns the client's answer.
+func (s *Socket) ask(ctx context.Context, u Unicast, data []byte, attachments [][]byte) (Args, error) {
 	type result struct {
 		args Args
 		err  error

@@ -45,6 +45,8 @@ type Config struct {
 
 	// Limits bound what one session may make the server hold.
 	Limits Limits
+	// Observers are told what handlers do, for metrics and traces.
+	Observers []Observer
 	// Logger receives the server's log. Nil discards it.
 	Logger *slog.Logger
 }

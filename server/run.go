@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server/packet"
@@ -43,7 +44,10 @@ func (s *Socket) connect() {
 	session := s.identify(ctx)
 	skip := s.recovered && !srv.cfg.Recovery.RunMiddlewares
 	if !skip {
-		if err := s.nsp.admit(ctx, s); err != nil {
+		observed, done := s.observe(ctx, "middleware", true)
+		err := s.nsp.admit(observed, s)
+		done(err)
+		if err != nil {
 			srv.release(s.nsp)
 			s.refuse(err)
 			return
@@ -61,9 +65,14 @@ func (s *Socket) connect() {
 	if s.gone() {
 		s.nsp.adapter.Remove(s) // it left before it was in, and nobody else would take it out again
 	}
+	_, done := s.observe(ctx, "connection", true)
+	var failed error
 	for _, fn := range s.nsp.connectionHandlers() {
-		s.protect("connection", func() error { fn(s); return nil })
+		if err := s.protect("connection", func() error { fn(s); return nil }); err != nil {
+			failed = err
+		}
 	}
+	done(failed)
 }
 
 // identify gives the socket its ids: those it had, when the client asks for recovery and it is possible.
@@ -198,30 +207,50 @@ func (s *Socket) event(it *item) {
 	for _, fn := range any {
 		s.protect(e.Name, func() error { fn(e); return nil })
 	}
-	for _, m := range middlewares {
-		if err := s.protect(e.Name, func() error { return m(s.Context(), e) }); err != nil {
-			s.answerFailure(e, err)
-			return
-		}
+	if err := s.pass(e, middlewares); err != nil {
+		s.answerFailure(e, err)
+		return
 	}
-	s.handle(e, &s.handlers)
-	s.handle(e, &s.nsp.handlers)
+	lists := [3][]*handler{s.handlers.get(e.Name), s.nsp.handlers.get(e.Name)}
 	if s.nsp.parent != nil {
-		s.handle(e, &s.nsp.parent.handlers)
+		lists[2] = s.nsp.parent.handlers.get(e.Name)
 	}
+	if len(s.client.server.cfg.Observers) == 0 {
+		_ = s.handle(nil, e, &lists) // each error has been answered
+		return
+	}
+	known := len(lists[0])+len(lists[1])+len(lists[2]) > 0
+	ctx, done := s.observe(s.Context(), e.Name, known)
+	done(s.handle(ctx, e, &lists))
 }
 
-// handle runs the handlers that r has for e.
-func (s *Socket) handle(e *Event, r *handlers) {
-	for _, h := range r.get(e.Name) {
-		var ctx context.Context
-		if h.context {
-			ctx = s.Context()
-		}
-		if err := s.protect(e.Name, func() error { return h.call(ctx, e) }); err != nil {
-			s.answerFailure(e, err)
+// pass runs the middlewares for e.
+func (s *Socket) pass(e *Event, list []Middleware) error {
+	for _, m := range list {
+		if err := s.protect(e.Name, func() error { return m(s.Context(), e) }); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// handle runs handlers for e and returns the first error, each of which has been answered. A nil ctx
+// is the socket's, which is not made unless a handler asks for it.
+func (s *Socket) handle(ctx context.Context, e *Event, lists *[3][]*handler) (first error) {
+	for _, list := range lists {
+		for _, h := range list {
+			if ctx == nil && h.context {
+				ctx = s.Context()
+			}
+			if err := s.protect(e.Name, func() error { return h.call(ctx, e) }); err != nil {
+				s.answerFailure(e, err)
+				if first == nil {
+					first = err
+				}
+			}
+		}
+	}
+	return first
 }
 
 // answerFailure tells a client that waits for an acknowledgement that its event failed.
@@ -251,8 +280,15 @@ func (s *Socket) disconnect() {
 	reason := string(s.reason)
 	first, last := s.disconnecting, s.disconnected
 	s.mu.Unlock()
-	for _, fn := range append(first[:len(first):len(first)], last...) {
-		s.protect("disconnect", func() error { fn(reason); return nil })
+	if list := slices.Concat(first, last); len(list) > 0 {
+		_, done := s.observe(s.Context(), "disconnect", true)
+		var failed error
+		for _, fn := range list {
+			if err := s.protect("disconnect", func() error { fn(reason); return nil }); err != nil {
+				failed = err
+			}
+		}
+		done(failed)
 	}
 	s.client.server.stats.disconnected.Add(1)
 	s.client.server.release(s.nsp)

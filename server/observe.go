@@ -1,0 +1,36 @@
+package server
+
+import (
+	"context"
+	"time"
+)
+
+// Observer is told what the handlers of a server do, for metrics and traces. Its methods are called
+// from the goroutines that run handlers and must not block. Without observers nothing is measured.
+type Observer interface {
+	// Handling is called before the handlers of an event run; event is its name, or "connection",
+	// "middleware" or "disconnect" with known true for what is not sent by the client. known also says
+	// that the event has a handler, so that names made up by clients can be told apart. It returns the
+	// context for the handlers, which is or derives from ctx, and what is called when they have returned:
+	// with the first error, a panic included.
+	Handling(ctx context.Context, s *Socket, event string, known bool) (context.Context, func(error))
+	// Acknowledged is called when a wait for a client's acknowledgement has ended.
+	Acknowledged(s *Socket, took time.Duration, err error)
+}
+
+// observe tells the observers that handlers run.
+func (s *Socket) observe(ctx context.Context, event string, known bool) (context.Context, func(error)) {
+	list := s.client.server.cfg.Observers
+	if len(list) == 0 {
+		return ctx, func(error) {}
+	}
+	done := make([]func(error), len(list))
+	for i, o := range list {
+		ctx, done[i] = o.Handling(ctx, s, event, known)
+	}
+	return ctx, func(err error) {
+		for i := len(done) - 1; i >= 0; i-- {
+			done[i](err)
+		}
+	}
+}
