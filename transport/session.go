@@ -79,9 +79,16 @@ func (s *Server) handshake(req *request) {
 		s.refuseUnavailable(req, cause)
 		return
 	}
-	session := s.prepare(req, addr, secure)
+	var session *Session
+	func() {
+		defer func() { // also if a hook panics
+			if session == nil {
+				s.release(addr)
+			}
+		}()
+		session = s.prepare(req, addr, secure)
+	}()
 	if session == nil {
-		s.release(addr)
 		return
 	}
 	// From here on the session's end gives back what admit reserved.

@@ -183,9 +183,6 @@ func (c *wsConn) stop(err error) {
 	if linger { // else the reader ends c
 		c.deaf = true
 		c.hangUp(frame, true)
-	} else {
-		c.flushGathered()
-		c.hungUp = true
 	}
 	if c.s.upgrade != nil && c.s.upgrade.c == c {
 		c.s.dropCandidate("candidate " + string(reason))
@@ -300,7 +297,8 @@ func (c *wsConn) answerClose(data []byte) {
 	if !c.closing {
 		c.write(closeFrame(data), 0, false, false)
 	}
-	if !c.hungUp {
+	if !c.hungUp { // else the write overflowed
+		c.hungUp = true
 		c.broken = true
 		c.stream.setDeadline(time.Now().Add(closeGrace))
 	}

@@ -1,0 +1,79 @@
+package transport
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// sink is a stream that takes everything.
+type sink struct{ stream }
+
+func (sink) tryWrite(b []byte) (int, error) { return len(b), nil }
+
+// BenchmarkTurn is one read of so many messages, each answered from Work, without the system calls.
+func BenchmarkTurn(b *testing.B) {
+	for _, messages := range []int{1, 16} {
+		b.Run(fmt.Sprint("messages=", messages), func(b *testing.B) {
+			s, frames := benchSession(b, messages)
+			data := make([]byte, len(frames))
+			b.ReportAllocs()
+			for b.Loop() {
+				copy(data, frames)
+				s.ws.take(data, nil)
+			}
+		})
+	}
+}
+
+// ackReceiver answers every message with one of the same size.
+type ackReceiver struct {
+	s    *Session
+	n    int
+	data [32]byte
+}
+
+func (a *ackReceiver) Receive(Message) { a.n++ }
+
+func (a *ackReceiver) Work() {
+	for ; a.n > 0; a.n-- {
+		_ = a.s.Send(SendOptions{}, Message{Data: a.data[:]})
+	}
+}
+
+func (*ackReceiver) Closed(CloseReason, error) {}
+
+// benchSession returns a session over a WebSocket that goes nowhere, and messages as frames.
+func benchSession(tb testing.TB, messages int) (*Session, []byte) {
+	srv, err := New(Config{Accept: func(*Session) Receiver { return nil }})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := &Session{srv: srv, state: stateOpen, proto: 4}
+	s.receiving.Store(true)
+	s.recv = &ackReceiver{s: s}
+	s.ws = newWSConn(s, sink{}, false)
+	s.takeover = time.AfterFunc(time.Hour, func() {}) // nobody takes over
+	var frames []byte
+	for range messages {
+		frames = append(frames, maskedFrame(ws.OpText, `42["message","0123456789abcdef"]`)...)
+	}
+	return s, frames
+}
+
+// The way from a read to the write of its answers allocates nothing per message.
+func TestTurnDoesNotAllocate(t *testing.T) {
+	s, frames := benchSession(t, 16)
+	data := make([]byte, len(frames))
+	allocs := testing.AllocsPerRun(100, func() {
+		copy(data, frames)
+		if !s.ws.take(data, nil) {
+			t.Fatal("lost the reader")
+		}
+	})
+	if allocs > 0 {
+		t.Errorf("%v allocations for 16 messages", allocs)
+	}
+}
