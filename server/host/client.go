@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -29,8 +30,12 @@ type bundle struct {
 	files map[string]bundleFile
 }
 
-// bundleFile is one file, plain and compressed once for all who take it so.
-type bundleFile struct{ plain, gzip []byte }
+// bundleFile is one file. gzip is the compressed form, made when first asked for, or nil for those that
+// only a debugger asks for.
+type bundleFile struct {
+	plain []byte
+	gzip  func() []byte
+}
 
 // findBundle reads the bundle of an installed socket.io-client. dir holds the bundle or node_modules;
 // "" means the working directory or one above it. Without dir, finding nothing is no error.
@@ -73,7 +78,7 @@ func readBundle(dist string) (*bundle, error) {
 		}
 		f := bundleFile{plain: plain}
 		if !strings.HasSuffix(name, ".map") {
-			f.gzip = compressed(plain)
+			f.gzip = sync.OnceValue(func() []byte { return compressed(plain) })
 		}
 		b.files[name] = f
 	}
@@ -129,7 +134,7 @@ func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) bool
 	}
 	content := f.plain
 	if f.gzip != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
-		content = f.gzip
+		content = f.gzip()
 		head.Set("Content-Encoding", "gzip")
 	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))

@@ -19,8 +19,8 @@ const (
 const AnyPort Port = -1
 
 // Config configures a Host. The zero value of every field is its default. FromEnv fills it from the
-// variables named in the tags; a program may change it before New. The first sentence of each comment
-// is the entry in docs/configuration.md.
+// variables named in the tags; a program may change it before New. The comments and tags of the fields
+// are the table of docs/configuration.md, which a test holds against them.
 type Config struct {
 	// The port to listen on; 0 takes any free one.
 	Port Port `env:"PORT" default:"5000" allow:"a port from 0 to 65535"`

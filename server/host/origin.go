@@ -30,13 +30,16 @@ func (list origins) allow(origin string) bool {
 		if !wild && o == origin {
 			return true
 		}
-		if wild && len(origin) > len(before)+len(after) &&
-			strings.HasPrefix(origin, before) && strings.HasSuffix(origin, after) {
+		if wild && len(origin) > len(before)+len(after) && strings.HasPrefix(origin, before) &&
+			strings.HasSuffix(origin, after) && (o == "*" || plain(origin[len(before):len(origin)-len(after)])) {
 			return true
 		}
 	}
 	return false
 }
+
+// plain reports whether s can stand for the * inside an origin: part of a host name, and no more.
+func plain(s string) bool { return !strings.ContainsAny(s, "/:@?#") }
 
 var errOrigin = errors.New("origin not allowed")
 

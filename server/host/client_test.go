@@ -1,0 +1,122 @@
+package host
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// installed makes a folder with a socket.io-client as npm installs it.
+func installed(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	pkg := filepath.Join(dir, "node_modules", "socket.io-client")
+	if err := os.MkdirAll(filepath.Join(pkg, "dist"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"package.json": `{"name":"socket.io-client","version":"4.8.9"}`}
+	for _, name := range clientFiles {
+		files[filepath.Join("dist", name)] = "// " + name + "\n" + strings.Repeat("x", 2000)
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(pkg, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestClientBundleOfNPM(t *testing.T) {
+	dir := installed(t)
+	h, _ := newTestHost(t, Config{ClientDir: dir})
+	for _, name := range clientFiles {
+		w := ask(h, "GET", "/socket.io/"+name)
+		kind := "application/javascript; charset=utf-8"
+		if strings.HasSuffix(name, ".map") {
+			kind = "application/json; charset=utf-8"
+		}
+		if w.Code != 200 || !strings.HasPrefix(w.Body.String(), "// "+name+"\n") || w.Header().Get("Content-Type") != kind ||
+			w.Header().Get("ETag") != `W/"4.8.9"` || w.Header().Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s: %d %v", name, w.Code, w.Header())
+		}
+	}
+	for etag, want := range map[string]int{`"4.8.9"`: 304, `W/"4.8.9"`: 304, `"x", W/"4.8.9"`: 304, `"4.8.8"`: 200} {
+		w := ask(h, "GET", "/socket.io/socket.io.js", "If-None-Match", etag)
+		if w.Code != want || (want == 304 && w.Body.Len() > 0) {
+			t.Errorf("If-None-Match %s: %d, want %d", etag, w.Code, want)
+		}
+	}
+	if w := ask(h, "HEAD", "/socket.io/socket.io.min.js"); w.Code != 200 || w.Body.Len() > 0 {
+		t.Errorf("HEAD: %d, %d bytes", w.Code, w.Body.Len())
+	}
+	if w := ask(h, "POST", "/socket.io/socket.io.min.js"); w.Code == 200 {
+		t.Error("POST of the bundle answers 200")
+	}
+	// A request of the protocol for a file's name is still one for the file, as in Node.
+	if w := ask(h, "GET", "/socket.io/socket.io.js?EIO=4&transport=polling"); w.Header().Get("ETag") == "" {
+		t.Errorf("with a query: %d", w.Code)
+	}
+	direct, _ := newTestHost(t, Config{ClientDir: filepath.Join(dir, "node_modules", "socket.io-client", "dist")})
+	if w := ask(direct, "GET", "/socket.io/socket.io.min.js"); w.Code != 200 {
+		t.Errorf("bundle in ClientDir itself: %d", w.Code)
+	}
+}
+
+func TestClientBundleCompressed(t *testing.T) {
+	h, _ := newTestHost(t, Config{ClientDir: installed(t)})
+	for accept, want := range map[string]string{
+		"gzip": "gzip", "br, GZIP;q=0.5": "gzip", "gzip;q=0": "", "gzip; q=0.0": "", "br": "", "": "",
+	} {
+		w := ask(h, "GET", "/socket.io/socket.io.min.js", "Accept-Encoding", accept)
+		if got := w.Header().Get("Content-Encoding"); got != want || w.Header().Get("Vary") != "Accept-Encoding" {
+			t.Errorf("Accept-Encoding %q: %q, want %q", accept, got, want)
+			continue
+		}
+		body := io.Reader(w.Body)
+		if want != "" {
+			r, err := gzip.NewReader(bytes.NewReader(w.Body.Bytes()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body = r
+		}
+		if plain, err := io.ReadAll(body); err != nil || !strings.HasPrefix(string(plain), "// socket.io.min.js") {
+			t.Errorf("Accept-Encoding %q: %.30q, %v", accept, plain, err)
+		}
+	}
+}
+
+func TestClientBundleFoundAbove(t *testing.T) {
+	dir := installed(t)
+	below := filepath.Join(dir, "cmd", "app")
+	if err := os.MkdirAll(below, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(below)
+	h, _ := newTestHost(t, Config{})
+	if w := ask(h, "GET", "/socket.io/socket.io.js"); w.Code != 200 {
+		t.Errorf("status %d", w.Code)
+	}
+}
+
+func TestClientBundleFromTheCDN(t *testing.T) {
+	t.Chdir(t.TempDir())
+	h, _ := newTestHost(t, Config{Path: "/rt/"})
+	w := ask(h, "GET", "/rt/socket.io.esm.min.js")
+	if want := "https://cdn.socket.io/" + cdnVersion + "/socket.io.esm.min.js"; w.Code != 302 || w.Header().Get("Location") != want {
+		t.Errorf("%d to %q, want 302 to %q", w.Code, w.Header().Get("Location"), want)
+	}
+	if w.Header().Get("Access-Control-Allow-Origin") != "*" {
+		t.Error("a module of another origin may not follow the redirect")
+	}
+}
+
+func TestClientDirWithoutABundleIsAnError(t *testing.T) {
+	if _, err := New(Config{ClientDir: t.TempDir()}); err == nil {
+		t.Error("no error")
+	}
+}

@@ -1,0 +1,133 @@
+package host
+
+import (
+	"errors"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/transport"
+)
+
+func TestEmptyEnvironmentIsTheZeroConfig(t *testing.T) {
+	for _, environ := range [][]string{nil, {"PORT=", "BEANPOLE_PING_INTERVAL= ", "PATH=/bin"}} {
+		got, err := fromEnv(environ)
+		if err != nil || !reflect.DeepEqual(got, Config{}) {
+			t.Errorf("fromEnv(%q) = %+v, %v, want the zero Config", environ, got, err)
+		}
+	}
+}
+
+func TestEveryVariableIsRead(t *testing.T) {
+	dir := t.TempDir()
+	values := map[string]string{
+		"PORT": "8080", "HOST": "127.0.0.1", "REDIS_URL": "rediss://:pw@redis.example.com:6379/1",
+		"BEANPOLE_PATH": "/ws/", "BEANPOLE_STATIC_DIR": dir, "BEANPOLE_CLIENT_DIR": dir,
+		"BEANPOLE_ALLOWED_ORIGINS": "https://a.example.com, https://*.b.example.com",
+		"BEANPOLE_TRUSTED_HOPS":    "2", "BEANPOLE_TRANSPORTS": "websocket, polling", "BEANPOLE_COOKIE": "io",
+		"BEANPOLE_RECOVERY": "2m", "BEANPOLE_PING_INTERVAL": "10s", "BEANPOLE_PING_TIMEOUT": "5s",
+		"BEANPOLE_UPGRADE_TIMEOUT": "3s", "BEANPOLE_CONNECT_TIMEOUT": "4s", "BEANPOLE_MAX_PAYLOAD": "2048",
+		"BEANPOLE_MAX_SESSIONS": "1", "BEANPOLE_MAX_SESSIONS_PER_ADDR": "2",
+		"BEANPOLE_HANDSHAKES_PER_SECOND": "3", "BEANPOLE_EVENTS_PER_SECOND": "4", "BEANPOLE_MAX_NAMESPACES": "5",
+		"BEANPOLE_MAX_BACKLOG_BYTES": "4096", "BEANPOLE_MAX_BACKLOG_PACKETS": "64", "BEANPOLE_LOG_LEVEL": "debug",
+		"BEANPOLE_LOG_FORMAT": "json", "BEANPOLE_ACCESS_LOG": "errors", "BEANPOLE_SHUTDOWN_TIMEOUT": "7s",
+	}
+	var environ []string
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		name := f.Tag.Get("env")
+		if name == "-" {
+			continue
+		}
+		if f.Type.Kind() == reflect.Bool {
+			values[name] = "true"
+		}
+		environ = append(environ, name+"="+values[name])
+	}
+	cfg, err := fromEnv(environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := reflect.ValueOf(cfg)
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if f.Tag.Get("env") != "-" && f.Name != "LogLevel" && v.FieldByIndex(f.Index).IsZero() {
+			t.Errorf("%s=%q left %s zero", f.Tag.Get("env"), values[f.Tag.Get("env")], f.Name)
+		}
+	}
+	if cfg.LogLevel != slog.LevelDebug || cfg.PingInterval != 10*time.Second {
+		t.Errorf("level %v, ping interval %v", cfg.LogLevel, cfg.PingInterval)
+	}
+	if want := []transport.Name{"websocket", "polling"}; !slices.Equal(cfg.Transports, want) {
+		t.Errorf("transports %q, want %q", cfg.Transports, want)
+	}
+	if want := []string{"https://a.example.com", "https://*.b.example.com"}; !slices.Equal(cfg.AllowedOrigins, want) {
+		t.Errorf("origins %q, want %q", cfg.AllowedOrigins, want)
+	}
+}
+
+func TestBadValueIsOneLine(t *testing.T) {
+	for _, environ := range []string{
+		"PORT=abc", "PORT=-1", "PORT=65536", "REDIS_URL=localhost:6379", "REDIS_URL=http://x", "BEANPOLE_PATH=socket.io",
+		"BEANPOLE_PATH=/a b/", "BEANPOLE_NO_UPGRADES=maybe", "BEANPOLE_STATIC_DIR=/no/such/folder",
+		"BEANPOLE_ALLOWED_ORIGINS=example.com", "BEANPOLE_ALLOWED_ORIGINS=https://example.com/",
+		"BEANPOLE_ALLOWED_ORIGINS=https://*.*.com", "BEANPOLE_TRUSTED_HOPS=-1", "BEANPOLE_TRUSTED_HOPS=17",
+		"BEANPOLE_TRANSPORTS=carrier-pigeon", "BEANPOLE_COOKIE=a=b", "BEANPOLE_PING_INTERVAL=25",
+		"BEANPOLE_PING_INTERVAL=1ms", "BEANPOLE_PING_TIMEOUT=2h", "BEANPOLE_MAX_PAYLOAD=1e6", "BEANPOLE_MAX_PAYLOAD=10",
+		"BEANPOLE_LOG_LEVEL=loud", "BEANPOLE_LOG_FORMAT=xml", "BEANPOLE_ACCESS_LOG=some",
+		"BEANPOLE_SHUTDOWN_TIMEOUT=forever",
+	} {
+		_, err := fromEnv([]string{environ})
+		var bad *ValueError
+		if !errors.As(err, &bad) {
+			t.Errorf("fromEnv(%q) = %v, want a ValueError", environ, err)
+			continue
+		}
+		name, value, _ := strings.Cut(environ, "=")
+		text := err.Error()
+		if bad.Variable != name || !strings.Contains(text, name) || !strings.Contains(text, value) ||
+			bad.Allowed == "" || strings.Contains(text, "\n") {
+			t.Errorf("fromEnv(%q): %q", environ, text)
+		}
+	}
+}
+
+func TestBadRedisURLKeepsItsPassword(t *testing.T) {
+	_, err := fromEnv([]string{"REDIS_URL=https://me:hunter2@example.com"})
+	if err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestCredentialsNeedAListOfOrigins(t *testing.T) {
+	environ := []string{"BEANPOLE_ALLOWED_ORIGINS=*", "BEANPOLE_ALLOW_CREDENTIALS=true"}
+	if _, err := fromEnv(environ); err == nil {
+		t.Error("credentials for any origin are allowed")
+	}
+	if _, err := New(Config{AllowedOrigins: []string{"*"}, AllowCredentials: true}); err == nil {
+		t.Error("New allows credentials for any origin")
+	}
+}
+
+func TestNewChecksTheConfig(t *testing.T) {
+	_, err := New(Config{PingInterval: time.Nanosecond})
+	var bad *ValueError
+	if !errors.As(err, &bad) || bad.Variable != "BEANPOLE_PING_INTERVAL" {
+		t.Errorf("New with a ping interval of 1ns: %v", err)
+	}
+}
+
+func TestPortZeroIsAnyPort(t *testing.T) {
+	cfg, err := fromEnv([]string{"PORT=0"})
+	if err != nil || cfg.Port != AnyPort {
+		t.Errorf("PORT=0 is %d, %v, want AnyPort", cfg.Port, err)
+	}
+}
+
+func TestUnknownVariables(t *testing.T) {
+	got := unknownVariables([]string{"BEANPOLE_PING_INTERVALL=1", "BEANPOLE_PATH=/x/", "HOME=/"})
+	if want := []string{"BEANPOLE_PING_INTERVALL"}; !slices.Equal(got, want) {
+		t.Errorf("unknownVariables = %q, want %q", got, want)
+	}
+}

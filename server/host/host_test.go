@@ -1,0 +1,242 @@
+package host
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// newTestHost returns a host that logs to the returned buffer and is shut down with the test.
+func newTestHost(t *testing.T, cfg Config) (*Host, *bytes.Buffer) {
+	t.Helper()
+	var log bytes.Buffer
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	h, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		h.IO().Engine().Each(func(s *transport.Session) bool {
+			s.Abort(transport.ReasonForcedClose) // a graceful end would wait for a poll that never comes
+			return true
+		})
+		_ = h.IO().Close()
+	})
+	return h, &log
+}
+
+// ask sends a request; header is pairs of names and values.
+func ask(h http.Handler, method, target string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestHandshakeAtThePath(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		cfg    Config
+		target string
+		status int
+	}{
+		{"default", Config{}, "/socket.io/", 200},
+		{"without the slash", Config{}, "/socket.io", 404},
+		{"without the slash, wanted", Config{NoTrailingSlash: true}, "/socket.io", 200},
+		{"with the slash still", Config{NoTrailingSlash: true}, "/socket.io/", 200},
+		{"another path", Config{Path: "/a/b/"}, "/a/b/", 200},
+		{"another path without its slash", Config{Path: "/a/b"}, "/a/b/", 200},
+		{"not the default then", Config{Path: "/a/b/"}, "/socket.io/", 404},
+		{"at the root", Config{Path: "/rt/"}, "/rt/", 200},
+	} {
+		h, _ := newTestHost(t, tt.cfg)
+		w := ask(h, "GET", tt.target+"?EIO=4&transport=polling")
+		if w.Code != tt.status || (w.Code == 200 && !strings.HasPrefix(w.Body.String(), `0{"sid":"`)) {
+			t.Errorf("%s: GET %s: %d %q, want %d", tt.name, tt.target, w.Code, w.Body, tt.status)
+		}
+	}
+}
+
+func TestRequestBelowThePathIsTheServersToAnswer(t *testing.T) {
+	h, _ := newTestHost(t, Config{})
+	w := ask(h, "GET", "/socket.io/other.js")
+	if w.Code != 400 || !strings.Contains(w.Body.String(), "Transport unknown") {
+		t.Errorf("%d %q, want the protocol's own answer", w.Code, w.Body)
+	}
+}
+
+func TestSettingsReachTheServer(t *testing.T) {
+	h, _ := newTestHost(t, Config{MaxPayload: 4321, PingInterval: 7e9, PingTimeout: 3e9, NoUpgrades: true, Cookie: "beans",
+		Adjust: func(c *server.Config) {
+			c.Transport.Headers = func(h http.Header, _ *http.Request) { h.Set("X-Adjusted", "1") }
+		}})
+	w := ask(h, "GET", "/socket.io/?EIO=4&transport=polling")
+	var open struct {
+		Upgrades                              []string
+		PingInterval, PingTimeout, MaxPayload int
+	}
+	if err := json.Unmarshal(w.Body.Bytes()[1:], &open); err != nil {
+		t.Fatal(err)
+	}
+	if open.PingInterval != 7000 || open.PingTimeout != 3000 || open.MaxPayload != 4321 || len(open.Upgrades) != 0 {
+		t.Errorf("open packet %+v", open)
+	}
+	if c := w.Header().Get("Set-Cookie"); !strings.HasPrefix(c, "beans=") {
+		t.Errorf("cookie %q", c)
+	}
+	if w.Header().Get("X-Adjusted") != "1" {
+		t.Error("Adjust had no effect")
+	}
+}
+
+func TestAllowedOrigins(t *testing.T) {
+	h, _ := newTestHost(t, Config{AllowedOrigins: []string{"https://app.example.com"}, AllowCredentials: true})
+	const target = "/socket.io/?EIO=4&transport=polling"
+	w := ask(h, "GET", target, "Origin", "https://app.example.com")
+	if w.Code != 200 || w.Header().Get("Access-Control-Allow-Origin") != "https://app.example.com" ||
+		w.Header().Get("Access-Control-Allow-Credentials") != "true" {
+		t.Errorf("allowed origin: %d %v", w.Code, w.Header())
+	}
+	w = ask(h, "GET", target, "Origin", "https://evil.example.com")
+	if w.Code != 403 || w.Header().Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("other origin: %d %v", w.Code, w.Header())
+	}
+	if w = ask(h, "GET", target); w.Code != 200 {
+		t.Errorf("no origin: %d", w.Code)
+	}
+	any, _ := newTestHost(t, Config{AllowedOrigins: []string{"*"}})
+	if w = ask(any, "GET", target, "Origin", "https://x.example"); w.Header().Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("any origin: %v", w.Header())
+	}
+}
+
+func TestHealthWhileDraining(t *testing.T) {
+	h, _ := newTestHost(t, Config{})
+	for _, target := range []string{"/healthz", "/livez"} {
+		for _, method := range []string{"GET", "HEAD"} {
+			if w := ask(h, method, target); w.Code != 200 {
+				t.Errorf("%s %s: %d", method, target, w.Code)
+			}
+		}
+	}
+	h.Drain()
+	if w := ask(h, "GET", "/healthz"); w.Code != 503 || !strings.Contains(w.Body.String(), `"draining"`) {
+		t.Errorf("/healthz while draining: %d %s", w.Code, w.Body)
+	}
+	if w := ask(h, "GET", "/livez"); w.Code != 200 {
+		t.Errorf("/livez while draining: %d", w.Code)
+	}
+	w := ask(h, "GET", "/socket.io/?EIO=4&transport=polling")
+	if w.Code != 503 || w.Header().Get("Retry-After") == "" {
+		t.Errorf("handshake while draining: %d %v", w.Code, w.Header())
+	}
+}
+
+func TestPanicOfARouteIsA500(t *testing.T) {
+	h, log := newTestHost(t, Config{})
+	h.Handle("GET", "/boom", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("beans") }))
+	if w := ask(h, "GET", "/boom"); w.Code != 500 {
+		t.Errorf("status %d", w.Code)
+	}
+	if got := log.String(); !strings.Contains(got, `msg="handler panicked"`) || !strings.Contains(got, "path=/boom") {
+		t.Errorf("log %q", got)
+	}
+	h.Handle("GET", "/abort", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	defer func() {
+		if recover() != http.ErrAbortHandler {
+			t.Error("ErrAbortHandler did not reach the HTTP server")
+		}
+	}()
+	ask(h, "GET", "/abort")
+}
+
+func TestStaticFiles(t *testing.T) {
+	h, _ := newTestHost(t, Config{})
+	h.Static(fstest.MapFS{
+		"index.html":       {Data: []byte("<h1>home</h1>")},
+		"app.js":           {Data: []byte("1")},
+		"docs/index.html":  {Data: []byte("docs")},
+		"pictures/a.png":   {Data: []byte("png")},
+		".env":             {Data: []byte("SECRET=1")},
+		".git/config":      {Data: []byte("secret")},
+		"healthz":          {Data: []byte("not this one")},
+		"socket.io/own.js": {Data: []byte("not this one")},
+	})
+	for target, want := range map[string]int{
+		"/": 200, "/app.js": 200, "/docs/": 200, "/docs": 301, "/pictures/": 404, "/pictures": 404,
+		"/pictures/a.png": 200, "/.env": 404, "/.git/config": 404, "/nothing": 404, "/socket.io/own.js": 400,
+		"/../host_test.go": 404, "/..%2fhost_test.go": 404,
+	} {
+		if w := ask(h, "GET", target); w.Code != want {
+			t.Errorf("GET %s: %d, want %d", target, w.Code, want)
+		}
+	}
+	if w := ask(h, "GET", "/healthz"); strings.Contains(w.Body.String(), "not this one") {
+		t.Error("a file hides the health check")
+	}
+	if w := ask(h, "POST", "/app.js"); w.Code != 405 {
+		t.Errorf("POST of a file: %d", w.Code)
+	}
+}
+
+func TestStaticDirKeepsLinksInside(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.txt"), []byte("a"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/etc/hostname", filepath.Join(dir, "out")); err != nil {
+		t.Fatal(err)
+	}
+	h, _ := newTestHost(t, Config{StaticDir: dir})
+	if w := ask(h, "GET", "/a.txt"); w.Code != 200 || w.Body.String() != "a" {
+		t.Errorf("a file: %d %q", w.Code, w.Body)
+	}
+	if w := ask(h, "GET", "/out"); w.Code == 200 {
+		t.Error("a link leads out of the folder")
+	}
+}
+
+func TestAccessLog(t *testing.T) {
+	for kind, want := range map[AccessLog]string{
+		"":           "/app /missing /boom",
+		AccessApp:    "/app /missing /boom",
+		AccessErrors: "/boom",
+		AccessAll:    "/app /missing /boom /socket.io/",
+		AccessNone:   "",
+	} {
+		h, log := newTestHost(t, Config{AccessLog: kind})
+		h.Handle("GET", "/app", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
+		h.Handle("GET", "/boom", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }))
+		for _, target := range []string{"/app?token=secret", "/missing", "/boom", "/healthz",
+			"/socket.io/?EIO=4&transport=polling&sid=secret"} {
+			ask(h, "GET", target)
+		}
+		var got []string
+		for line := range strings.Lines(log.String()) {
+			if _, rest, ok := strings.Cut(line, "msg=request "); ok {
+				_, rest, _ = strings.Cut(rest, "path=")
+				path, _, _ := strings.Cut(rest, " ")
+				got = append(got, path)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("access log %q has %q, want %q", kind, got, want)
+		}
+		if strings.Contains(log.String(), "secret") {
+			t.Errorf("access log %q has the query: %s", kind, log)
+		}
+	}
+}
