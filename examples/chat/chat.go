@@ -168,7 +168,7 @@ func tidy(text string, most int) (string, bool) {
 		}
 		return r
 	}, text)
-	text = strings.Join(strings.Fields(text), " ")
+	text = strings.Trim(strings.Join(strings.Fields(text), " "), "\u200d")
 	n := utf8.RuneCountInString(text)
 	return text, n >= 1 && n <= most
 }

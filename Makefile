@@ -1,0 +1,68 @@
+# Beanpole. `make help` lists what there is.
+
+PORT     ?= 5000
+FUZZTIME ?= 20s
+GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# The programs that the tests run, as Debian names them: command:package.
+TOOLS = gcc:gcc node:nodejs npm:npm chromium:chromium redis-server:redis-server nginx:nginx haproxy:haproxy
+
+.DEFAULT_GOAL := help
+.PHONY: help run test unit e2e clients browser lint fuzz tidy tools screenshots
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: client ## run the chat at http://localhost:5000/ (PORT=…)
+	PORT=$(PORT) go run ./examples/chat
+
+test: tools ## everything: vet, unit, protocol, real clients, browser
+	go vet ./...
+	go test -race -timeout 5m $$(go list ./... | grep -v /test/)
+	@$(MAKE) --no-print-directory e2e
+
+unit: ## the tests of the packages alone, in a minute
+	go vet ./...
+	go test -race $$(go list ./... | grep -v /test/)
+
+# One package at a time: each has servers, clients or a browser that want the processor for themselves.
+e2e: tools ## the black-box tests: protocol, npm clients, Chromium
+	go test -race -count=1 -p 1 -timeout 9m ./test/...
+
+clients: ## the npm clients alone
+	go test -count=1 -v ./test/clients/
+
+browser: ## the chat in Chromium alone
+	go test -count=1 -v ./test/browser/
+
+lint: ## golangci-lint at the pinned version
+	go run $(GOLANGCI) run
+
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	@set -e; for pkg in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+tidy: ## format the code, tidy go.mod
+	gofmt -w $$(git ls-files '*.go')
+	go mod tidy
+
+screenshots: client ## take the pictures of the README anew
+	cd test/browser && npm ci --no-audit --no-fund
+	go build -o bin/chat ./examples/chat
+	cd test/browser && CHAT=../../bin/chat node screenshots.mjs ../../docs/images
+
+# The client bundle that the examples serve. Without npm, or offline, the page falls back by itself.
+.PHONY: client
+client:
+	@if [ ! -d node_modules/socket.io-client ] && command -v npm >/dev/null; then \
+	  npm ci --no-audit --no-fund --loglevel=error || echo "no client bundle from npm: the page does without"; fi
+
+# Installs what is missing of TOOLS, where apt-get is.
+tools:
+	@missing=""; for t in $(TOOLS); do command -v $${t%%:*} >/dev/null || missing="$$missing $${t##*:}"; done; \
+	if [ -n "$$missing" ] && command -v apt-get >/dev/null; then \
+	  echo "installing$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestHistoryKeepsTheLastMessages(t *testing.T) {
+	var h history
+	for i := range maxMessages + 3 {
+		if _, isNew := h.add("Lobby", Message{ID: fmt.Sprint(i), Name: "Ada"}); !isNew {
+			t.Fatalf("message %d is known already", i)
+		}
+	}
+	got := h.of("lobby")
+	if len(got) != maxMessages || got[0].ID != "3" || got[maxMessages-1].ID != "52" {
+		t.Errorf("%d messages, %v to %v", len(got), got[0], got[len(got)-1])
+	}
+	if got := h.of("nowhere"); got == nil || len(got) != 0 {
+		t.Errorf("an empty room's history is %v, want an empty list", got)
+	}
+}
+
+func TestHistoryKnowsAMessageSentAgain(t *testing.T) {
+	var h history
+	first, _ := h.add("a", Message{ID: "1", Name: "Ada", Text: "once"})
+	again, isNew := h.add("a", Message{ID: "1", Name: "Ada", Text: "twice"})
+	if isNew || again != first {
+		t.Errorf("sent again: %v, %v", again, isNew)
+	}
+	if _, isNew := h.add("a", Message{ID: "1", Name: "Eve"}); !isNew {
+		t.Error("Eve cannot use an id that Ada has used")
+	}
+	if n := len(h.of("a")); n != 2 {
+		t.Errorf("%d messages, want 2", n)
+	}
+}
+
+func TestHistoryForgetsTheRoomSilentLongest(t *testing.T) {
+	var h history
+	start := time.Unix(0, 0)
+	for i := range maxRooms {
+		h.add(fmt.Sprint("room ", i), Message{ID: "1", Time: start.Add(time.Duration(i) * time.Second)})
+	}
+	h.add("room 0", Message{ID: "2", Time: start.Add(time.Hour)})
+	h.add("one more", Message{ID: "1", Time: start.Add(time.Hour)})
+	if len(h.of("room 0")) != 2 || len(h.of("room 1")) != 0 || len(h.of("one more")) != 1 || len(h.rooms) != maxRooms {
+		t.Errorf("room 0: %d, room 1: %d, one more: %d, rooms: %d",
+			len(h.of("room 0")), len(h.of("room 1")), len(h.of("one more")), len(h.rooms))
+	}
+}
+
+func TestTidy(t *testing.T) {
+	for in, want := range map[string]string{
+		"Ada": "Ada", "  Ada \t Lovelace\n": "Ada Lovelace", "A\u0000d\u202Ea": "Ada", "👩‍🚀": "👩‍🚀",
+		"": "", " \n ": "", "\u200B": "", "\u200D\u200D": "", strings.Repeat("x", 25): "", strings.Repeat("ü", 24): strings.Repeat("ü", 24),
+	} {
+		got, ok := tidy(in, maxName)
+		if !ok {
+			got = ""
+		}
+		if got != want || ok != (want != "") {
+			t.Errorf("tidy(%q) = %q, %v, want %q", in, got, ok, want)
+		}
+	}
+}
