@@ -211,14 +211,24 @@ func (s *Server) Each(fn func(*Session) bool) {
 	}
 }
 
+// snapshot returns the sessions that are open.
 func (s *Server) snapshot() []*Session {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	all := make([]*Session, 0, len(s.sessions))
 	for _, session := range s.sessions {
-		all = append(all, session)
+		if session.opened.Load() {
+			all = append(all, session)
+		}
 	}
 	return all
+}
+
+// stopping reports whether Shutdown has been called.
+func (s *Server) stopping() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.shutdown
 }
 
 // Shutdown refuses new sessions, closes the open ones with ReasonServerShuttingDown and waits until

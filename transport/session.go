@@ -38,6 +38,9 @@ type Session struct {
 	// recv is set by accept before the right to call it is first given back.
 	recv Receiver
 
+	// opened is set when the OPEN packet has been queued: until then nobody else may see the session, or
+	// something could be sent before.
+	opened atomic.Bool
 	// receiving is state == stateOpen, for the goroutine that calls recv.
 	receiving atomic.Bool
 
@@ -96,7 +99,9 @@ func (s *Server) handshake(req *request) {
 		session.openWebSocket(req)
 		return
 	}
+	session.mu.Lock()
 	session.waiting.add(item{packet: enginePacket{kind: kindOpen, data: session.openPacket(Polling)}})
+	session.mu.Unlock()
 	session.accept(Polling)
 	session.servePoll(req)
 }
@@ -181,6 +186,7 @@ func (s *Session) openPacket(transport Name) []byte {
 func (s *Session) accept(transport Name) {
 	count(&s.srv.counters, s.srv.counters.opened, transport)
 	s.srv.log.Debug("session opened", "session", s.num, "transport", string(transport))
+	s.opened.Store(true)
 	var recv Receiver
 	defer func() {
 		s.mu.Lock()
@@ -191,6 +197,9 @@ func (s *Session) accept(transport Name) {
 		s.startHeartbeat()
 		s.giveRX()
 		s.unlock()
+		if s.srv.stopping() { // Shutdown may have looked before the session could be seen
+			s.close(ReasonServerShuttingDown, shutdownPollGrace)
+		}
 	}()
 	recv = s.srv.cfg.Accept(s)
 }
