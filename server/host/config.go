@@ -70,6 +70,9 @@ type Config struct {
 	PingInterval time.Duration `env:"BEANPOLE_PING_INTERVAL" default:"25s" allow:"a duration from 100ms to 10m"`
 	// How long a client may take to answer a ping.
 	PingTimeout time.Duration `env:"BEANPOLE_PING_TIMEOUT" default:"20s" allow:"a duration from 100ms to 10m"`
+	// The idle timeout of the proxies in front, the shortest of them. The server does not start when a
+	// client may be silent for as long (ping interval and timeout together); 0 leaves it unchecked.
+	IdleTimeout time.Duration `env:"BEANPOLE_IDLE_TIMEOUT" default:"0s" allow:"a duration from 1s to 24h"`
 	// How long an upgrade from polling to WebSocket may take.
 	UpgradeTimeout time.Duration `env:"BEANPOLE_UPGRADE_TIMEOUT" default:"10s" allow:"a duration from 100ms to 10m"`
 	// How long a session may take to join its first namespace.

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -128,6 +129,11 @@ func (cfg *Config) check() error {
 		if !allowed(f, field.Interface()) {
 			return badValue(f, text(field.Interface()))
 		}
+	}
+	silence := cmp.Or(cfg.PingInterval, transport.DefaultPingInterval) + cmp.Or(cfg.PingTimeout, transport.DefaultPingTimeout)
+	if cfg.IdleTimeout > 0 && cfg.IdleTimeout <= silence {
+		return &ValueError{"BEANPOLE_IDLE_TIMEOUT", text(cfg.IdleTimeout), fmt.Sprintf(
+			"longer than BEANPOLE_PING_INTERVAL and BEANPOLE_PING_TIMEOUT together, %v, or proxies cut quiet clients", silence)}
 	}
 	if cfg.AllowCredentials && slices.Contains(cfg.AllowedOrigins, "*") {
 		return &ValueError{"BEANPOLE_ALLOWED_ORIGINS", "*",
