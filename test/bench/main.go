@@ -1,0 +1,161 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+)
+
+func main() {
+	quick := flag.Bool("quick", false, "one short round")
+	only := flag.String("only", "", "regular expression of the scenarios to measure")
+	servers := flag.String("servers", "", "servers to measure, separated by commas; empty means all")
+	rounds := flag.Int("rounds", 0, "rounds; 0 means 3, or 1 if quick")
+	write := flag.Bool("write", false, "write docs/performance.md, its picture and "+resultsFile)
+	render := flag.Bool("render", false, "write the document from "+resultsFile+" and measure nothing")
+	profile := flag.String("profile", "", "folder for CPU and heap profiles of the Go servers")
+	flag.Parse()
+	debug.SetGCPercent(800) // the generator's own collections are not to be seen in latencies
+	b := &bench{quick: *quick, rounds: *rounds, profile: *profile}
+	if *servers != "" {
+		b.servers = strings.Split(*servers, ",")
+	}
+	if err := b.main(*only, *write, *render); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is one call of the command.
+type bench struct {
+	quick   bool
+	rounds  int
+	servers []string
+	profile string
+	bin     string // the Go servers
+	results *results
+}
+
+func (b *bench) main(only string, write, render bool) error {
+	b.results = loadResults()
+	if render {
+		return b.document()
+	}
+	if !write {
+		b.results = &results{Scenarios: make(map[string]map[string]*series)}
+	}
+	b.results.Machine = thisMachine()
+	choice, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
+	if err := b.build(); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.bin)
+	for _, sc := range scenarios() {
+		if !choice.MatchString(sc.name) || b.quick && sc.full {
+			continue
+		}
+		if err := b.measure(&sc); err != nil {
+			return err
+		}
+		printScenario(os.Stdout, b.results, &sc)
+	}
+	printGoals(os.Stdout, b.results)
+	if !write {
+		return nil
+	}
+	if err := b.results.save(); err != nil {
+		return err
+	}
+	return b.document()
+}
+
+// build makes the servers.
+func (b *bench) build() error {
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	b.bin = dir
+	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./servers/...")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("build the servers: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join("servers", "node", "node_modules")); err == nil {
+		return nil
+	}
+	cmd = exec.Command("npm", "ci", "--omit=dev", "--no-audit", "--no-fund")
+	cmd.Dir = filepath.Join("servers", "node")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("npm ci: %w", err)
+	}
+	return nil
+}
+
+// measure runs one scenario, the servers in turn.
+func (b *bench) measure(sc *scenario) error {
+	rounds := b.rounds
+	if rounds == 0 {
+		rounds = 3
+		if b.quick {
+			rounds = 1
+		}
+	}
+	if sc.rounds > 0 {
+		rounds = min(rounds, sc.rounds)
+	}
+	var order []string
+	for _, name := range sc.servers {
+		if b.servers == nil || slices.Contains(b.servers, name) {
+			order = append(order, name)
+		}
+	}
+	b.results.forget(sc.name)
+	for round := range rounds {
+		for _, name := range order {
+			if name == "zishang" && round > 0 {
+				continue // far behind; one round says enough
+			}
+			if err := b.one(sc, name, round); err != nil {
+				fmt.Fprintf(os.Stderr, "%s %s: %v\n", sc.name, name, err)
+			}
+		}
+		slices.Reverse(order)
+	}
+	return nil
+}
+
+// one is one run: a fresh process.
+func (b *bench) one(sc *scenario, server string, round int) error {
+	began := time.Now()
+	p, err := start(b.bin, server, sc.args...)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	r := &run{server: server, quick: b.quick, process: p, profile: b.profile, values: make(values)}
+	err = sc.run(r)
+	b.results.add(sc.name, server, r.values, r.faults)
+	fmt.Fprintf(os.Stderr, "%-14s %-9s round %d  %5.1f s %s\n", sc.name, server, round+1, time.Since(began).Seconds(), faultText(r.faults))
+	return err
+}
+
+func faultText(faults map[string]int) string {
+	var out []string
+	for name, n := range faults {
+		out = append(out, fmt.Sprintf("%s: %d", name, n))
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}

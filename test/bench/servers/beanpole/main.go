@@ -1,0 +1,36 @@
+// Command beanpole is the benchmark's server on Beanpole: default options, typed handlers.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/test/bench/servers/control"
+)
+
+func main() {
+	var cfg server.Config
+	flag.IntVar(&cfg.Transport.MaxBacklogBytes, "backlog", 0, "bound of a session's outbox in bytes; 0 means the default")
+	flag.IntVar(&cfg.Transport.MaxSessions, "max-sessions", 0, "bound of sessions; 0 means none")
+	flag.IntVar(&cfg.Transport.HandshakesPerSecond, "handshakes", 0, "bound of handshakes a second; 0 means none")
+	handlers := flag.Int("handlers", 0, "further handlers of each socket")
+	flag.Parse()
+	io, err := server.New(cfg)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	io.OnConnection(func(s *server.Socket) {
+		s.On("echo", func(text string) string { return text })
+		s.On("bin", func(b []byte) []byte { return b })
+		s.On("broadcast", func(text string) error { return io.Emit("msg", text) })
+		s.On("join", func(room string) int { s.Join(room); return 1 })
+		s.On("room", func(room, text string) error { return io.To(room).Emit("msg", text) })
+		for i := range *handlers {
+			s.On(fmt.Sprint("event", i), func(text string) string { return text })
+		}
+	})
+	control.Serve(io, func() int { return int(io.Engine().Stats().Sessions) })
+}

@@ -1,0 +1,85 @@
+// Package control is what every Go server of the benchmark has beside its protocol: it tells its port,
+// and takes orders on its standard input, one a line, answering each with one line.
+//
+//	gc              collects garbage, gives memory back to the system, and answers what is in use, as JSON
+//	cpu FILE        starts a CPU profile
+//	cpu             ends it
+//	heap FILE       writes a heap profile
+//	allocs FILE     writes what has been allocated
+//
+// The server ends when its standard input does, and so cannot outlive the benchmark.
+package control
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"strings"
+)
+
+// Stats is the answer to gc.
+type Stats struct {
+	Heap       uint64 `json:"heap"`       // bytes allocated and in use
+	Goroutines int    `json:"goroutines"` // zero in Node
+	Sessions   int    `json:"sessions"`   // open now
+}
+
+// Serve listens on a port of its own, says which, serves handler and takes orders. sessions returns how
+// many are open. Serve ends the process.
+func Serve(handler http.Handler, sessions func() int) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fail(err)
+	}
+	fmt.Printf("port %d\n", ln.Addr().(*net.TCPAddr).Port)
+	go func() { fail(http.Serve(ln, handler)) }()
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() {
+		answer, err := obey(strings.Fields(in.Text()), sessions)
+		if err != nil {
+			fail(err)
+		}
+		fmt.Println(answer)
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+func obey(order []string, sessions func() int) (answer string, err error) {
+	switch strings.Join(order[:1], "") {
+	case "gc":
+		debug.FreeOSMemory()
+		debug.FreeOSMemory() // twice, since pools keep what they hold over one collection
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		b, err := json.Marshal(Stats{Heap: m.HeapAlloc, Goroutines: runtime.NumGoroutine(), Sessions: sessions()})
+		return string(b), err
+	case "cpu":
+		if len(order) == 1 {
+			pprof.StopCPUProfile()
+			return "ok", nil
+		}
+		f, err := os.Create(order[1])
+		if err != nil {
+			return "", err
+		}
+		return "ok", pprof.StartCPUProfile(f)
+	case "heap", "allocs", "mutex", "goroutine":
+		f, err := os.Create(order[1])
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		return "ok", pprof.Lookup(order[0]).WriteTo(f, 0)
+	}
+	return "", fmt.Errorf("order %q not known", order)
+}
