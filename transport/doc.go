@@ -22,6 +22,8 @@
 //	polling.go    GET, which waits, and POST
 //	upgrade.go    from polling to WebSocket without losing or doubling anything
 //	websocket.go  the reader of a WebSocket
+//	wsclose.go    how a WebSocket ends
+//	gather.go     how frames are sent, and gathered during a turn
 //	turn.go       how a reader runs the application and is replaced when that blocks
 //	outbox.go     what waits for a WebSocket's kernel buffer, bounded
 //	accept.go     the WebSocket handshake (RFC 6455, section 4)
