@@ -4,8 +4,9 @@
 # Never fails the deployment.
 set -u
 root=${1:-/etc/nginx}
-known=$(dirname "$0")/../../nginx-stock.sha256
-here=$(cd "$(dirname "$0")/../../nginx" && pwd)
+platform=$(cd "$(dirname "$0")/../.." && pwd)
+known=$platform/nginx-stock.sha256
+here=$platform/nginx
 
 say() {
     echo "beanpole: $1"

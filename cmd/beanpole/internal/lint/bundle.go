@@ -1,0 +1,208 @@
+package lint
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"sort"
+	"strings"
+)
+
+// maxText is the size up to which a file is read to be checked; nothing that Beanstalk reads is larger.
+const maxText = 1 << 20
+
+// File is one file of a bundle.
+type File struct {
+	Name string      // slash-separated, relative to the top of the bundle
+	Mode fs.FileMode // permissions, and ModeSymlink
+	Size int64       // bytes
+	open func() (io.ReadCloser, error)
+}
+
+// Open returns the content.
+func (f *File) Open() (io.ReadCloser, error) { return f.open() }
+
+// text returns the content of a small file, or nil.
+func (f *File) text() []byte {
+	if f == nil || f.Size > maxText || !f.Mode.IsRegular() {
+		return nil
+	}
+	r, err := f.open()
+	if err != nil {
+		return nil
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, maxText))
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// head returns the first n bytes.
+func (f *File) head(n int) []byte {
+	r, err := f.open()
+	if err != nil {
+		return nil
+	}
+	defer r.Close()
+	b := make([]byte, n)
+	n, _ = io.ReadFull(r, b)
+	return b[:n]
+}
+
+// Bundle is what is shipped, as a set of files. The zero value is empty.
+type Bundle struct {
+	// Files by name.
+	Files map[string]*File
+	// Zip says that the files come from a zip, whose modes are those that arrive.
+	Zip bool
+	// Size is the size of the zip in bytes, or of all files together.
+	Size int64
+
+	closer io.Closer
+}
+
+// Close ends access to the content of the files.
+func (b *Bundle) Close() error {
+	if b.closer == nil {
+		return nil
+	}
+	return b.closer.Close()
+}
+
+// Add puts a file into the bundle, in place of one of the same name.
+func (b *Bundle) Add(name string, mode fs.FileMode, content []byte) {
+	if b.Files == nil {
+		b.Files = make(map[string]*File)
+	}
+	b.Files[name] = &File{Name: name, Mode: mode, Size: int64(len(content)), open: func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(content)), nil
+	}}
+	b.Size += int64(len(content))
+}
+
+// Names returns the names of the files in order.
+func (b *Bundle) Names() []string {
+	names := make([]string, 0, len(b.Files))
+	for name := range b.Files {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// under returns the names below the folder dir, in order.
+func (b *Bundle) under(dir string) []string {
+	var names []string
+	for _, name := range b.Names() {
+		if strings.HasPrefix(name, dir+"/") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// text returns the content of the file of that name, or nil.
+func (b *Bundle) text(name string) []byte { return b.Files[name].text() }
+
+// has reports whether there is a file of that name.
+func (b *Bundle) has(name string) bool { return b.Files[name] != nil }
+
+// OpenDir reads the folder dir as `eb deploy` would ship it: without what .ebignore names, or .gitignore
+// when there is none.
+func OpenDir(dir string) (*Bundle, error) {
+	return openDir(dir, readIgnore(dir))
+}
+
+func openDir(dir string, skip ignore) (*Bundle, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
+	}
+	b := &Bundle{Files: make(map[string]*File), closer: root}
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if name == "." {
+			return nil
+		}
+		if skip.match(name, d.IsDir()) {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if d.IsDir() {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		b.Files[name] = &File{Name: name, Mode: info.Mode(), Size: info.Size(), open: func() (io.ReadCloser, error) {
+			return root.Open(filepath.FromSlash(name))
+		}}
+		b.Size += info.Size()
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("bundle: %w", err), root.Close())
+	}
+	return b, nil
+}
+
+// OpenZip reads the zip at name.
+func OpenZip(name string) (*Bundle, error) {
+	z, err := zip.OpenReader(name)
+	if err != nil {
+		return nil, fmt.Errorf("bundle %s: %w", name, err)
+	}
+	b := &Bundle{Files: make(map[string]*File), Zip: true, closer: z}
+	if info, err := os.Stat(name); err == nil {
+		b.Size = info.Size()
+	}
+	for _, f := range z.File {
+		if strings.HasSuffix(f.Name, "/") {
+			continue
+		}
+		// Names stay as they are in the zip, backslashes too: they are what is wrong with some.
+		b.Files[strings.TrimPrefix(f.Name, "./")] = &File{
+			Name: f.Name, Mode: f.Mode(), Size: int64(f.UncompressedSize64), open: f.Open,
+		}
+	}
+	return b, nil
+}
+
+// Open reads the folder or zip at name.
+func Open(name string) (*Bundle, error) {
+	if info, err := os.Stat(name); err == nil && !info.IsDir() {
+		return OpenZip(name)
+	}
+	return OpenDir(name)
+}
+
+// top returns the one folder that everything lies in, or "".
+func (b *Bundle) top() string {
+	var top string
+	for name := range b.Files {
+		first, _, nested := strings.Cut(name, "/")
+		if !nested || (top != "" && top != first) {
+			return ""
+		}
+		top = first
+	}
+	return top
+}
+
+// clean reports whether name stays inside the bundle.
+func clean(name string) bool {
+	return fs.ValidPath(name) && path.Clean(name) == name && !strings.Contains(name, "\\")
+}

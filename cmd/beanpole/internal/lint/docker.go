@@ -1,0 +1,102 @@
+package lint
+
+import (
+	"fmt"
+	"strings"
+)
+
+// instruction is one of a Dockerfile.
+type instruction struct {
+	name, args string
+	line       int
+}
+
+// instructions reads a Dockerfile far enough for the checks: continued lines are joined.
+func instructions(text []byte) (list []instruction) {
+	n, start, whole := 0, 0, ""
+	for l := range strings.Lines(string(text)) {
+		n++
+		l = strings.TrimSpace(l)
+		if l == "" || strings.HasPrefix(l, "#") {
+			continue
+		}
+		if whole == "" {
+			start = n
+		}
+		if more, ok := strings.CutSuffix(l, "\\"); ok {
+			whole += more + " "
+			continue
+		}
+		name, args, _ := strings.Cut(whole+l, " ")
+		list = append(list, instruction{strings.ToUpper(name), strings.TrimSpace(args), start})
+		whole = ""
+	}
+	return list
+}
+
+// checkDocker looks at what the Docker platform builds.
+func checkDocker(m *model) {
+	b := m.bundle
+	if m.platform == Docker && b.has("docker-compose.yml") {
+		m.add(Finding{Check: "compose", Severity: Error, File: "docker-compose.yml", What: "the bundle has a docker-compose.yml",
+			Why: "with it Elastic Beanstalk puts no nginx in front and reads nothing of .platform/nginx; request metrics are gone too",
+			Fix: "ship the Dockerfile alone"})
+	}
+	if b.has("Dockerrun.aws.json") && strings.Contains(string(b.text("Dockerrun.aws.json")), "containerDefinitions") {
+		m.add(Finding{Check: "dockerrun-v2", Severity: Error, File: "Dockerrun.aws.json", What: "version 2 is for the ECS platform",
+			Why: "the Docker platform does not read it", Fix: "ship a Dockerfile"})
+	}
+	text := b.text("Dockerfile")
+	if text == nil {
+		return
+	}
+	severity := Error
+	if m.platform != Docker {
+		severity = Warning // it is shipped but not read
+	}
+	m.checkText("Dockerfile", text)
+	var expose, user, cmd *instruction
+	var last int
+	for _, i := range instructions(text) {
+		switch i.name {
+		case "FROM":
+			expose, user, cmd, last = nil, nil, nil, i.line // the last stage counts
+		case "EXPOSE":
+			if expose != nil || len(strings.Fields(i.args)) != 1 {
+				m.add(Finding{Check: "docker-expose", Severity: severity, File: "Dockerfile", Line: i.line, What: "more than one port is exposed",
+					Why: "nginx passes requests to the first, whichever that is", Fix: "expose the port of the server only"})
+			}
+			expose = &i
+		case "USER":
+			user = &i
+		case "CMD", "ENTRYPOINT":
+			cmd = &i
+			if !strings.HasPrefix(i.args, "[") {
+				m.add(Finding{Check: "docker-shell-form", Severity: severity, File: "Dockerfile", Line: i.line, What: i.name + " is not in exec form",
+					Why: "a shell gets the SIGTERM and does not pass it on: the server is killed after 10 s without having drained",
+					Fix: fmt.Sprintf(`write %s ["/bin/application"]`, i.name)})
+			}
+		case "ENV":
+			if strings.Contains(i.args, "HOST=127.0.0.1") || strings.Contains(i.args, "HOST=localhost") {
+				m.add(Finding{Check: "docker-loopback", Severity: severity, File: "Dockerfile", Line: i.line, What: "the server listens on the container's loopback",
+					Why: "nginx is outside of the container: every request is answered 502", Fix: "take HOST away"})
+			}
+		}
+	}
+	if expose == nil {
+		m.add(Finding{Check: "docker-expose", Severity: severity, File: "Dockerfile", Line: last, What: "no port is exposed",
+			Why: "the platform takes its upstream from EXPOSE", Fix: "add EXPOSE 5000"})
+	} else if port := m.property("PORT", "5000"); m.platform == Docker && strings.TrimSuffix(expose.args, "/tcp") != port.value {
+		m.add(Finding{Check: "port-mismatch", Severity: Error, File: "Dockerfile", Line: expose.line,
+			What: fmt.Sprintf("EXPOSE %s, but PORT is %s (%s)", expose.args, port.value, port.where()),
+			Why:  "nginx passes requests to a port on which nobody listens: 502 on everything", Fix: "make both the same"})
+	}
+	if user == nil || user.args == "root" || strings.HasPrefix(user.args, "0") {
+		m.add(Finding{Check: "docker-root", Severity: Warning, File: "Dockerfile", Line: last, What: "the server runs as root",
+			Why: "whoever takes it over has the container", Fix: "add USER 65532:65532"})
+	}
+	if cmd == nil {
+		m.add(Finding{Check: "docker-cmd", Severity: severity, File: "Dockerfile", Line: last, What: "the last stage has no CMD or ENTRYPOINT",
+			Why: "the container has nothing to run", Fix: `add CMD ["/bin/application"]`})
+	}
+}

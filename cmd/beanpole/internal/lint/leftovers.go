@@ -1,0 +1,65 @@
+package lint
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+)
+
+// leftover is something that only Amazon Linux 1 had.
+var leftovers = []struct {
+	re  *regexp.Regexp
+	fix string
+}{
+	{regexp.MustCompile(`#etc#nginx|/tmp/deployment/config`), "delete it: the nginx of Amazon Linux 2 and 2023 passes Upgrade on; own settings go into .platform/nginx"},
+	{regexp.MustCompile(`/etc/nginx/(conf\.d/)?[\w.*-]+|/opt/elasticbeanstalk/support/conf|/etc/nginx/sites`), "put the file into .platform/nginx: what is written to /etc/nginx by hand is replaced by the deployment"},
+	{regexp.MustCompile(`/opt/elasticbeanstalk/hooks`), "move the script to .platform/hooks/{prebuild,predeploy,postdeploy}"},
+	{regexp.MustCompile(`/var/app/ondeck`), "the folder is /var/app/staging now"},
+	{regexp.MustCompile(`/opt/elasticbeanstalk/bin/get-config (container|meta)`), "get-config has environment, optionsettings and platformconfig now"},
+	{regexp.MustCompile(`\binitctl\b|service nginx (restart|reload)|/etc/init/`), "use systemctl in a hook of .platform/hooks/postdeploy"},
+	{regexp.MustCompile(`aws:elasticbeanstalk:container:(nodejs|golang)`), "use aws:elasticbeanstalk:environment:proxy and aws:elasticbeanstalk:environment:proxy:staticfiles"},
+}
+
+// guarded matches commands that do nothing when their file is not there.
+var guarded = regexp.MustCompile(`test\s+-[efd]|\[\[?\s+-[efd]`)
+
+// checkLeftovers finds what tutorials of the days of Amazon Linux 1 leave behind.
+func checkLeftovers(m *model) {
+	for _, name := range m.bundle.under(".ebextensions") {
+		if strings.HasPrefix(name, ".ebextensions/nginx/") {
+			m.add(Finding{Check: "amazon-linux-1", Severity: Error, File: name, What: "nginx files in .ebextensions/nginx are not read",
+				Why: "Amazon Linux 2 and 2023 say `skipping nginx folder under .ebextensions` and go on without", Fix: "move it to .platform/nginx"})
+			continue
+		}
+		text := m.bundle.text(name)
+		for n, l := range bytes.Split(text, []byte("\n")) {
+			if i := bytes.IndexByte(l, '#'); i >= 0 && len(bytes.TrimSpace(l[:i])) == 0 && !bytes.HasPrefix(l[i:], []byte("#etc#")) {
+				continue // a comment
+			}
+			for _, old := range leftovers {
+				found := old.re.Find(l)
+				if found == nil || m.isGuarded(name, n+1, text) {
+					continue
+				}
+				m.add(Finding{Check: "amazon-linux-1", Severity: Error, File: name, Line: n + 1, What: string(found) + " belongs to Amazon Linux 1",
+					Why: "the file or command is not there any more: a container_command that fails stops the deployment, and a file that is written has no effect", Fix: old.fix})
+				break
+			}
+		}
+	}
+}
+
+// isGuarded reports whether the command that line n belongs to has a test for its file.
+func (m *model) isGuarded(name string, n int, text []byte) bool {
+	for _, c := range m.configs {
+		if c.name != name {
+			continue
+		}
+		for _, cmd := range c.commands {
+			if cmd.from <= n && n <= cmd.to {
+				return guarded.MatchString(cmd.test) || guarded.MatchString(cmd.command) || strings.Contains(cmd.command, "|| true")
+			}
+		}
+	}
+	return false
+}

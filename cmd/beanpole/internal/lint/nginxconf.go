@@ -1,0 +1,165 @@
+package lint
+
+import (
+	"fmt"
+	"strings"
+)
+
+// directive is one directive of nginx, with its block if it has one.
+type directive struct {
+	name  string
+	args  []string
+	block []*directive
+	isBlk bool
+	file  string
+	line  int
+}
+
+// arg returns the first argument or "".
+func (d *directive) arg() string {
+	if d == nil || len(d.args) == 0 {
+		return ""
+	}
+	return d.args[0]
+}
+
+// token is a word, a quoted word, or one of { } ;.
+type token struct {
+	text   string
+	quoted bool
+	line   int
+}
+
+// tokens splits a configuration as nginx does: a # begins a comment only at the begin of a word, quotes and
+// ${name} keep what is inside together.
+func tokens(text string) (list []token) {
+	line := 1
+	for i := 0; i < len(text); {
+		switch c := text[i]; {
+		case c == '\n':
+			line++
+			i++
+		case c == ' ' || c == '\t' || c == '\r':
+			i++
+		case c == '#':
+			for i < len(text) && text[i] != '\n' {
+				i++
+			}
+		case c == '{' || c == '}' || c == ';':
+			list = append(list, token{string(c), false, line})
+			i++
+		case c == '"' || c == '\'':
+			start, word := line, []byte{}
+			for i++; i < len(text) && text[i] != c; i++ {
+				if text[i] == '\\' && i+1 < len(text) {
+					if next := text[i+1]; next != c && next != '\\' {
+						word = append(word, '\\')
+					}
+					i++
+				}
+				if text[i] == '\n' {
+					line++
+				}
+				word = append(word, text[i])
+			}
+			i++
+			list = append(list, token{string(word), true, start})
+		default:
+			start := i
+			for i < len(text) && !strings.ContainsRune(" \t\r\n;", rune(text[i])) {
+				if text[i] == '{' {
+					if i == start || text[i-1] != '$' {
+						break
+					}
+					for i < len(text) && text[i] != '}' && text[i] != '\n' {
+						i++
+					}
+					if i == len(text) {
+						break
+					}
+				}
+				i++
+			}
+			list = append(list, token{text[start:i], false, line})
+		}
+	}
+	return list
+}
+
+// parseNginx reads one file.
+func parseNginx(file string, text []byte) ([]*directive, error) {
+	p := &nginxParser{file: file, tokens: tokens(string(text))}
+	list, err := p.block(0)
+	if err == nil && p.at < len(p.tokens) {
+		err = p.errorf("unexpected %q", p.tokens[p.at].text)
+	}
+	return list, err
+}
+
+type nginxParser struct {
+	file   string
+	tokens []token
+	at     int
+}
+
+// nginxError is a place where the syntax ends.
+type nginxError struct {
+	line int
+	text string
+}
+
+// Error returns the text.
+func (e *nginxError) Error() string { return e.text }
+
+func (p *nginxParser) errorf(format string, args ...any) error {
+	line := 0
+	if len(p.tokens) > 0 {
+		line = p.tokens[min(p.at, len(p.tokens)-1)].line
+	}
+	return &nginxError{line, fmt.Sprintf(format, args...)}
+}
+
+// maxDepth bounds blocks in blocks; nginx's own contexts are six deep.
+const maxDepth = 32
+
+func (p *nginxParser) block(depth int) (list []*directive, err error) {
+	if depth > maxDepth {
+		return nil, p.errorf("blocks are nested too deeply")
+	}
+	for p.at < len(p.tokens) {
+		t := p.tokens[p.at]
+		if !t.quoted && t.text == "}" {
+			if depth == 0 {
+				return nil, p.errorf("unexpected %q", "}")
+			}
+			return list, nil
+		}
+		d := &directive{name: t.text, file: p.file, line: t.line}
+		for p.at++; ; p.at++ {
+			if p.at == len(p.tokens) {
+				return nil, p.errorf("%s does not end with ; or {", d.name)
+			}
+			t = p.tokens[p.at]
+			if !t.quoted && (t.text == ";" || t.text == "{" || t.text == "}") {
+				break
+			}
+			d.args = append(d.args, t.text)
+		}
+		switch t.text {
+		case "}":
+			return nil, p.errorf("%s does not end with ;", d.name)
+		case "{":
+			p.at++
+			d.isBlk = true
+			if d.block, err = p.block(depth + 1); err != nil {
+				return nil, err
+			}
+			if p.at == len(p.tokens) {
+				return nil, p.errorf("the block of %s (line %d) does not end", d.name, d.line)
+			}
+		}
+		p.at++
+		list = append(list, d)
+	}
+	return list, nil
+}

@@ -1,0 +1,202 @@
+package pack
+
+import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const top = "../../../.."
+
+// project makes a folder with this repository's bundle files and a small application.
+func project(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{".ebextensions", ".platform", "deploy"} {
+		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join(top, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"Procfile", "Buildfile", "Dockerfile", ".dockerignore"} {
+		text, err := os.ReadFile(filepath.Join(top, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, dir, name, string(text))
+	}
+	put(t, dir, "go.mod", "module example.com/app\n\ngo 1.26\n")
+	put(t, dir, "examples/chat/main.go", "package main\n\nfunc main() { println(\"hello\") }\n")
+	put(t, dir, "examples/chat/main_test.go", "package main\n")
+	return dir
+}
+
+func put(t *testing.T, dir, name, text string) {
+	t.Helper()
+	file := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unpack returns the files of a zip.
+func unpack(t *testing.T, name string) map[string]*lint.File {
+	t.Helper()
+	b, err := lint.OpenZip(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b.Files
+}
+
+func content(t *testing.T, f *lint.File) []byte {
+	t.Helper()
+	if f == nil {
+		t.Fatal("file is missing")
+	}
+	r, err := f.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestPackShipsAStaticProgram(t *testing.T) {
+	dir := project(t)
+	// As a checkout on Windows leaves them: no modes, CR LF.
+	hook := ".platform/hooks/predeploy/10_drain.sh"
+	text, err := os.ReadFile(filepath.Join(dir, hook))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, hook, string(bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))))
+	if err := os.Chmod(filepath.Join(dir, hook), 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	out := filepath.Join(t.TempDir(), "app.zip")
+	r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Kind: ARM64})
+	if err != nil {
+		t.Fatalf("%v: %v", err, r.Findings)
+	}
+	files := unpack(t, out)
+	program, err := elf.NewFile(bytes.NewReader(content(t, files["bin/application"])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if program.Machine != elf.EM_AARCH64 {
+		t.Errorf("program is for %v", program.Machine)
+	}
+	for name, mode := range map[string]fs.FileMode{"bin/application": 0o755, hook: 0o755, "Procfile": 0o644} {
+		if got := files[name].Mode; got != mode {
+			t.Errorf("mode of %s is %v, want %v", name, got, mode)
+		}
+	}
+	if bytes.Contains(content(t, files[hook]), []byte("\r")) {
+		t.Error("the hook has kept its CR LF")
+	}
+	for _, name := range []string{"go.mod", "Buildfile", "deploy/README.md"} {
+		if files[name] != nil {
+			t.Errorf("%s is shipped with a program", name)
+		}
+	}
+}
+
+func TestPackIsReproducible(t *testing.T) {
+	dir := project(t)
+	var zips [2][]byte
+	for i := range zips {
+		out := filepath.Join(t.TempDir(), "app.zip")
+		if _, err := Pack(t.Context(), Options{Dir: dir, Output: out, Kind: Source, Nginx: "off"}); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if zips[i], err = os.ReadFile(out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(zips[0], zips[1]) {
+		t.Error("the same folder gave two different zips")
+	}
+}
+
+func TestPackShipsSource(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "app.zip")
+	if _, err := Pack(t.Context(), Options{Dir: project(t), Output: out, Kind: Source, Nginx: "off"}); err != nil {
+		t.Fatal(err)
+	}
+	files := unpack(t, out)
+	for name, want := range map[string]bool{
+		"go.mod": true, "Buildfile": true, "Procfile": true, "examples/chat/main.go": true, "examples/chat/main_test.go": false,
+		"deploy/README.md": false, ".platform/nginx/nginx.conf": true,
+	} {
+		if got := files[name] != nil; got != want {
+			t.Errorf("%s shipped: %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestVariantsAreSound(t *testing.T) {
+	dir := project(t)
+	for _, o := range []Options{
+		{Platform: lint.Docker},
+		{Kind: Source, Variants: []string{"network-load-balancer"}},
+		{Kind: Source, Variants: []string{"single-instance"}},
+		{Kind: Source, Variants: []string{"shared-load-balancer"}},
+		{Platform: lint.Docker, Variants: []string{"docker", "single-instance"}},
+	} {
+		o.Dir, o.Output = dir, filepath.Join(t.TempDir(), "app.zip")
+		r, err := Pack(t.Context(), o)
+		if err != nil || len(r.Findings) > 0 {
+			t.Errorf("%v %v: %v %v", o.Platform, o.Variants, err, r.Findings)
+		}
+	}
+}
+
+func TestPackRefusesAWrongBundle(t *testing.T) {
+	dir := project(t)
+	put(t, dir, ".platform/nginx/conf.d/x.conf", "location /x { return 200; }\n")
+	out := filepath.Join(t.TempDir(), "app.zip")
+	r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Kind: Source, Nginx: "off"})
+	if !errors.Is(err, ErrRefused) || len(r.Findings) == 0 {
+		t.Errorf("Pack = %v, %v; want ErrRefused and a finding", r, err)
+	}
+	if _, err := os.Stat(out); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("the zip was written all the same")
+	}
+}
+
+func TestPackSaysWhatDoesNotBuild(t *testing.T) {
+	dir := project(t)
+	put(t, dir, "examples/chat/main.go", "package main\n\nfunc main() { nonsense }\n")
+	if _, err := Pack(t.Context(), Options{Dir: dir, Nginx: "off"}); err == nil || !bytes.Contains([]byte(err.Error()), []byte("nonsense")) {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestVariantsDoNotLeadOut(t *testing.T) {
+	for _, v := range []string{"..", "../x", "/etc", "nothing"} {
+		if _, err := Pack(t.Context(), Options{Dir: project(t), Kind: Source, Variants: []string{v}, Nginx: "off"}); err == nil {
+			t.Errorf("variant %q was taken", v)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
+)
+
+type lintCommand struct {
+	Path     string `arg:"" default:"." help:"Folder or zip to check."`
+	Platform string `enum:"auto,go,docker" default:"auto" help:"Platform of the environment (auto, go, docker)."`
+	Nginx    string `placeholder:"PROGRAM" help:"nginx to test the configuration with; off for none. By default the one in PATH."`
+	JSON     bool   `name:"json" help:"Print findings as JSON."`
+}
+
+// Run is called by kong.
+func (c *lintCommand) Run(ctx context.Context, o output) error {
+	b, err := lint.Open(c.Path)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	platform := lint.Platform(c.Platform)
+	if c.Platform == "auto" {
+		platform = ""
+	}
+	findings := lint.Run(ctx, b, lint.Options{Platform: platform, Nginx: c.Nginx})
+	if c.JSON {
+		if findings == nil {
+			findings = []lint.Finding{}
+		}
+		if err := json.NewEncoder(o.out).Encode(findings); err != nil {
+			return err
+		}
+	} else {
+		printFindings(o.out, findings)
+		if len(findings) == 0 {
+			fmt.Fprintf(o.out, "%s: nothing to complain about in %d files\n", c.Path, len(b.Files))
+		}
+	}
+	return status(findings)
+}
+
+func printFindings(w io.Writer, findings []lint.Finding) {
+	for _, f := range findings {
+		fmt.Fprintf(w, "%s: %s: %s [%s]\n    why: %s\n    fix: %s\n", f.Where(), f.Severity, f.What, f.Check, f.Why, f.Fix)
+	}
+}
+
+// status is the worst of the findings.
+func status(findings []lint.Finding) error {
+	code := exitOK
+	for _, f := range findings {
+		if f.Severity == lint.Error {
+			return exit(exitFailure)
+		}
+		code = exitWarning
+	}
+	if code == exitOK {
+		return nil
+	}
+	return exit(code)
+}
