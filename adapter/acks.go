@@ -96,6 +96,16 @@ func (a *Answers) Wait(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// Poll is Wait without an end: answers go on being handed on after ctx.
+func (a *Answers) Poll(ctx context.Context) error {
+	select {
+	case <-a.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Stop ends the gathering; when it returns, no answer is being handed on.
 func (a *Answers) Stop() {
 	a.mu.Lock()

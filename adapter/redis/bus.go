@@ -1,0 +1,291 @@
+package redis
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// subKind is a kind of subscription.
+type subKind uint8
+
+const (
+	subChannel subKind = 1 + iota
+	subPattern
+	subShard
+)
+
+// subscription names what Redis is asked to send.
+type subscription struct {
+	kind subKind
+	name string
+}
+
+// receiver gets what arrives on a subscription. It is called from the goroutine of one link, must not
+// block and must not change payload.
+type receiver interface {
+	receive(channel string, payload []byte)
+}
+
+// want is one subscription the process wants. Guarded by bus.mu.
+type want struct {
+	to        []receiver
+	link      *link // nil until it is known which node of a Redis Cluster has it
+	confirmed bool  // Redis has said so on the link's connection of now
+	until     time.Time
+}
+
+// lingering is how long a subscription is kept that nobody wants any more: rooms come and go.
+const lingering = 3 * time.Second
+
+// bus keeps the subscriptions of the process alive on as few connections as can be: one, or one for
+// each shard of a Redis Cluster that has sharded channels.
+type bus struct {
+	client  redis.UniversalClient
+	sharded bool // all channels are shard channels, otherwise none is: a message does not tell
+	stats   *counters
+	state   *state
+	ctx     context.Context // the lifetime of the cluster
+	wg      *sync.WaitGroup
+
+	mu      sync.RWMutex
+	wants   map[subscription]*want
+	links   map[string]*link // by address of the node, "" for channels and patterns
+	changed chan struct{}    // closed and replaced when a confirmation has come, if someone waits
+	homing  bool             // a goroutine looks for the nodes of shard channels
+	stray   []subscription   // those it looks for
+}
+
+func newBus(ctx context.Context, wg *sync.WaitGroup, c redis.UniversalClient, sharded bool, stats *counters, s *state) *bus {
+	return &bus{client: c, sharded: sharded, stats: stats, state: s, ctx: ctx, wg: wg, wants: map[subscription]*want{}, links: map[string]*link{}}
+}
+
+// add subscribes for r. It returns at once; wait tells when all is confirmed.
+func (b *bus) add(s subscription, r receiver) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w := b.wants[s]
+	if w == nil {
+		w = &want{}
+		b.wants[s] = w
+	}
+	if !slices.Contains(w.to, r) {
+		w.to = append(w.to, r)
+	}
+	w.until = time.Time{}
+	if w.link == nil {
+		b.home(s, w)
+	}
+}
+
+// remove ends a subscription for r, after a while.
+func (b *bus) remove(s subscription, r receiver) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w := b.wants[s]
+	if w == nil {
+		return
+	}
+	w.to = slices.DeleteFunc(slices.Clone(w.to), func(x receiver) bool { return x == r })
+	if len(w.to) == 0 && w.until.IsZero() {
+		w.until = time.Now().Add(lingering)
+	}
+}
+
+// home finds the link of s. Called with mu held.
+func (b *bus) home(s subscription, w *want) {
+	x, ok := b.client.(*redis.ClusterClient)
+	if s.kind != subShard || !ok {
+		b.assign(s, w, "", b.client)
+		return
+	}
+	// To find the node may take the network.
+	b.stray = append(b.stray, s)
+	if !b.homing {
+		b.homing = true
+		b.wg.Go(func() { b.findHomes(x) })
+	}
+}
+
+func (b *bus) assign(s subscription, w *want, addr string, c redis.UniversalClient) {
+	l := b.links[addr]
+	if l == nil {
+		l = newLink(b, addr, c)
+		b.links[addr] = l
+		b.wg.Go(func() { l.run(b.ctx) })
+	}
+	w.link, w.confirmed = l, false
+	l.order(s)
+}
+
+// findHomes gives each stray shard channel to the link of the node that owns its slot.
+func (b *bus) findHomes(c *redis.ClusterClient) {
+	failed := 0
+	for {
+		b.mu.Lock()
+		if len(b.stray) == 0 {
+			b.homing = false
+			b.mu.Unlock()
+			return
+		}
+		list := b.stray
+		b.stray = nil
+		b.mu.Unlock()
+		for i, s := range list {
+			node, err := c.MasterForKey(b.ctx, s.name)
+			if err != nil {
+				b.state.set("shards", err)
+				b.mu.Lock()
+				b.stray = append(b.stray, list[i:]...)
+				if b.ctx.Err() != nil {
+					b.homing = false
+					b.mu.Unlock()
+					return
+				}
+				b.mu.Unlock()
+				c.ReloadState(b.ctx)
+				pause(b.ctx, failed)
+				failed++
+				break
+			}
+			b.state.set("shards", nil)
+			failed = 0
+			b.mu.Lock()
+			if w := b.wants[s]; w != nil && w.link == nil {
+				b.assign(s, w, node.Options().Addr, node)
+			}
+			b.mu.Unlock()
+		}
+	}
+}
+
+// scatter takes all subscriptions from l, whose node may have lost them, and finds their nodes again.
+func (b *bus) scatter(l *link) {
+	x, ok := b.client.(*redis.ClusterClient)
+	if !ok || l.addr == "" {
+		return
+	}
+	x.ReloadState(b.ctx)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for s, w := range b.wants {
+		if w.link == l {
+			w.link, w.confirmed = nil, false
+			b.home(s, w)
+		}
+	}
+}
+
+// of returns the subscriptions of l and takes their confirmation back.
+func (b *bus) of(l *link) (list []subscription) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for s, w := range b.wants {
+		if w.link == l {
+			w.confirmed = false
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// wanted reports whether l is to have s.
+func (b *bus) wanted(l *link, s subscription) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	w := b.wants[s]
+	return w != nil && w.link == l
+}
+
+// expired takes subscriptions of l that nobody has wanted for a while out of the list of those wanted.
+func (b *bus) expired(l *link) (list []subscription) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	for s, w := range b.wants {
+		if w.link == l && len(w.to) == 0 && !w.until.IsZero() && now.After(w.until) {
+			delete(b.wants, s)
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// confirm notes that Redis has taken s from l, or that it has ended it on its own.
+func (b *bus) confirm(l *link, s subscription, on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w := b.wants[s]
+	if w == nil || w.link != l {
+		return
+	}
+	w.confirmed = on
+	if !on { // the slot has moved
+		w.link = nil
+		b.home(s, w)
+		return
+	}
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
+}
+
+// deliver hands a message on.
+func (b *bus) deliver(s subscription, channel string, payload []byte) {
+	b.stats.received.Add(1)
+	b.mu.RLock()
+	var to []receiver
+	if w := b.wants[s]; w != nil {
+		to = w.to // never changed in place
+	}
+	b.mu.RUnlock()
+	for _, r := range to {
+		r.receive(channel, payload)
+	}
+}
+
+// wait returns when all subscriptions wanted are confirmed.
+func (b *bus) wait(ctx context.Context) error {
+	for {
+		b.mu.Lock()
+		open := 0
+		for _, w := range b.wants {
+			if !w.confirmed && len(w.to) > 0 {
+				open++
+			}
+		}
+		if open == 0 {
+			b.mu.Unlock()
+			return nil
+		}
+		if b.changed == nil {
+			b.changed = make(chan struct{})
+		}
+		changed := b.changed
+		b.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-b.ctx.Done():
+			return ErrClosed
+		}
+	}
+}
+
+// renew makes all connections anew: what is published does not come back.
+func (b *bus) renew(err error) {
+	b.mu.RLock()
+	links := make([]*link, 0, len(b.links))
+	for _, l := range b.links {
+		links = append(links, l)
+	}
+	b.mu.RUnlock()
+	for _, l := range links {
+		l.cut(err)
+	}
+}

@@ -1,0 +1,96 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// newClient makes the client of a cluster from a client's options or from a URL.
+//
+// The library must not send a command twice: Redis may have done it though the answer was lost, and
+// then every client of the cluster would get an event twice. So its retries are off and the publisher
+// decides. Contexts bound commands.
+func newClient(c *Config) (redis.UniversalClient, error) {
+	if c.Client != nil {
+		switch x := c.Client.(type) {
+		case *redis.Client:
+			o := *x.Options()
+			return single(&o), nil
+		case *redis.ClusterClient:
+			o := *x.Options()
+			return clustered(&o), nil
+		}
+		return nil, fmt.Errorf("redis: client of type %T is not supported: want *redis.Client or *redis.ClusterClient", c.Client)
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		// The error of url.Parse repeats the URL, in which there may be a password.
+		return nil, fmt.Errorf("redis: invalid URL")
+	}
+	q := u.Query()
+	isCluster := q.Get("cluster") == "true"
+	isSentinel := q.Has("master_name")
+	q.Del("cluster")
+	u.RawQuery = q.Encode()
+	switch {
+	case isCluster:
+		o, err := redis.ParseClusterURL(u.String())
+		if err != nil {
+			return nil, fmt.Errorf("redis: URL of a cluster: %w", err)
+		}
+		return clustered(o), nil
+	case isSentinel:
+		o, err := redis.ParseFailoverURL(u.String())
+		if err != nil {
+			return nil, fmt.Errorf("redis: URL with sentinels: %w", err)
+		}
+		o.MaxRetries = -1
+		o.ContextTimeoutEnabled = true
+		return redis.NewFailoverClient(o), nil
+	}
+	o, err := redis.ParseURL(u.String())
+	if err != nil {
+		return nil, fmt.Errorf("redis: URL: %w", err)
+	}
+	return single(o), nil
+}
+
+func single(o *redis.Options) redis.UniversalClient {
+	o.MaxRetries = -1
+	o.ContextTimeoutEnabled = true
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return redis.NewClient(o)
+}
+
+func clustered(o *redis.ClusterOptions) redis.UniversalClient {
+	o.MaxRetries = -1
+	o.ContextTimeoutEnabled = true
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return redis.NewClusterClient(o)
+}
+
+// nodeFor returns the client of the node that owns key: the client itself unless Redis is a cluster.
+func nodeFor(ctx context.Context, c redis.UniversalClient, key string) (*redis.Client, error) {
+	switch x := c.(type) {
+	case *redis.Client:
+		return x, nil
+	case *redis.ClusterClient:
+		return x.MasterForKey(ctx, key)
+	}
+	return nil, fmt.Errorf("redis: client of type %T", c)
+}
+
+// eachMaster calls fn for every node that may have subscribers.
+func eachMaster(ctx context.Context, c redis.UniversalClient, fn func(context.Context, *redis.Client) error) error {
+	switch x := c.(type) {
+	case *redis.Client:
+		return fn(ctx, x)
+	case *redis.ClusterClient:
+		return x.ForEachMaster(ctx, fn)
+	}
+	return fmt.Errorf("redis: client of type %T", c)
+}

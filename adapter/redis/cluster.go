@@ -1,0 +1,239 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// Cluster is this process's part in a cluster: one client of Redis, one publisher and one set of
+// subscriptions for all namespaces. Its methods may be called from any goroutine.
+type Cluster struct {
+	// Set by New, then read only.
+	cfg     Config
+	uid     string
+	client  redis.UniversalClient
+	wire    wire
+	box     *outbox
+	bus     *bus
+	state   *state
+	members *members
+	stats   counters
+	readers map[string]*reader // by stream
+	wg      sync.WaitGroup
+	ctx     context.Context // the lifetime of all goroutines but the publisher
+	cancel  context.CancelFunc
+	stop    context.CancelFunc // ends the publisher
+	done    chan struct{}      // closed when Close has ended
+
+	mu         sync.RWMutex
+	namespaces map[string]*namespace
+	closed     bool
+}
+
+// New checks cfg and starts a Cluster. Redis need not be reachable yet: until it is, every namespace
+// works as if alone. Close ends it.
+func New(cfg Config) (*Cluster, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	client, err := newClient(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{cfg: cfg, uid: newID(), client: client, namespaces: map[string]*namespace{},
+		readers: map[string]*reader{}, done: make(chan struct{})}
+	c.state = newState(cfg.Logger)
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	shards := cfg.Mode == Sharded || cfg.Mode == Streams && cfg.ShardedPubSub
+	switch cfg.Mode {
+	case PubSub:
+		c.wire = &pubsub{uid: c.uid, prefix: cfg.Prefix, mode: cfg.Subscriptions, specific: cfg.SpecificResponses}
+	case Sharded:
+		c.wire = &sharded{uid: c.uid, prefix: cfg.Prefix, mode: cfg.Subscriptions}
+	case Streams:
+		c.wire = &streams{uid: c.uid, prefix: cfg.Prefix, stream: cfg.Stream, count: cfg.StreamCount, plain: cfg.OnlyPlaintext, sharded: shards}
+	}
+	c.box = newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes)
+	c.bus = newBus(c.ctx, &c.wg, client, shards, &c.stats, c.state)
+	c.startMembers(shards)
+	c.startPublisher()
+	if cfg.Mode == Streams {
+		c.startReaders()
+	}
+	return c, nil
+}
+
+// startPublisher starts the publisher, which ends after everything else so that it may say goodbye.
+func (c *Cluster) startPublisher() {
+	p := &publisher{client: c.client, box: c.box, stats: &c.stats, state: c.state, maxAge: c.cfg.MaxOutboxAge,
+		maxLen: c.cfg.MaxStreamLen, last: c.position}
+	var ctx context.Context
+	ctx, c.stop = context.WithCancel(context.Background())
+	go func() {
+		defer close(c.done)
+		p.run(ctx)
+	}()
+}
+
+// startMembers starts the heartbeat.
+func (c *Cluster) startMembers(sharded bool) {
+	channel := c.cfg.Prefix + "-beanpole#"
+	kind, op := subChannel, opPublish
+	if sharded {
+		kind, op = subShard, opSPublish
+	}
+	c.members = newMembers(c.uid, c.cfg.HeartbeatMisses, c.state)
+	c.members.send = func(b []byte, urgent bool, done func(error)) {
+		cmd := &command{op: op, key: channel, route: channel, data: b}
+		if done != nil {
+			cmd.done = func(_ string, err error) { done(err) }
+		}
+		if urgent {
+			c.box.hurry(cmd)
+		} else if err := c.box.put(cmd); err != nil && done != nil {
+			done(err)
+		}
+	}
+	c.members.gone = c.drop
+	c.members.silent = func() { c.bus.renew(errSilent) }
+	c.bus.add(subscription{kind, channel}, receiverFunc(func(_ string, payload []byte) {
+		if !c.members.receive(payload) {
+			c.stats.malformed.Add(1)
+		}
+	}))
+	c.wg.Go(func() {
+		t := time.NewTicker(c.cfg.HeartbeatInterval)
+		defer t.Stop()
+		// The first beats come fast: until one has come back, nothing is known to work.
+		first := time.NewTicker(min(c.cfg.HeartbeatInterval, 50*time.Millisecond))
+		defer first.Stop()
+		for {
+			c.members.tick()
+			select {
+			case <-first.C:
+				if up, _, _ := c.state.get(); up {
+					first.Stop()
+				}
+			case <-t.C:
+			case <-c.ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// receiverFunc is a function as a receiver.
+type handler struct {
+	fn func(channel string, payload []byte)
+}
+
+func receiverFunc(fn func(string, []byte)) receiver { return &handler{fn} }
+
+func (f *handler) receive(channel string, payload []byte) { f.fn(channel, payload) }
+
+// drop gives up a node in all pending questions.
+func (c *Cluster) drop(uid string) {
+	for _, n := range c.all() {
+		n.drop(uid)
+	}
+}
+
+func (c *Cluster) all() []*namespace {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	list := make([]*namespace, 0, len(c.namespaces))
+	for _, n := range c.namespaces {
+		list = append(list, n)
+	}
+	return list
+}
+
+func (c *Cluster) namespace(name string) *namespace {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.namespaces[name]
+}
+
+// Adapter returns the factory of the adapters of this cluster. One cluster may have one adapter for a
+// namespace at a time.
+func (c *Cluster) Adapter() adapter.Factory {
+	return func(ns adapter.Namespace) (adapter.Adapter, error) { return c.join(ns) }
+}
+
+// Ready returns when this node hears everything it wants to hear, or with the error of ctx.
+func (c *Cluster) Ready(ctx context.Context) error {
+	if err := c.bus.wait(ctx); err != nil {
+		return err
+	}
+	for _, r := range c.readers {
+		if err := r.ready(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// UID is the name of this node in the cluster.
+func (c *Cluster) UID() string { return c.uid }
+
+// Status says how the cluster does.
+func (c *Cluster) Status() Status {
+	up, since, err := c.state.get()
+	live, _ := c.members.count()
+	return Status{Up: up, Since: since, Err: err, Nodes: live}
+}
+
+// Stats returns the counters since New.
+func (c *Cluster) Stats() Stats {
+	s := Stats{Published: c.stats.published.Load(), Received: c.stats.received.Load(), Skipped: c.stats.skipped.Load(),
+		Malformed: c.stats.malformed.Load(), Reconnects: c.stats.reconnects.Load(), Lost: map[string]uint64{}}
+	for i := range c.stats.lost {
+		if n := c.stats.lost[i].Load(); n > 0 {
+			s.Lost[lostNames[i]] = n
+		}
+	}
+	s.Waiting, s.WaitingBytes = c.box.waiting()
+	return s
+}
+
+// Close says goodbye to the other nodes, publishes what waits, and ends the cluster and its adapters.
+// It returns the error of ctx when that ends first; what waited is lost then.
+func (c *Cluster) Close(ctx context.Context) error {
+	c.mu.Lock()
+	again := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if !again {
+		for _, n := range c.all() {
+			_ = n.Close(ctx)
+		}
+		c.members.bye()
+		c.box.close()
+	}
+	// With Redis out of reach there is no use in waiting for it.
+	if up, _, _ := c.state.get(); !up {
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		ctx = short
+	}
+	var err error
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	c.stop()
+	c.cancel()
+	<-c.done
+	if !again {
+		err = errors.Join(err, c.client.Close()) // also ends reads that block
+	}
+	c.wg.Wait()
+	return err
+}

@@ -1,0 +1,176 @@
+package redis
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// Mode is how nodes talk over Redis. All nodes of a cluster must use the same.
+type Mode string
+
+// The modes.
+const (
+	// PubSub is the wire form of @socket.io/redis-adapter: any Redis, any Socket.IO 4 node.
+	PubSub Mode = "pubsub"
+	// Sharded is the wire form of createShardedAdapter: Redis 7 or later, made for Redis Cluster.
+	Sharded Mode = "sharded"
+	// Streams is the wire form of @socket.io/redis-streams-adapter: events survive a short outage,
+	// and clients may recover on another node.
+	Streams Mode = "streams"
+)
+
+// Subscriptions is which channels of rooms a node listens to, in the pub/sub modes.
+type Subscriptions string
+
+// The kinds of subscriptions. All nodes of a cluster in Sharded mode must use the same; in PubSub
+// mode each may choose.
+const (
+	// Static listens to everything of a namespace and drops by room, without decoding.
+	Static Subscriptions = "static"
+	// Dynamic has a channel for each room in use, but not for those of single sockets.
+	Dynamic Subscriptions = "dynamic"
+	// DynamicPrivate has a channel for each room in use and each socket.
+	DynamicPrivate Subscriptions = "dynamic-private"
+)
+
+// Defaults of Config. Those of Node's adapters where they have the option.
+const (
+	DefaultPrefix            = "socket.io"
+	DefaultRequestTimeout    = 5 * time.Second
+	DefaultHeartbeatInterval = 2 * time.Second
+	DefaultHeartbeatMisses   = 3
+	DefaultMaxOutboxMessages = 100_000
+	DefaultMaxOutboxBytes    = 64 << 20
+	DefaultMaxOutboxAge      = 30 * time.Second
+	DefaultMaxStreamLen      = 10_000
+	DefaultReadCount         = 100
+	DefaultBlockTime         = 5 * time.Second
+	DefaultSessionPrefix     = "sio:session:"
+)
+
+// Config configures a Cluster. The zero value of every field is its default; New checks the whole.
+type Config struct {
+	// Client is a client of Redis whose options are used: *redis.Client (single or Sentinel) or
+	// *redis.ClusterClient. It is neither used itself nor closed. Nil means URL.
+	Client redis.UniversalClient
+	// URL names Redis: redis://user:password@host:port/db, rediss:// for TLS, with ?cluster=true for
+	// a Redis Cluster, with ?master_name=name&addr=host:port for Sentinel. More options of go-redis
+	// may follow as query parameters. Required without Client.
+	URL string
+	// Mode is the way nodes talk. Empty means PubSub.
+	Mode Mode
+	// Prefix begins the names of all channels (Node: key, channelPrefix). Empty means DefaultPrefix.
+	Prefix string
+	// Subscriptions chooses the channels of rooms. Empty means Static in PubSub mode and Dynamic in
+	// Sharded mode, which are Node's.
+	Subscriptions Subscriptions
+	// SpecificResponses sends answers to the node that asked only (Node: publishOnSpecificResponseChannel),
+	// in PubSub mode. Other nodes need not have it.
+	SpecificResponses bool
+
+	// Stream is the name of the stream, StreamCount the number of streams that namespaces are spread
+	// over, MaxStreamLen about how many entries each keeps. Zero means DefaultPrefix, 1 and
+	// DefaultMaxStreamLen. Streams mode; all nodes must agree on the first two.
+	Stream       string
+	StreamCount  int
+	MaxStreamLen int64
+	// ReadCount is the most entries read at once, BlockTime how long a read waits.
+	ReadCount int64
+	BlockTime time.Duration
+	// ShardedPubSub uses sharded channels for questions and answers (Node: useShardedPubSub). Streams mode.
+	ShardedPubSub bool
+	// OnlyPlaintext says that no event holds binaries (Node: onlyPlaintext). Streams mode.
+	OnlyPlaintext bool
+	// Recovery turns on connection state recovery. Streams mode only. MaxBytes has no effect.
+	Recovery *adapter.Recovery
+	// SessionPrefix begins the keys of sessions kept for recovery. Empty means DefaultSessionPrefix.
+	SessionPrefix string
+
+	// RequestTimeout bounds a question to other nodes whose context has no deadline. Zero means
+	// DefaultRequestTimeout.
+	RequestTimeout time.Duration
+	// HeartbeatInterval is the time between two heartbeats; a node that misses HeartbeatMisses of
+	// them is given up. Zero means the defaults.
+	HeartbeatInterval time.Duration
+	HeartbeatMisses   int
+
+	// MaxOutboxMessages and MaxOutboxBytes bound what waits to be published, MaxOutboxAge how long it
+	// may wait while Redis is out of reach. What is beyond is dropped and counted. Zero means the
+	// defaults.
+	MaxOutboxMessages int
+	MaxOutboxBytes    int
+	MaxOutboxAge      time.Duration
+
+	// Logger receives changes of state. Nil discards.
+	Logger *slog.Logger
+}
+
+func orDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// check fills in defaults and reports what cannot be.
+func (c *Config) check() error {
+	orDefault(&c.Mode, PubSub)
+	orDefault(&c.Prefix, DefaultPrefix)
+	if c.Mode == Sharded {
+		orDefault(&c.Subscriptions, Dynamic)
+	}
+	orDefault(&c.Subscriptions, Static)
+	orDefault(&c.Stream, DefaultPrefix)
+	orDefault(&c.StreamCount, 1)
+	orDefault(&c.MaxStreamLen, DefaultMaxStreamLen)
+	orDefault(&c.ReadCount, DefaultReadCount)
+	orDefault(&c.BlockTime, DefaultBlockTime)
+	orDefault(&c.SessionPrefix, DefaultSessionPrefix)
+	orDefault(&c.RequestTimeout, DefaultRequestTimeout)
+	orDefault(&c.HeartbeatInterval, DefaultHeartbeatInterval)
+	orDefault(&c.HeartbeatMisses, DefaultHeartbeatMisses)
+	orDefault(&c.MaxOutboxMessages, DefaultMaxOutboxMessages)
+	orDefault(&c.MaxOutboxBytes, DefaultMaxOutboxBytes)
+	orDefault(&c.MaxOutboxAge, DefaultMaxOutboxAge)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch c.Mode {
+	case PubSub, Sharded, Streams:
+	default:
+		return fmt.Errorf("redis: unknown mode %q: want pubsub, sharded or streams", c.Mode)
+	}
+	switch c.Subscriptions {
+	case Static, Dynamic, DynamicPrivate:
+	default:
+		return fmt.Errorf("redis: unknown subscriptions %q: want static, dynamic or dynamic-private", c.Subscriptions)
+	}
+	if c.Recovery != nil {
+		if c.Mode != Streams {
+			return fmt.Errorf("redis: recovery needs mode streams, not %s", c.Mode)
+		}
+		r := *c.Recovery
+		orDefault(&r.MaxDisconnection, adapter.DefaultMaxDisconnection)
+		orDefault(&r.MaxEvents, adapter.DefaultMaxEvents)
+		if r.MaxDisconnection < 0 || r.MaxEvents < 0 {
+			return errors.New("redis: negative limit of recovery")
+		}
+		c.Recovery = &r
+	}
+	for _, n := range []int64{int64(c.StreamCount), c.MaxStreamLen, c.ReadCount, int64(c.BlockTime), int64(c.RequestTimeout),
+		int64(c.HeartbeatInterval), int64(c.HeartbeatMisses), int64(c.MaxOutboxMessages), int64(c.MaxOutboxBytes), int64(c.MaxOutboxAge)} {
+		if n < 0 {
+			return errors.New("redis: negative number in configuration")
+		}
+	}
+	if c.Client == nil && c.URL == "" {
+		return errors.New("redis: neither Client nor URL in configuration")
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package redis
+
+import (
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// details is a socket as nodes describe it (the answer to fetchSockets).
+type details struct {
+	ID        text `json:"id"`
+	Handshake struct {
+		Headers map[string]text `json:"headers"`
+		Time    text            `json:"time"`
+		Address text            `json:"address"`
+		XDomain truthy          `json:"xdomain"`
+		Secure  truthy          `json:"secure"`
+		Issued  number          `json:"issued"`
+		URL     text            `json:"url"`
+		Query   map[string]text `json:"query"`
+		Auth    jsontext.Value  `json:"auth"`
+	} `json:"handshake"`
+	Rooms names          `json:"rooms"`
+	Data  jsontext.Value `json:"data"`
+}
+
+func parseDetails(b []byte) ([]adapter.Details, error) {
+	var list []details
+	if err := json.Unmarshal(b, &list, lenient); err != nil {
+		return nil, err
+	}
+	out := make([]adapter.Details, len(list))
+	for i := range list {
+		d, h := &list[i], &list[i].Handshake
+		out[i] = adapter.Details{ID: string(d.ID), Rooms: d.Rooms, Data: adapter.Raw(d.Data), Handshake: adapter.Handshake{
+			Headers: plain(h.Headers), Time: string(h.Time), Address: string(h.Address), XDomain: h.XDomain.is,
+			Secure: h.Secure.is, Issued: int64(h.Issued), URL: string(h.URL), Query: plain(h.Query), Auth: adapter.Raw(h.Auth),
+		}}
+	}
+	return out, nil
+}
+
+func plain(m map[string]text) map[string]string {
+	out := make(map[string]string, len(m))
+	for k, v := range m {
+		out[k] = string(v)
+	}
+	return out
+}
+
+// appendDetails appends the JSON array of list, which is never null.
+func appendDetails(dst []byte, list []adapter.Details) []byte {
+	dst = append(dst, '[')
+	for i := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		d := &list[i]
+		dst = append(dst, `{"id":`...)
+		dst = appendQuoted(dst, d.ID)
+		dst = append(dst, `,"handshake":{"headers":`...)
+		dst = appendMap(dst, d.Handshake.Headers)
+		dst = append(dst, `,"time":`...)
+		dst = appendQuoted(dst, d.Handshake.Time)
+		dst = append(dst, `,"address":`...)
+		dst = appendQuoted(dst, d.Handshake.Address)
+		dst = append(dst, `,"xdomain":`...)
+		dst = appendBool(dst, d.Handshake.XDomain)
+		dst = append(dst, `,"secure":`...)
+		dst = appendBool(dst, d.Handshake.Secure)
+		dst = append(dst, `,"issued":`...)
+		dst = appendInt(dst, d.Handshake.Issued)
+		dst = append(dst, `,"url":`...)
+		dst = appendQuoted(dst, d.Handshake.URL)
+		dst = append(dst, `,"query":`...)
+		dst = appendMap(dst, d.Handshake.Query)
+		dst = append(dst, `,"auth":`...)
+		dst = appendRaw(dst, d.Handshake.Auth)
+		dst = append(dst, `},"rooms":`...)
+		dst = appendNames(dst, d.Rooms)
+		dst = append(dst, `,"data":`...)
+		dst = appendRaw(dst, d.Data)
+		dst = append(dst, '}')
+	}
+	return append(dst, ']')
+}
+
+func appendMap(dst []byte, m map[string]string) []byte {
+	dst = append(dst, '{')
+	for k, v := range m {
+		dst = appendQuoted(comma(dst), k)
+		dst = appendQuoted(append(dst, ':'), v)
+	}
+	return append(dst, '}')
+}
+
+func appendRaw(dst []byte, r adapter.Raw) []byte {
+	if len(r) == 0 {
+		return append(dst, "{}"...)
+	}
+	return append(dst, r...)
+}
+
+func appendBool(dst []byte, v bool) []byte { return strconv.AppendBool(dst, v) }
+
+func appendInt(dst []byte, v int64) []byte { return strconv.AppendInt(dst, v, 10) }

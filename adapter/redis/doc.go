@@ -1,0 +1,53 @@
+// Package redis makes many nodes one Socket.IO cluster over Redis (or Valkey): events, rooms, queries
+// and recovery across nodes, in the wire formats of Node's adapters, so that nodes of both kinds may
+// share one cluster.
+//
+//	cluster, err := redis.New(redis.Config{URL: "redis://localhost:6379"})
+//	...
+//	server, err := server.New(server.Config{Adapter: cluster.Adapter()})
+//	...
+//	defer cluster.Close(ctx)
+//
+// # Files
+//
+//	config.go     Config, Mode and their defaults
+//	cluster.go    Cluster: one per process, shared by all namespaces
+//	client.go     the Redis client: single, TLS, Sentinel, Cluster
+//	status.go     Status, Stats: up or degraded, since when, what was lost
+//	outbox.go     the bounded queue of what is to be published
+//	publisher.go  the one goroutine that empties it
+//	bus.go        the subscriptions the process wants
+//	link.go       one connection with subscriptions
+//	members.go    which nodes are alive, by heartbeat
+//	namespace.go  the adapter of one namespace: what goes out
+//	receive.go    what comes in
+//	requests.go   questions to other nodes and their answers
+//	message.go    one message between nodes, whatever the mode
+//	pubsub.go     the wire form of @socket.io/redis-adapter
+//	sharded.go    the wire form of its sharded adapter
+//	streams.go    the wire form of @socket.io/redis-streams-adapter
+//	envelope.go   what sharded and streams have in common
+//	msgpack.go    walking MessagePack without decoding it
+//	reader.go     the reader of a stream
+//	recovery.go   connection state recovery over streams
+//	registry.go   which node holds a session, and where that node is
+//	forward.go    requests of sessions that live on another node
+//
+// # Decisions
+//
+//   - 2026-11: Every goroutine belongs to the Cluster and not to a namespace: a process has one
+//     publisher and one subscription connection (one per shard on Redis Cluster in sharded mode, and
+//     one blocking reader per stream), however many namespaces it has.
+//   - 2026-11: A Node peer counts by PUBSUB NUMSUB, as it counts us; a Beanpole peer by its own
+//     heartbeat. Every Beanpole node also subscribes to a channel that only Beanpole knows, so that
+//     the difference of the two counts is the number of Node peers, half-dead connections included.
+//   - 2026-11: A heartbeat that comes back to its sender proves publishing and subscription both. A
+//     peer is given up after so many of our own heartbeats came back without one of its, never by
+//     the clock: when Redis stands still, nobody dies.
+//   - 2026-11: A command whose answer was lost is not sent again in pub/sub modes, because Redis may
+//     have done it and clients would get the event twice. In streams mode the stream itself says
+//     whether it was done.
+//   - 2026-11: With recovery, events reach local clients through the stream as well: clients must see
+//     all events in the order of their offsets, or an offset would say nothing about what came
+//     before it. When the stream is out of reach they are delivered at once, without an offset.
+package redis

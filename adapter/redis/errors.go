@@ -1,0 +1,60 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrClosed is returned by an adapter whose Cluster has been closed.
+var ErrClosed = errors.New("cluster closed")
+
+var (
+	errStarting = errors.New("no heartbeat has come back yet")
+	errSilent   = errors.New("heartbeats are published but do not come back")
+	errOutbox   = errors.New("outbox full")
+	errShape    = errors.New("message has an unexpected shape")
+)
+
+// advice says what a person may do about an error of Redis.
+func advice(err error) string {
+	var n net.Error
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	switch {
+	case strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "WRONGPASS"):
+		return "check user and password of Redis in the configuration"
+	case strings.HasPrefix(text, "NOPERM"):
+		return "allow this Redis user the commands and channels of the adapter, see docs/adapters.md"
+	case strings.HasPrefix(text, "OOM"):
+		return "Redis is out of memory: enlarge it or lower its other use"
+	case strings.HasPrefix(text, "READONLY"):
+		return "this Redis is a replica: name the primary endpoint"
+	case strings.HasPrefix(text, "MOVED"), strings.HasPrefix(text, "CROSSSLOT"):
+		return "this Redis is a cluster: add cluster=true to its URL"
+	case strings.HasPrefix(text, "ERR unknown command"):
+		return "this Redis is too old for the mode: sharded needs Redis 7"
+	case errors.Is(err, errSilent):
+		return "subscriptions are being made again; if this stays, check ACL rules for channels"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &n) && n.Timeout():
+		return "Redis does not answer: check its load and the network"
+	}
+	return "check that Redis runs and can be reached from here"
+}
+
+// refused reports whether err is an answer of Redis, which then has not done what it was asked.
+func refused(err error) bool {
+	var e redis.Error
+	return errors.As(err, &e) && !errors.Is(err, redis.Nil)
+}
+
+// notSent reports whether err says that a command cannot have reached Redis.
+func notSent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout)
+}

@@ -1,0 +1,247 @@
+package redis
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// patience is how long an event of this node may take through the stream before it is delivered here
+// without waiting any longer.
+const patience = 250 * time.Millisecond
+
+// forgetAfter is how long an event is remembered that did not come back from the stream.
+const forgetAfter = 2 * time.Minute
+
+// line brings the events of a namespace with recovery to the sockets of this node in the order of the
+// stream, those of this node too, so that an offset says that a client has everything before it.
+type line struct {
+	n *namespace
+	r *reader
+
+	// order is held while events are delivered. Taken before mu and before the reader's.
+	order sync.Mutex
+
+	// Guarded by mu.
+	mu    sync.Mutex
+	own   []*ownEvent // in the stream's order, those on their way
+	timer *time.Timer // runs while own is not empty
+	over  bool
+
+	// Guarded by order.
+	tails map[*tail]struct{}
+}
+
+// ownEvent is an event of this node on its way through the stream.
+type ownEvent struct {
+	m         adapter.Message
+	t         adapter.Target
+	seq       uint64
+	at        time.Time
+	delivered bool // without an offset, because it took too long
+}
+
+// tail takes down what is delivered while a session is being resumed.
+type tail struct{ events []tailEvent }
+
+type tailEvent struct {
+	m adapter.Message
+	t adapter.Target
+}
+
+func newLine(n *namespace, r *reader) *line {
+	return &line{n: n, r: r, tails: map[*tail]struct{}{}}
+}
+
+// broadcast sends an event of this node through the stream.
+func (l *line) broadcast(m adapter.Message, t adapter.Target) error {
+	q := &message{kind: kindBroadcast, target: t, event: m, uid: l.n.c.uid, nsp: l.n.name}
+	c, err := l.n.c.wire.encode(q, "")
+	if err == nil {
+		t.Rooms, t.Except = slices.Clone(t.Rooms), slices.Clone(t.Except)
+		o := &ownEvent{m: m, t: t, at: time.Now()}
+		c.done = func(_ string, err error) {
+			if err != nil {
+				l.flush(o)
+				l.remove(o)
+			}
+		}
+		l.mu.Lock()
+		// Under mu, so that the entry cannot come back before it is known here.
+		if err = l.n.c.put(c); err == nil {
+			o.seq = c.xadd.seq
+			l.own = append(l.own, o)
+			if l.timer == nil && !l.over {
+				l.timer = time.AfterFunc(patience, l.late)
+			}
+		}
+		l.mu.Unlock()
+	}
+	if err != nil {
+		l.flush(nil)
+		l.order.Lock()
+		l.n.Local.Broadcast(m, t)
+		l.order.Unlock()
+		return err
+	}
+	if up, _, _ := l.n.c.state.get(); !up {
+		l.flush(nil)
+	}
+	return nil
+}
+
+// late delivers what has taken too long.
+func (l *line) late() {
+	now := time.Now()
+	l.mu.Lock()
+	l.own = slices.DeleteFunc(l.own, func(o *ownEvent) bool { return o.delivered && now.Sub(o.at) > forgetAfter })
+	var last *ownEvent
+	for _, o := range l.own {
+		if !o.delivered && now.Sub(o.at) >= patience {
+			last = o
+		}
+	}
+	if len(l.own) > 0 && !l.over {
+		l.timer = time.AfterFunc(patience/4, l.late)
+	} else {
+		l.timer = nil
+	}
+	l.mu.Unlock()
+	if last != nil {
+		l.flush(last)
+	}
+}
+
+// flush delivers the events of this node that wait, up to last, or all.
+func (l *line) flush(last *ownEvent) {
+	l.order.Lock()
+	defer l.order.Unlock()
+	l.mu.Lock()
+	var list []*ownEvent
+	for _, o := range l.own {
+		if !o.delivered {
+			o.delivered = true
+			list = append(list, o)
+		}
+		if o == last {
+			break
+		}
+	}
+	l.mu.Unlock()
+	for _, o := range list {
+		l.n.Local.Broadcast(o.m, o.t)
+	}
+}
+
+func (l *line) remove(o *ownEvent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.Index(l.own, o); i >= 0 {
+		l.own = slices.Delete(l.own, i, i+1)
+	}
+}
+
+// arrived delivers an event that came from the stream, and calls done before another can be.
+func (l *line) arrived(e *entry, id string, done func()) {
+	l.order.Lock()
+	defer l.order.Unlock()
+	defer done()
+	var m adapter.Message
+	var t adapter.Target
+	deliver := true
+	if e.uid == l.n.c.uid {
+		o := l.take(e.seq)
+		if o == nil {
+			return
+		}
+		m, t, deliver = o.m, o.t, !o.delivered
+	} else {
+		x, err := decodeEntry(e)
+		if err != nil {
+			l.n.c.stats.malformed.Add(1)
+			return
+		}
+		m, t = x.event, x.target
+	}
+	if !t.Volatile {
+		m = adapter.WithOffset(m, id)
+		for x := range l.tails {
+			x.events = append(x.events, tailEvent{m, t})
+		}
+	}
+	if deliver {
+		l.n.Local.Broadcast(m, t)
+	}
+}
+
+// take returns the event of this node with a number, and forgets it.
+func (l *line) take(seq uint64) *ownEvent {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, o := range l.own {
+		if o.seq == seq {
+			l.own = slices.Delete(l.own, i, i+1)
+			return o
+		}
+	}
+	return nil
+}
+
+// follow begins to take down what is delivered, after the entry whose id it returns.
+func (l *line) follow() (*tail, streamID) {
+	l.order.Lock()
+	defer l.order.Unlock()
+	t := &tail{}
+	l.tails[t] = struct{}{}
+	pos, _ := l.r.at()
+	return t, pos
+}
+
+// join ends follow: it hands over what was missed and calls enter before anything else is delivered.
+// missed are the events up to where follow began.
+func (l *line) join(t *tail, missed []tailEvent, rooms []string, replay func(adapter.Message), enter func()) {
+	l.order.Lock()
+	defer l.order.Unlock()
+	delete(l.tails, t)
+	for _, e := range append(missed, t.events...) {
+		if e.t.Selects(rooms) {
+			replay(e.m)
+		}
+	}
+	// What others here got without an offset; when it comes back from the stream it is not delivered again.
+	l.mu.Lock()
+	var early []tailEvent
+	for _, o := range l.own {
+		if o.delivered && !o.t.Volatile {
+			early = append(early, tailEvent{o.m, o.t})
+		}
+	}
+	l.mu.Unlock()
+	for _, e := range early {
+		if e.t.Selects(rooms) {
+			replay(e.m)
+		}
+	}
+	enter()
+}
+
+// leave ends follow without joining.
+func (l *line) leave(t *tail) {
+	l.order.Lock()
+	delete(l.tails, t)
+	l.order.Unlock()
+}
+
+// release ends the timer. What waits is delivered.
+func (l *line) release() {
+	l.mu.Lock()
+	l.over = true
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+	l.mu.Unlock()
+	l.flush(nil)
+}

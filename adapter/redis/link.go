@@ -1,0 +1,272 @@
+package redis
+
+import (
+	"context"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// link is one connection with subscriptions. It is made again whenever it breaks. The library's own
+// reconnection is not relied on: it subscribes to all shard channels in one command, which a Redis
+// Cluster refuses, and it does not say whether Redis has taken them.
+type link struct {
+	bus    *bus
+	addr   string // of a node of a Redis Cluster; "" for channels and patterns
+	client redis.UniversalClient
+	wake   chan struct{} // holds one token when there are orders
+
+	mu     sync.Mutex
+	orders []subscription
+	ps     *redis.PubSub // nil while there is no connection
+	cause  error         // why cut was called
+}
+
+func newLink(b *bus, addr string, c redis.UniversalClient) *link {
+	return &link{bus: b, addr: addr, client: c, wake: make(chan struct{}, 1)}
+}
+
+// order asks for one subscription. Called with bus.mu held, which is taken before mu.
+func (l *link) order(s subscription) {
+	l.mu.Lock()
+	l.orders = append(l.orders, s)
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// cut ends the connection because of err.
+func (l *link) cut(err error) {
+	l.mu.Lock()
+	ps := l.ps
+	l.cause = err
+	l.mu.Unlock()
+	if ps != nil {
+		_ = ps.Close()
+	}
+}
+
+func (l *link) part() string { return "subscribe " + l.addr }
+
+// run keeps the link until ctx is done.
+func (l *link) run(ctx context.Context) {
+	failed := 0
+	for ctx.Err() == nil {
+		start := time.Now()
+		err := l.once(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		l.bus.state.set(l.part(), err)
+		l.bus.stats.reconnects.Add(1)
+		if time.Since(start) > 10*time.Second {
+			failed = 0
+		}
+		failed++
+		if !pause(ctx, failed) {
+			return
+		}
+		l.bus.scatter(l)
+		if l.addr != "" && l.idle() {
+			l.bus.state.set(l.part(), nil)
+			l.rest(ctx)
+		}
+	}
+}
+
+// idle reports whether the link has nothing to do.
+func (l *link) idle() bool {
+	l.mu.Lock()
+	open := len(l.orders)
+	l.mu.Unlock()
+	return open == 0 && len(l.bus.of(l)) == 0
+}
+
+// rest waits for orders.
+func (l *link) rest(ctx context.Context) {
+	select {
+	case <-l.wake:
+	case <-ctx.Done():
+	}
+}
+
+// once makes one connection and serves it until it breaks.
+func (l *link) once(ctx context.Context) error {
+	if l.idle() {
+		l.rest(ctx)
+	}
+	ps := l.client.Subscribe(ctx)
+	l.mu.Lock()
+	l.ps, l.cause, l.orders = ps, nil, nil // list, made after this, has what was ordered
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.ps = nil
+		l.mu.Unlock()
+		_ = ps.Close()
+	}()
+	list := l.bus.of(l)
+	if len(list) == 0 || ctx.Err() != nil {
+		return nil
+	}
+	if err := l.subscribe(ctx, ps, list); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = ps.Close() })
+	defer stop()
+	writing := make(chan struct{})
+	wctx, cancel := context.WithCancel(ctx)
+	go func() { // ends with this connection; waited for below
+		defer close(writing)
+		l.write(wctx, ps)
+	}()
+	err := l.read(ctx, ps)
+	cancel()
+	_ = ps.Close()
+	<-writing
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cause != nil {
+		err = l.cause
+	}
+	return err
+}
+
+// subscribe asks Redis for list. Answers come to read.
+func (l *link) subscribe(ctx context.Context, ps *redis.PubSub, list []subscription) error {
+	var channels, patterns []string
+	for _, s := range list {
+		switch s.kind {
+		case subChannel:
+			channels = append(channels, s.name)
+		case subPattern:
+			patterns = append(patterns, s.name)
+		case subShard:
+			// One command for each: the channels may be in different slots.
+			if err := ps.SSubscribe(ctx, s.name); err != nil {
+				return err
+			}
+		}
+	}
+	for len(channels) > 0 {
+		n := min(len(channels), 512)
+		if err := ps.Subscribe(ctx, channels[:n]...); err != nil {
+			return err
+		}
+		channels = channels[n:]
+	}
+	for len(patterns) > 0 {
+		n := min(len(patterns), 512)
+		if err := ps.PSubscribe(ctx, patterns[:n]...); err != nil {
+			return err
+		}
+		patterns = patterns[n:]
+	}
+	return nil
+}
+
+// write carries out orders and ends subscriptions nobody wants.
+func (l *link) write(ctx context.Context, ps *redis.PubSub) {
+	t := time.NewTicker(lingering / 2)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.wake:
+		case <-t.C:
+			if err := l.unsubscribe(ctx, ps, l.bus.expired(l)); err != nil {
+				l.cut(err)
+				return
+			}
+		}
+		l.mu.Lock()
+		list := l.orders
+		l.orders = nil
+		l.mu.Unlock()
+		kept := list[:0]
+		for _, s := range list {
+			if l.bus.wanted(l, s) {
+				kept = append(kept, s)
+			}
+		}
+		if err := l.subscribe(ctx, ps, kept); err != nil {
+			l.cut(err)
+			return
+		}
+	}
+}
+
+func (l *link) unsubscribe(ctx context.Context, ps *redis.PubSub, list []subscription) error {
+	for _, s := range list {
+		var err error
+		switch s.kind {
+		case subChannel:
+			err = ps.Unsubscribe(ctx, s.name)
+		case subPattern:
+			err = ps.PUnsubscribe(ctx, s.name)
+		case subShard:
+			err = ps.SUnsubscribe(ctx, s.name)
+		}
+		if err != nil {
+			return err
+		}
+		// Someone may have wanted it again in between.
+		if l.bus.wanted(l, s) {
+			l.order(s)
+		}
+	}
+	return nil
+}
+
+// read hands on what comes until the connection breaks.
+func (l *link) read(ctx context.Context, ps *redis.PubSub) error {
+	for {
+		x, err := ps.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		switch m := x.(type) {
+		case *redis.Message:
+			// The string is a fresh copy that nobody else has, and payloads are never changed.
+			payload := unsafe.Slice(unsafe.StringData(m.Payload), len(m.Payload))
+			s := subscription{subChannel, m.Channel}
+			switch {
+			case m.Pattern != "":
+				s = subscription{subPattern, m.Pattern}
+			case l.bus.sharded:
+				s.kind = subShard
+			}
+			l.bus.deliver(s, m.Channel, payload)
+		case *redis.Subscription:
+			l.confirmed(m)
+		}
+	}
+}
+
+func (l *link) confirmed(m *redis.Subscription) {
+	s := subscription{name: m.Channel}
+	on := true
+	switch m.Kind {
+	case "subscribe":
+		s.kind = subChannel
+	case "psubscribe":
+		s.kind = subPattern
+	case "ssubscribe":
+		s.kind = subShard
+	case "sunsubscribe":
+		// Unasked when the slot of the channel moves to another node.
+		s.kind, on = subShard, false
+		if !l.bus.wanted(l, s) {
+			return
+		}
+	default:
+		return
+	}
+	l.bus.confirm(l, s, on)
+	l.bus.state.set(l.part(), nil)
+}

@@ -1,0 +1,81 @@
+package redis
+
+import (
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// kind is what a message between nodes is. The numbers are those of socket.io-adapter's MessageType
+// (lib/cluster-adapter.ts), which sharded and streams send; pubsub has its own.
+type kind int
+
+const (
+	kindInitialHeartbeat kind = 1 + iota
+	kindHeartbeat
+	kindBroadcast
+	kindSocketsJoin
+	kindSocketsLeave
+	kindDisconnect
+	kindFetch
+	kindFetchResponse
+	kindServerSideEmit
+	kindServerSideEmitResponse
+	kindClientCount
+	kindAck
+	kindClose
+
+	// What only pubsub has.
+	kindAllRooms kind = 100 + iota
+	kindSockets
+	kindRoomsResponse
+	kindSocketsResponse
+	kindLegacyOne // join, leave or disconnect of one socket, in the form of old versions
+	kindLegacyResponse
+)
+
+// emitterUID is the uid of an emitter, which is no node.
+const emitterUID = "emitter"
+
+// message is one message from node to node. Which fields mean something depends on kind.
+type message struct {
+	kind    kind
+	uid     string // the sender; empty where the wire form does not tell
+	nsp     string
+	request string // id of the request asked or answered; empty when no answer is wanted
+
+	target adapter.Target
+	event  adapter.Message // an event, or the value of an answer
+	rooms  []string
+	close  bool
+
+	sockets   []adapter.Details // kindFetchResponse
+	count     int               // kindClientCount; kindFetchResponse if counted
+	counted   bool              // kindFetch: a count is enough; kindFetchResponse: it is a count
+	gone      bool              // kindAck: a client is gone and will not answer; among Beanpole nodes only
+	timeoutMS int64             // kindBroadcast with request: how long the sender waits, 0 unknown
+	sid       string            // kindLegacyOne
+	legacy    kind              // kindLegacyOne
+}
+
+// answers reports whether the kind is an answer to a request.
+func (k kind) answers() bool {
+	switch k {
+	case kindFetchResponse, kindServerSideEmitResponse, kindClientCount, kindAck:
+		return true
+	}
+	return false
+}
+
+// wire is the form that messages of one mode have. A wire holds no state of its own.
+type wire interface {
+	// channels returns what a node subscribes to for a namespace. The first is the one whose
+	// subscribers are counted.
+	channels(nsp string) []subscription
+	// room returns what it subscribes to while it has members in a room; private says that the room
+	// is a socket's own.
+	room(nsp, room string, private bool) (subscription, bool)
+	// encode makes the command that carries m to the nodes, or, if to is not empty, to the node to.
+	encode(m *message, to string) (*command, error)
+	// decode reads what arrived on a channel of the namespace nsp. It returns nil, nil for what need
+	// not be looked at. payload is not changed and is kept by the message.
+	decode(nsp, channel string, payload []byte, l *adapter.Local) (*message, error)
+}

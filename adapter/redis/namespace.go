@@ -1,0 +1,301 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// namespace is the adapter of one namespace.
+type namespace struct {
+	adapter.Local
+
+	// Set by Cluster.join, then read only.
+	c     *Cluster
+	name  string
+	subs  []subscription
+	peers subscription // only Beanpole nodes subscribe to it, to be counted
+	line  *line        // nil without recovery
+
+	mu       sync.Mutex
+	requests map[string]*request
+	asked    map[*ask]struct{} // questions of other nodes to clients of this one
+	closed   bool
+
+	// roomsMu makes looking at a room and (un)subscribing one step.
+	roomsMu sync.Mutex
+}
+
+var _ adapter.Adapter = (*namespace)(nil)
+
+// join makes the adapter of a namespace.
+func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
+	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, asked: map[*ask]struct{}{}}
+	n.Local.Namespace = ns
+	n.subs = c.wire.channels(n.name)
+	n.peers = subscription{n.subs[0].kind, c.cfg.Prefix + "-beanpole#" + n.name + "#"}
+	if s, ok := c.wire.(*streams); ok {
+		stream, err := s.name(n.name)
+		if err != nil {
+			return nil, err
+		}
+		if c.cfg.Recovery != nil {
+			n.line = newLine(n, c.readers[stream])
+		}
+	}
+	if _, ok := c.wire.room(n.name, "", false); ok {
+		n.Changed = n.roomChanged
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, ErrClosed
+	}
+	if c.namespaces[n.name] != nil {
+		return nil, fmt.Errorf("redis: namespace %q has an adapter already", n.name)
+	}
+	c.namespaces[n.name] = n
+	for _, s := range n.subs {
+		c.bus.add(s, n)
+	}
+	c.bus.add(n.peers, nobody)
+	c.members.set(n.name, true)
+	return n, nil
+}
+
+// nobody takes what is sent on channels that are only counted.
+var nobody = receiverFunc(func(string, []byte) {})
+
+// roomChanged follows a room that came or went with its subscription.
+func (n *namespace) roomChanged(room string) {
+	n.roomsMu.Lock()
+	defer n.roomsMu.Unlock()
+	private := n.IsMember(room) && !n.Joined(room)
+	s, ok := n.c.wire.room(n.name, room, private)
+	if ok && n.Has(room) {
+		n.c.bus.add(s, n)
+	} else if s.name != "" {
+		n.c.bus.remove(s, n)
+	}
+}
+
+// publish sends m to all nodes, or to one. It never waits.
+func (n *namespace) publish(m *message, to string) error {
+	m.uid, m.nsp = n.c.uid, n.name
+	c, err := n.c.wire.encode(m, to)
+	if err != nil {
+		return fmt.Errorf("redis: encode: %w", err)
+	}
+	return n.c.put(c)
+}
+
+// put queues a command and counts what does not fit.
+func (c *Cluster) put(cmd *command) error {
+	switch err := c.box.put(cmd); err {
+	case nil:
+		return nil
+	case errOutbox:
+		c.stats.lost[lostFull].Add(1)
+		c.state.set("outbox", err)
+		return fmt.Errorf("%w: %w", adapter.ErrDegraded, err)
+	default:
+		c.stats.lost[lostClosed].Add(1)
+		return err
+	}
+}
+
+func (n *namespace) Broadcast(m adapter.Message, t adapter.Target) error {
+	if t.Local {
+		n.Local.Broadcast(m, t)
+		return nil
+	}
+	if n.line != nil {
+		return n.line.broadcast(m, t)
+	}
+	n.Local.Broadcast(m, t)
+	return n.publish(&message{kind: kindBroadcast, target: t, event: m}, "")
+}
+
+func (n *namespace) BroadcastWithAck(ctx context.Context, m adapter.Message, t adapter.Target, answer func(adapter.Message)) error {
+	if t.Local {
+		return n.Local.BroadcastWithAck(ctx, m, t, answer)
+	}
+	ctx, cancel := n.bound(ctx)
+	defer cancel()
+	r := newRequest(kindBroadcast, answer)
+	r.answers.Ask()
+	local, forget := n.Ask(m, t, r.answers.Put)
+	defer forget()
+	r.answers.Expect(local)
+	q := &message{kind: kindBroadcast, target: t, event: m}
+	return n.finish(ctx, q, r, n.start(ctx, q, r))
+}
+
+// bound gives ctx a deadline if it has none.
+func (n *namespace) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, n.c.cfg.RequestTimeout)
+}
+
+func (n *namespace) Fetch(ctx context.Context, t adapter.Target) ([]adapter.Details, error) {
+	list := n.Local.Fetch(t)
+	if t.Local {
+		return list, nil
+	}
+	r, err := n.fetch(ctx, t, false)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append(list, r.details...), err
+}
+
+// Count asks Beanpole nodes for a number only; Node peers describe their sockets.
+func (n *namespace) Count(ctx context.Context, t adapter.Target) (int, error) {
+	count := n.Rooms.Count(t)
+	if t.Local {
+		return count, nil
+	}
+	r, err := n.fetch(ctx, t, true)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return count + r.count + len(r.details), err
+}
+
+func (n *namespace) fetch(ctx context.Context, t adapter.Target, counted bool) (*request, error) {
+	ctx, cancel := n.bound(ctx)
+	defer cancel()
+	r := newRequest(kindFetch, nil)
+	q := &message{kind: kindFetch, target: t, counted: counted}
+	return r, n.finish(ctx, q, r, n.start(ctx, q, r))
+}
+
+func (n *namespace) SocketsJoin(t adapter.Target, rooms ...string) error {
+	n.Local.SocketsJoin(t, rooms...)
+	if t.Local {
+		return nil
+	}
+	return n.publish(&message{kind: kindSocketsJoin, target: t, rooms: rooms}, "")
+}
+
+func (n *namespace) SocketsLeave(t adapter.Target, rooms ...string) error {
+	n.Local.SocketsLeave(t, rooms...)
+	if t.Local {
+		return nil
+	}
+	return n.publish(&message{kind: kindSocketsLeave, target: t, rooms: rooms}, "")
+}
+
+func (n *namespace) Disconnect(t adapter.Target, closeSession bool) error {
+	n.Local.Disconnect(t, closeSession)
+	if t.Local {
+		return nil
+	}
+	return n.publish(&message{kind: kindDisconnect, target: t, close: closeSession}, "")
+}
+
+func (n *namespace) ServerSideEmit(m adapter.Message) error {
+	return n.publish(&message{kind: kindServerSideEmit, event: m}, "")
+}
+
+func (n *namespace) ServerSideEmitWithAck(ctx context.Context, m adapter.Message, answer func(adapter.Message)) error {
+	ctx, cancel := n.bound(ctx)
+	defer cancel()
+	r := newRequest(kindServerSideEmit, answer)
+	q := &message{kind: kindServerSideEmit, event: m}
+	return n.finish(ctx, q, r, n.start(ctx, q, r))
+}
+
+func (n *namespace) Servers(ctx context.Context) (int, error) {
+	ctx, cancel := n.bound(ctx)
+	defer cancel()
+	unnamed, err := n.unnamed(ctx)
+	named := len(n.c.members.with(n.name))
+	if err != nil {
+		return 1 + named, &adapter.PartialError{Err: errors.Join(adapter.ErrDegraded, err)}
+	}
+	return 1 + named + unnamed, nil
+}
+
+// unnamed returns how many nodes have this namespace besides this one and those known by name: Node
+// peers, and Beanpole nodes that have not been heard yet.
+func (n *namespace) unnamed(ctx context.Context) (int, error) {
+	everyone, ours, err := n.c.subscribers(ctx, n.subs[0].name, n.peers.name)
+	if err != nil {
+		return 0, err
+	}
+	named := len(n.c.members.with(n.name))
+	_, dead := n.c.members.count()
+	strangers := max(0, everyone-ours)
+	unheard := max(0, ours-1-named-dead)
+	return strangers + unheard, nil
+}
+
+// subscribers returns how many connections subscribe to each of two channels.
+func (c *Cluster) subscribers(ctx context.Context, a, b string) (na, nb int, err error) {
+	var mu sync.Mutex
+	err = eachMaster(ctx, c.client, func(ctx context.Context, node *redis.Client) error {
+		count := node.PubSubNumSub
+		if c.bus.sharded {
+			count = node.PubSubShardNumSub
+		}
+		m, err := count(ctx, a, b).Result()
+		mu.Lock()
+		defer mu.Unlock()
+		na += int(m[a])
+		nb += int(m[b])
+		return err
+	})
+	return na, nb, err
+}
+
+// drop gives up a node in all pending questions.
+func (n *namespace) drop(uid string) {
+	n.mu.Lock()
+	list := make([]*request, 0, len(n.requests))
+	for _, r := range n.requests {
+		list = append(list, r)
+	}
+	n.mu.Unlock()
+	for _, r := range list {
+		r.drop(uid)
+	}
+}
+
+// Close ends the adapter. Other nodes no longer count it.
+func (n *namespace) Close(ctx context.Context) error {
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return nil
+	}
+	n.closed = true
+	asked := n.asked
+	n.asked = nil
+	n.mu.Unlock()
+	for a := range asked {
+		a.end()
+	}
+	if n.line != nil {
+		n.line.release()
+	}
+	n.c.mu.Lock()
+	delete(n.c.namespaces, n.name)
+	n.c.mu.Unlock()
+	for _, s := range n.subs {
+		n.c.bus.remove(s, n)
+	}
+	n.c.bus.remove(n.peers, nobody)
+	for _, room := range n.Names(true) {
+		if s, ok := n.c.wire.room(n.name, room, false); ok {
+			n.c.bus.remove(s, n)
+		}
+	}
+	n.c.members.set(n.name, false)
+	return nil
+}

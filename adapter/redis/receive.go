@@ -1,0 +1,203 @@
+package redis
+
+import (
+	"sync"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// maxAsk bounds how long clients may take to answer a question of another node that does not say how
+// long it waits.
+const maxAsk = time.Minute
+
+// receive takes what arrived on a channel of the namespace.
+func (n *namespace) receive(channel string, payload []byte) {
+	m, err := n.c.wire.decode(n.name, channel, payload, &n.Local)
+	switch {
+	case err != nil:
+		n.c.stats.malformed.Add(1)
+		n.c.cfg.Logger.Debug("message from the cluster not understood", "namespace", n.name, "bytes", len(payload), "error", err)
+	case m == nil:
+		n.c.stats.skipped.Add(1)
+	default:
+		n.handle(m)
+	}
+}
+
+// handle does what m says. It must not block.
+func (n *namespace) handle(m *message) {
+	switch m.kind {
+	case kindBroadcast:
+		if m.request != "" {
+			n.ask(m)
+			return
+		}
+		n.Local.Broadcast(m.event, m.target)
+	case kindSocketsJoin:
+		n.Local.SocketsJoin(m.target, m.rooms...)
+	case kindSocketsLeave:
+		n.Local.SocketsLeave(m.target, m.rooms...)
+	case kindDisconnect:
+		n.Local.Disconnect(m.target, m.close)
+	case kindServerSideEmit:
+		n.Namespace.ServerEvent(m.event, n.replier(m))
+	case kindFetch:
+		if m.counted && n.c.members.knows(m.uid) {
+			n.respond(m, &message{kind: kindFetchResponse, counted: true, count: n.Rooms.Count(m.target)})
+			return
+		}
+		// Describing many sockets takes a while.
+		n.c.wg.Go(func() {
+			n.respond(m, &message{kind: kindFetchResponse, sockets: n.Local.Fetch(m.target)})
+		})
+	case kindAllRooms:
+		n.respond(m, &message{kind: kindRoomsResponse, rooms: n.Names(true)})
+	case kindSockets:
+		r := &message{kind: kindSocketsResponse}
+		for _, x := range n.Members(adapter.Target{Rooms: m.rooms}) {
+			r.rooms = append(r.rooms, x.ID())
+		}
+		n.respond(m, r)
+	case kindLegacyOne:
+		n.one(m)
+	default:
+		n.answer(m)
+	}
+}
+
+// respond answers q.
+func (n *namespace) respond(q, m *message) {
+	m.request = q.request
+	_ = n.publish(m, q.uid) // a loss is counted, and the other node does not wait for ever
+}
+
+// replier returns the function that answers a server event, nil when no answer is wanted.
+func (n *namespace) replier(m *message) func(adapter.Message) {
+	if m.request == "" {
+		return nil
+	}
+	var once sync.Once
+	return func(a adapter.Message) {
+		once.Do(func() { n.respond(m, &message{kind: kindServerSideEmitResponse, event: a}) })
+	}
+}
+
+// one changes a single socket, as old versions of Node's adapter ask.
+func (n *namespace) one(m *message) {
+	if !n.IsMember(m.sid) {
+		return
+	}
+	t := adapter.Target{Rooms: []string{m.sid}}
+	switch m.legacy {
+	case kindSocketsJoin:
+		n.Local.SocketsJoin(t, m.rooms...)
+	case kindSocketsLeave:
+		n.Local.SocketsLeave(t, m.rooms...)
+	default:
+		n.Local.Disconnect(t, m.close)
+	}
+	n.respond(m, &message{kind: kindLegacyResponse})
+}
+
+// answer takes an answer to a question of this node.
+func (n *namespace) answer(m *message) {
+	n.mu.Lock()
+	r := n.requests[m.request]
+	n.mu.Unlock()
+	if r == nil {
+		return // late, or another node's
+	}
+	switch {
+	case m.kind == kindFetchResponse && r.kind == kindFetch:
+		r.mu.Lock()
+		if m.uid == "" || !r.heard[m.uid] {
+			r.details = append(r.details, m.sockets...)
+			r.count += m.count
+		}
+		r.mu.Unlock()
+		r.answered(m.uid, 0)
+	case m.kind == kindServerSideEmitResponse && r.kind == kindServerSideEmit:
+		if r.answered(m.uid, 1) {
+			r.put(m.uid, m.event, false)
+		}
+	case m.kind == kindClientCount && r.kind == kindBroadcast:
+		r.answered(m.uid, m.count)
+	case m.kind == kindAck && r.kind == kindBroadcast:
+		r.put(m.uid, m.event, m.gone)
+	}
+}
+
+// ask is a question of another node to clients of this one.
+type ask struct {
+	timer *time.Timer
+
+	mu     sync.Mutex
+	forget func() // nil until the question has been asked
+	due    int    // answers still to come
+	over   bool
+}
+
+// ask asks the clients m selects and sends their answers back.
+func (n *namespace) ask(m *message) {
+	ours := n.c.members.knows(m.uid)
+	a := &ask{}
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return
+	}
+	n.asked[a] = struct{}{}
+	n.mu.Unlock()
+	count, forget := n.Ask(m.event, m.target, func(v adapter.Message) {
+		gone := v.Data == nil
+		// A Node peer cannot be told that a client is gone.
+		if !gone || ours {
+			n.respond(m, &message{kind: kindAck, event: v, gone: gone})
+		}
+		a.mu.Lock()
+		a.due--
+		last := a.due == 0 && a.forget != nil
+		a.mu.Unlock()
+		if last {
+			n.forget(a)
+		}
+	})
+	n.respond(m, &message{kind: kindClientCount, count: count})
+	wait := maxAsk
+	if m.timeoutMS > 0 && m.timeoutMS < int64(time.Hour/time.Millisecond) {
+		wait = time.Duration(m.timeoutMS) * time.Millisecond
+	}
+	a.mu.Lock()
+	a.due += count
+	a.forget = forget
+	if a.due > 0 {
+		a.timer = time.AfterFunc(wait, func() { n.forget(a) })
+	}
+	last := a.due <= 0 || a.over
+	a.mu.Unlock()
+	if last {
+		n.forget(a)
+	}
+}
+
+// forget ends a question.
+func (n *namespace) forget(a *ask) {
+	n.mu.Lock()
+	delete(n.asked, a)
+	n.mu.Unlock()
+	a.end()
+}
+
+func (a *ask) end() {
+	a.mu.Lock()
+	forget := a.forget
+	a.forget, a.over = nil, true
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	a.mu.Unlock()
+	if forget != nil {
+		forget()
+	}
+}

@@ -1,0 +1,161 @@
+package redis_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/adapter/adaptertest"
+	"github.com/beanpole/beanpole/adapter/redis"
+	"github.com/beanpole/beanpole/adapter/redis/redistest"
+)
+
+// main is a redistest.T for the server all tests share.
+type main struct{ cleanups []func() }
+
+func (m *main) Helper()             {}
+func (m *main) Logf(string, ...any) {}
+func (m *main) Fatalf(f string, a ...any) {
+	fmt.Fprintf(os.Stderr, f+"\n", a...)
+	os.Exit(1)
+}
+func (m *main) TempDir() string {
+	d, err := os.MkdirTemp("", "redistest")
+	if err != nil {
+		m.Fatalf("%v", err)
+	}
+	m.Cleanup(func() { _ = os.RemoveAll(d) })
+	return d
+}
+func (m *main) Cleanup(fn func()) { m.cleanups = append(m.cleanups, fn) }
+
+// shared is the server of all tests that do not harm it.
+var shared *redistest.Server
+
+func TestMain(m *testing.M) {
+	var t main
+	shared = redistest.Start(&t)
+	code := m.Run()
+	for i := len(t.cleanups) - 1; i >= 0; i-- {
+		t.cleanups[i]()
+	}
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+var prefixes atomic.Int64
+
+// unique returns a prefix for one test.
+func unique() string { return fmt.Sprintf("t%d-%d", os.Getpid(), prefixes.Add(1)) }
+
+// start starts a cluster's node and closes it when the test ends.
+func start(t *testing.T, cfg redis.Config) *redis.Cluster {
+	t.Helper()
+	if testing.Verbose() {
+		cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	c, err := redis.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), adaptertest.Patience)
+		defer cancel()
+		if err := c.Close(ctx); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return c
+}
+
+// ready waits until all nodes hear each other.
+func ready(t *testing.T, clusters ...*redis.Cluster) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), adaptertest.Patience)
+	defer cancel()
+	for _, c := range clusters {
+		if err := c.Ready(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range clusters {
+		adaptertest.Eventually(t, func() error {
+			if s := c.Status(); !s.Up || s.Nodes != len(clusters) {
+				return fmt.Errorf("status %+v, want %d nodes", s, len(clusters))
+			}
+			return nil
+		})
+	}
+}
+
+// nodes makes clusters of nodes that share cfg, which gets a prefix of its own. Clusters of one call
+// serve any number of namespaces.
+func nodes(cfg redis.Config) adaptertest.Cluster {
+	var clusters []*redis.Cluster
+	var owner *testing.T
+	return func(t *testing.T, nsp string, n int) []*adaptertest.Node {
+		t.Helper()
+		if owner != t || len(clusters) != n {
+			owner, clusters = t, nil
+			cfg := cfg
+			cfg.Prefix = unique()
+			cfg.Stream = cfg.Prefix
+			cfg.SessionPrefix = cfg.Prefix + ":session:"
+			for range n {
+				clusters = append(clusters, start(t, cfg))
+			}
+		}
+		var list []*adaptertest.Node
+		for _, c := range clusters {
+			n := adaptertest.NewNode(t, nsp, c.Adapter())
+			n.Ready = c.Ready
+			list = append(list, n)
+		}
+		ready(t, clusters...)
+		return list
+	}
+}
+
+func TestPubSub(t *testing.T) {
+	for _, mode := range []redis.Subscriptions{redis.Static, redis.Dynamic} {
+		t.Run(string(mode), func(t *testing.T) {
+			adaptertest.Run(t, 3, nodes(redis.Config{URL: shared.URL(), Subscriptions: mode}))
+		})
+	}
+	t.Run("specific", func(t *testing.T) {
+		adaptertest.Run(t, 3, nodes(redis.Config{URL: shared.URL(), SpecificResponses: true}))
+	})
+}
+
+func TestSharded(t *testing.T) {
+	for _, mode := range []redis.Subscriptions{redis.Static, redis.Dynamic, redis.DynamicPrivate} {
+		t.Run(string(mode), func(t *testing.T) {
+			adaptertest.Run(t, 3, nodes(redis.Config{URL: shared.URL(), Mode: redis.Sharded, Subscriptions: mode}))
+		})
+	}
+}
+
+func TestStreams(t *testing.T) {
+	for _, cfg := range []redis.Config{{}, {ShardedPubSub: true}, {Recovery: &adapter.Recovery{}}} {
+		cfg.URL, cfg.Mode, cfg.BlockTime = shared.URL(), redis.Streams, time.Second
+		t.Run(fmt.Sprintf("sharded=%v,recovery=%v", cfg.ShardedPubSub, cfg.Recovery != nil), func(t *testing.T) {
+			adaptertest.Run(t, 3, nodes(cfg))
+		})
+	}
+}
+
+func TestRecovery(t *testing.T) {
+	adaptertest.RunRecovery(t, 3, nodes(redis.Config{URL: shared.URL(), Mode: redis.Streams, Recovery: &adapter.Recovery{}}))
+}

@@ -1,0 +1,201 @@
+// Package redistest runs real Redis servers for tests, each on a port of its own.
+package redistest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// T is what a Server needs of a test: *testing.T, or a stand-in for TestMain.
+type T interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Logf(format string, args ...any)
+	TempDir() string
+	Cleanup(func())
+}
+
+// Server is one redis-server.
+type Server struct {
+	t    T
+	Port int
+	Dir  string
+	args []string
+
+	mu  sync.Mutex
+	cmd *exec.Cmd
+}
+
+// freePort returns a port that was free a moment ago, low enough for the bus port of a cluster.
+func freePort(t T) int {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatalf("listen: %v", err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		_ = l.Close()
+		if port < 55_000 {
+			return port
+		}
+	}
+	t.Fatalf("no free port")
+	return 0
+}
+
+// Start runs a redis-server with more arguments until the test ends.
+func Start(t T, args ...string) *Server {
+	t.Helper()
+	s := &Server{t: t, Port: freePort(t), Dir: t.TempDir(), args: args}
+	t.Cleanup(s.Kill)
+	s.Run()
+	return s
+}
+
+// URL returns the URL of the server.
+func (s *Server) URL() string { return fmt.Sprintf("redis://127.0.0.1:%d", s.Port) }
+
+// Addr returns the address of the server.
+func (s *Server) Addr() string { return "127.0.0.1:" + strconv.Itoa(s.Port) }
+
+// Run starts the server, again after Kill or Stop, and waits until it takes commands.
+func (s *Server) Run() {
+	s.t.Helper()
+	args := append([]string{"--port", strconv.Itoa(s.Port), "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "",
+		"--appendonly", "no", "--daemonize", "no", "--protected-mode", "no"}, s.args...)
+	cmd := exec.Command("redis-server", args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatalf("redis-server: %v", err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatalf("redis-server: %v", err)
+	}
+	s.mu.Lock()
+	s.cmd = cmd
+	s.mu.Unlock()
+	ready := make(chan bool, 1)
+	go func() {
+		lines := bufio.NewScanner(out)
+		var seen []string
+		for lines.Scan() {
+			seen = append(seen, lines.Text())
+			if strings.Contains(lines.Text(), "eady to accept connections") {
+				ready <- true
+				_, _ = io.Copy(io.Discard, out)
+				return
+			}
+		}
+		fmt.Fprintln(os.Stderr, strings.Join(seen, "\n"))
+		ready <- false
+	}()
+	select {
+	case ok := <-ready:
+		if !ok {
+			s.t.Fatalf("redis-server ended")
+		}
+	case <-time.After(20 * time.Second):
+		s.t.Fatalf("redis-server does not start")
+	}
+}
+
+// Kill ends the server at once.
+func (s *Server) Kill() {
+	s.mu.Lock()
+	cmd := s.cmd
+	s.cmd = nil
+	s.mu.Unlock()
+	if cmd != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+}
+
+// Stop has the server save what it holds, if it is configured to, and end.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	cmd := s.cmd
+	s.cmd = nil
+	s.mu.Unlock()
+	if cmd != nil {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	}
+}
+
+// Freeze stops the server's clock; Thaw lets it go on.
+func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+
+// Thaw ends Freeze.
+func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig os.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cmd != nil {
+		_ = s.cmd.Process.Signal(sig)
+	}
+}
+
+// Client returns a client of the server, closed when the test ends.
+func (s *Server) Client() *redis.Client {
+	c := redis.NewClient(&redis.Options{Addr: s.Addr()})
+	s.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// Cluster starts a Redis Cluster of three masters and returns them.
+func Cluster(t T) []*Server {
+	t.Helper()
+	var list []*Server
+	for range 3 {
+		list = append(list, Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000"))
+	}
+	args := []string{"--cluster", "create"}
+	for _, s := range list {
+		args = append(args, s.Addr())
+	}
+	out, err := exec.Command("redis-cli", append(args, "--cluster-replicas", "0", "--cluster-yes")...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("create the cluster: %v\n%s", err, out)
+	}
+	// Every node must know that all slots are served.
+	end := time.Now().Add(20 * time.Second)
+	for _, s := range list {
+		c := s.Client()
+		for {
+			info, err := c.ClusterInfo(context.Background()).Result()
+			if err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3") {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("the cluster does not form: %v %s", err, info)
+			}
+			time.Sleep(50 * time.Millisecond) // another process: no event to await
+		}
+	}
+	return list
+}
+
+// ClusterURL returns the URL of a cluster.
+func ClusterURL(list []*Server) string {
+	u := list[0].URL() + "?cluster=true"
+	for _, s := range list[1:] {
+		u += "&addr=" + s.Addr()
+	}
+	return u
+}

@@ -1,0 +1,253 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// recountEvery is how often the nodes are counted while answers are missing: Node peers that end say
+// nothing.
+const recountEvery = time.Second
+
+// errNodeGone says that a node went away whose answer may or may not be among those that came.
+var errNodeGone = errors.New("a node went away while it was asked")
+
+// request is one question to the other nodes. Beanpole peers are known by name. Of Node peers only
+// the number is known, and in pubsub mode their answers have no name either.
+type request struct {
+	kind    kind
+	answers *adapter.Answers
+
+	mu      sync.Mutex
+	waiting map[string]int // named node -> answers of clients that are due, unheard before the first
+	heard   map[string]bool
+	unnamed int // nodes without names that have not answered
+	total   int // of them asked
+	lost    int // of them given up although it is not clear which of them went
+	details []adapter.Details
+	count   int
+}
+
+const unheard = -1
+
+func newRequest(k kind, answer func(adapter.Message)) *request {
+	r := &request{kind: k, answers: adapter.NewAnswers(answer), waiting: map[string]int{}, heard: map[string]bool{}}
+	r.answers.Ask() // until everyone has been asked
+	return r
+}
+
+// ask says whom the question goes to.
+func (r *request) ask(named []string, unnamed int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, uid := range named {
+		if !r.heard[uid] {
+			r.waiting[uid] = unheard
+			r.answers.Ask()
+		}
+	}
+	r.unnamed, r.total = unnamed, unnamed
+	for range unnamed {
+		r.answers.Ask()
+	}
+}
+
+// answered notes the first answer of a node, after which n clients of it are to answer. It reports
+// false when the node has answered before.
+func (r *request) answered(uid string, n int) bool {
+	n = max(n, 0)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if uid != "" {
+		if r.heard[uid] {
+			return false
+		}
+		r.heard[uid] = true
+	}
+	if _, ok := r.waiting[uid]; !ok {
+		if r.unnamed > 0 {
+			r.unnamed--
+		} else {
+			r.answers.Ask() // one more than was counted
+		}
+	}
+	delete(r.waiting, uid)
+	if uid != "" && n > 0 {
+		r.waiting[uid] = n
+	}
+	r.answers.Expect(n)
+	return true
+}
+
+// put hands on the answer of a client, or notes that it will not come.
+func (r *request) put(uid string, m adapter.Message, gone bool) {
+	r.mu.Lock()
+	if n := r.waiting[uid]; n > 1 {
+		r.waiting[uid] = n - 1
+	} else if n == 1 {
+		delete(r.waiting, uid)
+	}
+	r.mu.Unlock()
+	if gone {
+		r.answers.Less(1)
+		return
+	}
+	r.answers.Put(m)
+}
+
+// drop gives up a node that is gone.
+func (r *request) drop(uid string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, ok := r.waiting[uid]
+	if !ok {
+		return
+	}
+	delete(r.waiting, uid)
+	r.heard[uid] = true
+	if n == unheard {
+		r.answers.Expect(0)
+	} else {
+		r.answers.Less(n)
+	}
+}
+
+// recount gives up nodes without names when there are fewer of them than were asked.
+func (r *request) recount(now int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := min(r.unnamed, r.total-now)
+	if n <= 0 {
+		return
+	}
+	if r.unnamed < r.total {
+		r.lost += n
+	}
+	r.unnamed -= n
+	r.total -= n
+	for range n {
+		r.answers.Expect(0)
+	}
+}
+
+// partial returns the error that says what is missing because of err, nil if nothing is.
+func (r *request) partial(err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil && r.lost > 0 {
+		return &adapter.PartialError{Nodes: r.lost, Err: errNodeGone}
+	}
+	if err == nil {
+		return nil
+	}
+	p := &adapter.PartialError{Err: err, Clients: r.answers.Missing(), Nodes: r.unnamed + r.lost}
+	for uid, n := range r.waiting {
+		if n == unheard {
+			p.Missing = append(p.Missing, uid)
+			p.Nodes++
+		}
+	}
+	return p
+}
+
+func newID() string {
+	b := make([]byte, 8)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}
+
+// start registers a question, and asks it of the nodes there are. m gets its id.
+func (n *namespace) start(ctx context.Context, m *message, r *request) error {
+	m.request = newID()
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return ErrClosed
+	}
+	n.requests[m.request] = r
+	n.mu.Unlock()
+	if d, ok := ctx.Deadline(); ok && m.kind == kindBroadcast {
+		m.timeoutMS = max(1, time.Until(d).Milliseconds())
+	}
+	named := n.c.members.with(n.name)
+	if up, _, err := n.c.state.get(); !up && err != errStarting {
+		r.ask(named, 0)
+		return adapter.ErrDegraded
+	}
+	unnamed, err := n.unnamed(ctx)
+	r.ask(named, unnamed)
+	if err != nil {
+		return errors.Join(adapter.ErrDegraded, err)
+	}
+	if len(named)+unnamed == 0 {
+		return nil
+	}
+	return n.publish(m, "")
+}
+
+// finish waits for the answers to a question and ends it. err is what start returned.
+func (n *namespace) finish(ctx context.Context, m *message, r *request, err error) error {
+	defer func() {
+		n.mu.Lock()
+		delete(n.requests, m.request)
+		n.mu.Unlock()
+	}()
+	r.answers.Expect(0)
+	if err != nil {
+		// Those that could not be asked will not answer; but clients here may.
+		r.mu.Lock()
+		asked := len(r.waiting) + r.unnamed
+		r.mu.Unlock()
+		for range asked {
+			r.answers.Expect(0)
+		}
+		if e := n.await(ctx, r, false); e != nil && r.kind == kindBroadcast {
+			err = errors.Join(err, e)
+		}
+		return r.partial(err)
+	}
+	return r.partial(n.await(ctx, r, true))
+}
+
+// await returns nil when all answers are in, the error of ctx otherwise.
+func (n *namespace) await(ctx context.Context, r *request, recount bool) error {
+	if !recount {
+		return r.answers.Wait(ctx)
+	}
+	fewer := 0
+	for {
+		tctx, cancel := context.WithTimeout(ctx, recountEvery)
+		err := r.answers.Poll(tctx)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return r.answers.Wait(ctx)
+		}
+		r.mu.Lock()
+		open := r.unnamed
+		r.mu.Unlock()
+		if open == 0 {
+			continue
+		}
+		now, err := n.unnamed(ctx)
+		r.mu.Lock()
+		less := err == nil && r.unnamed > 0 && now < r.total
+		r.mu.Unlock()
+		if less {
+			fewer++
+		} else {
+			fewer = 0
+		}
+		if fewer >= 2 { // twice, as a reconnection also looks like this
+			r.recount(now)
+		}
+	}
+}

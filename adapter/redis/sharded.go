@@ -1,0 +1,92 @@
+package redis
+
+import (
+	"github.com/go-json-experiment/json"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// sharded is the wire form of the sharded adapter (redis-adapter/lib/sharded-adapter.ts): one sharded
+// channel per namespace, one per node for answers, and, unless static, one per room.
+type sharded struct {
+	uid    string
+	prefix string
+	mode   Subscriptions
+}
+
+func (s *sharded) main(nsp string) string { return s.prefix + "#" + nsp + "#" }
+
+func (s *sharded) channels(nsp string) []subscription {
+	return []subscription{{subShard, s.main(nsp)}, {subShard, s.main(nsp) + s.uid + "#"}}
+}
+
+func (s *sharded) room(nsp, room string, private bool) (subscription, bool) {
+	return subscription{subShard, s.main(nsp) + room + "#"}, s.mode == DynamicPrivate || s.mode == Dynamic && !private
+}
+
+// idLength is how the publisher tells a socket's id from the name of a room, right or wrong.
+const idLength = 20
+
+func (s *sharded) encode(m *message, to string) (*command, error) {
+	c := &command{op: opSPublish, key: s.main(m.nsp)}
+	switch {
+	case to != "":
+		c.key += to + "#"
+	case m.kind == kindBroadcast && m.request == "" && len(m.target.Rooms) == 1:
+		room := m.target.Rooms[0]
+		if s.mode == DynamicPrivate || s.mode == Dynamic && utf16Length(room) != idLength {
+			c.key += room + "#"
+		}
+	}
+	c.route = c.key
+	c.data = appendEnvelope(make([]byte, 0, len(m.event.Data)+256), m)
+	var err error
+	if len(m.event.Attachments) > 0 {
+		c.data, err = toMsgpack(make([]byte, 0, len(c.data)), c.data, m.event.Attachments)
+	}
+	return c, err
+}
+
+// utf16Length is the length of s in JavaScript.
+func utf16Length(s string) int {
+	n := 0
+	for _, r := range s {
+		n++
+		if r >= 1<<16 {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *sharded) decode(nsp, _ string, payload []byte, l *adapter.Local) (*message, error) {
+	return decodeEnvelope(s.uid, nsp, payload, l)
+}
+
+// decodeEnvelope reads one message in either form. It returns nil, nil for a message of this node or
+// of another namespace, and for a broadcast that has no recipient here.
+func decodeEnvelope(self, nsp string, payload []byte, l *adapter.Local) (*message, error) {
+	form, attachments, err := object(payload)
+	if err != nil {
+		return nil, err
+	}
+	var e envelope
+	if err := json.Unmarshal(form, &e, lenient); err != nil {
+		return nil, err
+	}
+	if string(e.UID) == self || string(e.Nsp) != nsp {
+		return nil, nil
+	}
+	m := &message{kind: kind(e.Type), uid: string(e.UID), nsp: nsp}
+	if m.kind < kindInitialHeartbeat || m.kind > kindClose {
+		return nil, errShape
+	}
+	switch m.kind {
+	case kindInitialHeartbeat, kindHeartbeat, kindClose:
+		return m, nil
+	}
+	if len(e.Data) == 0 || e.Data[0] != '{' {
+		return nil, errShape
+	}
+	return m, m.parse(e.Data, attachments)
+}

@@ -1,0 +1,104 @@
+package redis
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Status says how the cluster does, as seen from this node.
+type Status struct {
+	// Up is true when what this node publishes comes back to it: publishing and subscriptions work.
+	// While it is false, events reach the sockets of this node only, and others as far as Redis
+	// comes back before they are too old.
+	Up    bool
+	Since time.Time // of the last change of Up
+	Err   error     // why it is not up, nil otherwise
+	Nodes int       // live Beanpole nodes, this one included
+}
+
+// Stats are counters of a Cluster since New.
+type Stats struct {
+	Published uint64 // commands Redis has acknowledged
+	Received  uint64 // messages from channels and streams
+	Skipped   uint64 // messages dropped before decoding: own, or for rooms without members here
+	Malformed uint64 // messages that could not be understood
+	// Lost counts what was not published, by cause: "outbox full", "too old", "refused", "closed"; and
+	// "unconfirmed", which Redis may have published, though its answer was lost; "trimmed" counts gaps
+	// in a stream that was not read in time.
+	Lost map[string]uint64
+	// Reconnects counts subscription connections that had to be made again.
+	Reconnects uint64
+	// Waiting and WaitingBytes are what is in the outbox now.
+	Waiting, WaitingBytes int
+}
+
+// The causes of loss.
+const (
+	lostFull = iota
+	lostAge
+	lostRefused
+	lostUnconfirmed
+	lostClosed
+	lostTrimmed
+	lostCauses
+)
+
+var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "closed", "trimmed"}
+
+type counters struct {
+	published, received, skipped, malformed, reconnects atomic.Uint64
+	lost                                                [lostCauses]atomic.Uint64
+}
+
+// state is the state of a cluster: up when no part has a complaint. A change is logged once.
+type state struct {
+	log *slog.Logger
+
+	mu         sync.Mutex
+	complaints map[string]error
+	up         bool
+	since      time.Time
+	known      bool // up was decided once
+}
+
+func newState(log *slog.Logger) *state {
+	return &state{log: log, since: time.Now(), complaints: map[string]error{"start": errStarting}}
+}
+
+// set notes what part complains of; nil takes the complaint back.
+func (s *state) set(part string, err error) {
+	s.mu.Lock()
+	if err == nil {
+		delete(s.complaints, part)
+	} else if s.complaints[part] == nil {
+		s.complaints[part] = err
+	}
+	up := len(s.complaints) == 0
+	changed := up != s.up
+	if changed {
+		s.up, s.since = up, time.Now()
+	}
+	first := err != nil && !up && !s.known && part != "start"
+	s.known = s.known || changed || first
+	s.mu.Unlock()
+	switch {
+	case changed && up:
+		s.log.Info("cluster up")
+	case changed, first:
+		s.log.Warn("cluster degraded: events reach the clients of this node only", "part", part, "cause", err,
+			"advice", advice(err))
+	}
+}
+
+func (s *state) get() (up bool, since time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.complaints {
+		if err == nil || err == errStarting {
+			err = e
+		}
+	}
+	return s.up, s.since, err
+}

@@ -1,0 +1,165 @@
+package redis
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// streams is the wire form of @socket.io/redis-streams-adapter 0.3 (lib/adapter.ts): what changes
+// something goes through a stream, questions and answers go over channels.
+type streams struct {
+	uid     string
+	prefix  string
+	stream  string
+	count   int
+	plain   bool
+	sharded bool
+}
+
+// seqField is a field of entries that only Beanpole knows: the number of the entry on its node, in
+// base 36. With it a node finds out what became of an entry whose answer was lost, and others drop
+// an entry that came twice.
+const seqField = "bp"
+
+// entry is one entry of a stream.
+type entry struct {
+	uid, nsp string
+	kind     kind
+	data     string
+	seq      uint64
+}
+
+// args returns the XADD command of e.
+func (e *entry) args(stream string, maxLen int64) []any {
+	args := []any{"xadd", stream, "maxlen", "~", maxLen, "*", "uid", e.uid, "nsp", e.nsp, "type", strconv.Itoa(int(e.kind))}
+	if e.data != "" {
+		args = append(args, "data", e.data)
+	}
+	if e.seq > 0 {
+		args = append(args, seqField, strconv.FormatUint(e.seq, 36))
+	}
+	return args
+}
+
+func (s *streams) main(nsp string) string { return s.prefix + "#" + nsp + "#" }
+
+func (s *streams) sub(channel string) subscription {
+	if s.sharded {
+		return subscription{subShard, channel}
+	}
+	return subscription{subChannel, channel}
+}
+
+func (s *streams) channels(nsp string) []subscription {
+	return []subscription{s.sub(s.main(nsp)), s.sub(s.main(nsp) + s.uid + "#")}
+}
+
+func (s *streams) room(string, string, bool) (subscription, bool) { return subscription{}, false }
+
+// name returns the stream of a namespace. Nodes read the streams 0 to count-1 only, though the
+// number computed for a namespace may be negative: such a namespace would never reach another node.
+func (s *streams) name(nsp string) (string, error) {
+	if s.count == 1 {
+		return s.stream, nil
+	}
+	n := hashCode(nsp) % int32(s.count)
+	if n < 0 {
+		return "", fmt.Errorf("redis: no stream for namespace %q among %d: use one stream or another name (a limit of Node's adapter, which Beanpole must share)", nsp, s.count)
+	}
+	return s.stream + "-" + strconv.Itoa(int(n)), nil
+}
+
+// hashCode is Java's hash of the UTF-16 form of s, which Node's adapter uses (lib/util.ts).
+func hashCode(s string) int32 {
+	h := int32(0)
+	for _, r := range s {
+		if r >= 1<<16 {
+			r -= 1 << 16
+			h = h*31 + (0xd800 + r>>10)
+			r = 0xdc00 + r&0x3ff
+		}
+		h = h*31 + r
+	}
+	return h
+}
+
+// ephemeral reports whether m goes over a channel.
+func (m *message) ephemeral() bool {
+	return m.kind == kindBroadcast && m.request != "" || m.kind == kindServerSideEmit || m.kind == kindFetch || m.kind.answers()
+}
+
+func (s *streams) encode(m *message, to string) (*command, error) {
+	if !m.ephemeral() {
+		return s.encodeEntry(m)
+	}
+	c := &command{op: opPublish, key: s.main(m.nsp)}
+	if s.sharded {
+		c.op = opSPublish
+	}
+	c.route = c.key
+	if to != "" {
+		c.key += to + "#"
+		if s.sharded {
+			c.route = c.key
+		}
+	}
+	form := appendEnvelope(make([]byte, 0, len(m.event.Data)+256), m)
+	var err error
+	c.data, err = toMsgpack(make([]byte, 0, len(form)), form, m.event.Attachments)
+	return c, err
+}
+
+func (s *streams) encodeEntry(m *message) (*command, error) {
+	name, err := s.name(m.nsp)
+	if err != nil {
+		return nil, err
+	}
+	data := appendBody(make([]byte, 0, len(m.event.Data)+128), m)
+	if len(m.event.Attachments) > 0 {
+		if s.plain {
+			return nil, fmt.Errorf("redis: event with binaries, but OnlyPlaintext is set")
+		}
+		b, err := toMsgpack(nil, data, m.event.Attachments)
+		if err != nil {
+			return nil, err
+		}
+		data = base64.StdEncoding.AppendEncode(data[:0], b)
+	}
+	return &command{op: opXAdd, key: name, route: name, xadd: &entry{uid: m.uid, nsp: m.nsp, kind: m.kind, data: string(data)}}, nil
+}
+
+func (s *streams) decode(nsp, _ string, payload []byte, l *adapter.Local) (*message, error) {
+	if len(payload) == 0 || payload[0] == '{' { // always MessagePack here
+		return nil, errShape
+	}
+	return decodeEnvelope(s.uid, nsp, payload, l)
+}
+
+// decodeEntry reads an entry of a stream.
+func decodeEntry(e *entry) (*message, error) {
+	m := &message{kind: e.kind, uid: e.uid, nsp: e.nsp}
+	switch {
+	case m.kind < kindInitialHeartbeat || m.kind > kindClose:
+		return nil, errShape
+	case m.kind == kindInitialHeartbeat, m.kind == kindHeartbeat, m.kind == kindClose:
+		return m, nil // of version 0.2
+	case strings.HasPrefix(e.data, "{"):
+		return m, m.parse([]byte(e.data), nil)
+	}
+	b, err := base64.StdEncoding.DecodeString(e.data)
+	if err != nil {
+		return nil, errShape
+	}
+	form, attachments, err := fromMsgpack(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(form) == 0 || form[0] != '{' {
+		return nil, errShape
+	}
+	return m, m.parse(form, attachments)
+}
