@@ -83,4 +83,5 @@ var (
 	errPingTimeout  = errors.New("no heartbeat in time")
 	errWriteTimeout = errors.New("connection takes no byte")
 	errPeerClosed   = errors.New("connection closed by peer")
+	errClientClosed = errors.New("close packet") // the client's, and its wish rather than a fault
 )

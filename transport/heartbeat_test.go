@@ -164,7 +164,8 @@ func TestClosedBetweenPolls(t *testing.T) {
 		r.session.Close(ReasonForcedServerClose)
 		time.Sleep(10 * time.Second)
 		want(t, "still there", srv.Sessions(), 1)
-		want(t, "poll", serve("&sid="+r.session.ID()), "4last\x1e1")
+		want(t, "poll", serve("&sid="+r.session.ID()), "4last") // the CLOSE has a payload of its own
+		want(t, "end", serve("&sid="+r.session.ID()), "1")
 		want(t, "reason", r.reason(t), "forced server close")
 
 		serve("")

@@ -110,7 +110,9 @@ func (s *Session) takePoll(p *poll) (items []item, kinds []byte) {
 	items = s.waiting.items
 	s.waiting = backlog{}
 	switch {
-	case s.state == stateClosing:
+	case s.state == stateClosing && len(items) == 0:
+		// Never behind messages: socket.io-client 4.6 and later acts on a CLOSE at once but on messages in
+		// the next tick, and so would take "io server disconnect" for "transport close" and come back.
 		kinds = []byte{byte(kindClose)}
 		s.end(s.reason, nil)
 	case len(items) == 0:
@@ -192,9 +194,6 @@ func (p *post) abort() {
 
 // errBodyTooBig is a POST's body over MaxHTTPBufferSize. The session lives, as in Node.
 var errBodyTooBig = errors.New("body too big")
-
-// errClientClosed is a CLOSE packet.
-var errClientClosed = errors.New("closed by the client")
 
 // servePost works off a POST of the session: its packets are received, it is answered, and then the
 // application works on them.
@@ -302,9 +301,6 @@ func (s *Session) deliver(body []byte, isBinary, jsonp bool) error {
 	received, packets := false, uint64(0)
 	err := s.decode(body, isBinary, jsonp, func(p enginePacket) error {
 		packets++
-		if p.kind == kindClose {
-			return errClientClosed
-		}
 		message, err := s.onPacket(p)
 		received = received || message
 		return err

@@ -27,9 +27,14 @@ func (s *Session) giveRX() {
 }
 
 // onPacket does what a packet of the client asks for and reports whether it was a message. It is called
-// by who has the right to call the receiver, without mu. Packets of a session that is not open are
-// dropped. Node, engine.io/lib/socket.ts, onPacket.
+// by who has the right to call the receiver, without mu. Packets to a session that is not open are
+// dropped. An error ends the session; errClientClosed is a CLOSE packet. Node, engine.io/lib/socket.ts, onPacket.
 func (s *Session) onPacket(p enginePacket) (message bool, err error) {
+	if p.kind == kindClose {
+		// Node ignores it on a WebSocket and keeps the session until the ping timeout; a client that says
+		// it is closing is believed here.
+		return false, errClientClosed
+	}
 	if !s.receiving.Load() {
 		return false, nil
 	}
@@ -48,7 +53,6 @@ func (s *Session) onPacket(p enginePacket) (message bool, err error) {
 		}
 		s.onPong()
 	}
-	// The others mean nothing here, and Node ignores them. CLOSE is handled by polling; on a WebSocket
-	// a close frame follows it.
+	// The others mean nothing here, and Node ignores them.
 	return false, nil
 }

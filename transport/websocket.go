@@ -174,6 +174,8 @@ func (c *wsConn) stop(err error) {
 	switch {
 	case errors.Is(err, errPeerClosed):
 		reason, frame, linger = ReasonTransportClose, nil, false
+	case errors.Is(err, errClientClosed):
+		reason = ReasonTransportClose
 	case errors.As(err, &broken):
 		reason = broken.reason
 		frame = closeFrame(ws.NewCloseFrameBody(broken.code, ""))
@@ -194,7 +196,7 @@ func (c *wsConn) stop(err error) {
 
 // causeOf leaves out the cause that says no more than the reason.
 func causeOf(err error) error {
-	if errors.Is(err, errPeerClosed) {
+	if errors.Is(err, errPeerClosed) || errors.Is(err, errClientClosed) {
 		return nil
 	}
 	return err

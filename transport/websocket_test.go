@@ -26,6 +26,7 @@ func TestBadFrames(t *testing.T) {
 		{"unknown packet", maskedFrame(ws.OpText, "9"), "none", "parse error"},
 		{"empty message", maskedFrame(ws.OpText, ""), "none", "parse error"},
 		{"client ping", maskedFrame(ws.OpText, "2"), "none", "transport error"},
+		{"close packet", maskedFrame(ws.OpText, "1"), "none", "transport close"},
 		{"close", maskedFrame(ws.OpClose, "\x03\xe9"), "1001", "transport close"},
 		{"close without code", maskedFrame(ws.OpClose, ""), "none", "transport close"},
 	} {
