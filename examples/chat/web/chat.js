@@ -128,7 +128,6 @@ function choose(to) {
   document.title = `${room} · Beanpole chat`;
   $("title").textContent = room;
   $("me").textContent = me;
-  $("text").placeholder = `Message to ${room}`;
   showRooms(rooms, room);
   showPeople([me], me);
   show("chat");
