@@ -1,6 +1,7 @@
 package host
 
 import (
+	"net/http"
 	"strings"
 	"time"
 
@@ -19,6 +20,9 @@ func (h *Host) logRequest(c *gin.Context) {
 	c.Next()
 
 	status := c.Writer.Status()
+	if status == http.StatusOK && c.Writer.Size() == 0 && c.GetHeader("Upgrade") != "" {
+		status = http.StatusSwitchingProtocols // written behind gin's back, on the hijacked connection
+	}
 	switch h.cfg.AccessLog {
 	case AccessErrors:
 		if status < 500 {

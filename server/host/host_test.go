@@ -102,6 +102,21 @@ func TestSettingsReachTheServer(t *testing.T) {
 	}
 }
 
+func TestHandshakeHasTheClientsAddress(t *testing.T) {
+	h, _ := newTestHost(t, Config{TrustedHops: 2})
+	ask(h, "GET", "/socket.io/?EIO=4&transport=polling",
+		"X-Forwarded-For", "6.6.6.6, 198.51.100.7, 10.0.0.9", "X-Forwarded-Proto", "https")
+	h.IO().Engine().Each(func(s *transport.Session) bool {
+		if hs := s.Handshake(); hs.Addr() != "198.51.100.7" || !hs.Secure() {
+			t.Errorf("address %s, secure %v", hs.Addr(), hs.Secure())
+		}
+		return true
+	})
+	if n := h.IO().Engine().Sessions(); n != 1 {
+		t.Errorf("%d sessions, want 1", n)
+	}
+}
+
 func TestAllowedOrigins(t *testing.T) {
 	h, _ := newTestHost(t, Config{AllowedOrigins: []string{"https://app.example.com"}, AllowCredentials: true})
 	const target = "/socket.io/?EIO=4&transport=polling"

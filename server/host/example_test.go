@@ -1,0 +1,45 @@
+package host_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/host"
+)
+
+// Most programs are a call of Main: configuration, routes and the graceful stop are done.
+func ExampleMain() {
+	host.Main(func(h *host.Host) error {
+		h.IO().OnConnection(func(s *server.Socket) {
+			s.On("sum", func(a, b float64) float64 { return a + b })
+		})
+		h.Handle("GET", "/hello", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "hello")
+		}))
+		return nil
+	})
+}
+
+// Programs with a life of their own take the parts.
+func ExampleNew() {
+	h, err := host.New(host.Config{Port: host.AnyPort, Host: "127.0.0.1", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	stop() // Run stops gracefully when its context ends
+	fmt.Println(h.Run(ctx))
+	// Output: <nil>
+}
+
+// A setting that is not allowed is told in one line.
+func ExampleValueError() {
+	_, err := host.New(host.Config{TrustedHops: 99})
+	fmt.Println(err)
+	// Output: BEANPOLE_TRUSTED_HOPS="99" is not allowed: it must be a number from 0 to 16
+}
