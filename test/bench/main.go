@@ -115,20 +115,30 @@ func (b *bench) measure(sc *scenario) error {
 	if sc.rounds > 0 {
 		rounds = min(rounds, sc.rounds)
 	}
-	var order []string
-	for _, name := range sc.servers {
-		if b.servers == nil || slices.Contains(b.servers, name) {
-			order = append(order, name)
+	var order []variant
+	for _, v := range sc.variants {
+		if b.servers == nil || slices.Contains(b.servers, v.server) {
+			order = append(order, v)
+		}
+	}
+	if sc.redis {
+		addr, stop, err := startRedis()
+		if err != nil {
+			return err
+		}
+		defer stop()
+		for i := range order {
+			order[i].args = append(order[i].args, "-redis", addr)
 		}
 	}
 	b.results.forget(sc.name)
 	for round := range rounds {
-		for _, name := range order {
-			if name == "zishang" && round > 0 {
+		for _, v := range order {
+			if v.server == "zishang" && round > 0 {
 				continue // far behind; one round says enough
 			}
-			if err := b.one(sc, name, round); err != nil {
-				fmt.Fprintf(os.Stderr, "%s %s: %v\n", sc.name, name, err)
+			if err := b.one(sc, &v, round); err != nil {
+				fmt.Fprintf(os.Stderr, "%s %s: %v\n", sc.name, v.name, err)
 			}
 		}
 		slices.Reverse(order)
@@ -137,17 +147,19 @@ func (b *bench) measure(sc *scenario) error {
 }
 
 // one is one run: a fresh process.
-func (b *bench) one(sc *scenario, server string, round int) error {
+func (b *bench) one(sc *scenario, v *variant, round int) error {
 	began := time.Now()
-	p, err := start(b.bin, server, sc.args...)
+	p, err := start(b.bin, v.server, v.args...)
 	if err != nil {
 		return err
 	}
 	defer p.stop()
-	r := &run{server: server, quick: b.quick, process: p, profile: b.profile, values: make(values)}
+	r := &run{
+		server: v.server, n: v.n, bin: b.bin, args: v.args, quick: b.quick, process: p, profile: b.profile, values: make(values),
+	}
 	err = sc.run(r)
-	b.results.add(sc.name, server, r.values, r.faults)
-	fmt.Fprintf(os.Stderr, "%-14s %-9s round %d  %5.1f s %s\n", sc.name, server, round+1, time.Since(began).Seconds(), faultText(r.faults))
+	b.results.add(sc.name, v.name, r.values, r.faults)
+	fmt.Fprintf(os.Stderr, "%-15s %-9s round %d  %5.1f s %s\n", sc.name, v.name, round+1, time.Since(began).Seconds(), faultText(r.faults))
 	return err
 }
 

@@ -11,6 +11,9 @@ import (
 // run is one server process under one scenario.
 type run struct {
 	server  string
+	n       int      // of the variant
+	bin     string   // the Go servers
+	args    []string // of the process
 	quick   bool
 	process *process
 	profile string // folder for profiles, or ""

@@ -27,16 +27,22 @@ type process struct {
 // stopTimeout is how long a server may take to end when its standard input does.
 const stopTimeout = 3 * time.Second
 
-// start runs the server of that name with args. bin holds the Go servers.
+// start runs the server of that name with args, of which those of the form NAME=value, in capitals, are
+// its environment. bin holds the Go servers.
 func start(bin, name string, args ...string) (*process, error) {
+	var env []string
+	for len(args) > 0 && args[0][0] >= 'A' && args[0][0] <= 'Z' {
+		env, args = append(env, args[0]), args[1:]
+	}
 	var cmd *exec.Cmd
 	if name == "node" {
 		cmd = exec.Command("node", append([]string{"--expose-gc", "server.js"}, args...)...)
 		cmd.Dir = filepath.Join("servers", "node")
-		cmd.Env = append(os.Environ(), "NODE_ENV=production")
+		env = append(env, "NODE_ENV=production")
 	} else {
 		cmd = exec.Command(filepath.Join(bin, name), args...)
 	}
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -105,6 +111,17 @@ func (p *process) cpu() time.Duration {
 		ticks += n
 	}
 	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
+// peak returns the most memory the server has had resident, in bytes.
+func (p *process) peak() int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+	return n << 10
 }
 
 // rss returns the memory the server has resident, in bytes.

@@ -12,21 +12,22 @@ func printScenario(w io.Writer, r *results, sc *scenario) {
 	for _, t := range sc.tables {
 		printTable(w, r, sc, &t)
 	}
-	for _, server := range sc.servers {
-		if s := r.Scenarios[sc.name][server]; s != nil && len(s.Faults) > 0 {
-			fmt.Fprintf(w, "Faults of %s: %s.\n\n", server, faultText(s.Faults))
+	for _, v := range sc.variants {
+		if s := r.Scenarios[sc.name][v.name]; s != nil && len(s.Faults) > 0 {
+			fmt.Fprintf(w, "Faults of %s: %s.\n\n", v.name, faultText(s.Faults))
 		}
 	}
 }
 
 func printTable(w io.Writer, r *results, sc *scenario, t *table) {
-	fmt.Fprintf(w, "#### %s\n\n| server |", t.title)
+	fmt.Fprintf(w, "#### %s\n\n| |", t.title)
 	for _, c := range t.columns {
 		fmt.Fprintf(w, " %s |", c.title)
 	}
 	fmt.Fprintf(w, "\n|---|%s\n", strings.Repeat("--:|", len(t.columns)))
 	first := ""
-	for _, server := range sc.servers {
+	for _, v := range sc.variants {
+		server := v.name
 		if r.Scenarios[sc.name][server] == nil {
 			continue
 		}
@@ -35,12 +36,12 @@ func printTable(w io.Writer, r *results, sc *scenario, t *table) {
 		}
 		fmt.Fprintf(w, "| %s |", server)
 		for _, c := range t.columns {
-			v, ok := r.median(sc.name, server, c.metric)
+			f, ok := r.median(sc.name, server, c.metric)
 			if !ok {
 				fmt.Fprint(w, " |")
 				continue
 			}
-			fmt.Fprintf(w, " %s", number(v))
+			fmt.Fprintf(w, " %s", number(f))
 			if ratio, ok := r.ratio(sc.name, c.metric, server, first); ok && server != first && !strings.HasSuffix(c.metric, "busy") {
 				fmt.Fprintf(w, " (%s×)", number(ratio))
 			}

@@ -1,14 +1,46 @@
 package main
 
-// scenario is something measured with every server in its list.
+import "fmt"
+
+// scenario is something measured with several variants.
 type scenario struct {
-	name    string
-	servers []string // in the order of the table; ratios are to the first
-	rounds  int      // at most; zero means as many as asked for
-	full    bool     // left out of a quick run
-	args    []string // of the server
-	run     func(*run) error
-	tables  []table
+	name     string
+	variants []variant // in the order of the table; ratios are to the first
+	rounds   int       // at most; zero means as many as asked for
+	full     bool      // left out of a quick run
+	redis    bool      // wants a Redis, and servers that are joined by it
+	run      func(*run) error
+	tables   []table
+}
+
+// variant is what takes its turn in a scenario: a server, or a server with so much of something.
+type variant struct {
+	name   string
+	server string
+	n      int
+	args   []string // of the server; see start
+}
+
+// servers makes variants of servers with default options.
+func servers(names ...string) []variant {
+	out := make([]variant, len(names))
+	for i, name := range names {
+		out[i] = variant{name: name, server: name}
+	}
+	return out
+}
+
+// amounts makes variants of Beanpole that differ in an amount; arg, if not empty, is the option that
+// tells it.
+func amounts(arg string, of ...int) []variant {
+	out := make([]variant, len(of))
+	for i, n := range of {
+		out[i] = variant{name: group(int64(n)), server: "beanpole", n: n}
+		if arg != "" {
+			out[i].args = []string{arg, fmt.Sprint(n)}
+		}
+	}
+	return out
 }
 
 // table is a part of a scenario's metrics.
@@ -21,10 +53,10 @@ type table struct {
 type column struct{ metric, title string }
 
 var (
-	all       = []string{"node", "beanpole", "limit", "zishang"}
-	noLimit   = []string{"node", "beanpole", "zishang"}
-	onlyOwn   = []string{"beanpole"}
-	withNode  = []string{"node", "beanpole"}
+	all       = servers("node", "beanpole", "limit", "zishang")
+	noLimit   = servers("node", "beanpole", "zishang")
+	onlyOwn   = servers("beanpole")
+	withNode  = servers("node", "beanpole")
 	echoForms = []struct{ name, title string }{
 		{"w1", "Echo, 32 B, 1 outstanding"},
 		{"w16", "Echo, 32 B, 16 outstanding"},
@@ -67,27 +99,79 @@ func scenarios() []scenario {
 		echo = append(echo, echoTable(f.name, f.title+" (100 sessions)"))
 	}
 	return []scenario{
-		{name: "echo", servers: all, run: echoes, tables: echo},
-		{name: "broadcast", servers: all, run: broadcast1000, tables: []table{
+		{name: "echo", variants: all, run: echoes, tables: echo},
+		{name: "broadcast", variants: all, run: broadcast1000, tables: []table{
 			broadcastTable("all", "Broadcast, 128 B to 1,000 sessions"),
 		}},
-		{name: "websocket", servers: all, run: webSockets, tables: append(idleTables("WebSocket sessions (10,000)"),
+		{name: "websocket", variants: all, run: webSockets, tables: append(idleTables("WebSocket sessions (10,000)"),
 			broadcastTable("all", "Broadcast, 128 B to 10,000 sessions"),
 			broadcastTable("room", "Rooms, 128 B to one of 100 rooms of 100 sessions, 8 at once"),
 		)},
-		{name: "polling", servers: noLimit, run: polls, tables: idleTables("polling sessions with their GET pending (8,000)")},
-		{name: "polling-echo", servers: noLimit, run: pollEchoes, tables: []table{
+		{name: "polling", variants: noLimit, run: polls, tables: idleTables("polling sessions with their GET pending (8,000)")},
+		{name: "polling-echo", variants: noLimit, run: pollEchoes, tables: []table{
 			echoTable("poll", "Polling echo, 32 B, 1 outstanding (100 of 1,000 sessions)"),
 			broadcastTable("all", "Polling broadcast, 128 B to 1,000 sessions"),
 		}},
-		{name: "paced", servers: all, run: paced, tables: []table{
+		{name: "paced", variants: all, run: paced, tables: []table{
 			echoTable("paced", "Echo at 12,000 messages/s over 1,000 sessions, from the time each was due"),
 		}},
-		{name: "cycles", servers: all, rounds: 1, run: cycles, tables: []table{
+		{name: "cycles", variants: all, rounds: 1, run: cycles, tables: []table{
 			{"Connect, echo, disconnect: 100,000 cycles, 100 at a time (one round)", []column{
 				{"cycles/s", "cycles/s"}, {"cycle us", "CPU µs/cycle"}, {"rss before MB", "RSS MB after 5,000"},
 				{"rss after MB", "RSS MB at the end"}, {"heap bytes", "heap growth, bytes/cycle"},
 				{"left", "sessions left"}, {"cycle busy", "generator busy"},
+			}},
+		}},
+		{name: "cluster", variants: withNode, redis: true, run: cluster, tables: []table{
+			broadcastTable("all", "Cluster: broadcast, 128 B to 1,000 sessions on two servers joined by Redis (CPU of both)"),
+		}},
+		{name: "slow", variants: withNode, rounds: 1, run: oneSlow, tables: []table{
+			{"One of 11 clients stops reading during 1,000 broadcasts of 64 KiB", []column{
+				{"seconds", "seconds"}, {"growth MB", "RSS growth at the peak, MB"},
+			}},
+		}},
+		{name: "slow-200", variants: []variant{{name: "beanpole", server: "beanpole",
+			args: []string{"SNDBUF=65536", "-backlog", "262144"}}}, rounds: 1, full: true, run: manySlow, tables: []table{
+			{"200 of 10,000 clients stop reading: broadcasts of 4 KiB, 6 a second, outboxes of at most 256 KiB", []column{
+				{"p50 before ms", "p50 before, ms"}, {"p50 ms", "p50 of the others, ms"},
+				{"p99 before ms", "p99 before, ms"}, {"p99 ms", "p99 of the others, ms"},
+				{"growth MB", "RSS growth at the peak, MB"}, {"bound MB", "200 outboxes, MB"}, {"left", "sessions closed of the 200"},
+			}},
+		}},
+		{name: "storm", variants: []variant{{name: "beanpole", server: "beanpole",
+			args: []string{"-handshakes", "1000"}}}, rounds: 1, full: true, run: storm, tables: []table{
+			{"20,000 clients in 5 s, 1,000 handshakes a second admitted; 1,000 sessions echo 2,000 messages/s meanwhile", []column{
+				{"in", "let in"}, {"refused", "answered 503 with Retry-After"}, {"p50 before", "p50 before, µs"},
+				{"p50", "p50 during, µs"}, {"p99 before", "p99 before, µs"}, {"p99", "p99 during, µs"}, {"storm p99 ms", "handshake p99, ms"},
+			}},
+		}},
+		{name: "block", variants: onlyOwn, rounds: 1, full: true, run: block, tables: []table{
+			{"Handlers that block 1 s on 1% of 1,000 sockets; the others echo 5,000 messages/s", []column{
+				{"p50 before", "p50 before, µs"}, {"p50", "p50 during, µs"}, {"p99 before", "p99 before, µs"}, {"p99", "p99 during, µs"},
+			}},
+		}},
+		{name: "pause", variants: onlyOwn, rounds: 1, full: true, run: pause, tables: []table{
+			echoTable("paced", "Echo at 5,000 messages/s over 500 sessions beside 19,000 idle ones"),
+		}},
+		{name: "grow-sessions", variants: amounts("", 1000, 10000, 19000), rounds: 1, full: true, run: growSessions, tables: []table{
+			{"Growth with sessions", []column{
+				{"bytes after gc", "RSS bytes/session"}, {"connect us", "CPU µs/connect"}, {"all us", "broadcast: CPU µs/delivery"},
+				{"w1 us", "echo over 100 of them: CPU µs/message"},
+			}},
+		}},
+		{name: "grow-rooms", variants: amounts("", 1, 10, 100, 1000), rounds: 1, full: true, run: growRooms, tables: []table{
+			{"Growth with rooms per socket (1,000 sockets in the same rooms)", []column{
+				{"join us", "CPU µs/join"}, {"bytes", "RSS bytes/membership"}, {"w1 us", "echo: CPU µs/message"},
+			}},
+		}},
+		{name: "grow-namespaces", variants: amounts("", 10, 100, 1000, 10000), rounds: 1, full: true, run: growNamespaces, tables: []table{
+			{"Growth with namespaces (10,000 sessions spread over them)", []column{
+				{"bytes after gc", "RSS bytes/session"}, {"connect us", "CPU µs/connect"},
+			}},
+		}},
+		{name: "grow-handlers", variants: amounts("-handlers", 1, 10, 100), rounds: 1, full: true, run: growHandlers, tables: []table{
+			{"Growth with handlers per socket (2,000 sessions)", []column{
+				{"bytes after gc", "RSS bytes/session"}, {"connect us", "CPU µs/connect"}, {"w1 us", "echo: CPU µs/message"},
 			}},
 		}},
 	}

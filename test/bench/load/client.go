@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -10,10 +11,11 @@ import (
 
 // Client is one Socket.IO client.
 type Client struct {
-	state clientState
-	since time.Duration // of state; see Swarm.now
-	main  *conn         // the WebSocket, or the connection of the polls
-	post  *conn         // the connection of the POSTs, once one is needed
+	number int // the first is 0
+	state  clientState
+	since  time.Duration // of state; see Swarm.now
+	main   *conn         // the WebSocket, or the connection of the polls
+	post   *conn         // the connection of the POSTs, once one is needed
 
 	// Of polling.
 	sid      string
@@ -56,7 +58,7 @@ const (
 
 // dial starts a new client.
 func (s *Swarm) dial() (*Client, error) {
-	c := &Client{state: dialing, since: s.now}
+	c := &Client{number: s.dials, state: dialing, since: s.now}
 	c.main = &conn{client: c, dialing: true}
 	// Eight source addresses, for more connections than one has ports.
 	source := [4]byte{127, 0, 0, byte(2 + s.dials%8)}
@@ -109,7 +111,11 @@ func (s *Swarm) packet(c *Client, p []byte) {
 			c.sid = field(p, `"sid":"`)
 		}
 		s.enter(c, joining)
-		s.send(c, []byte("40"+s.opts.Namespace))
+		if s.opts.Namespaces > 0 {
+			s.send(c, fmt.Appendf(nil, "40/n%d,", c.number%s.opts.Namespaces))
+		} else {
+			s.send(c, []byte("40"))
+		}
 	case '2':
 		s.send(c, []byte("3"))
 	case '1', '6':
@@ -182,9 +188,17 @@ func (s *Swarm) sendPoll(c *Client) {
 	s.write(c.main, []byte("GET "+path+"polling&sid="+c.sid+headers+"\r\n"))
 }
 
+// refused is the fault of a client that was asked to come back later.
+const refused = "503 with Retry-After"
+
 // response takes the answer to a request of polling.
-func (s *Swarm) response(c *conn, status int, _, body []byte) {
+func (s *Swarm) response(c *conn, status int, head, body []byte) {
 	client := c.client
+	if status == 503 && indexFold(head, []byte("\r\nretry-after:")) >= 0 {
+		s.fault(refused)
+		s.lost(c, "refused")
+		return
+	}
 	if status != 200 {
 		s.fault("status " + strconv.Itoa(status))
 		s.lost(c, "refused")

@@ -16,6 +16,7 @@
 //	echo.go       Echo: acknowledgements, closed loop or paced
 //	broadcast.go  Broadcast: to all or to rooms, closed loop or paced
 //	cycles.go     Cycles: connect, echo, disconnect
+//	storm.go      Storm, Block, Enter: too many clients, handlers that block, many rooms
 //	histogram.go  latencies
 //
 // # Decisions

@@ -108,9 +108,11 @@ func (s *Swarm) frame(c *conn, op byte, payload []byte) {
 		c.batch = appendMasked(c.batch, 10, payload)
 	case opClose:
 		c.client.closeSeen = true
-		if c.client.state != closing {
-			c.batch = appendMasked(c.batch, opClose, payload[:min(len(payload), 2)])
+		if c.client.state == closing {
+			s.lost(c, "")
+			return
 		}
+		c.batch = appendMasked(c.batch, opClose, payload[:min(len(payload), 2)])
 	default:
 		s.fault("opcode not expected")
 	}

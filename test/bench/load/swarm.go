@@ -17,8 +17,8 @@ type Options struct {
 	Polling bool
 	// Receive bounds the receive buffer of each client's socket, in bytes; zero leaves it to the kernel.
 	Receive int
-	// Namespace and Auth are what the clients join; empty means the main namespace.
-	Namespace string
+	// Namespaces, if positive, spreads the clients over so many namespaces "/n0", "/n1" …
+	Namespaces int
 }
 
 // Result is what a scenario has measured.
@@ -47,7 +47,7 @@ type Swarm struct {
 	poller *poller
 
 	clients []*Client
-	dials   int // clients ever dialled, for their source addresses
+	dials   int // clients ever dialled, for their source addresses and namespaces
 	base    time.Time
 	now     time.Duration // since base, of the events being worked off
 	faults  map[string]int
@@ -86,6 +86,12 @@ func (s *Swarm) Close() {
 	}
 	_ = unix.Close(s.poller.fd)
 	runtime.UnlockOSThread()
+}
+
+// Target makes further clients connect to another server.
+func (s *Swarm) Target(addr string) (err error) {
+	s.addr, err = resolve(addr)
+	return err
 }
 
 // Clients returns how many clients are connected.

@@ -5,7 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
+	"time"
 
+	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/test/bench/servers/control"
 )
@@ -16,21 +19,38 @@ func main() {
 	flag.IntVar(&cfg.Transport.MaxSessions, "max-sessions", 0, "bound of sessions; 0 means none")
 	flag.IntVar(&cfg.Transport.HandshakesPerSecond, "handshakes", 0, "bound of handshakes a second; 0 means none")
 	handlers := flag.Int("handlers", 0, "further handlers of each socket")
+	redisAddr := flag.String("redis", "", "address of the Redis that joins several servers")
 	flag.Parse()
+	if *redisAddr != "" {
+		cluster, err := redis.New(redis.Config{URL: "redis://" + *redisAddr})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		cfg.Adapter = cluster.Adapter()
+	}
 	io, err := server.New(cfg)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	io.OnConnection(func(s *server.Socket) {
+	names := make([]string, max(1000, *handlers))
+	for i := range names {
+		names[i] = fmt.Sprint("g", i)
+	}
+	connected := func(s *server.Socket) {
 		s.On("echo", func(text string) string { return text })
 		s.On("bin", func(b []byte) []byte { return b })
 		s.On("broadcast", func(text string) error { return io.Emit("msg", text) })
 		s.On("join", func(room string) int { s.Join(room); return 1 })
 		s.On("room", func(room, text string) error { return io.To(room).Emit("msg", text) })
+		s.On("block", func() { time.Sleep(time.Second) })
+		s.On("enter", func(rooms int) int { s.Join(names[:rooms]...); return rooms })
 		for i := range *handlers {
-			s.On(fmt.Sprint("event", i), func(text string) string { return text })
+			s.On(names[i], func(text string) string { return text })
 		}
-	})
+	}
+	io.OnConnection(connected)
+	io.OfPattern(regexp.MustCompile(`^/n\d+$`)).OnConnection(connected)
 	control.Serve(io, func() int { return int(io.Engine().Stats().Sessions) })
 }

@@ -12,6 +12,7 @@ package control
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -20,7 +21,9 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Stats is the answer to gc.
@@ -33,7 +36,7 @@ type Stats struct {
 // Serve listens on a port of its own, says which, serves handler and takes orders. sessions returns how
 // many are open. Serve ends the process.
 func Serve(handler http.Handler, sessions func() int) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := listen()
 	if err != nil {
 		fail(err)
 	}
@@ -47,6 +50,20 @@ func Serve(handler http.Handler, sessions func() int) {
 		}
 		fmt.Println(answer)
 	}
+}
+
+// listen opens the port. SNDBUF, if set, bounds the kernel's send buffer of every connection, in bytes, so
+// that a client that stops reading is noticed after less than the megabytes that Linux would buffer.
+func listen() (net.Listener, error) {
+	var cfg net.ListenConfig
+	if size, err := strconv.Atoi(os.Getenv("SNDBUF")); err == nil {
+		cfg.Control = func(_, _ string, c syscall.RawConn) error {
+			return c.Control(func(fd uintptr) {
+				_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, size)
+			})
+		}
+	}
+	return cfg.Listen(context.Background(), "tcp", "127.0.0.1:0")
 }
 
 func fail(err error) {
