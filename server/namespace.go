@@ -101,6 +101,9 @@ func (n *Namespace) Sockets() []*Socket {
 	return out
 }
 
+// LocalCount returns how many sockets of this server are connected. Count asks the whole cluster.
+func (n *Namespace) LocalCount() int { return len(n.adapter.Members(adapter.Target{})) }
+
 // Socket returns the connected socket of this server with that id, or nil.
 func (n *Namespace) Socket(id string) *Socket {
 	for _, m := range n.adapter.Members(adapter.Target{Rooms: []string{id}}) {

@@ -1,0 +1,129 @@
+package metrics
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/beanpole/beanpole/server"
+)
+
+const (
+	// maxEvents is how many event names become labels; the rest are "other".
+	maxEvents = 100
+	// other is the label of events without one of their own.
+	other = "other"
+)
+
+// buckets of times, in seconds: 50 microseconds to 10 seconds.
+var buckets = []float64{50e-6, 250e-6, 1e-3, 5e-3, 25e-3, .1, .5, 2.5, 10}
+
+// Metrics are the metrics of one server. Make them with New; all methods may be called from any
+// goroutine.
+type Metrics struct {
+	registry *prometheus.Registry
+	handlers *prometheus.HistogramVec // by event
+	failures *prometheus.CounterVec   // by event
+	acks     prometheus.Histogram
+	ackFails prometheus.Counter
+
+	mu     sync.RWMutex
+	events map[string]eventMetrics // guarded by mu; by event name
+}
+
+// eventMetrics are the metrics of one event, looked up once.
+type eventMetrics struct {
+	took   prometheus.Observer
+	failed prometheus.Counter
+}
+
+var _ server.Observer = (*Metrics)(nil)
+
+// New returns metrics of a server that is still to be made: they are one of its Observers. The process
+// and the Go runtime are among them.
+func New() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		events:   make(map[string]eventMetrics),
+		handlers: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "beanpole_handler_seconds", Buckets: buckets,
+			Help: "Time all handlers of an event took, by event; connection, middleware and disconnect among them.",
+		}, []string{"event"}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "beanpole_handler_failures_total", Help: "Events whose handlers returned an error or panicked, by event.",
+		}, []string{"event"}),
+		acks: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "beanpole_ack_seconds", Buckets: buckets, Help: "Time clients took to acknowledge events.",
+		}),
+		ackFails: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "beanpole_ack_failures_total", Help: "Waits for an acknowledgement that ended without one.",
+		}),
+	}
+	m.registry.MustRegister(m.handlers, m.failures, m.acks, m.ackFails,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Watch adds the counters of s. It panics when called twice.
+func (m *Metrics) Watch(s *server.Server) { m.registry.MustRegister(newCollector(s)) }
+
+// Register adds a collector of the application or of an adapter.
+func (m *Metrics) Register(c prometheus.Collector) error { return m.registry.Register(c) }
+
+// Handler serves the metrics in Prometheus' text form.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// Handling measures the handlers of one event.
+func (m *Metrics) Handling(ctx context.Context, _ *server.Socket, event string, known bool) (context.Context, func(error)) {
+	if !known {
+		event = other
+	}
+	e := m.event(event)
+	start := time.Now()
+	return ctx, func(err error) {
+		e.took.Observe(time.Since(start).Seconds())
+		if err != nil {
+			e.failed.Inc()
+		}
+	}
+}
+
+// Acknowledged measures one wait for an acknowledgement.
+func (m *Metrics) Acknowledged(_ *server.Socket, took time.Duration, err error) {
+	if err != nil {
+		m.ackFails.Inc()
+		return
+	}
+	m.acks.Observe(took.Seconds())
+}
+
+// event returns the metrics of an event, or those of the rest when there are too many.
+func (m *Metrics) event(name string) eventMetrics {
+	m.mu.RLock()
+	e, ok := m.events[name]
+	m.mu.RUnlock()
+	if ok {
+		return e
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e, ok = m.events[name]; ok {
+		return e
+	}
+	if len(m.events) >= maxEvents {
+		name = other
+		if e, ok = m.events[name]; ok {
+			return e
+		}
+	}
+	e = eventMetrics{m.handlers.WithLabelValues(name), m.failures.WithLabelValues(name)}
+	m.events[name] = e
+	return e
+}

@@ -1,0 +1,128 @@
+package metrics_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+	"go.uber.org/goleak"
+
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/metrics"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func scrape(t *testing.T, m *metrics.Metrics) string {
+	t.Helper()
+	rec := httptest.NewRecorder()
+	m.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if rec.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", rec.Code, rec.Body)
+	}
+	return rec.Body.String()
+}
+
+func TestMetricsOfASession(t *testing.T) {
+	m := metrics.New()
+	srv, err := server.New(server.Config{Observers: []server.Observer{m}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Watch(srv)
+	srv.On("works", func() bool { return true })
+	srv.On("fails", func() error { return errors.New("no") })
+	web := httptest.NewServer(srv)
+	defer web.Close()
+
+	conn, br, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(web.URL, "http")+"/socket.io/?EIO=4&transport=websocket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	var r io.Reader = conn
+	if br != nil {
+		r = io.MultiReader(br, conn)
+	}
+	peer := struct {
+		io.Reader
+		io.Writer
+	}{r, conn}
+	exchange := func(send string) {
+		t.Helper()
+		if send != "" {
+			if err := wsutil.WriteClientText(conn, []byte(send)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := wsutil.ReadServerText(peer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exchange("") // OPEN
+	exchange("40")
+	exchange(`421["fails"]`)
+	for i := range 3 {
+		if err := wsutil.WriteClientText(conn, fmt.Appendf(nil, `42["made up %d"]`, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exchange(`422["works"]`)
+	exchange(`423["works"]`) // its answer says that the observer has been told of the one before
+	text := scrape(t, m)
+	for _, want := range []string{
+		`beanpole_sessions{transport="websocket"} 1`,
+		`beanpole_handshakes_total{transport="websocket"} 1`,
+		`beanpole_sockets{namespace="/"} 1`,
+		`beanpole_handler_failures_total{event="fails"} 1`,
+		`beanpole_handler_seconds_count{event="fails"} 1`,
+		`beanpole_handler_seconds_count{event="other"} 3`,
+		`beanpole_handler_seconds_count{event="connection"} 1`,
+		`beanpole_events_total{direction="in"} 6`,
+		`beanpole_outbox_bytes 0`,
+		`beanpole_panics_total 0`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("no %s", want)
+		}
+	}
+	if strings.Contains(text, "made up") {
+		t.Error("a name that a client made up became a label")
+	}
+	if t.Failed() {
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, "beanpole_") {
+				t.Log(line)
+			}
+		}
+	}
+	_ = conn.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if text := scrape(t, m); !strings.Contains(text, `beanpole_sessions_closed_total{reason="`) {
+		t.Error("the end of the session was not counted")
+	}
+}
+
+func TestEventLabelsAreBounded(t *testing.T) {
+	m := metrics.New()
+	for i := range 1000 {
+		_, done := m.Handling(t.Context(), nil, fmt.Sprint("event ", i), true)
+		done(nil)
+	}
+	if n := strings.Count(scrape(t, m), "beanpole_handler_seconds_count{"); n > 102 {
+		t.Errorf("%d labels", n)
+	}
+}
