@@ -66,3 +66,10 @@ tools:
 	@missing=""; for t in $(TOOLS); do command -v $${t%%:*} >/dev/null || missing="$$missing $${t##*:}"; done; \
 	if [ -n "$$missing" ] && command -v apt-get >/dev/null; then \
 	  echo "installing$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi
+
+.PHONY: bench bench-quick
+bench: tools ## Beanpole, Node, the bare limit and zishang side by side: 15 minutes, writes docs/performance.md
+	cd test/bench && go run . -write
+
+bench-quick: tools ## the same in short, 3 minutes, writes nothing
+	cd test/bench && go run . -quick

@@ -36,7 +36,7 @@ func manySlow(r *run) error {
 		return err
 	}
 	defer s.Close()
-	o := load.BroadcastOptions{Size: 4 << 10, Rate: 6, Count: 60}
+	o := load.BroadcastOptions{Size: 8 << 10, Rate: 3, Count: 30}
 	before, err := s.Broadcast(o)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func manySlow(r *run) error {
 	r.note(&before)
 	rss := r.process.rss()
 	s.Stall(slow)
-	o.Count = 180
+	o.Count = 100
 	during, err := s.Broadcast(o)
 	if err != nil {
 		return err

@@ -132,7 +132,7 @@ func scenarios() []scenario {
 		}},
 		{name: "slow-200", variants: []variant{{name: "beanpole", server: "beanpole",
 			args: []string{"SNDBUF=65536", "-backlog", "262144"}}}, rounds: 1, full: true, run: manySlow, tables: []table{
-			{"200 of 10,000 clients stop reading: broadcasts of 4 KiB, 6 a second, outboxes of at most 256 KiB", []column{
+			{"200 of 10,000 clients stop reading: broadcasts of 8 KiB, 3 a second, outboxes of at most 256 KiB", []column{
 				{"p50 before ms", "p50 before, ms"}, {"p50 ms", "p50 of the others, ms"},
 				{"p99 before ms", "p99 before, ms"}, {"p99 ms", "p99 of the others, ms"},
 				{"growth MB", "RSS growth at the peak, MB"}, {"bound MB", "200 outboxes, MB"}, {"left", "sessions closed of the 200"},
