@@ -105,6 +105,22 @@ type Config struct {
 	// How long a graceful stop may take before what is left is cut off.
 	ShutdownTimeout time.Duration `env:"BEANPOLE_SHUTDOWN_TIMEOUT" default:"20s" allow:"a duration from 100ms to 1h"`
 
+	// How long a drain may spread the closes of sessions over, before a deployment and on SIGTERM.
+	DrainTime time.Duration `env:"BEANPOLE_DRAIN_TIME" default:"5s" allow:"a duration from 10ms to 10m"`
+	// The port of the listener for POST /drain, on 127.0.0.1 only; without it, the one after PORT.
+	AdminPort Port `env:"BEANPOLE_ADMIN_PORT" allow:"a port from 0 to 65535"`
+	// Leaves the listener for POST /drain out.
+	NoAdmin bool `env:"BEANPOLE_NO_ADMIN" allow:"true or false"`
+	// The name of this instance in the X-Beanpole header; without it, a short hash of host name and port.
+	Instance string `env:"BEANPOLE_INSTANCE" allow:"a word of letters, digits, dots and dashes"`
+	// The version of the application in the X-Beanpole header; without it, the revision it was built from.
+	Version string `env:"BEANPOLE_VERSION" allow:"a word of letters, digits, dots and dashes"`
+	// Leaves the X-Beanpole header out, which tells what instance and version answered.
+	NoInstanceHeader bool `env:"BEANPOLE_NO_INSTANCE_HEADER" allow:"true or false"`
+	// The token of the namespace in which beanpole doctor looks whether instances reach each other; without
+	// it there is none.
+	ProbeToken string `env:"BEANPOLE_PROBE_TOKEN" allow:"16 letters or more"`
+
 	// Logger replaces the logger that LogLevel and LogFormat describe.
 	Logger *slog.Logger `env:"-"`
 	// Adapter replaces the adapter that RedisURL describes.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,6 +136,10 @@ func (cfg *Config) check() error {
 		return &ValueError{"BEANPOLE_IDLE_TIMEOUT", text(cfg.IdleTimeout), fmt.Sprintf(
 			"longer than BEANPOLE_PING_INTERVAL and BEANPOLE_PING_TIMEOUT together, %v, or proxies cut quiet clients", silence)}
 	}
+	if s := cmp.Or(cfg.ShutdownTimeout, DefaultShutdownTimeout); cfg.DrainTime >= s {
+		return &ValueError{"BEANPOLE_DRAIN_TIME", text(cfg.DrainTime), fmt.Sprintf(
+			"shorter than BEANPOLE_SHUTDOWN_TIMEOUT, %v, which has to hold the drain", s)}
+	}
 	if cfg.AllowCredentials && slices.Contains(cfg.AllowedOrigins, "*") {
 		return &ValueError{"BEANPOLE_ALLOWED_ORIGINS", "*",
 			"a list of origins when BEANPOLE_ALLOW_CREDENTIALS is on, as browsers refuse cookies from just any origin"}
@@ -176,6 +181,10 @@ func allowed(f reflect.StructField, value any) bool {
 		return strings.HasPrefix(value.(string), "/") && !strings.ContainsAny(value.(string), "?#*: ")
 	case "Cookie":
 		return !strings.ContainsAny(value.(string), "=;, \t\"")
+	case "Instance", "Version":
+		return word.MatchString(value.(string))
+	case "ProbeToken":
+		return len(value.(string)) >= 16
 	case "StaticDir", "ClientDir":
 		info, err := os.Stat(value.(string))
 		return err == nil && info.IsDir()
@@ -184,6 +193,9 @@ func allowed(f reflect.StructField, value any) bool {
 	}
 	return true
 }
+
+// word is what may stand in a header without quotes.
+var word = regexp.MustCompile(`^[A-Za-z0-9._:+-]{1,64}$`)
 
 // limits returns the two ends of the range in an allow tag such as "a duration from 1s to 10m".
 func limits(allow string) (low, high string) {

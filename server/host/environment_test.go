@@ -34,6 +34,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"BEANPOLE_HANDSHAKES_PER_SECOND": "3", "BEANPOLE_EVENTS_PER_SECOND": "4", "BEANPOLE_MAX_NAMESPACES": "5",
 		"BEANPOLE_MAX_BACKLOG_BYTES": "4096", "BEANPOLE_MAX_BACKLOG_PACKETS": "64", "BEANPOLE_LOG_LEVEL": "debug",
 		"BEANPOLE_LOG_FORMAT": "json", "BEANPOLE_ACCESS_LOG": "errors", "BEANPOLE_SHUTDOWN_TIMEOUT": "7s",
+		"BEANPOLE_DRAIN_TIME": "2s", "BEANPOLE_ADMIN_PORT": "5009", "BEANPOLE_INSTANCE": "i-1", "BEANPOLE_VERSION": "v7",
+		"BEANPOLE_PROBE_TOKEN": "0123456789abcdef",
 	}
 	var environ []string
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {

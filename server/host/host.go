@@ -37,9 +37,12 @@ type Host struct {
 	cluster cluster
 	client  *bundle
 
+	spoke    string       // value of InstanceHeader
 	listener net.Listener // set by Listen
+	admin    net.Listener // set by Listen, or nil
 	files    http.Handler // set by Static before Run, or nil
 	draining atomic.Bool
+	drainer  drainer
 }
 
 // New checks cfg and returns a Host that does not listen yet. The error is a *ValueError for a field
@@ -49,7 +52,7 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	h := &Host{cfg: cfg, log: cfg.logger(os.Stderr)}
+	h := &Host{cfg: cfg, log: cfg.logger(os.Stderr), spoke: cfg.instance() + " " + cfg.version()}
 	var err error
 	if h.cluster, err = newCluster(&h.cfg, h.log); err != nil {
 		return nil, err
@@ -60,6 +63,7 @@ func New(cfg Config) (*Host, error) {
 	if h.io, err = server.New(cfg.server(h.log, h.cluster.factory)); err != nil {
 		return nil, err
 	}
+	h.probe()
 	if cfg.StaticDir != "" {
 		root, err := os.OpenRoot(cfg.StaticDir) // keeps links from leading out of the folder
 		if err != nil {
@@ -121,6 +125,7 @@ func (h *Host) Listen() error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	h.listenAdmin()
 	return nil
 }
 
@@ -136,18 +141,12 @@ func (h *Host) URL() string {
 	return "http://" + strings.TrimSuffix(net.JoinHostPort(name, port), ":80") + "/"
 }
 
-// Drain turns /healthz to 503, so that load balancers send nobody new, and refuses new sessions. Those
-// that are open go on until Shutdown.
-func (h *Host) Drain() {
-	h.draining.Store(true)
-	h.io.Engine().Refuse(true)
-}
-
-// Shutdown drains, closes every session in the way after which clients reconnect elsewhere, waits for
-// handlers and requests that are running, and closes the port. When ctx ends first it cuts off what is
-// left and returns an error.
+// Shutdown drains, closes every session in the way after which clients reconnect elsewhere, spread over
+// Config.DrainTime, waits for handlers and requests that are running, and closes the port. When ctx ends
+// first it cuts off what is left and returns an error.
 func (h *Host) Shutdown(ctx context.Context) error {
-	h.Drain()
+	h.drainer.stopResume()
+	h.DrainSessions(ctx, 0)
 	err := h.io.Shutdown(ctx)
 	if e := h.http.Shutdown(ctx); e != nil {
 		err = errors.Join(err, e, h.http.Close())

@@ -22,6 +22,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.Path += "/"
 	}
 	cfg.ShutdownTimeout = cmp.Or(cfg.ShutdownTimeout, DefaultShutdownTimeout)
+	cfg.DrainTime = cmp.Or(cfg.DrainTime, min(DefaultDrainTime, cfg.ShutdownTimeout/2))
 	cfg.AccessLog = cmp.Or(cfg.AccessLog, AccessApp)
 	return cfg
 }

@@ -17,7 +17,7 @@ func (h *Host) newRouter() *gin.Engine {
 	r.ForwardedByClientIP = false
 	// A redirect would turn a POST without the trailing slash into a GET.
 	r.RedirectTrailingSlash = false
-	r.Use(h.logRequest, h.recoverPanic)
+	r.Use(h.nameInstance, h.logRequest, h.recoverPanic)
 
 	r.Any(h.cfg.Path+"*file", h.serveSocketIO)
 	if bare := strings.TrimSuffix(h.cfg.Path, "/"); h.cfg.NoTrailingSlash && bare != "" {

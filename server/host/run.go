@@ -58,6 +58,8 @@ func (h *Host) Run(ctx context.Context) error {
 
 	served := make(chan error, 1)
 	go func() { served <- h.http.Serve(h.listener) }()
+	stopAdmin := h.serveAdmin(ctx)
+	defer stopAdmin()
 	h.log.Info("listening", "addr", h.listener.Addr().String(), "path", h.cfg.Path)
 
 	select {

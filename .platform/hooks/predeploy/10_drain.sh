@@ -6,11 +6,21 @@
 # when that is done. It resumes by itself if the deployment fails and the server goes on.
 # Never fails the deployment: an old server without a drain is stopped as before.
 set -u
-port=${BEANPOLE_ADMIN_PORT:-}
-if [ -z "$port" ] && [ -x /opt/elasticbeanstalk/bin/get-config ]; then
-    port=$(/opt/elasticbeanstalk/bin/get-config environment -k BEANPOLE_ADMIN_PORT 2>/dev/null)
+# property NAME: an environment property of the application.
+property() {
+    local value=${!1:-}
+    if [ -z "$value" ] && [ -x /opt/elasticbeanstalk/bin/get-config ]; then
+        value=$(/opt/elasticbeanstalk/bin/get-config environment -k "$1" 2>/dev/null)
+    fi
+    echo "$value"
+}
+
+port=$(property BEANPOLE_ADMIN_PORT)
+if [ -z "$port" ]; then
+    port=$(property PORT)
+    port=$((${port:-5000} + 1))
 fi
-url=http://127.0.0.1:${port:-5001}/drain
+url=http://127.0.0.1:$port/drain
 
 drain() {
     "$@" curl --silent --show-error --fail --max-time 60 --request POST "$url" 2>&1

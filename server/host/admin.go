@@ -1,0 +1,115 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// The admin listener is for this machine only: deployment hooks tell the host to drain there, before the
+// platform stops nginx. It is never reached through a proxy.
+
+// listenAdmin opens the admin listener. A port in use is no reason not to start: the host can be stopped
+// by a signal too.
+func (h *Host) listenAdmin() {
+	if h.cfg.NoAdmin {
+		return
+	}
+	port := h.cfg.AdminPort
+	if port == 0 && h.cfg.Port > 0 {
+		port = h.cfg.Port + 1
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(max(0, int(port)))))
+	if err != nil {
+		h.log.Warn("no admin listener: deployments cannot drain this host", "err", err)
+		return
+	}
+	h.admin = l
+}
+
+// AdminURL returns where the admin listener is, or "".
+func (h *Host) AdminURL() string {
+	if h.admin == nil {
+		return ""
+	}
+	return "http://" + h.admin.Addr().String() + "/"
+}
+
+// serveAdmin serves the admin listener until the function it returns is called.
+func (h *Host) serveAdmin(ctx context.Context) (stop func()) {
+	if h.admin == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /drain", h.adminDrain)
+	mux.HandleFunc("DELETE /drain", h.adminResume)
+	mux.HandleFunc("GET /drain", h.adminStatus)
+	s := &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: readHeaderTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := s.Serve(h.admin); !errors.Is(err, http.ErrServerClosed) {
+			h.log.Warn("admin listener ended", "err", err)
+		}
+	}()
+	h.log.Info("admin listener", "addr", h.admin.Addr().String())
+	return func() {
+		cancel()
+		_ = s.Close()
+		<-ended
+	}
+}
+
+// adminDrain drains and answers when that is done. Parameters: time, how long the closes may be spread,
+// and hold, after which clients are taken again if nobody stops the host.
+func (h *Host) adminDrain(w http.ResponseWriter, r *http.Request) {
+	within, ok := duration(r, "time", h.cfg.DrainTime)
+	hold, ok2 := duration(r, "hold", resumeAfter)
+	switch {
+	case r.Header.Get("Origin") != "":
+		// A page in a browser on this machine could send a POST too.
+		http.Error(w, "not for browsers", http.StatusForbidden)
+		return
+	case !ok || !ok2:
+		http.Error(w, "time and hold must be durations from 1ms to 10m", http.StatusBadRequest)
+		return
+	}
+	h.log.Info("draining", "sessions", h.io.Engine().Sessions(), "within", within)
+	d := h.DrainSessions(r.Context(), within)
+	h.resumeIn(hold)
+	h.log.Info("drained", "sessions", d.Sessions, "left", d.Left, "took", d.Took.Round(time.Millisecond))
+	answer(w, d)
+}
+
+func (h *Host) adminResume(w http.ResponseWriter, r *http.Request) {
+	h.Resume()
+	h.adminStatus(w, r)
+}
+
+func (h *Host) adminStatus(w http.ResponseWriter, _ *http.Request) {
+	answer(w, map[string]any{"draining": h.draining.Load(), "sessions": h.io.Engine().Sessions()})
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the caller is gone otherwise
+}
+
+func duration(r *http.Request, name string, def time.Duration) (time.Duration, bool) {
+	v := r.URL.Query().Get(name)
+	if v == "" {
+		return def, true
+	}
+	d, err := time.ParseDuration(v)
+	return d, err == nil && d >= time.Millisecond && d <= 10*time.Minute
+}
