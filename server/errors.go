@@ -21,6 +21,10 @@ var (
 	ErrNoAck = errors.New("sender wants no acknowledgement")
 )
 
+// errInvalidNamespace refuses a CONNECT to a namespace there is none of. Clients of protocol 4 get it as
+// {"message":...} too, unlike the refusals of a middleware. Source: socket.io/lib/client.ts, connect.
+var errInvalidNamespace = errors.New("Invalid namespace")
+
 // The reasons of a disconnection beyond those of the transport. Source: socket.io/lib/socket-types.ts,
 // DisconnectReason. The last two are Beanpole's own.
 const (

@@ -38,7 +38,7 @@ func (s *Socket) connect() {
 	ctx := s.Context()
 	s.nsp = srv.find(ctx, s.name, s.auth)
 	if s.nsp == nil {
-		s.refuse(errors.New("Invalid namespace"))
+		s.refuse(errInvalidNamespace)
 		return
 	}
 	session := s.identify(ctx)
@@ -171,7 +171,7 @@ func (s *Socket) refuse(err error) {
 	errors.As(err, &withData)
 	var payload any = err.Error()
 	switch {
-	case s.client.session.Protocol() == 3:
+	case s.client.session.Protocol() == 3 && !errors.Is(err, errInvalidNamespace):
 		if withData != nil && withData.Data != nil {
 			payload = withData.Data
 		}
