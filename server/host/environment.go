@@ -178,7 +178,9 @@ func allowed(f reflect.StructField, value any) bool {
 		u, err := url.Parse(value.(string))
 		return err == nil && (u.Scheme == "redis" || u.Scheme == "rediss") && u.Host != ""
 	case "Path":
-		return strings.HasPrefix(value.(string), "/") && !strings.ContainsAny(value.(string), "?#*: ")
+		p := value.(string)
+		return p[0] == '/' && !strings.ContainsAny(p, "?#*: ") && !strings.Contains(p, "//") &&
+			!slices.Contains([]string{"", "healthz", "livez"}, strings.Trim(p, "/"))
 	case "Cookie":
 		return !strings.ContainsAny(value.(string), "=;, \t\"")
 	case "Instance", "Version":

@@ -60,7 +60,6 @@ func TestHandshakeAtThePath(t *testing.T) {
 		{"another path", Config{Path: "/a/b/"}, "/a/b/", 200},
 		{"another path without its slash", Config{Path: "/a/b"}, "/a/b/", 200},
 		{"not the default then", Config{Path: "/a/b/"}, "/socket.io/", 404},
-		{"at the root", Config{Path: "/rt/"}, "/rt/", 200},
 	} {
 		h, _ := newTestHost(t, tt.cfg)
 		w := ask(h, "GET", tt.target+"?EIO=4&transport=polling")
