@@ -11,7 +11,7 @@ TOOLS = gcc:gcc node:nodejs npm:npm chromium:chromium redis-server:redis-server 
 .PHONY: help run test unit e2e clients browser lint fuzz tidy tools screenshots
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: client ## run the chat at http://localhost:5000/ (PORT=…)
 	PORT=$(PORT) go run ./examples/chat
