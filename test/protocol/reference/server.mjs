@@ -1,0 +1,63 @@
+// The application of main_test.go on Node's Socket.IO, to check the suite's expectations by.
+// Usage: node --expose-gc server.mjs [port]
+import { createServer } from "node:http";
+import { Server } from "socket.io";
+
+const http = createServer((req, res) => {
+  if (req.url !== "/stats") return res.writeHead(404).end();
+  globalThis.gc?.();
+  res.writeHead(200, { "content-type": "application/json" });
+  res.end(
+    JSON.stringify({
+      node: true,
+      sessions: io.engine.clientsCount + strict.engine.clientsCount,
+      heap: process.memoryUsage().heapUsed + process.memoryUsage().external,
+    }),
+  );
+});
+
+const base = {
+  serveClient: false,
+  destroyUpgrade: false,
+  pingInterval: 300,
+  pingTimeout: 200,
+  connectTimeout: 1000,
+  maxHttpBufferSize: 1_000_000,
+};
+const io = new Server(http, {
+  ...base,
+  allowEIO3: true,
+  perMessageDeflate: true,
+  cookie: true,
+  cors: { origin: ["https://app.example.com"], credentials: true },
+});
+const strict = new Server(http, {
+  ...base,
+  path: "/strict/",
+  allowRequest: (req, cb) => cb(req.headers["x-refuse"] ?? null, !req.headers["x-refuse"]),
+});
+
+for (const s of [io, strict]) {
+  s.on("connection", echo);
+  s.of("/custom").on("connection", echo);
+  s.of(/^\/dyn-\d+$/).on("connection", () => {});
+  s.of("/refused").use((socket, next) => next(new Error("not authorized")));
+  s.of("/refused-with-data").use((socket, next) =>
+    next(Object.assign(new Error("not authorized"), { data: { code: "E1" } })),
+  );
+}
+
+function echo(socket) {
+  socket.emit("auth", socket.handshake.auth);
+  socket.on("message", (...args) => socket.emit("message-back", ...args));
+  socket.on("message-with-ack", (...args) => args.pop()(...args));
+  socket.on("id", (ack) => ack(socket.id));
+  socket.on("ask", () => socket.emit("question", 1, (...args) => socket.emit("answer", ...args)));
+  socket.on("large", (size) => socket.emit("large", "x".repeat(size)));
+  socket.on("leave", (close) => {
+    socket.emit("last");
+    socket.disconnect(close);
+  });
+}
+
+http.listen(Number(process.argv[2] ?? 3000), "127.0.0.1");
