@@ -88,7 +88,7 @@ func (c *Cluster) startMembers(sharded bool) {
 	if sharded {
 		kind, op = subShard, opSPublish
 	}
-	c.members = newMembers(c.uid, c.cfg.HeartbeatMisses, c.state)
+	c.members = newMembers(c.uid, c.cfg.HeartbeatInterval, c.cfg.HeartbeatMisses, c.state)
 	c.members.send = func(b []byte, urgent bool, done func(error)) {
 		cmd := &command{op: op, key: channel, route: channel, data: b}
 		if done != nil {
@@ -203,7 +203,8 @@ func (c *Cluster) Stats() Stats {
 }
 
 // Close says goodbye to the other nodes, publishes what waits, and ends the cluster and its adapters.
-// It returns the error of ctx when that ends first; what waited is lost then.
+// It returns the error of ctx when that ends first; what waited is lost then. While Redis is out of
+// reach Close tries for a second at most and returns nil; what is lost is counted.
 func (c *Cluster) Close(ctx context.Context) error {
 	c.mu.Lock()
 	again := c.closed
@@ -217,15 +218,16 @@ func (c *Cluster) Close(ctx context.Context) error {
 		c.box.close()
 	}
 	// With Redis out of reach there is no use in waiting for it.
+	short := ctx
 	if up, _, _ := c.state.get(); !up {
-		short, cancel := context.WithTimeout(ctx, time.Second)
+		var cancel context.CancelFunc
+		short, cancel = context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		ctx = short
 	}
 	var err error
 	select {
 	case <-c.done:
-	case <-ctx.Done():
+	case <-short.Done():
 		err = ctx.Err()
 	}
 	c.stop()

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/adapter/adaptertest"
@@ -212,7 +213,7 @@ func FuzzDecode(f *testing.F) {
 		_, _ = decodeEntry(&entry{uid: "u", nsp: "/chat", kind: kind(k), data: string(b)})
 		_, _ = parseSession(string(b))
 		s := newState(slog.New(slog.DiscardHandler))
-		m := newMembers("another", 3, s)
+		m := newMembers("another", time.Second, 3, s)
 		m.send = func([]byte, bool, func(error)) {}
 		m.gone = func(string) {}
 		m.receive(b)

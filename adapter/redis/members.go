@@ -35,17 +35,18 @@ type members struct {
 	gone    func(uid string)                              // is told of nodes that went, with no lock held
 	silent  func()                                        // is told that beats do not come back
 	goodbye time.Duration                                 // how long a node given up is remembered
+	silence time.Duration                                 // how long a beat may take to come back
 
 	mu      sync.Mutex
 	peers   map[string]*peer
 	dead    map[string]time.Time // given up without having said bye; Redis may still count them
 	nsps    map[string]struct{}  // of this node
 	version uint64
-	beat    uint64 // number of the last beat sent
-	acked   uint64 // number of the last beat Redis has taken
-	seen    uint64 // number of the last beat that came back
-	flying  bool   // a beat is in the outbox
-	quiet   int    // beats in a row that Redis took and that did not come back
+	beat    uint64    // number of the last beat sent
+	acked   uint64    // number of the last beat Redis has taken
+	seen    uint64    // number of the last beat that came back
+	flying  bool      // a beat is in the outbox
+	quiet   time.Time // since when beats that Redis took do not come back; zero while they do
 }
 
 type peer struct {
@@ -54,8 +55,8 @@ type peer struct {
 	missed  int // our beats that came back since the last sign of it
 }
 
-func newMembers(uid string, misses int, s *state) *members {
-	return &members{uid: uid, misses: misses, state: s, goodbye: time.Minute,
+func newMembers(uid string, interval time.Duration, misses int, s *state) *members {
+	return &members{uid: uid, misses: misses, state: s, goodbye: time.Minute, silence: max(2*interval, time.Second),
 		peers: map[string]*peer{}, dead: map[string]time.Time{}, nsps: map[string]struct{}{}}
 }
 
@@ -92,12 +93,12 @@ func (m *members) bye() { m.say(heartbeat{Kind: "bye"}, true, nil) }
 func (m *members) tick() {
 	m.mu.Lock()
 	silent := false
-	if m.acked > m.seen {
-		if m.quiet++; m.quiet >= 2 {
-			silent, m.quiet = true, 0
-		}
-	} else {
-		m.quiet = 0
+	if m.acked <= m.seen {
+		m.quiet = time.Time{}
+	} else if m.quiet.IsZero() {
+		m.quiet = time.Now()
+	} else if time.Since(m.quiet) > m.silence {
+		silent, m.quiet = true, time.Now()
 	}
 	for uid, at := range m.dead {
 		if time.Since(at) > m.goodbye {
@@ -248,9 +249,9 @@ func (m *members) receive(payload []byte) bool {
 func (m *members) own(n uint64) {
 	var gone []string
 	m.mu.Lock()
-	again := m.seen == 0 || m.quiet > 0
+	again := m.seen == 0 || !m.quiet.IsZero()
 	m.seen = max(m.seen, n)
-	m.quiet = 0
+	m.quiet = time.Time{}
 	for uid, p := range m.peers {
 		if n != m.beat { // late: those of others may be as late
 			break

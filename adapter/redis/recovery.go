@@ -24,7 +24,9 @@ type savedSession struct {
 	Data  jsontext.Value `json:"data"`
 }
 
-// Save keeps s in Redis for the time of Recovery.MaxDisconnection.
+// Save keeps s in Redis for the time of Recovery.MaxDisconnection, and returns when it is there, as the
+// client may be back at once. When Redis is out of reach it is left to the outbox: the error is
+// ErrDegraded then.
 func (n *namespace) Save(ctx context.Context, s adapter.Session) error {
 	if n.line == nil {
 		return adapter.ErrNoRecovery
@@ -38,8 +40,21 @@ func (n *namespace) Save(ctx context.Context, s adapter.Session) error {
 		return fmt.Errorf("redis: encode session: %w", err)
 	}
 	key := n.c.cfg.SessionPrefix + s.PID
-	return n.c.put(&command{op: opSet, key: key, route: key, data: base64.StdEncoding.AppendEncode(nil, b),
-		ttl: n.c.cfg.Recovery.MaxDisconnection})
+	done := make(chan error, 1)
+	err = n.c.put(&command{op: opSet, key: key, route: key, data: base64.StdEncoding.AppendEncode(nil, b),
+		ttl: n.c.cfg.Recovery.MaxDisconnection, done: func(_ string, err error) { done <- err }})
+	if err != nil {
+		return err
+	}
+	if up, _, _ := n.c.state.get(); !up {
+		return adapter.ErrDegraded
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Restore takes a session of any node back.
