@@ -6,12 +6,14 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"strconv"
 	"time"
 )
 
 // The admin listener is for this machine only: deployment hooks tell the host to drain there, before the
-// platform stops nginx. It is never reached through a proxy.
+// platform stops nginx; Prometheus' agent finds /metrics there, and go tool pprof /debug/pprof/. It is
+// never reached through a proxy.
 
 // listenAdmin opens the admin listener. A port in use is no reason not to start: the host can be stopped
 // by a signal too.
@@ -49,6 +51,11 @@ func (h *Host) serveAdmin(ctx context.Context) (stop func()) {
 	mux.HandleFunc("POST /drain", h.adminDrain)
 	mux.HandleFunc("DELETE /drain", h.adminResume)
 	mux.HandleFunc("GET /drain", h.adminStatus)
+	mux.Handle("GET /metrics", h.metrics.Handler())
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	s := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: readHeaderTimeout,

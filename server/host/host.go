@@ -17,6 +17,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/metrics"
 )
 
 // Limits of the HTTP server. Each bounds what a client may hold that has no session yet.
@@ -36,6 +37,7 @@ type Host struct {
 	http    *http.Server
 	cluster cluster
 	client  *bundle
+	metrics *metrics.Metrics // nil without the admin listener
 
 	spoke    string       // value of InstanceHeader
 	listener net.Listener // set by Listen
@@ -60,8 +62,16 @@ func New(cfg Config) (*Host, error) {
 	if h.client, err = findBundle(cfg.ClientDir); err != nil {
 		return nil, err
 	}
-	if h.io, err = server.New(cfg.server(h.log, h.cluster.factory)); err != nil {
+	sc := cfg.server(h.log, h.cluster.factory)
+	if !cfg.NoAdmin { // where the metrics are shown
+		h.metrics = metrics.New()
+		sc.Observers = append(sc.Observers, h.metrics)
+	}
+	if h.io, err = server.New(sc); err != nil {
 		return nil, err
+	}
+	if h.metrics != nil {
+		h.metrics.Watch(h.io)
 	}
 	h.probe()
 	if cfg.StaticDir != "" {
@@ -84,6 +94,10 @@ func New(cfg Config) (*Host, error) {
 
 // IO returns the Socket.IO server.
 func (h *Host) IO() *server.Server { return h.io }
+
+// Metrics returns the metrics that the admin listener shows, for the application's own collectors; nil
+// without an admin listener.
+func (h *Host) Metrics() *metrics.Metrics { return h.metrics }
 
 // Logger returns the logger of the host, for the application's own lines.
 func (h *Host) Logger() *slog.Logger { return h.log }
