@@ -7,7 +7,7 @@
 //
 // # Files
 //
-//   - main.go: the commands and their exit status; lint.go, pack.go, health.go: one each
+//   - main.go: the commands and their exit status; lint.go, pack.go, doctor.go, health.go: one each
 //   - internal/lint, internal/pack, internal/doctor: what they do
 //
 // # Decisions

@@ -1,0 +1,51 @@
+package doctor
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// width is where lines are broken, in letters.
+const width = 100
+
+// Print writes the report as a table that is read from top to bottom.
+func (r Report) Print(w io.Writer) {
+	fmt.Fprintf(w, "%s, %.1f s\n\n", r.URL, r.Seconds)
+	for _, c := range r.Results {
+		mark := map[Verdict]string{OK: "ok", Warning: "WARNING", Failure: "FAILURE", NotApplicable: "-"}[c.Verdict]
+		fmt.Fprintf(w, "%-16s %-8s %s\n", c.Check, mark, wrap(c.Seen))
+		if c.Means != "" {
+			fmt.Fprintf(w, "%-16s %-8s %s\n", "", "means", wrap(c.Means))
+		}
+		if c.Do != "" {
+			fmt.Fprintf(w, "%-16s %-8s %s\n", "", "do", wrap(c.Do))
+		}
+	}
+	count := make(map[Verdict]int)
+	for _, c := range r.Results {
+		count[c.Verdict]++
+	}
+	fmt.Fprintf(w, "\n%d ok, %d warnings, %d failures, %d not applicable\n", count[OK], count[Warning], count[Failure], count[NotApplicable])
+}
+
+// wrap breaks text into lines that stand under each other.
+func wrap(text string) string {
+	const indent = 26
+	var out strings.Builder
+	at := 0
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case at+1+len(word) > width-indent:
+			out.WriteString("\n" + strings.Repeat(" ", indent))
+			at = 0
+		default:
+			out.WriteByte(' ')
+			at++
+		}
+		out.WriteString(word)
+		at += len(word)
+	}
+	return out.String()
+}

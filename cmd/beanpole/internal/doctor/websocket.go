@@ -1,0 +1,215 @@
+package doctor
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// socket is a WebSocket. One goroutine reads it.
+type socket struct {
+	conn   io.ReadWriteCloser
+	open   opened
+	spoke  string // instance
+	in     chan string
+	ended  chan struct{} // closed after the last packet
+	err    error         // why, set before ended is closed
+	code   ws.StatusCode // of the close frame, or 0
+	write  sync.Mutex
+	pinged func() // called for every ping, before it is answered
+}
+
+// upgrade sends a WebSocket handshake. When it is refused it returns the answer.
+func (d *doctor) upgrade(ctx context.Context, query string, jar http.CookieJar) (io.ReadWriteCloser, *reply, error) {
+	var nonce [16]byte
+	_, _ = rand.Read(nonce[:]) // never fails
+	u := d.target(query)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Header = http.Header{
+		"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-WebSocket-Version": {"13"},
+		"Sec-WebSocket-Key": {base64.StdEncoding.EncodeToString(nonce[:])}, "User-Agent": {"beanpole-doctor"},
+	}
+	if d.Origin != "" {
+		r.Header.Set("Origin", d.Origin)
+	}
+	if jar != nil {
+		for _, c := range jar.Cookies(u) {
+			r.AddCookie(c)
+		}
+	}
+	res, err := d.http.Do(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	answer := &reply{status: res.StatusCode, header: res.Header}
+	if conn, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
+		return conn, answer, nil
+	}
+	defer func() { _ = res.Body.Close() }()
+	answer.body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	return nil, answer, err
+}
+
+// listen makes a socket of an upgraded connection.
+func listen(conn io.ReadWriteCloser, answer *reply, pinged func()) *socket {
+	s := &socket{conn: conn, spoke: answer.header.Get(instanceHeader), in: make(chan string, 64), ended: make(chan struct{}), pinged: pinged}
+	go s.read()
+	return s
+}
+
+// dial opens a session over WebSocket alone. ctx bounds the handshake, not the connection's life.
+func (d *doctor) dial(ctx context.Context, jar http.CookieJar, pinged func()) (*socket, error) {
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	timer := time.AfterFunc(d.Timeout, cancel)
+	conn, answer, err := d.upgrade(life, "EIO=4&transport=websocket", jar)
+	timer.Stop()
+	if err != nil || conn == nil {
+		stop()
+		cancel()
+		if err == nil {
+			err = errAnswer{answer}
+		}
+		return nil, err
+	}
+	stop() // from here on the connection ends by close; cancel would cut it
+	s := listen(closer{conn, cancel}, answer, pinged)
+	p, err := s.expect(ctx, d.Timeout, "0{")
+	if err == nil {
+		err = json.Unmarshal([]byte(p[1:]), &s.open)
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// closer also gives back what the request holds.
+type closer struct {
+	io.ReadWriteCloser
+	cancel context.CancelFunc
+}
+
+// Close closes the connection.
+func (c closer) Close() error {
+	err := c.ReadWriteCloser.Close()
+	c.cancel()
+	return err
+}
+
+// read hands on text messages and answers pings of both kinds.
+func (s *socket) read() {
+	defer close(s.ended)
+	r := bufio.NewReader(s.conn)
+	for {
+		h, err := ws.ReadHeader(r)
+		if err != nil {
+			s.err = err
+			return
+		}
+		if h.Length > maxAnswer {
+			s.err = errors.New("a frame is too large")
+			return
+		}
+		payload := make([]byte, h.Length)
+		if _, err := io.ReadFull(r, payload); err != nil {
+			s.err = err
+			return
+		}
+		switch h.OpCode {
+		case ws.OpPing:
+			_ = s.frame(ws.NewPongFrame(payload))
+		case ws.OpClose:
+			var reason string
+			s.code, reason = ws.ParseCloseFrameData(payload)
+			s.err = fmt.Errorf("closed with %d %s", s.code, reason)
+			_ = s.frame(ws.NewCloseFrame(payload))
+			return
+		case ws.OpText:
+			p := string(payload)
+			if p == "2" {
+				if s.pinged != nil {
+					s.pinged()
+				}
+				if s.send("3") != nil {
+					continue
+				}
+			}
+			select {
+			case s.in <- p:
+			default: // nobody waits for so many
+			}
+		}
+	}
+}
+
+func (s *socket) frame(f ws.Frame) error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	return ws.WriteFrame(s.conn, ws.MaskFrameInPlace(f))
+}
+
+// send sends one packet.
+func (s *socket) send(p string) error { return s.frame(ws.NewTextFrame([]byte(p))) }
+
+// expect waits for a packet that begins with prefix.
+func (s *socket) expect(ctx context.Context, timeout time.Duration, prefix string) (string, error) {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	for {
+		select {
+		case p := <-s.in:
+			if strings.HasPrefix(p, prefix) {
+				return p, nil
+			}
+		case <-s.ended:
+			select {
+			case p := <-s.in: // what came before the end
+				if strings.HasPrefix(p, prefix) {
+					return p, nil
+				}
+				continue
+			default:
+			}
+			return "", s.err
+		case <-timer.C:
+			return "", errSilent
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+// echo goes once there and back.
+func (s *socket) echo(ctx context.Context, timeout time.Duration) error {
+	if err := s.send("40" + noNamespace + ","); err != nil {
+		return err
+	}
+	_, err := s.expect(ctx, timeout, "44"+noNamespace)
+	return err
+}
+
+// close ends the connection and waits until it is read no more.
+func (s *socket) close() {
+	if s == nil {
+		return
+	}
+	_ = s.frame(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusNormalClosure, "")))
+	_ = s.conn.Close()
+	<-s.ended
+}
