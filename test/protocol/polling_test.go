@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -210,8 +212,11 @@ func (p *poller) gone() {
 func (p *poller) later(parked bool) func() answer {
 	p.t.Helper()
 	done := make(chan answer, 1)
+	written := make(chan struct{})
+	once := sync.OnceFunc(func() { close(written) })
+	trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { once() }}
 	go func() {
-		req, err := http.NewRequestWithContext(p.t.Context(), "GET", target+p.uri, nil)
+		req, err := http.NewRequestWithContext(httptrace.WithClientTrace(p.t.Context(), trace), "GET", target+p.uri, nil)
 		if err != nil {
 			done <- answer{body: err.Error()}
 			return
@@ -226,7 +231,12 @@ func (p *poller) later(parked bool) func() answer {
 		done <- answer{res.StatusCode, res.Header, string(b)}
 	}()
 	if parked {
-		// Nothing tells from outside that a poll waits; it is short of the ping interval by far.
+		select {
+		case <-written:
+		case <-time.After(patience):
+			p.t.Fatal("a poll cannot be sent")
+		}
+		// Nothing tells from outside that a request has been taken up; short of the ping interval by far.
 		time.Sleep(pingInterval / 6)
 	}
 	return func() answer { return <-done }
