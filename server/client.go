@@ -30,6 +30,7 @@ type client struct {
 	mu      sync.Mutex
 	sockets []*Socket   // guarded by mu; few, so a list
 	ready   []*Socket   // guarded by mu; sockets whose queue has work and no runner
+	room    [1]*Socket  // guarded by mu; for ready, which seldom has more
 	closed  bool        // guarded by mu
 	timer   *time.Timer // guarded by mu; connect timeout, nil once a namespace has been joined
 	pending *time.Timer // guarded by mu; attachment timeout of an open reconstruction
@@ -38,6 +39,7 @@ type client struct {
 // accept makes the client of a new session. It is the transport's Accept.
 func (s *Server) accept(session *transport.Session) transport.Receiver {
 	c := &client{server: s, session: session, decoder: s.cfg.Parser.NewDecoder(s.cfg.Limits.Limits)}
+	c.ready = c.room[:0]
 	c.bucket.rate = s.cfg.Limits.EventsPerSecond
 	c.mu.Lock()
 	c.timer = time.AfterFunc(s.cfg.ConnectTimeout, c.connectTimeout)
@@ -103,9 +105,12 @@ func (c *client) packet(p *packet.Packet) {
 		c.fail(ReasonRateLimited, errRateLimited)
 	default:
 		c.server.stats.eventsIn.Add(1)
-		c.enqueue(s, item{
-			kind: itemEvent, data: slices.Clone(p.Data), attachments: cloneLast(p.Attachments), id: p.ID, hasID: p.HasID,
-		})
+		e := takeEvent(p.Data, cloneLast(p.Attachments))
+		e.socket = s
+		if p.HasID {
+			e.ack.socket, e.ack.id = s, p.ID
+		}
+		c.enqueue(s, item{kind: itemEvent, event: e})
 	}
 }
 
@@ -209,13 +214,12 @@ func (c *client) Work() {
 	for {
 		c.mu.Lock()
 		if len(c.ready) == 0 {
-			c.ready = nil
 			c.mu.Unlock()
 			return
 		}
 		s := c.ready[0]
 		if c.ready = c.ready[1:]; len(c.ready) == 0 {
-			c.ready = nil
+			c.ready = c.room[:0]
 		}
 		c.mu.Unlock()
 		s.run()

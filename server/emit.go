@@ -66,13 +66,15 @@ func (u Unicast) Emit(event string, args ...any) error {
 			Rooms: []string{s.id}, Flags: adapter.Flags{Volatile: u.opts.Volatile, NoCompress: u.opts.NoCompress},
 		})
 	}
-	buf := buffers.Get().(*[]byte)
-	data, attachments, err := appendEvent((*buf)[:0], event, args)
-	if err == nil {
-		err = s.sendEvent(u, &packet.Packet{Type: packet.Event, Namespace: s.name, Data: data, Attachments: attachments})
+	o := takeOutgoing()
+	defer o.put()
+	data, attachments, err := appendEvent(o.payload[:0], event, args)
+	if err != nil {
+		return err
 	}
-	putBuffer(buf, data)
-	return err
+	o.payload = data
+	o.packet = packet.Packet{Type: packet.Event, Namespace: s.name, Data: data, Attachments: attachments}
+	return s.sendEvent(u, &o.packet)
 }
 
 // EmitWithAck is Socket.EmitWithAck.
@@ -102,32 +104,31 @@ func (s *Socket) sendAck(id uint64, values []any) error {
 	if !s.Connected() {
 		return ErrDisconnected
 	}
-	buf := buffers.Get().(*[]byte)
-	data, attachments, err := packet.AppendArgs((*buf)[:0], nil, values)
-	if err == nil {
-		err = s.send(transport.SendOptions{}, &packet.Packet{
-			Type: packet.Ack, Namespace: s.name, ID: id, HasID: true, Data: data, Attachments: attachments,
-		})
+	o := takeOutgoing()
+	defer o.put()
+	data, attachments, err := packet.AppendArgs(o.payload[:0], nil, values)
+	if err != nil {
+		return err
 	}
-	putBuffer(buf, data)
-	return err
+	o.payload = data
+	o.packet = packet.Packet{
+		Type: packet.Ack, Namespace: s.name, ID: id, HasID: true, Data: data, Attachments: attachments,
+	}
+	return s.send(transport.SendOptions{}, &o.packet)
 }
 
 // send encodes p and hands it to the session, which copies it.
 func (s *Socket) send(opts transport.SendOptions, p *packet.Packet) error {
-	buf := buffers.Get().(*[]byte)
-	var roomIn [2]packet.Message
-	var roomOut [2]transport.Message
-	encoded := s.client.server.cfg.Parser.Encode(roomIn[:0], (*buf)[:0], p)
-	messages := roomOut[:0]
+	o := takeOutgoing()
+	defer o.put()
+	encoded := s.client.server.cfg.Parser.Encode(o.encoded[:0], o.text[:0], p)
+	messages := o.messages[:0]
 	for _, m := range encoded {
 		messages = append(messages, transport.Message(m))
 	}
 	err := s.client.session.Send(opts, messages...)
 	if len(encoded) == 1 {
-		putBuffer(buf, encoded[0].Data)
-	} else {
-		buffers.Put(buf)
+		o.text = encoded[0].Data
 	}
 	if errors.Is(err, transport.ErrClosed) {
 		return ErrDisconnected
@@ -170,13 +171,31 @@ func appendEvent(dst []byte, event string, args []any) ([]byte, [][]byte, error)
 	return data, attachments, nil
 }
 
-// buffers holds space for packets on their way to a session. Whoever takes one puts it back.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
+// outgoing is space for a packet on its way to a session. Whoever takes one puts it back.
+type outgoing struct {
+	packet   packet.Packet
+	payload  []byte // of packet
+	text     []byte // its wire form
+	encoded  [2]packet.Message
+	messages [2]transport.Message
+}
 
-// putBuffer puts buf back, with the space that data has grown to unless that is large.
-func putBuffer(buf *[]byte, data []byte) {
-	if cap(data) > cap(*buf) && cap(data) <= 64<<10 {
-		*buf = data[:0]
+var outgoings = sync.Pool{New: func() any { return new(outgoing) }}
+
+func takeOutgoing() *outgoing { return outgoings.Get().(*outgoing) }
+
+// maxPooledOutgoing is the size of a packet, in bytes, from which its space is left to the collector.
+const maxPooledOutgoing = 64 << 10
+
+// put puts o back, without what it refers to.
+func (o *outgoing) put() {
+	payload, text := o.payload, o.text
+	if cap(payload) > maxPooledOutgoing {
+		payload = nil
 	}
-	buffers.Put(buf)
+	if cap(text) > maxPooledOutgoing {
+		text = nil
+	}
+	*o = outgoing{payload: payload, text: text}
+	outgoings.Put(o)
 }

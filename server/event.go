@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -18,22 +19,74 @@ type Event struct {
 	socket *Socket // nil for server-side events
 	ack    acknowledger
 	room   [4][]byte // for the first of Args, so that most events are one allocation
+
+	// For handlers that are called without reflection: see fastHandler.
+	text   string
+	binary []byte
+	one    [1]any
+
+	data []byte // the payload, a JSON array
 }
 
-// newEvent makes an Event of the payload data, a JSON array that the decoder has checked. Data belongs
-// to the Event from here on. ok is false when it is no event after all.
+// events holds Events that nobody knows any more. An event whose handlers take neither an *Event nor an
+// Ack is put back with its payload's space. With the other pools of this package an event that is
+// acknowledged so makes 1 allocation instead of 10, and with 16 outstanding costs 0.4 of what it did
+// (echo of 32 B, measured in one run).
+var events = sync.Pool{New: func() any { return new(Event) }}
+
+// maxPooledEvent is the size of a payload, in bytes, from which its space is left to the collector.
+const maxPooledEvent = 8 << 10
+
+// takeEvent returns an Event of a copy of the payload data, a JSON array that the decoder has checked.
+// It has to be parsed.
+func takeEvent(data []byte, attachments [][]byte) *Event {
+	e := events.Get().(*Event)
+	e.data = append(e.data, data...)
+	e.attachments = attachments
+	return e
+}
+
+// release puts e back. Nobody else may know it.
+func (e *Event) release() {
+	data := e.data[:0]
+	if cap(data) > maxPooledEvent {
+		data = nil
+	}
+	*e = Event{data: data}
+	events.Put(e)
+}
+
+// newEvent makes an Event of the payload data, a JSON array that has been checked. Data belongs to the
+// Event from here on. ok is false when it is no event after all.
 func newEvent(data []byte, attachments [][]byte) (e *Event, ok bool) {
-	name, err := packet.EventName(data)
+	e = &Event{data: data}
+	e.attachments = attachments
+	name, ok := e.parse()
+	e.Name = string(name)
+	return e, ok
+}
+
+// parse finds the arguments in the payload, and returns the event's name, a part of it.
+func (e *Event) parse() (name []byte, ok bool) {
+	name, err := packet.EventName(e.data)
 	if err != nil {
 		return nil, false
 	}
-	e = &Event{Name: string(name)}
-	elements, err := packet.Split(e.room[:0], data)
+	elements, err := packet.Split(e.room[:0], e.data)
 	if err != nil || len(elements) == 0 {
 		return nil, false
 	}
-	e.Args = Args{raw: elements[1:], attachments: attachments}
-	return e, true
+	e.raw = elements[1:]
+	return name, true
+}
+
+// size is what the event holds, in bytes.
+func (e *Event) size() int {
+	n := len(e.data)
+	for _, a := range e.attachments {
+		n += len(a)
+	}
+	return n
 }
 
 // Socket returns the socket the event came from; nil for an event of another server.

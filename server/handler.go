@@ -23,10 +23,11 @@ import (
 // does not answer.
 type handler struct {
 	*signature
-	fn   reflect.Value
-	fast func(*Event) error // instead of fn, for the commonest types
-	once bool
-	used bool // guarded by the registry that holds the handler
+	event string
+	fn    reflect.Value
+	fast  func(*Event) error // instead of fn, for the commonest types
+	once  bool
+	used  bool // guarded by the registry that holds the handler
 }
 
 // signature is what a function type asks for; one per type and server.
@@ -77,7 +78,7 @@ func (c *signatures) handler(event string, fn any) *handler {
 	if v.Kind() != reflect.Func || v.IsNil() {
 		panic(fmt.Sprintf("server: handler of %q is a %T, not a function", event, fn))
 	}
-	h := &handler{fn: v, fast: fastHandler(fn)}
+	h := &handler{event: event, fn: v, fast: fastHandler(fn)}
 	if s, ok := c.m.Load(v.Type()); ok {
 		h.signature = s.(*signature)
 		return h
@@ -142,9 +143,9 @@ func fastHandler(fn any) func(*Event) error {
 	case func(json.RawMessage):
 		return fastArg(fn)
 	case func(string) string:
-		return fastAnswer(fn)
+		return func(e *Event) error { return fastAnswerIn(fn, e, &e.text) }
 	case func([]byte) []byte:
-		return fastAnswer(fn)
+		return func(e *Event) error { return fastAnswerIn(fn, e, &e.binary) }
 	case func(json.RawMessage) json.RawMessage:
 		return fastAnswer(fn)
 	}
@@ -174,6 +175,29 @@ func fastAnswer[T any](fn func(T) T) func(*Event) error {
 		}
 		return ignoreAcknowledged(e.ack.send([]any{answer}))
 	}
+}
+
+// fastAnswerIn is fastAnswer with room in e for the argument and the answer.
+func fastAnswerIn[T any](fn func(T) T, e *Event, room *T) error {
+	if err := e.Decode(0, room); err != nil {
+		return err
+	}
+	*room = fn(*room)
+	if !e.WantsAck() {
+		return nil
+	}
+	e.one[0] = room
+	return ignoreAcknowledged(e.ack.send(e.one[:]))
+}
+
+// guardedCall is call, with a panic returned as a *panicError.
+func (h *handler) guardedCall(ctx context.Context, e *Event) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	return h.call(ctx, e)
 }
 
 // call runs the handler for e. The error is the handler's own or of decoding; the answer has been sent.
@@ -312,13 +336,13 @@ func (r *handlers) off(event string) {
 }
 
 // get returns the handlers of event. Those registered for once are returned once.
-func (r *handlers) get(event string) []*handler {
+func (r *handlers) get(event []byte) []*handler {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := r.m[event]
+	list := r.m[string(event)]
 	for _, h := range list {
 		if h.once {
-			return r.take(event, list)
+			return r.take(h.event, list)
 		}
 	}
 	return list

@@ -98,7 +98,7 @@ func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 		return
 	}
 	e.ack.reply = reply
-	list := l.n.serverSide.get(e.Name)
+	list := l.n.serverSide.get([]byte(e.Name))
 	if len(list) == 0 {
 		return
 	}

@@ -14,11 +14,8 @@ var (
 
 // item is one thing a socket has to do, in its turn.
 type item struct {
-	kind        itemKind
-	data        []byte // itemEvent: the JSON array
-	attachments [][]byte
-	id          uint64
-	hasID       bool
+	kind  itemKind
+	event *Event // itemEvent
 }
 
 type itemKind uint8
@@ -29,39 +26,56 @@ const (
 	itemDisconnect
 )
 
-func (it *item) size() int {
-	n := len(it.data)
-	for _, a := range it.attachments {
-		n += len(a)
-	}
-	return n
+// items is a list that is taken from its front. The lists are pooled, since a queue is empty most of
+// the time: it then holds none, and filling it allocates nothing.
+type items struct {
+	list []item
+	head int
 }
+
+// maxPooledItems is the length of a list from which it is left to the collector.
+const maxPooledItems = 1024
+
+var itemLists = sync.Pool{New: func() any { return &items{list: make([]item, 0, 16)} }}
 
 // queue holds what a socket has to do, in order, and knows whether somebody does it. It borrows a
 // goroutine only while there is work.
 type queue struct {
 	mu      sync.Mutex
-	items   []item
+	items   *items // nil when empty
 	bytes   int
 	running bool
 	drop    bool // events are dropped: the server has disconnected the socket
+}
+
+// len is called with mu held.
+func (q *queue) len() int {
+	if q.items == nil {
+		return 0
+	}
+	return len(q.items.list) - q.items.head
 }
 
 // push appends it. It reports whether the caller must have the queue run, or errQueueFull.
 func (q *queue) push(it item, limits *Limits) (runnable bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	n := q.len()
 	if it.kind == itemEvent {
 		if q.drop {
 			return false, nil
 		}
-		if len(q.items) >= limits.MaxQueuedEvents || q.bytes+it.size() > limits.MaxQueuedBytes && len(q.items) > 0 {
+		size := it.event.size()
+		if n >= limits.MaxQueuedEvents || q.bytes+size > limits.MaxQueuedBytes && n > 0 {
 			return false, errQueueFull
 		}
-		q.bytes += it.size()
+		q.bytes += size
 	}
-	q.items = append(q.items, it)
-	return !q.running && len(q.items) == 1, nil
+	if n == 0 {
+		q.items = itemLists.Get().(*items)
+	}
+	q.items.list = append(q.items.list, it)
+	return !q.running && n == 0, nil
 }
 
 // start claims the queue; it reports false when somebody has it.
@@ -79,14 +93,10 @@ func (q *queue) start() bool {
 func (q *queue) next() (item, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.items) > 0 {
-		it := q.items[0]
-		q.items[0] = item{}
-		if q.items = q.items[1:]; len(q.items) == 0 {
-			q.items = nil
-		}
+	for q.items != nil {
+		it := q.pop()
 		if it.kind == itemEvent {
-			q.bytes -= it.size()
+			q.bytes -= it.event.size()
 			if q.drop {
 				continue
 			}
@@ -95,6 +105,28 @@ func (q *queue) next() (item, bool) {
 	}
 	q.running = false
 	return item{}, false
+}
+
+// pop takes the first item. Called with mu held, on a queue that is not empty.
+func (q *queue) pop() item {
+	l := q.items
+	it := l.list[l.head]
+	l.list[l.head] = item{}
+	l.head++
+	switch {
+	case l.head == len(l.list):
+		q.items = nil
+		if cap(l.list) <= maxPooledItems {
+			l.list, l.head = l.list[:0], 0
+			itemLists.Put(l)
+		}
+	case l.head >= maxPooledItems && l.head > len(l.list)/2:
+		// One that never becomes empty must not grow for ever.
+		n := copy(l.list, l.list[l.head:])
+		clear(l.list[n:])
+		l.list, l.head = l.list[:n], 0
+	}
+	return it
 }
 
 // dropEvents discards the events that wait, and all that come.

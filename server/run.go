@@ -24,7 +24,7 @@ func (s *Socket) run() {
 		case itemConnect:
 			s.connect()
 		case itemEvent:
-			s.event(&it)
+			s.event(it.event)
 		case itemDisconnect:
 			s.disconnect()
 		}
@@ -189,21 +189,21 @@ func (s *Socket) refuse(err error) {
 }
 
 // event runs the handlers of one event.
-func (s *Socket) event(it *item) {
+func (s *Socket) event(e *Event) {
 	if s.nsp == nil || s.state.Load() == stateConnecting {
 		return // sent behind a CONNECT that was refused
 	}
-	e, ok := newEvent(it.data, it.attachments)
+	name, ok := e.parse()
 	if !ok {
 		return
-	}
-	e.socket = s
-	if it.hasID {
-		e.ack.socket, e.ack.id = s, it.id
 	}
 	s.mu.Lock()
 	any, middlewares := s.any, s.middlewares
 	s.mu.Unlock()
+	kept := len(any)+len(middlewares) > 0 // somebody else may know e from here on
+	if kept {
+		e.Name = string(name)
+	}
 	for _, fn := range any {
 		s.protect(e.Name, func() error { fn(e); return nil })
 	}
@@ -211,17 +211,30 @@ func (s *Socket) event(it *item) {
 		s.answerFailure(e, err)
 		return
 	}
-	lists := [3][]*handler{s.handlers.get(e.Name), s.nsp.handlers.get(e.Name)}
+	lists := [3][]*handler{s.handlers.get(name), s.nsp.handlers.get(name)}
 	if s.nsp.parent != nil {
-		lists[2] = s.nsp.parent.handlers.get(e.Name)
+		lists[2] = s.nsp.parent.handlers.get(name)
+	}
+	known := false
+	for _, list := range lists {
+		for _, h := range list {
+			known = true
+			kept = kept || h.acks
+			e.Name = h.event
+		}
+	}
+	if !known && e.Name == "" {
+		e.Name = string(name)
 	}
 	if len(s.client.server.cfg.Observers) == 0 {
 		_ = s.handle(nil, e, &lists) // each error has been answered
-		return
+	} else {
+		ctx, done := s.observe(s.Context(), e.Name, known)
+		done(s.handle(ctx, e, &lists))
 	}
-	known := len(lists[0])+len(lists[1])+len(lists[2]) > 0
-	ctx, done := s.observe(s.Context(), e.Name, known)
-	done(s.handle(ctx, e, &lists))
+	if !kept {
+		e.release()
+	}
 }
 
 // pass runs the middlewares for e.
@@ -242,7 +255,7 @@ func (s *Socket) handle(ctx context.Context, e *Event, lists *[3][]*handler) (fi
 			if ctx == nil && h.context {
 				ctx = s.Context()
 			}
-			if err := s.protect(e.Name, func() error { return h.call(ctx, e) }); err != nil {
+			if err := s.protectHandler(ctx, h, e); err != nil {
 				s.answerFailure(e, err)
 				if first == nil {
 					first = err
@@ -264,7 +277,19 @@ func (s *Socket) answerFailure(e *Event, err error) {
 
 // protect calls a function of the application: a panic in it ends nothing but this call.
 func (s *Socket) protect(event string, fn func() error) error {
-	err := guard(fn)
+	return s.report(event, guard(fn))
+}
+
+// protectHandler is protect for a handler. It allocates nothing.
+func (s *Socket) protectHandler(ctx context.Context, h *handler, e *Event) error {
+	return s.report(e.Name, h.guardedCall(ctx, e))
+}
+
+// report logs err if it is a panic, and returns it.
+func (s *Socket) report(event string, err error) error {
+	if err == nil {
+		return nil
+	}
 	var p *panicError
 	if errors.As(err, &p) {
 		s.client.server.stats.panics.Add(1)

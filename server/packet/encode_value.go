@@ -90,6 +90,16 @@ func appendValue(b []byte, attachments [][]byte, v any, depth int) ([]byte, [][]
 		b = append(b, "null"...)
 	case string:
 		b = appendString(b, v)
+	case *string:
+		if v == nil {
+			return append(b, "null"...), attachments, nil
+		}
+		b = appendString(b, *v)
+	case *[]byte:
+		if v == nil {
+			return append(b, "null"...), attachments, nil
+		}
+		b, attachments = appendBinary(b, attachments, *v)
 	case bool:
 		b = strconv.AppendBool(b, v)
 	case int:

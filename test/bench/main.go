@@ -21,9 +21,10 @@ func main() {
 	write := flag.Bool("write", false, "write docs/performance.md, its picture and "+resultsFile)
 	render := flag.Bool("render", false, "write the document from "+resultsFile+" and measure nothing")
 	profile := flag.String("profile", "", "folder for CPU and heap profiles of the Go servers")
+	against := flag.String("against", "", "binary of servers/beanpole from another commit, measured beside as \"before\"")
 	flag.Parse()
 	debug.SetGCPercent(800) // the generator's own collections are not to be seen in latencies
-	b := &bench{quick: *quick, rounds: *rounds, profile: *profile}
+	b := &bench{quick: *quick, rounds: *rounds, profile: *profile, against: *against}
 	if *servers != "" {
 		b.servers = strings.Split(*servers, ",")
 	}
@@ -39,6 +40,7 @@ type bench struct {
 	rounds  int
 	servers []string
 	profile string
+	against string // the server "before", or ""
 	bin     string // the Go servers
 	results *results
 }
@@ -91,6 +93,15 @@ func (b *bench) build() error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("build the servers: %w", err)
 	}
+	if b.against != "" {
+		binary, err := os.ReadFile(b.against)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "before"), binary, 0o755); err != nil {
+			return err
+		}
+	}
 	if _, err := os.Stat(filepath.Join("servers", "node", "node_modules")); err == nil {
 		return nil
 	}
@@ -114,6 +125,11 @@ func (b *bench) measure(sc *scenario) error {
 	}
 	if sc.rounds > 0 {
 		rounds = min(rounds, sc.rounds)
+	}
+	if b.against != "" {
+		before := sc.variants[slices.IndexFunc(sc.variants, func(v variant) bool { return v.server == "beanpole" })]
+		before.name, before.server = "before", "before"
+		sc.variants = slices.Insert(slices.Clone(sc.variants), 0, before)
 	}
 	var order []variant
 	for _, v := range sc.variants {

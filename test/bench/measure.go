@@ -204,7 +204,7 @@ func echoes(r *run) error {
 		{"w16", load.EchoOptions{Window: 16, Size: 32}},
 		{"w64", load.EchoOptions{Window: 64, Size: 32}},
 		{"1k", load.EchoOptions{Window: 1, Size: 1024}},
-		{"1k w16", load.EchoOptions{Window: 16, Size: 1024}},
+		{"1kw16", load.EchoOptions{Window: 16, Size: 1024}},
 		{"bin", load.EchoOptions{Window: 1, Size: 1024, Binary: true}},
 	} {
 		e.o.Duration = d

@@ -62,7 +62,7 @@ var (
 		{"w16", "Echo, 32 B, 16 outstanding"},
 		{"w64", "Echo, 32 B, 64 outstanding"},
 		{"1k", "Echo, 1 KiB, 1 outstanding"},
-		{"1k w16", "Echo, 1 KiB, 16 outstanding"},
+		{"1kw16", "Echo, 1 KiB, 16 outstanding"},
 		{"bin", "Echo, 1 KiB binary, 1 outstanding"},
 	}
 )
