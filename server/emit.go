@@ -150,7 +150,7 @@ func (s *Socket) notifyOutgoing(p *packet.Packet) {
 	}
 	e.socket = s
 	for _, fn := range list {
-		s.protect(e.Name, func() error { fn(e); return nil })
+		_ = s.protect(e.Name, func() error { fn(e); return nil }) // logged
 	}
 }
 

@@ -261,13 +261,18 @@ func ignoreAcknowledged(err error) error {
 	return err
 }
 
-// failure is the answer to an event whose handler or middleware returned err.
-func failure(err error) map[string]any {
+// failed is the answer to an event whose handler or middleware returned an error.
+type failed struct {
+	Error string `json:"error"`
+	Data  any    `json:"data,omitempty"`
+}
+
+func failure(err error) failed {
 	var withData *Error
-	if errors.As(err, &withData) && withData.Data != nil {
-		return map[string]any{"error": err.Error(), "data": withData.Data}
+	if errors.As(err, &withData) {
+		return failed{err.Error(), withData.Data}
 	}
-	return map[string]any{"error": err.Error()}
+	return failed{Error: err.Error()}
 }
 
 // panicError is a panic of the application, recovered.

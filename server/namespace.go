@@ -122,19 +122,42 @@ func (n *Namespace) EmitWithAck(ctx context.Context, event string, args ...any) 
 	return n.all().EmitWithAck(ctx, event, args...)
 }
 
-// To selects the sockets in any of rooms; In is the same. Except, Local, Volatile, Compress and Timeout
-// begin a Broadcast as its methods of those names do.
-func (n *Namespace) To(rooms ...string) Broadcast           { return n.all().To(rooms...) }
-func (n *Namespace) In(rooms ...string) Broadcast           { return n.all().To(rooms...) }
-func (n *Namespace) Except(rooms ...string) Broadcast       { return n.all().Except(rooms...) }
-func (n *Namespace) Local() Broadcast                       { return n.all().Local() }
-func (n *Namespace) Volatile() Broadcast                    { return n.all().Volatile() }
-func (n *Namespace) Compress(compress bool) Broadcast       { return n.all().Compress(compress) }
-func (n *Namespace) Timeout(d time.Duration) Broadcast      { return n.all().Timeout(d) }
-func (n *Namespace) all() Broadcast                         { return Broadcast{nsp: n} }
-func (n *Namespace) SocketsJoin(rooms ...string) error      { return n.all().SocketsJoin(rooms...) }
-func (n *Namespace) SocketsLeave(rooms ...string) error     { return n.all().SocketsLeave(rooms...) }
-func (n *Namespace) DisconnectSockets(session bool) error   { return n.all().DisconnectSockets(session) }
+func (n *Namespace) all() Broadcast { return Broadcast{nsp: n} }
+
+// To selects the sockets in any of rooms. See Broadcast.To.
+func (n *Namespace) To(rooms ...string) Broadcast { return n.all().To(rooms...) }
+
+// In is To.
+func (n *Namespace) In(rooms ...string) Broadcast { return n.all().To(rooms...) }
+
+// Except selects every socket but those in any of rooms. See Broadcast.Except.
+func (n *Namespace) Except(rooms ...string) Broadcast { return n.all().Except(rooms...) }
+
+// Local selects every socket of this server. See Broadcast.Local.
+func (n *Namespace) Local() Broadcast { return n.all().Local() }
+
+// Volatile selects every socket, for an event that may be dropped. See Broadcast.Volatile.
+func (n *Namespace) Volatile() Broadcast { return n.all().Volatile() }
+
+// Compress selects every socket and says whether the event may be compressed. See Broadcast.Compress.
+func (n *Namespace) Compress(compress bool) Broadcast { return n.all().Compress(compress) }
+
+// Timeout selects every socket and bounds EmitWithAck. See Broadcast.Timeout.
+func (n *Namespace) Timeout(d time.Duration) Broadcast { return n.all().Timeout(d) }
+
+// SocketsJoin puts every socket of the namespace, in the whole cluster, into rooms.
+func (n *Namespace) SocketsJoin(rooms ...string) error { return n.all().SocketsJoin(rooms...) }
+
+// SocketsLeave takes every socket of the namespace, in the whole cluster, out of rooms.
+func (n *Namespace) SocketsLeave(rooms ...string) error { return n.all().SocketsLeave(rooms...) }
+
+// DisconnectSockets disconnects every socket of the namespace, in the whole cluster, or closes their
+// sessions. See Socket.Disconnect.
+func (n *Namespace) DisconnectSockets(closeSession bool) error {
+	return n.all().DisconnectSockets(closeSession)
+}
+
+// Count returns how many sockets of the namespace are connected in the whole cluster.
 func (n *Namespace) Count(ctx context.Context) (int, error) { return n.all().Count(ctx) }
 
 // FetchSockets describes every socket of the namespace in the cluster. See Broadcast.FetchSockets.

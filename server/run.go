@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 
@@ -169,23 +170,26 @@ func (s *Socket) refuse(err error) {
 	s.client.server.stats.refusedConnects.Add(1)
 	var withData *Error
 	errors.As(err, &withData)
-	var payload any = err.Error()
-	switch {
-	case s.client.session.Protocol() == 3 && !errors.Is(err, errInvalidNamespace):
-		if withData != nil && withData.Data != nil {
-			payload = withData.Data
-		}
-	case withData != nil && withData.Data != nil:
-		payload = map[string]any{"message": err.Error(), "data": withData.Data}
-	default:
-		payload = map[string]string{"message": err.Error()}
+	var data any
+	if withData != nil {
+		data = withData.Data
 	}
-	data, _, encErr := packet.AppendValue(nil, nil, payload)
+	payload := any(struct {
+		Message string `json:"message"`
+		Data    any    `json:"data,omitempty"`
+	}{err.Error(), data})
+	if s.client.session.Protocol() == 3 && !errors.Is(err, errInvalidNamespace) {
+		if payload = data; data == nil {
+			payload = err.Error()
+		}
+	}
+	// A CONNECT_ERROR has no attachments, so a []byte in the data is base64, as in any JSON.
+	raw, encErr := json.Marshal(payload)
 	if encErr != nil {
 		s.client.log().Error("error data is not JSON", "namespace", s.name, "err", encErr)
-		data = []byte(`{"message":"refused"}`)
+		raw = []byte(`{"message":"refused"}`)
 	}
-	_ = s.send(transport.SendOptions{}, &packet.Packet{Type: packet.ConnectError, Namespace: s.name, Data: data})
+	_ = s.send(transport.SendOptions{}, &packet.Packet{Type: packet.ConnectError, Namespace: s.name, Data: raw})
 }
 
 // event runs the handlers of one event.
@@ -205,7 +209,7 @@ func (s *Socket) event(e *Event) {
 		e.Name = string(name)
 	}
 	for _, fn := range any {
-		s.protect(e.Name, func() error { fn(e); return nil })
+		_ = s.protect(e.Name, func() error { fn(e); return nil }) // logged
 	}
 	if err := s.pass(e, middlewares); err != nil {
 		s.answerFailure(e, err)

@@ -246,7 +246,7 @@ func TestMiddlewareRefusesWithItsData(t *testing.T) {
 	p.send(`40`)
 	p.expect(`44{"message":"no token"}`)
 	p.send(`40{"token":"x"}`)
-	p.expect(`44{"data":{"token":"x"},"message":"bad token"}`)
+	p.expect(`44{"message":"bad token","data":{"token":"x"}}`)
 	p.send(`40{"token":"good"}`)
 	if got := p.text(); !strings.HasPrefix(got, `40{"sid":"`) {
 		t.Fatal(got)
