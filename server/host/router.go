@@ -5,13 +5,18 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/gin-gonic/gin"
 )
 
+// quietGin keeps gin from printing its routes. It knows no other way than this switch for the whole process,
+// which hosts that are made at the same time must not turn at the same time.
+var quietGin = sync.OnceFunc(func() { gin.SetMode(gin.ReleaseMode) })
+
 // newRouter returns the router with everything but the application's own routes.
 func (h *Host) newRouter() *gin.Engine {
-	gin.SetMode(gin.ReleaseMode) // gin prints its routes otherwise, and knows no other way to turn it off
+	quietGin()
 	r := gin.New()
 	// gin's own idea of proxies is not used: see Host.ClientAddr.
 	r.ForwardedByClientIP = false

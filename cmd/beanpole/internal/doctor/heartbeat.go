@@ -20,7 +20,7 @@ func (d *doctor) checkHeartbeat(context.Context) Result {
 		return fail(seen+fmt.Sprintf(", pingInterval alone is %v", d.open.interval()), fmt.Sprintf("connections that are quiet are cut after %v, before the first ping, and polls get 504", d.Idle), "BEANPOLE_PING_INTERVAL below the idle timeout, 25s")
 	case silence >= d.Idle:
 		return fail(seen, fmt.Sprintf("a client may be silent for longer than the idle timeout of %v: it is cut off while it is well", d.Idle), "BEANPOLE_PING_INTERVAL 25s and BEANPOLE_PING_TIMEOUT 20s, or a longer IdleTimeout together with proxy_read_timeout (give it as --idle)")
-	case d.open.interval() < 2*time.Second:
+	case d.open.interval() < time.Second:
 		return warn(seen, "the server pings very often: batteries and bandwidth", "BEANPOLE_PING_INTERVAL 25s")
 	}
 	return ok("%s, below %v", seen, d.Idle)

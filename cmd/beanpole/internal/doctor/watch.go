@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/gobwas/ws"
 )
 
 // watchClients is how many clients are watched, half of them on polling.
@@ -152,8 +150,11 @@ func (d *doctor) watchSocket(ctx context.Context, up func()) (string, error) {
 	case <-ctx.Done():
 		return "", nil
 	}
-	if s.code != 0 && s.code != ws.StatusCode(1006) {
-		return fmt.Sprintf("WebSocket close %d", s.code), nil
+	switch {
+	case s.closed && s.code == 0:
+		return "WebSocket closed", nil
+	case s.closed:
+		return fmt.Sprintf("WebSocket closed with %d", s.code), nil
 	}
 	return cut, nil
 }

@@ -25,7 +25,8 @@ type socket struct {
 	in     chan string
 	ended  chan struct{} // closed after the last packet
 	err    error         // why, set before ended is closed
-	code   ws.StatusCode // of the close frame, or 0
+	closed bool          // by a close frame
+	code   ws.StatusCode // of it; Node and Beanpole send none, which is 0 here
 	write  sync.Mutex
 	pinged func() // called for every ping, before it is answered
 }
@@ -136,6 +137,7 @@ func (s *socket) read() {
 			_ = s.frame(ws.NewPongFrame(payload))
 		case ws.OpClose:
 			var reason string
+			s.closed = true
 			s.code, reason = ws.ParseCloseFrameData(payload)
 			s.err = fmt.Errorf("closed with %d %s", s.code, reason)
 			_ = s.frame(ws.NewCloseFrame(payload))
