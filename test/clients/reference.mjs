@@ -5,7 +5,7 @@
 // One process serves several Socket.IO servers, told apart by their path:
 //
 //   /socket.io/  defaults, CORS with credentials for one origin, EIO3 allowed
-//   /tight/      small limits: 1,000-byte messages, 300 ms to connect to a namespace
+//   /tight/      small limits: 1,000-byte messages, 1 s to connect to a namespace
 //   /recovery/   connection state recovery
 //   /deflate/    perMessageDeflate and httpCompression, low thresholds
 //   /msgpack/    socket.io-msgpack-parser
@@ -37,7 +37,7 @@ const base = {
 };
 const servers = [
   new Server(http, base),
-  new Server(http, { ...base, path: "/tight/", maxHttpBufferSize: 1000, connectTimeout: 300 }),
+  new Server(http, { ...base, path: "/tight/", maxHttpBufferSize: 1000, connectTimeout: 1000 }),
   new Server(http, {
     ...base,
     path: "/recovery/",
@@ -203,6 +203,7 @@ function listen(io, socket) {
     if (ended.has(id)) ack(ended.get(id));
     else watched.set(id, [...(watched.get(id) ?? []), ack]);
   });
+  socket.on("forget", (id, ack) => (ended.delete(id), ack()));
   socket.on("disconnecting", () => (socket.data.roomsAtEnd = [...socket.rooms].length));
   socket.on("disconnect", (reason) => {
     const end = { reason, roomsAtEnd: socket.data.roomsAtEnd };
@@ -242,6 +243,9 @@ for (const event of ["request", "upgrade"]) {
 http.listen(Number(flags.port), "127.0.0.1", () => {
   console.log(JSON.stringify({ port: http.address().port }));
 });
+
+// Whoever started the fixture holds its standard input open.
+process.stdin.resume().on("end", () => process.exit(0));
 
 for (const signal of ["SIGTERM", "SIGINT"]) {
   process.once(signal, () => {

@@ -11,7 +11,7 @@ const load = (name) => ({ name: name.replace(/^sioc(\d)(\d)$/, "$1.$2"), io: req
 export const clients = [
   { ...load("sioc25"), eio: 3, has: {} },
   { ...load("sioc31"), eio: 4, has: { auth: true, any: true, msgpack: true } },
-  { ...load("sioc44"), eio: 4, has: { auth: true, any: true, msgpack: true, timeout: true, maxPayload: true } },
+  { ...load("sioc44"), eio: 4, has: { auth: true, any: true, msgpack: true, timeout: true } },
   {
     ...load("sioc48"),
     eio: 4,
@@ -36,8 +36,11 @@ export function suite(name, flags, define, concurrency = 6) {
     const fixture = { url: "" };
     before(async () => Object.assign(fixture, await start(...flags)));
     after(async () => {
-      await emptied(fixture.url);
-      await fixture.stop();
+      try {
+        await emptied(fixture.url);
+      } finally {
+        await fixture.stop();
+      }
     });
     define(fixture);
   });

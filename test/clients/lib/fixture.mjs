@@ -12,7 +12,7 @@ export const againstNode = !process.env.FIXTURE;
 // start runs a fixture and waits for the port it prints. Flags are its command line.
 export async function start(...flags) {
   const [command, ...args] = againstNode ? [process.execPath, reference] : [process.env.FIXTURE];
-  const child = spawn(command, [...args, ...flags], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(command, [...args, ...flags], { stdio: ["pipe", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout });
   const [line] = await Promise.race([
     once(lines, "line"),
@@ -22,7 +22,9 @@ export async function start(...flags) {
   ]);
   const { port } = JSON.parse(line);
   const exited = once(child, "exit");
-  child.unref(); // a fixture never keeps a finished test file alive
+  // A fixture never keeps a finished test file alive, and ends with it: its standard input closes.
+  child.unref();
+  child.stdin.unref();
   child.stdout.unref();
   return {
     port,

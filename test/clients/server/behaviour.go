@@ -267,6 +267,7 @@ func part(s *server.Socket, w *watch) {
 	s.On("kick", func() { s.Disconnect(true) })
 	s.On("drop", func() { s.Session().Close(transport.ReasonForcedClose) })
 	s.On("watch", func(id string, ack server.Ack) { w.tell(id, ack) })
+	s.On("forget", func(id string) error { w.forget(id); return nil })
 	var rooms int
 	s.OnDisconnecting(func(string) { rooms = len(s.Rooms()) })
 	s.OnDisconnect(func(reason string) { w.end(s.ID(), end{Reason: reason, RoomsAtEnd: rooms}) })

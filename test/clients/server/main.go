@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -39,6 +40,11 @@ func run() error {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// Whoever started the fixture holds its standard input open. Not waited for: it may stay so.
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
 
 	log := slog.New(slog.DiscardHandler)
 	if *verbose {
@@ -72,8 +78,8 @@ func run() error {
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	var errs []error
-	for _, io := range servers {
-		errs = append(errs, io.Shutdown(end))
+	for _, s := range servers {
+		errs = append(errs, s.Shutdown(end))
 	}
 	errs = append(errs, web.Shutdown(end))
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
@@ -90,7 +96,7 @@ func newServers(base transport.Config) ([]*server.Server, error) {
 		"/socket.io/": func(*server.Config) {},
 		"/tight/": func(c *server.Config) {
 			c.Transport.MaxHTTPBufferSize = 1000
-			c.ConnectTimeout = 300 * time.Millisecond
+			c.ConnectTimeout = time.Second
 		},
 		"/recovery/": func(c *server.Config) { c.Recovery = &server.Recovery{} },
 		"/deflate/": func(c *server.Config) {
@@ -107,12 +113,12 @@ func newServers(base transport.Config) ([]*server.Server, error) {
 	} {
 		cfg := server.Config{Transport: base, Path: path, Logger: base.Logger}
 		change(&cfg)
-		io, err := server.New(cfg)
+		s, err := server.New(cfg)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		behave(io, w)
-		servers = append(servers, io)
+		behave(s, w)
+		servers = append(servers, s)
 	}
 	return servers, nil
 }
@@ -120,17 +126,17 @@ func newServers(base transport.Config) ([]*server.Server, error) {
 // newMux mounts the servers at their paths, and the count of their sessions at /stats.
 func newMux(servers []*server.Server) http.Handler {
 	mux := http.NewServeMux()
-	for _, io := range servers {
-		if io.Path() == "/sticky/" {
-			mux.Handle(io.Path(), behindBalancer(io))
+	for _, s := range servers {
+		if s.Path() == "/sticky/" {
+			mux.Handle(s.Path(), behindBalancer(s))
 			continue
 		}
-		mux.Handle(io.Path(), io)
+		mux.Handle(s.Path(), s)
 	}
 	mux.HandleFunc("/stats", func(w http.ResponseWriter, _ *http.Request) {
 		var sessions int
-		for _, io := range servers {
-			sessions += io.Engine().Sessions()
+		for _, s := range servers {
+			sessions += s.Engine().Sessions()
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(map[string]int{"sessions": sessions})

@@ -47,3 +47,10 @@ func (w *watch) end(id string, e end) {
 		_ = ack(e)
 	}
 }
+
+// forget drops the end of a socket that was recovered since.
+func (w *watch) forget(id string) {
+	w.mu.Lock()
+	delete(w.ended, id)
+	w.mu.Unlock()
+}
