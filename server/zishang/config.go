@@ -1,0 +1,118 @@
+package zishang
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/zishang520/socket.io/v2/socket"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/transport"
+)
+
+const (
+	// askTimeout bounds questions to other nodes that come without a limit of their own. Node's adapters
+	// wait as long (requestsTimeout).
+	askTimeout = 5 * time.Second
+	// closeTimeout bounds what is closed or saved in the background.
+	closeTimeout = 10 * time.Second
+	// attachmentTimeout is the default of server.Limits.AttachmentTimeout.
+	attachmentTimeout = 10 * time.Second
+)
+
+// Config configures a server. The zero value is usable: a zero field means its default.
+type Config struct {
+	// Options are what the application gave to socket.NewServer. They are copied and hold as there,
+	// with the exceptions that New returns as errors. Nil means the library's defaults.
+	Options socket.ServerOptionsInterface
+	// Transport configures the layer beneath. Its zero fields take the value of the option of the same
+	// meaning, where Options has one. Its Accept belongs to the server.
+	Transport transport.Config
+	// Parser is the wire form of packets: packet.Text (nil) or packet.MsgPack.
+	Parser packet.Parser
+	// Adapter makes the adapter of each namespace. Nil means adapter.Memory, with recovery if Options
+	// ask for it. With an Adapter of your own, configure recovery there too.
+	Adapter adapter.Factory
+	// Limits bound what one session may make the server hold. Zero fields have server.Limits' defaults.
+	Limits server.Limits
+	// Logger receives the server's log. Nil discards it.
+	Logger *slog.Logger
+}
+
+// withDefaults returns cfg with its zero fields filled in and Options turned into transport's, or an
+// error that names what cannot be had.
+func (cfg Config) withDefaults() (Config, error) {
+	if cfg.Transport.Accept != nil {
+		return cfg, errors.New("zishang: Transport.Accept belongs to the server and must be nil")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Transport.Logger == nil {
+		cfg.Transport.Logger = cfg.Logger
+	}
+	if cfg.Parser == nil {
+		cfg.Parser = packet.Text()
+	}
+	options := socket.DefaultServerOptions()
+	if cfg.Options != nil {
+		if err := checkOptions(cfg.Options); err != nil {
+			return cfg, err
+		}
+		options.Assign(cfg.Options)
+	}
+	cfg.Options = options
+	if r := options.GetRawConnectionStateRecovery(); r != nil {
+		options.SetConnectionStateRecovery(recoveryWithDefaults(r))
+	}
+	if cfg.Adapter == nil {
+		cfg.Adapter = adapter.Memory(recovery(options))
+	}
+	l := &cfg.Limits
+	for _, n := range []struct {
+		name  string
+		value *int
+		def   int
+	}{
+		{"MaxNamespaces", &l.MaxNamespaces, server.DefaultMaxNamespaces},
+		{"MaxQueuedEvents", &l.MaxQueuedEvents, server.DefaultMaxQueuedEvents},
+		{"MaxQueuedBytes", &l.MaxQueuedBytes, server.DefaultMaxQueuedBytes},
+		{"EventsPerSecond", &l.EventsPerSecond, 0},
+	} {
+		if *n.value < 0 {
+			return cfg, fmt.Errorf("zishang: Limits.%s is %d; it must not be negative", n.name, *n.value)
+		}
+		if *n.value == 0 {
+			*n.value = n.def
+		}
+	}
+	if l.AttachmentTimeout == 0 {
+		l.AttachmentTimeout = attachmentTimeout
+	}
+	return cfg, applyOptions(&cfg.Transport, options)
+}
+
+// recoveryWithDefaults is what the library does for recovery in memory, which it leaves undone when the
+// application brings an adapter.
+func recoveryWithDefaults(r *socket.ConnectionStateRecovery) *socket.ConnectionStateRecovery {
+	out := &socket.ConnectionStateRecovery{}
+	out.SetMaxDisconnectionDuration(adapter.DefaultMaxDisconnection.Milliseconds())
+	if r.GetRawMaxDisconnectionDuration() != nil {
+		out.SetMaxDisconnectionDuration(r.MaxDisconnectionDuration())
+	}
+	out.SetSkipMiddlewares(r.GetRawSkipMiddlewares() == nil || r.SkipMiddlewares())
+	return out
+}
+
+// recovery is what o asks of an adapter, nil without recovery.
+func recovery(o *socket.ServerOptions) *adapter.Recovery {
+	r := o.GetRawConnectionStateRecovery()
+	if r == nil {
+		return nil
+	}
+	return &adapter.Recovery{MaxDisconnection: time.Duration(r.MaxDisconnectionDuration()) * time.Millisecond}
+}

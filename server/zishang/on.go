@@ -1,0 +1,70 @@
+package zishang
+
+import (
+	"context"
+
+	"github.com/zishang520/engine.io/v2/events"
+	"github.com/zishang520/socket.io/v2/socket"
+)
+
+// On calls fn for every event of that name, with the first argument decoded into a T as encoding/json would;
+// a []byte in T takes a binary. Without an argument T is zero. ctx ends when the socket disconnects. An
+// error is logged, and answers a client that waits for an acknowledgement with {"error": its text}. fn runs
+// in its turn among the listeners registered with s.On.
+func On[T any](s *socket.Socket, event string, fn func(ctx context.Context, arg T) error) {
+	handle(s, event, func(ctx context.Context, arg T) ([]any, error) { return nil, fn(ctx, arg) }, false)
+}
+
+// OnAck is On for events that the client wants acknowledged: the result is the answer.
+func OnAck[T, R any](s *socket.Socket, event string, fn func(ctx context.Context, arg T) (R, error)) {
+	handle(s, event, func(ctx context.Context, arg T) ([]any, error) {
+		result, err := fn(ctx, arg)
+		return []any{result}, err
+	}, true)
+}
+
+// handle registers fn; its values answer if answers.
+func handle[T any](s *socket.Socket, name string, fn func(context.Context, T) ([]any, error), answers bool) {
+	m := memberOf(s)
+	if m == nil {
+		// Not a socket of a server made by New, or one that has gone: nothing to guard.
+		_ = s.On(name, func(args ...any) {
+			var arg T
+			e := eventOf(name, args)
+			if e.first(&arg) != nil {
+				return
+			}
+			if values, err := fn(context.Background(), arg); err == nil && answers && e.ack != nil {
+				e.ack(values, nil)
+			}
+		})
+		return
+	}
+	typed := func(e *event) {
+		var arg T
+		err := e.first(&arg)
+		var values []any
+		if err == nil {
+			values, err = fn(m.context(), arg)
+		}
+		m.answer(e, values, err, answers)
+	}
+	s.StrictEventEmitter.EventEmitter.(*socketEmitter).add(events.EventName(name), &listener{typed: typed})
+}
+
+// answer acknowledges an event with what its handler returned.
+func (m *member) answer(e *event, values []any, err error, answers bool) {
+	if err != nil {
+		h := m.seat.session.h
+		h.stats.handlerErrors.Add(1)
+		h.log.Debug("handler failed", "session", m.seat.session.session.Num(), "namespace", m.seat.name,
+			"event", e.name, "err", err)
+		if e.ack != nil {
+			e.ack([]any{map[string]any{"error": err.Error()}}, nil)
+		}
+		return
+	}
+	if answers && e.ack != nil {
+		e.ack(values, nil)
+	}
+}
