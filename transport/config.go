@@ -17,6 +17,7 @@ const (
 	DefaultMaxBacklogPackets = 16384
 	DefaultWriteTimeout      = 30 * time.Second
 	DefaultBodyTimeout       = 30 * time.Second
+	DefaultParkAfter         = 5 * time.Second
 )
 
 // Name names a transport.
@@ -94,6 +95,10 @@ type Config struct {
 	WriteTimeout time.Duration
 	// BodyTimeout bounds the time one POST body may take. Zero means DefaultBodyTimeout.
 	BodyTimeout time.Duration
+	// ParkAfter is how long a WebSocket must have been silent to give up its goroutine, and so most of its
+	// memory, for a wake-up of some microseconds when it speaks again. It has effect on Linux, for
+	// connections that are not wrapped (by TLS, for one). Zero means DefaultParkAfter; negative, never.
+	ParkAfter time.Duration
 	// MaxSessions and MaxSessionsPerAddr bound open sessions, of the server and of one client
 	// address; a handshake beyond is answered 503 with Retry-After. Zero means no limit.
 	MaxSessions        int

@@ -163,6 +163,7 @@ func (c *wsConn) fail(err error) {
 	c.broken = true
 	c.err = err
 	c.out.clear()
+	c.unpark()
 	c.stream.setReadDeadline(time.Now().Add(brokenGrace))
 }
 

@@ -23,12 +23,15 @@ type Server struct {
 	cors      func(http.ResponseWriter, *http.Request) (handled bool)
 	polling   bool // transports allowed
 	websocket bool
+	started   time.Time
 
 	nextNum  atomic.Uint64
 	refusing atomic.Bool
 	counters counters
 
-	// wg counts sessions and every goroutine that outlives a request.
+	parker parker
+
+	// wg counts sessions and every goroutine that outlives a request, but the parker's.
 	wg sync.WaitGroup
 
 	mu sync.RWMutex
@@ -53,6 +56,7 @@ func New(cfg Config) (*Server, error) {
 		sessions: make(map[string]*Session),
 		byAddr:   make(map[string]int),
 		bucket:   newBucket(cfg.HandshakesPerSecond),
+		started:  time.Now(),
 	}
 	if s.node == (NodeID{}) {
 		rand.Read(s.node[:]) // never fails
@@ -123,6 +127,9 @@ func (c *Config) check() error {
 		if *n.value == 0 {
 			*n.value = n.def
 		}
+	}
+	if c.ParkAfter == 0 {
+		c.ParkAfter = DefaultParkAfter
 	}
 	if c.MaxHTTPBufferSize < 0 {
 		return errors.New("MaxHTTPBufferSize is negative")
@@ -256,6 +263,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	go func() {
 		<-none
 		s.wg.Wait()
+		s.parker.close()
 		close(done)
 	}()
 	select {

@@ -47,6 +47,8 @@ func newSocketStream(conn net.Conn) stream {
 	return s
 }
 
+func (s *socketStream) rawConn() syscall.RawConn { return s.raw }
+
 func (s *socketStream) read() (*buffer, error) {
 	err := s.raw.Read(s.readOnce)
 	b := s.in

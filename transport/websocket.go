@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -22,7 +23,8 @@ type wsConn struct {
 	// Set by newWSConn, then read only.
 	s         *Session
 	stream    stream
-	threshold int // size from which messages are deflated; zero means never
+	threshold int             // size from which messages are deflated; zero means never
+	raw       syscall.RawConn // to park c; nil if that cannot be
 
 	// Owned by the reader.
 	frames   frameReader
@@ -30,6 +32,14 @@ type wsConn struct {
 	hasRX    bool                          // inside a turn: may call the receiver
 	received bool                          // the receiver got something in this turn
 	packets  uint64                        // counted in this read
+	woken    bool                          // nothing has been read since the parker woke c
+	watched  bool                          // the deadline for reading is watch's
+	spoke    bool                          // something has been read since watch
+
+	// Guarded by s.mu. See park.go.
+	parked   bool          // nobody reads c
+	armed    bool          // the parker's
+	restedAt time.Duration // uptime of the last call of rest, or zero
 
 	// Guarded by s.mu.
 	out             outbox
@@ -50,29 +60,45 @@ func newWSConn(s *Session, stream stream, deflate bool) *wsConn {
 		c.threshold = s.srv.cfg.PerMessageDeflate.Threshold
 	}
 	c.onFrame = c.takeFrame
+	c.raw = s.srv.parkable(stream)
 	return c
 }
 
-// start reads what came with the handshake and then the connection.
+// start works off what came with the handshake, and then parks or reads the connection.
 func (c *wsConn) start(early []byte) {
 	if len(early) > 0 && !c.take(early, nil) {
+		c.s.srv.wg.Done()
+		return
+	}
+	c.s.mu.Lock()
+	parked := c.park()
+	c.s.mu.Unlock()
+	if parked {
 		c.s.srv.wg.Done()
 		return
 	}
 	c.readLoop()
 }
 
-// readLoop reads the connection until it ends, or until a turn's Work has lost the reader. It is counted
-// in Server.wg.
+// readLoop reads the connection until it ends, is parked, or until a turn's Work has lost the reader. It
+// is counted in Server.wg.
 func (c *wsConn) readLoop() {
 	defer c.s.srv.wg.Done()
 	for {
+		if c.raw != nil && !c.watched && !c.woken {
+			c.watch()
+		}
 		b, err := c.stream.read()
-		if err != nil {
+		switch {
+		case err == nil:
+			c.spoke = true
+			if !c.take(b.b, b) || c.woken && c.rest() {
+				return
+			}
+		case !c.watched || !isTimeout(err):
 			c.gone(err)
 			return
-		}
-		if !c.take(b.b, b) {
+		case c.silence():
 			return
 		}
 	}

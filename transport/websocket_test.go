@@ -195,9 +195,9 @@ func TestAbortedConnects(t *testing.T) {
 	eventually(t, "sessions gone", func() bool { return h.srv.Sessions() == 0 })
 }
 
-// A session costs its reader and nothing else.
+// A session that cannot be parked costs its reader and nothing else.
 func TestIdleWebSocketHasOneGoroutine(t *testing.T) {
-	h := newHarness(t, Config{}, nil)
+	h := newHarness(t, Config{ParkAfter: -1}, nil)
 	const n = 50
 	before := goroutinesIn("transport.(*wsConn)")
 	for range n {

@@ -47,6 +47,7 @@ func (c *wsConn) hangUp(frame []byte, linger bool) {
 		return
 	}
 	c.hungUp = true
+	c.unpark()
 	if frame != nil && (linger || c.out.empty()) {
 		c.write(frame, 0, false, false)
 	}

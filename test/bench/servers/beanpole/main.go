@@ -18,6 +18,7 @@ func main() {
 	flag.IntVar(&cfg.Transport.MaxBacklogBytes, "backlog", 0, "bound of a session's outbox in bytes; 0 means the default")
 	flag.IntVar(&cfg.Transport.MaxSessions, "max-sessions", 0, "bound of sessions; 0 means none")
 	flag.IntVar(&cfg.Transport.HandshakesPerSecond, "handshakes", 0, "bound of handshakes a second; 0 means none")
+	flag.DurationVar(&cfg.Transport.ParkAfter, "park-after", 0, "silence before a session is parked; 0 means the default, negative never")
 	handlers := flag.Int("handlers", 0, "further handlers of each socket")
 	redisAddr := flag.String("redis", "", "address of the Redis that joins several servers")
 	flag.Parse()
