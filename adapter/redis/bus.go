@@ -234,6 +234,16 @@ func (b *bus) confirm(l *link, s subscription, on bool) {
 	}
 }
 
+// heard returns when the connection that has s last brought anything.
+func (b *bus) heard(s subscription) time.Time {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if w := b.wants[s]; w != nil && w.link != nil {
+		return time.Unix(0, w.link.heard.Load())
+	}
+	return time.Time{}
+}
+
 // deliver hands a message on.
 func (b *bus) deliver(s subscription, channel string, payload []byte) {
 	b.stats.received.Add(1)

@@ -73,6 +73,9 @@ func New(cfg Config) (*Cluster, error) {
 func (c *Cluster) startPublisher() {
 	p := &publisher{client: c.client, box: c.box, stats: &c.stats, state: c.state, maxAge: c.cfg.MaxOutboxAge,
 		maxLen: c.cfg.MaxStreamLen, last: c.position}
+	if c.cfg.Mode != Streams {
+		p.doubt, p.settled = c.members.doubt, c.members.settled
+	}
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
 	go func() {
@@ -101,6 +104,7 @@ func (c *Cluster) startMembers(sharded bool) {
 		}
 	}
 	c.members.gone = c.drop
+	c.members.last = func() time.Time { return c.bus.heard(subscription{kind, channel}) }
 	c.members.silent = func() { c.bus.renew(errSilent) }
 	c.bus.add(subscription{kind, channel}, receiverFunc(func(_ string, payload []byte) {
 		if !c.members.receive(payload) {

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -17,6 +18,7 @@ type link struct {
 	addr   string // of a node of a Redis Cluster; "" for channels and patterns
 	client redis.UniversalClient
 	wake   chan struct{} // holds one token when there are orders
+	heard  atomic.Int64  // when anything last came, in nanoseconds since 1970
 
 	mu     sync.Mutex
 	orders []subscription
@@ -63,11 +65,10 @@ func (l *link) run(ctx context.Context) {
 		}
 		l.bus.state.set(l.part(), err)
 		l.bus.stats.reconnects.Add(1)
-		if time.Since(start) > 10*time.Second {
+		// One that worked for a moment is made again at once: what is published meanwhile is lost.
+		if time.Since(start) > 100*time.Millisecond && l.heard.Load() > start.UnixNano() {
 			failed = 0
-		}
-		failed++
-		if !pause(ctx, failed) {
+		} else if failed++; !pause(ctx, failed) {
 			return
 		}
 		l.bus.scatter(l)
@@ -230,6 +231,7 @@ func (l *link) read(ctx context.Context, ps *redis.PubSub) error {
 		if err != nil {
 			return err
 		}
+		l.heard.Store(time.Now().UnixNano())
 		switch m := x.(type) {
 		case *redis.Message:
 			// The string is a fresh copy that nobody else has, and payloads are never changed.

@@ -34,6 +34,7 @@ type members struct {
 	send    func(b []byte, urgent bool, done func(error)) // publishes a heartbeat
 	gone    func(uid string)                              // is told of nodes that went, with no lock held
 	silent  func()                                        // is told that beats do not come back
+	last    func() time.Time                              // when anything last came on the beats' connection
 	goodbye time.Duration                                 // how long a node given up is remembered
 	silence time.Duration                                 // how long a beat may take to come back
 
@@ -46,13 +47,16 @@ type members struct {
 	acked   uint64    // number of the last beat Redis has taken
 	seen    uint64    // number of the last beat that came back
 	flying  bool      // a beat is in the outbox
+	heard   bool      // something of this node came back since doubt
+	asked   time.Time // when others were last asked since doubt
 	quiet   time.Time // since when beats that Redis took do not come back; zero while they do
 }
 
 type peer struct {
 	nsps    map[string]struct{}
 	version uint64
-	missed  int // our beats that came back since the last sign of it
+	missed  int  // our beats that came back since the last sign of it
+	heard   bool // since doubt
 }
 
 func newMembers(uid string, interval time.Duration, misses int, s *state) *members {
@@ -83,7 +87,40 @@ func (m *members) hello() {
 	m.mu.Lock()
 	h := heartbeat{Kind: "hello", Version: m.version, All: m.all()}
 	m.mu.Unlock()
-	m.say(h, false, nil)
+	m.say(h, true, nil)
+}
+
+// doubt asks everyone for a sign: the connection to Redis broke, and theirs may have, too.
+func (m *members) doubt() {
+	m.mu.Lock()
+	m.heard = false
+	for _, p := range m.peers {
+		p.heard = false
+	}
+	m.asked = time.Time{}
+	m.mu.Unlock()
+}
+
+// askEvery is how often others are asked for a sign after doubt.
+const askEvery = 200 * time.Millisecond
+
+// settled reports whether this node and all it knows have answered since doubt, and asks again those
+// that have not.
+func (m *members) settled() bool {
+	m.mu.Lock()
+	settled := m.heard
+	for _, p := range m.peers {
+		settled = settled && p.heard
+	}
+	ask := !settled && time.Since(m.asked) > askEvery
+	if ask {
+		m.asked = time.Now()
+	}
+	m.mu.Unlock()
+	if ask {
+		m.hello()
+	}
+	return settled
 }
 
 // bye says that this node goes.
@@ -97,7 +134,8 @@ func (m *members) tick() {
 		m.quiet = time.Time{}
 	} else if m.quiet.IsZero() {
 		m.quiet = time.Now()
-	} else if time.Since(m.quiet) > m.silence {
+	} else if q := time.Since(m.quiet); q > 10*m.silence || q > m.silence && time.Since(m.last()) > m.silence {
+		// Behind a flood of messages a beat takes its time: that is no silence.
 		silent, m.quiet = true, time.Now()
 	}
 	for uid, at := range m.dead {
@@ -177,6 +215,9 @@ func (m *members) receive(payload []byte) bool {
 		return false
 	}
 	if h.UID == m.uid {
+		m.mu.Lock()
+		m.heard = true
+		m.mu.Unlock()
 		if h.Kind == "beat" {
 			m.own(h.N)
 		}
@@ -204,6 +245,8 @@ func (m *members) receive(payload []byte) bool {
 		}
 	}
 	p.missed = 0
+	// A peer that answers also hears; one that beats may not.
+	p.heard = p.heard || h.Kind == "here"
 	switch h.Kind {
 	case "hello", "here":
 		p.version = h.Version
@@ -238,7 +281,7 @@ func (m *members) receive(payload []byte) bool {
 	}
 	m.mu.Unlock()
 	if reply != nil {
-		m.say(*reply, false, nil)
+		m.say(*reply, true, nil)
 	}
 	return true
 }

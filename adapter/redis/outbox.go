@@ -27,6 +27,8 @@ type command struct {
 	// with an error when the command was dropped. It must not block.
 	done func(id string, err error)
 	at   time.Time
+	// urgent commands are heartbeats.
+	urgent bool
 }
 
 // size is about what a command costs in memory, in bytes.
@@ -80,7 +82,7 @@ func (o *outbox) put(c *command) error {
 
 // hurry queues c before everything else and whatever waits.
 func (o *outbox) hurry(c *command) {
-	c.at = time.Now()
+	c.at, c.urgent = time.Now(), true
 	o.mu.Lock()
 	if !o.closed {
 		o.urgent = append(o.urgent, c)
@@ -121,6 +123,37 @@ func (o *outbox) take(dst []*command, n, size int) []*command {
 		o.list = o.list[k:]
 	}
 	return dst
+}
+
+// untake puts commands that were taken back to the front. Heartbeats are not among them: they are
+// out of date.
+func (o *outbox) untake(list []*command) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	kept := make([]*command, 0, len(list)+len(o.list))
+	for _, c := range list {
+		if c.urgent {
+			continue
+		}
+		o.bytes += c.size()
+		kept = append(kept, c)
+	}
+	o.list = append(kept, o.list...)
+}
+
+// expire takes out what was put before old.
+func (o *outbox) expire(old time.Time) (list []*command) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	k := 0
+	for k < len(o.list) && o.list[k].at.Before(old) {
+		o.bytes -= o.list[k].size()
+		k++
+	}
+	list = append(list, o.list[:k]...)
+	clear(o.list[:k])
+	o.list = o.list[k:]
+	return list
 }
 
 // close refuses further commands. What waits is still taken.

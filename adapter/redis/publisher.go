@@ -33,7 +33,13 @@ type publisher struct {
 	// last returns an entry of the stream before everything this node has in doubt.
 	last func(stream string) string
 
+	// doubt and settled, nil in streams mode, ask whether everyone hears again after the connection
+	// broke: what is published before they do is lost.
+	doubt   func()
+	settled func() bool
+
 	// Owned by run.
+	held    time.Time  // publishing is held since; zero when it is not
 	pending []*command // taken from the outbox and not done
 	failed  int        // attempts in a row that failed
 	acked   map[string]string
@@ -44,9 +50,20 @@ func (p *publisher) run(ctx context.Context) {
 	p.acked = map[string]string{}
 	for {
 		if len(p.pending) == 0 {
-			p.pending = p.box.take(p.pending[:0], batchCommands, batchBytes)
+			if p.hold() {
+				p.expire()
+				p.pending = p.box.take(p.pending[:0], 0, 0)
+			} else {
+				p.pending = p.box.take(p.pending[:0], batchCommands, batchBytes)
+			}
 		}
 		if len(p.pending) == 0 {
+			if !p.held.IsZero() {
+				pause(ctx, 0)
+				if ctx.Err() == nil {
+					continue
+				}
+			}
 			if p.box.isClosed() {
 				return
 			}
@@ -69,6 +86,19 @@ func (p *publisher) run(ctx context.Context) {
 		}
 		p.failed++
 		p.state.set("publish", err)
+		if p.doubt != nil && !refused(err) {
+			// Only heartbeats until it is settled; the rest goes back, in order.
+			for _, c := range p.pending {
+				if c.urgent && c.done != nil {
+					c.done("", err)
+				}
+			}
+			p.box.untake(p.pending)
+			p.pending = nil
+			p.expire()
+			p.held = time.Now()
+			p.doubt()
+		}
 		if !pause(ctx, p.failed) {
 			break
 		}
@@ -80,6 +110,24 @@ func (p *publisher) run(ctx context.Context) {
 		p.drop(c, lostClosed, ErrClosed)
 	}
 	p.pending = nil
+}
+
+// holdMax bounds how long others are waited for after a failure, from the first success.
+const holdMax = 2 * time.Second
+
+// hold reports whether publishing is held.
+func (p *publisher) hold() bool {
+	if !p.held.IsZero() && (p.settled() || p.box.isClosed() || p.failed == 0 && time.Since(p.held) > holdMax) {
+		p.held = time.Time{}
+	}
+	return !p.held.IsZero()
+}
+
+// expire drops what has waited too long.
+func (p *publisher) expire() {
+	for _, c := range p.box.expire(time.Now().Add(-p.maxAge)) {
+		p.drop(c, lostAge, context.DeadlineExceeded)
+	}
 }
 
 // pause waits after the n-th failure in a row, with jitter, and reports false when ctx is done.

@@ -1,0 +1,378 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/adapter/adaptertest"
+	"github.com/beanpole/beanpole/adapter/redis"
+	"github.com/beanpole/beanpole/adapter/redis/redistest"
+)
+
+// flow is a cluster of two nodes with events flowing from the first to a member on each.
+type flow struct {
+	t           *testing.T
+	nodes       []*adaptertest.Node
+	clusters    []*redis.Cluster
+	here, there *adaptertest.Member
+	stop        chan struct{}
+	wg          sync.WaitGroup
+	sent        int
+	slowest     time.Duration // of all calls of Broadcast
+}
+
+// modes are the modes that faults are tried in.
+func modes() map[string]redis.Config {
+	return map[string]redis.Config{
+		"pubsub":   {},
+		"sharded":  {Mode: redis.Sharded},
+		"streams":  {Mode: redis.Streams, BlockTime: time.Second},
+		"recovery": {Mode: redis.Streams, BlockTime: time.Second, Recovery: &adapter.Recovery{}},
+	}
+}
+
+// pair starts a cluster of two nodes on Redis at the URLs.
+func pair(t *testing.T, cfg redis.Config, urls ...string) *flow {
+	t.Helper()
+	f := &flow{t: t, stop: make(chan struct{})}
+	cfg.Prefix = unique()
+	cfg.Stream, cfg.SessionPrefix = cfg.Prefix, cfg.Prefix
+	cfg.HeartbeatInterval = 200 * time.Millisecond
+	for i, url := range urls {
+		cfg.URL = url
+		c := start(t, cfg)
+		n := adaptertest.NewNode(t, "/fault", c.Adapter())
+		m := adaptertest.NewMember(fmt.Sprintf("member-%013d", i))
+		n.Join(m)
+		f.nodes, f.clusters = append(f.nodes, n), append(f.clusters, c)
+	}
+	ready(t, f.clusters...)
+	f.here, f.there = member(t, f.nodes[0]), member(t, f.nodes[1])
+	return f
+}
+
+func member(t *testing.T, n *adaptertest.Node) *adaptertest.Member {
+	t.Helper()
+	m := n.Members(adapter.Target{})
+	return m[0].(*adaptertest.Member)
+}
+
+// flow sends an event every two milliseconds until end is called.
+func (f *flow) flow() {
+	f.wg.Go(func() {
+		t := time.NewTicker(2 * time.Millisecond)
+		defer t.Stop()
+		for {
+			select {
+			case <-f.stop:
+				return
+			case <-t.C:
+			}
+			start := time.Now()
+			if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, f.sent)), adapter.Target{}); err != nil {
+				f.t.Errorf("Broadcast: %v", err)
+			}
+			f.slowest = max(f.slowest, time.Since(start))
+			f.sent++
+		}
+	})
+}
+
+// end ends the flow, waits until an event sent after it arrives, and returns what each got.
+func (f *flow) end() (here, there []int) {
+	f.t.Helper()
+	close(f.stop)
+	f.wg.Wait()
+	for _, c := range f.clusters {
+		adaptertest.Eventually(f.t, func() error {
+			if s := c.Status(); !s.Up {
+				return fmt.Errorf("status %+v", s)
+			}
+			return nil
+		})
+	}
+	adaptertest.Eventually(f.t, func() error {
+		_ = f.nodes[0].Broadcast(adaptertest.Event(`["end"]`), adapter.Target{})
+		if got := strings.Join(f.there.Got(), " "); !strings.Contains(got, "end") {
+			return errors.New("nothing arrives")
+		}
+		if got := strings.Join(f.here.Got(), " "); !strings.Contains(got, "end") {
+			return errors.New("nothing arrives here")
+		}
+		return nil
+	})
+	if f.slowest > 1500*time.Millisecond {
+		f.t.Errorf("a Broadcast took %v", f.slowest)
+	}
+	return numbers(f.here), numbers(f.there)
+}
+
+func numbers(m *adaptertest.Member) (list []int) {
+	for _, data := range m.Got() {
+		var i int
+		if n, _ := fmt.Sscanf(data, `["n",%d`, &i); n == 1 {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// check wants everything here, in order and once; there in order and once, and everything but what was
+// counted as lost, if may is true.
+func (f *flow) check(here, there []int, may bool) {
+	f.t.Helper()
+	if len(here) != f.sent || !slices.IsSorted(here) {
+		f.t.Errorf("%d of %d events delivered on the sender's node", len(here), f.sent)
+	}
+	if !slices.IsSorted(there) || len(slices.Compact(slices.Clone(there))) != len(there) {
+		f.t.Errorf("events out of order or doubled: %v", there)
+	}
+	stats := f.clusters[0].Stats()
+	f.t.Logf("sent %d, arrived %d; lost %v; reconnects %d", f.sent, len(there), stats.Lost, stats.Reconnects)
+	if len(there) != f.sent && !may {
+		f.t.Errorf("%d of %d events arrived, lost %v", len(there), f.sent, stats.Lost)
+	}
+}
+
+func lossless(cfg redis.Config) bool { return cfg.Mode == redis.Streams }
+
+func pass(t *testing.T, d time.Duration) {
+	t.Helper()
+	select {
+	case <-time.After(d): // events flow meanwhile
+	case <-t.Context().Done():
+	}
+}
+
+func TestRedisStopsAndStarts(t *testing.T) {
+	for name, cfg := range modes() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+			f := pair(t, cfg, s.URL(), s.URL())
+			f.flow()
+			pass(t, 300*time.Millisecond)
+			s.Stop()
+			adaptertest.Eventually(t, func() error {
+				if s := f.clusters[0].Status(); s.Up || s.Err == nil {
+					return fmt.Errorf("status %+v while Redis is down", s)
+				}
+				return nil
+			})
+			// What is asked now ends at once, and says who is missing.
+			start := time.Now()
+			_, err := f.nodes[0].Fetch(t.Context(), adapter.Target{})
+			var p *adapter.PartialError
+			if !errors.As(err, &p) || !errors.Is(err, adapter.ErrDegraded) || time.Since(start) > time.Second {
+				t.Errorf("Fetch while Redis is down: %v after %v", err, time.Since(start))
+			}
+			pass(t, 500*time.Millisecond)
+			s.Run()
+			here, there := f.end()
+			f.check(here, there, !lossless(cfg))
+		})
+	}
+}
+
+func TestRedisIsFrozen(t *testing.T) {
+	for name, cfg := range modes() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			f := pair(t, cfg, s.URL(), s.URL())
+			f.flow()
+			pass(t, 300*time.Millisecond)
+			s.Freeze()
+			pass(t, 10*time.Second)
+			if s := f.clusters[0].Status(); s.Up {
+				t.Errorf("status %+v while Redis is frozen", s)
+			}
+			got := len(numbers(f.here))
+			s.Thaw()
+			if got < 3000 {
+				t.Errorf("only %d events delivered on the sender's node while Redis was frozen", got)
+			}
+			here, there := f.end()
+			f.check(here, there, !lossless(cfg))
+			adaptertest.Eventually(t, func() error {
+				if s := f.clusters[0].Status(); s.Nodes != 2 {
+					return fmt.Errorf("status %+v", s)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+func TestConnectionsAreKilled(t *testing.T) {
+	for name, cfg := range modes() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			f := pair(t, cfg, s.URL(), s.URL())
+			f.flow()
+			admin := s.Client()
+			for range 10 {
+				pass(t, 150*time.Millisecond)
+				for _, kind := range []string{"normal", "pubsub"} {
+					if err := admin.Do(t.Context(), "client", "kill", "type", kind, "skipme", "yes").Err(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			here, there := f.end()
+			f.check(here, there, !lossless(cfg))
+		})
+	}
+}
+
+// One node is cut off, as if its process were killed, while it is asked.
+func TestNodeDiesWhileItIsAsked(t *testing.T) {
+	for name, cfg := range modes() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			p := redistest.NewProxy(t, s.Addr())
+			f := pair(t, cfg, s.URL(), p.URL())
+			asked := make(chan struct{})
+			f.nodes[1].NS.Reply(func(adapter.Message) *adapter.Message { close(asked); return nil })
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+			defer cancel()
+			done := make(chan error, 1)
+			go func() {
+				done <- f.nodes[0].ServerSideEmitWithAck(ctx, adaptertest.Event(`["x"]`), func(adapter.Message) {})
+			}()
+			<-asked
+			p.Cut(true)
+			if err := <-done; err != nil {
+				t.Errorf("ServerSideEmitWithAck: %v", err)
+			}
+			if n, err := f.nodes[0].Servers(t.Context()); n != 1 || err != nil {
+				t.Errorf("Servers = %d, %v", n, err)
+			}
+			p.Cut(false)
+			ready(t, f.clusters...)
+			if n, err := f.nodes[0].Servers(t.Context()); n != 2 || err != nil {
+				t.Errorf("Servers = %d, %v", n, err)
+			}
+		})
+	}
+}
+
+// A node's network loses everything for a while.
+func TestNodeIsPartitioned(t *testing.T) {
+	for name, cfg := range modes() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			p := redistest.NewProxy(t, s.Addr())
+			f := pair(t, cfg, p.URL(), s.URL())
+			f.flow()
+			pass(t, 200*time.Millisecond)
+			p.Block()
+			adaptertest.Eventually(t, func() error {
+				if s := f.clusters[0].Status(); s.Up {
+					return fmt.Errorf("status %+v of a partitioned node", s)
+				}
+				if s := f.clusters[1].Status(); s.Nodes != 1 || !s.Up {
+					return fmt.Errorf("status of the other %+v", s)
+				}
+				return nil
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			if n, err := f.nodes[1].Count(ctx, adapter.Target{}); n != 1 || err != nil {
+				t.Errorf("Count without the partitioned node = %d, %v", n, err)
+			}
+			p.Unblock()
+			here, there := f.end()
+			f.check(here, there, !lossless(cfg))
+			ready(t, f.clusters...)
+		})
+	}
+}
+
+func TestGarbageIsCounted(t *testing.T) {
+	for name, cfg := range modes() {
+		t.Run(name, func(t *testing.T) {
+			cfg.Prefix = unique()
+			cfg.Stream, cfg.URL = cfg.Prefix, shared.URL()
+			c := start(t, cfg)
+			n := adaptertest.NewNode(t, "/g", c.Adapter())
+			m := adaptertest.NewMember("member-0000000000001")
+			n.Join(m, "room")
+			ready(t, c)
+			client := shared.Client()
+			garbage := []string{"", "{", "{}", "[]", "null", "\x93", "\x93\xa1a\x80\x80", "\x82\xa3uid\x01", "\xdd\xff\xff\xff\xff", `{"type":7}`,
+				`{"type":3,"nsp":"/g","data":{}}`, `{"uid":"x","nsp":"/g","type":8,"data":{"requestId":[]}}`, strings.Repeat("\x91", 100_000),
+				strings.Repeat("[", 100_000), string(make([]byte, 10<<20))}
+			for _, channel := range []string{"#/g#", "#/g#room#", "-request#/g#", "-response#/g#", "-beanpole#", "-beanpole#/g#"} {
+				for _, x := range garbage {
+					if cfg.Mode == redis.Sharded {
+						client.SPublish(t.Context(), cfg.Prefix+channel, x)
+					} else {
+						client.Publish(t.Context(), cfg.Prefix+channel, x)
+					}
+				}
+			}
+			if cfg.Mode == redis.Streams {
+				for _, x := range garbage {
+					client.Do(t.Context(), "xadd", cfg.Stream, "*", "uid", "x", "nsp", "/g", "type", "3", "data", x)
+					client.Do(t.Context(), "xadd", cfg.Stream, "*", "a", x)
+				}
+			}
+			if err := n.Broadcast(adaptertest.Event(`["fine"]`), adapter.Target{}); err != nil {
+				t.Fatal(err)
+			}
+			m.Wait(t, 1)
+			adaptertest.Eventually(t, func() error {
+				if s := c.Stats(); s.Malformed < 10 {
+					return fmt.Errorf("stats %+v", s)
+				}
+				return nil
+			})
+			if s := c.Status(); !s.Up {
+				t.Errorf("status %+v", s)
+			}
+			if got := m.Got(); len(got) != 1 {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+func TestOutboxIsBounded(t *testing.T) {
+	s := redistest.Start(t)
+	c := start(t, redis.Config{URL: s.URL(), MaxOutboxMessages: 100, HeartbeatInterval: 100 * time.Millisecond, MaxOutboxAge: 2 * time.Second})
+	n := adaptertest.NewNode(t, "/", c.Adapter())
+	ready(t, c)
+	s.Kill()
+	adaptertest.Eventually(t, func() error {
+		if c.Status().Up {
+			return errors.New("up")
+		}
+		return nil
+	})
+	refused := 0
+	for range 1000 {
+		if err := n.Broadcast(adaptertest.Event(`["x"]`), adapter.Target{}); errors.Is(err, adapter.ErrDegraded) {
+			refused++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if refused < 800 {
+		t.Errorf("%d of 1000 refused", refused)
+	}
+	adaptertest.Eventually(t, func() error {
+		s := c.Stats()
+		if s.Waiting > 200 || s.Lost["too old"] < 50 || s.Lost["outbox full"] != uint64(refused) {
+			return fmt.Errorf("stats %+v", s)
+		}
+		return nil
+	})
+}

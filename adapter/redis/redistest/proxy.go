@@ -1,0 +1,118 @@
+package redistest
+
+import (
+	"net"
+	"sync"
+)
+
+// Proxy is a way to a server that can be cut or blocked.
+type Proxy struct {
+	Addr   string
+	target string
+	l      net.Listener
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	open    *sync.Cond
+	blocked bool
+	refuse  bool
+	conns   map[net.Conn]struct{}
+	closed  bool
+}
+
+// NewProxy starts a proxy to the address target. It ends with the test.
+func NewProxy(t T, target string) *Proxy {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("listen: %v", err)
+	}
+	p := &Proxy{Addr: l.Addr().String(), target: target, l: l, conns: map[net.Conn]struct{}{}}
+	p.open = sync.NewCond(&p.mu)
+	p.wg.Go(p.accept)
+	t.Cleanup(p.Close)
+	return p
+}
+
+// URL returns the URL of the way.
+func (p *Proxy) URL() string { return "redis://" + p.Addr }
+
+func (p *Proxy) accept() {
+	for {
+		a, err := p.l.Accept()
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		refuse := p.refuse || p.closed
+		p.mu.Unlock()
+		if refuse {
+			_ = a.Close()
+			continue
+		}
+		b, err := net.Dial("tcp", p.target)
+		if err != nil {
+			_ = a.Close()
+			continue
+		}
+		p.mu.Lock()
+		p.conns[a], p.conns[b] = struct{}{}, struct{}{}
+		p.mu.Unlock()
+		p.wg.Go(func() { p.copy(a, b) })
+		p.wg.Go(func() { p.copy(b, a) })
+	}
+}
+
+func (p *Proxy) copy(to, from net.Conn) {
+	defer to.Close()
+	defer from.Close()
+	b := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(b)
+		p.mu.Lock()
+		for p.blocked && !p.closed {
+			p.open.Wait()
+		}
+		p.mu.Unlock()
+		if n > 0 {
+			if _, err := to.Write(b[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// Block holds all bytes back, as a network does that loses them; Unblock lets them through.
+func (p *Proxy) Block() { p.mu.Lock(); p.blocked = true; p.mu.Unlock() }
+
+// Unblock ends Block.
+func (p *Proxy) Unblock() {
+	p.mu.Lock()
+	p.blocked = false
+	p.open.Broadcast()
+	p.mu.Unlock()
+}
+
+// Cut closes all connections and, if refuse is true, every new one.
+func (p *Proxy) Cut(refuse bool) {
+	p.mu.Lock()
+	p.refuse = refuse
+	for c := range p.conns {
+		_ = c.Close()
+		delete(p.conns, c)
+	}
+	p.mu.Unlock()
+}
+
+// Close ends the proxy.
+func (p *Proxy) Close() {
+	p.mu.Lock()
+	p.closed = true
+	p.open.Broadcast()
+	p.mu.Unlock()
+	_ = p.l.Close()
+	p.Cut(true)
+	p.wg.Wait()
+}
