@@ -24,8 +24,7 @@ import (
 type handler struct {
 	*signature
 	event string
-	fn    reflect.Value
-	fast  func(*Event) error // instead of fn, for the commonest types
+	fn    any // the function
 	once  bool
 	used  bool // guarded by the registry that holds the handler
 }
@@ -39,6 +38,9 @@ type signature struct {
 	fails    bool // the last result is an error
 	acks     bool // takes an Ack or an *Event, and so answers by itself
 	context  bool // takes a context.Context
+
+	// fast calls a function of one of the commonest types without reflection. Nil for the others.
+	fast func(fn any, e *Event) error
 }
 
 type param struct {
@@ -78,7 +80,7 @@ func (c *signatures) handler(event string, fn any) *handler {
 	if v.Kind() != reflect.Func || v.IsNil() {
 		panic(fmt.Sprintf("server: handler of %q is a %T, not a function", event, fn))
 	}
-	h := &handler{event: event, fn: v, fast: fastHandler(fn)}
+	h := &handler{event: event, fn: fn}
 	if s, ok := c.m.Load(v.Type()); ok {
 		h.signature = s.(*signature)
 		return h
@@ -87,6 +89,7 @@ func (c *signatures) handler(event string, fn any) *handler {
 	if err != nil {
 		panic(fmt.Sprintf("server: handler of %q: %v", event, err))
 	}
+	s.fast = fastCall(fn)
 	c.m.Store(v.Type(), s)
 	h.signature = s
 	return h
@@ -129,52 +132,48 @@ func newSignature(t reflect.Type) (*signature, error) {
 	return s, nil
 }
 
-// fastHandler returns a form of fn that is called without reflection, or nil.
-func fastHandler(fn any) func(*Event) error {
-	switch fn := fn.(type) {
+// fastCall returns what calls functions of the type of fn without reflection, or nil.
+func fastCall(fn any) func(fn any, e *Event) error {
+	switch fn.(type) {
 	case func(*Event):
-		return func(e *Event) error { fn(e); return nil }
+		return func(fn any, e *Event) error { fn.(func(*Event))(e); return nil }
 	case func():
-		return func(*Event) error { fn(); return nil }
+		return func(fn any, _ *Event) error { fn.(func())(); return nil }
 	case func(string):
-		return fastArg(fn)
+		return fastArg[string]
 	case func([]byte):
-		return fastArg(fn)
+		return fastArg[[]byte]
 	case func(json.RawMessage):
-		return fastArg(fn)
+		return fastArg[json.RawMessage]
 	case func(string) string:
-		return func(e *Event) error { return fastAnswerIn(fn, e, &e.text) }
+		return func(fn any, e *Event) error { return fastAnswerIn(fn.(func(string) string), e, &e.text) }
 	case func([]byte) []byte:
-		return func(e *Event) error { return fastAnswerIn(fn, e, &e.binary) }
+		return func(fn any, e *Event) error { return fastAnswerIn(fn.(func([]byte) []byte), e, &e.binary) }
 	case func(json.RawMessage) json.RawMessage:
-		return fastAnswer(fn)
+		return fastAnswer[json.RawMessage]
 	}
 	return nil
 }
 
-func fastArg[T any](fn func(T)) func(*Event) error {
-	return func(e *Event) error {
-		var arg T
-		if err := e.Decode(0, &arg); err != nil {
-			return err
-		}
-		fn(arg)
-		return nil
+func fastArg[T any](fn any, e *Event) error {
+	var arg T
+	if err := e.Decode(0, &arg); err != nil {
+		return err
 	}
+	fn.(func(T))(arg)
+	return nil
 }
 
-func fastAnswer[T any](fn func(T) T) func(*Event) error {
-	return func(e *Event) error {
-		var arg T
-		if err := e.Decode(0, &arg); err != nil {
-			return err
-		}
-		answer := fn(arg)
-		if !e.WantsAck() {
-			return nil
-		}
-		return ignoreAcknowledged(e.ack.send([]any{answer}))
+func fastAnswer[T any](fn any, e *Event) error {
+	var arg T
+	if err := e.Decode(0, &arg); err != nil {
+		return err
 	}
+	answer := fn.(func(T) T)(arg)
+	if !e.WantsAck() {
+		return nil
+	}
+	return ignoreAcknowledged(e.ack.send([]any{answer}))
 }
 
 // fastAnswerIn is fastAnswer with room in e for the argument and the answer.
@@ -203,7 +202,7 @@ func (h *handler) guardedCall(ctx context.Context, e *Event) (err error) {
 // call runs the handler for e. The error is the handler's own or of decoding; the answer has been sent.
 func (h *handler) call(ctx context.Context, e *Event) error {
 	if h.fast != nil {
-		return h.fast(e)
+		return h.fast(h.fn, e)
 	}
 	in := make([]reflect.Value, 0, len(h.params)+max(0, e.Len()-h.args))
 	for _, p := range h.params {
@@ -233,7 +232,7 @@ func (h *handler) call(ctx context.Context, e *Event) error {
 			in = append(in, arg.Elem())
 		}
 	}
-	return h.answer(e, h.fn.Call(in))
+	return h.answer(e, reflect.ValueOf(h.fn).Call(in))
 }
 
 // answer acknowledges e with what the handler returned, and returns the handler's error.
@@ -302,59 +301,72 @@ func guard(fn func() error) (err error) {
 	return fn()
 }
 
-// handlers is a registry of handlers by event name, safe for concurrent use; the zero value is empty.
+// handlers is a registry of handlers by event name, safe for concurrent use; the zero value is empty. It
+// is a list, those of one event side by side: for the few handlers a socket has that is less than half of
+// what a map takes, and found as soon. Lists that get has returned are parts of it, and so it is replaced
+// where it would change before its end.
 type handlers struct {
-	mu sync.Mutex
-	m  map[string][]*handler // the slices are never changed, only replaced
+	mu   sync.Mutex
+	list []*handler // guarded by mu
 }
 
 // add registers h and returns a function that removes it.
 func (r *handlers) add(event string, h *handler) (off func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.m == nil {
-		r.m = make(map[string][]*handler, 1)
+	if _, end := find(r, event); end == len(r.list) {
+		r.list = append(r.list, h)
+	} else {
+		r.list = slices.Concat(r.list[:end], []*handler{h}, r.list[end:])
 	}
-	r.m[event] = append(slices.Clip(r.m[event]), h)
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.remove(event, h)
+		r.remove(h)
 	}
 }
 
-// remove is called with mu held.
-func (r *handlers) remove(event string, h *handler) {
-	left := slices.DeleteFunc(slices.Clone(r.m[event]), func(o *handler) bool { return o == h })
-	if len(left) == 0 {
-		delete(r.m, event)
-		return
+// find returns where the handlers of event are in the list, or would be. Called with mu held.
+func find[T string | []byte](r *handlers, event T) (begin, end int) {
+	for begin < len(r.list) && r.list[begin].event != string(event) {
+		begin++
 	}
-	r.m[event] = left
+	end = begin
+	for end < len(r.list) && r.list[end].event == string(event) {
+		end++
+	}
+	return begin, end
+}
+
+// remove is called with mu held.
+func (r *handlers) remove(h *handler) {
+	r.list = slices.DeleteFunc(slices.Clone(r.list), func(o *handler) bool { return o == h })
 }
 
 // off removes all handlers of event.
 func (r *handlers) off(event string) {
 	r.mu.Lock()
-	delete(r.m, event)
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	begin, end := find(r, event)
+	r.list = slices.Concat(r.list[:begin], r.list[end:])
 }
 
 // get returns the handlers of event. Those registered for once are returned once.
 func (r *handlers) get(event []byte) []*handler {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := r.m[string(event)]
+	begin, end := find(r, event)
+	list := r.list[begin:end:end]
 	for _, h := range list {
 		if h.once {
-			return r.take(h.event, list)
+			return r.take(list)
 		}
 	}
 	return list
 }
 
 // take is get for a list with handlers for once; called with mu held.
-func (r *handlers) take(event string, list []*handler) []*handler {
+func (r *handlers) take(list []*handler) []*handler {
 	var out []*handler
 	for _, h := range list {
 		if h.used {
@@ -363,7 +375,7 @@ func (r *handlers) take(event string, list []*handler) []*handler {
 		out = append(out, h)
 		if h.once {
 			h.used = true
-			r.remove(event, h)
+			r.remove(h)
 		}
 	}
 	return out

@@ -73,7 +73,7 @@ func (n *Namespace) connectionHandlers() []func(*Socket) {
 }
 
 // admit runs the middlewares for s.
-func (n *Namespace) admit(ctx context.Context, s *Socket) error {
+func (n *Namespace) admit(s *Socket) error {
 	n.mu.Lock()
 	list := n.middlewares
 	n.mu.Unlock()
@@ -81,7 +81,7 @@ func (n *Namespace) admit(ctx context.Context, s *Socket) error {
 		list = slices.Concat(n.parent.middlewareList(), list)
 	}
 	for _, m := range list {
-		if ctx.Err() != nil {
+		if s.gone() {
 			return ErrDisconnected
 		}
 		if err := s.protect("middleware", func() error { return m(s) }); err != nil {

@@ -34,3 +34,13 @@ func (s *Socket) observe(ctx context.Context, event string, known bool) (context
 		}
 	}
 }
+
+// observed is observe for what is not an event and so is handled without a context. It makes none
+// unless somebody observes: it is a hundred bytes that most sockets never need.
+func (s *Socket) observed(what string) (done func(error)) {
+	if len(s.client.server.cfg.Observers) == 0 {
+		return func(error) {}
+	}
+	_, done = s.observe(s.Context(), what, true)
+	return done
+}

@@ -36,17 +36,16 @@ func (s *Socket) run() {
 // Protocol: Connection to a namespace.
 func (s *Socket) connect() {
 	srv := s.client.server
-	ctx := s.Context()
-	s.nsp = srv.find(ctx, s.name, s.auth)
+	s.nsp = srv.find(s)
 	if s.nsp == nil {
 		s.refuse(errInvalidNamespace)
 		return
 	}
-	session := s.identify(ctx)
+	session := s.identify()
 	skip := s.recovered && !srv.cfg.Recovery.RunMiddlewares
 	if !skip {
-		observed, done := s.observe(ctx, "middleware", true)
-		err := s.nsp.admit(observed, s)
+		done := s.observed("middleware")
+		err := s.nsp.admit(s)
 		done(err)
 		if err != nil {
 			srv.release(s.nsp)
@@ -62,11 +61,11 @@ func (s *Socket) connect() {
 	_ = s.send(transport.SendOptions{}, s.welcome()) // a session that closed says so by Closed
 	s.client.joined()
 	srv.stats.connected.Add(1)
-	s.enter(ctx, session)
+	s.enter(session)
 	if s.gone() {
 		s.nsp.adapter.Remove(s) // it left before it was in, and nobody else would take it out again
 	}
-	_, done := s.observe(ctx, "connection", true)
+	done := s.observed("connection")
 	var failed error
 	for _, fn := range s.nsp.connectionHandlers() {
 		if err := s.protect("connection", func() error { fn(s); return nil }); err != nil {
@@ -77,13 +76,13 @@ func (s *Socket) connect() {
 }
 
 // identify gives the socket its ids: those it had, when the client asks for recovery and it is possible.
-func (s *Socket) identify(ctx context.Context) *adapter.Session {
+func (s *Socket) identify() *adapter.Session {
 	srv := s.client.server
 	if srv.cfg.Recovery == nil {
 		s.id = s.newID()
 		return nil
 	}
-	session, err := s.restore(ctx)
+	session, err := s.restore()
 	if session != nil {
 		s.id, s.pid, s.recovered = session.SID, session.PID, true
 		s.Data.restore(session.Data)
@@ -112,7 +111,7 @@ func (s *Socket) newID() string {
 }
 
 // restore takes the saved session that the client names in its auth payload, if it names one.
-func (s *Socket) restore(ctx context.Context) (*adapter.Session, error) {
+func (s *Socket) restore() (*adapter.Session, error) {
 	var auth struct {
 		PID    *string `json:"pid"`
 		Offset *string `json:"offset"`
@@ -120,7 +119,7 @@ func (s *Socket) restore(ctx context.Context) (*adapter.Session, error) {
 	if s.Handshake().Auth(&auth) != nil || auth.PID == nil || auth.Offset == nil {
 		return nil, nil // nothing asked for, or nothing that could be meant
 	}
-	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+	ctx, cancel := context.WithTimeout(s.Context(), closeTimeout)
 	defer cancel()
 	return s.nsp.adapter.Restore(ctx, *auth.PID, *auth.Offset)
 }
@@ -140,7 +139,7 @@ func (s *Socket) welcome() *packet.Packet {
 }
 
 // enter makes the socket a member of its namespace; a recovered one gets its rooms and what it missed.
-func (s *Socket) enter(ctx context.Context, session *adapter.Session) {
+func (s *Socket) enter(session *adapter.Session) {
 	s.mu.Lock()
 	rooms := s.rooms
 	s.rooms = nil
@@ -150,7 +149,7 @@ func (s *Socket) enter(ctx context.Context, session *adapter.Session) {
 		return
 	}
 	session.Rooms = append(session.Rooms, rooms...)
-	err := s.nsp.adapter.Resume(ctx, s, session, func(m adapter.Message) {
+	err := s.nsp.adapter.Resume(s.Context(), s, session, func(m adapter.Message) {
 		_ = s.send(transport.SendOptions{}, &packet.Packet{
 			Type: packet.Event, Namespace: s.name, Data: m.Data, Attachments: m.Attachments,
 		}) // a session that closed says so by Closed
@@ -310,7 +309,7 @@ func (s *Socket) disconnect() {
 	first, last := s.disconnecting, s.disconnected
 	s.mu.Unlock()
 	if list := slices.Concat(first, last); len(list) > 0 {
-		_, done := s.observe(s.Context(), "disconnect", true)
+		done := s.observed("disconnect")
 		var failed error
 		for _, fn := range list {
 			if err := s.protect("disconnect", func() error { fn(reason); return nil }); err != nil {

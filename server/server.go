@@ -136,9 +136,10 @@ func (s *Server) namespace(name string, parent *Dynamic) (*Namespace, error) {
 	return n, nil
 }
 
-// find returns the namespace a client asks for, made by a Dynamic if need be, or nil. The caller
-// releases it when the client's socket has ended.
-func (s *Server) find(ctx context.Context, name string, auth json.RawMessage) *Namespace {
+// find returns the namespace that socket is to be in, made by a Dynamic if need be, or nil. The caller
+// releases it when the socket has ended.
+func (s *Server) find(socket *Socket) *Namespace {
+	name, auth := socket.name, socket.auth
 	s.mu.Lock()
 	n, ok := s.namespaces[name]
 	if ok && n.parent != nil {
@@ -150,7 +151,7 @@ func (s *Server) find(ctx context.Context, name string, auth json.RawMessage) *N
 		return n
 	}
 	for _, d := range dynamic {
-		if !d.allow(ctx, name, auth) {
+		if !d.allow(socket.Context(), name, auth) {
 			continue
 		}
 		n, err := s.namespace(name, d)
