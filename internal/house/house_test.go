@@ -162,7 +162,7 @@ func TestDocumentsCompile(t *testing.T) {
 
 // TestLinksLead checks the links of the documents to files of the project.
 func TestLinksLead(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	link := regexp.MustCompile(`\]\(([^)#: ]+)(#[^)]*)?\)`)
 	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*/*.md"} {
 		documents, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
