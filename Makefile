@@ -32,7 +32,7 @@ e2e: tools ## the black-box tests: protocol, npm clients, Chromium
 clients: ## the npm clients alone
 	go test -count=1 -v ./test/clients/
 
-browser: ## the chat in Chromium alone
+browser: ## the examples in Chromium alone
 	go test -count=1 -v ./test/browser/
 
 lint: ## golangci-lint at the pinned version
@@ -52,8 +52,8 @@ tidy: ## format the code, tidy go.mod
 
 screenshots: client ## take the pictures of the README anew
 	cd test/browser && npm ci --no-audit --no-fund
-	go build -o bin/chat ./examples/chat
-	cd test/browser && CHAT=../../bin/chat node screenshots.mjs ../../docs/images
+	go build -o bin/ ./examples/...
+	cd test/browser && PROGRAMS=../../bin node screenshots.mjs ../../docs/images
 
 # The client bundle that the examples serve. Without npm, or offline, the page falls back by itself.
 .PHONY: client

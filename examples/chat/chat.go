@@ -35,6 +35,7 @@ type Message struct {
 type Entry struct {
 	Room    string    `json:"room"`
 	History []Message `json:"history"`
+	Node    string    `json:"node,omitempty"` // the server that answers, in a cluster
 }
 
 // People says who is in a room. Of two the one with the later At is right.

@@ -4,8 +4,8 @@ package main
 
 import (
 	"embed"
-	"io/fs"
 
+	"github.com/beanpole/beanpole/internal/look"
 	"github.com/beanpole/beanpole/server/host"
 )
 
@@ -14,7 +14,7 @@ var web embed.FS
 
 func main() {
 	host.Main(func(h *host.Host) error {
-		page, err := fs.Sub(web, "web")
+		page, err := look.Page(web)
 		if err != nil {
 			return err
 		}

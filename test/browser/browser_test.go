@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// TestChatInChromium builds the chat and runs chat.test.mjs against it. Without node or Chromium it is
-// skipped, but for CI, where they must be there.
-func TestChatInChromium(t *testing.T) {
+// TestExamplesInChromium builds the examples and runs each *.test.mjs against them. Without node or
+// Chromium it is skipped, but for CI, where they must be there.
+func TestExamplesInChromium(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes half a minute")
+		t.Skip("takes a minute or two")
 	}
 	node := tool(t, "node")
 	npm := tool(t, "npm")
@@ -39,11 +39,12 @@ func TestChatInChromium(t *testing.T) {
 			run(command(dir, npm, "ci", "--no-audit", "--no-fund"))
 		}
 	}
-	chat := filepath.Join(t.TempDir(), "chat")
-	run(command("../..", "go", "build", "-o", chat, "./examples/chat"))
+	programs := t.TempDir()
+	run(command("../..", "go", "build", "-o", programs, "./examples/..."))
 
-	test := command(".", node, "--test", "--test-reporter=spec")
-	test.Env = append(os.Environ(), "CHAT="+chat, "CHROMIUM="+chromium)
+	// One file at a time: each has a browser that wants the processor for itself.
+	test := command(".", node, "--test", "--test-reporter=spec", "--test-concurrency=1")
+	test.Env = append(os.Environ(), "PROGRAMS="+programs, "CHROMIUM="+chromium)
 	run(test)
 }
 

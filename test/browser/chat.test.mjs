@@ -1,5 +1,5 @@
-// The chat's page as people see it: two browsers talk, one of them on polling only. CHAT names the
-// program; SCREENSHOTS a folder for pictures.
+// The chat's page as people see it: two browsers talk, one of them on polling only. PROGRAMS
+// names the folder of the programs.
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 

@@ -1,3 +1,3 @@
-// Package browser tests the chat's page in headless Chromium: the tests are in chat.test.mjs, and
-// browser_test.go runs them with everything else that go test runs.
+// Package browser tests the pages of the examples in headless Chromium: the tests are in *.test.mjs, one
+// file an example, and browser_test.go runs them with everything else that go test runs.
 package browser

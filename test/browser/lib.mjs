@@ -2,29 +2,35 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import puppeteer from "puppeteer-core";
 
 const patience = 8000; // milliseconds
-const program = process.env.CHAT;
+const programs = process.env.PROGRAMS && resolve(process.env.PROGRAMS);
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 
-// startChat runs the chat and waits for the line with its address. bare starts it where no client
-// bundle can be found.
-export async function startChat(env = {}, { bare = false } = {}) {
-  if (!program) throw new Error("CHAT must name the chat's program: use make browser");
-  const child = spawn(program, {
+export const startChat = (env, options) => start("chat", env, options);
+
+// start runs an example and waits for the line with its address. bare starts it where no client bundle
+// can be found; arguments go to the program.
+export async function start(name, env = {}, { bare = false, args = [] } = {}) {
+  if (!programs) throw new Error("PROGRAMS must name the folder of the programs: use make browser");
+  const child = spawn(join(programs, name), args, {
     cwd: bare ? tmpdir() : checkout,
     env: { ...process.env, PORT: "0", HOST: "127.0.0.1", BEANPOLE_LOG_LEVEL: "warn", ...env },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exited = once(child, "exit");
-  const line = await Promise.race([
-    once(createInterface({ input: child.stdout }), "line").then(([l]) => l),
-    exited.then(([code]) => { throw new Error(`the chat ended with code ${code}`); }),
+  const lines = createInterface({ input: child.stdout });
+  const url = await Promise.race([
+    new Promise((found) => lines.on("line", (line) => {
+      const [url] = /http:\S+/.exec(line) ?? [];
+      if (url) found(url);
+    })),
+    exited.then(([code]) => { throw new Error(`${name} ended with code ${code}`); }),
   ]);
-  const url = /http:\S+/.exec(line)[0];
   return {
     url,
     port: new URL(url).port,
@@ -36,6 +42,13 @@ export async function startChat(env = {}, { bare = false } = {}) {
   };
 }
 
+// run runs a program to its end and returns its exit code.
+export async function run(name, args, env = {}) {
+  const child = spawn(join(programs, name), args, { env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "inherit"] });
+  const [code] = await once(child, "exit");
+  return code;
+}
+
 // openBrowser starts Debian's Chromium, or the one that CHROMIUM names.
 export function openBrowser() {
   return puppeteer.launch({
@@ -45,26 +58,22 @@ export function openBrowser() {
   });
 }
 
-// Person is one tab of its own, with its own storage.
-export class Person {
+// Visitor is one tab of its own, with its own storage.
+export class Visitor {
   errors = [];
 
-  static async enter(browser, url, name, { room = "Lobby", query = "", offline = false, ...view } = {}) {
-    const p = new Person();
-    p.context = await browser.createBrowserContext();
-    p.page = await p.context.newPage();
-    p.page.setDefaultTimeout(patience);
-    p.page.on("pageerror", (e) => p.errors.push(String(e)));
+  // open loads a page. offline lets nothing through but the server itself.
+  async open(browser, url, { offline = false, ...view } = {}) {
+    this.context = await browser.createBrowserContext();
+    this.page = await this.context.newPage();
+    this.page.setDefaultTimeout(patience);
+    this.page.on("pageerror", (e) => this.errors.push(String(e)));
     if (offline) {
-      await p.page.setRequestInterception(true);
-      p.page.on("request", (r) => (r.url().startsWith(url) ? r.continue() : r.abort()));
+      await this.page.setRequestInterception(true);
+      this.page.on("request", (r) => (r.url().startsWith(new URL(url).origin) ? r.continue() : r.abort()));
     }
-    await p.look(view);
-    await p.page.goto(`${url}${query}#${room}`);
-    await p.page.type("#name", name);
-    await p.page.click("#join button");
-    await p.sees("#state", "Connected", offline ? 15_000 : patience);
-    return p;
+    await this.look(view);
+    await this.page.goto(url);
   }
   // look sets the size of the window and light or dark.
   async look({ width = 1180, height = 760, dark = false, scale = 1 } = {}) {
@@ -87,11 +96,26 @@ export class Person {
   visible(selector) {
     return this.page.$eval(selector, (e) => !e.hidden);
   }
-  types(text) {
-    return this.page.type("#text", text);
-  }
   press(selector) {
     return this.page.$eval(selector, (e) => e.click());
+  }
+  async leave() {
+    await this.context.close();
+  }
+}
+
+// Person is a visitor of the chat.
+export class Person extends Visitor {
+  static async enter(browser, url, name, { room = "Lobby", query = "", ...options } = {}) {
+    const p = new Person();
+    await p.open(browser, `${url}${query}#${room}`, options);
+    await p.page.type("#name", name);
+    await p.page.click("#join button");
+    await p.sees("#state", "Connected", options.offline ? 15_000 : patience);
+    return p;
+  }
+  types(text) {
+    return this.page.type("#text", text);
   }
   async says(text) {
     await this.page.$eval("#text", (e, t) => { e.value = t; }, text);
@@ -111,8 +135,5 @@ export class Person {
       (t) => [...document.querySelectorAll("#log .message")]
         .some((e) => e.querySelector(".said").textContent === t && e.dataset.state === "sent"),
       { polling: 50 }, text);
-  }
-  async leave() {
-    await this.context.close();
   }
 }

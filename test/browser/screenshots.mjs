@@ -1,4 +1,4 @@
-// Takes the pictures of the README: node screenshots.mjs FOLDER, with CHAT naming the chat's program.
+// Takes the pictures of the README: node screenshots.mjs FOLDER, with PROGRAMS naming the folder of the programs.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 

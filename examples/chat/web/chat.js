@@ -1,7 +1,8 @@
 // The chat's page: what people do and what the server says.
 
 import { loadClient } from "./client.js";
-import { $, Log, Typing, showPeople, showRooms, showState } from "./view.js";
+import { $, showNode, showState, transports } from "./look.js";
+import { Log, Typing, showPeople, showRooms } from "./view.js";
 
 const answerWithin = 8000; // milliseconds
 const rooms = ["Lobby", "Coffee", "Help"];
@@ -51,11 +52,10 @@ $("leave").addEventListener("click", () => {
 // ---- the connection
 
 async function connect() {
-  const { io } = await loadClient();
-  const asked = new URLSearchParams(location.search).get("transport");
+  const io = await loadClient();
   const s = io({
     auth: (use) => use({ name: me }),
-    transports: ["polling", "websocket"].filter((t) => t === asked || !["polling", "websocket"].includes(asked)),
+    transports: transports(),
     reconnectionDelay: 300,
     reconnectionDelayMax: 3000,
     autoConnect: false,
@@ -144,6 +144,7 @@ function enter() {
     if (error) return void (socket.connected && enter());
     if (entry.error) return banner(sentence(entry.error));
     entered = true;
+    showNode(entry.node);
     for (const m of entry.history) put(m);
     for (const m of drafts.values()) transmit(m);
   });

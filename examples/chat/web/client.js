@@ -1,35 +1,12 @@
-// Loading the Socket.IO client: the bundle that the server has or redirects to, else the small one here,
-// so that the page works where neither npm nor the Internet is.
+// The Socket.IO client, or the small one here, so that the chat works where neither npm nor the Internet is.
 
-const patience = 5000; // milliseconds
+import { loadClient as loadFull } from "./look.js";
 
-// loadClient returns the function that opens a socket, and whether it is the full client.
+// loadClient returns the function that opens a socket.
 export async function loadClient() {
   try {
-    await script("/socket.io/socket.io.min.js");
-    if (typeof window.io === "function") return { io: window.io, full: true };
+    return await loadFull();
   } catch {
-    // No bundle: the small client does what this page needs.
+    return (await import("./small.js")).io; // it does what this page needs
   }
-  const { io } = await import("./small.js");
-  return { io, full: false };
-}
-
-function script(src) {
-  return new Promise((resolve, reject) => {
-    const element = document.createElement("script");
-    const timer = setTimeout(() => fail("too slow"), patience);
-    const fail = (why) => {
-      clearTimeout(timer);
-      element.remove();
-      reject(new Error(`${src}: ${why}`));
-    };
-    element.src = src;
-    element.onload = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    element.onerror = () => fail("not loaded");
-    document.head.append(element);
-  });
 }

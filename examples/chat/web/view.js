@@ -1,14 +1,6 @@
 // What is on the page: elements and how they are filled. Nothing here knows of the network.
 
-export const $ = (id) => document.getElementById(id);
-
-// el makes an element; text is never read as markup.
-export function el(tag, className, text) {
-  const e = document.createElement(tag);
-  if (className) e.className = className;
-  if (text !== undefined) e.textContent = text;
-  return e;
-}
+import { $, el } from "./look.js";
 
 // avatar is a coloured circle with a person's initials; the same name has the same colour.
 export function avatar(name) {
@@ -169,14 +161,4 @@ export function showRooms(rooms, current) {
     o.value = room;
     return o;
   }));
-}
-
-// showState shows the state of the connection and the transport in use.
-export function showState(state, transport) {
-  const words = { off: "Not connected", connecting: "Connecting", online: "Connected", lost: "Reconnecting" };
-  $("status").dataset.state = state;
-  document.body.dataset.state = state;
-  $("state").textContent = words[state];
-  $("transport").hidden = !transport;
-  $("transport").textContent = { websocket: "WebSocket", polling: "Polling" }[transport] ?? "";
 }

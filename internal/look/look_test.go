@@ -1,0 +1,27 @@
+package look
+
+import (
+	"io/fs"
+	"testing"
+	"testing/fstest"
+)
+
+func TestPageHasItsOwnFilesAndTheSharedOnes(t *testing.T) {
+	p, err := Page(fstest.MapFS{"web/index.html": {Data: []byte("mine")}, "web/bean.svg": {Data: []byte("mine too")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"index.html": "mine", "bean.svg": "mine too"} {
+		if got, err := fs.ReadFile(p, name); string(got) != want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"look.css", "look.js"} {
+		if got, err := fs.ReadFile(p, name); len(got) == 0 || err != nil {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+	}
+	if _, err := fs.ReadFile(p, "nothing.js"); err == nil {
+		t.Error("a file that is not there could be read")
+	}
+}
