@@ -33,6 +33,7 @@ type Cluster struct {
 
 	mu         sync.RWMutex
 	namespaces map[string]*namespace
+	forwarder  *Forwarder // nil unless Forward was called
 	closed     bool
 }
 
@@ -237,6 +238,10 @@ func (c *Cluster) Close(ctx context.Context) error {
 	c.stop()
 	c.cancel()
 	<-c.done
+	if f := c.forwarder; f != nil && !again {
+		f.reg.leave(short)
+		f.way.CloseIdleConnections()
+	}
 	if !again {
 		err = errors.Join(err, c.client.Close()) // also ends reads that block
 	}
