@@ -45,7 +45,7 @@
 //
 // 2026-11-23: a silent WebSocket has no reader. On Linux an epoll instance of the server's own, beside
 // Go's poller, waits for it. Reading everything from epoll was not chosen: it costs those who talk a
-// third more processor time a message.
+// fifth more processor time a message.
 //
 // 2026-11-23: a poll is told that there is something and takes what waits when it runs, rather than
 // being handed packets: what is sent in between leaves in the same body.

@@ -21,7 +21,7 @@ func (s *Session) startHeartbeat() {
 
 // setDeadline makes the timer fire after d. Called with mu held.
 func (s *Session) setDeadline(d time.Duration) {
-	s.deadline = time.Now().Add(d)
+	s.deadline = s.srv.uptime() + d
 	if s.beat == nil {
 		s.beat = time.AfterFunc(d, s.onDeadline)
 		return
@@ -35,7 +35,7 @@ func (s *Session) onDeadline() {
 	if s.state == stateClosed {
 		return
 	}
-	if d := time.Until(s.deadline); d > 0 {
+	if d := s.deadline - s.srv.uptime(); d > 0 {
 		s.beat.Reset(d)
 		return
 	}
@@ -60,7 +60,7 @@ func (s *Session) onPong() {
 	}
 	sooner := s.awaitingPong && s.srv.cfg.PingInterval < s.srv.cfg.PingTimeout
 	s.awaitingPong = false
-	s.deadline = time.Now().Add(s.srv.cfg.PingInterval)
+	s.deadline = s.srv.uptime() + s.srv.cfg.PingInterval
 	if sooner {
 		// The timer is set for the end of PingTimeout, which is after the next PING is due.
 		s.beat.Reset(s.srv.cfg.PingInterval)
@@ -74,6 +74,6 @@ func (s *Session) onPing() {
 	if s.state != stateOpen {
 		return
 	}
-	s.deadline = time.Now().Add(s.srv.cfg.PingInterval + s.srv.cfg.PingTimeout)
+	s.deadline = s.srv.uptime() + s.srv.cfg.PingInterval + s.srv.cfg.PingTimeout
 	s.sendPacket(enginePacket{kind: kindPong})
 }

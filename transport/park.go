@@ -20,12 +20,10 @@ import (
 // descriptor is a stream that can be parked.
 type descriptor interface{ rawConn() syscall.RawConn }
 
-// parkable returns what a parker needs of st, or nil if it cannot be parked.
-func (s *Server) parkable(st stream) syscall.RawConn {
-	if d, ok := st.(descriptor); ok && canPark && s.cfg.ParkAfter > 0 {
-		return d.rawConn()
-	}
-	return nil
+// parkable reports whether c might be parked.
+func (c *wsConn) parkable() bool {
+	_, ok := c.stream.(descriptor)
+	return ok && canPark && c.s.srv.cfg.ParkAfter > 0
 }
 
 // sleeper is what a parker wakes. It calls wake without a lock, perhaps in vain.
@@ -74,10 +72,10 @@ func (c *wsConn) rest() (parked bool) {
 // park reports whether c has been parked. Its caller must not read it any more then. Called with mu held.
 func (c *wsConn) park() bool {
 	s := c.s
-	if c.raw == nil || s.ws != c || s.state != stateOpen || c.hungUp || c.broken {
+	if !c.parkable() || s.ws != c || s.state != stateOpen || c.hungUp || c.broken {
 		return false
 	}
-	if !s.srv.parker.add(c.raw, &c.armed, c) {
+	if !s.srv.parker.add(c.stream.(descriptor).rawConn(), &c.armed, c) {
 		return false
 	}
 	c.parked = true
@@ -96,7 +94,7 @@ func (c *wsConn) wake() {
 // unpark wakes c because its connection is to end. Called with mu held.
 func (c *wsConn) unpark() {
 	if c.parked {
-		c.s.srv.parker.remove(c.raw)
+		c.s.srv.parker.remove(c.stream.(descriptor).rawConn())
 		c.armed = false
 		c.startReader()
 	}

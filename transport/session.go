@@ -67,11 +67,11 @@ type Session struct {
 	gathering bool
 	working   bool
 	worker    *wsConn
-	takeover  *time.Timer
+	takeover  *takeover
 
 	// Guarded by mu: the heartbeat. See heartbeat.go.
 	beat         *time.Timer
-	deadline     time.Time
+	deadline     time.Duration // the server's uptime then
 	awaitingPong bool
 }
 

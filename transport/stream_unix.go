@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -21,14 +22,6 @@ type socketStream struct {
 	readOnce func(fd uintptr) bool
 	in       *buffer
 	readErr  error
-
-	// Owned by who writes. writeNow and writeSome are func values made once.
-	writeNow  func(fd uintptr) bool
-	writeSome func(fd uintptr) bool
-	out       []byte
-	bufs      [][]byte
-	wrote     int
-	writeErr  error
 }
 
 // newSocketStream returns the stream of conn if it is a socket, or nil.
@@ -43,7 +36,7 @@ func newSocketStream(conn net.Conn) stream {
 		return nil
 	}
 	s := &socketStream{conn: conn, raw: raw}
-	s.readOnce, s.writeNow, s.writeSome = s.tryReadFD, s.writeNowFD, s.writeSomeFD
+	s.readOnce = s.tryReadFD
 	return s
 }
 
@@ -84,54 +77,72 @@ func (s *socketStream) tryReadFD(fd uintptr) bool {
 }
 
 func (s *socketStream) tryWrite(b []byte) (int, error) {
-	s.out = b
-	err := s.raw.Write(s.writeNow)
-	return s.written(err)
+	w := writings.Get().(*writing)
+	w.out = b
+	return w.end(s.raw.Write(w.now))
 }
 
 func (s *socketStream) write(bufs [][]byte) (int, error) {
-	s.bufs = bufs
-	err := s.raw.Write(s.writeSome)
-	return s.written(err)
+	w := writings.Get().(*writing)
+	w.bufs = bufs
+	return w.end(s.raw.Write(w.some))
 }
 
-// written returns what the last call has written and forgets it.
-func (s *socketStream) written(err error) (int, error) {
-	n := s.wrote
+// writing is what one call of tryWrite or write needs. It is pooled rather than kept in the stream, of
+// whose 200 bytes it was half. now and some are nowFD and someFD, made func values once.
+type writing struct {
+	now, some func(fd uintptr) bool
+
+	out   []byte
+	bufs  [][]byte
+	wrote int
+	err   error
+}
+
+var writings = sync.Pool{New: func() any {
+	w := new(writing)
+	w.now, w.some = w.nowFD, w.someFD
+	return w
+}}
+
+// end puts w back and returns what has been written.
+func (w *writing) end(err error) (int, error) {
+	n := w.wrote
 	if err == nil {
-		err = s.writeErr
+		err = w.err
 	}
-	s.out, s.bufs, s.wrote, s.writeErr = nil, nil, 0, nil
+	w.out, w.bufs, w.wrote, w.err = nil, nil, 0, nil
+	writings.Put(w)
 	return n, err
 }
 
-func (s *socketStream) writeNowFD(fd uintptr) bool {
-	for len(s.out) > 0 {
-		n, err := ignoringEINTR(func() (int, error) { return syscall.Write(int(fd), s.out) })
+func (w *writing) nowFD(fd uintptr) bool {
+	for len(w.out) > 0 {
+		n, err := ignoringEINTR(func() (int, error) { return syscall.Write(int(fd), w.out) })
 		if n > 0 {
-			s.wrote += n
-			s.out = s.out[n:]
+			w.wrote += n
+			w.out = w.out[n:]
 		}
 		if err == syscall.EAGAIN {
 			break
 		}
 		if err != nil {
-			s.writeErr = os.NewSyscallError("write", err)
+			w.err = os.NewSyscallError("write", err)
 			break
 		}
 	}
 	return true
 }
 
-func (s *socketStream) writeSomeFD(fd uintptr) bool {
-	n, err := ignoringEINTR(func() (int, error) { return writeBuffers(int(fd), s.bufs) })
+func (w *writing) someFD(fd uintptr) bool {
+	n, err := ignoringEINTR(func() (int, error) { return writeBuffers(int(fd), w.bufs) })
 	if err == syscall.EAGAIN {
 		return false
 	}
 	if err != nil {
-		s.writeErr = os.NewSyscallError("write", err)
+		w.err = os.NewSyscallError("write", err)
 	}
-	s.wrote = max(n, 0)
+	w.wrote = max(n, 0)
 	return true
 }
 

@@ -1,6 +1,9 @@
 package transport
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // A turn is what one read brings: the receiver gets its messages, then its Work runs the application's
 // handlers. What is sent on the session during a turn is gathered and leaves in one write at its end;
@@ -35,16 +38,55 @@ func (s *Session) beginTurn() {
 func (s *Session) beginWork(c *wsConn) (turn uint64) {
 	s.working = true
 	s.worker = c
-	if s.takeover == nil {
-		s.takeover = time.AfterFunc(takeoverAfter, func() {
-			if c := s.yield(); c != nil {
-				c.readLoop()
-			}
-		})
-	} else {
-		s.takeover.Reset(takeoverAfter)
+	if s.takeover != nil { // of a POST's Work, whose turn an upgrade has ended
+		s.takeover.stop()
 	}
+	s.takeover = startTakeover(s)
 	return s.turn
+}
+
+// workDone forgets the Work in progress. Called with mu held.
+func (s *Session) workDone() {
+	s.working = false
+	s.worker = nil
+	s.takeover.stop()
+	s.takeover = nil
+}
+
+// takeover is the timer of one Work. It is pooled: a session needs it for microseconds, and it would be
+// 130 bytes of every idle one.
+type takeover struct {
+	timer   *time.Timer
+	session *Session
+}
+
+var takeovers sync.Pool
+
+// startTakeover takes the reader of s away after takeoverAfter.
+func startTakeover(s *Session) *takeover {
+	t, ok := takeovers.Get().(*takeover)
+	if !ok {
+		t = &takeover{session: s}
+		t.timer = time.AfterFunc(takeoverAfter, t.fire)
+		return t
+	}
+	t.session = s
+	t.timer.Reset(takeoverAfter)
+	return t
+}
+
+func (t *takeover) fire() {
+	if c := t.session.yield(); c != nil {
+		c.readLoop()
+	}
+}
+
+// stop gives t back, unless it has fired.
+func (t *takeover) stop() {
+	if t.timer.Stop() {
+		t.session = nil
+		takeovers.Put(t)
+	}
 }
 
 // endWork ends the turn and reports true, unless it has lost the reader.
@@ -54,9 +96,7 @@ func (s *Session) endWork(turn uint64) bool {
 	if s.turn != turn {
 		return false
 	}
-	s.working = false
-	s.worker = nil
-	s.takeover.Stop()
+	s.workDone()
 	s.endGather()
 	return true
 }
@@ -81,9 +121,7 @@ func (s *Session) yield() *wsConn {
 	}
 	c := s.worker
 	s.turn++
-	s.working = false
-	s.worker = nil
-	s.takeover.Stop()
+	s.workDone()
 	s.endGather()
 	if c != nil {
 		s.srv.wg.Add(1) // for readLoop; the goroutine in Work is still counted

@@ -3,7 +3,6 @@ package transport
 import (
 	"errors"
 	"net"
-	"syscall"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -23,33 +22,30 @@ type wsConn struct {
 	// Set by newWSConn, then read only.
 	s         *Session
 	stream    stream
-	threshold int             // size from which messages are deflated; zero means never
-	raw       syscall.RawConn // to park c; nil if that cannot be
+	threshold int // size from which messages are deflated; zero means never
 
 	// Owned by the reader.
 	frames   frameReader
 	onFrame  func(ws.OpCode, []byte) error // c.takeFrame, made a func value once
+	packets  uint64                        // counted in this read
 	hasRX    bool                          // inside a turn: may call the receiver
 	received bool                          // the receiver got something in this turn
-	packets  uint64                        // counted in this read
 	woken    bool                          // nothing has been read since the parker woke c
 	watched  bool                          // the deadline for reading is watch's
 	spoke    bool                          // something has been read since watch
-
-	// Guarded by s.mu. See park.go.
-	parked   bool          // nobody reads c
-	armed    bool          // the parker's
-	restedAt time.Duration // uptime of the last call of rest, or zero
 
 	// Guarded by s.mu.
 	out             outbox
 	gathered        *buffer // frames of the turn in progress
 	gatheredPackets int
-	closing         bool  // a close frame is the last to leave
-	deaf            bool  // the client's close frame would not be understood
-	hungUp          bool  // nothing more is received but the client's close frame
-	broken          bool  // nothing can be written any more
-	err             error // why
+	err             error         // why c is broken
+	restedAt        time.Duration // uptime of the last call of rest, or zero
+	parked          bool          // nobody reads c; see park.go
+	armed           bool          // the parker's
+	closing         bool          // a close frame is the last to leave
+	deaf            bool          // the client's close frame would not be understood
+	hungUp          bool          // nothing more is received but the client's close frame
+	broken          bool          // nothing can be written any more
 }
 
 // newWSConn returns the WebSocket of s over stream. Its reader, which the caller starts and which closes
@@ -60,7 +56,6 @@ func newWSConn(s *Session, stream stream, deflate bool) *wsConn {
 		c.threshold = s.srv.cfg.PerMessageDeflate.Threshold
 	}
 	c.onFrame = c.takeFrame
-	c.raw = s.srv.parkable(stream)
 	return c
 }
 
@@ -85,7 +80,7 @@ func (c *wsConn) start(early []byte) {
 func (c *wsConn) readLoop() {
 	defer c.s.srv.wg.Done()
 	for {
-		if c.raw != nil && !c.watched && !c.woken {
+		if !c.watched && !c.woken && c.parkable() {
 			c.watch()
 		}
 		b, err := c.stream.read()
