@@ -22,6 +22,7 @@ const { values: flags } = parseArgs({
     port: { type: "string", default: "0" },
     "ping-interval": { type: "string", default: "25000" },
     "ping-timeout": { type: "string", default: "20000" },
+    origin: { type: "string", default: "http://app.example" },
   },
 });
 
@@ -33,7 +34,7 @@ const base = {
   destroyUpgrade: false,
   pingInterval: Number(flags["ping-interval"]),
   pingTimeout: Number(flags["ping-timeout"]),
-  cors: { origin: ["http://app.example"], credentials: true },
+  cors: { origin: [flags.origin], credentials: true },
 };
 const servers = [
   new Server(http, base),
@@ -219,6 +220,7 @@ for (const event of ["request", "upgrade"]) {
   http.removeAllListeners(event);
   http.on(event, (req, res, head) => {
     const url = new URL(req.url, "http://localhost");
+    if (event === "upgrade") res.on("error", () => {}); // res is the connection; a client may cut it
     if (event === "request" && url.pathname === "/stats") {
       const sessions = servers.reduce((n, io) => n + io.engine.clientsCount, 0);
       res.setHeader("content-type", "application/json");

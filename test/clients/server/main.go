@@ -35,6 +35,7 @@ func run() error {
 	port := flag.Int("port", 0, "port on the loopback interface; 0 takes a free one")
 	interval := flag.Int("ping-interval", 0, "milliseconds between two heartbeats; 0 means the default")
 	timeout := flag.Int("ping-timeout", 0, "milliseconds a heartbeat may stay unanswered; 0 means the default")
+	origin := flag.String("origin", "http://app.example", "origin whose pages may connect")
 	verbose := flag.Bool("v", false, "log sessions to the standard error")
 	flag.Parse()
 
@@ -54,7 +55,7 @@ func run() error {
 		PingInterval: time.Duration(*interval) * time.Millisecond,
 		PingTimeout:  time.Duration(*timeout) * time.Millisecond,
 		AllowEIO3:    true,
-		CORS:         &transport.CORS{Origins: []string{"http://app.example"}, Credentials: true},
+		CORS:         &transport.CORS{Origins: []string{*origin}, Credentials: true},
 		Logger:       log,
 	})
 	if err != nil {
