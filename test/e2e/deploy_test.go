@@ -1,0 +1,152 @@
+package e2e
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+)
+
+// crowd is how many clients live through a deployment, half of them on polling.
+const crowd = 200
+
+// traffic sends numbers to the room of all until ctx is done, from instances that serve, and returns how many. An
+// attempt that fails is made again at the other instance: with a half-failed one the number could come twice.
+func (e *environment) traffic(ctx context.Context, say func(n int) bool) int {
+	n := 0
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return n
+		case <-tick.C:
+			if say(n + 1) {
+				n++
+			}
+		}
+	}
+}
+
+// serving is the set of instances that may be asked to emit.
+type serving struct {
+	mu sync.Mutex
+	in map[*instance]bool
+}
+
+// say has one of them emit. It holds the lock meanwhile, so that none is stopped in the midst of it.
+func (s *serving) say(n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for in, up := range s.in {
+		if up {
+			return in.say("all", n) == nil
+		}
+	}
+	return false
+}
+
+func (s *serving) set(in *instance, up bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.in[in] = up
+}
+
+// deployment is one way to deploy.
+type deployment struct {
+	name    string
+	hook    bool // the drain hook of the bundle
+	rolling bool // one instance after the other, each taken out of the load balancer first
+}
+
+// outcome is what the clients saw.
+type outcome struct {
+	refused                      [2]time.Duration // per instance, how long new requests were refused
+	gaps                         []time.Duration
+	unrecovered                  int
+	reasons                      map[string]int
+	missing, doubled, disordered int
+	sent                         int
+}
+
+func (e *environment) deploy(t *testing.T, d deployment) (o outcome) {
+	t.Helper()
+	c := connect(t, e.url(), crowd, "half")
+	c.joined(t)
+	up := &serving{in: map[*instance]bool{e.instances[0]: true, e.instances[1]: true}}
+	ctx, cancel := context.WithCancel(t.Context())
+	sent := make(chan int, 1)
+	go func() { sent <- e.traffic(ctx, up.say) }()
+
+	for i, in := range e.instances {
+		if d.rolling {
+			e.deregister(t, in.name)
+		}
+		up.set(in, false)
+		o.refused[i] = in.flip(t, d.hook)
+		up.set(in, true)
+		if d.rolling {
+			e.delayOver(t, in.name)
+			e.register(t, in.name)
+		}
+	}
+	// Whoever was thrown off last comes back within a few attempts.
+	end := time.Now().Add(20 * time.Second)
+	for time.Now().Before(end) {
+		if gaps, _, reasons := outages(c.seen()); len(gaps) == total(reasons) {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	cancel()
+	o.sent = <-sent
+	if up.say(o.sent + 1) {
+		o.sent++
+	}
+	c.heard(t, o.sent, 20*time.Second)
+	list := c.seen()
+	o.gaps, o.unrecovered, o.reasons = outages(list)
+	o.missing, o.doubled, o.disordered = exactlyOnce(list, crowd, o.sent)
+	c.close()
+	return o
+}
+
+func total(m map[string]int) (n int) {
+	for _, k := range m {
+		n += k
+	}
+	return n
+}
+
+// TestDeployments replays deployments in the platform's own order under traffic. With the drain hook and recovery
+// every event reaches every client exactly once.
+func TestDeployments(t *testing.T) {
+	e := start(t, settings{})
+	for _, d := range []deployment{
+		{"rolling, with the drain hook", true, true},
+		{"in place, with the drain hook", true, false},
+		{"in place, without the drain hook", false, false},
+	} {
+		t.Run(d.name, func(t *testing.T) {
+			o := e.deploy(t, d)
+			median, longest := time.Duration(0), time.Duration(0)
+			if n := len(o.gaps); n > 0 {
+				median, longest = o.gaps[n/2], o.gaps[n-1]
+			}
+			t.Logf("%-34s refused a %.1f s, b %.1f s; %d reconnects, median %.1f s, longest %.1f s; %v; %d events to %d clients: %d missing, %d doubled, %d out of order, %d not recovered",
+				d.name, o.refused[0].Seconds(), o.refused[1].Seconds(), len(o.gaps), median.Seconds(), longest.Seconds(), o.reasons,
+				o.sent, crowd, o.missing, o.doubled, o.disordered, o.unrecovered)
+			if !d.hook {
+				return // printed to be compared with
+			}
+			if o.missing+o.doubled+o.disordered+o.unrecovered > 0 {
+				t.Errorf("%d missing, %d doubled, %d out of order, %d not recovered", o.missing, o.doubled, o.disordered, o.unrecovered)
+			}
+			for reason := range o.reasons {
+				if reason != "transport close" {
+					t.Errorf("clients were disconnected with %q", reason)
+				}
+			}
+		})
+	}
+}

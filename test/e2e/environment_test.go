@@ -1,0 +1,335 @@
+package e2e
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter/redis/redistest"
+)
+
+// origin is the page that may connect from elsewhere.
+const origin = "https://www.example.com"
+
+// probeToken of the environment.
+const probeToken = "the token of the e2e tests"
+
+// settings change an environment. The zero value is the good one.
+type settings struct {
+	alone   bool     // no Redis
+	stock   bool     // nginx without our overlay
+	idle    string   // of the load balancer; "" means 6s, a tenth of the real one
+	env     []string // for the application
+	noNginx bool     // only the applications
+}
+
+// environment is what runs.
+type environment struct {
+	settings
+	t           *testing.T // whose end is the environment's
+	dir         string
+	http, https int
+	redis       *redistest.Server
+	haproxy     *process
+	instances   [2]*instance
+}
+
+// instance is one EC2 instance: nginx and the application.
+type instance struct {
+	e                        *environment
+	name                     string
+	dir                      string
+	appPort, adminPort, port int
+	version                  int
+	app, nginx               *process
+}
+
+func start(t *testing.T, s settings) *environment {
+	t.Helper()
+	need(t, "nginx", "haproxy", "redis-server", "node")
+	e := &environment{settings: s, t: t, dir: t.TempDir()}
+	p := ports(t, 8)
+	e.http, e.https = p[0], p[1]
+	if !s.alone {
+		e.redis = redistest.Start(t)
+	}
+	for i, name := range []string{"a", "b"} {
+		in := &instance{e: e, name: name, dir: filepath.Join(e.dir, name), appPort: p[2+3*i], adminPort: p[3+3*i], port: p[4+3*i]}
+		e.instances[i] = in
+		in.render(t)
+		in.startApp(t)
+		if !s.noNginx {
+			in.startNginx(t)
+		}
+	}
+	e.startBalancer(t)
+	for _, name := range []string{"a", "b"} {
+		e.healthy(t, name)
+	}
+	return e
+}
+
+// url is where clients connect.
+func (e *environment) url() string { return fmt.Sprintf("http://127.0.0.1:%d", e.http) }
+
+func (e *environment) startBalancer(t *testing.T) {
+	t.Helper()
+	certificate(t, filepath.Join(e.dir, "alb.pem"))
+	text, err := os.ReadFile("haproxy.cfg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle := e.idle
+	if idle == "" {
+		idle = "6s"
+	}
+	out := strings.NewReplacer("@DIR@", e.dir, "@IDLE@", idle, "@HTTP@", strconv.Itoa(e.http), "@HTTPS@", strconv.Itoa(e.https),
+		"@A@", strconv.Itoa(e.instances[0].port), "@B@", strconv.Itoa(e.instances[1].port)).Replace(string(text))
+	file := filepath.Join(e.dir, "haproxy.cfg")
+	if err := os.WriteFile(file, []byte(out), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	e.haproxy = launch(t, filepath.Join(e.dir, "haproxy.log"), nil, "haproxy", "-db", "-f", file)
+	alive(t, e.haproxy, e.http)
+}
+
+// balancer sends a command to HAProxy's runtime socket: what RegisterTargets and DeregisterTargets are to AWS.
+func (e *environment) balancer(t *testing.T, command string) string {
+	t.Helper()
+	var c net.Conn
+	var err error
+	for range 100 { // it is there a moment after the ports are
+		if c, err = net.Dial("unix", filepath.Join(e.dir, "haproxy.sock")); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := fmt.Fprintln(c, command); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer)
+}
+
+// healthy waits until the load balancer sends clients to an instance.
+func (e *environment) healthy(t *testing.T, name string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for line := range strings.Lines(e.balancer(t, "show servers state targets")) {
+			f := strings.Fields(line)
+			// srv_op_state 2 is running, srv_admin_state 0 in service.
+			if len(f) > 6 && f[3] == name && f[5] == "2" && f[6] == "0" {
+				return
+			}
+		}
+	}
+	t.Fatalf("instance %s is not healthy: %s", name, tail(filepath.Join(e.dir, "haproxy.log")))
+}
+
+// deregister takes an instance out: open connections stay, new requests go elsewhere.
+func (e *environment) deregister(t *testing.T, name string) {
+	t.Helper()
+	e.balancer(t, "set server targets/"+name+" state maint")
+}
+
+// register puts it back.
+func (e *environment) register(t *testing.T, name string) {
+	t.Helper()
+	e.balancer(t, "set server targets/"+name+" state ready")
+	e.healthy(t, name)
+}
+
+// delayOver is the end of the deregistration delay: what is still open is cut.
+func (e *environment) delayOver(t *testing.T, name string) {
+	t.Helper()
+	e.balancer(t, "shutdown sessions server targets/"+name)
+}
+
+const (
+	stockFiles = "../../cmd/beanpole/internal/lint/stock/go"
+	overlay    = "../../.platform/nginx"
+)
+
+var (
+	userLine   = regexp.MustCompile(`(?m)^\s*user\s+[^;]*;`)
+	listenLine = regexp.MustCompile(`(?m)^(\s*listen\s+)80\b`)
+)
+
+// render writes the instance's /etc/nginx: the platform's files, and ours over them.
+func (in *instance) render(t *testing.T) {
+	t.Helper()
+	for _, sub := range []string{"log/healthd", "html", "run"} {
+		if err := os.MkdirAll(filepath.Join(in.dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	roots := []string{stockFiles}
+	if !in.e.stock {
+		roots = append(roots, overlay)
+	}
+	for _, root := range roots {
+		err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			out := userLine.ReplaceAllString(string(text), "user root;")
+			out = listenLine.ReplaceAllString(out, fmt.Sprintf("${1}127.0.0.1:%d", in.port))
+			out = strings.NewReplacer("/var/log/nginx", in.dir+"/log", "/var/run/", in.dir+"/run/", "/etc/nginx/", in.dir+"/",
+				"127.0.0.1:5000", fmt.Sprintf("127.0.0.1:%d", in.appPort)).Replace(out)
+			rel, err := filepath.Rel(root, file)
+			if err != nil {
+				return err
+			}
+			to := filepath.Join(in.dir, rel)
+			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+				return err
+			}
+			return os.WriteFile(to, []byte(out), 0o644)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(in.dir, "mime.types"), []byte("types { text/html html; }\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (in *instance) startNginx(t *testing.T) {
+	t.Helper()
+	in.nginx = launch(in.e.t, filepath.Join(in.dir, "nginx.log"), nil, "nginx", "-p", in.dir+"/", "-c", filepath.Join(in.dir, "nginx.conf"), "-g", "daemon off;")
+	alive(t, in.nginx, in.port)
+}
+
+func (in *instance) startApp(t *testing.T) {
+	t.Helper()
+	in.version++
+	env := []string{
+		fmt.Sprintf("PORT=%d", in.appPort), fmt.Sprintf("BEANPOLE_ADMIN_PORT=%d", in.adminPort), "HOST=127.0.0.1",
+		"BEANPOLE_INSTANCE=" + in.name, fmt.Sprintf("BEANPOLE_VERSION=v%d", in.version), "BEANPOLE_TRUSTED_HOPS=2", "BEANPOLE_RECOVERY=2m",
+		"BEANPOLE_PING_INTERVAL=2500ms", "BEANPOLE_PING_TIMEOUT=2s", "BEANPOLE_IDLE_TIMEOUT=6s", "BEANPOLE_PROBE_TOKEN=" + probeToken,
+		"BEANPOLE_ALLOWED_ORIGINS=" + origin, "BEANPOLE_ALLOW_CREDENTIALS=true",
+	}
+	if in.e.redis != nil {
+		env = append(env, "E2E_REDIS="+in.e.redis.URL())
+	}
+	env = append(env, in.e.env...)
+	in.app = launch(in.e.t, filepath.Join(in.dir, "app.log"), env, built.app)
+	alive(t, in.app, in.appPort)
+}
+
+// drain is the predeploy hook of the bundle, run as the platform runs it.
+func (in *instance) drain(t *testing.T) {
+	t.Helper()
+	hook := launch(in.e.t, filepath.Join(in.dir, "eb-hooks.log"), []string{fmt.Sprintf("BEANPOLE_ADMIN_PORT=%d", in.adminPort), "PATH=" + noDocker(t)},
+		"../../.platform/hooks/predeploy/10_drain.sh")
+	<-hook.done
+}
+
+// noDocker is a PATH without docker, as on the Go platform.
+func noDocker(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"bash", "curl", "xargs"} {
+		for _, from := range []string{"/usr/bin/", "/bin/"} {
+			if _, err := os.Stat(from + name); err == nil {
+				_ = os.Symlink(from+name, filepath.Join(dir, name))
+				break
+			}
+		}
+	}
+	return dir
+}
+
+// flip is the middle of a deployment on an instance, in the platform's order: predeploy hooks, stop nginx, stop
+// the application, start the new one, start nginx. It returns how long new requests were refused.
+func (in *instance) flip(t *testing.T, hook bool) time.Duration {
+	t.Helper()
+	start := time.Now()
+	if hook {
+		in.drain(t)
+	}
+	drained := time.Since(start)
+	nginx := in.nginx.stop(syscall.SIGQUIT, 5*time.Second) // TimeoutStopSec
+	app := in.app.stop(syscall.SIGTERM, 90*time.Second)
+	in.startApp(t)
+	in.startNginx(t)
+	defer func() {
+		t.Logf("instance %s: drain %.1f s, nginx stopped in %.1f s, application in %.1f s, all in %.1f s", in.name,
+			drained.Seconds(), nginx.Seconds(), app.Seconds(), time.Since(start).Seconds())
+	}()
+	for {
+		res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/healthz", in.port))
+		if err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return time.Since(start)
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// say has the application of this instance send a number to a room of all.
+func (in *instance) say(room string, n int) error {
+	res, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d/say?room=%s&n=%d", in.appPort, room, n), "text/plain", nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("say: %s", res.Status)
+	}
+	return nil
+}
+
+// certificate writes a certificate for 127.0.0.1 that nobody has signed.
+func certificate(t *testing.T, file string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().AddDate(1, 0, 0), DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
+	if err := os.WriteFile(file, out, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

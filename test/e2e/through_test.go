@@ -1,0 +1,107 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// doctor runs `beanpole doctor` and returns verdict and what was seen by check.
+func doctor(t *testing.T, url string, args ...string) map[string][2]string {
+	t.Helper()
+	cmd := exec.Command(built.beanpole, append([]string{"doctor", "--json", url}, args...)...)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	var r struct {
+		Results []struct{ Check, Verdict, Seen string }
+	}
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatalf("%v: %s%s", err, out.String(), said.String())
+	}
+	results := make(map[string][2]string)
+	for _, c := range r.Results {
+		t.Logf("%-16s %-8s %s", c.Check, c.Verdict, c.Seen)
+		results[c.Check] = [2]string{c.Verdict, c.Seen}
+	}
+	return results
+}
+
+func TestDoctorFindsTheEnvironmentHealthy(t *testing.T) {
+	e := start(t, settings{})
+	https := fmt.Sprintf("https://127.0.0.1:%d", e.https)
+	for check, got := range doctor(t, https, "--insecure", "--origin", origin, "--probe-token", probeToken, "--deep", "--idle", "6s") {
+		switch {
+		case got[0] == "ok":
+		case check == "connections" || check == "watch":
+		default:
+			t.Errorf("%s: %s: %s", check, got[0], got[1])
+		}
+	}
+}
+
+func TestClientsOfEveryKind(t *testing.T) {
+	e := start(t, settings{})
+	for _, transports := range []string{"polling", "websocket", "both"} {
+		t.Run(transports, func(t *testing.T) {
+			c := connect(t, e.url(), 6, transports)
+			c.joined(t)
+			if transports == "both" {
+				c.await(t, "that all upgrade", 10*time.Second, func(list []event) bool { return len(by(list, "upgrade")) == 6 })
+			}
+			instances := make(map[string]int)
+			for _, j := range by(c.seen(), "joined") {
+				instances[j.Instance]++
+			}
+			if len(instances) != 2 {
+				t.Errorf("clients are on %v, want both instances", instances)
+			}
+			const n = 20
+			for i := 1; i <= n; i++ {
+				if err := e.instances[i%2].say("all", i); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.heard(t, n, 10*time.Second)
+			if missing, doubled, _ := exactlyOnce(c.seen(), 6, n); missing+doubled > 0 {
+				t.Errorf("%d missing, %d doubled", missing, doubled)
+			}
+			// Longer than the idle timeout of the load balancer: heartbeats keep all alive.
+			time.Sleep(8 * time.Second)
+			if _, _, reasons := outages(c.seen()); len(reasons) > 0 {
+				t.Errorf("quiet clients were cut: %v", reasons)
+			}
+			c.close()
+		})
+	}
+}
+
+func TestThreeThousandWebSocketsThroughOneNginx(t *testing.T) {
+	e := start(t, settings{alone: true})
+	url := fmt.Sprintf("http://127.0.0.1:%d", e.instances[0].port)
+	if got := doctor(t, url, "--connections", "3000")["connections"]; got[0] != "ok" {
+		t.Errorf("connections: %s: %s", got[0], got[1])
+	}
+}
+
+func TestStockNginxEndsAtAThousand(t *testing.T) {
+	e := start(t, settings{alone: true, stock: true})
+	url := fmt.Sprintf("http://127.0.0.1:%d", e.instances[0].port)
+	if got := doctor(t, url, "--connections", "3000")["connections"]; got[0] != "failure" {
+		t.Errorf("connections: %s: %s; the overlay would not be needed", got[0], got[1])
+	}
+}
+
+func TestIdleTimeoutBelowThePing(t *testing.T) {
+	e := start(t, settings{idle: "1s"})
+	if got := doctor(t, e.url(), "--deep", "--timeout", "3s")["idle"]; got[0] != "failure" {
+		t.Errorf("idle: %s: %s", got[0], got[1])
+	}
+}
