@@ -105,7 +105,12 @@ func (h *Host) DrainSessions(ctx context.Context, within time.Duration) Drained 
 	h.Drain()
 	start := time.Now()
 	var open []*transport.Session
-	h.io.Engine().Each(func(s *transport.Session) bool { open = append(open, s); return true })
+	h.io.Engine().Each(func(s *transport.Session) bool {
+		if s.Open() { // others were closed by a drain before and are waited for
+			open = append(open, s)
+		}
+		return true
+	})
 	rand.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
 
 	// Clients wait about a second before they reconnect, give or take a half: closes that are spread over
@@ -120,7 +125,7 @@ func (h *Host) DrainSessions(ctx context.Context, within time.Duration) Drained 
 			pause(ctx, jitter(max(step, 5*time.Millisecond)))
 		}
 	}
-	for end := time.Now().Add(drainGrace); h.io.Engine().Sessions() > 0 && time.Now().Before(end) && ctx.Err() == nil; {
+	for end := time.Now().Add(drainGrace); len(open) > 0 && h.io.Engine().Sessions() > 0 && time.Now().Before(end) && ctx.Err() == nil; {
 		pause(ctx, 10*time.Millisecond)
 	}
 	took := time.Since(start)
