@@ -138,9 +138,7 @@ func (s *Socket) send(opts transport.SendOptions, p *packet.Packet) error {
 
 // notifyOutgoing calls the catch-all listeners of what is sent.
 func (s *Socket) notifyOutgoing(p *packet.Packet) {
-	s.mu.Lock()
-	list := s.anyOutgoing
-	s.mu.Unlock()
+	list := s.hooked().anyOutgoing
 	if len(list) == 0 {
 		return
 	}

@@ -200,17 +200,15 @@ func (s *Socket) event(e *Event) {
 	if !ok {
 		return
 	}
-	s.mu.Lock()
-	any, middlewares := s.any, s.middlewares
-	s.mu.Unlock()
-	kept := len(any)+len(middlewares) > 0 // somebody else may know e from here on
+	hooks := s.hooked()
+	kept := len(hooks.any)+len(hooks.middlewares) > 0 // somebody else may know e from here on
 	if kept {
 		e.Name = string(name)
 	}
-	for _, fn := range any {
+	for _, fn := range hooks.any {
 		_ = s.protect(e.Name, func() error { fn(e); return nil }) // logged
 	}
-	if err := s.pass(e, middlewares); err != nil {
+	if err := s.pass(e, hooks.middlewares); err != nil {
 		s.answerFailure(e, err)
 		return
 	}
@@ -306,9 +304,9 @@ func (s *Socket) report(event string, err error) error {
 func (s *Socket) disconnect() {
 	s.mu.Lock()
 	reason := string(s.reason)
-	first, last := s.disconnecting, s.disconnected
 	s.mu.Unlock()
-	if list := slices.Concat(first, last); len(list) > 0 {
+	hooks := s.hooked()
+	if list := slices.Concat(hooks.disconnecting, hooks.disconnected); len(list) > 0 {
 		done := s.observed("disconnect")
 		var failed error
 		for _, fn := range list {

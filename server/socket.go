@@ -35,17 +35,43 @@ type Socket struct {
 	handlers handlers
 	state    atomic.Int32
 
-	mu            sync.Mutex
-	acks          map[uint64]func(Args, error) // guarded by mu
-	middlewares   []Middleware                 // guarded by mu; replaced, never changed
-	any           []func(*Event)               // guarded by mu; likewise
-	anyOutgoing   []func(*Event)               // guarded by mu; likewise
-	disconnecting []func(string)               // guarded by mu
-	disconnected  []func(string)               // guarded by mu
-	reason        transport.CloseReason        // guarded by mu; set once the socket has left
-	rooms         []string                     // guarded by mu; the rooms to join once connected, and those it was in when it left
-	ctx           context.Context              // guarded by mu; made when first asked for
-	cancel        context.CancelFunc           // guarded by mu
+	mu     sync.Mutex
+	acks   map[uint64]func(Args, error) // guarded by mu
+	hooks  *hooks                       // guarded by mu; nil until it has one
+	reason transport.CloseReason        // guarded by mu; set once the socket has left
+	rooms  []string                     // guarded by mu; the rooms to join once connected, and those it was in when it left
+	ctx    context.Context              // guarded by mu; made when first asked for
+	cancel context.CancelFunc           // guarded by mu
+}
+
+// hooks are the functions of a socket that are not event handlers. Most sockets have few of them, and so
+// they are apart.
+type hooks struct {
+	middlewares   []Middleware   // replaced, never changed
+	any           []func(*Event) // likewise
+	anyOutgoing   []func(*Event) // likewise
+	disconnecting []func(string)
+	disconnected  []func(string)
+}
+
+// hook has change add a function.
+func (s *Socket) hook(change func(*hooks)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hooks == nil {
+		s.hooks = new(hooks)
+	}
+	change(s.hooks)
+}
+
+// hooked returns the functions added so far.
+func (s *Socket) hooked() (h hooks) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hooks != nil {
+		h = *s.hooks
+	}
+	return h
 }
 
 // The states of a socket, in their order.
@@ -126,40 +152,30 @@ func (s *Socket) Off(event string) { s.handlers.off(event) }
 
 // OnAny calls fn for every event that arrives, before its handlers.
 func (s *Socket) OnAny(fn func(*Event)) {
-	s.mu.Lock()
-	s.any = append(slices.Clip(s.any), fn)
-	s.mu.Unlock()
+	s.hook(func(h *hooks) { h.any = append(slices.Clip(h.any), fn) })
 }
 
 // OnAnyOutgoing calls fn for every event that is sent to this socket, in the emitter's goroutine: it
 // must not block.
 func (s *Socket) OnAnyOutgoing(fn func(*Event)) {
-	s.mu.Lock()
-	s.anyOutgoing = append(slices.Clip(s.anyOutgoing), fn)
-	s.mu.Unlock()
+	s.hook(func(h *hooks) { h.anyOutgoing = append(slices.Clip(h.anyOutgoing), fn) })
 }
 
 // Use adds a middleware for the events of this socket.
 func (s *Socket) Use(m Middleware) {
-	s.mu.Lock()
-	s.middlewares = append(slices.Clip(s.middlewares), m)
-	s.mu.Unlock()
+	s.hook(func(h *hooks) { h.middlewares = append(slices.Clip(h.middlewares), m) })
 }
 
 // OnDisconnecting calls fn when the socket disconnects, while Rooms still tells where it was.
 func (s *Socket) OnDisconnecting(fn func(reason string)) {
-	s.mu.Lock()
-	s.disconnecting = append(s.disconnecting, fn)
-	s.mu.Unlock()
+	s.hook(func(h *hooks) { h.disconnecting = append(h.disconnecting, fn) })
 }
 
 // OnDisconnect calls fn once the socket has disconnected, after the handlers of all events received
 // before. The reasons are Node's (socket-types.ts, DisconnectReason), those of package transport and
 // the Reason constants of this package.
 func (s *Socket) OnDisconnect(fn func(reason string)) {
-	s.mu.Lock()
-	s.disconnected = append(s.disconnected, fn)
-	s.mu.Unlock()
+	s.hook(func(h *hooks) { h.disconnected = append(h.disconnected, fn) })
 }
 
 // Join puts the socket into rooms; from a middleware, once it is connected. It does nothing on a socket

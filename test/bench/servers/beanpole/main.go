@@ -45,12 +45,13 @@ func main() {
 		s.On("broadcast", func(text string) error { return io.Emit("msg", text) })
 		s.On("join", func(room string) int { s.Join(room); return 1 })
 		s.On("room", func(room, text string) error { return io.To(room).Emit("msg", text) })
-		s.On("block", func() { time.Sleep(time.Second) })
-		s.On("enter", func(rooms int) int { s.Join(names[:rooms]...); return rooms })
 		for i := range *handlers {
 			s.On(names[i], func(text string) string { return text })
 		}
 	}
+	// What the others do not have is not a socket's, whose memory is compared.
+	io.On("block", func() { time.Sleep(time.Second) })
+	io.On("enter", func(s *server.Socket, rooms int) int { s.Join(names[:rooms]...); return rooms })
 	io.OnConnection(connected)
 	io.OfPattern(regexp.MustCompile(`^/n\d+$`)).OnConnection(connected)
 	control.Serve(io, func() int { return int(io.Engine().Stats().Sessions) })
