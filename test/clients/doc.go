@@ -14,5 +14,6 @@
 // 2026-11: The fixture is a process of its own and not an httptest.Server, because the tests stop,
 // freeze, kill and restart it.
 //
-// 2026-11: The clients run in Node. What only a browser does is in test/browser.
+// 2026-11: The clients run in Node, but for what a browser alone decides: cookies and pages of other
+// origins (browser.test.mjs, skipped without Chromium).
 package clients

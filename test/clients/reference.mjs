@@ -228,7 +228,8 @@ for (const event of ["request", "upgrade"]) {
     }
     if (url.pathname === "/sticky/") {
       if (event === "request") res.setHeader("set-cookie", ["AWSALB=node-1; Path=/", "AWSALBCORS=node-1; Path=/; SameSite=None; Secure"]);
-      if (url.searchParams.has("sid") && !/AWSALB=node-1/.test(req.headers.cookie ?? "")) {
+      // Any node answers a preflight, which never has a cookie.
+      if (req.method !== "OPTIONS" && url.searchParams.has("sid") && !/AWSALB=node-1/.test(req.headers.cookie ?? "")) {
         if (event === "upgrade") return res.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
         res.writeHead(400, { "content-type": "application/json" });
         return res.end('{"code":1,"message":"Session ID unknown"}');

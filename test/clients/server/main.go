@@ -149,7 +149,8 @@ func newMux(servers []*server.Server) http.Handler {
 // would on which it then lands.
 func behindBalancer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Has("sid") && !strings.Contains(r.Header.Get("Cookie"), "AWSALB=node-1") {
+		// Any node answers a preflight, which never has a cookie.
+		if r.Method != http.MethodOptions && r.URL.Query().Has("sid") && !strings.Contains(r.Header.Get("Cookie"), "AWSALB=node-1") {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = w.Write([]byte(`{"code":1,"message":"Session ID unknown"}`))
