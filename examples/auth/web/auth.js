@@ -1,0 +1,79 @@
+// The page: a password for a token, the token for a socket, and a new token before the old one ends.
+
+import { $, banner, open, showState } from "./look.js";
+
+let token; // in memory only: what is in localStorage can be read by any script of the page
+let password; // so that the page can renew; an application has a refresh token in an HttpOnly cookie
+let expires = 0;
+let begun = 0;
+
+async function login(name, secret) {
+  const res = await fetch("login", { method: "POST", body: JSON.stringify({ name, password: secret }) });
+  if (!res.ok) throw new Error((await res.text()).trim());
+  return (await res.json()).token;
+}
+
+// auth is a function, so that a socket that comes back shows the newest token.
+const socket = await open({ auth: (give) => give({ token }) });
+
+$("login").addEventListener("submit", async (e) => {
+  e.preventDefault();
+  $("refused").textContent = "";
+  try {
+    token = await login($("name").value, $("password").value);
+  } catch (error) {
+    $("refused").textContent = error.message;
+    return;
+  }
+  password = $("password").value;
+  $("password").value = "";
+  banner("");
+  socket?.connect();
+});
+
+function inside(session) {
+  expires = Date.parse(session.expires);
+  begun = Date.now();
+  $("who").textContent = session.name;
+  $("login").hidden = true;
+  $("inside").hidden = false;
+}
+
+function outside(why) {
+  $("login").hidden = false;
+  $("inside").hidden = true;
+  banner(why);
+}
+
+socket?.on("welcome", inside);
+socket?.on("expired", () => { token = undefined; });
+socket?.on("disconnect", (reason) => {
+  if (reason !== "io server disconnect") return; // else the client comes back by itself
+  showState("off");
+  outside(token ? "You have left everywhere." : "Your token has expired.");
+});
+socket?.on("connect_error", (error) => { if (!socket.active) outside(`The server says: ${error.message}.`); });
+
+$("everywhere").addEventListener("click", () => socket.emit("leave everywhere"));
+
+let renewing = false;
+async function renew() {
+  renewing = true;
+  try {
+    const fresh = await login($("who").textContent, password);
+    const answer = await socket.timeout(3000).emitWithAck("renew", fresh);
+    if (answer.error) throw new Error(answer.error);
+    token = fresh;
+    inside(answer);
+  } catch (error) {
+    banner(`The token could not be renewed: ${error.message}.`);
+  }
+  renewing = false;
+}
+
+setInterval(() => {
+  const left = Math.max(0, expires - Date.now());
+  $("left").textContent = `${(left / 1000).toFixed(1)} s`;
+  $("meter").value = left / Math.max(1, expires - begun);
+  if ($("keep").checked && !renewing && socket.connected && left < (expires - begun) / 3) renew();
+}, 100);
