@@ -53,12 +53,15 @@ func packages(t *testing.T) []pkg {
 
 // imports names, for the packages of the core, all packages of the project that they may import.
 var imports = map[string][]string{
-	"transport":     {},
-	"adapter":       {},
-	"server/packet": {},
-	"server":        {"transport", "adapter", "server/packet"},
-	"server/host":   {"transport", "adapter", "server", "server/packet", "adapter/redis"},
-	"adapter/redis": {"adapter", "server/packet"}, // the forms of MessagePack are those of packets
+	"transport":      {},
+	"adapter":        {},
+	"server/packet":  {},
+	"server":         {"transport", "adapter", "server/packet"},
+	"server/metrics": {"transport", "server"},
+	"server/tracing": {"server"},
+	"server/adminui": {"transport", "adapter", "server", "server/packet"},
+	"server/host":    {"transport", "adapter", "server", "server/packet", "server/metrics", "adapter/redis"},
+	"adapter/redis":  {"adapter", "server/packet"}, // the forms of MessagePack are those of packets
 }
 
 // homes names the only packages that may import a module of another, with what is below them.
