@@ -2,29 +2,153 @@ package host
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/adapter/redis"
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
 )
+
+// RedisMode is how servers talk over Redis. The zero value means streams with recovery, pubsub without.
+type RedisMode string
 
 // cluster is what joins this server to others.
 type cluster struct {
-	factory adapter.Factory             // nil means the adapter of one server alone
-	health  func() error                // nil or what keeps the cluster from being whole
-	close   func(context.Context) error // called after the server's adapters have been closed
+	factory adapter.Factory // nil means the adapter of one server alone
+	redis   *redis.Cluster  // nil without REDIS_URL
+
+	forwarder atomic.Pointer[redis.Forwarder] // nil until the port is open, or without forwarding
 }
 
-// newCluster returns the cluster that cfg describes. This is where RedisURL becomes an adapter.
-//
-//nolint:unparam // an adapter over Redis may fail here
-func newCluster(cfg *Config, log *slog.Logger) (cluster, error) {
-	c := cluster{
-		factory: cfg.Adapter,
-		health:  func() error { return nil },
-		close:   func(context.Context) error { return nil },
+// newCluster returns the cluster that cfg describes. Redis need not be reachable.
+func newCluster(cfg *Config, log *slog.Logger) (*cluster, error) {
+	c := &cluster{factory: cfg.Adapter}
+	if cfg.RedisURL == "" || cfg.Adapter != nil {
+		return c, nil
 	}
-	if cfg.RedisURL != "" && cfg.Adapter == nil {
-		log.Warn("REDIS_URL is set but this version has no Redis adapter: the server runs alone")
+	rc := redis.Config{URL: cfg.RedisURL, Mode: redis.Mode(cfg.redisMode()), Prefix: cfg.RedisPrefix, Logger: log}
+	if cfg.RedisPrefix != "" {
+		rc.Stream, rc.SessionPrefix = cfg.RedisPrefix, cfg.RedisPrefix+":session:"
 	}
+	if cfg.Recovery > 0 {
+		rc.Recovery = &adapter.Recovery{MaxDisconnection: cfg.Recovery}
+	}
+	var err error
+	if c.redis, err = redis.New(rc); err != nil {
+		return nil, err
+	}
+	c.factory = c.redis.Adapter()
 	return c, nil
+}
+
+// redisMode is RedisMode or what it means when empty.
+func (cfg *Config) redisMode() RedisMode {
+	switch {
+	case cfg.RedisMode != "":
+		return cfg.RedisMode
+	case cfg.Recovery > 0:
+		return RedisMode(redis.Streams)
+	default:
+		return RedisMode(redis.PubSub)
+	}
+}
+
+// health returns what keeps the cluster from being whole, or nil.
+func (c *cluster) health() error {
+	if c.redis == nil {
+		return nil
+	}
+	st := c.redis.Status()
+	if st.Up {
+		return nil
+	}
+	return fmt.Errorf("since %s: %w", st.Since.UTC().Format(time.RFC3339), st.Err)
+}
+
+// close ends the cluster, after the server's adapters have been closed.
+func (c *cluster) close(ctx context.Context) error {
+	if c.redis == nil {
+		return nil
+	}
+	return c.redis.Close(ctx)
+}
+
+// unknownSession is the transport's UnknownSession: it serves a session that lives on another server.
+func (c *cluster) unknownSession(w http.ResponseWriter, r *http.Request, sid string) bool {
+	f := c.forwarder.Load()
+	return f != nil && f.UnknownSession(w, r, sid)
+}
+
+// forward makes this server known to the others, once its port is open, so that any of them serves any
+// session.
+func (c *cluster) forward(cfg *Config, io *server.Server, listener net.Addr, log *slog.Logger) error {
+	if c.redis == nil || cfg.NoForwarding {
+		return nil
+	}
+	node := io.Engine().NodeID()
+	at := cfg.NodeURL
+	if at == "" {
+		var err error
+		if at, err = nodeURL(cfg, listener); err != nil {
+			log.Warn("no address for other servers: sessions are not forwarded; set BEANPOLE_NODE_URL", "err", err)
+			return nil
+		}
+	}
+	f, err := c.redis.Forward(redis.ForwardConfig{
+		Node: hex.EncodeToString(node[:]), URL: at, Secret: cfg.NodeSecret,
+		NodeOf: func(sid string) (string, bool) {
+			id, ok := transport.NodeOf(sid)
+			return hex.EncodeToString(id[:]), ok
+		},
+	})
+	if err != nil {
+		return err
+	}
+	c.forwarder.Store(f)
+	log.Info("sessions are forwarded between servers", "at", at)
+	return nil
+}
+
+// nodeURL guesses where other servers reach this one: the address it listens on, or else the one from
+// which it reaches Redis, which they reach too.
+func nodeURL(cfg *Config, listener net.Addr) (string, error) {
+	name, port, err := net.SplitHostPort(listener.String())
+	if err != nil {
+		return "", err
+	}
+	if ip := net.ParseIP(name); ip != nil && ip.IsUnspecified() {
+		if name, err = addrTowards(cfg.RedisURL); err != nil {
+			return "", err
+		}
+	}
+	return "http://" + net.JoinHostPort(name, port), nil
+}
+
+// addrTowards returns this machine's address on the way to the host of a URL. Nothing is sent.
+func addrTowards(to string) (string, error) {
+	u, err := url.Parse(to)
+	if err != nil {
+		return "", errors.New("REDIS_URL is no URL") // whose text may hold a password
+	}
+	port := u.Port()
+	if port == "" {
+		port = strconv.Itoa(6379)
+	}
+	conn, err := net.Dial("udp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }()
+	addr, _, err := net.SplitHostPort(conn.LocalAddr().String())
+	return addr, err
 }

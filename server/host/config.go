@@ -29,6 +29,22 @@ type Config struct {
 	// The Redis that joins several servers to one cluster, redis:// or rediss://.
 	RedisURL string `env:"REDIS_URL" allow:"a URL such as redis://:password@host:6379/0 or rediss://host:6379"`
 
+	// How the servers talk over Redis: pubsub as @socket.io/redis-adapter, sharded as its sharded adapter
+	// (Redis 7 and later), streams as @socket.io/redis-streams-adapter. All servers of a cluster must use
+	// the same. Without it, streams when recovery is on, which needs them, and pubsub when not.
+	RedisMode RedisMode `env:"BEANPOLE_REDIS_MODE" allow:"pubsub, sharded or streams"`
+	// What the names of channels, streams and keys in Redis begin with.
+	RedisPrefix string `env:"BEANPOLE_REDIS_PREFIX" default:"socket.io" allow:"letters, digits, dots, colons and dashes"`
+	// Where the other servers of the cluster reach this one, to forward requests of its sessions that a
+	// load balancer sent to them. Without it, the address it listens on, or that from which it reaches
+	// Redis.
+	NodeURL string `env:"BEANPOLE_NODE_URL" allow:"a URL such as http://10.0.0.5:5000"`
+	// The secret that requests between servers are signed with, the same on all; without it, one kept in
+	// Redis.
+	NodeSecret string `env:"BEANPOLE_NODE_SECRET" allow:"16 letters or more"`
+	// Answers requests of other servers' sessions with "Session ID unknown" instead of forwarding them.
+	NoForwarding bool `env:"BEANPOLE_NO_FORWARDING" allow:"true or false"`
+
 	// Where the Socket.IO server is mounted.
 	Path string `env:"BEANPOLE_PATH" default:"/socket.io/" allow:"a path of its own that starts with a slash, such as /socket.io/"`
 	// Serves the path without its trailing slash too, for clients with addTrailingSlash off.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -140,6 +141,10 @@ func (cfg *Config) check() error {
 		return &ValueError{"BEANPOLE_DRAIN_TIME", text(cfg.DrainTime), fmt.Sprintf(
 			"shorter than BEANPOLE_SHUTDOWN_TIMEOUT, %v, which has to hold the drain", s)}
 	}
+	if cfg.RedisURL != "" && cfg.Recovery > 0 && cfg.redisMode() != RedisMode(redis.Streams) {
+		return &ValueError{"BEANPOLE_REDIS_MODE", string(cfg.RedisMode),
+			"streams, or not set, when BEANPOLE_RECOVERY is on: the other modes keep nothing to recover"}
+	}
 	if cfg.AllowCredentials && slices.Contains(cfg.AllowedOrigins, "*") {
 		return &ValueError{"BEANPOLE_ALLOWED_ORIGINS", "*",
 			"a list of origins when BEANPOLE_ALLOW_CREDENTIALS is on, as browsers refuse cookies from just any origin"}
@@ -164,6 +169,8 @@ func allowed(f reflect.StructField, value any) bool {
 		return value >= AnyPort && value <= 65535
 	case LogFormat:
 		return value == LogText || value == LogJSON
+	case RedisMode:
+		return slices.Contains([]redis.Mode{redis.PubSub, redis.Sharded, redis.Streams}, redis.Mode(value))
 	case AccessLog:
 		return slices.Contains([]AccessLog{AccessApp, AccessErrors, AccessAll, AccessNone}, value)
 	case []transport.Name:
@@ -185,7 +192,12 @@ func allowed(f reflect.StructField, value any) bool {
 		return !strings.ContainsAny(value.(string), "=;, \t\"")
 	case "Instance", "Version":
 		return word.MatchString(value.(string))
-	case "ProbeToken":
+	case "NodeURL":
+		u, err := url.Parse(value.(string))
+		return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == ""
+	case "RedisPrefix":
+		return word.MatchString(value.(string))
+	case "ProbeToken", "NodeSecret":
 		return len(value.(string)) >= 16
 	case "StaticDir", "ClientDir":
 		info, err := os.Stat(value.(string))

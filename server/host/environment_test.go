@@ -36,6 +36,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"BEANPOLE_LOG_FORMAT": "json", "BEANPOLE_ACCESS_LOG": "errors", "BEANPOLE_SHUTDOWN_TIMEOUT": "7s",
 		"BEANPOLE_DRAIN_TIME": "2s", "BEANPOLE_ADMIN_PORT": "5009", "BEANPOLE_INSTANCE": "i-1", "BEANPOLE_VERSION": "v7",
 		"BEANPOLE_PROBE_TOKEN": "0123456789abcdef",
+		"BEANPOLE_REDIS_MODE":  "streams", "BEANPOLE_REDIS_PREFIX": "app", "BEANPOLE_NODE_URL": "http://10.0.0.5:5000",
+		"BEANPOLE_NODE_SECRET": "0123456789abcdef",
 	}
 	var environ []string
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {

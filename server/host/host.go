@@ -35,7 +35,7 @@ type Host struct {
 	io      *server.Server
 	router  *gin.Engine
 	http    *http.Server
-	cluster cluster
+	cluster *cluster
 	client  *bundle
 	metrics *metrics.Metrics // nil without the admin listener
 
@@ -59,25 +59,42 @@ func New(cfg Config) (*Host, error) {
 	if h.cluster, err = newCluster(&h.cfg, h.log); err != nil {
 		return nil, err
 	}
+	if err := h.make(); err != nil {
+		return nil, errors.Join(err, h.cluster.close(context.Background()))
+	}
+	return h, nil
+}
+
+// make makes what is left of a host that has its cluster.
+func (h *Host) make() (err error) {
+	cfg := h.cfg
 	if h.client, err = findBundle(cfg.ClientDir); err != nil {
-		return nil, err
+		return err
 	}
 	sc := cfg.server(h.log, h.cluster.factory)
+	if h.cluster.redis != nil {
+		sc.Transport.UnknownSession = h.cluster.unknownSession
+	}
 	if !cfg.NoAdmin { // where the metrics are shown
 		h.metrics = metrics.New()
 		sc.Observers = append(sc.Observers, h.metrics)
 	}
 	if h.io, err = server.New(sc); err != nil {
-		return nil, err
+		return err
 	}
 	if h.metrics != nil {
 		h.metrics.Watch(h.io)
+		if h.cluster.redis != nil {
+			if err := h.metrics.Register(clusterCollector{h.cluster}); err != nil {
+				return err
+			}
+		}
 	}
 	h.probe()
 	if cfg.StaticDir != "" {
 		root, err := os.OpenRoot(cfg.StaticDir) // keeps links from leading out of the folder
 		if err != nil {
-			return nil, err
+			return err
 		}
 		h.Static(root.FS())
 	}
@@ -89,7 +106,7 @@ func New(cfg Config) (*Host, error) {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
 	}
-	return h, nil
+	return nil
 }
 
 // IO returns the Socket.IO server.
@@ -137,6 +154,9 @@ func (h *Host) Listen() error {
 	var err error
 	h.listener, err = net.Listen("tcp", net.JoinHostPort(h.cfg.Host, strconv.Itoa(port)))
 	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if err := h.cluster.forward(&h.cfg, h.io, h.listener.Addr(), h.log); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	h.listenAdmin()

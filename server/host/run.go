@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/beanpole/beanpole/adapter/redis"
 )
 
 // ErrForced is returned by Run when a second signal cut the graceful stop short.
@@ -32,6 +34,7 @@ func run(setup func(*Host) error) error {
 	if err != nil {
 		return err
 	}
+	redis.LogLibrary(h.log)
 	for _, name := range unknownVariables(os.Environ()) {
 		h.log.Warn("unknown variable", "name", name)
 	}

@@ -1,0 +1,140 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter/redis/redistest"
+)
+
+// eventually waits until ok holds; for state that no event announces.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// newNode runs a host of the cluster on r until the test ends.
+func newNode(t *testing.T, r *redistest.Server, cfg Config) *Host {
+	t.Helper()
+	cfg.Port, cfg.Host, cfg.RedisURL = AnyPort, "127.0.0.1", r.URL()
+	h, _ := newTestHost(t, cfg)
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := h.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- h.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := await(t, done); err != nil {
+			t.Error(err)
+		}
+	})
+	ready, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	if err := h.cluster.redis.Ready(ready); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestHostsOnOneRedisAreOneCluster(t *testing.T) {
+	for _, mode := range []RedisMode{"pubsub", "sharded", "streams"} {
+		t.Run(string(mode), func(t *testing.T) {
+			r := redistest.Start(t)
+			cfg := Config{RedisMode: mode, RedisPrefix: "test", DrainTime: 10 * time.Millisecond, ShutdownTimeout: 5 * time.Second}
+			a, b := newNode(t, r, cfg), newNode(t, r, cfg)
+			eventually(t, "each knows of the other", func() bool {
+				na, _ := a.IO().Servers(t.Context())
+				nb, _ := b.IO().Servers(t.Context())
+				return na == 2 && nb == 2 && a.cluster.health() == nil && b.cluster.health() == nil
+			})
+			session := connect(t, a)
+			if err := b.IO().Emit("hello", "from b"); err != nil {
+				t.Fatal(err)
+			}
+			if got := get(t, a, session); got != `42["hello","from b"]` {
+				t.Errorf("got %q", got)
+			}
+			// The session lives on a; b serves it all the same.
+			if err := a.IO().Emit("hello", "through b"); err != nil {
+				t.Fatal(err)
+			}
+			if got := get(t, b, session); got != `42["hello","through b"]` {
+				t.Errorf("got %q", got)
+			}
+			_, text := askAdmin(t, b, http.MethodGet, "metrics")
+			for _, want := range []string{
+				"beanpole_cluster_up 1", "beanpole_cluster_servers 2", `beanpole_cluster_unknown_sessions_total{cause="forwarded"} 1`,
+			} {
+				if !strings.Contains(text, want+"\n") {
+					t.Errorf("no %s in the metrics", want)
+				}
+			}
+			res, err := http.Post(a.URL()+session, "text/plain", strings.NewReader("1")) // the client takes its leave
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+		})
+	}
+}
+
+func TestHostGoesOnWithoutRedis(t *testing.T) {
+	r := redistest.Start(t)
+	h := newNode(t, r, Config{DrainTime: 10 * time.Millisecond, ShutdownTimeout: 5 * time.Second})
+	session := connect(t, h)
+	r.Kill()
+	eventually(t, "the health check says so", func() bool { return strings.Contains(get(t, h, "healthz"), `"status":"degraded"`) })
+	if code := status(t, h, "healthz"); code != http.StatusOK {
+		t.Errorf("the health check answers %d: the load balancer would send nobody any more", code)
+	}
+	if err := h.IO().Emit("hello"); err != nil {
+		t.Log(err) // says that it was delivered here only
+	}
+	if got := get(t, h, session); got != `42["hello"]` {
+		t.Errorf("got %q", got)
+	}
+	res, err := http.Post(h.URL()+session, "text/plain", strings.NewReader("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+}
+
+func TestRecoveryNeedsStreams(t *testing.T) {
+	_, err := New(Config{RedisURL: "redis://127.0.0.1:1", RedisMode: "pubsub", Recovery: time.Minute})
+	var bad *ValueError
+	if !errors.As(err, &bad) || bad.Variable != "BEANPOLE_REDIS_MODE" {
+		t.Errorf("got %v", err)
+	}
+	if mode := (&Config{Recovery: time.Minute}).redisMode(); mode != "streams" {
+		t.Errorf("with recovery and no mode: %s", mode)
+	}
+}
+
+func TestNodeURL(t *testing.T) {
+	for _, c := range []struct{ listener, redis, want string }{
+		{"10.0.0.5:5000", "redis://10.0.0.9:6379", "http://10.0.0.5:5000"},
+		{"[::]:5000", "redis://127.0.0.1", "http://127.0.0.1:5000"},
+		{"0.0.0.0:80", "rediss://127.0.0.1:6380/1", "http://127.0.0.1:80"},
+	} {
+		got, err := nodeURL(&Config{RedisURL: c.redis}, textAddr(c.listener))
+		if err != nil || got != c.want {
+			t.Errorf("%s, %s: %q, %v; want %q", c.listener, c.redis, got, err, c.want)
+		}
+	}
+}
+
+type textAddr string
+
+func (textAddr) Network() string  { return "tcp" }
+func (a textAddr) String() string { return string(a) }
