@@ -50,11 +50,12 @@ export async function run(name, args, env = {}) {
 }
 
 // openBrowser starts Debian's Chromium, or the one that CHROMIUM names.
-export function openBrowser() {
+export function openBrowser(options) {
   return puppeteer.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking",
       "--disable-component-update", "--no-first-run"],
+    ...options,
   });
 }
 
