@@ -239,7 +239,7 @@ func (in *instance) startApp(t *testing.T) {
 		"BEANPOLE_ALLOWED_ORIGINS=" + origin, "BEANPOLE_ALLOW_CREDENTIALS=true",
 	}
 	if in.e.redis != nil {
-		env = append(env, "E2E_REDIS="+in.e.redis.URL())
+		env = append(env, "REDIS_URL="+in.e.redis.URL())
 	}
 	env = append(env, in.e.env...)
 	in.app = launch(in.e.t, filepath.Join(in.dir, "app.log"), env, built.app)
