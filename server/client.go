@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/beanpole/beanpole/server/packet"
@@ -26,6 +27,8 @@ type client struct {
 	decoder packet.Decoder
 	failed  bool // the client broke the protocol; the rest of what it sent is ignored
 	bucket  bucket
+
+	waiting atomic.Bool // a packet waits for its attachments; set by Receive
 
 	mu      sync.Mutex
 	sockets []*Socket   // guarded by mu; few, so a list
@@ -72,7 +75,7 @@ func (c *client) Receive(m transport.Message) {
 		return
 	}
 	if m.Binary || p == nil {
-		c.watchAttachments()
+		c.waiting.Store(c.decoder.Pending())
 	}
 	if p != nil {
 		c.packet(p)
@@ -213,6 +216,7 @@ func (c *client) enqueue(s *Socket, it item) {
 func (c *client) Work() {
 	for {
 		c.mu.Lock()
+		c.watchAttachments()
 		if len(c.ready) == 0 {
 			c.mu.Unlock()
 			return
@@ -234,12 +238,11 @@ func (c *client) fail(reason transport.CloseReason, err error) {
 	c.session.Close(reason)
 }
 
-// watchAttachments starts or stops the time limit of a packet that waits for its attachments.
+// watchAttachments starts or stops the time limit of a packet that waits for its attachments. It is
+// called when a read has been worked off, as most attachments come with their packet and need no timer.
+// Called with mu held.
 func (c *client) watchAttachments() {
-	waiting := c.decoder.Pending()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
+	switch waiting := c.waiting.Load(); {
 	case waiting && c.pending == nil && !c.closed:
 		c.pending = time.AfterFunc(c.server.cfg.Limits.AttachmentTimeout, func() {
 			c.session.Close(transport.ReasonParseError)
