@@ -26,7 +26,7 @@ const (
 	// tells the application.
 	timeoutMargin = 3 * time.Millisecond
 	// countAge is how old the number of servers may be.
-	countAge = 5 * time.Second
+	countAge = time.Second
 )
 
 var errNotOurs = errors.New("namespace is not of a server made by New")

@@ -105,7 +105,10 @@ func (n *namespace) bind(s *socket.Socket, fresh bool) *member {
 	if fresh && !s.Recovered() && conn.session.Protocol() != 3 {
 		n.h.internals.setID(s, newID())
 	}
+	m.mu.Lock()
 	m.socket, m.nsp, m.id = s, n, string(s.Id())
+	m.mu.Unlock()
+	n.claim(m)
 	e := &socketEmitter{emitter: newEmitter(n.h.protect), member: m}
 	e.takeFrom(s.StrictEventEmitter.EventEmitter)
 	s.StrictEventEmitter.EventEmitter = e

@@ -41,9 +41,10 @@ type namespace struct {
 // record is what is known of one socket id. The library speaks of ids alone, and does so before there is
 // a socket (a recovered one joins its rooms while it is made) and after.
 type record struct {
-	member  *member          // nil until the socket is connected
-	rooms   []string         // until then and again after it has left
+	member  *member          // nil until there is a socket
+	entered bool             // it has been connected
 	left    bool             // it has left
+	rooms   []string         // until it has entered, and again after it has left
 	session *adapter.Session // it is to be resumed
 }
 
@@ -140,16 +141,27 @@ func firstNamespace(args []any) (socket.Namespace, bool) {
 	return n, ok
 }
 
+// claim makes m the owner of its id's record.
+func (n *namespace) claim(m *member) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	id := socket.SocketId(m.id)
+	if r := n.records[id]; r != nil && r.member == nil {
+		r.member = m
+		return
+	}
+	n.records[id] = &record{member: m}
+}
+
 // enter makes m a member, with the rooms it has joined so far. A recovered one gets what it missed.
 func (n *namespace) enter(m *member) {
-	id := m.socket.Id()
 	n.mu.Lock()
-	r := n.records[id]
-	if r == nil || r.left {
-		r = &record{}
-		n.records[id] = r
+	r := n.records[socket.SocketId(m.id)]
+	if r == nil || r.member != m {
+		n.mu.Unlock()
+		return // it has left already
 	}
-	r.member = m
+	r.entered = true
 	rooms, session := r.rooms, r.session
 	r.rooms, r.session = nil, nil
 	n.mu.Unlock()
@@ -181,7 +193,7 @@ func (n *namespace) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
 		n.mu.Unlock()
 		return
 	}
-	if r.member == nil {
+	if !r.entered {
 		for _, name := range names {
 			if !slices.Contains(r.rooms, name) {
 				r.rooms = append(r.rooms, name)
@@ -203,12 +215,12 @@ func (n *namespace) Del(id socket.SocketId, room socket.Room) {
 		n.mu.Unlock()
 		return
 	}
-	m := r.member
-	if m == nil {
+	m, entered := r.member, r.entered
+	if !entered {
 		r.rooms = slices.DeleteFunc(r.rooms, func(name string) bool { return name == string(room) })
 	}
 	n.mu.Unlock()
-	if m != nil {
+	if entered {
 		n.telling(m, []string{string(room)}, func() { n.adapter.Leave(m, string(room)) })
 	}
 }
@@ -223,19 +235,26 @@ func (n *namespace) DelAll(id socket.SocketId) {
 		return
 	}
 	m := r.member
-	if m == nil {
+	if m != nil {
+		m.out.Store(true) // before Remove: a Join that comes late must not bring it back
+	}
+	if !r.entered {
 		delete(n.records, id)
 		n.mu.Unlock()
 		return
 	}
-	r.left = true
 	n.mu.Unlock()
-	m.out.Store(true) // before Remove: a Join that comes late must not bring it back
-	var names []string
-	n.telling(m, nil, func() { names = n.adapter.Remove(m) })
+	names := n.adapter.RoomsOf(m)
 	n.mu.Lock()
-	r.rooms = names
+	was := r.left
+	if !was {
+		// At once, as another goroutine may be about to run the disconnect handlers.
+		r.left, r.rooms = true, names
+	}
 	n.mu.Unlock()
+	if !was {
+		n.telling(m, names, func() { n.adapter.Remove(m) })
+	}
 }
 
 // release forgets a socket whose disconnect handlers have run.
@@ -257,7 +276,7 @@ func (n *namespace) SocketRooms(id socket.SocketId) *types.Set[socket.Room] {
 		return nil
 	}
 	m, names := r.member, r.rooms
-	if m == nil || r.left {
+	if !r.entered || r.left {
 		out := roomsOf(names)
 		n.mu.Unlock()
 		return out
@@ -266,7 +285,7 @@ func (n *namespace) SocketRooms(id socket.SocketId) *types.Set[socket.Room] {
 	return roomsOf(n.adapter.RoomsOf(m))
 }
 
-// telling does a change of a member's rooms, of all it is in without names, and emits the events of the library's adapter for it. Rooms
+// telling does a change of a member's rooms and emits the events of the library's adapter for it. Rooms
 // changed for whole targets or by other servers are not told of.
 func (n *namespace) telling(m *member, names []string, change func()) {
 	if n.Len() == 0 {
@@ -274,9 +293,6 @@ func (n *namespace) telling(m *member, names []string, change func()) {
 		return
 	}
 	before := n.adapter.RoomsOf(m)
-	if names == nil {
-		names = before
-	}
 	was := n.inhabited(names)
 	change()
 	after := n.adapter.RoomsOf(m)
@@ -375,7 +391,7 @@ func (n *namespace) close(ctx context.Context) error {
 func (n *namespace) member(id socket.SocketId) *member {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if r := n.records[id]; r != nil && !r.left {
+	if r := n.records[id]; r != nil && r.entered && !r.left {
 		return r.member
 	}
 	return nil

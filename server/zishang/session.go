@@ -242,8 +242,8 @@ func (s *session) enqueueFrom(q *queue, it item) {
 	}
 }
 
-// Work runs the handlers of all that has been received. Two may run at a time: one waits in a handler,
-// another does what other queues of the session have to do.
+// Work runs the handlers of all that has been received. What is for another queue than the first is left
+// to another goroutine: the handlers of one namespace may block, and are not to hold up the others.
 func (s *session) Work() {
 	for {
 		s.mu.Lock()
@@ -253,10 +253,12 @@ func (s *session) Work() {
 			return
 		}
 		q := s.ready[0]
-		if s.ready = s.ready[1:]; len(s.ready) == 0 {
-			s.ready = nil
-		}
+		s.ready = s.ready[1:]
+		more := len(s.ready) > 0
 		s.mu.Unlock()
+		if more {
+			s.h.wg.Go(s.Work)
+		}
 		q.run()
 	}
 }

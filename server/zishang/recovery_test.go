@@ -1,0 +1,118 @@
+package zishang_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/zishang520/socket.io/v2/socket"
+
+	"github.com/beanpole/beanpole/server/zishang"
+)
+
+// offsetOf returns the last argument of an event.
+func offsetOf(t *testing.T, packet string) string {
+	t.Helper()
+	var args []any
+	if err := json.Unmarshal([]byte(packet[strings.Index(packet, "["):]), &args); err != nil {
+		t.Fatal(err)
+	}
+	offset, ok := args[len(args)-1].(string)
+	if !ok {
+		t.Fatalf("%s has no offset", packet)
+	}
+	return offset
+}
+
+func withRecovery() *socket.ServerOptions {
+	options := socket.DefaultServerOptions()
+	options.SetConnectionStateRecovery(&socket.ConnectionStateRecovery{})
+	return options
+}
+
+func TestRecoveryInMemory(t *testing.T) {
+	type user struct{ Name string }
+	middlewares := 0
+	recovered := make(chan string, 3)
+	n := start(t, zishang.Config{Options: withRecovery()}, func(io *socket.Server) {
+		io.Use(func(_ *socket.Socket, next func(*socket.ExtendedError)) { middlewares++; next(nil) })
+		onConnection(io.Sockets(), func(s *socket.Socket) {
+			if !s.Recovered() {
+				s.Join("club")
+				s.SetData(&user{"Ann"})
+			}
+			u, _ := s.Data().(*user)
+			recovered <- fmt.Sprint(s.Recovered(), u, s.Rooms().Has("club"))
+			echo(s)
+		})
+	})
+	p := dial(t, n.url)
+	w := p.connect("/", "")
+	if len(w.PID) < 20 {
+		t.Fatalf("welcome %+v", w)
+	}
+	if got := await(t, recovered); got != "false &{Ann} true" {
+		t.Fatal(got)
+	}
+	n.io.To("club").Emit("one")
+	first := p.text()
+	offset := offsetOf(t, first)
+	p.hangUp()
+	eventually(t, "saved", func() bool { return n.handler.Stats().Disconnected == 1 })
+	n.io.To("club").Emit("two", 2)
+	n.io.To("others").Emit("not for it")
+	n.io.Emit("three")
+
+	q := dial(t, n.url)
+	w2 := q.connect("/", `{"pid":"`+w.PID+`","offset":"`+offset+`"}`)
+	if w2 != w {
+		t.Fatalf("welcome %+v, want %+v", w2, w)
+	}
+	if got := await(t, recovered); got != "true &{Ann} true" {
+		t.Error(got)
+	}
+	for _, want := range []string{`42["two",2,"`, `42["three","`} {
+		if got := q.text(); !strings.HasPrefix(got, want) {
+			t.Errorf("got %q, want %s…", got, want)
+		}
+	}
+	q.send(`421["echo","x"]`)
+	q.expect(`431["x"]`)
+	q.send(`42["echo","y"]`)
+	if got := q.text(); !strings.HasPrefix(got, `42["echo","y","`) {
+		t.Errorf("got %q", got)
+	}
+	n.io.To("club").Emit("four")
+	if got := q.text(); !strings.HasPrefix(got, `42["four","`) {
+		t.Errorf("got %q", got)
+	}
+	if middlewares != 1 {
+		t.Errorf("middlewares ran %d times; recovery skips them", middlewares)
+	}
+	q.hangUp()
+
+	// Who asks for what is not there begins anew.
+	r := dial(t, n.url)
+	if w3 := r.connect("/", `{"pid":"nobody","offset":"`+offset+`"}`); w3.SID == w.SID {
+		t.Error("a stranger got the session")
+	}
+	if got := await(t, recovered); got != "false &{Ann} true" {
+		t.Error(got)
+	}
+}
+
+func TestEmitWithAckAndRecovery(t *testing.T) {
+	answers := make(chan string, 1)
+	n := start(t, zishang.Config{Options: withRecovery()}, func(io *socket.Server) {
+		onConnection(io.Sockets(), func(s *socket.Socket) {
+			_ = s.Emit("q", "a", func(args []any, err error) { answers <- fmt.Sprint(args, err) })
+		})
+	})
+	p, _ := join(t, n.url, "/")
+	p.expect(`421["q","a"]`) // without an offset
+	p.send(`431["b"]`)
+	if got := await(t, answers); got != "[b] <nil>" {
+		t.Error(got)
+	}
+}
