@@ -3,6 +3,7 @@ package adapter
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Rooms is the index of the rooms of one namespace on this node: which member is in which room. The
@@ -14,6 +15,8 @@ type Rooms struct {
 	// Changed, if not nil, is called after a room came into being or went, with no lock held and
 	// possibly out of order: the callee asks Has for the state of now. Set before first use.
 	Changed func(room string)
+
+	watch atomic.Pointer[func(Member, string, bool)] // see Watch
 
 	mu      sync.RWMutex
 	members map[string]int32 // id -> index in list
@@ -95,6 +98,26 @@ func (r *room) remove(m Member) bool {
 	return true
 }
 
+// Watch has fn called for each room that a member joins (joined true) or leaves, its own id among them,
+// with no lock of the index held and possibly out of order. An adapter may hold locks of its own: fn must
+// neither block nor call the adapter. Nil ends it. Nothing is done for it while nobody watches.
+func (r *Rooms) Watch(fn func(m Member, room string, joined bool)) {
+	if fn == nil {
+		r.watch.Store(nil)
+		return
+	}
+	r.watch.Store(&fn)
+}
+
+// tell calls who watches, if anybody does.
+func (r *Rooms) tell(m Member, joined bool, rooms ...string) {
+	if fn := r.watch.Load(); fn != nil {
+		for _, name := range rooms {
+			(*fn)(m, name, joined)
+		}
+	}
+}
+
 // Join makes m a member if it is none yet and puts it into rooms. A member with a method Gone() bool
 // that reports true is left alone. Another member with the same id is removed first.
 func (r *Rooms) Join(m Member, rooms ...string) { r.join(m, rooms, true) }
@@ -103,7 +126,8 @@ func (r *Rooms) Join(m Member, rooms ...string) { r.join(m, rooms, true) }
 func (r *Rooms) JoinMember(m Member, rooms ...string) { r.join(m, rooms, false) }
 
 func (r *Rooms) join(m Member, rooms []string, add bool) {
-	var changed []string
+	var changed, joined []string
+	watched := r.watch.Load() != nil
 	r.mu.Lock()
 	i, ok := r.slot(m)
 	if g, can := m.(gone); !ok && (!add || can && g.Gone()) {
@@ -112,6 +136,9 @@ func (r *Rooms) join(m Member, rooms []string, add bool) {
 	}
 	if !ok {
 		i, changed = r.add(m, changed)
+		if watched {
+			joined = append(joined, m.ID())
+		}
 	}
 	for _, name := range rooms {
 		if name == m.ID() {
@@ -130,9 +157,13 @@ func (r *Rooms) join(m Member, rooms []string, add bool) {
 		}
 		x.add(m)
 		r.joined[i] = append(r.joined[i], x)
+		if watched {
+			joined = append(joined, name)
+		}
 	}
 	r.mu.Unlock()
 	r.notify(changed)
+	r.tell(m, true, joined...)
 }
 
 // slot returns the index of m in list. Called with mu held.
@@ -156,7 +187,8 @@ func (r *Rooms) add(m Member, changed []string) (int, []string) {
 
 // Leave takes m out of rooms. Its own room is never left.
 func (r *Rooms) Leave(m Member, rooms ...string) {
-	var changed []string
+	var changed, left []string
+	watched := r.watch.Load() != nil
 	r.mu.Lock()
 	i, ok := r.slot(m)
 	if !ok {
@@ -171,9 +203,13 @@ func (r *Rooms) Leave(m Member, rooms ...string) {
 		changed = r.free(x, changed)
 		k := slices.Index(r.joined[i], x)
 		r.joined[i] = slices.Delete(r.joined[i], k, k+1)
+		if watched {
+			left = append(left, name)
+		}
 	}
 	r.mu.Unlock()
 	r.notify(changed)
+	r.tell(m, false, left...)
 }
 
 // free forgets x if it is empty. Called with mu held.
@@ -197,6 +233,7 @@ func (r *Rooms) Remove(m Member) []string {
 	names, changed := r.remove(m, i, nil)
 	r.mu.Unlock()
 	r.notify(changed)
+	r.tell(m, false, names...)
 	return names
 }
 

@@ -198,3 +198,32 @@ func BenchmarkSelect(b *testing.B) {
 		}
 	}
 }
+
+func TestRoomsTellWhoWatches(t *testing.T) {
+	var r adapter.Rooms
+	var told []string
+	a := named("a")
+	r.Join(a, "before")
+	r.Watch(func(m adapter.Member, room string, joined bool) {
+		if joined {
+			told = append(told, m.ID()+"+"+room)
+		} else {
+			told = append(told, m.ID()+"-"+room)
+		}
+	})
+	r.Join(a, "x", "before", "a")
+	r.Leave(a, "x", "y")
+	b := named("b")
+	r.Join(b, "x")
+	r.Remove(b)
+	r.Watch(nil)
+	r.Remove(a)
+	want := []string{"a+x", "a-x", "b+b", "b+x", "b-b", "b-x"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
+type named string
+
+func (n named) ID() string { return string(n) }

@@ -52,14 +52,7 @@ func New(cfg Config) (*Cluster, error) {
 	c.state = newState(cfg.Logger)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	shards := cfg.Mode == Sharded || cfg.Mode == Streams && cfg.ShardedPubSub
-	switch cfg.Mode {
-	case PubSub:
-		c.wire = &pubsub{uid: c.uid, prefix: cfg.Prefix, mode: cfg.Subscriptions, specific: cfg.SpecificResponses}
-	case Sharded:
-		c.wire = &sharded{uid: c.uid, prefix: cfg.Prefix, mode: cfg.Subscriptions}
-	case Streams:
-		c.wire = &streams{uid: c.uid, prefix: cfg.Prefix, stream: cfg.Stream, count: cfg.StreamCount, plain: cfg.OnlyPlaintext, sharded: shards}
-	}
+	c.wire = newWire(&cfg, c.uid)
 	c.box = newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes)
 	c.bus = newBus(c.ctx, &c.wg, client, shards, &c.stats, c.state)
 	c.startMembers(shards)

@@ -16,6 +16,8 @@
 //	status.go     Status, Stats: up or degraded, since when, what was lost
 //	outbox.go     the bounded queue of what is to be published
 //	publisher.go  the one goroutine that empties it
+//	details.go    a socket as nodes describe it
+//	errors.go     errors, and what to do about those of Redis
 //	bus.go        the subscriptions the process wants
 //	link.go       one connection with subscriptions
 //	members.go    which nodes are alive, by heartbeat
@@ -29,7 +31,9 @@
 //	envelope.go   what sharded and streams have in common
 //	msgpack.go    walking MessagePack without decoding it
 //	reader.go     the reader of a stream
+//	line.go       the order of events with recovery
 //	recovery.go   connection state recovery over streams
+//	emitter.go    Emitter, for processes that serve no clients
 //	registry.go   which node holds a session, and where that node is
 //	forward.go    requests of sessions that live on another node
 //

@@ -79,3 +79,18 @@ type wire interface {
 	// not be looked at. payload is not changed and is kept by the message.
 	decode(nsp, channel string, payload []byte, l *adapter.Local) (*message, error)
 }
+
+// newWire returns the form of cfg.Mode as the node uid has it.
+func newWire(cfg *Config, uid string) wire {
+	switch cfg.Mode {
+	case Sharded:
+		return &sharded{uid: uid, prefix: cfg.Prefix, mode: cfg.Subscriptions}
+	case Streams:
+		s := &streams{uid: uid, prefix: cfg.Prefix, stream: cfg.Stream, count: cfg.StreamCount, plain: cfg.OnlyPlaintext, sharded: cfg.ShardedPubSub}
+		if uid == emitterUID {
+			s.instance = newID()
+		}
+		return s
+	}
+	return &pubsub{uid: uid, prefix: cfg.Prefix, mode: cfg.Subscriptions, specific: cfg.SpecificResponses}
+}

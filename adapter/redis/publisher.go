@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -298,7 +297,7 @@ func (p *publisher) ask(ctx context.Context, stream string, list []*command) (mi
 	// A server that stood still may take what the broken connection brought it some moments after
 	// the first question. Twice the same answer is taken for the truth.
 	for n, before := 0, -1; ; n++ {
-		if err := p.scan(ctx, stream, after, list[0].xadd.uid, found); err != nil {
+		if err := p.scan(ctx, stream, after, list[0].xadd.source(), found); err != nil {
 			p.state.set("publish", err)
 			if ctx.Err() != nil || time.Since(list[0].at) > p.maxAge {
 				return list // flush drops what is too old
@@ -338,8 +337,8 @@ func (p *publisher) ask(ctx context.Context, stream string, list []*command) (mi
 	return missing
 }
 
-// scan adds the entries of uid after an id to found.
-func (p *publisher) scan(ctx context.Context, stream, after, uid string, found map[uint64]string) error {
+// scan adds the numbers and ids of the entries of a source after an id to found.
+func (p *publisher) scan(ctx context.Context, stream, after, source string, found map[uint64]string) error {
 	for {
 		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
 		list, err := p.client.XRangeN(tctx, stream, "("+after, "+", 1000).Result()
@@ -348,12 +347,8 @@ func (p *publisher) scan(ctx context.Context, stream, after, uid string, found m
 			return err
 		}
 		for _, e := range list {
-			if e.Values["uid"] == uid {
-				if s, ok := e.Values[seqField].(string); ok {
-					if n, err := strconv.ParseUint(s, 36, 64); err == nil {
-						found[n] = e.ID
-					}
-				}
+			if x := parseEntry(e.Values); x.seq > 0 && x.source() == source {
+				found[x.seq] = e.ID
 			}
 			after = e.ID
 		}

@@ -191,6 +191,7 @@ func parseEntry(values map[string]any) *entry {
 		e.kind = kind(n)
 	}
 	if s, ok := values[seqField].(string); ok {
+		s, e.instance, _ = strings.Cut(s, ".")
 		e.seq, _ = strconv.ParseUint(s, 36, 64)
 	}
 	return e
@@ -207,7 +208,7 @@ func (r *reader) handle(x redis.XMessage) {
 	n := r.c.namespace(e.nsp)
 	done := func() { r.moveTo(id) }
 	if e.seq > 0 {
-		if e.seq <= r.seqs[e.uid] { // sent again although it had arrived
+		if e.seq <= r.seqs[e.source()] { // sent again although it had arrived
 			r.c.stats.skipped.Add(1)
 			done()
 			return
@@ -215,7 +216,7 @@ func (r *reader) handle(x redis.XMessage) {
 		if len(r.seqs) > 10_000 { // of nodes long gone
 			clear(r.seqs)
 		}
-		r.seqs[e.uid] = e.seq
+		r.seqs[e.source()] = e.seq
 	}
 	switch {
 	case n == nil || e.uid == r.c.uid && n.line == nil:

@@ -18,10 +18,12 @@ type streams struct {
 	count   int
 	plain   bool
 	sharded bool
+	// instance tells apart emitters, which all have the uid "emitter"; empty for nodes.
+	instance string
 }
 
 // seqField is a field of entries that only Beanpole knows: the number of the entry on its node, in
-// base 36. With it a node finds out what became of an entry whose answer was lost, and others drop
+// base 36, and for an emitter a dot and its instance. With it a node finds out what became of an entry whose answer was lost, and others drop
 // an entry that came twice.
 const seqField = "bp"
 
@@ -31,6 +33,7 @@ type entry struct {
 	kind     kind
 	data     string
 	seq      uint64
+	instance string
 }
 
 // args returns the XADD command of e.
@@ -40,10 +43,17 @@ func (e *entry) args(stream string, maxLen int64) []any {
 		args = append(args, "data", e.data)
 	}
 	if e.seq > 0 {
-		args = append(args, seqField, strconv.FormatUint(e.seq, 36))
+		v := strconv.FormatUint(e.seq, 36)
+		if e.instance != "" {
+			v += "." + e.instance
+		}
+		args = append(args, seqField, v)
 	}
 	return args
 }
+
+// source tells apart those who number their entries.
+func (e *entry) source() string { return e.uid + "." + e.instance }
 
 func (s *streams) main(nsp string) string { return s.prefix + "#" + nsp + "#" }
 
@@ -129,7 +139,7 @@ func (s *streams) encodeEntry(m *message) (*command, error) {
 		}
 		data = base64.StdEncoding.AppendEncode(data[:0], b)
 	}
-	return &command{op: opXAdd, key: name, route: name, xadd: &entry{uid: m.uid, nsp: m.nsp, kind: m.kind, data: string(data)}}, nil
+	return &command{op: opXAdd, key: name, route: name, xadd: &entry{uid: m.uid, nsp: m.nsp, kind: m.kind, data: string(data), instance: s.instance}}, nil
 }
 
 func (s *streams) decode(nsp, _ string, payload []byte, l *adapter.Local) (*message, error) {

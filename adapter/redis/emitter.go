@@ -1,0 +1,166 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server/packet"
+)
+
+// Emitter emits into a cluster from a process that serves no clients. It is a value whose methods
+// return changed copies, as those of a namespace do:
+//
+//	e, err := redis.NewEmitter(redis.Config{URL: url})
+//	err = e.Of("/chat").To("room").Emit("message", text)
+//	err = e.Close(ctx)
+//
+// Its methods may be called from any goroutine and never wait for Redis. Servers of Node hear it too.
+type Emitter struct {
+	core   *emitterCore
+	nsp    string
+	target adapter.Target
+}
+
+// emitterCore is what all copies of an Emitter share.
+type emitterCore struct {
+	client redis.UniversalClient
+	wire   wire
+	box    *outbox
+	state  *state
+	stats  counters
+	stop   context.CancelFunc
+	done   chan struct{}
+}
+
+// NewEmitter checks cfg, which must name the same mode, prefix, stream and subscriptions as that of the
+// servers, and starts an Emitter for the namespace "/". Close ends it.
+func NewEmitter(cfg Config) (*Emitter, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	client, err := newClient(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := &emitterCore{client: client, box: newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes), state: newState(cfg.Logger),
+		done: make(chan struct{}), wire: newWire(&cfg, emitterUID)}
+	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: cfg.MaxStreamLen,
+		last: func(string) string { return "0-0" }}
+	var ctx context.Context
+	ctx, c.stop = context.WithCancel(context.Background())
+	c.state.set("start", nil)
+	go func() {
+		defer close(c.done)
+		p.run(ctx)
+	}()
+	return &Emitter{core: c, nsp: "/"}, nil
+}
+
+// Of returns an Emitter for a namespace, without rooms. A missing leading slash is added.
+func (e *Emitter) Of(nsp string) *Emitter {
+	if nsp == "" || nsp[0] != '/' {
+		nsp = "/" + nsp
+	}
+	return &Emitter{core: e.core, nsp: nsp}
+}
+
+// To returns an Emitter that also selects the sockets in rooms.
+func (e *Emitter) To(rooms ...string) *Emitter {
+	x := *e
+	x.target.Rooms = append(slices.Clip(x.target.Rooms), rooms...)
+	return &x
+}
+
+// Except returns an Emitter that leaves out the sockets in rooms.
+func (e *Emitter) Except(rooms ...string) *Emitter {
+	x := *e
+	x.target.Except = append(slices.Clip(x.target.Except), rooms...)
+	return &x
+}
+
+// Volatile returns an Emitter whose events may be dropped where a client is not ready for them.
+func (e *Emitter) Volatile() *Emitter {
+	x := *e
+	x.target.Volatile = true
+	return &x
+}
+
+// Compress returns an Emitter whose events are compressed, as they are by default, or not.
+func (e *Emitter) Compress(compress bool) *Emitter {
+	x := *e
+	x.target.NoCompress = !compress
+	return &x
+}
+
+func eventMessage(event string, args []any) (adapter.Message, error) {
+	data, attachments, err := packet.AppendEvent(nil, nil, event, args)
+	return adapter.Message{Data: data, Attachments: attachments}, err
+}
+
+// Emit sends an event to the clients selected.
+func (e *Emitter) Emit(event string, args ...any) error {
+	if packet.Reserved(event) {
+		return fmt.Errorf("redis: %q is a reserved event name", event)
+	}
+	m, err := eventMessage(event, args)
+	if err != nil {
+		return err
+	}
+	return e.send(&message{kind: kindBroadcast, event: m})
+}
+
+// SocketsJoin puts the sockets selected into rooms.
+func (e *Emitter) SocketsJoin(rooms ...string) error {
+	return e.send(&message{kind: kindSocketsJoin, rooms: rooms})
+}
+
+// SocketsLeave takes the sockets selected out of rooms.
+func (e *Emitter) SocketsLeave(rooms ...string) error {
+	return e.send(&message{kind: kindSocketsLeave, rooms: rooms})
+}
+
+// DisconnectSockets disconnects the sockets selected, or closes their sessions.
+func (e *Emitter) DisconnectSockets(closeSession bool) error {
+	return e.send(&message{kind: kindDisconnect, close: closeSession})
+}
+
+// ServerSideEmit sends an event to the servers of the namespace.
+func (e *Emitter) ServerSideEmit(event string, args ...any) error {
+	m, err := eventMessage(event, args)
+	if err != nil {
+		return err
+	}
+	return e.send(&message{kind: kindServerSideEmit, event: m})
+}
+
+func (e *Emitter) send(m *message) error {
+	m.uid, m.nsp, m.target = emitterUID, e.nsp, e.target
+	c, err := e.core.wire.encode(m, "")
+	if err != nil {
+		return fmt.Errorf("redis: encode: %w", err)
+	}
+	return e.core.box.put(c)
+}
+
+// Close publishes what waits and ends the Emitter and its copies. It returns the error of ctx when that
+// ends first; what waited is lost then.
+func (e *Emitter) Close(ctx context.Context) error {
+	e.core.box.close()
+	var err error
+	select {
+	case <-e.core.done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	e.core.stop()
+	<-e.core.done
+	if cerr := e.core.client.Close(); !errors.Is(cerr, redis.ErrClosed) {
+		err = errors.Join(err, cerr)
+	}
+	return err
+}

@@ -1,0 +1,86 @@
+package redis_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/adapter/adaptertest"
+	"github.com/beanpole/beanpole/adapter/redis"
+)
+
+func TestEmitter(t *testing.T) {
+	for name, cfg := range modes() {
+		t.Run(name, func(t *testing.T) {
+			cfg.URL, cfg.Prefix = shared.URL(), unique()
+			cfg.Stream = cfg.Prefix
+			a, b := start(t, cfg), start(t, cfg)
+			x, y := adaptertest.NewNode(t, "/e", a.Adapter()), adaptertest.NewNode(t, "/e", b.Adapter())
+			m, w := adaptertest.NewMember("member-0000000000001"), adaptertest.NewMember("member-0000000000002")
+			x.Join(m, "room")
+			y.Join(w, "other")
+			ready(t, a, b)
+			root, err := redis.NewEmitter(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Another one, which numbers its entries likewise.
+			second, err := redis.NewEmitter(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := second.Of("/e").Emit("first"); err != nil {
+				t.Error(err)
+			}
+			if err := second.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+			m.Wait(t, 1)
+			w.Wait(t, 1)
+			e := root.Of("e")
+			for _, err := range []error{
+				e.To("room").Emit("to room", 1, []byte{7}),
+				e.Except("room").Emit("not to room"),
+				e.To("room", "other").Volatile().Compress(false).Emit("to both"),
+				e.To("room").SocketsJoin("joined"),
+				e.ServerSideEmit("server", 2),
+				e.To(w.ID()).DisconnectSockets(true),
+			} {
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			if e.Emit("connect") == nil {
+				t.Error("a reserved event was sent")
+			}
+			adaptertest.Eventually(t, func() error {
+				if got := x.RoomsOf(m); !slices.Contains(got, "joined") {
+					return fmt.Errorf("rooms %q", got)
+				}
+				if n, o := len(x.NS.Events()), len(y.NS.Events()); n != 1 || o != 1 {
+					return fmt.Errorf("%d and %d server events", n, o)
+				}
+				if got := w.Ended(); !slices.Equal(got, []bool{true}) {
+					return fmt.Errorf("ended %v", got)
+				}
+				return nil
+			})
+			m.Wait(t, 3)
+			w.Wait(t, 3)
+			if f := m.Flags()[2]; f != (adapter.Flags{Volatile: true, NoCompress: true}) {
+				t.Errorf("flags %+v", f)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if err := root.Close(ctx); err != nil {
+				t.Error(err)
+			}
+			if err := e.Emit("x"); err == nil {
+				t.Error("emitted after Close")
+			}
+		})
+	}
+}
