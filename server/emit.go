@@ -127,9 +127,7 @@ func (s *Socket) send(opts transport.SendOptions, p *packet.Packet) error {
 		messages = append(messages, transport.Message(m))
 	}
 	err := s.client.session.Send(opts, messages...)
-	if len(encoded) == 1 {
-		o.text = encoded[0].Data
-	}
+	o.text = encoded[0].Data
 	if errors.Is(err, transport.ErrClosed) {
 		return ErrDisconnected
 	}

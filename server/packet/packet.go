@@ -68,7 +68,8 @@ type Message struct {
 type Parser interface {
 	// NewDecoder returns a decoder for one session.
 	NewDecoder(Limits) Decoder
-	// Encode appends the messages of p to dst. The first message may be built in buf's spare capacity.
+	// Encode appends the messages of p, one at least, to dst. The first is built in buf's spare capacity
+	// or, if that is too small, in memory of its own, and so belongs to the caller.
 	Encode(dst []Message, buf []byte, p *Packet) []Message
 }
 
