@@ -20,7 +20,8 @@
 //   - router.go: the gin router; access.go: the access log; static.go: files
 //   - client.go: the client bundle; health.go: /healthz and /livez
 //   - origin.go: allowed origins; proxy.go: the client's address behind trusted proxies
-//   - drain.go: sessions closed a few at a time; admin.go: the loopback listener that a deployment drains by
+//   - drain.go: sessions closed a few at a time; admin.go: the loopback listener that a deployment drains
+//     by; unused.go: connections that a stop does not wait for
 //   - instance.go: the header that says who answered; probe.go: the namespace of beanpole doctor
 //   - cluster.go: where REDIS_URL becomes an adapter
 //

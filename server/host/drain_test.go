@@ -3,6 +3,7 @@ package host
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -211,5 +212,24 @@ func TestProbeNamespaceIsOffWithoutToken(t *testing.T) {
 		if n.Name() == ProbeNamespace {
 			t.Error("the probe namespace is there")
 		}
+	}
+}
+
+func TestStopDoesNotWaitForUnusedConnections(t *testing.T) {
+	h, _ := newTestHost(t, Config{Port: AnyPort, Host: "127.0.0.1"})
+	done := running(t, h)
+	c, err := net.Dial("tcp", h.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	get(t, h, "livez") // accepted after c
+	start := time.Now()
+	signalSelf(t, syscall.SIGTERM)
+	if err := await(t, done); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("the stop took %v", took)
 	}
 }

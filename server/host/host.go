@@ -45,6 +45,7 @@ type Host struct {
 	files    http.Handler // set by Static before Run, or nil
 	draining atomic.Bool
 	drainer  drainer
+	unused   unused
 }
 
 // New checks cfg and returns a Host that does not listen yet. The error is a *ValueError for a field
@@ -105,7 +106,9 @@ func (h *Host) make() (err error) {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
+		ConnState:         h.unused.note,
 	}
+	h.http.RegisterOnShutdown(h.unused.close)
 	return nil
 }
 
