@@ -195,7 +195,7 @@ func echoes(r *run) error {
 		return err
 	}
 	defer s.Close()
-	d := pick(r, 3*time.Second, time.Second)
+	d := pick(r, 2*time.Second, time.Second)
 	for _, e := range []struct {
 		name string
 		o    load.EchoOptions

@@ -110,7 +110,7 @@ func (s *Swarm) Broadcast(o BroadcastOptions) (Result, error) {
 		}
 	}
 	b.sending = false
-	if !s.until(drainTimeout, func() bool { return b.result.Count < b.want }) {
+	if !s.until(s.patience, func() bool { return b.result.Count < b.want }) {
 		s.fault("delivery missing")
 		s.faults["delivery missing"] = int(b.want - b.result.Count)
 	}

@@ -13,8 +13,6 @@ const (
 	// firstID is the acknowledgement id of a client's first event; ids have six digits.
 	firstID  = 100000
 	idDigits = 6
-	// drainTimeout is how long answers are waited for at the end.
-	drainTimeout = 10 * time.Second
 )
 
 // EchoOptions say what Echo sends.
@@ -73,7 +71,7 @@ func (s *Swarm) Echo(o EchoOptions) (Result, error) {
 		}
 	}
 	e.sending = false
-	if !s.until(drainTimeout, func() bool { return e.inFlight > 0 }) {
+	if !s.until(s.patience, func() bool { return e.inFlight > 0 }) {
 		for _, c := range clients {
 			for ; c.answered != c.next; c.answered++ {
 				s.fault("no acknowledgement")

@@ -40,7 +40,7 @@ func (s *Swarm) Storm(n int, rate float64) (Result, error) {
 			s.step(0)
 		}
 	}
-	if !s.until(drainTimeout, func() bool { return open > 0 }) {
+	if !s.until(s.patience, func() bool { return open > 0 }) {
 		s.fault("neither let in nor refused")
 	}
 	return s.end(&r, began), nil
@@ -65,7 +65,7 @@ func (s *Swarm) Enter(n, rooms int) (Result, error) {
 		s.send(c, fmt.Appendf(nil, `42100000["enter",%d]`, rooms))
 	}
 	s.flushAll()
-	if !s.until(drainTimeout, func() bool { return r.Count < uint64(n*rooms) }) {
+	if !s.until(s.patience, func() bool { return r.Count < uint64(n*rooms) }) {
 		s.fault("enter not answered")
 	}
 	return s.end(&r, began), nil

@@ -46,12 +46,13 @@ type Swarm struct {
 	addr   unix.SockaddrInet4
 	poller *poller
 
-	clients []*Client
-	dials   int // clients ever dialled, for their source addresses and namespaces
-	base    time.Time
-	now     time.Duration // since base, of the events being worked off
-	faults  map[string]int
-	cpu     time.Duration // of the thread, when the scenario began
+	clients  []*Client
+	patience time.Duration // how long answers are waited for at the end
+	dials    int           // clients ever dialled, for their source addresses and namespaces
+	base     time.Time
+	now      time.Duration // since base, of the events being worked off
+	faults   map[string]int
+	cpu      time.Duration // of the thread, when the scenario began
 
 	// What the scenario in progress does with a client's packets. data is what follows the "4".
 	onText   func(c *Client, data []byte)
@@ -71,7 +72,7 @@ func New(o Options) (*Swarm, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Swarm{opts: o, addr: addr, poller: p, base: time.Now()}
+	s := &Swarm{opts: o, addr: addr, poller: p, patience: 10 * time.Second, base: time.Now()}
 	s.reset()
 	return s, nil
 }
