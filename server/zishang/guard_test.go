@@ -251,12 +251,8 @@ func TestNoGhostSockets(t *testing.T) {
 	wg.Wait()
 	eventually(t, "all sessions closed", func() bool { return n.handler.Engine().Sessions() == 0 })
 	eventually(t, "all told", func() bool { return connected.Load() == disconnected.Load() })
-	if left := n.io.Sockets().Sockets().Len(); left != 0 {
-		t.Errorf("%d sockets left", left)
-	}
-	if left := n.io.Sockets().Adapter().Sids().Len(); left != 0 {
-		t.Errorf("%d members left", left)
-	}
+	eventually(t, "no socket left", func() bool { return n.io.Sockets().Sockets().Len() == 0 })
+	eventually(t, "no member left", func() bool { return n.io.Sockets().Adapter().Sids().Len() == 0 })
 	if s := n.handler.Stats(); s.Connected != s.Disconnected {
 		t.Errorf("stats %+v", s)
 	}
