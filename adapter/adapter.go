@@ -62,7 +62,8 @@ type Details struct {
 
 // Namespace is what an adapter asks of its namespace on this node. The methods do not block on clients.
 // Slices of members are valid only until the method returns. Deliver and DeliverWithAck must not call
-// Broadcast or Resume of the adapter before they return: with recovery they run under its order lock.
+// Resume of the adapter before they return. They may call Broadcast, though with recovery what it emits
+// is delivered after what is being delivered.
 type Namespace interface {
 	Name() string
 	// Deliver encodes m once and sends it to every one of to.

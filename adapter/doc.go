@@ -13,6 +13,7 @@
 //	local.go    Local, the part of every adapter that concerns this node
 //	acks.go     Answers, which gathers the answers of many to one question
 //	memory.go   Memory, the adapter of a single node
+//	sequence.go Sequence, functions one after the other without a goroutine
 //	log.go      the events and sessions Memory keeps for recovery
 //
 // Package adapter/adaptertest is one suite of tests for every adapter.
@@ -23,10 +24,10 @@
 //     costs no room, no map entry beside that of its id, and no slice.
 //   - 2026-11: A target is turned into a pooled list of members under the lock of the index, and
 //     messages are sent without it. Walking a list is also cheaper than walking a map.
-//   - 2026-11: With recovery, adding an event to the log and delivering it is one step under one
-//     lock, so that clients get events in the order of their offsets. Otherwise the offset of a
-//     client that saw the second of two events, but not yet the first, would lose the first.
-//     Deliver must therefore not call back into the adapter.
+//   - 2026-11: With recovery, clients get events in the order of their offsets. Otherwise the offset
+//     of a client that saw the second of two events, but not yet the first, would lose the first.
+//     This is a queue that one of the emitters works off, not a lock, because an application may emit
+//     from a handler of what is being sent.
 //   - 2026-11: Rooms tells of rooms that came or went after its lock is released and out of order;
 //     the callee looks at the state of now. So no callback runs under the lock.
 package adapter

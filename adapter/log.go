@@ -45,9 +45,8 @@ type log struct {
 	limits Recovery
 	prefix string
 
-	// order is held while an event is added and delivered, so that every client gets events in the
-	// order of their offsets and a session resumes between two events. Taken before mu.
-	order sync.Mutex
+	// order delivers events in the order of their offsets and resumes sessions between two of them.
+	order Sequence
 
 	// Guarded by mu.
 	mu       sync.Mutex
@@ -100,11 +99,8 @@ func (m Message) size() int {
 	return n
 }
 
-// append adds the event m to the log and calls deliver with it, in the order of the log. deliver
-// must not call back.
-func (l *log) append(m Message, t Target, deliver func(Message)) {
-	l.order.Lock()
-	defer l.order.Unlock()
+// append adds the event m to the log and has deliver called with it, in the order of the log.
+func (l *log) append(m Message, t Target, deliver func(Message, Target)) {
 	now := time.Now()
 	l.mu.Lock()
 	m = WithOffset(m, l.prefix+strconv.FormatUint(l.next, 36))
@@ -113,8 +109,9 @@ func (l *log) append(m Message, t Target, deliver func(Message)) {
 	l.entries = append(l.entries, entry{m: m, t: t, at: now})
 	l.bytes += m.size()
 	l.trim(now)
+	l.order.Put(func() { deliver(m, t) })
 	l.mu.Unlock()
-	deliver(m)
+	l.order.Run()
 }
 
 // trim drops what is beyond the limits. Called with mu held.
@@ -193,26 +190,30 @@ func (l *log) after(offset string) (int, error) {
 
 // resume replays what a session missed and calls join, between two events.
 func (l *log) resume(s *Session, replay func(Message), join func()) error {
-	l.order.Lock()
-	defer l.order.Unlock()
+	done := make(chan struct{})
 	l.mu.Lock()
+	// Later events are delivered after this, and are not among those missed.
 	i, err := l.after(s.Offset)
-	var missed []Message
-	if err == nil {
-		for _, e := range l.entries[i:] {
-			if e.t.Selects(s.Rooms) {
-				missed = append(missed, e.m)
-			}
-		}
-	}
-	l.mu.Unlock()
 	if err != nil {
+		l.mu.Unlock()
 		return err
 	}
-	for _, m := range missed {
-		replay(m)
+	var missed []Message
+	for _, e := range l.entries[i:] {
+		if e.t.Selects(s.Rooms) {
+			missed = append(missed, e.m)
+		}
 	}
-	join()
+	l.order.Put(func() {
+		defer close(done)
+		for _, m := range missed {
+			replay(m)
+		}
+		join()
+	})
+	l.mu.Unlock()
+	l.order.Run()
+	<-done
 	return nil
 }
 

@@ -34,7 +34,7 @@ func (a *memory) Broadcast(m Message, t Target) error {
 		a.Local.Broadcast(m, t)
 		return nil
 	}
-	a.log.append(m, t, func(m Message) { a.Local.Broadcast(m, t) })
+	a.log.append(m, t, a.Local.Broadcast)
 	return nil
 }
 

@@ -21,8 +21,8 @@ type line struct {
 	n *namespace
 	r *reader
 
-	// order is held while events are delivered. Taken before mu and before the reader's.
-	order sync.Mutex
+	// order delivers events, one after the other.
+	order adapter.Sequence
 
 	// Guarded by mu.
 	mu    sync.Mutex
@@ -30,7 +30,7 @@ type line struct {
 	timer *time.Timer // runs while own is not empty
 	over  bool
 
-	// Guarded by order.
+	// Owned by the functions of order.
 	tails map[*tail]struct{}
 }
 
@@ -59,8 +59,8 @@ func newLine(n *namespace, r *reader) *line {
 func (l *line) broadcast(m adapter.Message, t adapter.Target) error {
 	q := &message{kind: kindBroadcast, target: t, event: m, uid: l.n.c.uid, nsp: l.n.name}
 	c, err := l.n.c.wire.encode(q, "")
+	t.Rooms, t.Except = slices.Clone(t.Rooms), slices.Clone(t.Except)
 	if err == nil {
-		t.Rooms, t.Except = slices.Clone(t.Rooms), slices.Clone(t.Except)
 		o := &ownEvent{m: m, t: t, at: time.Now()}
 		c.done = func(_ string, err error) {
 			if err != nil {
@@ -81,9 +81,8 @@ func (l *line) broadcast(m adapter.Message, t adapter.Target) error {
 	}
 	if err != nil {
 		l.flush(nil)
-		l.order.Lock()
-		l.n.Local.Broadcast(m, t)
-		l.order.Unlock()
+		l.order.Put(func() { l.n.Local.Broadcast(m, t) })
+		l.order.Run()
 		return err
 	}
 	if up, _, _ := l.n.c.state.get(); !up {
@@ -116,8 +115,11 @@ func (l *line) late() {
 
 // flush delivers the events of this node that wait, up to last, or all.
 func (l *line) flush(last *ownEvent) {
-	l.order.Lock()
-	defer l.order.Unlock()
+	l.order.Put(func() { l.deliverOwn(last) })
+	l.order.Run()
+}
+
+func (l *line) deliverOwn(last *ownEvent) {
 	l.mu.Lock()
 	var list []*ownEvent
 	for _, o := range l.own {
@@ -145,18 +147,22 @@ func (l *line) remove(o *ownEvent) {
 
 // arrived delivers an event that came from the stream, and calls done before another can be.
 func (l *line) arrived(e *entry, id string, done func()) {
-	l.order.Lock()
-	defer l.order.Unlock()
-	defer done()
+	l.order.Wait(func() {
+		l.deliver(e, id)
+		done()
+	})
+}
+
+func (l *line) deliver(e *entry, id string) {
 	var m adapter.Message
 	var t adapter.Target
-	deliver := true
+	fresh := true
 	if e.uid == l.n.c.uid {
 		o := l.take(e.seq)
 		if o == nil {
 			return
 		}
-		m, t, deliver = o.m, o.t, !o.delivered
+		m, t, fresh = o.m, o.t, !o.delivered
 	} else {
 		x, err := decodeEntry(e)
 		if err != nil {
@@ -171,7 +177,7 @@ func (l *line) arrived(e *entry, id string, done func()) {
 			x.events = append(x.events, tailEvent{m, t})
 		}
 	}
-	if deliver {
+	if fresh {
 		l.n.Local.Broadcast(m, t)
 	}
 }
@@ -190,20 +196,22 @@ func (l *line) take(seq uint64) *ownEvent {
 }
 
 // follow begins to take down what is delivered, after the entry whose id it returns.
-func (l *line) follow() (*tail, streamID) {
-	l.order.Lock()
-	defer l.order.Unlock()
-	t := &tail{}
-	l.tails[t] = struct{}{}
-	pos, _ := l.r.at()
+func (l *line) follow() (t *tail, pos streamID) {
+	t = &tail{}
+	l.order.Wait(func() {
+		l.tails[t] = struct{}{}
+		pos, _ = l.r.at()
+	})
 	return t, pos
 }
 
 // join ends follow: it hands over what was missed and calls enter before anything else is delivered.
 // missed are the events up to where follow began.
 func (l *line) join(t *tail, missed []tailEvent, rooms []string, replay func(adapter.Message), enter func()) {
-	l.order.Lock()
-	defer l.order.Unlock()
+	l.order.Wait(func() { l.enter(t, missed, rooms, replay, enter) })
+}
+
+func (l *line) enter(t *tail, missed []tailEvent, rooms []string, replay func(adapter.Message), enter func()) {
 	delete(l.tails, t)
 	for _, e := range append(missed, t.events...) {
 		if e.t.Selects(rooms) {
@@ -229,9 +237,7 @@ func (l *line) join(t *tail, missed []tailEvent, rooms []string, replay func(ada
 
 // leave ends follow without joining.
 func (l *line) leave(t *tail) {
-	l.order.Lock()
-	delete(l.tails, t)
-	l.order.Unlock()
+	l.order.Wait(func() { delete(l.tails, t) })
 }
 
 // release ends the timer. What waits is delivered.
