@@ -67,9 +67,19 @@ tools:
 	if [ -n "$$missing" ] && command -v apt-get >/dev/null; then \
 	  echo "installing$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi
 
-.PHONY: bench bench-quick
+# What bench-compare compares with: the last tag, or without one the first commit.
+REF ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-list --max-parents=0 HEAD)
+BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+
+.PHONY: bench bench-quick bench-compare
 bench: tools ## Beanpole, Node, the bare limit and zishang side by side: 15 minutes, writes docs/performance.md
 	cd test/bench && go run . -write
 
 bench-quick: tools ## the same in short, 3 minutes, writes nothing
 	cd test/bench && go run . -quick
+
+bench-compare: ## the Go benchmarks beside those of REF, by benchstat
+	rm -rf build/compare && mkdir -p build/compare && git archive $(REF) | tar -x -C build/compare
+	cd build/compare && go test -run '^$$' -bench . -benchmem -count 6 -benchtime 0.2s ./server/... ./transport > ../before.txt || true
+	go test -run '^$$' -bench . -benchmem -count 6 -benchtime 0.2s ./server/... ./transport > build/after.txt
+	go run $(BENCHSTAT) build/before.txt build/after.txt

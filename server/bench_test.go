@@ -37,13 +37,13 @@ func frames(text string, binary ...[]byte) []byte {
 	return b.Bytes()
 }
 
-// BenchmarkEcho is one event and its acknowledgement over one WebSocket on loopback.
-func BenchmarkEcho(b *testing.B) {
+// echoes is a server of handlers that answer with their argument.
+func echoes(t testing.TB) (url string) {
 	type message struct {
 		Room string `json:"room"`
 		Text string `json:"text"`
 	}
-	_, url := start(b, quiet, func(io *server.Server) {
+	_, url = start(t, quiet, func(io *server.Server) {
 		io.OnConnection(func(s *server.Socket) {
 			s.On("text", func(text string) string { return text })
 			s.On("struct", func(m message) message { return m })
@@ -52,45 +52,87 @@ func BenchmarkEcho(b *testing.B) {
 			s.On("bin", func(data []byte) []byte { return data })
 		})
 	})
+	return url
+}
+
+// echoCase is one form of event and its acknowledgement.
+type echoCase struct {
+	name, event, answer string
+	binary              []byte
+	budget              float64 // allocations of the server
+}
+
+func echoCases() []echoCase {
 	kib := string(bytes.Repeat([]byte("0123456789abcdef"), 64))
 	const placeholder = `{"_placeholder":true,"num":0}`
-	for _, c := range []struct {
-		name, event, answer string
-		binary              []byte
-	}{
-		{"string", `42100000["text","hello, world"]`, `43100000["hello, world"]`, nil},
-		{"string=1KiB", `42100000["text","` + kib + `"]`, `43100000["` + kib + `"]`, nil},
-		{"struct", `42100000["struct",{"room":"lobby","text":"hello"}]`, `43100000[{"room":"lobby","text":"hello"}]`, nil},
-		{"error", `42100000["error","hello, world"]`, `43100000["hello, world"]`, nil},
-		{"event", `42100000["event","hello, world"]`, `43100000["hello, world"]`, nil},
-		{"binary=1KiB", `451-100000["bin",` + placeholder + `]`, `461-100000[` + placeholder + `]`, []byte(kib)},
-	} {
+	return []echoCase{
+		{"string", `42100000["text","hello, world"]`, `43100000["hello, world"]`, nil, 1},
+		{"string=1KiB", `42100000["text","` + kib + `"]`, `43100000["` + kib + `"]`, nil, 1},
+		{
+			"struct", `42100000["struct",{"room":"lobby","text":"hello"}]`,
+			`43100000[{"room":"lobby","text":"hello"}]`, nil, 4,
+		},
+		{"error", `42100000["error","hello, world"]`, `43100000["hello, world"]`, nil, 5},
+		{"event", `42100000["event","hello, world"]`, `43100000["hello, world"]`, nil, 3},
+		{
+			"binary=1KiB", `451-100000["bin",` + placeholder + `]`, `461-100000[` + placeholder + `]`,
+			[]byte(kib), 7,
+		},
+	}
+}
+
+// exchange returns a function that sends so many events at once and reads their answers.
+func (c *echoCase) exchange(t testing.TB, url string, window int) func() {
+	p, _ := join(t, url, "/")
+	event, answer := frames(c.event), serverFrame(ws.OpText, []byte(c.answer))
+	if c.binary != nil {
+		event = frames(c.event, c.binary)
+		answer = append(answer, serverFrame(ws.OpBinary, c.binary)...)
+	}
+	events, answers := bytes.Repeat(event, window), bytes.Repeat(answer, window)
+	got := make([]byte, len(answers))
+	return func() {
+		if _, err := p.conn.Write(events); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(p.conn, got); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, answers) {
+			t.Fatalf("answers are %q, want %q", got, answers)
+		}
+	}
+}
+
+// BenchmarkEcho is one event and its acknowledgement over one WebSocket on loopback.
+func BenchmarkEcho(b *testing.B) {
+	url := echoes(b)
+	for _, c := range echoCases() {
 		for _, window := range []int{1, 16} {
 			b.Run(fmt.Sprintf("%s/outstanding=%d", c.name, window), func(b *testing.B) {
-				p, _ := join(b, url, "/")
-				event, answer := frames(c.event), serverFrame(ws.OpText, []byte(c.answer))
-				if c.binary != nil {
-					event = frames(c.event, c.binary)
-					answer = append(answer, serverFrame(ws.OpBinary, c.binary)...)
-				}
-				events := bytes.Repeat(event, window)
-				answers := make([]byte, window*len(answer))
+				exchange := c.exchange(b, url, window)
 				b.ReportAllocs()
 				for n := 0; b.Loop(); n++ {
-					if n%window != 0 {
-						continue
+					if n%window == 0 {
+						exchange()
 					}
-					if _, err := p.conn.Write(events); err != nil {
-						b.Fatal(err)
-					}
-					if _, err := io.ReadFull(p.conn, answers); err != nil {
-						b.Fatal(err)
-					}
-				}
-				if !bytes.HasPrefix(answers, answer) {
-					b.Fatalf("answer is %q, want %q", answers, answer)
 				}
 			})
+		}
+	}
+}
+
+// What an event may allocate is a budget; who needs more has to say why.
+func TestEchoKeepsItsAllocationBudget(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates, and empties pools")
+	}
+	url := echoes(t)
+	for _, c := range echoCases() {
+		exchange := c.exchange(t, url, 16)
+		// One more than the budget for pools that a collection has emptied.
+		if got := testing.AllocsPerRun(200, exchange) / 16; got > c.budget+1 {
+			t.Errorf("an echo of %s takes %.1f allocations, want %v", c.name, got, c.budget)
 		}
 	}
 }
