@@ -38,8 +38,8 @@ type Server struct {
 	cmd *exec.Cmd
 }
 
-// freePort returns a port that was free a moment ago, low enough for the bus port of a cluster.
-func freePort(t T) int {
+// FreePort returns a port that was free a moment ago, low enough for the bus port of a cluster.
+func FreePort(t T) int {
 	t.Helper()
 	for range 100 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -59,7 +59,7 @@ func freePort(t T) int {
 // Start runs a redis-server with more arguments until the test ends.
 func Start(t T, args ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, Port: freePort(t), Dir: t.TempDir(), args: args}
+	s := &Server{t: t, Port: FreePort(t), Dir: t.TempDir(), args: args}
 	t.Cleanup(s.Kill)
 	s.Run()
 	return s
