@@ -12,8 +12,10 @@ const ways = {
   half: (i) => (i % 2 ? ["websocket"] : ["polling"]),
 }[transports];
 
+const sockets = [];
 for (let c = 0; c < Number(number); c++) {
   const socket = io(url, { transports: ways(c), withCredentials: cookies === "yes", forceNew: true, rejectUnauthorized: false });
+  sockets.push(socket);
   let joined = false;
   socket.on("connect", () => {
     const recovered = socket.recovered;
@@ -29,4 +31,9 @@ for (let c = 0; c < Number(number); c++) {
   socket.on("disconnect", (reason) => tell({ c, e: "disconnect", reason }));
   socket.io.on("error", (err) => tell({ c, e: "error", reason: String(err.message), code: err.context?.status ?? err.description }));
 }
-process.stdin.on("end", () => process.exit(0)).resume();
+// Take leave, so that the server does not wait for clients that are gone.
+process.stdin.on("end", () => {
+  process.stdout.on("error", () => {});
+  for (const socket of sockets) socket.disconnect();
+  setTimeout(() => process.exit(0), 1000);
+}).resume();

@@ -71,6 +71,7 @@ type outcome struct {
 
 func (e *environment) deploy(t *testing.T, d deployment) (o outcome) {
 	t.Helper()
+	e.empty(t)
 	c := connect(t, e.url(), crowd, "half")
 	c.joined(t)
 	up := &serving{in: map[*instance]bool{e.instances[0]: true, e.instances[1]: true}}
@@ -121,7 +122,8 @@ func total(m map[string]int) (n int) {
 // TestDeployments replays deployments in the platform's own order under traffic. With the drain hook and recovery
 // every event reaches every client exactly once.
 func TestDeployments(t *testing.T) {
-	e := start(t, settings{})
+	// The real timers: 200 clients on a busy machine may be late for a tenth of them.
+	e := start(t, settings{idle: "60s", env: []string{"BEANPOLE_PING_INTERVAL=25s", "BEANPOLE_PING_TIMEOUT=20s", "BEANPOLE_IDLE_TIMEOUT=60s"}})
 	for _, d := range []deployment{
 		{"rolling, with the drain hook", true, true},
 		{"in place, with the drain hook", true, false},

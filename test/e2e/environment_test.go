@@ -232,11 +232,15 @@ func (in *instance) startNginx(t *testing.T) {
 func (in *instance) startApp(t *testing.T) {
 	t.Helper()
 	in.version++
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	env := []string{
 		fmt.Sprintf("PORT=%d", in.appPort), fmt.Sprintf("BEANPOLE_ADMIN_PORT=%d", in.adminPort), "HOST=127.0.0.1",
 		"BEANPOLE_INSTANCE=" + in.name, fmt.Sprintf("BEANPOLE_VERSION=v%d", in.version), "BEANPOLE_TRUSTED_HOPS=2", "BEANPOLE_RECOVERY=2m",
 		"BEANPOLE_PING_INTERVAL=2500ms", "BEANPOLE_PING_TIMEOUT=2s", "BEANPOLE_IDLE_TIMEOUT=6s", "BEANPOLE_PROBE_TOKEN=" + probeToken,
-		"BEANPOLE_ALLOWED_ORIGINS=" + origin, "BEANPOLE_ALLOW_CREDENTIALS=true",
+		"BEANPOLE_CLIENT_DIR=" + here, "BEANPOLE_ALLOWED_ORIGINS=" + origin, "BEANPOLE_ALLOW_CREDENTIALS=true",
 	}
 	if in.e.redis != nil {
 		env = append(env, "REDIS_URL="+in.e.redis.URL())
@@ -267,6 +271,27 @@ func noDocker(t *testing.T) string {
 		}
 	}
 	return dir
+}
+
+// empty waits until the clients of a test before have been given up.
+func (e *environment) empty(t *testing.T) {
+	t.Helper()
+	for _, in := range e.instances {
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/drain", in.adminPort))
+			if err != nil {
+				t.Fatal(err)
+			}
+			said, _ := io.ReadAll(res.Body)
+			_ = res.Body.Close()
+			if strings.Contains(string(said), `"sessions":0`) {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("instance %s still has sessions: %s", in.name, said)
+			}
+		}
+	}
 }
 
 // flip is the middle of a deployment on an instance, in the platform's order: predeploy hooks, stop nginx, stop

@@ -29,6 +29,7 @@ func back(t *testing.T, c *clients, least int) {
 }
 
 func TestApplicationKilled(t *testing.T) {
+	t.Parallel()
 	e := start(t, settings{})
 	c := connect(t, e.url(), 20, "half")
 	c.joined(t)
@@ -38,6 +39,7 @@ func TestApplicationKilled(t *testing.T) {
 }
 
 func TestNginxStopped(t *testing.T) {
+	t.Parallel()
 	e := start(t, settings{})
 	c := connect(t, e.url(), 20, "half")
 	c.joined(t)
@@ -50,6 +52,7 @@ func TestNginxStopped(t *testing.T) {
 }
 
 func TestInstanceDeregistered(t *testing.T) {
+	t.Parallel()
 	e := start(t, settings{})
 	c := connect(t, e.url(), 20, "websocket")
 	c.joined(t)
@@ -64,6 +67,7 @@ func TestInstanceDeregistered(t *testing.T) {
 }
 
 func TestRedisStopped(t *testing.T) {
+	t.Parallel()
 	e := start(t, settings{})
 	c := connect(t, e.url(), 20, "half")
 	c.joined(t)

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -87,18 +88,23 @@ func tail(file string) string {
 	return strings.Join(lines[max(0, len(lines)-15):], "\n")
 }
 
+// given are the ports that tests have: the system could give one again before its program listens.
+var given sync.Map
+
 // ports returns n free ports.
 func ports(t *testing.T, n int) []int {
 	t.Helper()
 	var out []int
 	var open []net.Listener
-	for range n {
+	for len(out) < n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		open = append(open, l)
-		out = append(out, l.Addr().(*net.TCPAddr).Port)
+		if _, taken := given.LoadOrStore(l.Addr().(*net.TCPAddr).Port, true); !taken {
+			out = append(out, l.Addr().(*net.TCPAddr).Port)
+		}
 	}
 	for _, l := range open {
 		_ = l.Close()

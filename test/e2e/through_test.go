@@ -35,6 +35,7 @@ func doctor(t *testing.T, url string, args ...string) map[string][2]string {
 }
 
 func TestDoctorFindsTheEnvironmentHealthy(t *testing.T) {
+	t.Parallel()
 	e := start(t, settings{})
 	https := fmt.Sprintf("https://127.0.0.1:%d", e.https)
 	for check, got := range doctor(t, https, "--insecure", "--origin", origin, "--probe-token", probeToken, "--deep", "--idle", "6s") {
@@ -48,9 +49,11 @@ func TestDoctorFindsTheEnvironmentHealthy(t *testing.T) {
 }
 
 func TestClientsOfEveryKind(t *testing.T) {
+	t.Parallel()
 	e := start(t, settings{})
 	for _, transports := range []string{"polling", "websocket", "both"} {
 		t.Run(transports, func(t *testing.T) {
+			t.Parallel()
 			c := connect(t, e.url(), 6, transports)
 			c.joined(t)
 			if transports == "both" {
@@ -100,6 +103,7 @@ func TestStockNginxEndsAtAThousand(t *testing.T) {
 }
 
 func TestIdleTimeoutBelowThePing(t *testing.T) {
+	t.Parallel()
 	e := start(t, settings{idle: "1s"})
 	if got := doctor(t, e.url(), "--deep", "--timeout", "3s")["idle"]; got[0] != "failure" {
 		t.Errorf("idle: %s: %s", got[0], got[1])
