@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sort"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/zishang520/socket.io/v2/socket"
+
+	"github.com/beanpole/beanpole/server/zishang"
+)
+
+// What people may send, in characters.
+const (
+	maxName = 24
+	maxText = 500
+)
+
+// line is one line of the chat.
+type line struct {
+	Name string `json:"name"`
+	Text string `json:"text"`
+	At   int64  `json:"at"` // milliseconds since 1970
+}
+
+// setup gives the server its handlers, in the library's own words but for one.
+func setup(io *socket.Server) {
+	io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
+		auth, _ := s.Handshake().Auth.(map[string]any)
+		name, _ := auth["name"].(string)
+		name = strings.TrimSpace(name)
+		if name == "" || utf8.RuneCountInString(name) > maxName {
+			next(socket.NewExtendedError("a name has 1 to 24 characters", nil))
+			return
+		}
+		s.SetData(map[string]any{"name": name})
+		next(nil)
+	})
+	_ = io.On("connection", func(args ...any) {
+		s := args[0].(*socket.Socket)
+		announce(io)
+		_ = s.On("typing", func(...any) { _ = s.Broadcast().Emit("typing", nameOf(s.Data())) })
+		_ = s.On("disconnect", func(...any) { announce(io) })
+		// The library's handlers get ...any; this package's are typed, and answer with their result.
+		zishang.OnAck(s, "message", func(_ context.Context, text string) (line, error) {
+			text = strings.TrimSpace(text)
+			if text == "" || utf8.RuneCountInString(text) > maxText {
+				return line{}, errors.New("a message has 1 to 500 characters")
+			}
+			l := line{Name: nameOf(s.Data()), Text: text, At: time.Now().UnixMilli()}
+			return l, s.Broadcast().Emit("message", l)
+		})
+	})
+}
+
+// announce tells everybody who is there, on all servers.
+func announce(io *socket.Server) {
+	io.FetchSockets()(func(sockets []*socket.RemoteSocket, _ error) {
+		names := make([]string, 0, len(sockets)) // of those that answered, should one server not
+		for _, s := range sockets {
+			names = append(names, nameOf(s.Data()))
+		}
+		sort.Strings(names)
+		_ = io.Emit("people", names)
+	})
+}
+
+// nameOf is the name in a socket's data, which from another server come as JSON makes them.
+func nameOf(data any) string {
+	m, _ := data.(map[string]any)
+	name, _ := m["name"].(string)
+	return name
+}

@@ -1,0 +1,70 @@
+// The page of the chat: one room, who is there, who is typing.
+
+import { $, banner, el, open } from "./look.js";
+
+const answerWithin = 8000; // milliseconds
+let socket;
+let me = "";
+let typer; // timer that clears who is typing
+
+$("name").focus();
+$("join").addEventListener("submit", async (e) => {
+  e.preventDefault();
+  me = $("name").value.trim();
+  $("refused").textContent = me ? "" : "You need a name.";
+  if (!me) return;
+  socket ??= await connect();
+  socket?.connect();
+});
+
+async function connect() {
+  const s = await open({ auth: (use) => use({ name: me }) });
+  if (!s) return undefined;
+  s.on("connect", () => show("chat"));
+  s.on("connect_error", (error) => {
+    if (s.active) return;
+    show("welcome");
+    banner("");
+    $("refused").textContent = error.message;
+  });
+  s.on("people", (names) => ($("people").textContent = `Here now: ${names.join(", ")}`));
+  s.on("message", put);
+  s.on("typing", (name) => {
+    $("typing").textContent = `${name} is typing…`;
+    clearTimeout(typer);
+    typer = setTimeout(() => ($("typing").textContent = ""), 2500);
+  });
+  return s;
+}
+
+$("compose").addEventListener("submit", (e) => {
+  e.preventDefault();
+  const text = $("text").value.trim();
+  if (!text || !socket?.connected) return;
+  $("text").value = "";
+  socket.timeout(answerWithin).emit("message", text, (error, line) => {
+    if (error || line.error) return banner(line?.error ?? "The message has not arrived.");
+    put(line, true);
+  });
+});
+
+let lastTyped = 0;
+$("text").addEventListener("input", () => {
+  if (!socket?.connected || Date.now() - lastTyped < 1500 || $("text").value === "") return;
+  lastTyped = Date.now();
+  socket.volatile.emit("typing");
+});
+
+function put(line, mine) {
+  const item = el("li", mine === true ? "line mine" : "line");
+  item.append(el("b", "", line.name), el("span", "", line.text));
+  $("lines").append(item);
+  $("lines").scrollTop = $("lines").scrollHeight;
+  $("typing").textContent = "";
+}
+
+function show(part) {
+  $("welcome").hidden = part !== "welcome";
+  $("chat").hidden = part !== "chat";
+  if (part === "chat") $("text").focus();
+}

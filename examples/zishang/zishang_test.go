@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+)
+
+// talker is somebody in the chat.
+type talker struct {
+	t    *testing.T
+	conn io.ReadWriter
+}
+
+func enter(t *testing.T, url, name string) *talker {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	conn, br, _, err := ws.Dial(ctx, "ws"+strings.TrimPrefix(url, "http")+"/socket.io/?EIO=4&transport=websocket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	p := &talker{t, conn}
+	if br != nil {
+		p.conn = struct {
+			io.Reader
+			io.Writer
+		}{io.MultiReader(br, conn), conn}
+	}
+	p.until("0{")
+	p.say(fmt.Sprintf(`40{"name":%q}`, name))
+	return p
+}
+
+func (p *talker) say(packet string) {
+	p.t.Helper()
+	if err := wsutil.WriteClientText(p.conn, []byte(packet)); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// until reads up to the packet that starts so, and returns it.
+func (p *talker) until(start string) string {
+	p.t.Helper()
+	for {
+		b, err := wsutil.ReadServerText(p.conn)
+		if err != nil {
+			p.t.Fatalf("waiting for %s: %v", start, err)
+		}
+		if strings.HasPrefix(string(b), start) {
+			return string(b)
+		}
+	}
+}
+
+func TestChat(t *testing.T) {
+	handler, err := newHandler(nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes, err := newRoutes(handler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(routes)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := handler.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		web.Close()
+	})
+
+	ada := enter(t, web.URL, "Ada")
+	ada.until(`42["people",["Ada"]`)
+	bob := enter(t, web.URL, "Bob")
+	bob.until(`42["people",["Ada","Bob"]`)
+	ada.until(`42["people",["Ada","Bob"]`)
+	ada.say(`42["typing"]`)
+	bob.until(`42["typing","Ada"`)
+	ada.say(`421["message","hello"]`)
+	ada.until(`431[{"name":"Ada","text":"hello","at":`)
+	bob.until(`42["message",{"name":"Ada","text":"hello","at":`)
+	ada.say(`422["message"," "]`)
+	ada.until(`432[{"error":"a message has 1 to 500 characters"}]`)
+	bob.say("41")
+	ada.until(`42["people",["Ada"]`)
+	enter(t, web.URL, "").until(`44{"message":"a name has 1 to 24 characters"}`)
+
+	for path, want := range map[string]string{"/": "Beanpole", "/look.js": "loadClient", "/zishang.js": "Here now"} {
+		res, err := http.Get(web.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if !strings.Contains(string(b), want) {
+			t.Errorf("%s: %d bytes without %q", path, len(b), want)
+		}
+	}
+}
