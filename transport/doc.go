@@ -20,6 +20,7 @@
 //	prepared.go   messages encoded once for many sessions
 //	heartbeat.go  the one timer of a session
 //	polling.go    GET, which waits, and POST
+//	pollpark.go   where a GET waits that has waited for a while
 //	upgrade.go    from polling to WebSocket without losing or doubling anything
 //	websocket.go  the reader of a WebSocket
 //	park*.go      where silent WebSockets wait without one
@@ -46,6 +47,10 @@
 // 2026-11-23: a silent WebSocket has no reader. On Linux an epoll instance of the server's own, beside
 // Go's poller, waits for it. Reading everything from epoll was not chosen: it costs those who talk a
 // fifth more processor time a message.
+//
+// 2026-11-23: the connection of a GET that left net/http goes back by way of a listener of its own,
+// Server.Returns, and not of one around the real listener: that would cost every new connection a
+// hand-over between goroutines, and hide the socket from who looks for it.
 //
 // 2026-11-23: a poll is told that there is something and takes what waits when it runs, rather than
 // being handed packets: what is sent in between leaves in the same body.

@@ -26,8 +26,12 @@ func (c *wsConn) parkable() bool {
 	return ok && canPark && c.s.srv.cfg.ParkAfter > 0
 }
 
-// sleeper is what a parker wakes. It calls wake without a lock, perhaps in vain.
-type sleeper interface{ wake() }
+// sleeper is what a parker wakes. It calls wake without a lock, perhaps in vain, and abandon when the
+// server has ended.
+type sleeper interface {
+	wake()
+	abandon()
+}
 
 // watch has the reader notice silence. Called by the reader.
 func (c *wsConn) watch() {
@@ -90,6 +94,9 @@ func (c *wsConn) wake() {
 		c.startReader()
 	}
 }
+
+// abandon has nothing to do: the last session has ended before the server.
+func (c *wsConn) abandon() {}
 
 // unpark wakes c because its connection is to end. Called with mu held.
 func (c *wsConn) unpark() {

@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"io"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -44,7 +46,11 @@ func (p *parker) add(raw syscall.RawConn, armed *bool, s sleeper) (ok bool) {
 			op = unix.EPOLL_CTL_MOD
 		}
 		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(fd)}
-		if p.control(op, int(fd), &event) != nil {
+		err := p.control(op, int(fd), &event)
+		if err == unix.EEXIST { // from an earlier owner, who has given the connection away
+			err = p.control(unix.EPOLL_CTL_MOD, int(fd), &event)
+		}
+		if err != nil {
 			p.asleep[fd] = nil
 			return
 		}
@@ -99,6 +105,27 @@ func (p *parker) start() bool {
 	return true
 }
 
+// peek returns how many bytes, but at most one, raw has to read; errNothing if none, and another error if
+// the peer has ended the connection.
+func peek(raw syscall.RawConn) (n int, err error) {
+	var b [1]byte
+	failed := raw.Control(func(fd uintptr) {
+		n, err = ignoringEINTR(func() (int, error) {
+			n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+			return n, err
+		})
+	})
+	switch {
+	case failed != nil:
+		return 0, failed
+	case err == unix.EAGAIN:
+		return 0, errNothing
+	case err == nil && n == 0:
+		return 0, io.EOF
+	}
+	return n, err
+}
+
 // loop wakes what is ready until the epoll instance is closed.
 func (p *parker) loop(raw syscall.RawConn) {
 	defer close(p.done)
@@ -122,14 +149,20 @@ func (p *parker) loop(raw syscall.RawConn) {
 	}
 }
 
-// close ends the goroutine. Nothing must be parked, and nothing can be any more.
+// close ends the goroutine and abandons what is parked. Nothing can be parked any more.
 func (p *parker) close() {
 	p.mu.Lock()
 	epoll, done := p.epoll, p.done
+	asleep := slices.Clone(p.asleep)
 	p.closed = true
 	p.mu.Unlock()
 	if epoll == nil {
 		return
+	}
+	for _, s := range asleep {
+		if s != nil {
+			s.abandon()
+		}
 	}
 	_ = epoll.Close() // further times it does nothing
 	<-done

@@ -17,6 +17,7 @@ type poll struct {
 	answer kind // if not zero, the session has let go of the poll, which answers with this packet
 
 	wake chan struct{} // of size 1; gets one value when there is something to answer
+	conn *pollConn     // instead of wake, if the poll has left net/http
 }
 
 // servePoll answers a GET of the session: at once if something waits, else when something does.
@@ -55,23 +56,43 @@ func (s *Session) servePoll(req *request) {
 	s.writePoll(req, items, kinds, initial)
 }
 
-// await parks the poll until there is something to answer. It returns false when the client has gone,
-// having ended the session.
+// await parks the poll until there is something to answer. It returns false when the poll needs no answer
+// from the caller: the client has gone, which has ended the session, or the poll has left net/http.
 func (s *Session) await(p *poll, req *request) bool {
 	// http.Server's ReadTimeout counts from the request's arrival and would end the wait.
 	_ = http.NewResponseController(req.w).SetReadDeadline(time.Time{})
-	select {
-	case <-p.wake:
-		return true
-	case <-req.r.Context().Done():
-		s.mu.Lock()
-		if s.poll == p {
-			s.poll = nil
-			s.end(ReasonTransportError, errPollAborted)
+	late := s.srv.takeTimer(s.srv.pollParkDelay)
+	defer s.srv.putTimer(late)
+	for {
+		select {
+		case <-p.wake:
+			return true
+		case <-req.r.Context().Done():
+			s.mu.Lock()
+			s.abortPoll(p)
+			s.unlock()
+			return false
+		case <-late.C:
+			if s.leave(p, req) {
+				return false
+			}
 		}
-		s.unlock()
-		return false
 	}
+}
+
+// takeTimer returns a timer from the pool, started.
+func (s *Server) takeTimer(d time.Duration) *time.Timer {
+	t, ok := s.timers.Get().(*time.Timer)
+	if !ok {
+		return time.NewTimer(d)
+	}
+	t.Reset(d)
+	return t
+}
+
+func (s *Server) putTimer(t *time.Timer) {
+	t.Stop()
+	s.timers.Put(t)
 }
 
 // pollReady reports whether a poll is to be answered now. Called with mu held.
@@ -82,9 +103,8 @@ func (s *Session) pollReady() bool {
 
 // wakePoll lets the pending poll go, if there is a reason to. Called with mu held.
 func (s *Session) wakePoll() {
-	if p := s.poll; p != nil && !p.woken && p.wake != nil && s.pollReady() {
-		p.woken = true
-		p.wake <- struct{}{}
+	if p := s.poll; p != nil && s.pollReady() {
+		s.letGo(p)
 	}
 }
 
@@ -94,7 +114,21 @@ func (s *Session) answerPoll(k kind) {
 	p := s.poll
 	s.poll = nil
 	p.answer = k
-	if p.wake != nil && !p.woken {
+	s.letGo(p)
+}
+
+// letGo has p answered, if it waits. Called with mu held.
+func (s *Session) letGo(p *poll) {
+	switch {
+	case p.woken:
+	case p.conn != nil:
+		p.woken = true
+		s.srv.wg.Add(1) // the session is not finished, so it is counted
+		go func() {
+			defer s.srv.wg.Done()
+			p.conn.answer()
+		}()
+	case p.wake != nil:
 		p.woken = true
 		p.wake <- struct{}{}
 	}
@@ -123,6 +157,23 @@ func (s *Session) takePoll(p *poll) (items []item, kinds []byte) {
 
 // writePoll answers req with items and packets of the kinds.
 func (s *Session) writePoll(req *request, items []item, kinds []byte, initial bool) {
+	out := takeWrite()
+	defer putWrite(out)
+	contentType, compress := s.appendPoll(out, items, kinds)
+	body := out.b
+	if req.query.jsonp {
+		if j, ok := jsonpIndex(req.r.URL.Query()); ok {
+			body = appendJSONP(nil, j, body)
+		}
+	}
+	s.srv.counters.bytesOut.Add(uint64(len(body)))
+	s.pollHeaders(req, initial)
+	s.srv.writeBody(req.w, req.r, contentType, body, compress)
+}
+
+// appendPoll appends the payload of items and packets of the kinds. It returns its type, and whether it
+// may be compressed.
+func (s *Session) appendPoll(out *buffer, items []item, kinds []byte) (contentType string, compress bool) {
 	for _, k := range kinds {
 		items = append(items, item{packet: enginePacket{kind: kind(k)}, options: SendOptions{NoCompress: true}})
 	}
@@ -135,9 +186,7 @@ func (s *Session) writePoll(req *request, items []item, kinds []byte, initial bo
 			}
 		}
 	}
-	out := takeWrite()
-	defer putWrite(out)
-	packets, compress := 0, false
+	packets := 0
 	for n, i := range items {
 		if i.prepared != nil {
 			out.b = i.prepared.appendTo(out.b, f, n == 0)
@@ -148,35 +197,30 @@ func (s *Session) writePoll(req *request, items []item, kinds []byte, initial bo
 		}
 		compress = compress || !i.options.NoCompress
 	}
-	contentType := "text/plain; charset=UTF-8"
-	if f == payload3Binary {
-		contentType = "application/octet-stream"
-	}
-	body := out.b
-	if req.query.jsonp {
-		if j, ok := jsonpIndex(req.r.URL.Query()); ok {
-			body = appendJSONP(nil, j, body)
-		}
-	}
 	s.srv.counters.packetsOut.Add(uint64(packets))
-	s.srv.counters.bytesOut.Add(uint64(len(body)))
-	s.pollHeaders(req, initial)
-	s.srv.writeBody(req.w, req.r, contentType, body, compress)
+	if f == payload3Binary {
+		return "application/octet-stream", compress
+	}
+	return "text/plain; charset=UTF-8", compress
 }
 
 // pollHeaders sets the headers of an answer of polling.
 func (s *Session) pollHeaders(req *request, initial bool) {
 	_ = http.NewResponseController(req.w).SetWriteDeadline(time.Now().Add(s.srv.cfg.WriteTimeout))
-	h := req.w.Header()
+	s.answerHeaders(req.w.Header(), req.r, initial)
+}
+
+// answerHeaders sets in h the headers of an answer of polling to r.
+func (s *Session) answerHeaders(h http.Header, r *http.Request, initial bool) {
 	// Old Internet Explorers take a poll's answer for an attack. Node, polling.ts, headers.
-	if ua := req.r.UserAgent(); strings.Contains(ua, ";MSIE") || strings.Contains(ua, "Trident/") {
+	if ua := r.UserAgent(); strings.Contains(ua, ";MSIE") || strings.Contains(ua, "Trident/") {
 		h.Set("X-XSS-Protection", "0")
 	}
 	h.Set("Cache-Control", "no-store")
 	if initial && s.srv.cfg.Cookie != nil {
 		h.Add("Set-Cookie", s.srv.cfg.Cookie.header(s.sid))
 	}
-	s.srv.setHeaders(h, req.r, initial)
+	s.srv.setHeaders(h, r, initial)
 }
 
 // post is a POST being read.

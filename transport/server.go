@@ -29,7 +29,12 @@ type Server struct {
 	refusing atomic.Bool
 	counters counters
 
-	parker parker
+	takeovers, timers sync.Pool
+
+	parker        parker
+	returns       returns
+	lastHead      atomic.Pointer[[]byte] // see shareHead
+	pollParkDelay time.Duration          // set by New, then read only
 
 	// wg counts sessions and every goroutine that outlives a request, but the parker's.
 	wg sync.WaitGroup
@@ -57,6 +62,8 @@ func New(cfg Config) (*Server, error) {
 		byAddr:   make(map[string]int),
 		bucket:   newBucket(cfg.HandshakesPerSecond),
 		started:  time.Now(),
+
+		pollParkDelay: pollParkDelay,
 	}
 	if s.node == (NodeID{}) {
 		rand.Read(s.node[:]) // never fails

@@ -30,6 +30,7 @@ func longAgo() time.Time { return time.Unix(1, 0) }
 
 // newStream returns the stream for conn.
 func newStream(conn net.Conn) stream {
+	conn = unwrap(conn)
 	if s := newSocketStream(conn); s != nil {
 		return s
 	}

@@ -1,9 +1,6 @@
 package transport
 
-import (
-	"sync"
-	"time"
-)
+import "time"
 
 // A turn is what one read brings: the receiver gets its messages, then its Work runs the application's
 // handlers. What is sent on the session during a turn is gathered and leaves in one write at its end;
@@ -60,11 +57,9 @@ type takeover struct {
 	session *Session
 }
 
-var takeovers sync.Pool
-
 // startTakeover takes the reader of s away after takeoverAfter.
 func startTakeover(s *Session) *takeover {
-	t, ok := takeovers.Get().(*takeover)
+	t, ok := s.srv.takeovers.Get().(*takeover)
 	if !ok {
 		t = &takeover{session: s}
 		t.timer = time.AfterFunc(takeoverAfter, t.fire)
@@ -84,8 +79,9 @@ func (t *takeover) fire() {
 // stop gives t back, unless it has fired.
 func (t *takeover) stop() {
 	if t.timer.Stop() {
+		srv := t.session.srv
 		t.session = nil
-		takeovers.Put(t)
+		srv.takeovers.Put(t)
 	}
 }
 

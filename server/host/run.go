@@ -61,6 +61,8 @@ func (h *Host) Run(ctx context.Context) error {
 
 	served := make(chan error, 1)
 	go func() { served <- h.http.Serve(h.listener) }()
+	stopReturns := h.serveReturns()
+	defer stopReturns()
 	stopAdmin := h.serveAdmin(ctx)
 	defer stopAdmin()
 	h.log.Info("listening", "addr", h.listener.Addr().String(), "path", h.cfg.Path)
@@ -74,6 +76,20 @@ func (h *Host) Run(ctx context.Context) error {
 		h.log.Info("stopping", "sessions", h.io.Engine().Sessions())
 	}
 	return h.stop(context.WithoutCancel(ctx), signals, served)
+}
+
+// serveReturns serves the connections on which a poll waited outside net/http. It returns what ends that.
+func (h *Host) serveReturns() (stop func()) {
+	returns := h.io.Engine().Returns()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = h.http.Serve(returns) // ends with returns, and says nothing else
+	}()
+	return func() {
+		_ = returns.Close()
+		<-done
+	}
 }
 
 // stop ends the host within the deadline, or at once when another signal comes.

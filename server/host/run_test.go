@@ -190,3 +190,51 @@ func TestPortInUse(t *testing.T) {
 		t.Errorf("Run returned %v", err)
 	}
 }
+
+// A poll that waits for long leaves net/http, its connection comes back, and neither is seen from outside.
+func TestLongPollAndItsConnection(t *testing.T) {
+	h, _ := newTestHost(t, Config{Port: AnyPort, Host: "127.0.0.1"})
+	h.IO().OnConnection(func(s *server.Socket) {
+		time.AfterFunc(time.Second, func() { _ = s.Emit("late") })
+	})
+	done := running(t, h)
+	conn, err := net.Dial("tcp", h.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	r := bufio.NewReader(conn)
+	ask := func(request string) (body, instance string) {
+		if _, err := io.WriteString(conn, request); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		b, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b), res.Header.Get(InstanceHeader)
+	}
+	poll := "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n"
+	open, instance := ask(poll)
+	sid := "&sid=" + strings.Split(open, `"`)[3]
+	poll = strings.Replace(poll, "polling", "polling"+sid, 1)
+	ask("POST /socket.io/?EIO=4&transport=polling" + sid + " HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n40")
+	for _, want := range []string{"40{", `42["late"]`} {
+		if got, by := ask(poll); !strings.HasPrefix(got, want) || by != instance {
+			t.Errorf("poll %q by %q, want %q by %q", got, by, want, instance)
+		}
+	}
+	if got, _ := ask("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"); got != get(t, h, "livez") {
+		t.Errorf("livez on the same connection %q", got)
+	}
+	signalSelf(t, syscall.SIGTERM)
+	if err := await(t, done); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}

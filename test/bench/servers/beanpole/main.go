@@ -54,5 +54,5 @@ func main() {
 	io.On("enter", func(s *server.Socket, rooms int) int { s.Join(names[:rooms]...); return rooms })
 	io.OnConnection(connected)
 	io.OfPattern(regexp.MustCompile(`^/n\d+$`)).OnConnection(connected)
-	control.Serve(io, func() int { return int(io.Engine().Stats().Sessions) })
+	control.Serve(io, func() int { return int(io.Engine().Stats().Sessions) }, io.Engine().Returns())
 }

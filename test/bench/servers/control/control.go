@@ -33,15 +33,17 @@ type Stats struct {
 	Sessions   int    `json:"sessions"`   // open now
 }
 
-// Serve listens on a port of its own, says which, serves handler and takes orders. sessions returns how
-// many are open. Serve ends the process.
-func Serve(handler http.Handler, sessions func() int) {
+// Serve listens on a port of its own, says which, serves handler there and on further listeners, and
+// takes orders. sessions returns how many are open. Serve ends the process.
+func Serve(handler http.Handler, sessions func() int, further ...net.Listener) {
 	ln, err := listen()
 	if err != nil {
 		fail(err)
 	}
 	fmt.Printf("port %d\n", ln.Addr().(*net.TCPAddr).Port)
-	go func() { fail(http.Serve(ln, handler)) }()
+	for _, l := range append(further, ln) {
+		go func() { fail(http.Serve(l, handler)) }()
+	}
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		answer, err := obey(strings.Fields(in.Text()), sessions)
