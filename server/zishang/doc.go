@@ -19,7 +19,7 @@
 //	session.go    one session: what it receives, whose turn it is; queue.go: the turn
 //	turn.go       what a socket does in its turn: connect, events, disconnect
 //	member.go     one socket of the library with what the guard keeps of it
-//	namespace.go  the library's adapter on an adapter.Adapter: rooms and membership
+//	namespace.go  the library's adapter on an adapter.Adapter; rooms.go: rooms and membership
 //	broadcast.go  …: what goes to many; ask.go: with answers; recovery.go: connection state recovery
 //	local.go      what an adapter.Adapter asks of the namespace on this server
 //	conn.go       a session as the library's engine.Socket; engine.go: the transport as its engine
