@@ -233,6 +233,7 @@ func TestLongPollAndItsConnection(t *testing.T) {
 	if got, _ := ask("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"); got != get(t, h, "livez") {
 		t.Errorf("livez on the same connection %q", got)
 	}
+	ask("POST /socket.io/?EIO=4&transport=polling" + sid + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1")
 	signalSelf(t, syscall.SIGTERM)
 	if err := await(t, done); err != nil {
 		t.Errorf("Run: %v", err)
