@@ -1,10 +1,14 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -109,5 +113,91 @@ func TestRecoveryThatIsNotPossibleSaysWhy(t *testing.T) {
 	q.connect(`{"pid":1,"offset":{}}`)
 	if s := await(t, sockets); s.Recovered() {
 		t.Error("recovered from nonsense")
+	}
+}
+
+// slow is an adapter whose Restore or Resume takes until a client has gone.
+type slow struct {
+	adapter.Adapter
+	restored, resuming func()
+}
+
+func (a slow) Restore(ctx context.Context, pid, offset string) (*adapter.Session, error) {
+	s, err := a.Adapter.Restore(ctx, pid, offset)
+	a.restored()
+	return s, err
+}
+
+func (a slow) Resume(ctx context.Context, m adapter.Member, s *adapter.Session, replay func(adapter.Message)) error {
+	a.resuming()
+	return a.Adapter.Resume(ctx, m, s, replay)
+}
+
+// A client that goes while it is being recovered, as when the next server drains too, can come again.
+func TestRecoveryOutlivesAClientThatGoesMeanwhile(t *testing.T) {
+	for _, when := range []string{"restored", "resuming"} {
+		t.Run(when, func(t *testing.T) {
+			var srv *server.Server
+			var second *peer
+			var once sync.Once
+			leave := func() {
+				once.Do(func() {
+					_ = second.conn.Close()
+					for srv.Engine().Sessions() > 0 {
+						time.Sleep(time.Millisecond)
+					}
+				})
+			}
+			never := func() {}
+			hooks := map[string]*func(){"restored": &never, "resuming": &never}
+			r := &adapter.Recovery{}
+			cfg := server.Config{Recovery: &server.Recovery{}, Adapter: func(n adapter.Namespace) (adapter.Adapter, error) {
+				a, err := adapter.Memory(r)(n)
+				return slow{a, func() { (*hooks["restored"])() }, func() { (*hooks["resuming"])() }}, err
+			}}
+			gone := make(chan string, 4)
+			var url string
+			srv, url = start(t, cfg, func(io *server.Server) {
+				io.OnConnection(func(s *server.Socket) {
+					s.OnDisconnect(func(r string) { gone <- r })
+					if !s.Recovered() {
+						s.Join("room")
+					}
+				})
+			})
+			p := dial(t, url)
+			first := p.connect("")
+			if err := srv.Emit("seen"); err != nil {
+				t.Fatal(err)
+			}
+			auth := `{"pid":"` + first.PID + `","offset":"` + offset(t, p.text()) + `"}`
+			_ = p.conn.Close()
+			await(t, gone)
+			if err := srv.To("room").Emit("missed"); err != nil {
+				t.Fatal(err)
+			}
+
+			second = dial(t, url)
+			done := make(chan struct{})
+			hooks[when] = new(func())
+			*hooks[when] = func() { leave(); close(done); hooks[when] = &never }
+			second.send("40" + auth)
+			await(t, done)
+
+			for try := 0; ; try++ { // what it takes to give the session back is not told
+				q := dial(t, url)
+				if again := q.connect(auth); again == first {
+					if got := q.text(); !strings.HasPrefix(got, `42["missed",`) {
+						t.Errorf("it missed %q", got)
+					}
+					return
+				}
+				_ = q.conn.Close()
+				if try == 50 {
+					t.Fatal("not recovered")
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
 	}
 }

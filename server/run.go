@@ -53,8 +53,16 @@ func (s *Socket) connect() {
 			return
 		}
 	}
+	if session != nil {
+		s.mu.Lock()
+		s.rooms = append(s.rooms, session.Rooms...)
+		s.mu.Unlock()
+	}
 	if !s.state.CompareAndSwap(stateConnecting, stateConnected) {
 		s.queue.dropEvents() // the client has gone meanwhile
+		if session != nil {
+			s.save(session.Rooms) // it comes again with what it has been restored from
+		}
 		srv.release(s.nsp)
 		return
 	}
@@ -119,7 +127,8 @@ func (s *Socket) restore() (*adapter.Session, error) {
 	if s.Handshake().Auth(&auth) != nil || auth.PID == nil || auth.Offset == nil {
 		return nil, nil // nothing asked for, or nothing that could be meant
 	}
-	ctx, cancel := context.WithTimeout(s.Context(), closeTimeout)
+	// Not ended by the client's going: what has been taken has to be given back then.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), closeTimeout)
 	defer cancel()
 	return s.nsp.adapter.Restore(ctx, *auth.PID, *auth.Offset)
 }
@@ -142,13 +151,20 @@ func (s *Socket) welcome() *packet.Packet {
 func (s *Socket) enter(session *adapter.Session) {
 	s.mu.Lock()
 	rooms := s.rooms
-	s.rooms = nil
 	s.mu.Unlock()
+	// From then on the adapter knows the rooms. Until then a socket that leaves takes them from here.
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.gone() {
+			s.rooms = nil
+		}
+	}()
 	if session == nil {
 		s.nsp.adapter.Join(s, rooms...)
 		return
 	}
-	session.Rooms = append(session.Rooms, rooms...)
+	session.Rooms = rooms
 	err := s.nsp.adapter.Resume(s.Context(), s, session, func(m adapter.Message) {
 		_ = s.send(transport.SendOptions{}, &packet.Packet{
 			Type: packet.Event, Namespace: s.name, Data: m.Data, Attachments: m.Attachments,

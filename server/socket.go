@@ -255,6 +255,9 @@ func (s *Socket) leave(reason transport.CloseReason) {
 	}
 	rooms := s.nsp.adapter.Remove(s)
 	s.mu.Lock()
+	if len(rooms) < len(s.rooms) {
+		rooms = s.rooms // it had not entered them yet
+	}
 	s.rooms = rooms
 	s.mu.Unlock()
 	if s.pid != "" && recoverable(reason) {
