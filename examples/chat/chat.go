@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -48,15 +49,18 @@ type People struct {
 // chat answers the events of the page.
 type chat struct {
 	io      *server.Server
+	node    string // of this server in a cluster, or ""
 	history history
 }
 
-func newChat(io *server.Server) *chat {
-	c := &chat{io: io}
+func newChat(io *server.Server, node string) *chat {
+	c := &chat{io: io, node: node}
 	io.Use(c.admit)
 	io.On("enter", c.enter)
 	io.On("message", c.message)
 	io.On("typing", c.typing)
+	io.OnServerSide("message", func(room string, m Message) { c.history.add(room, m) })
+	io.OnServerSide("history", func(room string) []Message { return c.history.of(room) })
 	io.OnConnection(func(s *server.Socket) {
 		s.OnDisconnect(func(string) { c.announce(room(s)) })
 	})
@@ -91,7 +95,31 @@ func (c *chat) enter(s *server.Socket, to string) (Entry, error) {
 	s.Data.Set("room", to)
 	s.Join(key(to))
 	c.announce(to)
-	return Entry{Room: to, History: c.history.of(to)}, nil
+	c.learn(s.Context(), to)
+	return Entry{Room: to, History: c.history.of(to), Node: c.node}, nil
+}
+
+// learn asks the other servers for what was said in a room before this one heard of it; from then on they
+// tell. Without an answer the next one to enter asks again.
+func (c *chat) learn(ctx context.Context, in string) {
+	if c.history.complete(in) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	answers, err := c.io.ServerSideEmitWithAck(ctx, "history", in)
+	for _, a := range answers {
+		var list []Message
+		if a.Decode(0, &list) != nil {
+			continue
+		}
+		for _, m := range list {
+			c.history.add(in, m)
+		}
+	}
+	if err == nil {
+		c.history.completed(in)
+	}
 }
 
 // message sends a message to everybody in the author's room; the author gets it as the answer.
@@ -110,7 +138,12 @@ func (c *chat) message(s *server.Socket, m Message) (Message, error) {
 	if !isNew {
 		return m, nil // sent again, as the page did not get the first answer
 	}
-	return m, s.To(key(in)).Emit("message", in, m)
+	err := errors.Join(s.To(key(in)).Emit("message", in, m),
+		c.io.ServerSideEmit("message", in, m)) // into the history of the other servers
+	if errors.Is(err, adapter.ErrDegraded) {
+		return m, nil // here it was said, and the others get it later if they can
+	}
+	return m, err
 }
 
 // typing tells the others in the room that somebody types; who cannot take it now misses little.

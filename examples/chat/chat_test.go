@@ -52,6 +52,27 @@ func TestHistoryForgetsTheRoomSilentLongest(t *testing.T) {
 	}
 }
 
+func TestHistoryOfAnotherServerComesInOrder(t *testing.T) {
+	var h history
+	for i := range 4 {
+		h.add("a", Message{ID: fmt.Sprint(2*i + 1), Time: time.Unix(int64(2*i+1), 0)})
+	}
+	for i := range 4 {
+		h.add("a", Message{ID: fmt.Sprint(2 * i), Time: time.Unix(int64(2*i), 0)})
+	}
+	for i, m := range h.of("A") {
+		if m.ID != fmt.Sprint(i) {
+			t.Errorf("message %d is %s", i, m.ID)
+		}
+	}
+	if h.complete("a") {
+		t.Error("a room is complete before anybody said so")
+	}
+	if h.completed("a"); !h.complete("A") {
+		t.Error("a room is not complete")
+	}
+}
+
 func TestTidy(t *testing.T) {
 	for in, want := range map[string]string{
 		"Ada": "Ada", "  Ada \t Lovelace\n": "Ada Lovelace", "A\u0000d\u202Ea": "Ada", "👩‍🚀": "👩‍🚀",

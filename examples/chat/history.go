@@ -15,7 +15,25 @@ const (
 // history keeps the last messages of each room. The zero value is empty. Safe for concurrent use.
 type history struct {
 	mu    sync.Mutex
-	rooms map[string][]Message // guarded by mu; by room in lower case
+	rooms map[string][]Message // guarded by mu; by room in lower case, each by time
+	whole map[string]bool      // guarded by mu; rooms of which all that other servers know is here
+}
+
+// complete reports whether completed has been called for a room.
+func (h *history) complete(room string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.whole[strings.ToLower(room)]
+}
+
+// completed says that what other servers know of a room has been added.
+func (h *history) completed(room string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.whole == nil || len(h.whole) >= maxRooms {
+		h.whole = make(map[string]bool) // asking again does no harm
+	}
+	h.whole[strings.ToLower(room)] = true
 }
 
 // of returns the messages of a room, the oldest first.
@@ -45,10 +63,14 @@ func (h *history) add(room string, m Message) (kept Message, isNew bool) {
 	if list == nil && len(h.rooms) >= maxRooms {
 		h.forgetOldest()
 	}
-	if len(list) == maxMessages {
+	list = append(list, m)
+	if n := len(list); n > 1 && list[n-2].Time.After(m.Time) { // from another server, or overtaken
+		slices.SortStableFunc(list, func(a, b Message) int { return a.Time.Compare(b.Time) })
+	}
+	if len(list) > maxMessages {
 		list = list[:copy(list, list[1:])]
 	}
-	h.rooms[room] = append(list, m)
+	h.rooms[room] = list
 	return m, true
 }
 
@@ -61,4 +83,5 @@ func (h *history) forgetOldest() {
 		}
 	}
 	delete(h.rooms, oldest)
+	delete(h.whole, oldest)
 }

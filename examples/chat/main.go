@@ -1,5 +1,5 @@
 // Chat is a chat with rooms: who is there, who is typing, what was said before, and a tick when a message
-// has arrived. It needs no service. See README.md.
+// has arrived. It needs no service; with REDIS_URL several of it are one chat. See README.md.
 package main
 
 import (
@@ -19,7 +19,7 @@ func main() {
 			return err
 		}
 		h.Static(page)
-		newChat(h.IO())
+		newChat(h.IO(), h.Config().Instance)
 		return nil
 	})
 }
