@@ -2,6 +2,7 @@
 
 PORT     ?= 5000
 FUZZTIME ?= 20s
+EXAMPLE  ?= chat
 GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # The programs that the tests run, as Debian names them: command:package.
@@ -15,6 +16,10 @@ help: ## list the targets
 
 run: client ## run the chat at http://localhost:5000/ (PORT=…)
 	PORT=$(PORT) go run ./examples/chat
+
+.PHONY: cluster
+cluster: tools client ## EXAMPLE (chat) as three servers behind HAProxy and Redis (PORT=…)
+	PORT=$(PORT) go run ./examples/cluster $(EXAMPLE)
 
 test: tools ## everything: vet, unit, protocol, real clients, browser
 	go vet ./...

@@ -20,7 +20,7 @@ func TestExamplesInChromium(t *testing.T) {
 	npm := tool(t, "npm")
 	chromium := tool(t, cmp.Or(os.Getenv("CHROMIUM"), "chromium"))
 
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	command := func(dir, name string, args ...string) *exec.Cmd {
 		c := exec.CommandContext(ctx, name, args...)

@@ -24,15 +24,16 @@ export async function start(name, env = {}, { bare = false, args = [] } = {}) {
   });
   const exited = once(child, "exit");
   const lines = createInterface({ input: child.stdout });
-  const url = await Promise.race([
+  const line = await Promise.race([
     new Promise((found) => lines.on("line", (line) => {
-      const [url] = /http:\S+/.exec(line) ?? [];
-      if (url) found(url);
+      if (/http:/.test(line)) found(line);
     })),
     exited.then(([code]) => { throw new Error(`${name} ended with code ${code}`); }),
   ]);
+  const [url] = /http:\S+/.exec(line);
   return {
     url,
+    line,
     port: new URL(url).port,
     async stop() {
       child.kill("SIGTERM");
