@@ -225,7 +225,12 @@ func (c *client) Work() {
 		if c.ready = c.ready[1:]; len(c.ready) == 0 {
 			c.ready = c.room[:0]
 		}
+		more := len(c.ready) > 0
 		c.mu.Unlock()
+		if more {
+			// The handler that is about to run may block, and the other sockets must not wait for it.
+			c.server.wg.Go(c.Work)
+		}
 		s.run()
 	}
 }

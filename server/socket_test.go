@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/transport"
+	"github.com/gobwas/ws/wsutil"
 )
 
 func TestFirstEventAfterConnectIsNeverLost(t *testing.T) {
@@ -134,6 +136,30 @@ func TestSlowHandlerHarmsOnlyItsSocket(t *testing.T) {
 	time.AfterFunc(pingTimeout+200*time.Millisecond, release) // the heartbeat has been answered meanwhile
 	p.expect(`431["at last"]`)
 	p.expect(`432["quick"]`)
+}
+
+// One segment brings events for two namespaces, and the handler of the first blocks.
+func TestSlowHandlerDoesNotHoldUpWhatCameWithItsEvent(t *testing.T) {
+	hold := make(chan struct{})
+	release := sync.OnceFunc(func() { close(hold) })
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("block", func() { <-hold })
+		io.Of("/other").On("quick", func() string { return "quick" })
+	})
+	t.Cleanup(release)
+	p, _ := join(t, url, "/")
+	p.send("40/other,")
+	p.text()
+	var segment bytes.Buffer
+	for _, text := range []string{`42["block"]`, `42/other,1["quick"]`} {
+		if err := wsutil.WriteClientText(&segment, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := p.conn.Write(segment.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(`43/other,1["quick"]`)
 }
 
 func TestDisconnectComesLastOnceWithItsReason(t *testing.T) {
