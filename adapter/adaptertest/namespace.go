@@ -113,7 +113,7 @@ func (m *Member) Wait(t *testing.T, n int) []string {
 }
 
 // Patience is how long the suite waits for what must happen.
-const Patience = 10 * time.Second
+const Patience = 30 * time.Second
 
 // Eventually fails the test when fn does not return nil within Patience.
 func Eventually(t *testing.T, fn func() error) {
