@@ -97,7 +97,8 @@ type Config struct {
 	BodyTimeout time.Duration
 	// ParkAfter is how long a WebSocket must have been silent to give up its goroutine, and so most of its
 	// memory, for a wake-up of some microseconds when it speaks again. It has effect on Linux, for
-	// connections that are not wrapped (by TLS, for one). Zero means DefaultParkAfter; negative, never.
+	// connections that are not wrapped (by TLS, for one). Zero means DefaultParkAfter; negative, never,
+	// and then waiting polls stay in net/http too (see Server.Returns).
 	ParkAfter time.Duration
 	// MaxSessions and MaxSessionsPerAddr bound open sessions, of the server and of one client
 	// address; a handshake beyond is answered 503 with Retry-After. Zero means no limit.
