@@ -10,8 +10,7 @@ import (
 // crowd is how many clients live through a deployment, half of them on polling.
 const crowd = 200
 
-// traffic sends numbers to the room of all until ctx is done, from instances that serve, and returns how many. An
-// attempt that fails is made again at the other instance: with a half-failed one the number could come twice.
+// traffic sends numbers to the room of all until ctx is done, from an instance that serves, and returns how many.
 func (e *environment) traffic(ctx context.Context, say func(n int) bool) int {
 	n := 0
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -30,26 +29,29 @@ func (e *environment) traffic(ctx context.Context, say func(n int) bool) int {
 
 // serving is the set of instances that may be asked to emit.
 type serving struct {
-	mu sync.Mutex
-	in map[*instance]bool
+	mu   sync.Mutex
+	up   [2]bool
+	last int       // who emitted last
+	rest time.Time // nobody emits before: order is promised for one emitter, and what it sent is on its way for a while
 }
 
 // say has one of them emit. It holds the lock meanwhile, so that none is stopped in the midst of it.
-func (s *serving) say(n int) bool {
+func (s *serving) say(e *environment, n int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for in, up := range s.in {
-		if up {
-			return in.say("all", n) == nil
-		}
+	if !s.up[s.last] {
+		s.last, s.rest = 1-s.last, time.Now().Add(500*time.Millisecond)
 	}
-	return false
+	if !s.up[s.last] || time.Now().Before(s.rest) {
+		return false
+	}
+	return e.instances[s.last].say("all", n) == nil
 }
 
-func (s *serving) set(in *instance, up bool) {
+func (s *serving) set(i int, up bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.in[in] = up
+	s.up[i] = up
 }
 
 // deployment is one way to deploy.
@@ -74,18 +76,20 @@ func (e *environment) deploy(t *testing.T, d deployment) (o outcome) {
 	e.empty(t)
 	c := connect(t, e.url(), crowd, "half")
 	c.joined(t)
-	up := &serving{in: map[*instance]bool{e.instances[0]: true, e.instances[1]: true}}
+	up := &serving{up: [2]bool{true, true}}
 	ctx, cancel := context.WithCancel(t.Context())
 	sent := make(chan int, 1)
-	go func() { sent <- e.traffic(ctx, up.say) }()
+	go func() { sent <- e.traffic(ctx, func(n int) bool { return up.say(e, n) }) }()
 
+	// A client that has heard nothing has no offset to recover from.
+	c.await(t, "that all hear something", 20*time.Second, func(list []event) bool { return len(by(list, "said")) == crowd })
 	for i, in := range e.instances {
 		if d.rolling {
 			e.deregister(t, in.name)
 		}
-		up.set(in, false)
+		up.set(i, false)
 		o.refused[i] = in.flip(t, d.hook)
-		up.set(in, true)
+		up.set(i, true)
 		if d.rolling {
 			e.delayOver(t, in.name)
 			e.register(t, in.name)
@@ -101,7 +105,7 @@ func (e *environment) deploy(t *testing.T, d deployment) (o outcome) {
 	}
 	cancel()
 	o.sent = <-sent
-	if up.say(o.sent + 1) {
+	if up.say(e, o.sent+1) {
 		o.sent++
 	}
 	c.heard(t, o.sent, 20*time.Second)

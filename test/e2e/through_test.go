@@ -53,7 +53,6 @@ func TestClientsOfEveryKind(t *testing.T) {
 	e := start(t, settings{})
 	for _, transports := range []string{"polling", "websocket", "both"} {
 		t.Run(transports, func(t *testing.T) {
-			t.Parallel()
 			c := connect(t, e.url(), 6, transports)
 			c.joined(t)
 			if transports == "both" {
