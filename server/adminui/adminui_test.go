@@ -23,6 +23,7 @@ func withPassword() adminui.Config { return adminui.Config{Username: "admin", Pa
 func open() adminui.Config { return adminui.Config{NoAuth: true, Development: true} }
 
 func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
 	io, err := server.New(server.Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +42,7 @@ func TestConfigIsChecked(t *testing.T) {
 }
 
 func TestPasswordIsAskedForOnce(t *testing.T) {
+	t.Parallel()
 	_, url := start(t, server.Config{}, withPassword(), nil)
 	const refused = `44/admin,{"message":"invalid credentials"}`
 	for _, auth := range []string{
@@ -83,6 +85,7 @@ func TestPasswordIsAskedForOnce(t *testing.T) {
 }
 
 func TestGuessingIsBounded(t *testing.T) {
+	t.Parallel()
 	_, url := start(t, server.Config{}, withPassword(), nil)
 	for range 10 {
 		dial(t, url, "/admin", `{"username":"admin","password":"guess"}`)
@@ -93,6 +96,7 @@ func TestGuessingIsBounded(t *testing.T) {
 }
 
 func TestReadOnlyDoesNothing(t *testing.T) {
+	t.Parallel()
 	cfg := withPassword()
 	cfg.ReadOnly = true
 	io, url := start(t, server.Config{}, cfg, nil)
@@ -110,6 +114,7 @@ func TestReadOnlyDoesNothing(t *testing.T) {
 }
 
 func TestCommands(t *testing.T) {
+	t.Parallel()
 	cfg := adminui.Config{NoAuth: true}
 	io, url := start(t, server.Config{}, cfg, nil)
 	games := 0
@@ -160,6 +165,7 @@ func TestCommands(t *testing.T) {
 }
 
 func TestStatsSayWhatWasAdded(t *testing.T) {
+	t.Parallel()
 	_, url := start(t, server.Config{}, adminui.Config{NoAuth: true, ServerID: "s1"}, nil)
 	p, _ := dial(t, url, "/admin", "")
 	p.event("server_stats", `"serverId":"s1"`, `"clientsCount":1`, `"aggregatedEvents":[]`)
@@ -172,6 +178,7 @@ func TestStatsSayWhatWasAdded(t *testing.T) {
 }
 
 func TestDevelopmentTellsEverything(t *testing.T) {
+	t.Parallel()
 	_, url := start(t, server.Config{}, open(), func(io *server.Server) {
 		io.OnConnection(func(s *server.Socket) {
 			s.Data.Set("name", "ada")
@@ -221,6 +228,7 @@ func TestDevelopmentTellsEverything(t *testing.T) {
 }
 
 func TestRecoveredSocketsAndPages(t *testing.T) {
+	t.Parallel()
 	// With recovery the rooms are told of under the adapter's order lock: this must not wait for itself.
 	_, url := start(t, server.Config{Recovery: &server.Recovery{}}, open(), func(io *server.Server) {
 		io.On("join", func(s *server.Socket, room string) { s.Join(room) })
@@ -240,6 +248,7 @@ func TestRecoveredSocketsAndPages(t *testing.T) {
 }
 
 func TestPageSeesTheCluster(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip(err)
 	}
