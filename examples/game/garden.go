@@ -3,13 +3,16 @@ package main
 import (
 	"cmp"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 )
 
-// bots run in every garden, so that one is not alone.
-var bots = []string{"Clod", "Turnip", "Snail"}
+// Some bots run in every garden, so that one is not alone: botsEach of these names on each server.
+var bots = []string{"Clod", "Turnip", "Snail", "Thistle", "Barrow", "Radish", "Dibber", "Nettle", "Mulch"}
+
+const botsEach = 3
 
 // silence is after how long the players of another server are gone.
 const silence = time.Second
@@ -26,9 +29,15 @@ type Report struct {
 type garden struct {
 	mu     sync.Mutex
 	own    map[uint32]*Player // guarded by mu
-	bots   []*Player          // guarded by mu
+	bots   []bot              // guarded by mu
 	others map[string]heard   // guarded by mu; by node
 	taken  [beans]uint16      // guarded by mu
+}
+
+// bot is a player that the server moves. Each likes other beans, or they would all run together.
+type bot struct {
+	*Player
+	likes int
 }
 
 type heard struct {
@@ -39,9 +48,9 @@ type heard struct {
 // newGarden returns a garden with bots whose ids follow after first.
 func newGarden(first uint32) *garden {
 	g := &garden{own: make(map[uint32]*Player), others: make(map[string]heard)}
-	for i, name := range bots {
-		p := &Player{ID: first + uint32(i), Name: name, Hue: 28 + 14*i, X: 300 + 500*float64(i), Y: 500}
-		g.bots = append(g.bots, p)
+	for i, n := range rand.Perm(len(bots))[:botsEach] {
+		p := &Player{ID: first + uint32(i), Name: bots[n], Hue: 20 + 6*n, X: 300 + 500*float64(i), Y: 500}
+		g.bots = append(g.bots, bot{p, n})
 		g.own[p.ID] = p
 	}
 	return g
@@ -81,8 +90,8 @@ func (g *garden) hear(r Report, now time.Time) {
 func (g *garden) step(now time.Time) (own, all []*Player, taken []uint16) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for i, p := range g.bots {
-		p.push(g.want(p, i))
+	for _, b := range g.bots {
+		b.push(g.want(b))
 	}
 	for _, p := range g.own {
 		p.step()
@@ -130,14 +139,13 @@ func (g *garden) catch(p *Player) {
 	}
 }
 
-// want is where a bot wants to go: to the nearest of the beans it likes, in no hurry. Each bot likes
-// others, or they would all run together.
-func (g *garden) want(p *Player, bot int) input {
+// want is where a bot wants to go: to the nearest of the beans it likes, in no hurry.
+func (g *garden) want(b bot) input {
 	nearest, dx, dy := math.Inf(1), 0.0, 0.0
-	for i := bot; i < beans; i += len(g.bots) {
+	for i := b.likes; i < beans; i += len(bots) {
 		x, y := place(i, g.taken[i])
-		if far := math.Hypot(x-p.X, y-p.Y); far < nearest {
-			nearest, dx, dy = far, x-p.X, y-p.Y
+		if far := math.Hypot(x-b.X, y-b.Y); far < nearest {
+			nearest, dx, dy = far, x-b.X, y-b.Y
 		}
 	}
 	return input{x: dx / nearest * 0.4, y: dy / nearest * 0.4}

@@ -73,7 +73,7 @@ export class Garden {
     const c = this.#colours;
     ctx.fillStyle = c.soil;
     ctx.fillRect(0, 0, w, h);
-    for (let x = 40; x < w; x += 190) {
+    for (let x = 65; x < w - 140; x += 190) {
       ctx.fillStyle = c.bed;
       ctx.beginPath();
       ctx.roundRect(x, 40, 140, h - 80, 34);
