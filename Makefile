@@ -22,9 +22,7 @@ cluster: tools client ## EXAMPLE (chat) as three servers behind HAProxy and Redi
 	PORT=$(PORT) go run ./examples/cluster $(EXAMPLE)
 
 test: tools ## everything: vet, unit, protocol, real clients, browser
-	go vet ./...
-	go test -race -timeout 5m $$(go list ./... | grep -v /test/)
-	@$(MAKE) --no-print-directory e2e
+	@test/all.sh
 
 unit: ## the tests of the packages alone, in a minute
 	go vet ./...
@@ -32,7 +30,7 @@ unit: ## the tests of the packages alone, in a minute
 
 # One package at a time: each has servers, clients or a browser that want the processor for themselves.
 e2e: tools ## the black-box tests: protocol, npm clients, Chromium
-	go test -race -count=1 -p 1 -timeout 9m ./test/...
+	go test -race -count=1 -p 1 -timeout 20m ./test/...
 
 clients: ## the npm clients alone
 	go test -count=1 -v ./test/clients/
