@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -79,5 +80,31 @@ func TestHealth(t *testing.T) {
 	status = http.StatusServiceUnavailable
 	if code, _ := beanpole(t, "health", s.URL); code != exitFailure {
 		t.Errorf("exit status %d for a 503", code)
+	}
+}
+
+// Every variable that the bundle and its variants set is one that the server reads.
+func TestBundleSetsVariablesThatExist(t *testing.T) {
+	document, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(`BEANPOLE_[A-Z_]+`)
+	for _, root := range []string{"../../.ebextensions", "../../.platform", "../../deploy", "../../Dockerfile", "../../docs/beanstalk.md"} {
+		err := filepath.WalkDir(root, func(file string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(file)
+			for _, v := range name.FindAll(text, -1) {
+				if !bytes.Contains(document, append(append([]byte("`"), v...), '`')) {
+					t.Errorf("%s names %s, which the server does not read", file, v)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -39,7 +39,7 @@ func (d *doctor) checkBuffering(ctx context.Context) Result {
 	start := time.Now()
 	if err := s.post(ctx, "40"+noNamespace+","); err != nil {
 		cancel()
-		<-answered
+		<-answered //nolint:errcheck // its end matters, not what it brought
 		return d.lost(err)
 	}
 	if err := <-answered; err != nil {

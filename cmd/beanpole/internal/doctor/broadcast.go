@@ -56,7 +56,7 @@ func (d *doctor) checkBroadcast(ctx context.Context) Result {
 func (d *doctor) pair(ctx context.Context) (here, there *socket, failed *Result) {
 	auth, _ := json.Marshal(map[string]string{"token": d.ProbeToken}) // strings always can
 	for range d.Samples {
-		s, err := d.dial(ctx, nil, nil)
+		s, err := d.dial(ctx, nil)
 		if err != nil {
 			r := fail(say(err), "no WebSocket comes about", "see above")
 			return here, nil, &r

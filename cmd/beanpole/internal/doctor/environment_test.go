@@ -99,7 +99,7 @@ func (e *environment) node(t *testing.T, i int, url string) *host.Host {
 	t.Helper()
 	cfg := host.Config{
 		Instance: []string{"a", "b"}[i], Version: "v1", Logger: slog.New(slog.DiscardHandler), MaxPayload: 20000,
-		PingInterval: time.Second, PingTimeout: time.Second + 4*e.hold, AllowedOrigins: []string{page}, AllowCredentials: true,
+		PingInterval: time.Second, PingTimeout: 4*time.Second + 4*e.hold, AllowedOrigins: []string{page}, AllowCredentials: true,
 		DrainTime: 50 * time.Millisecond, ShutdownTimeout: time.Second,
 	}
 	if e.probe {
@@ -264,7 +264,7 @@ func (q *quiet) Write(b []byte) (int, error) {
 // look runs doctor against the environment.
 func (e *environment) look(t *testing.T, change ...func(*Options)) Report {
 	t.Helper()
-	o := Options{URL: e.front.URL, Origin: page, Timeout: 5 * time.Second, Idle: 3 * time.Second, Samples: 8, Insecure: true}
+	o := Options{URL: e.front.URL, Origin: page, Timeout: 5 * time.Second, Idle: 8 * time.Second, Samples: 8, Insecure: true}
 	if e.probe {
 		o.ProbeToken = token
 	}

@@ -38,7 +38,7 @@ func (d *doctor) checkIdle(ctx context.Context) Result {
 	limit := 2*interval + d.Timeout
 	var mu sync.Mutex
 	var pings []time.Time
-	w, err := d.dial(ctx, nil, func() {
+	w, err := d.dial(ctx, func() {
 		mu.Lock()
 		defer mu.Unlock()
 		pings = append(pings, time.Now())

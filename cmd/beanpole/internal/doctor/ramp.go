@@ -30,7 +30,7 @@ func (d *doctor) checkRamp(ctx context.Context) Result {
 		turns <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-turns }()
-			s, err := d.dial(ctx, nil, nil)
+			s, err := d.dial(ctx, nil)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {

@@ -91,7 +91,7 @@ func (d *doctor) checkHandshake(ctx context.Context) Result {
 		case e.status == http.StatusForbidden:
 			return fail(say(err), "the handshake is refused", "see BEANPOLE_ALLOWED_ORIGINS, and give --origin as the page has it")
 		case e.code() == 0:
-			return polledOff(d, ctx, e)
+			return d.polledOff(ctx, e)
 		}
 		return fail(say(err), "the handshake is refused", "see the application's log")
 	}
@@ -102,10 +102,10 @@ func (d *doctor) checkHandshake(ctx context.Context) Result {
 }
 
 // polledOff says what a server without polling has to say.
-func polledOff(d *doctor, ctx context.Context, e errAnswer) Result {
+func (d *doctor) polledOff(ctx context.Context, e errAnswer) Result {
 	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
 	defer cancel()
-	s, err := d.dial(ctx, nil, nil)
+	s, err := d.dial(ctx, nil)
 	if err != nil {
 		return fail(e.String(), "neither polling nor WebSocket is let in", "see BEANPOLE_TRANSPORTS")
 	}

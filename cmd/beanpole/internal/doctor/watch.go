@@ -135,7 +135,7 @@ func (d *doctor) watch(ctx context.Context, w *watched, life func(context.Contex
 
 // watchSocket stays on a WebSocket until it ends, and tells how.
 func (d *doctor) watchSocket(ctx context.Context, up func()) (string, error) {
-	s, err := d.dial(ctx, nil, nil)
+	s, err := d.dial(ctx, nil)
 	if err != nil {
 		return "", err
 	}
@@ -175,7 +175,7 @@ func (d *doctor) watchPolls(ctx context.Context, up func()) (string, error) {
 		switch {
 		case ctx.Err() != nil:
 			s.end(context.WithoutCancel(ctx))
-			return "", nil
+			return "", nil //nolint:nilerr // the watch is over
 		case errors.As(err, &e) && e.status == http.StatusBadRequest:
 			return "session gone: " + say(err), nil
 		case errors.As(err, &e):

@@ -73,11 +73,11 @@ func listen(conn io.ReadWriteCloser, answer *reply, pinged func()) *socket {
 }
 
 // dial opens a session over WebSocket alone. ctx bounds the handshake, not the connection's life.
-func (d *doctor) dial(ctx context.Context, jar http.CookieJar, pinged func()) (*socket, error) {
+func (d *doctor) dial(ctx context.Context, pinged func()) (*socket, error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
 	timer := time.AfterFunc(d.Timeout, cancel)
-	conn, answer, err := d.upgrade(life, "EIO=4&transport=websocket", jar)
+	conn, answer, err := d.upgrade(life, "EIO=4&transport=websocket", nil)
 	timer.Stop()
 	if err != nil || conn == nil {
 		stop()

@@ -38,7 +38,7 @@ func checkLeftovers(m *model) {
 			}
 			for _, old := range leftovers {
 				found := old.re.Find(l)
-				if found == nil || m.isGuarded(name, n+1, text) {
+				if found == nil || m.isGuarded(name, n+1) {
 					continue
 				}
 				m.add(Finding{Check: "amazon-linux-1", Severity: Error, File: name, Line: n + 1, What: string(found) + " belongs to Amazon Linux 1",
@@ -50,7 +50,7 @@ func checkLeftovers(m *model) {
 }
 
 // isGuarded reports whether the command that line n belongs to has a test for its file.
-func (m *model) isGuarded(name string, n int, text []byte) bool {
+func (m *model) isGuarded(name string, n int) bool {
 	for _, c := range m.configs {
 		if c.name != name {
 			continue
