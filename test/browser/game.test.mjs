@@ -50,8 +50,11 @@ for (const [query, transport] of [["", "WebSocket"], ["?transport=polling", "Pol
 }
 
 test("two players see each other run", async (t) => {
-  const ada = await play(t, "Ada");
-  const ben = await play(t, "Ben", { width: 390, height: 844 });
+  // A server of its own: one who polled and closed the page is only missed after a while.
+  const own = await start("game");
+  t.after(() => own.stop());
+  const ada = await play(t, "Ada", { url: own.url });
+  const ben = await play(t, "Ben", { url: own.url, width: 390, height: 844 });
   await ada.sees("#scores", "Ben");
   await ada.page.bringToFront(); // pages behind are not drawn
   const others = (n) => ada.page.waitForFunction((m) => document.body.dataset.others === m, { polling: 50 }, String(n));
