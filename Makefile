@@ -74,12 +74,17 @@ tools:
 REF ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-list --max-parents=0 HEAD)
 BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
-.PHONY: bench bench-quick bench-compare
+.PHONY: bench bench-quick bench-compare bench-pgo
 bench: tools ## Beanpole, Node, the bare limit and zishang side by side: 15 minutes, writes docs/performance.md
 	cd test/bench && go run . -write
 
 bench-quick: tools ## the same in short, 3 minutes, writes nothing
 	cd test/bench && go run . -quick
+
+bench-pgo: tools ## the profile that the benchmark's server is built with
+	rm -rf build/pgo && mkdir -p build/pgo
+	cd test/bench && go run . -quick -servers beanpole -profile ../../build/pgo -only '^(echo|broadcast|websocket|polling|polling-echo|cycles)$$'
+	go tool pprof -proto build/pgo/*.cpu > test/bench/servers/beanpole/default.pgo
 
 bench-compare: ## the Go benchmarks beside those of REF, by benchstat
 	rm -rf build/compare && mkdir -p build/compare && git archive $(REF) | tar -x -C build/compare

@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 )
 
@@ -42,7 +43,13 @@ func draw(r *results, file string) error {
 	p.Title.Text = "Cost per session, message or delivery, as a share of Node's (lower is better)"
 	p.Y.Label.Text = "Node = 1"
 	p.Y.Min, p.Y.Max = 0, 3
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.Padding, p.Legend.XOffs = vg.Points(3), vg.Points(250)
+	for _, style := range []*text.Style{
+		&p.Title.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,
+	} {
+		style.Font.Variant = "Sans"
+	}
 	width := vg.Points(14)
 	titles := make([]string, 0, len(bars))
 	for i, c := range colours {
