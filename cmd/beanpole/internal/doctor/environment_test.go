@@ -95,10 +95,35 @@ func start(t *testing.T, w world) *environment {
 	return e
 }
 
+// record is a log that is shown when its test has failed.
+type record struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (r *record) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buf.Write(b)
+}
+
+func logger(t *testing.T) *slog.Logger {
+	t.Helper()
+	r := &record{}
+	t.Cleanup(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if t.Failed() {
+			t.Logf("the server says\n%s", r.buf.String())
+		}
+	})
+	return slog.New(slog.NewTextHandler(r, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
 func (e *environment) node(t *testing.T, i int, url string) *host.Host {
 	t.Helper()
 	cfg := host.Config{
-		Instance: []string{"a", "b"}[i], Version: "v1", Logger: slog.New(slog.DiscardHandler), MaxPayload: 20000,
+		Instance: []string{"a", "b"}[i], Version: "v1", Logger: logger(t), MaxPayload: 20000,
 		PingInterval: time.Second, PingTimeout: 4*time.Second + 4*e.hold, AllowedOrigins: []string{page}, AllowCredentials: true,
 		DrainTime: 50 * time.Millisecond, ShutdownTimeout: time.Second,
 	}
