@@ -116,7 +116,7 @@ func TestWaitingPollLeavesNetHTTP(t *testing.T) {
 	for i := range 5 {
 		p.send(get)
 		left(t, r.session)
-		want(t, "of net/http", goroutinesIn("net/http.(*conn).serve"), 0)
+		eventually(t, "net/http is done", func() bool { return goroutinesIn("net/http.(*conn).serve") == 0 })
 		text := "late " + strconv.Itoa(i) + "  " // as long as "at once"
 		want(t, "writable", r.session.Writable(), true)
 		_ = r.session.Send(SendOptions{}, Message{Data: []byte(text)[:7]})
@@ -367,7 +367,7 @@ func TestBroadcastToLeftPolls(t *testing.T) {
 		for _, r := range sessions {
 			left(t, r.session)
 		}
-		want(t, "of net/http", goroutinesIn("net/http.(*conn).serve"), 0)
+		eventually(t, "net/http is done", func() bool { return goroutinesIn("net/http.(*conn).serve") == 0 })
 		h.srv.Each(func(s *Session) bool { return s.SendPrepared(SendOptions{}, p) == nil })
 		for _, poll := range polls {
 			want(t, "broadcast", poll.body(), "4all")

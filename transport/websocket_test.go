@@ -204,5 +204,5 @@ func TestIdleWebSocketHasOneGoroutine(t *testing.T) {
 		h.openWebSocket()
 	}
 	eventually(t, "readers", func() bool { return goroutinesIn("transport.(*wsConn)") == before+n })
-	want(t, "of net/http", goroutinesIn("net/http.(*conn).serve"), 0)
+	eventually(t, "net/http is done", func() bool { return goroutinesIn("net/http.(*conn).serve") == 0 })
 }
