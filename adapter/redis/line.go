@@ -8,10 +8,6 @@ import (
 	"github.com/beanpole/beanpole/adapter"
 )
 
-// patience is how long an event of this node may take through the stream before it is delivered here
-// without waiting any longer.
-const patience = 250 * time.Millisecond
-
 // forgetAfter is how long an event is remembered that did not come back from the stream.
 const forgetAfter = 2 * time.Minute
 
@@ -74,7 +70,7 @@ func (l *line) broadcast(m adapter.Message, t adapter.Target) error {
 			o.seq = c.xadd.seq
 			l.own = append(l.own, o)
 			if l.timer == nil && !l.over {
-				l.timer = time.AfterFunc(patience, l.late)
+				l.timer = time.AfterFunc(l.n.c.cfg.OffsetWait, l.late)
 			}
 		}
 		l.mu.Unlock()
@@ -98,12 +94,12 @@ func (l *line) late() {
 	l.own = slices.DeleteFunc(l.own, func(o *ownEvent) bool { return o.delivered && now.Sub(o.at) > forgetAfter })
 	var last *ownEvent
 	for _, o := range l.own {
-		if !o.delivered && now.Sub(o.at) >= patience {
+		if !o.delivered && now.Sub(o.at) >= l.n.c.cfg.OffsetWait {
 			last = o
 		}
 	}
 	if len(l.own) > 0 && !l.over {
-		l.timer = time.AfterFunc(patience/4, l.late)
+		l.timer = time.AfterFunc(l.n.c.cfg.OffsetWait/4, l.late)
 	} else {
 		l.timer = nil
 	}
