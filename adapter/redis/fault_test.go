@@ -268,6 +268,33 @@ func TestNodeDiesWhileItIsAsked(t *testing.T) {
 	}
 }
 
+// One of three nodes hears and says everything late: the others notice nothing, and it gets everything.
+func TestNodeIsSlow(t *testing.T) {
+	for name, cfg := range modes() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			p := redistest.NewProxy(t, s.Addr())
+			f := pair(t, cfg, s.URL(), s.URL(), p.URL())
+			late := member(t, f.nodes[2])
+			p.Slow(100 * time.Millisecond)
+			f.flow()
+			pass(t, 2*time.Second)
+			if n, err := f.nodes[0].Count(t.Context(), adapter.Target{}); n != 3 || err != nil {
+				t.Errorf("Count with a slow node = %d, %v", n, err)
+			}
+			here, there := f.end()
+			f.check(here, there, false)
+			adaptertest.Eventually(t, func() error {
+				if got := numbers(late); len(got) != f.sent || !slices.IsSorted(got) {
+					return fmt.Errorf("the slow node got %d of %d events", len(got), f.sent)
+				}
+				return nil
+			})
+		})
+	}
+}
+
 // A node's network loses everything for a while.
 func TestNodeIsPartitioned(t *testing.T) {
 	for name, cfg := range modes() {

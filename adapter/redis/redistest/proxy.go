@@ -3,9 +3,10 @@ package redistest
 import (
 	"net"
 	"sync"
+	"time"
 )
 
-// Proxy is a way to a server that can be cut or blocked.
+// Proxy is a way to a server that can be cut, blocked or slow.
 type Proxy struct {
 	Addr   string
 	target string
@@ -16,6 +17,7 @@ type Proxy struct {
 	open    *sync.Cond
 	blocked bool
 	refuse  bool
+	delay   time.Duration
 	conns   map[net.Conn]struct{}
 	closed  bool
 }
@@ -72,7 +74,9 @@ func (p *Proxy) copy(to, from net.Conn) {
 		for p.blocked && !p.closed {
 			p.open.Wait()
 		}
+		delay := p.delay
 		p.mu.Unlock()
+		time.Sleep(delay) // a way that is slow: time is what it is about
 		if n > 0 {
 			if _, err := to.Write(b[:n]); err != nil {
 				return
@@ -94,6 +98,9 @@ func (p *Proxy) Unblock() {
 	p.open.Broadcast()
 	p.mu.Unlock()
 }
+
+// Slow holds up whatever comes through by d, zero not at all. At most 32 KiB come through at a time.
+func (p *Proxy) Slow(d time.Duration) { p.mu.Lock(); p.delay = d; p.mu.Unlock() }
 
 // Cut closes all connections and, if refuse is true, every new one.
 func (p *Proxy) Cut(refuse bool) {
