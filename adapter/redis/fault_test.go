@@ -54,6 +54,14 @@ func pair(t *testing.T, cfg redis.Config, urls ...string) *flow {
 		f.nodes, f.clusters = append(f.nodes, n), append(f.clusters, c)
 	}
 	ready(t, f.clusters...)
+	for _, n := range f.nodes { // a node that is known may not have said yet which namespaces it has
+		adaptertest.Eventually(t, func() error {
+			if got, err := n.Servers(t.Context()); got != len(urls) || err != nil {
+				return fmt.Errorf("%d servers, %v; want %d", got, err, len(urls))
+			}
+			return nil
+		})
+	}
 	f.here, f.there = member(t, f.nodes[0]), member(t, f.nodes[1])
 	return f
 }
