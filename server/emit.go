@@ -157,7 +157,7 @@ func newMessage(event string, args []any) (adapter.Message, error) {
 }
 
 func appendEvent(dst []byte, event string, args []any) ([]byte, [][]byte, error) {
-	if reserved(event) {
+	if packet.Reserved(event) {
 		return dst, nil, fmt.Errorf("%q: %w", event, ErrReservedEvent)
 	}
 	data, attachments, err := packet.AppendEvent(dst, nil, event, args)

@@ -55,13 +55,3 @@ type Error struct {
 
 // Error returns the message.
 func (e *Error) Error() string { return e.Message }
-
-// reserved reports whether the protocol keeps the event name for itself.
-// Source: socket.io-parser/lib/index.ts, RESERVED_EVENTS.
-func reserved(event string) bool {
-	switch event {
-	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
-		return true
-	}
-	return false
-}

@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+
+	"github.com/beanpole/beanpole/server/packet"
 )
 
 // A handler is a function of the application together with what its type asks for.
@@ -73,7 +75,7 @@ type signatures struct{ m sync.Map }
 // handler makes a handler of fn. It panics when fn's type does not fit: that is a mistake in the
 // program, found when the handler is registered and never by what a client sends.
 func (c *signatures) handler(event string, fn any) *handler {
-	if reserved(event) {
+	if packet.Reserved(event) {
 		panic(fmt.Sprintf("server: %q is a reserved event name; use OnConnection, OnDisconnect or OnDisconnecting", event))
 	}
 	v := reflect.ValueOf(fn)
