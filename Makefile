@@ -21,7 +21,7 @@ run: client ## run the chat at http://localhost:5000/ (PORT=…)
 cluster: tools client ## EXAMPLE (chat) as three servers behind HAProxy and Redis (PORT=…)
 	PORT=$(PORT) go run ./examples/cluster $(EXAMPLE)
 
-test: tools ## everything: vet, unit, protocol, real clients, browser
+test: tools client ## everything: vet, unit, protocol, real clients, browser
 	@test/all.sh
 
 unit: ## the tests of the packages alone, in a minute
