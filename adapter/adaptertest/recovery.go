@@ -28,6 +28,16 @@ func RunRecovery(t *testing.T, nodes int, c Cluster) {
 	}
 }
 
+// RunExact runs only the test that every event comes once and in its sender's order, with a cluster of nodes.
+func RunExact(t *testing.T, nodes int, c Cluster) { testExact(t, c, nodes) }
+
+// Offset returns the offset at the end of an event.
+func Offset(t *testing.T, data string) string {
+	t.Helper()
+	_, offset := split(t, data)
+	return offset
+}
+
 // split takes an event apart into what was emitted and its offset.
 func split(t *testing.T, data string) (event, offset string) {
 	t.Helper()

@@ -90,8 +90,10 @@ type Config struct {
 	OnlyPlaintext bool
 	// Recovery turns on connection state recovery. Streams mode only. MaxBytes has no effect.
 	Recovery *adapter.Recovery
-	// OffsetWait is how long an event of this node may take through the stream, which gives it its
-	// offset, before it is delivered here without one. With Recovery. Zero means DefaultOffsetWait.
+	// OffsetWait is how long an event of this node may take through the stream, which puts all events
+	// in one order, before it is delivered here ahead of its turn. A client recovers exactly then too,
+	// but not on Node's servers, which do not know the offset it has. With Recovery. Zero means
+	// DefaultOffsetWait.
 	OffsetWait time.Duration
 	// SessionPrefix begins the keys of sessions kept for recovery. Empty means DefaultSessionPrefix.
 	SessionPrefix string

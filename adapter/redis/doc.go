@@ -53,5 +53,6 @@
 //     whether it was done.
 //   - 2026-11: With recovery, events reach local clients through the stream as well: clients must see
 //     all events in the order of their offsets, or an offset would say nothing about what came
-//     before it. When the stream is out of reach they are delivered at once, without an offset.
+//     before it. When the stream is out of reach or slow they are delivered ahead of it, and the offset
+//     says so (offset.go); without that, they came a second time to clients that recovered.
 package redis

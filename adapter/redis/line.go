@@ -28,6 +28,7 @@ type line struct {
 
 	// Owned by the functions of order.
 	tails map[*tail]struct{}
+	early uint64 // number of the last event delivered early
 }
 
 // ownEvent is an event of this node on its way through the stream.
@@ -36,15 +37,18 @@ type ownEvent struct {
 	t         adapter.Target
 	seq       uint64
 	at        time.Time
-	delivered bool // without an offset, because it took too long
+	delivered bool // early, before the stream brought it, because it took too long
 }
 
 // tail takes down what is delivered while a session is being resumed.
 type tail struct{ events []tailEvent }
 
+// tailEvent is an event and where it comes from. seq is 0 for events of others than Beanpole.
 type tailEvent struct {
-	m adapter.Message
-	t adapter.Target
+	m   adapter.Message
+	t   adapter.Target
+	uid string
+	seq uint64
 }
 
 func newLine(n *namespace, r *reader) *line {
@@ -129,8 +133,29 @@ func (l *line) deliverOwn(last *ownEvent) {
 	}
 	l.mu.Unlock()
 	for _, o := range list {
-		l.n.Local.Broadcast(o.m, o.t)
+		l.early = o.seq
+		l.n.Local.Broadcast(l.withEarly(o), o.t)
 	}
+}
+
+// withEarly returns the event of o with the offset of an event that is delivered early.
+func (l *line) withEarly(o *ownEvent) adapter.Message {
+	pos, _ := l.r.at()
+	if o.t.Volatile || pos == (streamID{}) { // Redis knows no such id, a client could not recover from it
+		return o.m
+	}
+	return adapter.WithOffset(o.m, offset{pos, o.seq, l.n.c.uid}.String())
+}
+
+// offset returns the offset of the entry id, which has just come.
+func (l *line) offset(id streamID) string {
+	l.mu.Lock()
+	wait := len(l.own) > 0 && l.own[0].delivered
+	l.mu.Unlock()
+	if !wait { // what was delivered early is in the stream before id
+		return id.String()
+	}
+	return offset{id, l.early, l.n.c.uid}.String()
 }
 
 func (l *line) remove(o *ownEvent) {
@@ -142,14 +167,14 @@ func (l *line) remove(o *ownEvent) {
 }
 
 // arrived delivers an event that came from the stream, and calls done before another can be.
-func (l *line) arrived(e *entry, id string, done func()) {
+func (l *line) arrived(e *entry, id streamID, done func()) {
 	l.order.Wait(func() {
 		l.deliver(e, id)
 		done()
 	})
 }
 
-func (l *line) deliver(e *entry, id string) {
+func (l *line) deliver(e *entry, id streamID) {
 	var m adapter.Message
 	var t adapter.Target
 	fresh := true
@@ -168,9 +193,9 @@ func (l *line) deliver(e *entry, id string) {
 		m, t = x.event, x.target
 	}
 	if !t.Volatile {
-		m = adapter.WithOffset(m, id)
+		m = adapter.WithOffset(m, l.offset(id))
 		for x := range l.tails {
-			x.events = append(x.events, tailEvent{m, t})
+			x.events = append(x.events, tailEvent{m, t, e.uid, e.seq})
 		}
 	}
 	if fresh {
@@ -202,33 +227,29 @@ func (l *line) follow() (t *tail, pos streamID) {
 }
 
 // join ends follow: it hands over what was missed and calls enter before anything else is delivered.
-// missed are the events up to where follow began.
-func (l *line) join(t *tail, missed []tailEvent, rooms []string, replay func(adapter.Message), enter func()) {
-	l.order.Wait(func() { l.enter(t, missed, rooms, replay, enter) })
+// missed are the events up to where follow began, have is what the client says it has.
+func (l *line) join(t *tail, missed []tailEvent, have offset, rooms []string, replay func(adapter.Message), enter func()) {
+	l.order.Wait(func() {
+		delete(l.tails, t)
+		for _, e := range append(append(missed, t.events...), l.delivered()...) {
+			if !have.early(e.uid, e.seq) && e.t.Selects(rooms) {
+				replay(e.m)
+			}
+		}
+		enter()
+	})
 }
 
-func (l *line) enter(t *tail, missed []tailEvent, rooms []string, replay func(adapter.Message), enter func()) {
-	delete(l.tails, t)
-	for _, e := range append(missed, t.events...) {
-		if e.t.Selects(rooms) {
-			replay(e.m)
-		}
-	}
-	// What others here got without an offset; when it comes back from the stream it is not delivered again.
+// delivered returns what others here got early; when it comes back from the stream it is not delivered again.
+func (l *line) delivered() (list []tailEvent) {
 	l.mu.Lock()
-	var early []tailEvent
+	defer l.mu.Unlock()
 	for _, o := range l.own {
 		if o.delivered && !o.t.Volatile {
-			early = append(early, tailEvent{o.m, o.t})
+			list = append(list, tailEvent{l.withEarly(o), o.t, l.n.c.uid, o.seq})
 		}
 	}
-	l.mu.Unlock()
-	for _, e := range early {
-		if e.t.Selects(rooms) {
-			replay(e.m)
-		}
-	}
-	enter()
+	return list
 }
 
 // leave ends follow without joining.

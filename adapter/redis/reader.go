@@ -222,7 +222,7 @@ func (r *reader) handle(x redis.XMessage) {
 	case n == nil || e.uid == r.c.uid && n.line == nil:
 		r.c.stats.skipped.Add(1)
 	case n.line != nil && e.kind == kindBroadcast:
-		n.line.arrived(e, x.ID, done)
+		n.line.arrived(e, id, done)
 		return
 	case e.uid == r.c.uid:
 	default:

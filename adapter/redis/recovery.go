@@ -58,20 +58,22 @@ func (n *namespace) Save(ctx context.Context, s adapter.Session) error {
 }
 
 // Restore takes a session of any node back.
-func (n *namespace) Restore(ctx context.Context, pid, offset string) (*adapter.Session, error) {
+func (n *namespace) Restore(ctx context.Context, pid, at string) (*adapter.Session, error) {
 	if n.line == nil {
 		return nil, adapter.ErrNoRecovery
 	}
-	if id, ok := parseStreamID(offset); !ok || id.String() != offset {
+	have, ok := parseOffset(at)
+	if !ok {
 		return nil, fmt.Errorf("%w: unknown offset", adapter.ErrNoRecovery)
 	}
 	ctx, cancel := n.bound(ctx)
 	defer cancel()
-	at, err := n.c.client.XRangeN(ctx, n.line.r.stream, offset, offset, 1).Result()
+	id := have.id.String()
+	entries, err := n.c.client.XRangeN(ctx, n.line.r.stream, id, id, 1).Result()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 	}
-	if len(at) == 0 {
+	if len(entries) == 0 {
 		return nil, fmt.Errorf("%w: events trimmed", adapter.ErrNoRecovery)
 	}
 	key := n.c.cfg.SessionPrefix + pid
@@ -91,7 +93,7 @@ func (n *namespace) Restore(ctx context.Context, pid, offset string) (*adapter.S
 	if err != nil || s.PID != pid {
 		return nil, fmt.Errorf("%w: session cannot be read", adapter.ErrNoRecovery)
 	}
-	s.Offset = offset
+	s.Offset = at
 	return s, nil
 }
 
@@ -117,16 +119,27 @@ func (n *namespace) Resume(ctx context.Context, m adapter.Member, s *adapter.Ses
 	if n.line == nil {
 		return adapter.ErrNoRecovery
 	}
-	offset, ok := parseStreamID(s.Offset)
+	have, ok := parseOffset(s.Offset)
 	if !ok {
 		return fmt.Errorf("%w: unknown offset", adapter.ErrNoRecovery)
 	}
 	ctx, cancel := n.bound(ctx)
 	defer cancel()
+	until := have.id
+	if have.uid != "" {
+		// What the client got early must be behind this node's reader, or it would come as new.
+		last, err := n.c.client.XRevRangeN(ctx, n.line.r.stream, "+", "-", 1).Result()
+		if err != nil {
+			return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
+		}
+		if len(last) > 0 {
+			until, _ = parseStreamID(last[0].ID)
+		}
+	}
 	// The client may have seen more on its last node than this one has read.
 	for {
 		pos, changed := n.line.r.at()
-		if !pos.less(offset) {
+		if !pos.less(until) {
 			break
 		}
 		select {
@@ -136,19 +149,19 @@ func (n *namespace) Resume(ctx context.Context, m adapter.Member, s *adapter.Ses
 		}
 	}
 	t, end := n.line.follow()
-	missed, err := n.missed(ctx, offset, end)
+	missed, err := n.missed(ctx, have, end)
 	if err != nil {
 		n.line.leave(t)
 		return err
 	}
-	n.line.join(t, missed, s.Rooms, replay, func() { n.Join(m, s.Rooms...) })
+	n.line.join(t, missed, have, s.Rooms, replay, func() { n.Join(m, s.Rooms...) })
 	return nil
 }
 
-// missed reads the events of the namespace after one entry and up to another.
-func (n *namespace) missed(ctx context.Context, after, end streamID) (list []tailEvent, err error) {
+// missed reads the events of the namespace after what the client has and up to an entry.
+func (n *namespace) missed(ctx context.Context, have offset, end streamID) (list []tailEvent, err error) {
 	const page = 500
-	read := 0
+	read, after := 0, have.id
 	for after.less(end) {
 		entries, err := n.c.client.XRangeN(ctx, n.line.r.stream, "("+after.String(), end.String(), page).Result()
 		if err != nil {
@@ -167,7 +180,8 @@ func (n *namespace) missed(ctx context.Context, after, end streamID) (list []tai
 			if err != nil || m.request != "" || m.target.Volatile {
 				continue
 			}
-			list = append(list, tailEvent{adapter.WithOffset(m.event, x.ID), m.target})
+			have.id = after
+			list = append(list, tailEvent{adapter.WithOffset(m.event, have.String()), m.target, e.uid, e.seq})
 		}
 		if len(entries) < page {
 			break
