@@ -96,10 +96,10 @@ func (n *namespace) publish(m *message, to string) error {
 
 // put queues a command and counts what does not fit.
 func (c *Cluster) put(cmd *command) error {
-	switch err := c.box.put(cmd); err {
-	case nil:
+	switch err := c.box.put(cmd); {
+	case err == nil:
 		return nil
-	case errOutbox:
+	case errors.Is(err, errOutbox):
 		c.stats.lost[lostFull].Add(1)
 		c.state.set("outbox", err)
 		return fmt.Errorf("%w: %w", adapter.ErrDegraded, err)

@@ -165,13 +165,10 @@ func (p *pubsub) appendForm(dst []byte, m *message) []byte {
 
 func (p *pubsub) decode(nsp, channel string, payload []byte, l *adapter.Local) (*message, error) {
 	if rest, ok := strings.CutPrefix(channel, p.broadcasts(nsp)); ok {
-		room := ""
-		if rest != "" {
-			if room = rest[:len(rest)-1]; !l.Has(room) {
-				return nil, nil
-			}
+		if rest != "" && !l.Has(rest[:len(rest)-1]) { // the name of a room, which has a # behind it
+			return nil, nil
 		}
-		return p.broadcast(nsp, room, payload, l)
+		return p.broadcast(nsp, payload, l)
 	}
 	form, attachments, err := object(payload)
 	if err != nil {
@@ -187,7 +184,7 @@ func (p *pubsub) decode(nsp, channel string, payload []byte, l *adapter.Local) (
 }
 
 // broadcast reads the array [uid, packet, opts]. The event is decoded only when it has a recipient.
-func (p *pubsub) broadcast(nsp, room string, payload []byte, l *adapter.Local) (*message, error) {
+func (p *pubsub) broadcast(nsp string, payload []byte, l *adapter.Local) (*message, error) {
 	w := walker{b: payload}
 	if w.array() < 3 {
 		return nil, errShape
@@ -381,8 +378,7 @@ func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*messa
 		var err error
 		m.sockets, err = parseDetails(r.Sockets)
 		if err != nil {
-			// The answer to the old request for ids of sockets, which this node never asks.
-			return nil, nil
+			return nil, nil //nolint:nilerr // the answer to the old request for ids, which this node never asks
 		}
 	case r.Type == nil:
 		return nil, nil // of requests this node never makes

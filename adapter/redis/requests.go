@@ -176,7 +176,7 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 		m.timeoutMS = max(1, time.Until(d).Milliseconds())
 	}
 	named := n.c.members.with(n.name)
-	if up, _, err := n.c.state.get(); !up && err != errStarting {
+	if up, _, err := n.c.state.get(); !up && !errors.Is(err, errStarting) {
 		r.ask(named, 0)
 		return adapter.ErrDegraded
 	}

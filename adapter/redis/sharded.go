@@ -59,13 +59,13 @@ func utf16Length(s string) int {
 	return n
 }
 
-func (s *sharded) decode(nsp, _ string, payload []byte, l *adapter.Local) (*message, error) {
-	return decodeEnvelope(s.uid, nsp, payload, l)
+func (s *sharded) decode(nsp, _ string, payload []byte, _ *adapter.Local) (*message, error) {
+	return decodeEnvelope(s.uid, nsp, payload)
 }
 
 // decodeEnvelope reads one message in either form. It returns nil, nil for a message of this node or
-// of another namespace, and for a broadcast that has no recipient here.
-func decodeEnvelope(self, nsp string, payload []byte, l *adapter.Local) (*message, error) {
+// of another namespace.
+func decodeEnvelope(self, nsp string, payload []byte) (*message, error) {
 	form, attachments, err := object(payload)
 	if err != nil {
 		return nil, err

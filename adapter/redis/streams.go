@@ -142,11 +142,11 @@ func (s *streams) encodeEntry(m *message) (*command, error) {
 	return &command{op: opXAdd, key: name, route: name, xadd: &entry{uid: m.uid, nsp: m.nsp, kind: m.kind, data: string(data), instance: s.instance}}, nil
 }
 
-func (s *streams) decode(nsp, _ string, payload []byte, l *adapter.Local) (*message, error) {
+func (s *streams) decode(nsp, _ string, payload []byte, _ *adapter.Local) (*message, error) {
 	if len(payload) == 0 || payload[0] == '{' { // always MessagePack here
 		return nil, errShape
 	}
-	return decodeEnvelope(s.uid, nsp, payload, l)
+	return decodeEnvelope(s.uid, nsp, payload)
 }
 
 // decodeEntry reads an entry of a stream.

@@ -7,7 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -97,9 +97,10 @@ func TestTLS(t *testing.T) {
 	adaptertest.Eventually(t, func() error {
 		if err := c.Status().Err; err != nil && strings.Contains(err.Error(), "certificate") {
 			return nil
-		} else {
-			return fmt.Errorf("error %v", err)
+		} else if err != nil {
+			return err
 		}
+		return errors.New("no error yet")
 	})
 }
 
