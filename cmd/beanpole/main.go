@@ -30,7 +30,7 @@ type cli struct {
 	Lint   lintCommand   `cmd:"" help:"Check a bundle before it is shipped. Exit status 1 means warnings, 2 errors."`
 	Pack   packCommand   `cmd:"" help:"Build the application and make the zip to deploy. Refuses a wrong bundle."`
 	Doctor doctorCommand `cmd:"" help:"Look at a live environment from outside. Exit status 1 means warnings, 2 failures."`
-	Health healthCommand `cmd:"" help:"Ask an URL once and exit with 0 when it answers 2xx."`
+	Health healthCommand `cmd:"" help:"Ask a URL once and exit with 0 when it answers 2xx."`
 }
 
 // output is where commands write.
