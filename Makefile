@@ -6,7 +6,8 @@ EXAMPLE  ?= chat
 GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # The programs that the tests run, as Debian names them: command:package.
-TOOLS = gcc:gcc node:nodejs npm:npm chromium:chromium redis-server:redis-server nginx:nginx haproxy:haproxy
+TOOLS = gcc:gcc node:nodejs npm:npm chromium:chromium redis-server:redis-server nginx:nginx haproxy:haproxy \
+        java:default-jdk-headless
 
 .DEFAULT_GOAL := help
 .PHONY: help run test unit e2e clients browser lint fuzz tidy tools screenshots

@@ -39,7 +39,11 @@ func TestClients(t *testing.T) {
 	matrix := filepath.Join(dir, "matrix.json")
 	env := append(os.Environ(), "MATRIX_JSON="+matrix)
 	if !*reference {
-		env = append(env, "FIXTURE="+build(t, dir))
+		path, err := fixture()
+		if err != nil {
+			t.Fatal(err)
+		}
+		env = append(env, "FIXTURE="+path)
 	}
 
 	files, err := filepath.Glob("*.test.mjs")
@@ -93,20 +97,6 @@ func install(t *testing.T) {
 	if out, err := run(t.Context(), os.Environ(), "npm", "ci", "--no-audit", "--no-fund"); err != nil {
 		t.Fatalf("npm ci: %v\n%s", err, out)
 	}
-}
-
-// build compiles the fixture and returns its path.
-func build(t *testing.T, dir string) string {
-	t.Helper()
-	path := filepath.Join(dir, "fixture")
-	args := []string{"build", "-o", path}
-	if raceEnabled {
-		args = append(args, "-race")
-	}
-	if out, err := run(t.Context(), os.Environ(), "go", append(args, "./server")...); err != nil {
-		t.Fatalf("build the fixture: %v\n%s", err, out)
-	}
-	return path
 }
 
 // run runs a program in this directory and returns what it wrote. It ends it with ctx.

@@ -74,6 +74,7 @@ function application(io) {
   const guarded = io.of("/private");
   guarded.use((socket, next) => {
     if (socket.handshake.auth.token === "secret") return next();
+    if (socket.handshake.auth.token === "expired") return next(new Error("token expired")); // in words alone
     const error = new Error("not authorized");
     error.data = { code: "E401", hint: ["token"] };
     next(error);

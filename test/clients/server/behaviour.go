@@ -50,13 +50,17 @@ func behave(io *server.Server, w *watch) {
 		if err := s.Handshake().Auth(&auth); err != nil {
 			return err
 		}
-		if auth.Token != "secret" {
+		switch auth.Token {
+		case "secret":
+			return nil
+		case "expired": // a refusal in words alone
+			return &server.Error{Message: "token expired"}
+		default:
 			return &server.Error{
 				Message: "not authorized",
 				Data:    map[string]any{"code": "E401", "hint": []string{"token"}},
 			}
 		}
-		return nil
 	})
 	guarded.OnConnection(listen)
 }
