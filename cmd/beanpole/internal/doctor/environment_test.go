@@ -124,7 +124,7 @@ func (e *environment) node(t *testing.T, i int, url string) *host.Host {
 	t.Helper()
 	cfg := host.Config{
 		Instance: []string{"a", "b"}[i], Version: "v1", Logger: logger(t), MaxPayload: 20000,
-		PingInterval: time.Second, PingTimeout: 4*time.Second + 4*e.hold, AllowedOrigins: []string{page}, AllowCredentials: true,
+		PingInterval: time.Second, PingTimeout: 6*time.Second + 4*e.hold, AllowedOrigins: []string{page}, AllowCredentials: true,
 		DrainTime: 50 * time.Millisecond, ShutdownTimeout: time.Second,
 	}
 	if e.probe {

@@ -112,10 +112,11 @@ func (s *session) expect(ctx context.Context, prefix string) (string, error) {
 			}
 			return "", err
 		}
+		found := ""
 		for _, p := range packets {
 			switch {
-			case strings.HasPrefix(p, prefix):
-				return p, nil
+			case found == "" && strings.HasPrefix(p, prefix):
+				found = p
 			case p == "2":
 				if err := s.post(ctx, "3"); err != nil {
 					return "", err
@@ -123,6 +124,9 @@ func (s *session) expect(ctx context.Context, prefix string) (string, error) {
 			case p == "1":
 				return "", errors.New("the server closed the session")
 			}
+		}
+		if found != "" {
+			return found, nil
 		}
 	}
 }

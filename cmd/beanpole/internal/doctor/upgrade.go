@@ -101,17 +101,20 @@ func (d *doctor) checkUpgrade(ctx context.Context) Result {
 	if err != nil {
 		return fail("the poll that waits is not answered: "+say(err), "the upgrade cannot be finished", "see who answered")
 	}
+	send := []string{"5"}
 	for _, p := range packets {
-		if strings.HasPrefix(p, "44"+noNamespace) {
+		switch {
+		case strings.HasPrefix(p, "44"+noNamespace):
 			answers++
+		case p == "2":
+			send = append(send, "3") // or the session would end while its packets are waited for
 		}
 	}
 	start := time.Now()
-	if err := w.send("5"); err != nil {
-		return fail(say(err), "the upgrade cannot be finished", "see proxies that inspect WebSockets")
-	}
-	if err := w.send("40" + noNamespace + ","); err != nil {
-		return fail(say(err), "the upgrade cannot be finished", "see proxies that inspect WebSockets")
+	for _, p := range append(send, "40"+noNamespace+",") {
+		if err := w.send(p); err != nil {
+			return fail(say(err), "the upgrade cannot be finished", "see proxies that inspect WebSockets")
+		}
 	}
 	for answers < 2 {
 		if _, err := w.expect(dial, d.Timeout, "44"+noNamespace); err != nil {
