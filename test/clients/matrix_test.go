@@ -47,8 +47,7 @@ type urls struct {
 }
 
 func (u urls) env() []string {
-	return append(os.Environ(),
-		"DIRECT="+u.direct, "RELAY="+u.relay, "BALANCER="+u.balancer, "PAGE="+u.page)
+	return []string{"DIRECT=" + u.direct, "RELAY=" + u.relay, "BALANCER=" + u.balancer, "PAGE=" + u.page}
 }
 
 // program runs the cells of one or more clients.
@@ -79,7 +78,7 @@ func TestMatrix(t *testing.T) {
 			t.Run(p.name, func(t *testing.T) {
 				t.Parallel()
 				cmd := p.start(t)
-				cmd.Env = u.env()
+				cmd.Env = append(cmd.Environ(), u.env()...)
 				got := collect(t, cmd)
 				complete(t, p, got)
 				for _, c := range got {

@@ -16,6 +16,8 @@ var programs = []program{
 	}},
 	{name: "chromium", rows: 1, start: startBrowser},
 	{name: "java-2", rows: 1, start: startJava("2.1.2", "2.1.0")},
+	{name: "python-blocking", rows: 1, start: startPython("blocking.py")},
+	{name: "python-asyncio", rows: 1, start: startPython("aio.py")},
 	{name: "java-1", rows: 1, start: startJava("1.0.2", "1.0.2")},
 }
 
