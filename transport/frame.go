@@ -225,6 +225,11 @@ func (f *frameReader) check() error {
 	return nil
 }
 
+// between reports whether f is between two messages, and so like new.
+func (f *frameReader) between() bool {
+	return !f.ended && !f.inside && f.nhead == 0 && f.op == 0
+}
+
 func (f *frameReader) control(op ws.OpCode, data []byte, fn func(ws.OpCode, []byte) error) error {
 	if op == ws.OpClose {
 		if err := checkClose(data); err != nil {

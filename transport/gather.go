@@ -17,6 +17,14 @@ func (c *wsConn) form() form {
 	}
 }
 
+// threshold is the size from which messages sent with o are deflated; zero means never.
+func (c *wsConn) threshold(o SendOptions) int {
+	if !c.deflate || o.NoCompress {
+		return 0
+	}
+	return c.s.srv.cfg.PerMessageDeflate.Threshold
+}
+
 // begin returns the buffer to append frames to, which commit takes. Called with mu held.
 func (c *wsConn) begin() *buffer {
 	if c.s.gathering && c.s.ws == c {
@@ -61,10 +69,7 @@ func (c *wsConn) dropGathered() {
 
 // send sends messages. Called with mu held.
 func (c *wsConn) send(o SendOptions, msgs []Message) {
-	threshold := c.threshold
-	if o.NoCompress {
-		threshold = 0
-	}
+	threshold := c.threshold(o)
 	b := c.begin()
 	b.b = appendMessages(b.b, c.form(), threshold, msgs)
 	c.commit(b, len(msgs), o.Volatile)
@@ -72,10 +77,7 @@ func (c *wsConn) send(o SendOptions, msgs []Message) {
 
 // sendPrepared sends the messages of p. Called with mu held.
 func (c *wsConn) sendPrepared(o SendOptions, p *Prepared) {
-	threshold := c.threshold
-	if o.NoCompress {
-		threshold = 0
-	}
+	threshold := c.threshold(o)
 	frames := p.frame(c.form(), threshold)
 	if c.s.gathering && len(frames) <= joinLimit {
 		b := c.begin()

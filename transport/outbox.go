@@ -22,17 +22,16 @@ type chunk struct {
 	shared   bool // belongs to a Prepared: nothing may be appended
 }
 
-// outbox holds what the kernel has not taken yet. The zero outbox is empty. It is guarded by Session.mu;
-// while draining, a goroutine writes the first inflight chunks without it.
+// outbox holds what the kernel has not taken yet. The zero outbox is empty, as is nil. It is guarded by
+// Session.mu; the goroutine that drains it writes the first inflight chunks without that.
 type outbox struct {
 	chunks         []chunk
 	packets, bytes int
 	inflight       int
-	draining       bool
-	drained        chan struct{} // not nil if somebody waits; closed when draining ends
+	drained        chan struct{} // not nil if somebody waits; closed when the draining ends
 }
 
-func (o *outbox) empty() bool { return len(o.chunks) == 0 }
+func (o *outbox) empty() bool { return o == nil || len(o.chunks) == 0 }
 
 // add appends what is left of frames of n packets.
 func (o *outbox) add(b []byte, n int, volatile, shared bool) {
@@ -103,6 +102,9 @@ func (o *outbox) wrote(n int) {
 
 // clear drops everything. A goroutine that drains notices.
 func (o *outbox) clear() {
+	if o == nil {
+		return
+	}
 	o.chunks, o.packets, o.bytes, o.inflight = nil, 0, 0, 0
 }
 
@@ -114,7 +116,8 @@ func (c *wsConn) write(b []byte, n int, volatile, shared bool) {
 	}
 	c.s.srv.counters.packetsOut.Add(uint64(n))
 	c.s.srv.counters.bytesOut.Add(uint64(len(b)))
-	if c.out.empty() && !c.out.draining {
+	out := c.out
+	if out == nil {
 		wrote, err := c.stream.tryWrite(b)
 		if err != nil {
 			c.fail(err)
@@ -125,21 +128,22 @@ func (c *wsConn) write(b []byte, n int, volatile, shared bool) {
 		}
 		b = b[wrote:]
 		volatile = volatile && wrote == 0
+		out = new(outbox)
 	}
 	cfg := &c.s.srv.cfg
 	full := func() bool {
-		return c.out.bytes+len(b) > cfg.MaxBacklogBytes || c.out.packets+n > cfg.MaxBacklogPackets
+		return out.bytes+len(b) > cfg.MaxBacklogBytes || out.packets+n > cfg.MaxBacklogPackets
 	}
 	if full() {
-		c.s.srv.counters.volatileDropped.Add(uint64(c.out.dropVolatile()))
+		c.s.srv.counters.volatileDropped.Add(uint64(out.dropVolatile()))
 		if full() {
 			c.overflow()
 			return
 		}
 	}
-	c.out.add(b, n, volatile, shared)
-	if !c.out.draining {
-		c.out.draining = true
+	out.add(b, n, volatile, shared)
+	if c.out == nil {
+		c.out = out
 		c.s.srv.wg.Add(1) // the reader is counted as long as c is not closed
 		go c.drain()
 	}
@@ -174,22 +178,23 @@ func (c *wsConn) drain() {
 	defer s.srv.wg.Done()
 	vector := make([][]byte, 0, maxVector)
 	s.mu.Lock()
-	for !c.out.empty() {
-		vector = c.out.vector(vector[:0])
+	out := c.out
+	for !out.empty() {
+		vector = out.vector(vector[:0])
 		if !c.hungUp {
 			c.stream.setWriteDeadline(time.Now().Add(s.srv.cfg.WriteTimeout))
 		}
 		s.mu.Unlock()
 		n, err := c.stream.write(vector)
 		s.mu.Lock()
-		if c.out.empty() {
+		if out.empty() {
 			break // cleared meanwhile
 		}
-		c.out.wrote(n)
+		out.wrote(n)
 		if err == nil {
 			continue
 		}
-		c.out.clear()
+		out.clear()
 		if c.hungUp {
 			break
 		}
@@ -206,12 +211,10 @@ func (c *wsConn) drain() {
 	if !c.hungUp {
 		c.stream.setWriteDeadline(time.Time{}) // or the next write fails when it has passed
 	}
-	c.out.draining = false
-	c.out.inflight = 0
+	c.out = nil
 	c.endWriting()
-	if c.out.drained != nil {
-		close(c.out.drained)
-		c.out.drained = nil
+	if out.drained != nil {
+		close(out.drained)
 	}
 	c.backlogGone()
 	s.unlock()

@@ -83,6 +83,7 @@ func (c *wsConn) park() bool {
 		return false
 	}
 	c.parked = true
+	c.putReader()
 	return true
 }
 

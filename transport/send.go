@@ -86,7 +86,7 @@ func (s *Session) writable() bool {
 	case s.state != stateOpen:
 		return false
 	case s.ws != nil:
-		return s.ws.out.empty()
+		return s.ws.out == nil
 	default:
 		return s.poll != nil
 	}
@@ -99,8 +99,11 @@ func (s *Session) Backlog() (packets, bytes int) {
 	defer s.mu.Unlock()
 	packets, bytes = s.waiting.packets, s.waiting.bytes
 	if s.ws != nil {
-		packets += s.ws.out.packets + s.ws.gatheredPackets
-		bytes += s.ws.out.bytes
+		packets += s.ws.gatheredPackets
+		if out := s.ws.out; out != nil {
+			packets += out.packets
+			bytes += out.bytes
+		}
 		if s.ws.gathered != nil {
 			bytes += len(s.ws.gathered.b)
 		}

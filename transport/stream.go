@@ -11,7 +11,7 @@ import (
 type stream interface {
 	// read waits for bytes and returns them in a buffer of readPool, which the caller puts back. A
 	// stream of a socket holds no buffer while it waits.
-	read() (*buffer, error)
+	read(*reading) (*buffer, error)
 	// tryWrite writes what can be written without waiting, which may be nothing.
 	tryWrite(b []byte) (n int, err error)
 	// write waits until it has written at least one byte of bufs, or the deadline for writing has come.
@@ -23,6 +23,14 @@ type stream interface {
 	// endWriting tells the peer that nothing more comes, without waiting, if that is possible.
 	endWriting()
 	close()
+}
+
+// reading is what reading a stream takes, apart from it since most streams are parked. The zero reading
+// is ready; it may be used for one stream after the other.
+type reading struct {
+	once func(fd uintptr) bool // r.readFD, made a func value once
+	b    *buffer
+	err  error
 }
 
 // longAgo is a deadline that has passed.
@@ -47,7 +55,7 @@ type plainStream struct {
 	in   [plainStreamBuffer]byte // owned by the reader
 }
 
-func (p *plainStream) read() (*buffer, error) {
+func (p *plainStream) read(*reading) (*buffer, error) {
 	n, err := p.conn.Read(p.in[:])
 	if n == 0 {
 		if err == nil {

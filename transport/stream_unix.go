@@ -17,11 +17,6 @@ import (
 type socketStream struct {
 	conn net.Conn
 	raw  syscall.RawConn
-
-	// Owned by the reader. readOnce is s.tryRead, made a func value once.
-	readOnce func(fd uintptr) bool
-	in       *buffer
-	readErr  error
 }
 
 // newSocketStream returns the stream of conn if it is a socket, or nil.
@@ -35,19 +30,20 @@ func newSocketStream(conn net.Conn) stream {
 	if err != nil {
 		return nil
 	}
-	s := &socketStream{conn: conn, raw: raw}
-	s.readOnce = s.tryReadFD
-	return s
+	return &socketStream{conn: conn, raw: raw}
 }
 
 func (s *socketStream) rawConn() syscall.RawConn { return s.raw }
 
-func (s *socketStream) read() (*buffer, error) {
-	err := s.raw.Read(s.readOnce)
-	b := s.in
-	s.in = nil
+func (s *socketStream) read(r *reading) (*buffer, error) {
+	if r.once == nil {
+		r.once = r.readFD
+	}
+	err := s.raw.Read(r.once)
+	b := r.b
+	r.b = nil
 	if err == nil {
-		err = s.readErr
+		err = r.err
 	}
 	if err != nil && b != nil {
 		putRead(b)
@@ -56,20 +52,20 @@ func (s *socketStream) read() (*buffer, error) {
 	return b, err
 }
 
-func (s *socketStream) tryReadFD(fd uintptr) bool {
+func (r *reading) readFD(fd uintptr) bool {
 	b := readPool.Get().(*buffer)
 	n, err := ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), b.b) })
 	if err == syscall.EAGAIN {
 		putRead(b)
 		return false
 	}
-	s.in = b
-	s.readErr = nil
+	r.b = b
+	r.err = nil
 	switch {
 	case err != nil:
-		s.readErr = os.NewSyscallError("read", err)
+		r.err = os.NewSyscallError("read", err)
 	case n <= 0:
-		s.readErr = io.EOF
+		r.err = io.EOF
 	default:
 		b.b = b.b[:n]
 	}

@@ -119,7 +119,7 @@ func (c *wsConn) takeProbe(p enginePacket, err error) error {
 			return nil
 		}
 		s.completeUpgrade()
-		c.hasRX = true
+		c.reader.hasRX = true
 		s.beginTurn()
 	default:
 		s.dropCandidate("unexpected packet")

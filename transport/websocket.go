@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -20,22 +21,18 @@ const (
 // (Session.upgrade), or neither, on its way out.
 type wsConn struct {
 	// Set by newWSConn, then read only.
-	s         *Session
-	stream    stream
-	threshold int // size from which messages are deflated; zero means never
+	s       *Session
+	stream  stream
+	deflate bool // permessage-deflate has been agreed on
 
 	// Owned by the reader.
-	frames   frameReader
-	onFrame  func(ws.OpCode, []byte) error // c.takeFrame, made a func value once
-	packets  uint64                        // counted in this read
-	hasRX    bool                          // inside a turn: may call the receiver
-	received bool                          // the receiver got something in this turn
-	woken    bool                          // nothing has been read since the parker woke c
-	watched  bool                          // the deadline for reading is watch's
-	spoke    bool                          // something has been read since watch
+	woken   bool    // nothing has been read since the parker woke c
+	watched bool    // the deadline for reading is watch's
+	spoke   bool    // something has been read since watch
+	reader  *reader // nil while c is parked, unless a frame has come in part
 
 	// Guarded by s.mu.
-	out             outbox
+	out             *outbox // nil unless a goroutine drains it
 	gathered        *buffer // frames of the turn in progress
 	gatheredPackets int
 	err             error         // why c is broken
@@ -48,15 +45,48 @@ type wsConn struct {
 	broken          bool          // nothing can be written any more
 }
 
+// reader is what a WebSocket needs while it is read. It is pooled, since most are parked: 200 bytes less
+// for each of those. Owned by who reads the WebSocket.
+type reader struct {
+	c        *wsConn
+	frames   frameReader
+	onFrame  func(ws.OpCode, []byte) error // r.takeFrame, made a func value once
+	in       reading
+	packets  uint64 // counted in this read
+	hasRX    bool   // inside a turn: may call the receiver
+	received bool   // the receiver got something in this turn
+}
+
+// readerPool is shared by all servers of the process; it holds nothing but room.
+var readerPool sync.Pool
+
+// takeReader makes sure that c has a reader.
+func (c *wsConn) takeReader() *reader {
+	if c.reader == nil {
+		r, ok := readerPool.Get().(*reader)
+		if !ok {
+			r = new(reader)
+			r.onFrame = r.takeFrame
+		}
+		r.c, r.frames = c, newFrameReader(c.s.srv.cfg.MaxHTTPBufferSize, c.deflate)
+		c.reader = r
+	}
+	return c.reader
+}
+
+// putReader puts the reader of c back, unless it holds part of a message.
+func (c *wsConn) putReader() {
+	if r := c.reader; r != nil && r.frames.between() {
+		c.reader = nil
+		r.c = nil
+		readerPool.Put(r)
+	}
+}
+
 // newWSConn returns the WebSocket of s over stream. Its reader, which the caller starts and which closes
 // stream, is counted in Server.wg.
 func newWSConn(s *Session, stream stream, deflate bool) *wsConn {
-	c := &wsConn{s: s, stream: stream, frames: newFrameReader(s.srv.cfg.MaxHTTPBufferSize, deflate)}
-	if deflate {
-		c.threshold = s.srv.cfg.PerMessageDeflate.Threshold
-	}
-	c.onFrame = c.takeFrame
-	return c
+	return &wsConn{s: s, stream: stream, deflate: deflate}
 }
 
 // start works off what came with the handshake, and then parks or reads the connection.
@@ -79,11 +109,12 @@ func (c *wsConn) start(early []byte) {
 // is counted in Server.wg.
 func (c *wsConn) readLoop() {
 	defer c.s.srv.wg.Done()
+	in := &c.takeReader().in
 	for {
 		if !c.watched && !c.woken && c.parkable() {
 			c.watch()
 		}
-		b, err := c.stream.read()
+		b, err := c.stream.read(in)
 		switch {
 		case err == nil:
 			c.spoke = true
@@ -102,23 +133,23 @@ func (c *wsConn) readLoop() {
 // take works off the bytes of one read, which lie in from if that is not nil, and reports whether the
 // caller is to go on reading.
 func (c *wsConn) take(data []byte, from *buffer) bool {
-	s := c.s
+	s, r := c.s, c.takeReader()
 	s.mu.Lock()
 	if s.ws == c && !c.hungUp {
 		s.takeRX()
-		c.hasRX = true
+		r.hasRX = true
 		s.beginTurn()
 	}
 	s.mu.Unlock()
 
 	size := len(data)
-	c.received, c.packets = false, 0
-	err := c.frames.feed(data, c.onFrame)
+	r.received, r.packets = false, 0
+	err := r.frames.feed(data, r.onFrame)
 	if from != nil {
 		putRead(from)
 	}
 	s.srv.counters.bytesIn.Add(uint64(size))
-	s.srv.counters.packetsIn.Add(c.packets)
+	s.srv.counters.packetsIn.Add(r.packets)
 
 	s.mu.Lock()
 	if err != nil {
@@ -126,17 +157,16 @@ func (c *wsConn) take(data []byte, from *buffer) bool {
 	}
 	stopped := errors.Is(err, errPeerClosed)
 	var turn uint64
-	hadTurn := c.hasRX
-	if hadTurn {
-		c.hasRX = false
-		if c.received {
+	if r.hasRX {
+		r.hasRX = false
+		if r.received {
 			turn = s.beginWork(c)
 		} else {
 			s.endGather()
 		}
 		s.giveRX()
 	}
-	received := c.received
+	received := r.received
 	s.unlock()
 	if received {
 		s.recv.Work()
@@ -152,8 +182,8 @@ func (c *wsConn) take(data []byte, from *buffer) bool {
 }
 
 // takeFrame is called for every message and control frame in what was read.
-func (c *wsConn) takeFrame(op ws.OpCode, data []byte) error {
-	s := c.s
+func (r *reader) takeFrame(op ws.OpCode, data []byte) error {
+	c, s := r.c, r.c.s
 	switch op {
 	case ws.OpPing:
 		s.mu.Lock()
@@ -168,7 +198,7 @@ func (c *wsConn) takeFrame(op ws.OpCode, data []byte) error {
 		s.unlock()
 		return errPeerClosed
 	}
-	c.packets++
+	r.packets++
 	var p enginePacket
 	var err error
 	if s.proto == 4 {
@@ -176,14 +206,14 @@ func (c *wsConn) takeFrame(op ws.OpCode, data []byte) error {
 	} else {
 		p, err = parsePacket3(data, op == ws.OpBinary)
 	}
-	if !c.hasRX {
+	if !r.hasRX {
 		return c.takeProbe(p, err)
 	}
 	if err != nil {
 		return err
 	}
 	message, err := s.onPacket(p)
-	c.received = c.received || message
+	r.received = r.received || message
 	return err
 }
 
@@ -245,7 +275,7 @@ func (c *wsConn) gone(err error) {
 	c.broken = true
 	c.dropGathered()
 	// A close frame may still be on its way, for no longer than closeGrace.
-	for c.out.draining {
+	for c.out != nil {
 		if c.out.drained == nil {
 			c.out.drained = make(chan struct{})
 		}
@@ -256,6 +286,7 @@ func (c *wsConn) gone(err error) {
 	}
 	s.unlock()
 	c.stream.close()
+	c.putReader()
 }
 
 // isTimeout reports whether err is a deadline's.

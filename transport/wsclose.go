@@ -64,7 +64,7 @@ func (c *wsConn) hangUp(frame []byte, linger bool) {
 // endWriting closes the connection's sending half behind the last frame, if the client's answer to it
 // cannot be read: the client then need not wait for closeGrace. Called with mu held.
 func (c *wsConn) endWriting() {
-	if c.deaf && c.hungUp && !c.out.draining {
+	if c.deaf && c.hungUp && c.out == nil {
 		c.stream.endWriting()
 	}
 }
