@@ -3,42 +3,27 @@ package transport
 import (
 	"net/http"
 	"time"
+
+	"github.com/beanpole/beanpole/internal/limit"
 )
 
 // retryAfter is what a client is asked to wait that was refused for want of room, in seconds.
 const retryAfter = "5"
 
-// bucket is a token bucket of so many tokens per second and as many at once. The zero bucket gives
-// always.
-type bucket struct {
-	rate   float64
-	tokens float64
-	last   time.Time
-}
-
-func newBucket(rate int) bucket { return bucket{rate: float64(rate), tokens: float64(rate)} }
-
-// take takes a token, if there is one.
-func (b *bucket) take(now time.Time) bool {
-	if b.rate == 0 {
-		return true
-	}
-	if !b.last.IsZero() {
-		b.tokens = min(b.rate, b.tokens+now.Sub(b.last).Seconds()*b.rate)
-	}
-	b.last = now
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
-}
+// addressBurst is how many seconds' worth of handshakes one address may make at once: after a deployment
+// all clients behind one address come back together.
+const addressBurst = 10
 
 // admit reserves room for one session of addr and returns "", or the cause of the refusal. What it
 // reserves is given back with release.
 func (s *Server) admit(addr string) (cause string) {
 	if s.refusing.Load() {
 		return causeDraining
+	}
+	now := time.Now()
+	addr = limit.Address(addr)
+	if !s.byAddrRate.Take(addr, now) {
+		return causeAddressRate
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,7 +34,7 @@ func (s *Server) admit(addr string) (cause string) {
 		return causeSessions
 	case s.cfg.MaxSessionsPerAddr > 0 && s.byAddr[addr] >= s.cfg.MaxSessionsPerAddr:
 		return causeAddress
-	case !s.bucket.take(time.Now()):
+	case !s.bucket.Take(now):
 		return causeHandshakes
 	}
 	s.admitted++
@@ -62,6 +47,7 @@ func (s *Server) admit(addr string) (cause string) {
 
 // release gives back what admit reserved for addr.
 func (s *Server) release(addr string) {
+	addr = limit.Address(addr)
 	s.mu.Lock()
 	s.admitted--
 	if s.cfg.MaxSessionsPerAddr > 0 {
@@ -76,10 +62,17 @@ func (s *Server) release(addr string) {
 	s.wg.Done()
 }
 
-// refuseUnavailable answers a handshake that admit refused.
-func (s *Server) refuseUnavailable(req *request, cause string) {
-	const message = "Service unavailable"
-	s.refused(req, CodeForbidden, message, cause, map[string]any{"name": "UNAVAILABLE", "cause": cause})
+// refuseUnavailable answers a handshake that admit refused: 429 when it is for the client's own address, 503
+// when it is for the server. Node has neither; its clients try again later after any answer that is no 200.
+func (s *Server) refuseUnavailable(req *request, addr, cause string) {
+	status, name, message := http.StatusServiceUnavailable, "UNAVAILABLE", "Service unavailable"
+	if cause == causeAddress || cause == causeAddressRate {
+		status, name, message = http.StatusTooManyRequests, "TOO_MANY_REQUESTS", "Too many requests"
+	}
+	if cause != causeDraining && s.notice.News(cause, time.Now()) {
+		s.log.Warn("handshakes are refused: a limit is reached", "cause", cause, "client", addr)
+	}
+	s.refused(req, CodeForbidden, message, cause, map[string]any{"name": name, "cause": cause})
 	req.w.Header().Set("Retry-After", retryAfter)
-	writeRefusal(req, http.StatusServiceUnavailable, CodeForbidden, message)
+	writeRefusal(req, status, CodeForbidden, message)
 }

@@ -100,12 +100,16 @@ type Config struct {
 	// connections that are not wrapped (by TLS, for one). Zero means DefaultParkAfter; negative, never,
 	// and then waiting polls stay in net/http too (see Server.Returns).
 	ParkAfter time.Duration
-	// MaxSessions and MaxSessionsPerAddr bound open sessions, of the server and of one client
-	// address; a handshake beyond is answered 503 with Retry-After. Zero means no limit.
+	// MaxSessions bounds open sessions; a handshake beyond is answered 503 with Retry-After.
+	// MaxSessionsPerAddr bounds those of one client address (of IPv6, the addresses that share their first
+	// 64 bits); a handshake beyond is answered 429 with Retry-After. Zero means no limit.
 	MaxSessions        int
 	MaxSessionsPerAddr int
-	// HandshakesPerSecond bounds new sessions of the server, with bursts of as many. Zero means no limit.
-	HandshakesPerSecond int
+	// HandshakesPerSecond bounds new sessions of the server, with bursts of as many, and
+	// HandshakesPerSecondPerAddr those of one client address, with bursts of ten seconds' worth; the
+	// answers are as above. Zero means no limit.
+	HandshakesPerSecond        int
+	HandshakesPerSecondPerAddr int
 
 	// Logger receives Debug lines of sessions. Nil discards.
 	Logger *slog.Logger

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/beanpole/beanpole/internal/limit"
 )
 
 // Server is the Engine.IO server: one http.Handler for polling and WebSocket. It serves any path.
@@ -28,6 +30,9 @@ type Server struct {
 	nextNum  atomic.Uint64
 	refusing atomic.Bool
 	counters counters
+	notice   limit.Notice
+
+	byAddrRate *limit.Table // handshakes per second of each address; nil without that limit
 
 	takeovers, timers sync.Pool
 
@@ -42,9 +47,9 @@ type Server struct {
 	mu sync.RWMutex
 	// Guarded by mu.
 	sessions  map[string]*Session
-	byAddr    map[string]int // sessions and handshakes in progress, if MaxSessionsPerAddr is set
+	byAddr    map[string]int // sessions and handshakes in progress by limit.Address, if MaxSessionsPerAddr is set
 	admitted  int            // sessions and handshakes in progress
-	bucket    bucket         // handshakes per second
+	bucket    limit.Bucket   // handshakes per second
 	shutdown  bool
 	noSession chan struct{} // closed when shutdown is set and admitted is zero
 }
@@ -60,9 +65,10 @@ func New(cfg Config) (*Server, error) {
 		log:      cfg.Logger,
 		sessions: make(map[string]*Session),
 		byAddr:   make(map[string]int),
-		bucket:   newBucket(cfg.HandshakesPerSecond),
+		bucket:   limit.NewBucket(cfg.HandshakesPerSecond, 1),
 		started:  time.Now(),
 
+		byAddrRate:    limit.NewTable(cfg.HandshakesPerSecondPerAddr, addressBurst),
 		pollParkDelay: pollParkDelay,
 	}
 	if s.node == (NodeID{}) {
@@ -127,6 +133,7 @@ func (c *Config) check() error {
 		{"MaxSessions", &c.MaxSessions, 0},
 		{"MaxSessionsPerAddr", &c.MaxSessionsPerAddr, 0},
 		{"HandshakesPerSecond", &c.HandshakesPerSecond, 0},
+		{"HandshakesPerSecondPerAddr", &c.HandshakesPerSecondPerAddr, 0},
 	} {
 		if *n.value < 0 {
 			return fmt.Errorf("%s is negative", n.name)

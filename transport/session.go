@@ -79,7 +79,7 @@ type Session struct {
 func (s *Server) handshake(req *request) {
 	addr, secure := s.cfg.ClientAddr(req.r)
 	if cause := s.admit(addr); cause != "" {
-		s.refuseUnavailable(req, cause)
+		s.refuseUnavailable(req, addr, cause)
 		return
 	}
 	var session *Session

@@ -97,6 +97,8 @@ const (
 	causeSessions   = "too many sessions"
 	causeAddress    = "too many sessions of one address"
 	causeHandshakes = "too many handshakes"
+
+	causeAddressRate = "too many handshakes of one address"
 )
 
 // verify refuses req, or returns the session it is for, nil for a handshake. The order of the checks is

@@ -193,7 +193,7 @@ func TestAdmission(t *testing.T) {
 		code, _ := open(addr)
 		codes += fmt.Sprint(code, " ")
 	}
-	want(t, "codes", codes, "200 200 503 200 503 ")
+	want(t, "codes", codes, "200 200 429 200 503 ")
 	h.session().session.Abort(ReasonForcedServerClose)
 	eventually(t, "release", func() bool { return h.srv.Sessions() == 2 })
 	code, _ := open("a")

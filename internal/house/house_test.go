@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -53,15 +52,17 @@ func packages(t *testing.T) []pkg {
 
 // imports names, for the packages of the core, all packages of the project that they may import.
 var imports = map[string][]string{
-	"transport":      {},
+	"transport":      {"internal/limit"},
 	"adapter":        {},
 	"server/packet":  {},
-	"server":         {"transport", "adapter", "server/packet"},
+	"server":         {"transport", "adapter", "server/packet", "internal/limit"},
 	"server/metrics": {"transport", "server"},
 	"server/tracing": {"server"},
 	"server/adminui": {"transport", "adapter", "server", "server/packet"},
-	"server/host":    {"transport", "adapter", "server", "server/packet", "server/metrics", "adapter/redis"},
-	"server/zishang": {"transport", "adapter", "server", "server/packet"},
+	"server/host": {"transport", "adapter", "server", "server/packet", "server/metrics", "adapter/redis",
+		"internal/limit"},
+	"server/zishang": {"transport", "adapter", "server", "server/packet", "internal/limit"},
+	"internal/limit": {},
 	"adapter/redis":  {"adapter", "server/packet"}, // the forms of MessagePack are those of packets
 }
 
@@ -134,92 +135,5 @@ func TestFilesAreShort(t *testing.T) {
 				t.Errorf("%s/%s has %d lines: split it by concept", p.name(), name, n)
 			}
 		}
-	}
-}
-
-var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
-
-// TestDocumentsCompile builds every complete program that a document shows.
-func TestDocumentsCompile(t *testing.T) {
-	documents, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	documents = append(documents, filepath.Join(root, "README.md"))
-	for _, document := range documents {
-		raw, err := os.ReadFile(document)
-		if err != nil {
-			t.Fatal(err)
-		}
-		programs := 0
-		for _, block := range goBlock.FindAllSubmatch(raw, -1) {
-			if !bytes.HasPrefix(block[1], []byte("package ")) {
-				continue
-			}
-			programs++
-			vet(t, document, block[1])
-		}
-		if programs == 0 && filepath.Base(document) == "README.md" {
-			t.Error("README.md shows no complete program")
-		}
-	}
-}
-
-// TestLinksLead checks the links of the documents to files of the project.
-func TestLinksLead(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#: ]+)(#[^)]*)?\)`)
-	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*/*.md"} {
-		documents, err := filepath.Glob(filepath.Join(root, pattern))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, document := range documents {
-			raw, err := os.ReadFile(document)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, m := range link.FindAllSubmatch(raw, -1) {
-				if _, err := os.Stat(filepath.Join(filepath.Dir(document), string(m[1]))); err != nil {
-					t.Errorf("%s links to %s, which is not there", filepath.Base(document), m[1])
-				}
-			}
-		}
-	}
-}
-
-// TestVariablesAreKnown holds what the documents say of variables against docs/configuration.md, which
-// package host holds against its Config.
-func TestVariablesAreKnown(t *testing.T) {
-	table, err := os.ReadFile(filepath.Join(root, "docs", "configuration.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	documents, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, document := range append(documents, filepath.Join(root, "README.md")) {
-		raw, err := os.ReadFile(document)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range regexp.MustCompile(`BEANPOLE_[A-Z0-9_]*[A-Z0-9]`).FindAll(raw, -1) {
-			if !bytes.Contains(table, append([]byte("| `"), name...)) {
-				t.Errorf("%s has %s, which is no variable", filepath.Base(document), name)
-			}
-		}
-	}
-}
-
-func vet(t *testing.T, document string, program []byte) {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "main.go")
-	if err := os.WriteFile(file, program, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "go", "vet", file)
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("a program in %s: %v\n%s", filepath.Base(document), err, out)
 	}
 }

@@ -1,0 +1,94 @@
+package limit
+
+import (
+	"sync"
+	"time"
+)
+
+// Bucket limits a rate: so many tokens a second, and no more at once than it holds. The zero Bucket always
+// has one. Not safe for concurrent use.
+type Bucket struct {
+	rate   float64 // tokens per second; zero means no limit
+	size   float64
+	tokens float64
+	last   time.Time
+}
+
+// NewBucket returns a full bucket of perSecond tokens a second that holds as much as comes in so many
+// seconds. Zero per second means no limit.
+func NewBucket(perSecond, seconds int) Bucket {
+	size := float64(perSecond) * float64(seconds)
+	return Bucket{rate: float64(perSecond), size: size, tokens: size}
+}
+
+// Take takes a token and reports whether there was one.
+func (b *Bucket) Take(now time.Time) bool {
+	if b.rate == 0 {
+		return true
+	}
+	if !b.last.IsZero() {
+		b.tokens = min(b.size, b.tokens+max(0, now.Sub(b.last).Seconds())*b.rate)
+	}
+	b.last = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}
+
+// MaxKeys is how many keys a Table holds at most.
+const MaxKeys = 1 << 17
+
+// Table is a Bucket for each key. A nil Table always has a token. Its methods may be called from any
+// goroutine.
+type Table struct {
+	// Set by NewTable, then read only.
+	perSecond, seconds int
+	half               int // of the keys
+
+	mu sync.Mutex
+	// Guarded by mu.
+	current, before map[string]Bucket
+	turned          time.Time // when current was begun
+}
+
+// NewTable returns a table of buckets as NewBucket makes them, or nil when perSecond is zero.
+func NewTable(perSecond, seconds int) *Table {
+	if perSecond == 0 {
+		return nil
+	}
+	return &Table{perSecond: perSecond, seconds: seconds, half: MaxKeys / 2}
+}
+
+// Take takes a token of the key and reports whether there was one.
+func (t *Table) Take(key string, now time.Time) bool {
+	if t == nil {
+		return true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	// After so long a bucket that nobody has used is full, and as good as a new one.
+	if t.current == nil || now.Sub(t.turned) > time.Duration(t.seconds)*time.Second || len(t.current) >= t.half {
+		t.current, t.before, t.turned = make(map[string]Bucket), t.current, now
+	}
+	b, ok := t.current[key]
+	if !ok {
+		if b, ok = t.before[key]; !ok {
+			b = NewBucket(t.perSecond, t.seconds)
+		}
+	}
+	ok = b.Take(now)
+	t.current[key] = b
+	return ok
+}
+
+// Len returns how many keys the table holds. A key of both generations counts twice.
+func (t *Table) Len() int {
+	if t == nil {
+		return 0
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.current) + len(t.before)
+}
