@@ -54,7 +54,8 @@ func (list origins) check(r *http.Request) error {
 }
 
 // sameOrigin reports whether a page of the origin was served by host. Proxies that drop the port from
-// the Host header are common (nginx's $host), so a host without port matches any.
+// the Host header are common (nginx's $host), so a host without port matches any. The schemes ws and wss
+// are the Swift client's.
 func sameOrigin(origin, host string) bool {
 	u, err := url.Parse(origin)
 	if err != nil {
@@ -63,7 +64,7 @@ func sameOrigin(origin, host string) bool {
 	if name, port, err := net.SplitHostPort(host); err == nil {
 		want := u.Port()
 		if want == "" {
-			want = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+			want = map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443"}[u.Scheme]
 		}
 		return strings.EqualFold(u.Hostname(), name) && want == port
 	}

@@ -27,6 +27,9 @@ func TestOrigins(t *testing.T) {
 		{"https://chat.example.com:8443", "chat.example.com", true},
 		{"https://chat.example.com", "chat.example.com:443", true},
 		{"https://chat.example.com", "chat.example.com:8443", false},
+		{"wss://chat.example.com", "chat.example.com:443", true}, // the Swift client
+		{"ws://chat.example.com", "chat.example.com:80", true},
+		{"wss://evil.example.com", "chat.example.com:443", false},
 		{"http://[::1]:5000", "[::1]:5000", true},
 		{"http://[::1]", "[::1]", true},
 		{"::bad::", "chat.example.com", false},
