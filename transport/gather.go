@@ -5,12 +5,12 @@ import "github.com/gobwas/ws"
 // Frames on their way out are appended to a pooled buffer: during a turn to the one that leaves at its
 // end, else to one that leaves at once.
 
-// form is how messages are written on c.
+// form is how messages are written on c. Called with mu held.
 func (c *wsConn) form() form {
 	switch {
 	case c.s.proto == 4:
 		return form4
-	case c.s.b64:
+	case c.s.wsB64:
 		return form3Text
 	default:
 		return form3

@@ -33,7 +33,7 @@ type Session struct {
 	addr  string
 	num   uint64
 	proto uint8 // 3 or 4
-	b64   bool  // EIO3: the client takes no binary
+	b64   bool  // EIO3: polls take no binary
 
 	// recv is set by accept before the right to call it is first given back.
 	recv Receiver
@@ -73,6 +73,10 @@ type Session struct {
 	beat         *time.Timer
 	deadline     time.Duration // the server's uptime then
 	awaitingPong bool
+
+	// Guarded by mu: the WebSocket takes no binary (EIO3). As in Node, by its own handshake, not by the
+	// session's: the Swift client polls with b64=1 and upgrades without.
+	wsB64 bool
 }
 
 // handshake opens a session for req, which verify let pass.
@@ -132,6 +136,7 @@ func (s *Server) prepare(req *request, addr string, secure bool) *Session {
 		num:    s.nextNum.Add(1),
 		proto:  uint8(protocol),
 		b64:    req.query.b64,
+		wsB64:  req.query.b64,
 		state:  stateOpen,
 		rxBusy: true,
 	}

@@ -53,6 +53,7 @@ func (s *Session) serveUpgrade(req *request) {
 		}
 	})
 	s.upgrade = u
+	s.wsB64 = req.query.b64
 	s.srv.wg.Add(1) // the session is not closed, so it is counted
 	s.mu.Unlock()
 	go c.start(h.early)
