@@ -54,4 +54,8 @@
 //
 // 2026-11-23: a poll is told that there is something and takes what waits when it runs, rather than
 // being handed packets: what is sent in between leaves in the same body.
+//
+// 2026-11-23: a server that shuts down closes its WebSockets with code 1001 (going away), where Node gives
+// none. To the clients in JavaScript it is the same; the one in C++ takes a close without a code for a
+// normal one and does not reconnect, so a deployment would have lost its users.
 package transport

@@ -203,7 +203,7 @@ func TestShutdownWithParkedSessions(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- h.srv.Shutdown(context.Background()) }()
 	for _, c := range clients {
-		want(t, "close", c.eof(), "none")
+		want(t, "close", c.eof(), "1001")
 	}
 	want(t, "Shutdown", receive(t, "Shutdown", done), error(nil))
 	want(t, "goroutines", goroutinesIn("transport.(*parker)"), 0)

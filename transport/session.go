@@ -264,7 +264,7 @@ func (s *Session) end(reason CloseReason, cause error) {
 		s.dropCandidate("session closed")
 	}
 	if s.ws != nil {
-		s.ws.hangUp(closeFrame(nil), false)
+		s.ws.hangUp(closeFrame(s.closeCode()), false)
 	}
 }
 

@@ -263,13 +263,15 @@ func TestShutdown(t *testing.T) {
 	parked(t, r1.session)
 	_, r2 := h.openPolling() // between two polls
 	w, r3 := h.openWebSocket()
-	go w.eof()
+	code := make(chan string, 1)
+	go func() { code <- w.eof() }()
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := h.srv.Shutdown(ctx); err != nil {
 		t.Fatal(err)
 	}
+	want(t, "close code", receive(t, "close frame", code), "1001")
 	if d := time.Since(start); d > shutdownPollGrace+time.Second {
 		t.Errorf("took %v", d)
 	}

@@ -21,9 +21,19 @@ import (
 // closeAfterBacklog sends what waits and a close frame, and then ends the session. Called with mu held.
 func (c *wsConn) closeAfterBacklog() {
 	c.flushGathered()
-	c.write(closeFrame(nil), 0, false, false)
+	c.write(closeFrame(c.s.closeCode()), 0, false, false)
 	c.closing = true
 	c.backlogGone()
+}
+
+// closeCode is the body of the close frame of a session that the server ends: 1001 (going away) when it
+// shuts down. Node gives no code, which the C++ client (WebSocket++) takes for 1000, and then stays away.
+// Called with mu held.
+func (s *Session) closeCode() []byte {
+	if s.reason == ReasonServerShuttingDown {
+		return ws.NewCloseFrameBody(ws.StatusGoingAway, "")
+	}
+	return nil
 }
 
 // backlogGone ends a closing session when its close frame has left. Called with mu held.
