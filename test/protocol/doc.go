@@ -4,15 +4,21 @@
 // server must live, answer as Node's server does, and give its memory back.
 //
 // Way in: main_test.go has the server under test and its application, polling_test.go and
-// websocket_test.go the two raw clients.
+// websocket_test.go the two raw clients, clients_test.go what the tests of published clients share.
 //
 // By default the tests start Beanpole in the test's own process. With BEANPOLE_TARGET=http://host:port
 // they run against a server that is already there; reference/server.mjs is the application on Node's
-// Socket.IO, by which every expectation has been checked:
+// Socket.IO (the npm package socket.io, which it imports), by which every expectation has been checked.
+// In a folder of its own that has a copy of server.mjs:
 //
-//	mkdir /tmp/reference && cp reference/server.mjs /tmp/reference && cd /tmp/reference
 //	npm install socket.io@4.8 && node --expose-gc server.mjs 3000
+//
+// and here:
+//
 //	BEANPOLE_TARGET=http://127.0.0.1:3000 go test ./test/protocol
+//
+// Clients for which there is no program here have files of their own, clients_*_test.go: what their
+// sources say that they send is sent byte by byte, and what their parsers need is asked of the answers.
 //
 // # Decisions
 //

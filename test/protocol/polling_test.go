@@ -96,12 +96,17 @@ func openPolling3(t testing.TB, extra ...string) *poller {
 
 func open(t testing.TB, eio, extra string) *poller {
 	t.Helper()
-	uri := path + "?EIO=" + eio + "&transport=polling" + extra
+	return openAt(t, path+"?EIO="+eio+"&transport=polling"+extra, eio == "3")
+}
+
+// openAt opens a session by a handshake at uri.
+func openAt(t testing.TB, uri string, eio3 bool) *poller {
+	t.Helper()
 	a := request(t, "GET", uri, "")
 	if a.status != 200 {
 		t.Fatalf("handshake: %d %s", a.status, a.body)
 	}
-	p := &poller{t: t, eio3: eio == "3"}
+	p := &poller{t: t, eio3: eio3}
 	p.queue = p.split(a.body)
 	p.hello = parseHello(t, p.queue[0])
 	p.queue = p.queue[1:]

@@ -25,8 +25,8 @@ type socket struct {
 	eio3   bool
 }
 
-// upgrade sends a WebSocket handshake and returns the answer, whatever it is, with the connection.
-func upgrade(t testing.TB, uri string, head ...string) (net.Conn, *bufio.Reader, *http.Response) {
+// connect opens a connection to the target.
+func connect(t testing.TB) net.Conn {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(target, "http://"), patience)
 	if err != nil {
@@ -34,6 +34,13 @@ func upgrade(t testing.TB, uri string, head ...string) (net.Conn, *bufio.Reader,
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
+	return conn
+}
+
+// upgrade sends a WebSocket handshake and returns the answer, whatever it is, with the connection.
+func upgrade(t testing.TB, uri string, head ...string) (net.Conn, *bufio.Reader, *http.Response) {
+	t.Helper()
+	conn := connect(t)
 	req := "GET " + uri + " HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	for i := 0; i+1 < len(head); i += 2 {
