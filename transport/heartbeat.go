@@ -41,7 +41,7 @@ func (s *Session) onDeadline() {
 	}
 	switch {
 	case s.state == stateClosing:
-		s.end(s.reason, nil)
+		s.end(s.ending.reason, nil)
 	case s.proto == 3 || s.awaitingPong:
 		s.end(ReasonPingTimeout, errPingTimeout)
 	default:

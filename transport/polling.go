@@ -148,7 +148,7 @@ func (s *Session) takePoll(p *poll) (items []item, kinds []byte) {
 		// Never behind messages: socket.io-client 4.6 and later acts on a CLOSE at once but on messages in
 		// the next tick, and so would take "io server disconnect" for "transport close" and come back.
 		kinds = []byte{byte(kindClose)}
-		s.end(s.reason, nil)
+		s.end(s.ending.reason, nil)
 	case len(items) == 0:
 		kinds = []byte{byte(kindNoop)}
 	}

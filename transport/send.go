@@ -66,7 +66,7 @@ func (s *Session) sendResult() error {
 	switch {
 	case s.state != stateClosed:
 		return nil
-	case s.reason == ReasonSlowConsumer:
+	case s.ending.reason == ReasonSlowConsumer:
 		return ErrBacklog
 	default:
 		return ErrClosed

@@ -3,6 +3,7 @@ package transport
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,13 +31,9 @@ type Session struct {
 	srv   *Server
 	hs    *Handshake
 	sid   string
-	addr  string
 	num   uint64
 	proto uint8 // 3 or 4
 	b64   bool  // EIO3: polls take no binary
-
-	// recv is set by accept before the right to call it is first given back.
-	recv Receiver
 
 	// opened is set when the OPEN packet has been queued: until then nobody else may see the session, or
 	// something could be sent before.
@@ -44,16 +41,31 @@ type Session struct {
 	// receiving is state == stateOpen, for the goroutine that calls recv.
 	receiving atomic.Bool
 
+	// recv is set by accept before the right to call it is first given back.
+	recv Receiver
+
+	// Flags stand together, whatever they are of, for the sake of a session's size.
 	mu sync.Mutex
 	// Guarded by mu: its life. See unlock.
 	state    sessionState
 	finished bool // finish was started
-	reason   CloseReason
-	cause    error
-
 	// Guarded by mu: the right to call recv. See takeRX.
 	rxBusy bool
-	rxFree chan struct{} // not nil if somebody waits; closed when rxBusy ends
+	// Guarded by mu: the Work in progress. See turn.go.
+	gathering bool
+	working   bool
+	// Guarded by mu: the heartbeat. See heartbeat.go.
+	awaitingPong bool
+	// Guarded by mu: the WebSocket takes no binary (EIO3). As in Node, by its own handshake, not by the
+	// session's: the Swift client polls with b64=1 and upgrades without.
+	wsB64 bool
+
+	ending   *ending       // guarded by mu; nil until the session is closing or closed
+	rxFree   chan struct{} // guarded by mu; not nil if somebody waits; closed when rxBusy ends
+	turn     uint64        // guarded by mu
+	takeover *takeover     // guarded by mu; the Work in progress
+	beat     *time.Timer   // guarded by mu
+	deadline time.Duration // guarded by mu; the server's uptime then
 
 	// Guarded by mu: the transport. ws is nil while that is polling.
 	ws      *wsConn
@@ -61,27 +73,18 @@ type Session struct {
 	post    *post    // the POST being read
 	upgrade *upgrade // the WebSocket that may become the transport
 	waiting backlog  // what waits for a poll
+}
 
-	// Guarded by mu: the Work in progress. See turn.go.
-	turn      uint64
-	gathering bool
-	working   bool
-	worker    *wsConn
-	takeover  *takeover
-
-	// Guarded by mu: the heartbeat. See heartbeat.go.
-	beat         *time.Timer
-	deadline     time.Duration // the server's uptime then
-	awaitingPong bool
-
-	// Guarded by mu: the WebSocket takes no binary (EIO3). As in Node, by its own handshake, not by the
-	// session's: the Swift client polls with b64=1 and upgrades without.
-	wsB64 bool
+// ending is why a session ends.
+type ending struct {
+	reason CloseReason
+	cause  error
 }
 
 // handshake opens a session for req, which verify let pass.
 func (s *Server) handshake(req *request) {
 	addr, secure := s.cfg.ClientAddr(req.r)
+	addr = strings.ReplaceAll(addr, fieldEnd, "") // or the Handshake would tell another
 	if cause := s.admit(addr); cause != "" {
 		s.refuseUnavailable(req, addr, cause)
 		return
@@ -132,7 +135,6 @@ func (s *Server) prepare(req *request, addr string, secure bool) *Session {
 	session := &Session{
 		srv:    s,
 		hs:     newHandshake(req.r, addr, secure),
-		addr:   addr,
 		num:    s.nextNum.Add(1),
 		proto:  uint8(protocol),
 		b64:    req.query.b64,
@@ -226,16 +228,17 @@ func (s *Session) unlock() {
 // finish removes the session and reports its end. It runs once, as the session's own entry in
 // Server.wg.
 func (s *Session) finish() {
-	defer s.srv.release(s.addr)
+	defer s.srv.release(s.hs.Addr())
 	s.srv.mu.Lock()
 	delete(s.srv.sessions, s.sid)
 	s.srv.mu.Unlock()
 	if s.recv == nil { // never opened
 		return
 	}
-	count(&s.srv.counters, s.srv.counters.closed, s.reason)
-	s.srv.log.Debug("session closed", "session", s.num, "reason", string(s.reason), "cause", s.cause)
-	s.recv.Closed(s.reason, s.cause)
+	reason, cause := s.ending.reason, s.ending.cause
+	count(&s.srv.counters, s.srv.counters.closed, reason)
+	s.srv.log.Debug("session closed", "session", s.num, "reason", string(reason), "cause", cause)
+	s.recv.Closed(reason, cause)
 }
 
 // end makes the session closed, with what it has open. A session that Close has been called on keeps
@@ -244,10 +247,10 @@ func (s *Session) end(reason CloseReason, cause error) {
 	if s.state == stateClosed {
 		return
 	}
-	if s.state != stateClosing {
-		s.reason = reason
+	if s.ending == nil { // else Close has said why
+		s.ending = &ending{reason: reason}
 	}
-	s.cause = cause
+	s.ending.cause = cause
 	s.state = stateClosed
 	s.receiving.Store(false)
 	s.waiting = backlog{}
@@ -284,7 +287,7 @@ func (s *Session) close(reason CloseReason, wait time.Duration) {
 		return
 	}
 	s.state = stateClosing
-	s.reason = reason
+	s.ending = &ending{reason: reason}
 	s.receiving.Store(false)
 	s.setDeadline(wait)
 	if s.ws != nil {
@@ -298,9 +301,6 @@ func (s *Session) close(reason CloseReason, wait time.Duration) {
 func (s *Session) Abort(reason CloseReason) {
 	s.mu.Lock()
 	defer s.unlock()
-	if s.state == stateOpen {
-		s.reason = reason
-	}
 	s.end(reason, nil)
 }
 

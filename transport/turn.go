@@ -34,18 +34,16 @@ func (s *Session) beginTurn() {
 // POST's. It returns the turn's number for endWork. Called with mu held.
 func (s *Session) beginWork(c *wsConn) (turn uint64) {
 	s.working = true
-	s.worker = c
 	if s.takeover != nil { // of a POST's Work, whose turn an upgrade has ended
 		s.takeover.stop()
 	}
-	s.takeover = startTakeover(s)
+	s.takeover = startTakeover(s, c)
 	return s.turn
 }
 
 // workDone forgets the Work in progress. Called with mu held.
 func (s *Session) workDone() {
 	s.working = false
-	s.worker = nil
 	s.takeover.stop()
 	s.takeover = nil
 }
@@ -55,17 +53,18 @@ func (s *Session) workDone() {
 type takeover struct {
 	timer   *time.Timer
 	session *Session
+	c       *wsConn // what is to be read, or nil
 }
 
-// startTakeover takes the reader of s away after takeoverAfter.
-func startTakeover(s *Session) *takeover {
+// startTakeover takes the reader of s, of c, away after takeoverAfter.
+func startTakeover(s *Session, c *wsConn) *takeover {
 	t, ok := s.srv.takeovers.Get().(*takeover)
 	if !ok {
-		t = &takeover{session: s}
+		t = &takeover{session: s, c: c}
 		t.timer = time.AfterFunc(takeoverAfter, t.fire)
 		return t
 	}
-	t.session = s
+	t.session, t.c = s, c
 	t.timer.Reset(takeoverAfter)
 	return t
 }
@@ -80,7 +79,7 @@ func (t *takeover) fire() {
 func (t *takeover) stop() {
 	if t.timer.Stop() {
 		srv := t.session.srv
-		t.session = nil
+		t.session, t.c = nil, nil
 		srv.takeovers.Put(t)
 	}
 }
@@ -115,7 +114,7 @@ func (s *Session) yield() *wsConn {
 	if !s.working {
 		return nil
 	}
-	c := s.worker
+	c := s.takeover.c
 	s.turn++
 	s.workDone()
 	s.endGather()

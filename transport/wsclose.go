@@ -30,7 +30,7 @@ func (c *wsConn) closeAfterBacklog() {
 // shuts down. Node gives no code, which the C++ client (WebSocket++) takes for 1000, and then stays away.
 // Called with mu held.
 func (s *Session) closeCode() []byte {
-	if s.reason == ReasonServerShuttingDown {
+	if s.ending.reason == ReasonServerShuttingDown {
 		return ws.NewCloseFrameBody(ws.StatusGoingAway, "")
 	}
 	return nil
@@ -41,7 +41,7 @@ func (c *wsConn) backlogGone() {
 	if c.closing && c.out.empty() && c.s.ws == c {
 		c.closing = false
 		c.hangUp(nil, true)
-		c.s.end(c.s.reason, nil)
+		c.s.end(c.s.ending.reason, nil)
 	}
 }
 
