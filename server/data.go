@@ -10,7 +10,7 @@ import (
 // other nodes (FetchSockets) and through a recovered connection as JSON. Safe for concurrent use; the
 // zero value is empty.
 type Data struct {
-	mu     sync.RWMutex
+	mu     sync.Mutex
 	values map[string]any
 }
 
@@ -27,9 +27,9 @@ func (d *Data) Set(key string, value any) {
 // Get returns the value of key, or nil. Values that came from another node or through recovery are in
 // the form encoding/json gives to an any; use Value for one's own types.
 func (d *Data) Get(key string) any {
-	d.mu.RLock()
+	d.mu.Lock()
 	v := d.values[key]
-	d.mu.RUnlock()
+	d.mu.Unlock()
 	if raw, ok := v.(json.RawMessage); ok {
 		var out any
 		if json.Unmarshal(raw, &out) != nil {
@@ -43,9 +43,9 @@ func (d *Data) Get(key string) any {
 // Value returns the value of key as a T, decoding it when it came as JSON. ok is false when there is
 // none or it is not a T.
 func Value[T any](d *Data, key string) (value T, ok bool) {
-	d.mu.RLock()
+	d.mu.Lock()
 	v := d.values[key]
-	d.mu.RUnlock()
+	d.mu.Unlock()
 	if value, ok = v.(T); ok {
 		return value, true
 	}
@@ -64,15 +64,15 @@ func (d *Data) Delete(key string) {
 
 // All returns a copy of everything.
 func (d *Data) All() map[string]any {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	return maps.Clone(d.values)
 }
 
 // MarshalJSON encodes the values as one JSON object.
 func (d *Data) MarshalJSON() ([]byte, error) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if len(d.values) == 0 {
 		return []byte("{}"), nil
 	}

@@ -42,7 +42,7 @@ func (s *Socket) connect() {
 		return
 	}
 	session := s.identify()
-	skip := s.recovered && !srv.cfg.Recovery.RunMiddlewares
+	skip := s.Recovered() && !srv.cfg.Recovery.RunMiddlewares
 	if !skip {
 		done := s.observed("middleware")
 		err := s.nsp.admit(s)
@@ -55,7 +55,8 @@ func (s *Socket) connect() {
 	}
 	if session != nil {
 		s.mu.Lock()
-		s.rooms = append(s.rooms, session.Rooms...)
+		b := s.atBorder()
+		b.rooms = append(b.rooms, session.Rooms...)
 		s.mu.Unlock()
 	}
 	if !s.state.CompareAndSwap(stateConnecting, stateConnected) {
@@ -92,17 +93,16 @@ func (s *Socket) identify() *adapter.Session {
 	}
 	session, err := s.restore()
 	if session != nil {
-		s.id, s.pid, s.recovered = session.SID, session.PID, true
+		s.id, s.recovery = session.SID, &recovery{pid: session.PID, recovered: true}
 		s.Data.restore(session.Data)
 		srv.stats.recovered.Add(1)
 		return session
 	}
 	if err != nil {
-		s.norecover = err
 		srv.stats.notRecovered.Add(1)
 		s.client.log().Debug("session not recovered", "namespace", s.name, "err", err)
 	}
-	s.id, s.pid = s.newID(), newID()
+	s.id, s.recovery = s.newID(), &recovery{pid: newID(), err: err}
 	return nil
 }
 
@@ -140,8 +140,8 @@ func (s *Socket) welcome() *packet.Packet {
 		return p
 	}
 	p.Data = append(append(p.Data, `{"sid":"`...), s.id...)
-	if s.pid != "" {
-		p.Data = append(append(p.Data, `","pid":"`...), s.pid...)
+	if s.recovery != nil {
+		p.Data = append(append(p.Data, `","pid":"`...), s.recovery.pid...)
 	}
 	p.Data = append(p.Data, `"}`...)
 	return p
@@ -150,14 +150,17 @@ func (s *Socket) welcome() *packet.Packet {
 // enter makes the socket a member of its namespace; a recovered one gets its rooms and what it missed.
 func (s *Socket) enter(session *adapter.Session) {
 	s.mu.Lock()
-	rooms := s.rooms
+	var rooms []string
+	if s.border != nil {
+		rooms = s.border.rooms
+	}
 	s.mu.Unlock()
 	// From then on the adapter knows the rooms. Until then a socket that leaves takes them from here.
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if !s.gone() {
-			s.rooms = nil
+			s.border = nil
 		}
 	}()
 	if session == nil {
@@ -319,7 +322,7 @@ func (s *Socket) report(event string, err error) error {
 // disconnect runs the disconnect handlers: the last thing a socket does.
 func (s *Socket) disconnect() {
 	s.mu.Lock()
-	reason := string(s.reason)
+	reason := string(s.atBorder().reason)
 	s.mu.Unlock()
 	hooks := s.hooked()
 	if list := slices.Concat(hooks.disconnecting, hooks.disconnected); len(list) > 0 {
@@ -335,6 +338,6 @@ func (s *Socket) disconnect() {
 	s.client.server.stats.disconnected.Add(1)
 	s.client.server.release(s.nsp)
 	s.mu.Lock()
-	s.rooms = nil
+	s.border = nil
 	s.mu.Unlock()
 }

@@ -24,6 +24,7 @@ type Server struct {
 	signatures signatures
 	stats      counters
 	wg         sync.WaitGroup // goroutines that run handlers outside the transport
+	decoders   sync.Pool      // of packet.Decoder; see takeDecoder
 
 	mu         sync.Mutex
 	namespaces map[string]*Namespace // guarded by mu

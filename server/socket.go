@@ -26,10 +26,9 @@ type Socket struct {
 	auth   json.RawMessage
 
 	// Set while connecting, by the goroutine that runs the queue, then read only.
-	nsp       *Namespace
-	id, pid   string
-	recovered bool
-	norecover error
+	nsp      *Namespace
+	id       string
+	recovery *recovery // nil unless Config.Recovery is set
 
 	queue    queue
 	handlers handlers
@@ -38,10 +37,36 @@ type Socket struct {
 	mu     sync.Mutex
 	acks   map[uint64]func(Args, error) // guarded by mu
 	hooks  *hooks                       // guarded by mu; nil until it has one
-	reason transport.CloseReason        // guarded by mu; set once the socket has left
-	rooms  []string                     // guarded by mu; the rooms to join once connected, and those it was in when it left
-	ctx    context.Context              // guarded by mu; made when first asked for
-	cancel context.CancelFunc           // guarded by mu
+	life   *life                        // guarded by mu; nil until its context is asked for
+	border *border                      // guarded by mu; nil while it is connected and has entered its rooms
+}
+
+// What a connected socket seldom has is apart from it, as are its hooks: 100 bytes less for each.
+type (
+	// recovery is how a socket can be recovered, and was. Set while connecting, then read only.
+	recovery struct {
+		pid       string
+		recovered bool
+		err       error // why not
+	}
+	// life is the context that ends with a socket.
+	life struct {
+		ctx    context.Context
+		cancel context.CancelFunc
+	}
+	// border is a socket's state before it has entered its rooms and after it has left.
+	border struct {
+		reason transport.CloseReason // set once it has left
+		rooms  []string              // the rooms to join once connected, and those it was in when it left
+	}
+)
+
+// atBorder returns the border, which it makes if need be. Called with mu held.
+func (s *Socket) atBorder() *border {
+	if s.border == nil {
+		s.border = new(border)
+	}
+	return s.border
 }
 
 // hooks are the functions of a socket that are not event handlers. Most sockets have few of them, and so
@@ -108,22 +133,28 @@ func (s *Socket) gone() bool { return s.state.Load() == stateGone }
 // Recovered reports whether the connection state was recovered: the socket has its former id, rooms and
 // data, and the client gets the events it missed. RecoveryError tells why it was not, when the client
 // asked for it.
-func (s *Socket) Recovered() bool { return s.recovered }
+func (s *Socket) Recovered() bool { return s.recovery != nil && s.recovery.recovered }
 
 // RecoveryError returns why a recovery that the client asked for was not possible, or nil.
-func (s *Socket) RecoveryError() error { return s.norecover }
+func (s *Socket) RecoveryError() error {
+	if s.recovery == nil {
+		return nil
+	}
+	return s.recovery.err
+}
 
 // Context returns a context that ends when the socket disconnects, whether handlers run or not.
 func (s *Socket) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx == nil {
-		s.ctx, s.cancel = context.WithCancel(context.Background())
+	if s.life == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		s.life = &life{ctx, cancel}
 		if s.gone() {
-			s.cancel()
+			cancel()
 		}
 	}
-	return s.ctx
+	return s.life.ctx
 }
 
 // On registers a handler of the event and returns a function that removes it. fn is a function whose
@@ -184,7 +215,8 @@ func (s *Socket) Join(rooms ...string) {
 	switch s.state.Load() {
 	case stateConnecting:
 		s.mu.Lock()
-		s.rooms = append(s.rooms, rooms...)
+		b := s.atBorder()
+		b.rooms = append(b.rooms, rooms...)
 		s.mu.Unlock()
 	case stateConnected:
 		s.nsp.adapter.Join(s, rooms...)
@@ -199,7 +231,8 @@ func (s *Socket) Leave(rooms ...string) {
 	switch s.state.Load() {
 	case stateConnecting:
 		s.mu.Lock()
-		s.rooms = slices.DeleteFunc(s.rooms, func(r string) bool { return slices.Contains(rooms, r) })
+		b := s.atBorder()
+		b.rooms = slices.DeleteFunc(b.rooms, func(r string) bool { return slices.Contains(rooms, r) })
 		s.mu.Unlock()
 	case stateConnected:
 		s.nsp.adapter.Leave(s, rooms...)
@@ -214,7 +247,10 @@ func (s *Socket) Rooms() []string {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.rooms)
+	if s.border == nil {
+		return nil
+	}
+	return slices.Clone(s.border.rooms)
 }
 
 // Disconnect takes the socket out of its namespace, or closes the client's session with all its sockets.
@@ -241,11 +277,11 @@ func (s *Socket) leave(reason transport.CloseReason) {
 		return
 	}
 	s.mu.Lock()
-	acks, cancel := s.acks, s.cancel
-	s.acks, s.reason = nil, reason
+	acks, life := s.acks, s.life
+	s.acks, s.atBorder().reason = nil, reason
 	s.mu.Unlock()
-	if cancel != nil {
-		cancel()
+	if life != nil {
+		life.cancel()
 	}
 	for _, answer := range acks {
 		answer(Args{}, ErrDisconnected)
@@ -255,12 +291,13 @@ func (s *Socket) leave(reason transport.CloseReason) {
 	}
 	rooms := s.nsp.adapter.Remove(s)
 	s.mu.Lock()
-	if len(rooms) < len(s.rooms) {
-		rooms = s.rooms // it had not entered them yet
+	b := s.atBorder()
+	if len(rooms) < len(b.rooms) {
+		rooms = b.rooms // it had not entered them yet
 	}
-	s.rooms = rooms
+	b.rooms = rooms
 	s.mu.Unlock()
-	if s.pid != "" && recoverable(reason) {
+	if s.recovery != nil && recoverable(reason) {
 		s.save(rooms)
 	}
 	s.client.enqueue(s, item{kind: itemDisconnect})
@@ -278,7 +315,7 @@ func (s *Socket) save(rooms []string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	err = s.nsp.adapter.Save(ctx, adapter.Session{SID: s.id, PID: s.pid, Rooms: rooms, Data: data})
+	err = s.nsp.adapter.Save(ctx, adapter.Session{SID: s.id, PID: s.recovery.pid, Rooms: rooms, Data: data})
 	if err != nil {
 		s.client.log().Debug("session not saved for recovery", "namespace", s.name, "err", err)
 	}

@@ -66,7 +66,8 @@ type Message struct {
 
 // Parser is a wire form of packets: Text (the default) or MsgPack.
 type Parser interface {
-	// NewDecoder returns a decoder for one session.
+	// NewDecoder returns a decoder. One session uses it for all messages of a packet, others for the
+	// packets before and after.
 	NewDecoder(Limits) Decoder
 	// Encode appends the messages of p, one at least, to dst. The first is built in buf's spare capacity
 	// or, if that is too small, in memory of its own, and so belongs to the caller.
