@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/beanpole/beanpole/internal/limit"
 	"github.com/beanpole/beanpole/server/packet"
 	"github.com/beanpole/beanpole/transport"
 )
@@ -26,17 +27,17 @@ type client struct {
 	// Owned by Receive, which the transport calls for one message at a time.
 	decoder packet.Decoder // nil unless a packet waits for its attachments
 	failed  bool           // the client broke the protocol; the rest of what it sent is ignored
-	bucket  *bucket        // nil without a limit
+	bucket  *limit.Bucket  // of events; nil without that limit
 
 	waiting atomic.Bool // a packet waits for its attachments; set by Receive
 
 	mu      sync.Mutex
-	sockets []*Socket   // guarded by mu; few, so a list
-	ready   []*Socket   // guarded by mu; sockets whose queue has work and no runner
-	room    [1]*Socket  // guarded by mu; for ready, which seldom has more
-	closed  bool        // guarded by mu
-	timer   *time.Timer // guarded by mu; connect timeout, nil once a namespace has been joined
-	pending *time.Timer // guarded by mu; attachment timeout of an open reconstruction
+	sockets []*Socket      // guarded by mu; few, so a list
+	ready   []*Socket      // guarded by mu; sockets whose queue has work and no runner
+	room    [1]*Socket     // guarded by mu; for ready, which seldom has more
+	closed  bool           // guarded by mu
+	timer   *time.Timer    // guarded by mu; connect timeout, nil once a namespace has been joined
+	pending limit.Deadline // guarded by mu; of the attachments that a packet waits for
 }
 
 // accept makes the client of a new session. It is the transport's Accept.
@@ -44,7 +45,8 @@ func (s *Server) accept(session *transport.Session) transport.Receiver {
 	c := &client{server: s, session: session}
 	c.ready = c.room[:0]
 	if rate := s.cfg.Limits.EventsPerSecond; rate > 0 {
-		c.bucket = &bucket{rate: rate}
+		b := limit.NewBucket(rate, eventBurst)
+		c.bucket = &b
 	}
 	c.mu.Lock()
 	c.timer = time.AfterFunc(s.cfg.ConnectTimeout, c.connectTimeout)
@@ -124,18 +126,26 @@ func (c *client) packet(p *packet.Packet) {
 		s.onAck(p)
 	case p.Type == packet.Disconnect:
 		s.leave(ReasonClientDisconnect)
-	case !c.bucket.take():
-		c.server.stats.rateLimited.Add(1)
-		c.fail(ReasonRateLimited, errRateLimited)
 	default:
-		c.server.stats.eventsIn.Add(1)
-		e := takeEvent(p.Data, cloneLast(p.Attachments))
-		e.socket = s
-		if p.HasID {
-			e.ack.socket, e.ack.id = s, p.ID
-		}
-		c.enqueue(s, item{kind: itemEvent, event: e})
+		c.event(s, p)
 	}
+}
+
+// event takes an event for the socket.
+func (c *client) event(s *Socket, p *packet.Packet) {
+	if c.server.bounds.events {
+		if cause := c.exceeds(s); cause != "" {
+			c.rateLimited(cause)
+			return
+		}
+	}
+	c.server.stats.eventsIn.Add(1)
+	e := takeEvent(p.Data, cloneLast(p.Attachments))
+	e.socket = s
+	if p.HasID {
+		e.ack.socket, e.ack.id = s, p.ID
+	}
+	c.enqueue(s, item{kind: itemEvent, event: e})
 }
 
 // cloneLast copies the last attachment, which refers to the transport's buffer; the others are ours.
@@ -268,14 +278,10 @@ func (c *client) fail(reason transport.CloseReason, err error) {
 // called when a read has been worked off, as most attachments come with their packet and need no timer.
 // Called with mu held.
 func (c *client) watchAttachments() {
-	switch waiting := c.waiting.Load(); {
-	case waiting && c.pending == nil && !c.closed:
-		c.pending = time.AfterFunc(c.server.cfg.Limits.AttachmentTimeout, func() {
+	if waiting := c.waiting.Load() && !c.closed; waiting != c.pending.Runs() {
+		c.pending.Watch(waiting, c.server.cfg.Limits.AttachmentTimeout, func() {
 			c.session.Close(transport.ReasonParseError)
 		})
-	case !waiting && c.pending != nil:
-		c.pending.Stop()
-		c.pending = nil
 	}
 }
 
@@ -298,12 +304,11 @@ func (c *client) end(reason transport.CloseReason) {
 	c.mu.Lock()
 	c.closed = true
 	sockets := slices.Clone(c.sockets)
-	for _, t := range []*time.Timer{c.timer, c.pending} {
-		if t != nil {
-			t.Stop()
-		}
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
 	}
-	c.timer, c.pending = nil, nil
+	c.pending.Stop()
 	c.mu.Unlock()
 	for _, s := range sockets {
 		s.leave(reason)
@@ -323,30 +328,4 @@ func (c *client) disconnect() {
 
 func (c *client) log() *slog.Logger {
 	return c.server.cfg.Logger.With("session", c.session.Num())
-}
-
-// bucket limits a rate, with bursts of two seconds' worth. A nil bucket has no limit. Not safe for concurrent use.
-type bucket struct {
-	rate   int // per second
-	tokens float64
-	last   time.Time
-}
-
-func (b *bucket) take() bool {
-	if b == nil {
-		return true
-	}
-	now := time.Now()
-	burst := 2 * float64(b.rate)
-	if b.last.IsZero() {
-		b.tokens = burst
-	} else {
-		b.tokens = min(burst, b.tokens+now.Sub(b.last).Seconds()*float64(b.rate))
-	}
-	b.last = now
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
 }

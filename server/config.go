@@ -59,7 +59,7 @@ type Recovery struct {
 	RunMiddlewares bool
 }
 
-// Limits of one session. Zero means the default.
+// Limits of one session, and of all sessions of one address or identity. Zero means the default.
 type Limits struct {
 	packet.Limits
 	// MaxNamespaces bounds the namespaces a session may be in. Default DefaultMaxNamespaces.
@@ -72,6 +72,15 @@ type Limits struct {
 	// EventsPerSecond bounds the events a session may send, with bursts of two seconds' worth.
 	// Beyond it the session is closed with ReasonRateLimited. Zero means no limit.
 	EventsPerSecond int
+	// EventsPerSecondPerAddr and EventsPerSecondPerIdentity bound the events of all sessions of one client
+	// address (of IPv6, of those that share their first 64 bits) and of all sockets of one identity (see
+	// Socket.SetIdentity) on this server, with bursts of two seconds' worth. The session whose event is
+	// beyond is closed with ReasonRateLimited. Zero means no limit.
+	EventsPerSecondPerAddr     int
+	EventsPerSecondPerIdentity int
+	// MaxSessionsPerIdentity bounds the sessions of one identity on this server. Beyond it SetIdentity
+	// returns a *LimitError. Zero means no limit.
+	MaxSessionsPerIdentity int
 	// AttachmentTimeout bounds how long a packet may wait for its binary attachments. Default 10 s.
 	AttachmentTimeout time.Duration
 }
@@ -115,6 +124,9 @@ func (cfg Config) withDefaults() (Config, error) {
 		{"MaxQueuedEvents", &cfg.Limits.MaxQueuedEvents, DefaultMaxQueuedEvents},
 		{"MaxQueuedBytes", &cfg.Limits.MaxQueuedBytes, DefaultMaxQueuedBytes},
 		{"EventsPerSecond", &cfg.Limits.EventsPerSecond, 0},
+		{"EventsPerSecondPerAddr", &cfg.Limits.EventsPerSecondPerAddr, 0},
+		{"EventsPerSecondPerIdentity", &cfg.Limits.EventsPerSecondPerIdentity, 0},
+		{"MaxSessionsPerIdentity", &cfg.Limits.MaxSessionsPerIdentity, 0},
 	} {
 		if *l.value < 0 {
 			return cfg, fmt.Errorf("server: Limits.%s is %d; it must not be negative", l.name, *l.value)

@@ -185,12 +185,16 @@ func (s *Socket) refuse(err error) {
 	s.state.Store(stateGone)
 	s.queue.dropEvents()
 	s.client.forget(s)
-	s.client.server.stats.refusedConnects.Add(1)
-	var withData *Error
-	errors.As(err, &withData)
+	s.dropIdentity()
+	s.client.server.stats.refuse(refusalCause(err))
 	var data any
-	if withData != nil {
+	var withData *Error
+	var limited *LimitError
+	switch {
+	case errors.As(err, &withData):
 		data = withData.Data
+	case errors.As(err, &limited):
+		data = limited
 	}
 	payload := any(struct {
 		Message string `json:"message"`

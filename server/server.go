@@ -22,6 +22,7 @@ type Server struct {
 	engine *transport.Server
 
 	signatures signatures
+	bounds     bounds
 	stats      counters
 	wg         sync.WaitGroup // goroutines that run handlers outside the transport
 	decoders   sync.Pool      // of packet.Decoder; see takeDecoder
@@ -40,6 +41,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, namespaces: make(map[string]*Namespace)}
+	s.bounds.init(&cfg.Limits)
 	if s.Namespace, err = s.namespace("/", nil); err != nil {
 		return nil, err
 	}

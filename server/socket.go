@@ -69,9 +69,10 @@ func (s *Socket) atBorder() *border {
 	return s.border
 }
 
-// hooks are the functions of a socket that are not event handlers. Most sockets have few of them, and so
-// they are apart.
+// hooks are what most sockets have little of, and so is apart: functions that are not event handlers, and
+// the identity.
 type hooks struct {
+	identity      string         // see SetIdentity
 	middlewares   []Middleware   // replaced, never changed
 	any           []func(*Event) // likewise
 	anyOutgoing   []func(*Event) // likewise
@@ -283,6 +284,7 @@ func (s *Socket) leave(reason transport.CloseReason) {
 	if life != nil {
 		life.cancel()
 	}
+	s.dropIdentity()
 	for _, answer := range acks {
 		answer(Args{}, ErrDisconnected)
 	}

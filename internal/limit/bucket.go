@@ -21,9 +21,9 @@ func NewBucket(perSecond, seconds int) Bucket {
 	return Bucket{rate: float64(perSecond), size: size, tokens: size}
 }
 
-// Take takes a token and reports whether there was one.
+// Take takes a token and reports whether there was one. A nil Bucket always has one.
 func (b *Bucket) Take(now time.Time) bool {
-	if b.rate == 0 {
+	if b == nil || b.rate == 0 {
 		return true
 	}
 	if !b.last.IsZero() {

@@ -6,27 +6,24 @@ import "time"
 // concurrent use: who owns it holds a lock.
 type Deadline struct {
 	timer *time.Timer // nil unless it runs
-	over  bool
 }
 
 // Watch starts the deadline if waiting begins and stops it if waiting ends: fn is called, in a goroutine of
 // its own, when waiting has lasted for limit.
 func (d *Deadline) Watch(waiting bool, limit time.Duration, fn func()) {
 	switch {
-	case waiting && d.timer == nil && !d.over:
-		d.timer = time.AfterFunc(limit, fn)
 	case !waiting:
-		d.stop()
+		d.Stop()
+	case d.timer == nil:
+		d.timer = time.AfterFunc(limit, fn)
 	}
 }
 
-// End stops the deadline for good.
-func (d *Deadline) End() {
-	d.over = true
-	d.stop()
-}
+// Runs reports whether the deadline has been started and not stopped.
+func (d *Deadline) Runs() bool { return d.timer != nil }
 
-func (d *Deadline) stop() {
+// Stop stops the deadline if it runs.
+func (d *Deadline) Stop() {
 	if d.timer != nil {
 		d.timer.Stop()
 		d.timer = nil

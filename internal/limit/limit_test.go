@@ -147,12 +147,16 @@ func TestDeadline(t *testing.T) {
 		if n := fired.Load(); n != 1 {
 			t.Errorf("fired %d times, want once", n)
 		}
-		d.End()
+		if !d.Runs() {
+			t.Error("does not run, though nobody stopped it")
+		}
+		d.Stop()
 		d.Watch(true, time.Second, fire)
+		d.Stop()
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if n := fired.Load(); n != 1 {
-			t.Error("fired after its end")
+			t.Error("fired after it was stopped")
 		}
 	})
 }

@@ -1,0 +1,156 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/beanpole/beanpole/internal/limit"
+)
+
+// eventBurst is how many seconds' worth of events may come at once.
+const eventBurst = 2
+
+// bounds are the limits of a server that hold over several sessions.
+type bounds struct {
+	// Set by New, then read only.
+	events     bool // some limit of events is on
+	addresses  *limit.Table
+	identities *limit.Table
+	holders    *limit.Holders[*client] // the sessions of each identity
+
+	notice limit.Notice
+}
+
+func (b *bounds) init(l *Limits) {
+	b.events = l.EventsPerSecond > 0 || l.EventsPerSecondPerAddr > 0 || l.EventsPerSecondPerIdentity > 0
+	b.addresses = limit.NewTable(l.EventsPerSecondPerAddr, eventBurst)
+	b.identities = limit.NewTable(l.EventsPerSecondPerIdentity, eventBurst)
+	b.holders = limit.NewHolders[*client](l.MaxSessionsPerIdentity)
+}
+
+// LimitError says that a socket is refused because a limit is reached. Returned by a middleware, its fields
+// are the data of the client's connect_error.
+type LimitError struct {
+	Limit string `json:"limit"` // what is bounded: LimitSessionsPerIdentity
+	Max   int    `json:"max"`   // how many there may be
+}
+
+// LimitSessionsPerIdentity is the Limit of the error that Socket.SetIdentity returns.
+const LimitSessionsPerIdentity = "sessions per identity"
+
+// Error names the limit.
+func (e *LimitError) Error() string { return fmt.Sprintf("too many %s", e.Limit) }
+
+// SetIdentity says whose socket it is: the name of an account, as the application has found out, for the
+// limits per identity. It is called in a middleware, which returns its error: a *LimitError when the
+// identity has Limits.MaxSessionsPerIdentity sessions on this server already, ErrDisconnected when the
+// client has gone. Sockets of one session count once. Another identity takes the place of the one before;
+// "" is none. A recovered socket has passed no middleware, and so the connection handler sets it again, or
+// Recovery.RunMiddlewares is on.
+func (s *Socket) SetIdentity(id string) error {
+	srv := s.client.server
+	if id != "" && !srv.bounds.holders.Enter(id, s.client) {
+		if srv.bounds.notice.News(LimitSessionsPerIdentity, time.Now()) {
+			s.client.log().Warn("sockets are refused: a limit is reached", "limit", LimitSessionsPerIdentity)
+		}
+		return &LimitError{LimitSessionsPerIdentity, srv.bounds.holders.Max()}
+	}
+	gone := false
+	old := id // which a socket that has gone gives back at once
+	s.hook(func(h *hooks) {
+		if gone = s.gone(); !gone {
+			old, h.identity = h.identity, id
+		}
+	})
+	s.client.giveUp(old)
+	if gone {
+		return ErrDisconnected
+	}
+	return nil
+}
+
+// Identity returns what SetIdentity has set, or "".
+func (s *Socket) Identity() string { return s.hooked().identity }
+
+// dropIdentity gives back the identity of a socket that has gone.
+func (s *Socket) dropIdentity() {
+	s.mu.Lock()
+	id := ""
+	if s.hooks != nil {
+		id, s.hooks.identity = s.hooks.identity, ""
+	}
+	s.mu.Unlock()
+	s.client.giveUp(id)
+}
+
+// giveUp takes back one Enter of the client.
+func (c *client) giveUp(identity string) {
+	if identity != "" {
+		c.server.bounds.holders.Leave(identity, c)
+	}
+}
+
+// exceeds returns the limit that one more event of the socket is beyond, or "".
+func (c *client) exceeds(s *Socket) (cause string) {
+	b := &c.server.bounds
+	now := time.Now()
+	if !c.bucket.Take(now) {
+		return causeRate
+	}
+	if b.addresses != nil && !b.addresses.Take(limit.Address(c.session.Handshake().Addr()), now) {
+		return causeAddressRate
+	}
+	if b.identities != nil {
+		if id := s.Identity(); id != "" && !b.identities.Take(id, now) {
+			return causeIdentityRate
+		}
+	}
+	return ""
+}
+
+// The causes for which an event is beyond a limit.
+const (
+	causeRate         = "rate limited"
+	causeAddressRate  = "rate limited, address"
+	causeIdentityRate = "rate limited, identity"
+)
+
+// rateLimited closes the session of a client whose event is beyond a limit.
+func (c *client) rateLimited(cause string) {
+	srv := c.server
+	srv.stats.rateLimited.Add(1)
+	switch cause {
+	case causeAddressRate:
+		srv.stats.rateLimitedAddr.Add(1)
+	case causeIdentityRate:
+		srv.stats.rateLimitedIdentity.Add(1)
+	}
+	if srv.bounds.notice.News(cause, time.Now()) {
+		c.log().Warn("sessions are closed: a limit of events is reached", "cause", cause,
+			"client", c.session.Handshake().Addr())
+	}
+	c.fail(ReasonRateLimited, errRateLimited)
+}
+
+// The causes for which a socket is refused, the keys of Stats.RefusedBy.
+const (
+	RefusedNamespace  = "invalid namespace"
+	RefusedNamespaces = "too many namespaces"
+	RefusedIdentity   = "too many sessions of one identity"
+	RefusedMiddleware = "middleware" // of the application
+)
+
+// refusalCause returns the cause for which a socket is refused with err.
+func refusalCause(err error) string {
+	var l *LimitError
+	switch {
+	case errors.Is(err, errInvalidNamespace):
+		return RefusedNamespace
+	case errors.Is(err, errTooManyNamespaces):
+		return RefusedNamespaces
+	case errors.As(err, &l):
+		return RefusedIdentity
+	}
+	return RefusedMiddleware
+}

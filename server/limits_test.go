@@ -1,0 +1,197 @@
+package server_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gobwas/ws"
+
+	"github.com/beanpole/beanpole/server"
+)
+
+// identified lets the clients in under the name in their auth payload.
+func identified(s *server.Socket) error {
+	var auth struct{ Name string }
+	if err := s.Handshake().Auth(&auth); err != nil {
+		return err
+	}
+	return s.SetIdentity(auth.Name)
+}
+
+// enter connects to a namespace under a name and returns the answer.
+func (p *peer) enter(nsp, name string) string {
+	p.t.Helper()
+	p.send("40" + nsp + `{"name":"` + name + `"}`)
+	return p.text()
+}
+
+// flood sends a text many times at once, to a server that may close the connection over it.
+func (p *peer) flood(times int, text string) {
+	frame := ws.MustCompileFrame(ws.MaskFrameInPlace(ws.NewTextFrame([]byte(text))))
+	_, _ = p.conn.Write(bytes.Repeat(frame, times))
+}
+
+// lines is a log that may be read while it is written.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *lines) count(s string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.buf.String(), s)
+}
+
+func TestSessionsPerIdentity(t *testing.T) {
+	log := &lines{}
+	srv, url := start(t, server.Config{
+		Limits: server.Limits{MaxSessionsPerIdentity: 2}, Logger: slog.New(slog.NewTextHandler(log, nil)),
+	}, func(io *server.Server) {
+		io.Use(identified)
+		io.Of("/b").Use(identified)
+		io.Of("/no").Use(func(s *server.Socket) error {
+			if err := identified(s); err != nil {
+				return err
+			}
+			return errors.New("no")
+		})
+	})
+	const refused = `{"message":"too many sessions per identity","data":{"limit":"sessions per identity","max":2}}`
+	a, b, c := dial(t, url), dial(t, url), dial(t, url)
+	a.enter("", "ada")
+	a.enter("/b,", "ada") // the same session
+	b.enter("", "ada")
+	for range 3 {
+		if got := c.enter("", "ada"); got != "44"+refused {
+			t.Errorf("a third session got %s", got)
+		}
+	}
+	if got := c.enter("", "bob"); !strings.HasPrefix(got, "40") {
+		t.Errorf("somebody else got %s", got)
+	}
+	a.send("41")
+	if got := c.enter("/b,", "ada"); got != "44/b,"+refused {
+		t.Errorf("after one of two sockets of a session has left: %s", got)
+	}
+	a.send("41/b,")
+	eventually(t, "room for another", func() bool { return strings.HasPrefix(c.enter("/b,", "ada"), "40/b,") })
+
+	// One that is refused for something else, or goes, leaves no trace.
+	d := dial(t, url)
+	for range 5 {
+		if got := d.enter("/no,", "eve"); got != `44/no,{"message":"no"}` {
+			t.Errorf("refused with %s", got)
+		}
+	}
+	for range 5 {
+		x := dial(t, url)
+		if got := x.enter("", "eve"); !strings.HasPrefix(got, "40") {
+			t.Errorf("got %s", got)
+		}
+		_ = x.conn.Close()
+		eventually(t, "its end", func() bool { return srv.Engine().Sessions() == 4 })
+	}
+	if n := srv.Stats().RefusedBy; n[server.RefusedIdentity] < 4 || n[server.RefusedMiddleware] != 5 {
+		t.Errorf("refused: %v", n)
+	}
+	if n := log.count("a limit is reached"); n != 1 {
+		t.Errorf("%d log lines of the limit, want one", n)
+	}
+}
+
+func TestIdentityOfASocket(t *testing.T) {
+	sockets := make(chan *server.Socket, 1)
+	_, url := start(t, server.Config{Limits: server.Limits{MaxSessionsPerIdentity: 1}}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { sockets <- s })
+	})
+	p, _ := join(t, url, "/")
+	s := await(t, sockets)
+	if s.Identity() != "" {
+		t.Errorf("identity %q before one was set", s.Identity())
+	}
+	for _, id := range []string{"ada", "bob", "", "ada", "ada"} {
+		if err := s.SetIdentity(id); err != nil || s.Identity() != id {
+			t.Errorf("SetIdentity(%q): %v, then %q", id, err, s.Identity())
+		}
+	}
+	join(t, url, "/")
+	other := await(t, sockets)
+	var limited *server.LimitError
+	if err := other.SetIdentity("ada"); !errors.As(err, &limited) || limited.Max != 1 {
+		t.Errorf("got %v, want a LimitError", err)
+	}
+	if err := other.SetIdentity("bob"); err != nil {
+		t.Errorf("an identity that was given up: %v", err)
+	}
+	p.send("41")
+	await(t, s.Context().Done())
+	if err := s.SetIdentity("eve"); !errors.Is(err, server.ErrDisconnected) {
+		t.Errorf("after its end: %v", err)
+	}
+	eventually(t, "room", func() bool { return other.SetIdentity("ada") == nil })
+	if err := other.SetIdentity("eve"); err != nil {
+		t.Errorf("a socket that had gone holds its identity: %v", err)
+	}
+}
+
+func TestEventsPerIdentity(t *testing.T) {
+	log := &lines{}
+	srv, url := start(t, server.Config{
+		Limits: server.Limits{EventsPerSecondPerIdentity: 5}, Logger: slog.New(slog.NewTextHandler(log, nil)),
+	}, func(io *server.Server) {
+		io.Use(identified)
+		io.On("echo", func(n int) int { return n })
+	})
+	ada, also, bob := dial(t, url), dial(t, url), dial(t, url)
+	ada.enter("", "ada")
+	also.enter("", "ada")
+	bob.enter("", "bob")
+	for range 5 { // half of what may come at once
+		ada.send(`420["echo",1]`)
+		ada.expect(`430[1]`)
+	}
+	also.flood(30, `42["echo",1]`)
+	also.expectClosed()
+	bob.send(`420["echo",1]`)
+	bob.expect(`430[1]`)
+	if s := srv.Stats(); s.RateLimited != 1 || s.RateLimitedIdentity != 1 || s.RateLimitedAddr != 0 {
+		t.Errorf("stats %+v", s)
+	}
+	if n := log.count("a limit of events is reached"); n != 1 {
+		t.Errorf("%d log lines of the limit, want one", n)
+	}
+}
+
+func TestEventsPerAddress(t *testing.T) {
+	srv, url := start(t, server.Config{Limits: server.Limits{EventsPerSecondPerAddr: 5}}, func(*server.Server) {})
+	p, _ := join(t, url, "/")
+	q, _ := join(t, url, "/")
+	p.flood(20, `42["x"]`)
+	q.flood(20, `42["x"]`)
+	p.expectClosed()
+	q.expectClosed()
+	if s := srv.Stats(); s.RateLimitedAddr != 2 || s.EventsIn < 10 || s.EventsIn > 38 {
+		t.Errorf("stats %+v", s)
+	}
+}
+
+func TestLimitsAreChecked(t *testing.T) {
+	for _, l := range []server.Limits{
+		{EventsPerSecondPerAddr: -1}, {EventsPerSecondPerIdentity: -1}, {MaxSessionsPerIdentity: -1},
+	} {
+		if _, err := server.New(server.Config{Limits: l}); err == nil {
+			t.Errorf("%+v is taken", l)
+		}
+	}
+}
