@@ -4,13 +4,23 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
+	"regexp"
+	"strings"
+	"testing/fstest"
 )
 
 //go:embed web
 var shared embed.FS
 
+//go:embed parts
+var parts embed.FS
+
 // Page returns the files of the folder web in own, and the shared files beside them. A file of own hides
-// a shared one of the same name.
+// a shared one of the same name. In its index.html each line such as
+//
+//	<!--#include head.html -->
+//
+// stands for the shared part of that name.
 func Page(own fs.FS) (fs.FS, error) {
 	first, err := fs.Sub(own, "web")
 	if err != nil {
@@ -20,7 +30,25 @@ func Page(own fs.FS) (fs.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return page{first, second}, nil
+	index, err := include(first)
+	if err != nil {
+		return nil, err
+	}
+	whole := fstest.MapFS{"index.html": {Data: index, Mode: 0o444}} // a file system of one file in memory
+	return page{whole, first, second}, nil
+}
+
+// include returns the index.html of fsys with the parts that it asks for.
+func include(fsys fs.FS) (index []byte, err error) {
+	if index, err = fs.ReadFile(fsys, "index.html"); err != nil {
+		return nil, err
+	}
+	return regexp.MustCompile(`(?m)^ *<!--#include .* -->\n`).ReplaceAllFunc(index, func(line []byte) []byte {
+		name := strings.Fields(string(line))[1]
+		part, missing := fs.ReadFile(parts, "parts/"+name)
+		err = errors.Join(err, missing)
+		return part
+	}), err
 }
 
 // page looks for files in each of its file systems in turn.

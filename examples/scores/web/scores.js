@@ -1,10 +1,11 @@
 // The scores' page: what the server says, what was missed, and losing the connection on purpose.
 
-import { $, banner, open, showNode } from "./look.js";
+import { $, banner, open, showNode, showState } from "./look.js";
 import { addEvent, clearFeed, showMatch, showMatches } from "./view.js";
 
 const away = 8; // seconds
 
+showState("connecting");
 const socket = await open();
 const seen = new Set(); // ids of events
 let missed; // how many events have come again so far, while they do; undefined otherwise

@@ -1,7 +1,7 @@
 // The ticker's page: what is followed, and what the server says.
 
 import { Chart, spark } from "./chart.js";
-import { $, el, open, palette, showNode } from "./look.js";
+import { $, el, open, palette, showNode, showState } from "./look.js";
 import { Series } from "./series.js";
 
 const keep = 320_000; // milliseconds of each series
@@ -20,6 +20,7 @@ let ahead = -Infinity; // how far the server's clock is ahead of ours, less the 
 let received = 0;
 const skips = []; // { at, count }
 
+showState("connecting");
 const socket = await open();
 socket?.on("welcome", (w) => {
   interval = w.interval;
