@@ -76,6 +76,7 @@ func (m *Member) Got() []string {
 // isOffset reports whether the end of an event is an offset as the adapters make them.
 func isOffset(s string) bool {
 	s, ok := strings.CutSuffix(s, `"]`)
+	s, _, _ = strings.Cut(s, "~")
 	return ok && len(s) >= 8 && strings.Trim(s, "0123456789-") == "" || len(s) > 9 && s[8] == '.'
 }
 

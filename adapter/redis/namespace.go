@@ -214,26 +214,28 @@ func (n *namespace) ServerSideEmitWithAck(ctx context.Context, m adapter.Message
 func (n *namespace) Servers(ctx context.Context) (int, error) {
 	ctx, cancel := n.bound(ctx)
 	defer cancel()
-	unnamed, err := n.unnamed(ctx)
-	named := len(n.c.members.with(n.name))
+	list, unnamed, err := n.others(ctx)
+	named := len(list)
 	if err != nil {
 		return 1 + named, &adapter.PartialError{Err: errors.Join(adapter.ErrDegraded, err)}
 	}
 	return 1 + named + unnamed, nil
 }
 
-// unnamed returns how many nodes have this namespace besides this one and those known by name: Node
-// peers, and Beanpole nodes that have not been heard yet.
-func (n *namespace) unnamed(ctx context.Context) (int, error) {
+// others returns which nodes have this namespace besides this one: those known by name, and how many there
+// are besides, which are Node peers and Beanpole nodes that have not been heard yet. With an error it
+// returns the names all the same.
+func (n *namespace) others(ctx context.Context) (named []string, unnamed int, err error) {
 	everyone, ours, err := n.c.subscribers(ctx, n.subs[0].name, n.peers.name)
+	// After the count and once: a node that makes itself known meanwhile must not be missing in both.
+	named = n.c.members.with(n.name)
 	if err != nil {
-		return 0, err
+		return named, 0, err
 	}
-	named := len(n.c.members.with(n.name))
 	_, dead := n.c.members.count()
 	strangers := max(0, everyone-ours)
-	unheard := max(0, ours-1-named-dead)
-	return strangers + unheard, nil
+	unheard := max(0, ours-1-len(named)-dead)
+	return named, strangers + unheard, nil
 }
 
 // subscribers returns how many connections subscribe to each of two channels.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,9 +28,10 @@ type request struct {
 	mu      sync.Mutex
 	waiting map[string]int // named node -> answers of clients that are due, unheard before the first
 	heard   map[string]bool
-	unnamed int // nodes without names that have not answered
-	total   int // of them asked
-	lost    int // of them given up although it is not clear which of them went
+	named   []string // nodes asked by name
+	unnamed int      // nodes without names that have not answered
+	total   int      // of them asked
+	lost    int      // of them given up although it is not clear which of them went
 	details []adapter.Details
 	count   int
 }
@@ -52,7 +54,7 @@ func (r *request) ask(named []string, unnamed int) {
 			r.answers.Ask()
 		}
 	}
-	r.unnamed, r.total = unnamed, unnamed
+	r.named, r.unnamed, r.total = named, unnamed, unnamed
 	for range unnamed {
 		r.answers.Ask()
 	}
@@ -136,6 +138,17 @@ func (r *request) recount(now int) {
 	}
 }
 
+// known returns how many of the nodes were not known by name when the question was asked: they may be among
+// those that were counted then. Called with mu held.
+func (r *request) known(named []string) (n int) {
+	for _, uid := range named {
+		if !slices.Contains(r.named, uid) {
+			n++
+		}
+	}
+	return n
+}
+
 // partial returns the error that says what is missing because of err, nil if nothing is.
 func (r *request) partial(err error) error {
 	r.mu.Lock()
@@ -175,12 +188,11 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 	if d, ok := ctx.Deadline(); ok && m.kind == kindBroadcast {
 		m.timeoutMS = max(1, time.Until(d).Milliseconds())
 	}
-	named := n.c.members.with(n.name)
 	if up, _, err := n.c.state.get(); !up && !errors.Is(err, errStarting) {
-		r.ask(named, 0)
+		r.ask(n.c.members.with(n.name), 0)
 		return adapter.ErrDegraded
 	}
-	unnamed, err := n.unnamed(ctx)
+	named, unnamed, err := n.others(ctx)
 	r.ask(named, unnamed)
 	if err != nil {
 		return errors.Join(adapter.ErrDegraded, err)
@@ -237,8 +249,9 @@ func (n *namespace) await(ctx context.Context, r *request, recount bool) error {
 		if open == 0 {
 			continue
 		}
-		now, err := n.unnamed(ctx)
+		named, now, err := n.others(ctx)
 		r.mu.Lock()
+		now += r.known(named)
 		less := err == nil && r.unnamed > 0 && now < r.total
 		r.mu.Unlock()
 		if less {
