@@ -83,7 +83,7 @@ func TestEachBlockHasALanguage(t *testing.T) {
 		"go", "js", "html", "sh", // the tests below
 		"text",                    // is no code
 		"java", "python", "swift", // clients: package clients runs what it can get hold of
-		"dart",
+		"dart", "cpp", "csharp",
 	}
 	for document, text := range documents(t) {
 		for _, m := range fence.FindAllStringSubmatch(text, -1) {
