@@ -7,6 +7,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -61,7 +62,8 @@ func run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	log.Info("the chat is open", "addr", l.Addr().String())
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	fmt.Printf("The chat is open at http://%s/\n", net.JoinHostPort(cmp.Or(os.Getenv("HOST"), "localhost"), port))
 	web := &http.Server{Handler: routes, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(l) }()
