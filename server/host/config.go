@@ -98,12 +98,23 @@ type Config struct {
 	MaxPayload int64 `env:"BEANPOLE_MAX_PAYLOAD" default:"1000000" allow:"a number from 1024 to 1073741824"`
 	// How many sessions the server takes; 0 is no limit.
 	MaxSessions int `env:"BEANPOLE_MAX_SESSIONS" default:"0" allow:"a number from 0 to 10000000"`
-	// How many sessions one client address may have; 0 is no limit.
+	// How many sessions one client address may have, or one network of 64 bits with IPv6; 0 is no limit.
 	MaxSessionsPerAddr int `env:"BEANPOLE_MAX_SESSIONS_PER_ADDR" default:"0" allow:"a number from 0 to 10000000"`
 	// How many new sessions the server takes in a second; 0 is no limit.
 	HandshakesPerSecond int `env:"BEANPOLE_HANDSHAKES_PER_SECOND" default:"0" allow:"a number from 0 to 1000000"`
+	// How many new sessions one client address may open in a second, with bursts of ten seconds' worth; 0
+	// is no limit.
+	HandshakesPerSecondPerAddr int `env:"BEANPOLE_HANDSHAKES_PER_SECOND_PER_ADDR" default:"0" allow:"a number from 0 to 1000000"`
+	// How many sessions on this server an identity may have that the application has set with SetIdentity;
+	// 0 is no limit.
+	MaxSessionsPerIdentity int `env:"BEANPOLE_MAX_SESSIONS_PER_IDENTITY" default:"0" allow:"a number from 0 to 10000000"`
 	// How many events a client may send in a second, with bursts of two seconds' worth; 0 is no limit.
 	EventsPerSecond int `env:"BEANPOLE_EVENTS_PER_SECOND" default:"0" allow:"a number from 0 to 1000000"`
+	// How many events all clients of one address may send in a second, with the same bursts; 0 is no limit.
+	EventsPerSecondPerAddr int `env:"BEANPOLE_EVENTS_PER_SECOND_PER_ADDR" default:"0" allow:"a number from 0 to 1000000"`
+	// How many events all sockets of one identity may send this server in a second, with the same bursts;
+	// 0 is no limit.
+	EventsPerSecondPerIdentity int `env:"BEANPOLE_EVENTS_PER_SECOND_PER_IDENTITY" default:"0" allow:"a number from 0 to 1000000"`
 	// How many namespaces one client may be in.
 	MaxNamespaces int `env:"BEANPOLE_MAX_NAMESPACES" default:"1000" allow:"a number from 1 to 100000"`
 	// How many bytes may wait for a client that reads slowly before its session is closed.

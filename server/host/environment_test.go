@@ -32,6 +32,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"BEANPOLE_UPGRADE_TIMEOUT": "3s", "BEANPOLE_CONNECT_TIMEOUT": "4s", "BEANPOLE_IDLE_TIMEOUT": "60s", "BEANPOLE_MAX_PAYLOAD": "2048",
 		"BEANPOLE_MAX_SESSIONS": "1", "BEANPOLE_MAX_SESSIONS_PER_ADDR": "2",
 		"BEANPOLE_HANDSHAKES_PER_SECOND": "3", "BEANPOLE_EVENTS_PER_SECOND": "4", "BEANPOLE_MAX_NAMESPACES": "5",
+		"BEANPOLE_HANDSHAKES_PER_SECOND_PER_ADDR": "6", "BEANPOLE_EVENTS_PER_SECOND_PER_ADDR": "7",
+		"BEANPOLE_MAX_SESSIONS_PER_IDENTITY": "8", "BEANPOLE_EVENTS_PER_SECOND_PER_IDENTITY": "9",
 		"BEANPOLE_MAX_BACKLOG_BYTES": "4096", "BEANPOLE_MAX_BACKLOG_PACKETS": "64", "BEANPOLE_LOG_LEVEL": "debug",
 		"BEANPOLE_LOG_FORMAT": "json", "BEANPOLE_ACCESS_LOG": "errors", "BEANPOLE_SHUTDOWN_TIMEOUT": "7s",
 		"BEANPOLE_DRAIN_TIME": "2s", "BEANPOLE_ADMIN_PORT": "5009", "BEANPOLE_INSTANCE": "i-1", "BEANPOLE_VERSION": "v7",
@@ -63,6 +65,15 @@ func TestEveryVariableIsRead(t *testing.T) {
 	if cfg.LogLevel != slog.LevelDebug || cfg.PingInterval != 10*time.Second {
 		t.Errorf("level %v, ping interval %v", cfg.LogLevel, cfg.PingInterval)
 	}
+	sc := cfg.server(slog.New(slog.DiscardHandler), nil)
+	got := []int{
+		sc.Transport.MaxSessions, sc.Transport.MaxSessionsPerAddr, sc.Transport.HandshakesPerSecond,
+		sc.Limits.EventsPerSecond, sc.Limits.MaxNamespaces, sc.Transport.HandshakesPerSecondPerAddr,
+		sc.Limits.EventsPerSecondPerAddr, sc.Limits.MaxSessionsPerIdentity, sc.Limits.EventsPerSecondPerIdentity,
+	}
+	if want := []int{1, 2, 3, 4, 5, 6, 7, 8, 9}; !slices.Equal(got, want) {
+		t.Errorf("the server's limits are %d, want %d", got, want)
+	}
 	if want := []transport.Name{"websocket", "polling"}; !slices.Equal(cfg.Transports, want) {
 		t.Errorf("transports %q, want %q", cfg.Transports, want)
 	}
@@ -77,7 +88,8 @@ func TestBadValueIsOneLine(t *testing.T) {
 		"BEANPOLE_PATH=/a b/", "BEANPOLE_PATH=/", "BEANPOLE_PATH=/healthz/", "BEANPOLE_PATH=//x/", "BEANPOLE_NO_UPGRADES=maybe", "BEANPOLE_STATIC_DIR=/no/such/folder",
 		"BEANPOLE_ALLOWED_ORIGINS=example.com", "BEANPOLE_ALLOWED_ORIGINS=https://example.com/",
 		"BEANPOLE_ALLOWED_ORIGINS=https://*.*.com", "BEANPOLE_TRUSTED_HOPS=-1", "BEANPOLE_TRUSTED_HOPS=17",
-		"BEANPOLE_TRANSPORTS=carrier-pigeon", "BEANPOLE_COOKIE=a=b", "BEANPOLE_PING_INTERVAL=25",
+		"BEANPOLE_TRANSPORTS=carrier-pigeon", "BEANPOLE_HANDSHAKES_PER_SECOND_PER_ADDR=-1",
+		"BEANPOLE_MAX_SESSIONS_PER_IDENTITY=many", "BEANPOLE_COOKIE=a=b", "BEANPOLE_PING_INTERVAL=25",
 		"BEANPOLE_PING_INTERVAL=1ms", "BEANPOLE_PING_TIMEOUT=2h", "BEANPOLE_MAX_PAYLOAD=1e6", "BEANPOLE_MAX_PAYLOAD=10",
 		"BEANPOLE_LOG_LEVEL=loud", "BEANPOLE_LOG_FORMAT=xml", "BEANPOLE_ACCESS_LOG=some",
 		"BEANPOLE_SHUTDOWN_TIMEOUT=forever", "BEANPOLE_IDLE_TIMEOUT=45s",

@@ -47,7 +47,13 @@ func (cfg *Config) server(log *slog.Logger, f adapter.Factory) server.Config {
 		ConnectTimeout: cfg.ConnectTimeout,
 		Adapter:        f,
 		Logger:         log,
-		Limits:         server.Limits{MaxNamespaces: cfg.MaxNamespaces, EventsPerSecond: cfg.EventsPerSecond},
+		Limits: server.Limits{
+			MaxNamespaces:              cfg.MaxNamespaces,
+			EventsPerSecond:            cfg.EventsPerSecond,
+			EventsPerSecondPerAddr:     cfg.EventsPerSecondPerAddr,
+			EventsPerSecondPerIdentity: cfg.EventsPerSecondPerIdentity,
+			MaxSessionsPerIdentity:     cfg.MaxSessionsPerIdentity,
+		},
 		Transport: transport.Config{
 			PingInterval:        cfg.PingInterval,
 			PingTimeout:         cfg.PingTimeout,
@@ -64,6 +70,8 @@ func (cfg *Config) server(log *slog.Logger, f adapter.Factory) server.Config {
 			MaxSessions:         cfg.MaxSessions,
 			MaxSessionsPerAddr:  cfg.MaxSessionsPerAddr,
 			HandshakesPerSecond: cfg.HandshakesPerSecond,
+
+			HandshakesPerSecondPerAddr: cfg.HandshakesPerSecondPerAddr,
 		},
 	}
 	if cfg.PerMessageDeflate {

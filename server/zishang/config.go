@@ -82,6 +82,9 @@ func (cfg Config) withDefaults() (Config, error) {
 		{"MaxQueuedEvents", &l.MaxQueuedEvents, server.DefaultMaxQueuedEvents},
 		{"MaxQueuedBytes", &l.MaxQueuedBytes, server.DefaultMaxQueuedBytes},
 		{"EventsPerSecond", &l.EventsPerSecond, 0},
+		{"EventsPerSecondPerAddr", &l.EventsPerSecondPerAddr, 0},
+		{"EventsPerSecondPerIdentity", &l.EventsPerSecondPerIdentity, 0},
+		{"MaxSessionsPerIdentity", &l.MaxSessionsPerIdentity, 0},
 	} {
 		if *n.value < 0 {
 			return cfg, fmt.Errorf("zishang: Limits.%s is %d; it must not be negative", n.name, *n.value)

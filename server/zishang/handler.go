@@ -30,7 +30,8 @@ type Handler struct {
 	inert     transports.Transport
 	io        *socket.Server
 
-	stats counters
+	stats  counters
+	bounds bounds
 
 	// lifetime ends when Shutdown has given up waiting; it bounds what asks other servers.
 	lifetime context.Context
@@ -61,6 +62,7 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 		codec:      checkedParser{cfg.Parser, cfg.Logger},
 		namespaces: make(map[string]*namespace), creating: make(map[string]chan struct{}),
 	}
+	h.bounds.init(&cfg.Limits)
 	h.lifetime, h.end = context.WithCancel(context.Background())
 	if h.internals, err = findInternals(); err != nil {
 		return nil, nil, err

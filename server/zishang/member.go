@@ -39,15 +39,18 @@ type member struct {
 	leaving atomic.Bool // the client's DISCONNECT has been received
 	dropped atomic.Bool // the server has disconnected it: events that wait are not for it any more
 
-	mu      sync.Mutex
-	holding bool                             // guarded by mu; its queue is held until the connection is made
-	turning bool                             // guarded by mu; a connection is being made
-	asks    map[uint64]func(adapter.Message) // guarded by mu; broadcasts that wait for this client's answer
-	reason  string                           // guarded by mu; why it ends, if the library cannot know
-	args    []any                            // guarded by mu; of the disconnection: its reason and description
-	saved   *adapter.Session                 // guarded by mu; to be saved once it has left
-	ctx     context.Context                  // guarded by mu; made when first asked for
-	cancel  context.CancelFunc               // guarded by mu
+	limited atomic.Bool // refused for the limit of its identity
+
+	mu       sync.Mutex
+	identity string                           // guarded by mu; see SetIdentity
+	holding  bool                             // guarded by mu; its queue is held until the connection is made
+	turning  bool                             // guarded by mu; a connection is being made
+	asks     map[uint64]func(adapter.Message) // guarded by mu; broadcasts that wait for this client's answer
+	reason   string                           // guarded by mu; why it ends, if the library cannot know
+	args     []any                            // guarded by mu; of the disconnection: its reason and description
+	saved    *adapter.Session                 // guarded by mu; to be saved once it has left
+	ctx      context.Context                  // guarded by mu; made when first asked for
+	cancel   context.CancelFunc               // guarded by mu
 }
 
 var _ adapter.Member = (*member)(nil)
@@ -139,9 +142,10 @@ func (m *member) left(args []any) {
 	}
 	m.state.Store(stateGone)
 	m.args = m.because(args)
-	asks, cancel, saved := m.asks, m.cancel, m.saved
+	asks, cancel, saved, identity := m.asks, m.cancel, m.saved, m.takeIdentity()
 	m.asks, m.saved = nil, nil
 	m.mu.Unlock()
+	m.seat.session.giveUp(identity)
 	if cancel != nil {
 		cancel()
 	}

@@ -4,10 +4,10 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
 
+	"github.com/beanpole/beanpole/internal/limit"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/packet"
 	"github.com/beanpole/beanpole/transport"
@@ -24,16 +24,16 @@ type session struct {
 
 	// Owned by Receive, which the transport calls for one message at a time.
 	decoder packet.Decoder
-	failed  bool // the client broke the protocol; the rest of what it sent is ignored
-	bucket  bucket
+	failed  bool          // the client broke the protocol; the rest of what it sent is ignored
+	bucket  *limit.Bucket // of events; nil without that limit
 
 	mu       sync.Mutex
-	seats    []*seat     // guarded by mu; few, so a list
-	ready    []*queue    // guarded by mu; queues with work and nobody who runs them
-	opened   bool        // guarded by mu; the library knows of the session
-	closed   bool        // guarded by mu
-	upgraded bool        // guarded by mu; the upgrade has been told
-	pending  *time.Timer // guarded by mu; limits the wait for attachments
+	seats    []*seat        // guarded by mu; few, so a list
+	ready    []*queue       // guarded by mu; queues with work and nobody who runs them
+	opened   bool           // guarded by mu; the library knows of the session
+	closed   bool           // guarded by mu
+	upgraded bool           // guarded by mu; the upgrade has been told
+	pending  limit.Deadline // guarded by mu; of the attachments that a packet waits for
 	request  contextCache
 }
 
@@ -59,7 +59,10 @@ func (h *Handler) accept(ts *transport.Session) transport.Receiver {
 		h:       h,
 		session: ts,
 		decoder: h.cfg.Parser.NewDecoder(h.cfg.Limits.Limits),
-		bucket:  bucket{rate: h.cfg.Limits.EventsPerSecond},
+	}
+	if rate := h.cfg.Limits.EventsPerSecond; rate > 0 {
+		b := limit.NewBucket(rate, eventBurst)
+		s.bucket = &b
 	}
 	h.engine.protect("connection", func() { h.engine.Emit("connection", s) })
 	s.mu.Lock()
@@ -111,8 +114,7 @@ func (s *session) packet(p *packet.Packet) {
 	case p.Type == packet.Disconnect:
 		m.leaving.Store(true)
 		s.enqueue(&seat.queue, item{kind: itemLeave, member: m})
-	case !s.bucket.take():
-		s.h.stats.rateLimited.Add(1)
+	case s.exceeds(m):
 		s.fail(server.ReasonRateLimited, errRateLimited)
 	default:
 		s.event(seat, m, p)
@@ -186,7 +188,7 @@ func (s *session) connect(name string, auth []byte, query string) {
 		s.seats = append(s.seats, m.seat)
 	default:
 		s.mu.Unlock()
-		s.refuse(name, "too many namespaces")
+		s.refuse(name, "too many namespaces", server.RefusedNamespaces)
 		return
 	}
 	m.seat.take(m)
@@ -204,8 +206,8 @@ func (t *seat) take(m *member) {
 }
 
 // refuse answers CONNECT_ERROR without asking the library.
-func (s *session) refuse(name, text string) {
-	s.h.stats.refusedConnects.Add(1)
+func (s *session) refuse(name, text, cause string) {
+	s.h.stats.refuse(cause)
 	var data any = map[string]any{"message": text}
 	if s.session.Protocol() == 3 {
 		data = text
@@ -287,15 +289,9 @@ func (s *session) watchAttachments() {
 	waiting := s.decoder.Pending()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case waiting && s.pending == nil && !s.closed:
-		s.pending = time.AfterFunc(s.h.cfg.Limits.AttachmentTimeout, func() {
-			s.session.Close(transport.ReasonParseError)
-		})
-	case !waiting && s.pending != nil:
-		s.pending.Stop()
-		s.pending = nil
-	}
+	s.pending.Watch(waiting && !s.closed, s.h.cfg.Limits.AttachmentTimeout, func() {
+		s.session.Close(transport.ReasonParseError)
+	})
 }
 
 // Closed ends all sockets of the client, once, and tells the library.
@@ -306,10 +302,7 @@ func (s *session) Closed(reason transport.CloseReason, cause error) {
 	s.mu.Lock()
 	s.closed = true
 	seats := slices.Clone(s.seats)
-	if s.pending != nil {
-		s.pending.Stop()
-		s.pending = nil
-	}
+	s.pending.Stop()
 	s.mu.Unlock()
 	// The description is nil or an error; the reason must be plain text to the library.
 	var description any
@@ -363,29 +356,3 @@ func (s *session) connected(name string) *member {
 }
 
 func (s *session) log() *slog.Logger { return s.h.log.With("session", s.session.Num()) }
-
-// bucket limits a rate, with bursts of two seconds' worth. Not safe for concurrent use.
-type bucket struct {
-	rate   int // per second; zero means no limit
-	tokens float64
-	last   time.Time
-}
-
-func (b *bucket) take() bool {
-	if b.rate == 0 {
-		return true
-	}
-	now := time.Now()
-	burst := 2 * float64(b.rate)
-	if b.last.IsZero() {
-		b.tokens = burst
-	} else {
-		b.tokens = min(burst, b.tokens+now.Sub(b.last).Seconds()*float64(b.rate))
-	}
-	b.last = now
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
-}

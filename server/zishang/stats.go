@@ -1,38 +1,56 @@
 package zishang
 
-import "sync/atomic"
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"github.com/beanpole/beanpole/server"
+)
 
 // counters count what a Handler has done since New.
 type counters struct {
-	connected, disconnected, refusedConnects atomic.Uint64
-	recovered, notRecovered                  atomic.Uint64
-	eventsIn, eventsOut                      atomic.Uint64
-	refusedPackets, rateLimited, queueFull   atomic.Uint64
-	handlerErrors, panics, degraded          atomic.Uint64
+	connected, disconnected, recovered, notRecovered atomic.Uint64
+	eventsIn, eventsOut                              atomic.Uint64
+	refusedPackets, rateLimited, queueFull           atomic.Uint64
+	rateLimitedAddr, rateLimitedIdentity             atomic.Uint64
+	handlerErrors, panics, degraded                  atomic.Uint64
+
+	mu        sync.Mutex
+	refusedBy map[string]uint64 // guarded by mu; sockets, by cause
 }
 
-// Stats are the counters of a Handler since New.
-type Stats struct {
-	Connected, Disconnected uint64 // sockets
-	RefusedConnects         uint64 // sockets refused by a middleware or for their namespace
-	Recovered, NotRecovered uint64 // connection states asked for
-	EventsIn                uint64
-	EventsOut               uint64 // of broadcasts, one for each receiver on this server
-	RefusedPackets          uint64 // sessions closed for breaking the protocol or a limit, those below included
-	RateLimited, QueueFull  uint64
-	HandlerErrors           uint64 // errors returned to On and OnAck
-	Panics                  uint64
-	Degraded                uint64 // operations done on this server only, as the others were out of reach
+// refuse counts a refused socket.
+func (c *counters) refuse(cause string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refusedBy == nil {
+		c.refusedBy = make(map[string]uint64)
+	}
+	c.refusedBy[cause]++
 }
 
-// Stats returns the counters. Those of the sessions beneath are in Engine().Stats().
-func (h *Handler) Stats() Stats {
+// Stats returns the counters since New. Those of the sessions beneath are in Engine().Stats(). EventsOut are
+// those of broadcasts, one for each receiver on this server; HandlerErrors are errors returned to On and
+// OnAck.
+func (h *Handler) Stats() server.Stats {
 	c := &h.stats
-	return Stats{
-		Connected: c.connected.Load(), Disconnected: c.disconnected.Load(), RefusedConnects: c.refusedConnects.Load(),
+	st := server.Stats{
+		Connected: c.connected.Load(), Disconnected: c.disconnected.Load(),
 		Recovered: c.recovered.Load(), NotRecovered: c.notRecovered.Load(),
 		EventsIn: c.eventsIn.Load(), EventsOut: c.eventsOut.Load(),
 		RefusedPackets: c.refusedPackets.Load(), RateLimited: c.rateLimited.Load(), QueueFull: c.queueFull.Load(),
-		HandlerErrors: c.handlerErrors.Load(), Panics: c.panics.Load(), Degraded: c.degraded.Load(),
+		RateLimitedAddr: c.rateLimitedAddr.Load(), RateLimitedIdentity: c.rateLimitedIdentity.Load(),
+		HandlerErrors: c.handlerErrors.Load(), Panics: c.panics.Load(),
 	}
+	c.mu.Lock()
+	st.RefusedBy = maps.Clone(c.refusedBy)
+	c.mu.Unlock()
+	for _, n := range st.RefusedBy {
+		st.RefusedConnects += n
+	}
+	return st
 }
+
+// Degraded returns how many operations were done on this server only, as the others were out of reach.
+func (h *Handler) Degraded() uint64 { return h.stats.degraded.Load() }

@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 
 	"github.com/zishang520/socket.io/v2/socket"
+
+	"github.com/beanpole/beanpole/server"
 )
 
 // This file is what a socket does in its turn. The library is asked for three things only: to connect a
@@ -65,7 +67,7 @@ func (m *member) crashed() {
 	if !m.finish() {
 		return
 	}
-	m.seat.session.refuse(m.seat.name, "internal server error")
+	m.seat.session.refuse(m.seat.name, "internal server error", server.RefusedMiddleware)
 	if m.socket != nil {
 		m.nsp.DelAll(m.socket.Id())
 	}
@@ -77,7 +79,17 @@ func (m *member) refused() {
 	if !m.finish() {
 		return
 	}
-	m.seat.session.h.stats.refusedConnects.Add(1)
+	cause := server.RefusedMiddleware
+	m.mu.Lock()
+	made := m.socket != nil
+	m.mu.Unlock()
+	switch {
+	case m.limited.Load():
+		cause = server.RefusedIdentity
+	case !made: // the library has found no namespace to make it in
+		cause = server.RefusedNamespace
+	}
+	m.seat.session.h.stats.refuse(cause)
 	m.endTurn(false)
 }
 
@@ -103,8 +115,14 @@ func (m *member) abandon(reason string) {
 // finish ends a socket that is not connected yet. It reports whether it was so.
 func (m *member) finish() bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.state.Load() == stateConnecting && !m.over.Swap(true)
+	ended := m.state.Load() == stateConnecting && !m.over.Swap(true)
+	identity := ""
+	if ended {
+		identity = m.takeIdentity()
+	}
+	m.mu.Unlock()
+	m.seat.session.giveUp(identity)
+	return ended
 }
 
 // endTurn ends the making of a connection and has the queue go on: in this goroutine if here, which must

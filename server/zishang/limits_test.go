@@ -1,0 +1,109 @@
+package zishang_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/gobwas/ws"
+	"github.com/zishang520/socket.io/v2/socket"
+
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/zishang"
+)
+
+// identified is a middleware that takes the name in the auth payload for the identity.
+func identified(s *socket.Socket, next func(*socket.ExtendedError)) {
+	auth, _ := s.Handshake().Auth.(map[string]any)
+	name, _ := auth["name"].(string)
+	next(zishang.SetIdentity(s, name))
+}
+
+// enter connects to a namespace under a name and returns the answer.
+func (p *peer) enter(nsp, name string) string {
+	p.t.Helper()
+	p.send("40" + nsp + `{"name":"` + name + `"}`)
+	return p.text()
+}
+
+// flood sends a text many times at once, to a server that may close the connection over it.
+func (p *peer) flood(times int, text string) {
+	frame := ws.MustCompileFrame(ws.MaskFrameInPlace(ws.NewTextFrame([]byte(text))))
+	_, _ = p.conn.Write(bytes.Repeat(frame, times))
+}
+
+func TestSessionsPerIdentity(t *testing.T) {
+	n := start(t, zishang.Config{Limits: server.Limits{MaxSessionsPerIdentity: 2}}, func(io *socket.Server) {
+		for _, name := range []string{"/", "/b"} {
+			io.Of(name, nil).Use(identified)
+		}
+		io.Of("/no", nil).Use(identified).Use(func(_ *socket.Socket, next func(*socket.ExtendedError)) {
+			next(socket.NewExtendedError("no", nil))
+		})
+	})
+	const refused = `{"data":{"limit":"sessions per identity","max":2},"message":"too many sessions per identity"}`
+	a, b, c := dial(t, n.url), dial(t, n.url), dial(t, n.url)
+	a.enter("", "ada")
+	a.enter("/b,", "ada") // the same session
+	b.enter("", "ada")
+	if got := c.enter("", "ada"); got != "44"+refused {
+		t.Errorf("a third session got %s", got)
+	}
+	if got := c.enter("", "bob"); !strings.HasPrefix(got, "40") {
+		t.Errorf("somebody else got %s", got)
+	}
+	a.send("41")
+	if got := c.enter("/b,", "ada"); got != "44/b,"+refused {
+		t.Errorf("after one of two sockets of a session has left: %s", got)
+	}
+	b.hangUp()
+	eventually(t, "room for another", func() bool { return strings.HasPrefix(c.enter("/b,", "ada"), "40/b,") })
+
+	// One that is refused for something else leaves no trace.
+	for range 5 {
+		if got := a.enter("/no,", "eve"); got != `44/no,{"message":"no"}` {
+			t.Errorf("refused with %s", got)
+		}
+	}
+	d := dial(t, n.url)
+	if got := d.enter("", "eve"); !strings.HasPrefix(got, "40") {
+		t.Errorf("got %s", got)
+	}
+	if got := d.enter("/there is none,", "eve"); !strings.HasPrefix(got, "44") {
+		t.Errorf("got %s", got)
+	}
+	by := n.handler.Stats().RefusedBy
+	if by[server.RefusedIdentity] < 2 || by[server.RefusedMiddleware] != 5 || by[server.RefusedNamespace] != 1 {
+		t.Errorf("refused: %v", by)
+	}
+}
+
+func TestEventsPerIdentityAndAddress(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		limits server.Limits
+		count  func(server.Stats) uint64
+	}{
+		{"identity", server.Limits{EventsPerSecondPerIdentity: 5}, func(s server.Stats) uint64 { return s.RateLimitedIdentity }},
+		{"address", server.Limits{EventsPerSecondPerAddr: 5}, func(s server.Stats) uint64 { return s.RateLimitedAddr }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := start(t, zishang.Config{Limits: c.limits}, func(io *socket.Server) {
+				io.Use(identified)
+				onConnection(io.Sockets(), echo)
+			})
+			p, q := dial(t, n.url), dial(t, n.url)
+			p.enter("", "ada")
+			q.enter("", "ada")
+			for range 5 { // half of what may come at once
+				p.send(`420["echo",1]`)
+				p.expect(`430[1]`)
+			}
+			q.flood(30, `42["echo",1]`)
+			q.expectClosed()
+			if s := n.handler.Stats(); s.RateLimited != 1 || c.count(s) != 1 {
+				t.Errorf("stats %+v", s)
+			}
+		})
+	}
+}
