@@ -136,10 +136,10 @@ func (s *Socket) send(opts transport.SendOptions, p *packet.Packet) error {
 
 // notifyOutgoing calls the catch-all listeners of what is sent.
 func (s *Socket) notifyOutgoing(p *packet.Packet) {
-	list := s.hooked().anyOutgoing
-	if len(list) == 0 {
+	if !s.watching.Load() {
 		return
 	}
+	list := s.hooked().anyOutgoing
 	e, ok := newEvent(slices.Clone(p.Data), p.Attachments)
 	if !ok {
 		return

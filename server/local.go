@@ -34,15 +34,25 @@ func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) {
 	}
 	prepared := transport.Prepare(messages...)
 	opts := transport.SendOptions{Volatile: f.Volatile, NoCompress: f.NoCompress}
-	for _, m := range to {
-		s := m.(*Socket)
-		if !s.Connected() {
-			continue
-		}
-		s.notifyOutgoing(p)
-		_ = s.client.session.SendPrepared(opts, prepared) // a session that closed says so by Closed
-	}
 	srv.stats.eventsOut.Add(uint64(len(to)))
+	// The sessions are looked up some ahead of the sending: between two system calls each look would wait
+	// for memory by itself, in a row they wait together.
+	var sessions [16]*transport.Session
+	for len(to) > 0 {
+		n := 0
+		ahead := min(len(to), len(sessions))
+		for _, m := range to[:ahead] {
+			if s := m.(*Socket); s.Connected() {
+				s.notifyOutgoing(p)
+				sessions[n] = s.client.session
+				n++
+			}
+		}
+		to = to[ahead:]
+		for _, session := range sessions[:n] {
+			_ = session.SendPrepared(opts, prepared) // a session that closed says so by Closed
+		}
+	}
 }
 
 // DeliverWithAck does so and collects the answers. One id serves all members, as in Node.

@@ -17,13 +17,17 @@ import (
 // socket run one at a time, in the order its client sent the events, and not before the connection
 // handlers of the namespace have returned.
 type Socket struct {
+	// What a broadcast looks at stands together: that is one line of the processor's cache for each socket.
+	client   *client // set by newSocket, then read only
+	state    atomic.Int32
+	watching atomic.Bool // OnAnyOutgoing has been called
+
 	// Data holds the application's values for this socket (Node: socket.data).
 	Data Data
 
 	// Set by newSocket, then read only.
-	client *client
-	name   string // of the namespace
-	auth   json.RawMessage
+	name string // of the namespace
+	auth json.RawMessage
 
 	// Set while connecting, by the goroutine that runs the queue, then read only.
 	nsp      *Namespace
@@ -32,7 +36,6 @@ type Socket struct {
 
 	queue    queue
 	handlers handlers
-	state    atomic.Int32
 
 	mu     sync.Mutex
 	acks   map[uint64]func(Args, error) // guarded by mu
@@ -191,6 +194,7 @@ func (s *Socket) OnAny(fn func(*Event)) {
 // must not block.
 func (s *Socket) OnAnyOutgoing(fn func(*Event)) {
 	s.hook(func(h *hooks) { h.anyOutgoing = append(slices.Clip(h.anyOutgoing), fn) })
+	s.watching.Store(true)
 }
 
 // Use adds a middleware for the events of this socket.

@@ -17,7 +17,13 @@ import (
 type socketStream struct {
 	conn net.Conn
 	raw  syscall.RawConn
+
+	ws wsConn // see room
 }
+
+// room returns where the WebSocket over s is to be: beside it, so that a broadcast that comes to the one
+// has the other.
+func (s *socketStream) room() *wsConn { return &s.ws }
 
 // newSocketStream returns the stream of conn if it is a socket, or nil.
 func newSocketStream(conn net.Conn) stream {

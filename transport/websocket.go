@@ -86,7 +86,12 @@ func (c *wsConn) putReader() {
 // newWSConn returns the WebSocket of s over stream. Its reader, which the caller starts and which closes
 // stream, is counted in Server.wg.
 func newWSConn(s *Session, stream stream, deflate bool) *wsConn {
-	return &wsConn{s: s, stream: stream, deflate: deflate}
+	c := new(wsConn)
+	if r, ok := stream.(interface{ room() *wsConn }); ok {
+		c = r.room()
+	}
+	c.s, c.stream, c.deflate = s, stream, deflate
+	return c
 }
 
 // start works off what came with the handshake, and then parks or reads the connection.
