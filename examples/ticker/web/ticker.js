@@ -76,6 +76,7 @@ function make(listing) {
     choose(listing.symbol);
   });
   row.spark = el("canvas", "spark");
+  row.spark.ariaHidden = "true"; // the numbers beside it say the same
   row.last = el("p", "last number");
   row.last.append(el("b"), el("span"));
   row.toggle = el("button", "toggle");
