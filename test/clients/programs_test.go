@@ -19,6 +19,7 @@ var programs = []program{
 	{name: "python-blocking", rows: 1, start: startPython("blocking.py")},
 	{name: "python-asyncio", rows: 1, start: startPython("aio.py")},
 	{name: "java-1", rows: 1, start: startJava("1.0.2", "1.0.2")},
+	{name: "rust", rows: 2, start: startRust},
 }
 
 // need skips the test when a program is missing, and fails it in CI, where all of them must be.

@@ -193,7 +193,7 @@ function listen(io, socket) {
       origin: h.headers.origin,
     });
   });
-  socket.on("transport", (ack) => ack(socket.conn.transport.name));
+  socket.on("transport", (...args) => args.at(-1)(socket.conn.transport.name));
   socket.on("seen", (ack) => ack(seen.filter((event) => event !== "seen")));
   socket.on("data", (value, ack) => {
     if (value !== null) socket.data.value = value;
