@@ -47,15 +47,8 @@ func TestDartWebSocket(t *testing.T) {
 	t.Parallel()
 	s, _ := dartWebSocket(t, "room=a+b&EIO=4&transport=websocket")
 	parseHello(t, s.raw())
-	s.send(`40{"token":"abc"}`, `40/custom,{"token":"abc"}`)
-	if got := s.next(); !strings.HasPrefix(got, `40{"sid":"`) {
-		t.Fatalf("got %q, want CONNECT", got)
-	}
-	s.expect(`42["auth",{"token":"abc"}]`)
-	if got := s.next(); !strings.HasPrefix(got, `40/custom,{"sid":"`) {
-		t.Fatalf("got %q, want CONNECT", got)
-	}
-	s.expect(`42/custom,["auth",{"token":"abc"}]`)
+	s.enter(`40{"token":"abc"}`, "", `{"token":"abc"}`)
+	s.enter(`40/custom,{"token":"abc"}`, "/custom,", `{"token":"abc"}`)
 	s.send(`420["message-with-ack","x"]`)
 	s.expect(`430["x"]`)
 	s.send(`451-/custom,1["message-with-ack",{"_placeholder":true,"num":0}]`)

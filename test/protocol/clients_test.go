@@ -80,6 +80,17 @@ func exchange(t testing.TB, body string, lines ...string) answer {
 	return answer{res.StatusCode, res.Header, string(b)}
 }
 
+// enter sends a CONNECT as a client writes it, and takes the answer and what the application greets with.
+// nsp is the namespace with its comma, or nothing.
+func (s *socket) enter(packet, nsp, auth string) {
+	s.t.Helper()
+	s.send(packet)
+	if got := s.next(); !strings.HasPrefix(got, "40"+nsp+`{"sid":"`) {
+		s.t.Fatalf("got %q, want CONNECT", got)
+	}
+	s.expect("42" + nsp + `["auth",` + auth + "]")
+}
+
 // sendClose sends a close frame with a code and a reason.
 func (s *socket) sendClose(code ws.StatusCode, reason string) {
 	s.t.Helper()
