@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,7 +57,7 @@ func TestClients(t *testing.T) {
 	if _, table, found := strings.Cut(out, "\n\n     "); found {
 		out = "     " + table // the failures are reported below, each with its own subtest
 	}
-	fmt.Println(out)
+	show(t, "features.txt", out)
 
 	results := read(t, matrix)
 	if len(results) == 0 {

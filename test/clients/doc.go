@@ -1,19 +1,31 @@
-// Package clients runs the Socket.IO clients that people have, from npm, against the server: versions
-// 2.5, 3.1, 4.4 and 4.8, each over polling only, over WebSocket only and from one to the other.
+// Package clients runs the Socket.IO clients that people have against the server, each over polling only,
+// over WebSocket only and from one to the other. There are two suites:
 //
-// The tests are JavaScript (*.test.mjs, lib/) and run by node --test; clients_test.go builds the
-// fixture (server/), starts them, and reports each feature of each client as a subtest of its own,
-// with the table of all. Run alone with "npm test", they run against Node's own server
-// (reference.mjs): that is how it is known that what they expect is what Node does.
+// TestClients runs the clients of npm, versions 2.5, 3.1, 4.4 and 4.8, through everything they offer. Its
+// tests are JavaScript (*.test.mjs, lib/) and run by node --test; each feature of each client becomes a
+// subtest.
 //
-//	make clients                          # against this server
-//	cd test/clients && npm ci && npm test # against Node's
+// TestMatrix runs the clients of every language through the same few cells: connect, auth, acknowledgements
+// both ways, binary, namespaces, reconnection after a cut, recovery, and life behind a balancer with cookies
+// in front of two nodes (balancer_test.go), set as docs/clients.md says. Each language has a program in
+// programs/ that prints one line of JSON for each cell; programs_test.go, java_test.go, python_test.go and
+// rust_test.go start them, and fetch what they need, held to checksums.
+//
+// The servers are a fixture (server/) in a process of its own. With -reference they are Node's
+// (reference.mjs): that is how it is known that what the tests expect is what Node does.
+//
+//	make clients                           # both, with Rust, and the tables at the end
+//	go test ./test/clients                 # both, without Rust
+//	go test ./test/clients -reference      # against Node's server
 //
 // # Decisions
 //
 // 2026-11: The fixture is a process of its own and not an httptest.Server, because the tests stop,
 // freeze, kill and restart it.
 //
-// 2026-11: The clients run in Node, but for what a browser alone decides: cookies and pages of other
+// 2026-11: The programs of TestMatrix run all their cells in one start and side by side, since a test that is
+// run every day must not wait for a JVM twice. Rust takes minutes to compile and so a flag.
+//
+// 2026-11: The npm clients run in Node, but for what a browser alone decides: cookies and pages of other
 // origins (browser.test.mjs, skipped without Chromium).
 package clients

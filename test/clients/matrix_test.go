@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -90,9 +91,23 @@ func TestMatrix(t *testing.T) {
 			})
 		}
 	})
-	fmt.Print(table(cells))
+	text := table(cells)
 	if !*rust {
-		fmt.Println("rust_socketio was not run: it takes -rust, as in make clients")
+		text += "rust_socketio was not run: it takes -rust, as in make clients\n"
+	}
+	show(t, "matrix.txt", text)
+}
+
+// show prints a table, and leaves it for make clients, which prints it when all else is said.
+func show(t *testing.T, name, text string) {
+	t.Helper()
+	fmt.Print(text)
+	dir, err := cache("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -1,6 +1,6 @@
 // How each kind of client is set for a balancer with cookies. docs/clients.md shows these lines.
 
-// jar: Node, 4.7 and later, and every page of another origin.
+// credentials: Node, 4.7 and later, and every page of another origin.
 export function credentials(io, url) {
   const socket = io(url, { withCredentials: true });
   return socket;
@@ -8,7 +8,7 @@ export function credentials(io, url) {
 
 // fetched: Node, before 4.7.
 export async function fetched(io, url) {
-  const answer = await fetch(`${url}/healthz`);
+  const answer = await fetch(url + "/healthz");
   const cookie = answer.headers.getSetCookie().map((line) => line.split(";")[0]).join("; ");
   const socket = io(url, { extraHeaders: { cookie } });
   return socket;

@@ -26,7 +26,8 @@ class Cells:
 
     def client(self, namespaces=("/",)):
         """A client that is not yet connected, with a queue of the greetings of each namespace."""
-        sio = socketio.AsyncClient(reconnection_delay=0.02, reconnection_delay_max=0.1)
+        sio = socketio.AsyncClient()
+        sio.reconnection_delay, sio.reconnection_delay_max = 0.02, 0.1
         sio.welcomes = {namespace: listen(sio, "welcome", namespace) for namespace in namespaces}
         self.opened.append(sio)
         return sio

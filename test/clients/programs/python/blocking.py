@@ -27,7 +27,8 @@ class Cells:
 
     def client(self, namespaces=("/",)):
         """A client that is not yet connected, with a queue of the greetings of each namespace."""
-        sio = socketio.Client(reconnection_delay=0.02, reconnection_delay_max=0.1)
+        sio = socketio.Client()
+        sio.reconnection_delay, sio.reconnection_delay_max = 0.02, 0.1
         sio.welcomes = {}
         for namespace in namespaces:
             sio.welcomes[namespace] = listen(sio, "welcome", namespace)
