@@ -12,6 +12,7 @@
 // A Receiver gets the messages of one session in order; Session.Send answers. A message passes
 //
 //	server.go     ServeHTTP finds what a request is for: a handshake, a session's poll, an upgrade
+//	listener.go   has new connections wait behind what open sessions have to do
 //	verify.go     refuses what Node refuses, in Node's order, with Node's codes
 //	admission.go  refuses what would be too much: sessions, sessions of one address, handshakes
 //	session.go    Session: its state, how it is opened, how it ends exactly once
@@ -55,7 +56,8 @@
 // 2026-11-23: a poll is told that there is something and takes what waits when it runs, rather than
 // being handed packets: what is sent in between leaves in the same body.
 //
-// 2026-11-23: a server that shuts down closes its WebSockets with code 1001 (going away), where Node gives
-// none. To the clients in JavaScript it is the same; the one in C++ takes a close without a code for a
-// normal one and does not reconnect, so a deployment would have lost its users.
+// 2026-11-23: a server that shuts down, or gives up a client that answers no pings, closes the WebSocket with
+// code 1001 (going away), where Node gives none. To the clients in JavaScript it is the same; the one in C++
+// takes a close without a code for a normal one and does not reconnect, so a deployment would have lost its
+// users.
 package transport

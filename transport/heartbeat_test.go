@@ -92,6 +92,15 @@ func TestHeartbeat4(t *testing.T) {
 	})
 }
 
+// A client that was asleep, and wakes up to the close frame, is to come back: in C++ it does so only with a code.
+func TestPingTimeoutClosesWithACode(t *testing.T) {
+	h := newHarness(t, Config{PingInterval: 20 * time.Millisecond, PingTimeout: 50 * time.Millisecond}, nil)
+	c, r := h.openWebSocket()
+	want(t, "ping", c.text(), "2")
+	want(t, "close", c.eof(), "1001")
+	want(t, "reason", r.reason(t), "ping timeout")
+}
+
 func TestPingTimeoutLongerThanInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, _ := serverOnly(t, Config{PingInterval: time.Second, PingTimeout: time.Minute})

@@ -27,10 +27,11 @@ func (c *wsConn) closeAfterBacklog() {
 }
 
 // closeCode is the body of the close frame of a session that the server ends: 1001 (going away) when it
-// shuts down. Node gives no code, which the C++ client (WebSocket++) takes for 1000, and then stays away.
+// shuts down, or gives up a client that does not answer its pings. Node gives no code, which the C++ client
+// (WebSocket++) takes for 1000, and then stays away.
 // Called with mu held.
 func (s *Session) closeCode() []byte {
-	if s.ending.reason == ReasonServerShuttingDown {
+	if s.ending.reason == ReasonServerShuttingDown || s.ending.reason == ReasonPingTimeout {
 		return ws.NewCloseFrameBody(ws.StatusGoingAway, "")
 	}
 	return nil
