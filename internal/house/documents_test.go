@@ -81,8 +81,8 @@ func tool(t *testing.T, name string) string {
 func TestEachBlockHasALanguage(t *testing.T) {
 	known := []string{
 		"go", "js", "html", "sh", // the tests below
-		"text",                    // is no code
-		"java", "python", "swift", // clients: package clients runs what it can get hold of
+		"text",                            // is no code
+		"java", "python", "rust", "swift", // clients: package clients runs what it can get hold of
 		"dart", "cpp", "csharp",
 	}
 	for document, text := range documents(t) {

@@ -19,11 +19,12 @@ const (
 	rustDist    = "https://static.rust-lang.org/dist/"
 )
 
-// rustParts are the archives of rustFetched for Linux on x86-64, with their SHA-256.
-var rustParts = map[string]string{
-	"rustc":    "8426a3d170a5879f5682f5fbdd024a1779b3951e7baba685af2d6dc32a6dfc15",
-	"cargo":    "e74edd2cf7d0f1f1383b4f00eb90c843750bc489e2ccf7214e6476678a907425",
-	"rust-std": "047ea7098803d3500fa1072e9cee5392697e21525559e4458128a2bf874aa382",
+// rustParts are the archives of rustFetched for Linux on x86-64, with their SHA-256. cargo is the last, since
+// where it is, all is taken to be there.
+var rustParts = []struct{ name, sum string }{
+	{"rustc", "8426a3d170a5879f5682f5fbdd024a1779b3951e7baba685af2d6dc32a6dfc15"},
+	{"rust-std", "047ea7098803d3500fa1072e9cee5392697e21525559e4458128a2bf874aa382"},
+	{"cargo", "e74edd2cf7d0f1f1383b4f00eb90c843750bc489e2ccf7214e6476678a907425"},
 }
 
 // startRust compiles and runs programs/rust.
@@ -68,12 +69,12 @@ func cargo(t *testing.T) string {
 		return path
 	}
 	t.Logf("no Rust 1.%d or later: fetching %s", rustNeeded, rustFetched)
-	for part, sum := range rustParts {
-		name := fmt.Sprintf("%s-%s-x86_64-unknown-linux-gnu", part, rustFetched)
-		archive := download(t, rustDist+name+".tar.xz", sum)
-		// Each has one folder, named after the part, with what belongs below dir. cargo last: it is looked for.
+	for _, part := range rustParts {
+		name := fmt.Sprintf("%s-%s-x86_64-unknown-linux-gnu", part.name, rustFetched)
+		archive := download(t, rustDist+name+".tar.xz", part.sum)
+		// Each has one folder, named after the part, with what belongs below dir.
 		unpack := exec.CommandContext(t.Context(), "tar", "-xJf", archive, "-C", dir, "--strip-components=2",
-			"--exclude=manifest.in", "--exclude=share", fmt.Sprintf("%s/%s", name, folder(part)))
+			"--exclude=manifest.in", "--exclude=share", fmt.Sprintf("%s/%s", name, folder(part.name)))
 		if out, err := unpack.CombinedOutput(); err != nil {
 			_ = os.Remove(path)
 			t.Fatalf("tar: %v\n%s", err, out)
