@@ -17,6 +17,8 @@ var (
 	ErrTimeout = errors.New("operation has timed out")
 	// ErrAcknowledged is returned by the second answer to one event.
 	ErrAcknowledged = errors.New("event already acknowledged")
+	// ErrPanic is what the error of a handler that panicked is, for an Observer: errors.Is(err, ErrPanic).
+	ErrPanic = errors.New("panic")
 	// ErrNoAck is returned by an answer to an event whose sender wants none.
 	ErrNoAck = errors.New("sender wants no acknowledgement")
 )

@@ -284,11 +284,22 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprint("panic: ", e.value) }
 
+// Is makes a panic known as ErrPanic.
+func (e *panicError) Is(target error) bool { return target == ErrPanic }
+
+// errInternal is what a client may know of a panic. To observers it is still one.
+var errInternal error = hiddenPanic{}
+
+type hiddenPanic struct{}
+
+func (hiddenPanic) Error() string        { return "internal error" }
+func (hiddenPanic) Is(target error) bool { return target == ErrPanic }
+
 // hidePanic replaces a panic by what a client may know of it.
 func hidePanic(err error) error {
 	var p *panicError
 	if errors.As(err, &p) {
-		return errors.New("internal error")
+		return errInternal
 	}
 	return err
 }

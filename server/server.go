@@ -109,6 +109,15 @@ func (s *Server) Namespaces() []*Namespace {
 	return out
 }
 
+// SocketCounts returns how many sockets of this server are connected, by namespace.
+func (s *Server) SocketCounts() map[string]int {
+	out := make(map[string]int)
+	for _, n := range s.Namespaces() {
+		out[n.Name()] = n.LocalCount()
+	}
+	return out
+}
+
 // namespace returns the namespace of that name or makes it, as a child of parent if not nil.
 func (s *Server) namespace(name string, parent *Dynamic) (*Namespace, error) {
 	s.mu.Lock()

@@ -13,6 +13,9 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
+
+	"github.com/beanpole/beanpole/internal/look"
+	"github.com/beanpole/beanpole/server/host"
 )
 
 // talker is somebody in the chat.
@@ -65,19 +68,24 @@ func (p *talker) until(start string) string {
 }
 
 func TestChat(t *testing.T) {
-	handler, err := newHandler(nil, slog.New(slog.DiscardHandler))
+	cfg := host.Config{NoAdmin: true, Logger: slog.New(slog.DiscardHandler)}
+	if err := configure(&cfg); err != nil {
+		t.Fatal(err)
+	}
+	h, err := host.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	routes, err := newRoutes(handler)
+	page, err := look.Page(web)
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := httptest.NewServer(routes)
+	h.Static(page)
+	web := httptest.NewServer(h)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		if err := handler.Shutdown(ctx); err != nil {
+		if err := h.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
 		web.Close()

@@ -91,7 +91,7 @@ func (h *Host) adminDrain(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "time and hold must be durations from 1ms to 10m", http.StatusBadRequest)
 		return
 	}
-	h.log.Info("draining", "sessions", h.io.Engine().Sessions(), "within", within)
+	h.log.Info("draining", "sessions", h.app.Engine().Sessions(), "within", within)
 	d := h.DrainSessions(r.Context(), within)
 	h.resumeIn(hold)
 	h.log.Info("drained", "sessions", d.Sessions, "left", d.Left, "took", d.Took.Round(time.Millisecond))
@@ -104,7 +104,7 @@ func (h *Host) adminResume(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Host) adminStatus(w http.ResponseWriter, _ *http.Request) {
-	answer(w, map[string]any{"draining": h.draining.Load(), "sessions": h.io.Engine().Sessions()})
+	answer(w, map[string]any{"draining": h.draining.Load(), "sessions": h.app.Engine().Sessions()})
 }
 
 func answer(w http.ResponseWriter, v any) {

@@ -15,7 +15,6 @@ import (
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/adapter/redis"
-	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -91,11 +90,11 @@ func (c *cluster) unknownSession(w http.ResponseWriter, r *http.Request, sid str
 
 // forward makes this server known to the others, once its port is open, so that any of them serves any
 // session.
-func (c *cluster) forward(cfg *Config, io *server.Server, listener net.Addr, log *slog.Logger) error {
+func (c *cluster) forward(cfg *Config, engine *transport.Server, listener net.Addr, log *slog.Logger) error {
 	if c.redis == nil || cfg.NoForwarding {
 		return nil
 	}
-	node := io.Engine().NodeID()
+	node := engine.NodeID()
 	at := cfg.NodeURL
 	if at == "" {
 		var err error

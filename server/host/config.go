@@ -152,6 +152,9 @@ type Config struct {
 	Logger *slog.Logger `env:"-"`
 	// Adapter replaces the adapter that RedisURL describes.
 	Adapter adapter.Factory `env:"-"`
+	// Server, if not nil, makes the application that the host carries instead of a *server.Server, of the
+	// server's own configuration: for applications of package zishang.
+	Server func(server.Config) (Application, error) `env:"-"`
 	// Adjust, if not nil, may change the server's own configuration before the server is made: for
 	// options that have no variable.
 	Adjust func(*server.Config) `env:"-"`

@@ -9,13 +9,14 @@
 //		})
 //	}
 //
-// Main is all that most programs need. Those that want the parts use FromEnv, New and Host.Run.
+// Main is all that most programs need; MainWith is for those with settings of their own. Those that want the parts use FromEnv, New and Host.Run.
 //
 // # Files
 //
 //   - config.go: Config, one field a variable
 //   - environment.go: Config from the environment, and the one line about a bad value
 //   - options.go: Config as the server's own options
+//   - application.go: what a host carries, of package server or package zishang
 //   - host.go: Host, its routes, its life; run.go: signals and the graceful stop
 //   - router.go: the gin router; access.go: the access log; static.go: files
 //   - client.go: the client bundle; health.go: /healthz and /livez
@@ -23,7 +24,8 @@
 //   - drain.go: sessions closed a few at a time; admin.go: the loopback listener that a deployment drains
 //     by; unused.go: connections that a stop does not wait for
 //   - instance.go: the header that says who answered; probe.go: the namespace of beanpole doctor
-//   - cluster.go: where REDIS_URL becomes an adapter
+//   - cluster.go: where REDIS_URL becomes an adapter; requests.go: what it asks other servers, measured
+//   - cluster_metrics.go, drain_metrics.go: the cluster and drains, for Prometheus
 //
 // # Decisions
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/beanpole/beanpole/transport"
@@ -25,6 +26,9 @@ const (
 // drainer holds what a drain leaves behind. The zero value is ready.
 type drainer struct {
 	one sync.Mutex // held while sessions are being closed
+
+	left   atomic.Int64  // sessions that the drain which runs has still to close
+	closed atomic.Uint64 // sessions closed by drains
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -61,14 +65,14 @@ type Drained struct {
 // that are open go on until DrainSessions or Shutdown. Resume takes it back.
 func (h *Host) Drain() {
 	h.draining.Store(true)
-	h.io.Engine().Refuse(true)
+	h.app.Engine().Refuse(true)
 }
 
 // Resume takes clients again after a Drain. It has no effect after Shutdown.
 func (h *Host) Resume() {
 	h.drainer.stopResume()
 	h.draining.Store(false)
-	h.io.Engine().Refuse(false)
+	h.app.Engine().Refuse(false)
 }
 
 // stopResume cancels what resumeIn has planned.
@@ -105,7 +109,7 @@ func (h *Host) DrainSessions(ctx context.Context, within time.Duration) Drained 
 	h.Drain()
 	start := time.Now()
 	var open []*transport.Session
-	h.io.Engine().Each(func(s *transport.Session) bool {
+	h.app.Engine().Each(func(s *transport.Session) bool {
 		if s.Open() { // others were closed by a drain before and are waited for
 			open = append(open, s)
 		}
@@ -113,6 +117,8 @@ func (h *Host) DrainSessions(ctx context.Context, within time.Duration) Drained 
 	})
 	rand.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
 
+	h.drainer.left.Store(int64(len(open)))
+	defer h.drainer.left.Store(0)
 	// Clients wait about a second before they reconnect, give or take a half: closes that are spread over
 	// a few seconds come back as handshakes spread over a few more.
 	if n := len(open); n > 0 {
@@ -121,15 +127,17 @@ func (h *Host) DrainSessions(ctx context.Context, within time.Duration) Drained 
 			due := min(n, 1+int(time.Since(start)/max(step, 1)))
 			for ; i < due; i++ {
 				open[i].Close(transport.ReasonServerShuttingDown)
+				h.drainer.closed.Add(1)
+				h.drainer.left.Add(-1)
 			}
 			pause(ctx, jitter(max(step, 5*time.Millisecond)))
 		}
 	}
-	for end := time.Now().Add(drainGrace); len(open) > 0 && h.io.Engine().Sessions() > 0 && time.Now().Before(end) && ctx.Err() == nil; {
+	for end := time.Now().Add(drainGrace); len(open) > 0 && h.app.Engine().Sessions() > 0 && time.Now().Before(end) && ctx.Err() == nil; {
 		pause(ctx, 10*time.Millisecond)
 	}
 	took := time.Since(start)
-	return Drained{len(open), h.io.Engine().Sessions(), took, took.Seconds()}
+	return Drained{len(open), h.app.Engine().Sessions(), took, took.Seconds()}
 }
 
 // jitter is d, give or take a half.

@@ -9,7 +9,7 @@ import (
 // serveHealth tells load balancers whether to send clients here: 200, or 503 while draining. A cluster
 // that is not whole is told but no reason to send nobody, as local delivery goes on.
 func (h *Host) serveHealth(c *gin.Context) {
-	status, body := http.StatusOK, gin.H{"status": "ok", "sessions": h.io.Engine().Sessions()}
+	status, body := http.StatusOK, gin.H{"status": "ok", "sessions": h.app.Engine().Sessions()}
 	if err := h.cluster.health(); err != nil {
 		body["status"], body["cluster"] = "degraded", err.Error()
 	}

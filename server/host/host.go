@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/metrics"
@@ -32,7 +33,8 @@ type Host struct {
 	// Set by New, then read only.
 	cfg     Config
 	log     *slog.Logger
-	io      *server.Server
+	io      *server.Server // nil if app is of another kind
+	app     Application
 	router  *gin.Engine
 	http    *http.Server
 	cluster *cluster
@@ -73,20 +75,26 @@ func (h *Host) make() (err error) {
 		return err
 	}
 	sc := cfg.server(h.log, h.cluster.factory)
+	asked := newRequests()
 	if h.cluster.redis != nil {
 		sc.Transport.UnknownSession = h.cluster.unknownSession
+		sc.Adapter = asked.watch(sc.Adapter)
 	}
 	if !cfg.NoAdmin { // where the metrics are shown
 		h.metrics = metrics.New()
 		sc.Observers = append(sc.Observers, h.metrics)
 	}
-	if h.io, err = server.New(sc); err != nil {
+	if err = h.newApplication(sc); err != nil {
 		return err
 	}
 	if h.metrics != nil {
-		h.metrics.Watch(h.io)
+		h.metrics.Watch(h.app)
+		own := []prometheus.Collector{drainCollector{h}}
 		if h.cluster.redis != nil {
-			if err := h.metrics.Register(clusterCollector{h.cluster}); err != nil {
+			own = append(own, clusterCollector{h.cluster}, asked.took, asked.outcomes)
+		}
+		for _, c := range own {
+			if err := h.metrics.Register(c); err != nil {
 				return err
 			}
 		}
@@ -111,9 +119,6 @@ func (h *Host) make() (err error) {
 	h.http.RegisterOnShutdown(h.unused.close)
 	return nil
 }
-
-// IO returns the Socket.IO server.
-func (h *Host) IO() *server.Server { return h.io }
 
 // Metrics returns the metrics that the admin listener shows, for the application's own collectors; nil
 // without an admin listener.
@@ -159,7 +164,7 @@ func (h *Host) Listen() error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	if err := h.cluster.forward(&h.cfg, h.io, h.listener.Addr(), h.log); err != nil {
+	if err := h.cluster.forward(&h.cfg, h.app.Engine(), h.listener.Addr(), h.log); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	h.listenAdmin()
@@ -184,7 +189,7 @@ func (h *Host) URL() string {
 func (h *Host) Shutdown(ctx context.Context) error {
 	h.drainer.stopResume()
 	h.DrainSessions(ctx, 0)
-	err := h.io.Shutdown(ctx)
+	err := h.app.Shutdown(ctx)
 	if e := h.http.Shutdown(ctx); e != nil {
 		err = errors.Join(err, e, h.http.Close())
 	}

@@ -20,6 +20,10 @@ func (h *Host) probe() {
 	if len(token) == 0 {
 		return
 	}
+	if h.io == nil {
+		h.log.Warn("no probe namespace: BEANPOLE_PROBE_TOKEN is for applications of package server")
+		return
+	}
 	nsp := h.io.Of(ProbeNamespace)
 	nsp.Use(func(s *server.Socket) error {
 		var auth struct {

@@ -26,7 +26,7 @@ func (h *Host) newRouter() *gin.Engine {
 
 	r.Any(h.cfg.Path+"*file", h.serveSocketIO)
 	if bare := strings.TrimSuffix(h.cfg.Path, "/"); h.cfg.NoTrailingSlash && bare != "" {
-		r.Any(bare, gin.WrapH(h.io))
+		r.Any(bare, gin.WrapH(h.app))
 	}
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		r.Handle(method, "/healthz", h.serveHealth)
@@ -40,7 +40,7 @@ func (h *Host) newRouter() *gin.Engine {
 // has its own answer for what is no request of the protocol.
 func (h *Host) serveSocketIO(c *gin.Context) {
 	if !h.client.serve(c.Writer, c.Request, strings.TrimPrefix(c.Param("file"), "/")) {
-		h.io.ServeHTTP(c.Writer, c.Request)
+		h.app.ServeHTTP(c.Writer, c.Request)
 	}
 }
 

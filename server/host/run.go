@@ -18,17 +18,26 @@ var ErrForced = errors.New("stopped at once by a second signal")
 // Main runs an application: it reads the environment, makes the Host, lets setup add handlers and routes,
 // prints the URL and runs until SIGTERM or SIGINT. What goes wrong is one line on the standard error and
 // the exit code 1. It returns after a graceful stop.
-func Main(setup func(*Host) error) {
-	if err := run(setup); err != nil {
+func Main(setup func(*Host) error) { MainWith(nil, setup) }
+
+// MainWith is Main for an application that has settings of its own: configure may change what the
+// environment has set before the Host is made, for one its Server. Either may be nil.
+func MainWith(configure func(*Config) error, setup func(*Host) error) {
+	if err := run(configure, setup); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(setup func(*Host) error) error {
+func run(configure func(*Config) error, setup func(*Host) error) error {
 	cfg, err := FromEnv()
 	if err != nil {
 		return err
+	}
+	if configure != nil {
+		if err := configure(&cfg); err != nil {
+			return err
+		}
 	}
 	h, err := New(cfg)
 	if err != nil {
@@ -38,8 +47,10 @@ func run(setup func(*Host) error) error {
 	for _, name := range unknownVariables(os.Environ()) {
 		h.log.Warn("unknown variable", "name", name)
 	}
-	if err := setup(h); err != nil {
-		return err
+	if setup != nil {
+		if err := setup(h); err != nil {
+			return err
+		}
 	}
 	if err := h.Listen(); err != nil {
 		return err
@@ -71,16 +82,16 @@ func (h *Host) Run(ctx context.Context) error {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
 	case sig := <-signals:
-		h.log.Info("stopping", "signal", sig.String(), "sessions", h.io.Engine().Sessions())
+		h.log.Info("stopping", "signal", sig.String(), "sessions", h.app.Engine().Sessions())
 	case <-ctx.Done():
-		h.log.Info("stopping", "sessions", h.io.Engine().Sessions())
+		h.log.Info("stopping", "sessions", h.app.Engine().Sessions())
 	}
 	return h.stop(context.WithoutCancel(ctx), signals, served)
 }
 
 // serveReturns serves the connections on which a poll waited outside net/http. It returns what ends that.
 func (h *Host) serveReturns() (stop func()) {
-	returns := h.io.Engine().Returns()
+	returns := h.app.Engine().Returns()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -6,14 +6,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/transport"
 )
 
 // collector reads the counters of a server when Prometheus asks.
-type collector struct{ s *server.Server }
+type collector struct{ s Source }
 
-func newCollector(s *server.Server) prometheus.Collector { return collector{s} }
+func newCollector(s Source) prometheus.Collector { return collector{s} }
 
 // Describe sends nothing: some labels are not known before they are counted.
 func (collector) Describe(chan<- *prometheus.Desc) {}
@@ -97,7 +96,7 @@ func (c collector) sockets(out sink) {
 	st := c.s.Stats()
 	out.count("sockets_connected_total", "Sockets that joined a namespace.", st.Connected)
 	out.count("sockets_disconnected_total", "Sockets that left a namespace.", st.Disconnected)
-	out.count("sockets_refused_total", "Sockets refused by a middleware or for their namespace.", st.RefusedConnects)
+	countEach(out, "sockets_refused_total", "Sockets refused, by cause.", "cause", st.RefusedBy)
 	const recoveries = "Connection states that clients asked to recover, by outcome."
 	out.count("recoveries_total", recoveries, st.Recovered, "outcome", "recovered")
 	out.count("recoveries_total", recoveries, st.NotRecovered, "outcome", "not recovered")
@@ -105,14 +104,17 @@ func (c collector) sockets(out sink) {
 	out.count("events_total", events, st.EventsIn, "direction", "in")
 	out.count("events_total", events, st.EventsOut, "direction", "out")
 	const broke = "Sessions closed for breaking the protocol or a limit, by cause."
-	out.count("violations_total", broke, st.RateLimited, "cause", "rate limited")
+	out.count("violations_total", broke, st.RateLimited-st.RateLimitedAddr-st.RateLimitedIdentity, "cause", "rate limited")
+	out.count("violations_total", broke, st.RateLimitedAddr, "cause", "rate limited, address")
+	out.count("violations_total", broke, st.RateLimitedIdentity, "cause", "rate limited, identity")
 	out.count("violations_total", broke, st.QueueFull, "cause", "event queue full")
 	out.count("violations_total", broke, st.RefusedPackets-st.RateLimited-st.QueueFull, "cause", "protocol")
 	out.count("panics_total", "Panics of handlers, recovered.", st.Panics)
-	namespaces := c.s.Namespaces()
-	for _, n := range namespaces {
-		if n.Name() == "/" || len(namespaces) <= maxEvents { // else clients could make labels without end
-			out.gauge("sockets", "Connected sockets of this server, by namespace.", n.LocalCount(), "namespace", n.Name())
+	out.count("handler_errors_total", "Errors of handlers and middlewares of events, panics included.", st.HandlerErrors)
+	namespaces := c.s.SocketCounts()
+	for _, name := range slices.Sorted(maps.Keys(namespaces)) {
+		if name == "/" || len(namespaces) <= maxEvents { // else clients could make labels without end
+			out.gauge("sockets", "Connected sockets of this server, by namespace.", namespaces[name], "namespace", name)
 		}
 	}
 }

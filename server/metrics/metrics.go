@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
 )
 
 const (
@@ -29,6 +31,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	handlers *prometheus.HistogramVec // by event
 	failures *prometheus.CounterVec   // by event
+	panics   *prometheus.CounterVec   // by event
 	acks     prometheus.Histogram
 	ackFails prometheus.Counter
 
@@ -40,6 +43,7 @@ type Metrics struct {
 type eventMetrics struct {
 	took   prometheus.Observer
 	failed prometheus.Counter
+	panics prometheus.Counter
 }
 
 var _ server.Observer = (*Metrics)(nil)
@@ -57,6 +61,9 @@ func New() *Metrics {
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "beanpole_handler_failures_total", Help: "Events whose handlers returned an error or panicked, by event.",
 		}, []string{"event"}),
+		panics: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "beanpole_handler_panics_total", Help: "Those failures that were panics, by event.",
+		}, []string{"event"}),
 		acks: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "beanpole_ack_seconds", Buckets: buckets, Help: "Time clients took to acknowledge events.",
 		}),
@@ -64,13 +71,25 @@ func New() *Metrics {
 			Name: "beanpole_ack_failures_total", Help: "Waits for an acknowledgement that ended without one.",
 		}),
 	}
-	m.registry.MustRegister(m.handlers, m.failures, m.acks, m.ackFails,
+	m.registry.MustRegister(m.handlers, m.failures, m.panics, m.acks, m.ackFails,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
+// Source is a server whose counters are shown: a *server.Server, or a *zishang.Handler.
+type Source interface {
+	// Engine returns the transport beneath.
+	Engine() *transport.Server
+	// Stats returns the server's own counters.
+	Stats() server.Stats
+	// SocketCounts returns the connected sockets of this server by namespace.
+	SocketCounts() map[string]int
+}
+
+var _ Source = (*server.Server)(nil)
+
 // Watch adds the counters of s. It panics when called twice.
-func (m *Metrics) Watch(s *server.Server) { m.registry.MustRegister(newCollector(s)) }
+func (m *Metrics) Watch(s Source) { m.registry.MustRegister(newCollector(s)) }
 
 // Register adds a collector of the application or of an adapter.
 func (m *Metrics) Register(c prometheus.Collector) error { return m.registry.Register(c) }
@@ -91,6 +110,9 @@ func (m *Metrics) Handling(ctx context.Context, _ *server.Socket, event string, 
 		e.took.Observe(time.Since(start).Seconds())
 		if err != nil {
 			e.failed.Inc()
+			if errors.Is(err, server.ErrPanic) {
+				e.panics.Inc()
+			}
 		}
 	}
 }
@@ -123,7 +145,7 @@ func (m *Metrics) event(name string) eventMetrics {
 			return e
 		}
 	}
-	e = eventMetrics{m.handlers.WithLabelValues(name), m.failures.WithLabelValues(name)}
+	e = eventMetrics{m.handlers.WithLabelValues(name), m.failures.WithLabelValues(name), m.panics.WithLabelValues(name)}
 	m.events[name] = e
 	return e
 }

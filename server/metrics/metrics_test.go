@@ -40,6 +40,7 @@ func TestMetricsOfASession(t *testing.T) {
 	m.Watch(srv)
 	srv.On("works", func() bool { return true })
 	srv.On("fails", func() error { return errors.New("no") })
+	srv.On("panics", func() { panic("no") })
 	web := httptest.NewServer(srv)
 	defer web.Close()
 
@@ -70,6 +71,7 @@ func TestMetricsOfASession(t *testing.T) {
 	exchange("") // OPEN
 	exchange("40")
 	exchange(`421["fails"]`)
+	exchange(`421["panics"]`)
 	for i := range 3 {
 		if err := wsutil.WriteClientText(conn, fmt.Appendf(nil, `42["made up %d"]`, i)); err != nil {
 			t.Fatal(err)
@@ -86,9 +88,13 @@ func TestMetricsOfASession(t *testing.T) {
 		`beanpole_handler_seconds_count{event="fails"} 1`,
 		`beanpole_handler_seconds_count{event="other"} 3`,
 		`beanpole_handler_seconds_count{event="connection"} 1`,
-		`beanpole_events_total{direction="in"} 6`,
+		`beanpole_events_total{direction="in"} 7`,
+		`beanpole_handler_failures_total{event="panics"} 1`,
+		`beanpole_handler_panics_total{event="panics"} 1`,
+		`beanpole_handler_panics_total{event="fails"} 0`,
+		`beanpole_handler_errors_total 2`,
 		`beanpole_outbox_bytes 0`,
-		`beanpole_panics_total 0`,
+		`beanpole_panics_total 1`,
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("no %s", want)

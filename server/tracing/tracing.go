@@ -61,7 +61,9 @@ func (t *Tracer) Handling(ctx context.Context, s *server.Socket, event string, k
 	switch {
 	case known && (event == "middleware" || event == "connection"):
 		kind, name = trace.SpanKindServer, "socket.io "+event
-		ctx = t.propagator.Extract(ctx, propagation.HeaderCarrier(s.Handshake().Header()))
+		if s != nil {
+			ctx = t.propagator.Extract(ctx, propagation.HeaderCarrier(s.Handshake().Header()))
+		}
 	case known && event == "disconnect":
 		kind, name = trace.SpanKindInternal, "socket.io disconnect"
 	case known:
@@ -102,6 +104,9 @@ func (t *Tracer) Acknowledged(s *server.Socket, took time.Duration, err error) {
 }
 
 func attributes(s *server.Socket) []attribute.KeyValue {
+	if s == nil {
+		return nil
+	}
 	return []attribute.KeyValue{
 		keyNamespace.String(s.Namespace().Name()),
 		keySession.Int64(int64(s.Session().Num())),

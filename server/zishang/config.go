@@ -39,8 +39,38 @@ type Config struct {
 	Adapter adapter.Factory
 	// Limits bound what one session may make the server hold. Zero fields have server.Limits' defaults.
 	Limits server.Limits
+	// Observers are told how long the listeners of each event took, and whether one panicked; they get no
+	// *server.Socket, as there is none.
+	Observers []server.Observer
 	// Logger receives the server's log. Nil discards it.
 	Logger *slog.Logger
+}
+
+// FromServer returns the Config of a server that runs where one of package server would: sc is what
+// package host makes of its own configuration, and options are the application's. What sc sets counts more
+// than the options. With recovery in sc, the options have it too.
+func FromServer(sc server.Config, options socket.ServerOptionsInterface) Config {
+	own := socket.DefaultServerOptions()
+	if options != nil {
+		own.Assign(options)
+	}
+	if sc.ConnectTimeout > 0 {
+		own.SetConnectTimeout(sc.ConnectTimeout)
+	}
+	if sc.Recovery != nil {
+		r := &socket.ConnectionStateRecovery{}
+		d := sc.Recovery.MaxDisconnection
+		if d == 0 {
+			d = adapter.DefaultMaxDisconnection
+		}
+		r.SetMaxDisconnectionDuration(d.Milliseconds())
+		r.SetSkipMiddlewares(!sc.Recovery.RunMiddlewares)
+		own.SetConnectionStateRecovery(r)
+	}
+	return Config{
+		Options: own, Transport: sc.Transport, Parser: sc.Parser, Adapter: sc.Adapter, Limits: sc.Limits,
+		Observers: sc.Observers, Logger: sc.Logger,
+	}
 }
 
 // withDefaults returns cfg with its zero fields filled in and Options turned into transport's, or an

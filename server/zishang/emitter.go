@@ -110,21 +110,23 @@ func (e *emitter) Emit(name events.EventName, args ...any) {
 	}
 }
 
-// dispatch calls the listeners of an event from the network.
-func (e *emitter) dispatch(ev *event) {
+// dispatch calls the listeners of an event from the network and reports whether none panicked.
+func (e *emitter) dispatch(ev *event) (ok bool) {
+	ok = true
 	name := events.EventName(ev.name)
 	for _, l := range e.get(name) {
 		if !e.claim(name, l) {
 			continue
 		}
-		e.protect(ev.name, func() {
+		ok = e.protect(ev.name, func() {
 			if l.typed != nil {
 				l.typed(ev)
 				return
 			}
 			l.fn(ev.arguments()...)
-		})
+		}) && ok
 	}
+	return ok
 }
 
 // claim reports whether l may be called now.

@@ -64,8 +64,8 @@ func applyOptions(c *transport.Config, o *socket.ServerOptions) error {
 			c.Cookie.SameSite = k.SameSite
 		}
 	}
-	if allow := o.AllowRequest(); allow != nil && c.AllowRequest == nil {
-		c.AllowRequest = allowRequest(allow)
+	if allow := o.AllowRequest(); allow != nil {
+		c.AllowRequest = both(c.AllowRequest, allowRequest(allow))
 	}
 	if cors := o.Cors(); cors != nil && c.CORS == nil {
 		var err error
@@ -88,6 +88,19 @@ func durations(c *transport.Config, o *socket.ServerOptions) {
 		if d.from != nil && *d.to == 0 {
 			*d.to = *d.from
 		}
+	}
+}
+
+// both refuses what either refuses. The first may be nil.
+func both(a, b func(*http.Request) error) func(*http.Request) error {
+	if a == nil {
+		return b
+	}
+	return func(r *http.Request) error {
+		if err := a(r); err != nil {
+			return err
+		}
+		return b(r)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -50,6 +51,15 @@ func (h *Handler) Stats() server.Stats {
 		st.RefusedConnects += n
 	}
 	return st
+}
+
+// SocketCounts returns how many sockets of this server are connected, by namespace.
+func (h *Handler) SocketCounts() map[string]int {
+	out := make(map[string]int)
+	for _, n := range h.all() {
+		out[n.name] = len(n.adapter.Members(adapter.Target{}))
+	}
+	return out
 }
 
 // Degraded returns how many operations were done on this server only, as the others were out of reach.

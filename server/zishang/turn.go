@@ -3,6 +3,7 @@ package zishang
 import (
 	"sync/atomic"
 
+	"github.com/zishang520/engine.io/v2/events"
 	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/beanpole/beanpole/server"
@@ -275,8 +276,23 @@ func (m *member) late(e *event, args []any) {
 
 // dispatch calls the listeners of e.
 func (m *member) dispatch(e *event) {
-	if se, ok := m.socket.StrictEventEmitter.EventEmitter.(*socketEmitter); ok {
+	se, ok := m.socket.StrictEventEmitter.EventEmitter.(*socketEmitter)
+	if !ok {
+		return
+	}
+	observers := m.seat.session.h.cfg.Observers
+	if len(observers) == 0 {
 		se.dispatch(e)
+		return
+	}
+	known := len(se.get(events.EventName(e.name))) > 0
+	var err error
+	for _, o := range observers {
+		_, done := o.Handling(m.context(), nil, e.name, known)
+		defer func() { done(err) }()
+	}
+	if !se.dispatch(e) {
+		err = server.ErrPanic
 	}
 }
 

@@ -1,22 +1,17 @@
-package metrics_test
+package host
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"io"
-	"net/http/httptest"
+	"net/http"
 	"os"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
-	"time"
 
-	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsutil"
-
+	"github.com/beanpole/beanpole/adapter/redis/redistest"
 	"github.com/beanpole/beanpole/server"
-	"github.com/beanpole/beanpole/server/metrics"
 )
 
 // TestDashboardAsksForWhatIsThere looks for every metric of docs/grafana-dashboard.json, and every label
@@ -76,50 +71,57 @@ func TestDashboardAsksForWhatIsThere(t *testing.T) {
 	}
 }
 
-// everything returns the metrics of a server to which everything has happened that is counted by a cause.
+// everything returns the metrics of a server in a cluster to which everything has happened that is counted
+// by a cause.
 func everything(t *testing.T) string {
 	t.Helper()
-	m := metrics.New()
-	srv, err := server.New(server.Config{Observers: []server.Observer{m}})
+	redis := redistest.Start(t)
+	h, _ := newTestHost(t, Config{Port: AnyPort, Host: "127.0.0.1", RedisURL: redis.URL()})
+	h.IO().On("fails", func() error { return errors.New("no") })
+	h.IO().On("panics", func() { panic("no") })
+	h.IO().Of("/no").Use(func(*server.Socket) error { return errors.New("no") })
+	done := running(t, h)
+	for _, bad := range []string{"transport=none", "transport=polling&sid=nobody"} {
+		get(t, h, "socket.io/?EIO=4&"+bad)
+	}
+	session := connect(t, h)
+	for _, exchange := range []string{`421["fails"]`, `421["panics"]`, "40/no,"} {
+		say(t, h, session, exchange)
+		get(t, h, session)
+	}
+	say(t, h, session, "1") // the client's CLOSE
+	if _, err := h.IO().Count(t.Context()); err != nil {
+		t.Error(err)
+	}
+	askAdmin(t, h, http.MethodPost, "drain?time=10ms")
+	_, text := askAdmin(t, h, http.MethodGet, "metrics")
+	signalSelf(t, syscall.SIGTERM)
+	if err := await(t, done); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	return text
+}
+
+// TestMetricsDocument looks for every metric in docs/metrics.md, and the other way round.
+func TestMetricsDocument(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Watch(srv)
-	srv.On("fails", func() error { return errors.New("no") })
-	web := httptest.NewServer(srv)
-	defer web.Close()
-	res, err := web.Client().Get(web.URL + "/socket.io/?EIO=4&transport=none")
-	if err != nil {
-		t.Fatal(err)
+	told := make(map[string]bool)
+	for _, name := range regexp.MustCompile(`\bbeanpole_\w+`).FindAllString(string(raw), -1) {
+		told[name] = true
 	}
-	_ = res.Body.Close()
-	conn, br, _, err := ws.Dial(t.Context(), "ws"+strings.TrimPrefix(web.URL, "http")+"/socket.io/?EIO=4&transport=websocket")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	peer := struct {
-		io.Reader
-		io.Writer
-	}{conn, conn}
-	if br != nil {
-		peer.Reader = io.MultiReader(br, conn)
-	}
-	for _, packet := range []string{"40", `421["fails"]`} {
-		if err := wsutil.WriteClientText(conn, []byte(packet)); err != nil {
-			t.Fatal(err)
+	there := make(map[string]bool)
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (beanpole_\w+)`).FindAllStringSubmatch(everything(t), -1) {
+		there[m[1]] = true
+		if !told[m[1]] {
+			t.Errorf("docs/metrics.md does not tell of %s", m[1])
 		}
 	}
-	for range 3 { // OPEN, CONNECT, ACK
-		if _, err := wsutil.ReadServerText(peer); err != nil {
-			t.Fatal(err)
+	for name := range told {
+		if !there[name] {
+			t.Errorf("docs/metrics.md tells of %s, which is not there", name)
 		}
 	}
-	_ = conn.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := srv.Shutdown(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return scrape(t, m)
 }
