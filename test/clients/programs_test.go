@@ -16,8 +16,9 @@ var programs = []program{
 	}},
 	{name: "chromium", rows: 1, start: startBrowser},
 	{name: "java-2", rows: 1, start: startJava("2.1.2", "2.1.0")},
-	{name: "python-blocking", rows: 1, start: startPython("blocking.py")},
-	{name: "python-asyncio", rows: 1, start: startPython("aio.py")},
+	{name: "python-blocking", rows: 1, start: startPython("blocking.py", "requirements.txt")},
+	{name: "python-asyncio", rows: 1, start: startPython("aio.py", "requirements.txt")},
+	{name: "python-4", rows: 1, start: startPython("blocking.py", "requirements-4.txt")},
 	{name: "java-1", rows: 1, start: startJava("1.0.2", "1.0.2")},
 	{name: "rust", rows: 2, start: startRust},
 }

@@ -9,13 +9,11 @@ import (
 	"testing"
 )
 
-const requirements = "programs/python/requirements.txt"
-
-// startPython runs one program of programs/python with the packages of requirements.txt.
-func startPython(program string) func(*testing.T) *exec.Cmd {
+// startPython runs one program of programs/python with the packages of one of its lists.
+func startPython(program, requirements string) func(*testing.T) *exec.Cmd {
 	return func(t *testing.T) *exec.Cmd {
 		need(t, "python3")
-		packages, err := pythonPackages()
+		packages, err := pythonPackages(filepath.Join("programs", "python", requirements))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,9 +23,14 @@ func startPython(program string) func(*testing.T) *exec.Cmd {
 	}
 }
 
-// pythonPackages installs requirements.txt into a folder named after its content, once. pip holds every
-// file to the hashes in it.
-var pythonPackages = sync.OnceValues(func() (string, error) {
+// installing is held by who installs packages: two programs have the same ones.
+var installing sync.Mutex
+
+// pythonPackages installs a list into a folder named after its content, once. pip holds every file to the
+// hashes in it.
+func pythonPackages(requirements string) (string, error) {
+	installing.Lock()
+	defer installing.Unlock()
 	list, err := os.ReadFile(requirements)
 	if err != nil {
 		return "", err
@@ -50,4 +53,4 @@ var pythonPackages = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("pip install: %w\n%s", err, out)
 	}
 	return dir, os.Rename(part, dir) // it is complete or not there
-})
+}

@@ -1,6 +1,7 @@
 """What python-socketio can do, cell by cell, with its asyncio client."""
 
 import asyncio
+import functools
 import json
 import os
 import sys
@@ -27,7 +28,9 @@ class Cells:
     def client(self, namespaces=("/",)):
         """A client that is not yet connected, with a queue of the greetings of each namespace."""
         sio = socketio.AsyncClient()
-        sio.reconnection_delay, sio.reconnection_delay_max = 0.02, 0.1
+        sio.reconnection_delay, sio.reconnection_delay_max, sio.randomization_factor = 0.02, 0.1, 0
+        # A machine that is busy with tests may take longer than the second that is the default.
+        sio.connect = functools.partial(sio.connect, wait_timeout=LIMIT)
         sio.welcomes = {namespace: listen(sio, "welcome", namespace) for namespace in namespaces}
         self.opened.append(sio)
         return sio
