@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/beanpole/beanpole/adapter/redis"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // ErrForced is returned by Run when a second signal cut the graceful stop short.
@@ -71,7 +72,7 @@ func (h *Host) Run(ctx context.Context) error {
 	defer signal.Stop(signals)
 
 	served := make(chan error, 1)
-	go func() { served <- h.http.Serve(h.listener) }()
+	go func() { served <- h.http.Serve(transport.Listener(h.listener)) }()
 	stopReturns := h.serveReturns()
 	defer stopReturns()
 	stopAdmin := h.serveAdmin(ctx)

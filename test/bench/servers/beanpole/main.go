@@ -11,6 +11,7 @@ import (
 	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/test/bench/servers/control"
+	"github.com/beanpole/beanpole/transport"
 )
 
 func main() {
@@ -54,5 +55,5 @@ func main() {
 	io.On("enter", func(s *server.Socket, rooms int) int { s.Join(names[:rooms]...); return rooms })
 	io.OnConnection(connected)
 	io.OfPattern(regexp.MustCompile(`^/n\d+$`)).OnConnection(connected)
-	control.Serve(io, func() int { return int(io.Engine().Stats().Sessions) }, io.Engine().Returns())
+	control.Serve(io, func() int { return int(io.Engine().Stats().Sessions) }, transport.Listener(control.Listen()), io.Engine().Returns())
 }

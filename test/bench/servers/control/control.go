@@ -33,15 +33,11 @@ type Stats struct {
 	Sessions   int    `json:"sessions"`   // open now
 }
 
-// Serve listens on a port of its own, says which, serves handler there and on further listeners, and
-// takes orders. sessions returns how many are open. Serve ends the process.
-func Serve(handler http.Handler, sessions func() int, further ...net.Listener) {
-	ln, err := listen()
-	if err != nil {
-		fail(err)
-	}
-	fmt.Printf("port %d\n", ln.Addr().(*net.TCPAddr).Port)
-	for _, l := range append(further, ln) {
+// Serve says the port of listeners' first, serves handler on them and takes orders. sessions returns how many
+// are open. Serve ends the process.
+func Serve(handler http.Handler, sessions func() int, listeners ...net.Listener) {
+	fmt.Printf("port %d\n", listeners[0].Addr().(*net.TCPAddr).Port)
+	for _, l := range listeners {
 		go func() { fail(http.Serve(l, handler)) }()
 	}
 	in := bufio.NewScanner(os.Stdin)
@@ -54,9 +50,9 @@ func Serve(handler http.Handler, sessions func() int, further ...net.Listener) {
 	}
 }
 
-// listen opens the port. SNDBUF, if set, bounds the kernel's send buffer of every connection, in bytes, so
+// Listen opens a port of its own. SNDBUF, if set, bounds the kernel's send buffer of every connection, in bytes, so
 // that a client that stops reading is noticed after less than the megabytes that Linux would buffer.
-func listen() (net.Listener, error) {
+func Listen() net.Listener {
 	var cfg net.ListenConfig
 	if size, err := strconv.Atoi(os.Getenv("SNDBUF")); err == nil {
 		cfg.Control = func(_, _ string, c syscall.RawConn) error {
@@ -65,7 +61,11 @@ func listen() (net.Listener, error) {
 			})
 		}
 	}
-	return cfg.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	ln, err := cfg.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		fail(err)
+	}
+	return ln
 }
 
 func fail(err error) {

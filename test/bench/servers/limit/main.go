@@ -56,7 +56,7 @@ func main() {
 		h.mu.RLock()
 		defer h.mu.RUnlock()
 		return len(h.all)
-	})
+	}, control.Listen())
 }
 
 func (h *hub) upgrade(w http.ResponseWriter, r *http.Request) {

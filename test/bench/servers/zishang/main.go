@@ -29,5 +29,5 @@ func main() {
 		_ = s.On("join", func(args ...any) { s.Join(socket.Room(args[0].(string))); ack(args, 1) })
 		_ = s.On("room", func(args ...any) { _ = io.To(socket.Room(args[0].(string))).Emit("msg", args[1]) })
 	})
-	control.Serve(io.ServeHandler(nil), func() int { return int(io.Engine().ClientsCount()) })
+	control.Serve(io.ServeHandler(nil), func() int { return int(io.Engine().ClientsCount()) }, control.Listen())
 }
