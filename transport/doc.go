@@ -20,7 +20,8 @@
 //	send.go       Send, SendPrepared and what Writable means
 //	prepared.go   messages encoded once for many sessions
 //	heartbeat.go  the one timer of a session
-//	polling.go    GET, which waits, and POST
+//	polling.go    GET, which waits
+//	post.go       POST, which brings packets
 //	pollpark.go   where a GET waits that has waited for a while
 //	upgrade.go    from polling to WebSocket without losing or doubling anything
 //	websocket.go  the reader of a WebSocket

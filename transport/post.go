@@ -1,0 +1,194 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// post is a POST being read.
+type post struct {
+	control *http.ResponseController
+	read    bool // the whole body; guarded by Session.mu
+}
+
+// abort ends the reading of the body. Called with Session.mu held, and so before the handler returns.
+func (p *post) abort() {
+	if !p.read {
+		_ = p.control.SetReadDeadline(longAgo())
+	}
+}
+
+// errBodyTooBig is a POST's body over MaxHTTPBufferSize. The session lives, as in Node.
+var errBodyTooBig = errors.New("body too big")
+
+// servePost works off a POST of the session: its packets are received, it is answered, and then the
+// application works on them.
+func (s *Session) servePost(req *request) {
+	isBinary := req.r.Header.Get("Content-Type") == "application/octet-stream"
+	s.mu.Lock()
+	switch {
+	case s.state == stateClosed:
+		s.mu.Unlock()
+		s.srv.refuse(req, CodeSessionUnknown, causeSession, map[string]any{"sid": s.sid})
+		return
+	case s.ws != nil:
+		s.mu.Unlock()
+		s.srv.refuseMismatch(req, WebSocket)
+		return
+	case s.post != nil:
+		s.end(ReasonTransportError, errPostOverlap)
+		s.unlock()
+		req.w.WriteHeader(http.StatusBadRequest)
+		return
+	case isBinary && s.proto == 4:
+		s.end(ReasonTransportError, errBinaryPost)
+		s.unlock()
+		req.w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	p := &post{control: http.NewResponseController(req.w)}
+	s.post = p
+	_ = p.control.SetReadDeadline(time.Now().Add(s.srv.cfg.BodyTimeout))
+	s.mu.Unlock()
+
+	body := takeWrite()
+	defer putWrite(body)
+	err := readBody(body, req.r, s.srv.cfg.MaxHTTPBufferSize)
+	s.srv.counters.bytesIn.Add(uint64(len(body.b)))
+	if err == nil {
+		err = s.deliver(body.b, isBinary, req.query.jsonp)
+	} else {
+		s.mu.Lock()
+		s.post = nil
+		if err != errBodyTooBig {
+			s.end(ReasonTransportError, errPostAborted)
+		}
+		s.unlock()
+	}
+	switch err {
+	case nil:
+	case errBodyTooBig:
+		req.w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return
+	case errUpgraded:
+		s.srv.refuseMismatch(req, WebSocket)
+		return
+	default:
+		req.w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	s.pollHeaders(req, false)
+	h := req.w.Header()
+	// Not text/plain, for which some browsers offer a download. Node, polling.ts, onDataRequest.
+	h.Set("Content-Type", "text/html")
+	h.Set("Content-Length", strconv.Itoa(len("ok")))
+	_, _ = io.WriteString(req.w, "ok")
+}
+
+// readBody appends the body of r to b, counting while reading: a length may be missing or a lie.
+func readBody(b *buffer, r *http.Request, limit int64) error {
+	if r.ContentLength > limit {
+		return errBodyTooBig
+	}
+	// What is promised is believed up to a point.
+	into := bytes.NewBuffer(b.b)
+	if n := min(r.ContentLength, maxPooledBuffer); n > 0 {
+		into.Grow(int(n) + bytes.MinRead)
+	}
+	n, err := into.ReadFrom(io.LimitReader(r.Body, limit+1))
+	b.b = into.Bytes()
+	if n > limit {
+		return errBodyTooBig
+	}
+	return err
+}
+
+// errUpgraded is the fate of a POST whose session was upgraded while its body was read.
+var errUpgraded = errors.New("session upgraded")
+
+// deliver hands the packets of a POST's body to the session. An error has ended the session, errUpgraded
+// excepted. What the client closed in its own way is none.
+func (s *Session) deliver(body []byte, isBinary, jsonp bool) error {
+	s.mu.Lock()
+	s.post.read = true
+	s.takeRX()
+	if s.ws != nil || s.state == stateClosed {
+		err := errPostAborted
+		if s.ws != nil {
+			err = errUpgraded
+		}
+		s.post = nil
+		s.giveRX()
+		s.unlock()
+		return err
+	}
+	s.mu.Unlock()
+
+	received, packets := false, uint64(0)
+	err := s.decode(body, isBinary, jsonp, func(p enginePacket) error {
+		packets++
+		message, err := s.onPacket(p)
+		received = received || message
+		return err
+	})
+	s.srv.counters.packetsIn.Add(packets)
+
+	s.mu.Lock()
+	s.post = nil
+	var invalid packetError
+	switch {
+	case err == nil:
+	case err == errClientClosed:
+		if s.poll != nil {
+			s.answerPoll(kindNoop) // Node, polling.ts, onClose
+		}
+		s.end(ReasonTransportClose, nil)
+		err = nil
+	case errors.As(err, &invalid):
+		s.end(ReasonParseError, err)
+	default:
+		s.end(ReasonTransportError, err)
+	}
+	if received {
+		s.srv.wg.Add(1) // the session is not finished, so it is counted
+		go s.workOnPost()
+	}
+	s.giveRX()
+	s.unlock()
+	return err
+}
+
+// decode calls fn for the packets of a POST's body.
+func (s *Session) decode(body []byte, isBinary, jsonp bool, fn func(enginePacket) error) error {
+	if jsonp {
+		var err error
+		if body, err = decodeJSONPForm(body); err != nil {
+			return err
+		}
+	}
+	if s.proto == 3 {
+		return decodePayload3(body, isBinary, fn)
+	}
+	return decodePayload4(body, fn)
+}
+
+// workOnPost lets the application work on what a POST brought. Its first takeoverAfter are a turn: what
+// is sent then leaves together.
+func (s *Session) workOnPost() {
+	defer s.srv.wg.Done()
+	s.mu.Lock()
+	var turn uint64
+	if s.ws == nil && !s.working {
+		s.beginTurn()
+		turn = s.beginWork(nil)
+	}
+	s.mu.Unlock()
+	s.recv.Work()
+	if turn != 0 {
+		s.endWork(turn)
+	}
+}
