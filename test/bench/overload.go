@@ -45,7 +45,7 @@ func manySlow(r *run) error {
 	r.note(&before)
 	rss := r.process.rss()
 	s.Stall(slow)
-	o.Count = 100
+	o.Count = 75
 	during, err := s.Broadcast(o)
 	if err != nil {
 		return err
@@ -154,14 +154,23 @@ func block(r *run) error {
 	return nil
 }
 
-// pause is echo beside so many idle sessions that a collection has something to mark.
+// pause is echo alone, and then beside so many idle sessions that a collection has something to mark.
 func pause(r *run) error {
-	s, err := r.swarm(19000, load.Options{})
+	s, err := r.swarm(500, load.Options{})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	return r.echo(s, "paced", load.EchoOptions{Clients: 500, Size: 32, Rate: 5000, Duration: 10 * time.Second})
+	o := load.EchoOptions{Clients: 500, Size: 32, Rate: 5000, Duration: 8 * time.Second}
+	if err := r.echo(s, "alone", o); err != nil {
+		return err
+	}
+	res, err := s.Connect(19000, 128)
+	if err != nil {
+		return err
+	}
+	r.note(&res)
+	return r.echo(s, "beside", o)
 }
 
 // cluster is a broadcast to the sessions of two servers.
