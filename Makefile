@@ -7,7 +7,7 @@ GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # The programs that the tests run, as Debian names them: command:package.
 TOOLS = gcc:gcc node:nodejs npm:npm chromium:chromium redis-server:redis-server nginx:nginx haproxy:haproxy \
-        java:default-jdk-headless pip3:python3-pip
+        javac:default-jdk-headless pip3:python3-pip
 
 .DEFAULT_GOAL := help
 .PHONY: help run test unit e2e clients browser lint fuzz tidy tools screenshots
@@ -30,13 +30,13 @@ unit: ## the tests of the packages alone, in a minute
 	go test -race $$(go list ./... | grep -v /test/)
 
 # One package at a time: each has servers, clients or a browser that want the processor for themselves.
-e2e: tools ## the black-box tests: protocol, npm clients, Chromium
+e2e: tools ## the black-box tests: protocol, clients, Chromium
 	go test -race -count=1 -p 1 -timeout 20m ./test/...
 
 # The Rust client takes minutes to compile, and Debian's compiler is too old for it: the test fetches one then.
 clients: TOOLS += pkg-config:pkg-config xz:xz-utils
 clients: tools ## the clients of every language, and a table of what works where
-	@pkg-config --exists openssl || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libssl-dev >/dev/null
+	@pkg-config --exists openssl || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libssl-dev; } >/dev/null
 	@rm -f build/clients/*.txt; status=0; go test -count=1 -timeout 30m ./test/clients/ -rust || status=$$?; \
 	  cat build/clients/*.txt; exit $$status
 

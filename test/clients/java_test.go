@@ -21,7 +21,7 @@ const mavenCentral = "https://repo1.maven.org/maven2/"
 // need else is the same.
 func startJava(client, engine string) func(*testing.T) *exec.Cmd {
 	return func(t *testing.T) *exec.Cmd {
-		need(t, "java")
+		need(t, "javac") // java compiles the program as it starts, which a JRE alone does not
 		list, err := os.ReadFile("programs/java/jars.txt")
 		if err != nil {
 			t.Fatal(err)
@@ -37,7 +37,7 @@ func startJava(client, engine string) func(*testing.T) *exec.Cmd {
 			jars = append(jars, download(t, mavenCentral+name, sum))
 		}
 		// The compiler that optimises would cost more than it gives to a program of a few seconds.
-		return exec.CommandContext(t.Context(), "java", "-XX:TieredStopAtLevel=1", "-Xmx256m",
+		return exec.CommandContext(t.Context(), "java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-Dfile.encoding=UTF-8",
 			"-cp", strings.Join(jars, string(filepath.ListSeparator)), "programs/java/Cells.java")
 	}
 }
