@@ -3,6 +3,7 @@ package transport
 import (
 	"fmt"
 	"testing"
+	"unsafe"
 
 	"github.com/gobwas/ws"
 )
@@ -73,5 +74,19 @@ func TestTurnDoesNotAllocate(t *testing.T) {
 	})
 	if allocs > 1 { // the race detector makes pools forget
 		t.Errorf("%v allocations for 16 messages", allocs)
+	}
+}
+
+// What every idle session holds stays within the allocator's size class that it has now: a field more must be
+// worth 16 to 32 bytes of each.
+func TestIdleSessionIsSmall(t *testing.T) {
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("sizes are those of 64 bits")
+	}
+	if size := unsafe.Sizeof(Session{}); size > 208 {
+		t.Errorf("a Session has %d bytes", size)
+	}
+	if size := unsafe.Sizeof(wsConn{}); size > 112 { // with its stream 144
+		t.Errorf("a WebSocket has %d bytes", size)
 	}
 }
