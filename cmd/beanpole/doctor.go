@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"time"
 
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/doctor"
@@ -37,7 +39,7 @@ func (c *doctorCommand) Run(ctx context.Context, o output) error {
 		URL: c.URL, Path: c.Path, HealthPath: c.Health, Origin: c.Origin, Namespace: c.Namespace, Auth: c.Auth, ProbeToken: c.ProbeToken,
 		Samples: c.Samples, Timeout: c.Timeout, Idle: c.Idle, Deep: c.Deep, Connections: c.Connections, Watch: c.Watch, Insecure: c.Insecure,
 	}
-	if !c.JSON {
+	if !c.JSON && isTerminal(o.err) {
 		options.Progress = func(check string) { fmt.Fprintf(o.err, "\r%-20s\r", check) }
 	}
 	r, err := doctor.Run(ctx, options)
@@ -49,7 +51,9 @@ func (c *doctorCommand) Run(ctx context.Context, o output) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(o.err, "\r%-20s\r", "")
+		if options.Progress != nil {
+			options.Progress("")
+		}
 		r.Print(o.out)
 	}
 	switch r.Worst() {
@@ -59,4 +63,14 @@ func (c *doctorCommand) Run(ctx context.Context, o output) error {
 		return exit(exitWarning)
 	}
 	return nil
+}
+
+// isTerminal reports whether somebody may be looking, as opposed to a file or the log of a pipeline.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -27,7 +27,7 @@ func (d *doctor) checkPreflight(ctx context.Context) Result {
 				"answer OPTIONS before looking at the session: set BEANPOLE_ALLOWED_ORIGINS")
 		}
 		if origin := r.header.Get("Access-Control-Allow-Origin"); origin != d.Origin && origin != "*" {
-			return fail(fmt.Sprintf("the preflight allows %q", origin), "browsers refuse polls from "+d.Origin, "BEANPOLE_ALLOWED_ORIGINS: "+d.Origin)
+			return fail(fmt.Sprintf("the preflight allows %q", origin), "browsers refuse polls from "+d.Origin, "set BEANPOLE_ALLOWED_ORIGINS to "+d.Origin)
 		}
 	}
 	return ok("6 preflights with a foreign session id were answered")
@@ -52,13 +52,13 @@ func (d *doctor) checkCORS(ctx context.Context) Result {
 	case len(origins) > 1:
 		return fail("Access-Control-Allow-Origin stands twice: "+origin, "browsers refuse the answer", "let either nginx or the application set it")
 	case origin == "":
-		return fail("no Access-Control-Allow-Origin", "browsers refuse polls from "+d.Origin, "BEANPOLE_ALLOWED_ORIGINS: "+d.Origin)
+		return fail("no Access-Control-Allow-Origin", "browsers refuse polls from "+d.Origin, "set BEANPOLE_ALLOWED_ORIGINS to "+d.Origin)
 	case origin == "*":
-		return warn("Access-Control-Allow-Origin: *", "not with cookies: polls of pages with withCredentials are refused, and those without are not sticky", "name the origin in BEANPOLE_ALLOWED_ORIGINS, and BEANPOLE_ALLOW_CREDENTIALS: \"true\"")
+		return warn("Access-Control-Allow-Origin: *", "not with cookies: polls of pages with withCredentials are refused, and those without are not sticky", "name the origin in BEANPOLE_ALLOWED_ORIGINS, and set BEANPOLE_ALLOW_CREDENTIALS to true")
 	case origin != d.Origin:
-		return fail("Access-Control-Allow-Origin: "+origin, "browsers refuse polls from "+d.Origin, "BEANPOLE_ALLOWED_ORIGINS: "+d.Origin)
+		return fail("Access-Control-Allow-Origin: "+origin, "browsers refuse polls from "+d.Origin, "set BEANPOLE_ALLOWED_ORIGINS to "+d.Origin)
 	case credentials != "true":
-		return warn("the origin is allowed, credentials are not", "polls of that page carry no stickiness cookie", "BEANPOLE_ALLOW_CREDENTIALS: \"true\", and withCredentials: true in the client")
+		return warn("the origin is allowed, credentials are not", "polls of that page carry no stickiness cookie", "set BEANPOLE_ALLOW_CREDENTIALS to true, and withCredentials: true in the client")
 	}
 	return ok("%s with credentials", origin)
 }

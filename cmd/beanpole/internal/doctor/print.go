@@ -26,7 +26,16 @@ func (r Report) Print(w io.Writer) {
 	for _, c := range r.Results {
 		count[c.Verdict]++
 	}
-	fmt.Fprintf(w, "\n%d ok, %d warnings, %d failures, %d not applicable\n", count[OK], count[Warning], count[Failure], count[NotApplicable])
+	fmt.Fprintf(w, "\n%d ok, %s, %s, %d not applicable\n", count[OK], several(count[Warning], "warning"),
+		several(count[Failure], "failure"), count[NotApplicable])
+}
+
+// several is a number of things: 1 warning, 2 warnings.
+func several(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 // wrap breaks text into lines that stand under each other.

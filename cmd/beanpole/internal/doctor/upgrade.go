@@ -111,7 +111,8 @@ func (d *doctor) checkUpgrade(ctx context.Context) Result {
 		}
 	}
 	start := time.Now()
-	for _, p := range append(send, "40"+noNamespace+",") {
+	// Another name: the first CONNECT may still be under way, and a second for the same is a fault.
+	for _, p := range append(send, "40"+noNamespace+"-again,") {
 		if err := w.send(p); err != nil {
 			return fail(say(err), "the upgrade cannot be finished", "see proxies that inspect WebSockets")
 		}
