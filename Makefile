@@ -60,8 +60,8 @@ tidy: ## format the code, tidy go.mod
 
 screenshots: client ## take the pictures of the README anew
 	cd test/browser && npm ci --no-audit --no-fund
-	go build -o bin/ ./examples/...
-	cd test/browser && PROGRAMS=../../bin node screenshots.mjs ../../docs/images
+	go build -o build/examples/ ./examples/...
+	cd test/browser && PROGRAMS=../../build/examples node screenshots.mjs ../../docs/images
 
 # The client bundle that the examples serve. Without npm, or offline, the page falls back by itself.
 .PHONY: client
