@@ -45,7 +45,7 @@ func TestSilentWebSocketIsParked(t *testing.T) {
 }
 
 func TestHeartbeatOfParkedWebSocket(t *testing.T) {
-	h := newHarness(t, Config{ParkAfter: time.Millisecond, PingInterval: 20 * time.Millisecond, PingTimeout: 100 * time.Millisecond}, nil)
+	h := newHarness(t, Config{ParkAfter: time.Millisecond, PingInterval: 20 * time.Millisecond, PingTimeout: time.Second}, nil)
 	c, r := h.openWebSocket()
 	for range 5 {
 		asleep(t, r.session)
