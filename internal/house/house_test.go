@@ -59,8 +59,8 @@ var imports = map[string][]string{
 	"server/metrics": {"transport", "server"},
 	"server/tracing": {"server"},
 	"server/adminui": {"transport", "adapter", "server", "server/packet"},
-	"server/host": {"transport", "adapter", "server", "server/packet", "server/metrics", "adapter/redis",
-		"internal/limit"},
+	"server/host": {"transport", "adapter", "server", "server/packet", "server/metrics", "server/tracing",
+		"server/adminui", "adapter/redis", "internal/limit"},
 	"server/zishang": {"transport", "adapter", "server", "server/packet", "internal/limit"},
 	"internal/limit": {},
 	"adapter/redis":  {"adapter", "server/packet"}, // the forms of MessagePack are those of packets

@@ -148,6 +148,24 @@ type Config struct {
 	// it there is none.
 	ProbeToken string `env:"BEANPOLE_PROBE_TOKEN" allow:"16 letters or more"`
 
+	// Who may log in to Socket.IO's Admin UI, which is on when this is set: see docs/admin-ui.md.
+	AdminUIUsername string `env:"BEANPOLE_ADMIN_UI_USERNAME" allow:"a name"`
+	// The bcrypt hash of the password for it; never the password itself.
+	AdminUIPasswordHash string `env:"BEANPOLE_ADMIN_UI_PASSWORD_HASH" allow:"a hash of bcrypt, such as htpasswd -nbB writes"`
+	// Shows everything in the Admin UI and lets nobody change anything by it.
+	AdminUIReadOnly bool `env:"BEANPOLE_ADMIN_UI_READ_ONLY" allow:"true or false"`
+	// The name of this server in the Admin UI; without it, host name and process id.
+	AdminUIServerName string `env:"BEANPOLE_ADMIN_UI_SERVER_NAME" allow:"a word of letters, digits, dots and dashes"`
+
+	// Sends OpenTelemetry spans of connections and handlers to a collector, by OTLP over HTTP in JSON.
+	// OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG and OTEL_BSP_
+	// variables say what the spans are of, and how many are kept.
+	Tracing bool `env:"BEANPOLE_TRACING" allow:"true or false"`
+	// Where the collector is; it has no effect without BEANPOLE_TRACING.
+	TracesEndpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" default:"http://localhost:4318" allow:"a URL such as http://localhost:4318"`
+	// Headers for the collector, such as its key.
+	TracesHeaders string `env:"OTEL_EXPORTER_OTLP_HEADERS" allow:"a list such as api-key=value,other=value"`
+
 	// Logger replaces the logger that LogLevel and LogFormat describe.
 	Logger *slog.Logger `env:"-"`
 	// Adapter replaces the adapter that RedisURL describes.

@@ -23,6 +23,8 @@
 //   - origin.go: allowed origins; proxy.go: the client's address behind trusted proxies
 //   - drain.go: sessions closed a few at a time; admin.go: the loopback listener that a deployment drains
 //     by; unused.go: connections that a stop does not wait for
+//   - adminui.go: the Admin UI by variables; tracing.go: OpenTelemetry by variables,
+//     otlp.go: spans on their way to a collector
 //   - instance.go: the header that says who answered; probe.go: the namespace of beanpole doctor
 //   - cluster.go: where REDIS_URL becomes an adapter; requests.go: what it asks other servers, measured
 //   - cluster_metrics.go, drain_metrics.go: the cluster and drains, for Prometheus
@@ -36,6 +38,8 @@
 //     proxies in front. The left-most entry is whatever the client sent.
 //   - 2026-11: allowed origins are enforced at the handshake too. CORS alone does not stop a page of
 //     another site from opening a WebSocket with the visitor's cookies.
+//   - 2026-11: spans are sent by an exporter of our own. The official one brings gRPC along, even for HTTP:
+//     examples/chat is 51 MB with it, 33 MB with ours and 32 MB with none.
 //   - 2026-11: http.Server has no WriteTimeout, for it would cut polls that wait; the transport has its
 //     own. IdleTimeout is above the keep-alive time of nginx and of load balancers, so that it is never
 //     the server that closes a connection which a proxy is about to use.

@@ -145,6 +145,12 @@ func (cfg *Config) check() error {
 		return &ValueError{"BEANPOLE_REDIS_MODE", string(cfg.RedisMode),
 			"streams, or not set, when BEANPOLE_RECOVERY is on: the other modes keep nothing to recover"}
 	}
+	if err := cfg.checkAdminUI(); err != nil {
+		return err
+	}
+	if _, err := parseHeaders(cfg.TracesHeaders); err != nil {
+		return err
+	}
 	if cfg.AllowCredentials && slices.Contains(cfg.AllowedOrigins, "*") {
 		return &ValueError{"BEANPOLE_ALLOWED_ORIGINS", "*",
 			"a list of origins when BEANPOLE_ALLOW_CREDENTIALS is on, as browsers refuse cookies from just any origin"}
@@ -190,8 +196,10 @@ func allowed(f reflect.StructField, value any) bool {
 			!slices.Contains([]string{"", "healthz", "livez"}, strings.Trim(p, "/"))
 	case "Cookie":
 		return !strings.ContainsAny(value.(string), "=;, \t\"")
-	case "Instance", "Version":
+	case "Instance", "Version", "AdminUIServerName":
 		return word.MatchString(value.(string))
+	case "TracesEndpoint":
+		return validCollector(value.(string))
 	case "NodeURL":
 		u, err := url.Parse(value.(string))
 		return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == ""

@@ -17,7 +17,10 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"go.opentelemetry.io/otel/sdk/trace"
+
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/adminui"
 	"github.com/beanpole/beanpole/server/metrics"
 )
 
@@ -39,7 +42,9 @@ type Host struct {
 	http    *http.Server
 	cluster *cluster
 	client  *bundle
-	metrics *metrics.Metrics // nil without the admin listener
+	metrics *metrics.Metrics      // nil without the admin listener
+	adminUI *adminui.UI           // or nil
+	traces  *trace.TracerProvider // or nil
 
 	spoke    string       // value of InstanceHeader
 	listener net.Listener // set by Listen
@@ -63,7 +68,7 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	if err := h.make(); err != nil {
-		return nil, errors.Join(err, h.cluster.close(context.Background()))
+		return nil, errors.Join(err, h.endTracing(context.Background()), h.cluster.close(context.Background()))
 	}
 	return h, nil
 }
@@ -84,7 +89,17 @@ func (h *Host) make() (err error) {
 		h.metrics = metrics.New()
 		sc.Observers = append(sc.Observers, h.metrics)
 	}
+	if cfg.Tracing {
+		spans, err := h.newTracing(context.Background())
+		if err != nil {
+			return err
+		}
+		sc.Observers = append(sc.Observers, spans)
+	}
 	if err = h.newApplication(sc); err != nil {
+		return err
+	}
+	if err = h.attachAdminUI(); err != nil {
 		return err
 	}
 	if h.metrics != nil {
@@ -189,9 +204,12 @@ func (h *Host) URL() string {
 func (h *Host) Shutdown(ctx context.Context) error {
 	h.drainer.stopResume()
 	h.DrainSessions(ctx, 0)
+	if h.adminUI != nil {
+		h.adminUI.Close()
+	}
 	err := h.app.Shutdown(ctx)
 	if e := h.http.Shutdown(ctx); e != nil {
 		err = errors.Join(err, e, h.http.Close())
 	}
-	return errors.Join(err, h.cluster.close(ctx))
+	return errors.Join(err, h.endTracing(ctx), h.cluster.close(ctx))
 }
