@@ -146,27 +146,33 @@ func goServer(t *testing.T, name string, cfg redis.Config) string {
 	return h.URL
 }
 
-// Two Go servers and one of Node behave as one cluster: every operation in every direction.
+// Two Go servers and one of Node behave as one cluster: every operation in every direction. The second Go
+// server is of this project's API, or of zishang's.
 func TestMixedCluster(t *testing.T) {
 	installed(t)
 	s := redistest.Start(t)
 	for _, mode := range []redis.Mode{redis.PubSub, redis.Sharded, redis.Streams} {
-		t.Run(string(mode), func(t *testing.T) {
-			prefix := "mixed-" + string(mode)
-			cfg := redis.Config{URL: s.URL(), Mode: mode, Prefix: prefix, Stream: prefix, SessionPrefix: prefix + ":s:"}
-			if mode == redis.Streams {
-				cfg.Recovery = &adapter.Recovery{}
-			}
-			a, b := goServer(t, "go1", cfg), goServer(t, "go2", cfg)
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-			defer cancel()
-			cmd := exec.CommandContext(ctx, "node", "mixed.js")
-			cmd.Dir = "node"
-			cmd.Env = append(os.Environ(), "MODE="+string(mode), "REDIS="+s.URL(), "PREFIX="+prefix, "GO="+a+","+b)
-			out, err := cmd.CombinedOutput()
-			if err != nil {
-				t.Errorf("%v\n%s", err, out)
-			}
-		})
+		for _, second := range []struct {
+			api   string
+			start func(*testing.T, string, redis.Config) string
+		}{{"native", goServer}, {"zishang", zishangServer}} {
+			t.Run(string(mode)+"/"+second.api, func(t *testing.T) {
+				prefix := "mixed-" + string(mode) + "-" + second.api
+				cfg := redis.Config{URL: s.URL(), Mode: mode, Prefix: prefix, Stream: prefix, SessionPrefix: prefix + ":s:"}
+				if mode == redis.Streams {
+					cfg.Recovery = &adapter.Recovery{}
+				}
+				a, b := goServer(t, "go1", cfg), second.start(t, "go2", cfg)
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+				defer cancel()
+				cmd := exec.CommandContext(ctx, "node", "mixed.js")
+				cmd.Dir = "node"
+				cmd.Env = append(os.Environ(), "MODE="+string(mode), "REDIS="+s.URL(), "PREFIX="+prefix, "GO="+a+","+b)
+				out, err := cmd.CombinedOutput()
+				if err != nil {
+					t.Errorf("%v\n%s", err, out)
+				}
+			})
+		}
 	}
 }
