@@ -1,12 +1,42 @@
 package host
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/beanpole/beanpole/internal/limit"
+	"github.com/beanpole/beanpole/transport"
 )
+
+// failuresPerSecond is how many Socket.IO requests that failed get a line; a load balancer that is not
+// sticky, or a storm of clients while draining, makes thousands.
+const failuresPerSecond = 10
+
+// failures lets some of the requests that failed through to the log. Made by newFailures.
+type failures struct {
+	mu      sync.Mutex
+	bucket  limit.Bucket // guarded by mu
+	leftOut uint64       // guarded by mu; since the last one that was let through
+}
+
+func newFailures() *failures { return &failures{bucket: limit.NewBucket(failuresPerSecond, 1)} }
+
+// sample reports whether a failure gets a line, and how many before it got none.
+func (f *failures) sample(now time.Time) (leftOut uint64, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.bucket.Take(now) {
+		f.leftOut++
+		return 0, false
+	}
+	leftOut, f.leftOut = f.leftOut, 0
+	return leftOut, true
+}
 
 // logRequest writes the access log. Paths are logged without their query, where session ids and tokens
 // stand. Health checks are never logged: they come every few seconds for as long as the host lives. A poll
@@ -25,17 +55,43 @@ func (h *Host) logRequest(c *gin.Context) {
 	if status == http.StatusOK && c.Writer.Size() == 0 && c.GetHeader("Upgrade") != "" {
 		status = http.StatusSwitchingProtocols // written behind gin's back, on the hijacked connection
 	}
-	switch h.cfg.AccessLog {
-	case AccessErrors:
-		if status < 500 {
-			return
-		}
-	case AccessApp:
-		if strings.HasPrefix(path, h.cfg.Path) || path+"/" == h.cfg.Path {
+	ofSocketIO := strings.HasPrefix(path, h.cfg.Path) || path+"/" == h.cfg.Path
+	var leftOut uint64
+	switch {
+	case !h.logged(c, status, ofSocketIO):
+		return
+	case ofSocketIO && status >= 400 && h.cfg.AccessLog != AccessAll:
+		var ok bool
+		if leftOut, ok = h.failures.sample(time.Now()); !ok {
 			return
 		}
 	}
 	addr, _ := h.ClientAddr(c.Request)
-	h.log.Info("request", "method", c.Request.Method, "path", path, "status", status,
-		"bytes", max(0, c.Writer.Size()), "ms", time.Since(start).Milliseconds(), "client", addr)
+	line := []slog.Attr{
+		slog.String("method", c.Request.Method), slog.String("path", path), slog.Int("status", status),
+		slog.Int("bytes", max(0, c.Writer.Size())), slog.Int64("ms", time.Since(start).Milliseconds()),
+		slog.String("client", addr),
+	}
+	if name := transport.Name(c.Query("transport")); ofSocketIO && (name == transport.Polling || name == transport.WebSocket) {
+		line = append(line, slog.String("transport", string(name)))
+	}
+	if leftOut > 0 {
+		line = append(line, slog.Uint64("left_out", leftOut))
+	}
+	h.log.LogAttrs(c.Request.Context(), slog.LevelInfo, "request", line...)
+}
+
+// logged reports whether the request is one of those that Config.AccessLog names.
+func (h *Host) logged(c *gin.Context, status int, ofSocketIO bool) bool {
+	switch h.cfg.AccessLog {
+	case AccessErrors:
+		return status >= 500
+	case AccessApp:
+		return !ofSocketIO
+	case AccessSessions:
+		// A session has one handshake and at most one upgrade, and any number of polls.
+		poll := c.Query("sid") != "" && c.GetHeader("Upgrade") == ""
+		return !ofSocketIO || !poll || status >= 400
+	}
+	return true
 }

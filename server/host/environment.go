@@ -50,10 +50,11 @@ type AccessLog string
 
 // The kinds of access log.
 const (
-	AccessApp    AccessLog = "app"
-	AccessErrors AccessLog = "errors"
-	AccessAll    AccessLog = "all"
-	AccessNone   AccessLog = "none"
+	AccessApp      AccessLog = "app"
+	AccessSessions AccessLog = "sessions"
+	AccessErrors   AccessLog = "errors"
+	AccessAll      AccessLog = "all"
+	AccessNone     AccessLog = "none"
 )
 
 // ValueError says that a setting has a value that is not allowed. Its text is one line.
@@ -178,7 +179,7 @@ func allowed(f reflect.StructField, value any) bool {
 	case RedisMode:
 		return slices.Contains([]redis.Mode{redis.PubSub, redis.Sharded, redis.Streams}, redis.Mode(value))
 	case AccessLog:
-		return slices.Contains([]AccessLog{AccessApp, AccessErrors, AccessAll, AccessNone}, value)
+		return slices.Contains([]AccessLog{AccessApp, AccessSessions, AccessErrors, AccessAll, AccessNone}, value)
 	case []transport.Name:
 		return !slices.ContainsFunc(value, func(n transport.Name) bool {
 			return n != transport.Polling && n != transport.WebSocket

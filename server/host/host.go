@@ -52,6 +52,7 @@ type Host struct {
 	files    http.Handler // set by Static before Run, or nil
 	draining atomic.Bool
 	drainer  drainer
+	failures *failures // set by New
 	unused   unused
 }
 
@@ -62,7 +63,7 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	h := &Host{cfg: cfg, log: cfg.logger(os.Stderr), spoke: cfg.instance() + " " + cfg.version()}
+	h := &Host{failures: newFailures(), cfg: cfg, log: cfg.logger(os.Stderr), spoke: cfg.instance() + " " + cfg.version()}
 	var err error
 	if h.cluster, err = newCluster(&h.cfg, h.log); err != nil {
 		return nil, err

@@ -222,35 +222,3 @@ func TestStaticDirKeepsLinksInside(t *testing.T) {
 		t.Error("a link leads out of the folder")
 	}
 }
-
-func TestAccessLog(t *testing.T) {
-	for kind, want := range map[AccessLog]string{
-		"":           "/app /missing /boom",
-		AccessApp:    "/app /missing /boom",
-		AccessErrors: "/boom",
-		AccessAll:    "/app /missing /boom /socket.io/",
-		AccessNone:   "",
-	} {
-		h, log := newTestHost(t, Config{AccessLog: kind})
-		h.Handle("GET", "/app", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
-		h.Handle("GET", "/boom", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }))
-		for _, target := range []string{"/app?token=secret", "/missing", "/boom", "/healthz",
-			"/socket.io/?EIO=4&transport=polling&sid=secret"} {
-			ask(h, "GET", target)
-		}
-		var got []string
-		for line := range strings.Lines(log.String()) {
-			if _, rest, ok := strings.Cut(line, "msg=request "); ok {
-				_, rest, _ = strings.Cut(rest, "path=")
-				path, _, _ := strings.Cut(rest, " ")
-				got = append(got, path)
-			}
-		}
-		if strings.Join(got, " ") != want {
-			t.Errorf("access log %q has %q, want %q", kind, got, want)
-		}
-		if strings.Contains(log.String(), "secret") {
-			t.Errorf("access log %q has the query: %s", kind, log)
-		}
-	}
-}
