@@ -4,7 +4,9 @@ import { run } from "./cells.mjs";
 import { credentials, fetched, websocketOnly } from "./sticky.mjs";
 
 const require = createRequire(import.meta.url);
-const urls = { direct: process.env.DIRECT, relay: process.env.RELAY, balancer: process.env.BALANCER };
+// By its address: Node 18, which is Debian's, tries but one of those that a name has.
+const balancer = process.env.BALANCER.replace("localhost", "127.0.0.1");
+const urls = { direct: process.env.DIRECT, relay: process.env.RELAY, balancer };
 
 for (const { name, ...facts } of [
   { name: "sioc48", recovers: true, jar: true },

@@ -9,7 +9,7 @@ export function credentials(io, url) {
 // fetched: Node, before 4.7.
 export async function fetched(io, url) {
   const answer = await fetch(url + "/healthz");
-  const cookie = answer.headers.getSetCookie().map((line) => line.split(";")[0]).join("; ");
+  const cookie = /AWSALB=[^;]+/.exec(answer.headers.get("set-cookie"))[0];
   const socket = io(url, { extraHeaders: { cookie } });
   return socket;
 }
