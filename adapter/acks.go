@@ -112,8 +112,7 @@ func (a *Answers) Stop() {
 	a.stopped = true
 	a.mu.Unlock()
 	a.handing.Lock()
-	//lint:ignore SA2001 waits for an answer that is being handed on
-	a.handing.Unlock()
+	a.handing.Unlock() //nolint:staticcheck // it waits for an answer that is being handed on
 }
 
 // Missing returns how many answers are still to come from the parties that said how many they send.

@@ -19,7 +19,8 @@ const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 // 4.2.1.
 func checkUpgrade(req *request) bool {
 	h := req.r.Header
-	status, message := 0, ""
+	var status int
+	var message string
 	switch key, err := base64.StdEncoding.DecodeString(h.Get("Sec-WebSocket-Key")); {
 	case req.r.Method != http.MethodGet:
 		status, message = http.StatusMethodNotAllowed, "Invalid HTTP method"

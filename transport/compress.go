@@ -158,7 +158,7 @@ func appendCompressed(dst []byte, encoding string, body []byte) []byte {
 	out := bodyBuffer{b: dst}
 	c := pool.Get().(compressor)
 	c.Reset(&out)
-	c.Write(body) // out does not fail
+	_, _ = c.Write(body) // out does not fail
 	c.Close()
 	c.Reset(nil)
 	pool.Put(c)

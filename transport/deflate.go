@@ -107,7 +107,7 @@ type inflater struct {
 func (i *inflater) inflate(data []byte, max int64) ([]byte, error) {
 	i.in = append(append(i.in[:0], data...), inflateTail...)
 	i.src.Reset(i.in)
-	i.r.(flate.Resetter).Reset(&i.src, nil)
+	_ = i.r.(flate.Resetter).Reset(&i.src, nil) // it has no error to return
 	out := i.out[:0]
 	for {
 		if len(out) == cap(out) {
@@ -167,7 +167,7 @@ func appendDeflatedFrame(dst []byte, op ws.OpCode, parts ...[]byte) []byte {
 	d.w.Reset(d)
 	for _, p := range parts {
 		size += len(p)
-		d.w.Write(p) // d does not fail
+		_, _ = d.w.Write(p) // d does not fail
 	}
 	d.w.Flush()
 	dst, d.dst = d.dst, nil

@@ -459,7 +459,7 @@ func (c *wsClient) write(b ...[]byte) {
 
 func (c *wsClient) send(text string) { c.t.Helper(); c.write(maskedFrame(ws.OpText, text)) }
 
-func (c *wsClient) frame() (ws.Frame, error) { return ws.ReadFrame(c.r) }
+func (c *wsClient) frame() (ws.Frame, error) { return ws.ReadFrame(c.r) } //nolint:staticcheck // what the server sends is bounded
 
 // text returns the next message; a binary one as b:hex.
 func (c *wsClient) text() string {

@@ -32,7 +32,7 @@ func jsonpIndex(q url.Values) (j string, ok bool) {
 }
 
 // appendJSONP appends the script that hands payload, as a string, to the client's callback number j.
-func appendJSONP(dst []byte, j string, payload []byte) []byte {
+func appendJSONP(dst []byte, j string, payload []byte) []byte { //nolint:unparam // the form of append
 	dst = append(dst, "___eio["...)
 	dst = append(dst, j...)
 	dst = append(dst, "]("...)

@@ -47,7 +47,7 @@ func (p *parker) add(raw syscall.RawConn, armed *bool, s sleeper) (ok bool) {
 		}
 		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(fd)}
 		err := p.control(op, int(fd), &event)
-		if err == unix.EEXIST { // from an earlier owner, who has given the connection away
+		if err == unix.EEXIST { //nolint:errorlint // a bare number; from an earlier owner, who has given the connection away
 			err = p.control(unix.EPOLL_CTL_MOD, int(fd), &event)
 		}
 		if err != nil {
@@ -118,7 +118,7 @@ func peek(raw syscall.RawConn) (n int, err error) {
 	switch {
 	case failed != nil:
 		return 0, failed
-	case err == unix.EAGAIN:
+	case err == unix.EAGAIN: //nolint:errorlint // a bare number
 		return 0, errNothing
 	case err == nil && n == 0:
 		return 0, io.EOF

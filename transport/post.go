@@ -64,17 +64,17 @@ func (s *Session) servePost(req *request) {
 	} else {
 		s.mu.Lock()
 		s.post = nil
-		if err != errBodyTooBig {
+		if !errors.Is(err, errBodyTooBig) {
 			s.end(ReasonTransportError, errPostAborted)
 		}
 		s.unlock()
 	}
-	switch err {
-	case nil:
-	case errBodyTooBig:
+	switch {
+	case err == nil:
+	case errors.Is(err, errBodyTooBig):
 		req.w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
-	case errUpgraded:
+	case errors.Is(err, errUpgraded):
 		s.srv.refuseMismatch(req, WebSocket)
 		return
 	default:

@@ -152,7 +152,7 @@ func (w *writing) someFD(fd uintptr) bool {
 func ignoringEINTR(fn func() (int, error)) (int, error) {
 	for {
 		n, err := fn()
-		if err != syscall.EINTR {
+		if err != syscall.EINTR { //nolint:errorlint // a bare number
 			return n, err
 		}
 	}

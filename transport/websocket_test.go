@@ -103,7 +103,7 @@ func TestWebSocketOverTLS(t *testing.T) {
 	for i := range 100 {
 		sent = append(sent, maskedFrame(ws.OpText, fmt.Sprint("4", i, strings.Repeat("x", 1000)))...)
 	}
-	go c.write(sent)
+	go c.write(sent) //nolint:staticcheck // its Fatalf ends the goroutine, and the test by what does not come
 	for i := range 100 {
 		want(t, "echo", c.text(), fmt.Sprint("4", i, strings.Repeat("x", 1000)))
 	}

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -96,7 +97,7 @@ func (s *state) get() (up bool, since time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.complaints {
-		if err == nil || err == errStarting {
+		if err == nil || errors.Is(err, errStarting) {
 			err = e
 		}
 	}

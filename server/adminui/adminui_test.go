@@ -238,8 +238,8 @@ func TestRecoveredSocketsAndPages(t *testing.T) {
 	if err := json.Unmarshal([]byte(strings.TrimPrefix(answer, "40/admin,")), &connect); err != nil {
 		t.Fatal(err)
 	}
+	p.event("server_stats")
 	all := p.event("server_stats") // its last element is the offset
-	all = p.event("server_stats")
 	_ = p.conn.Close()
 	p, _ = dial(t, url, "/admin", fmt.Sprintf(`{"pid":%q,"offset":%s}`, connect.PID, all[len(all)-1]))
 	a, _ := dial(t, url, "/", "")

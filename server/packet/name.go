@@ -32,7 +32,7 @@ func EventName(data []byte) ([]byte, error) {
 		case err != nil && f > 0: // too large for a double
 			return []byte("Infinity"), nil
 		case err != nil:
-			return []byte("-Infinity"), nil
+			return []byte("-Infinity"), nil //nolint:nilerr // too small for a double
 		case f == 0:
 			return []byte("0"), nil
 		}

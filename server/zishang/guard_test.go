@@ -361,7 +361,7 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 	for range many {
 		join(t, n.url, "/")
 		s := await(t, ready)
-		eventually(t, "the request is not kept", func() bool { return s.Request() != s.Request() })
+		eventually(t, "the request is not kept", func() bool { return s.Request() != s.Request() }) //nolint:staticcheck // made anew each time
 	}
 	// At most the reader of each connection; the test's own clients have none.
 	eventually(t, "few goroutines", func() bool { return runtime.NumGoroutine()-before <= many+20 })
