@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// stormOpen is how many clients of a storm may wait for their answer at a time.
+const stormOpen = 8000
+
 // Storm dials n clients at so many a second, whether or not they are let in. Count and Latency are of
 // those that were; a client that was told to come back later is the fault "503 with Retry-After".
 func (s *Swarm) Storm(n int, rate float64) (Result, error) {
@@ -30,6 +33,7 @@ func (s *Swarm) Storm(n int, rate float64) (Result, error) {
 		for due := began + time.Duration(i)*gap; s.now < due; {
 			s.step(due - s.now)
 		}
+		s.until(s.patience, func() bool { return open >= stormOpen }) // a descriptor each
 		c, err := s.dial()
 		if err != nil {
 			return s.end(&r, began), err
