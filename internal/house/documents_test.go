@@ -257,7 +257,7 @@ func (s *shell) check(t *testing.T, line string) string {
 			if _, err := os.Stat(filepath.Join(root, words[len(words)-2])); err != nil {
 				why = err.Error()
 			}
-		case "cd", "curl", "eb", "mkdir", "npm", "node":
+		case "cd", "curl", "eb", "export", "mkdir", "npm", "node":
 		default:
 			why = "unknown command"
 		}
