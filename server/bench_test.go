@@ -92,10 +92,10 @@ func (c *echoCase) exchange(t testing.TB, url string, window int) func() {
 	events, answers := bytes.Repeat(event, window), bytes.Repeat(answer, window)
 	got := make([]byte, len(answers))
 	return func() {
-		if _, err := p.conn.Write(events); err != nil {
+		if _, err := p.Conn.Write(events); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.ReadFull(p.conn, got); err != nil {
+		if _, err := io.ReadFull(p.Conn, got); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, answers) {
@@ -157,7 +157,7 @@ func BenchmarkBroadcast(b *testing.B) {
 				go func() {
 					buf := make([]byte, len(want))
 					for {
-						if _, err := io.ReadFull(p.conn, buf); err != nil || !bytes.Equal(buf, want) {
+						if _, err := io.ReadFull(p.Conn, buf); err != nil || !bytes.Equal(buf, want) {
 							return // the end, or a ping
 						}
 						got.Done()

@@ -15,15 +15,15 @@ import (
 
 // answerAcks answers every event that asks for it with value, until the connection ends.
 func (p *peer) answerAcks(value string) {
-	p.t.Helper()
+	p.T.Helper()
 	go func() {
 		for {
-			data, _, err := p.read()
+			data, _, err := p.Read()
 			if err != nil {
 				return
 			}
 			if id, _, ok := strings.Cut(strings.TrimPrefix(string(data), "42"), "["); ok && id != "" {
-				p.send("43" + id + "[" + value + "]")
+				p.Send("43" + id + "[" + value + "]")
 			}
 		}
 	}()
@@ -38,10 +38,10 @@ func TestBroadcastReachesWhoItSelects(t *testing.T) {
 	a, idA := join(t, url, "/")
 	b, _ := join(t, url, "/")
 	c, _ := join(t, url, "/")
-	a.send(`421["join","r"]`)
-	a.expect(`431[true]`)
-	b.send(`421["join","r","s"]`)
-	b.expect(`431[true]`)
+	a.Send(`421["join","r"]`)
+	a.Expect(`431[true]`)
+	b.Send(`421["join","r","s"]`)
+	b.Expect(`431[true]`)
 
 	for _, x := range []struct {
 		name string
@@ -69,7 +69,7 @@ func TestBroadcastReachesWhoItSelects(t *testing.T) {
 		}
 		for i, p := range []*peer{a, b, c} {
 			got := 0
-			for p.text() != `42["end"]` {
+			for p.Text() != `42["end"]` {
 				got++
 			}
 			if got != want[p] {
@@ -77,11 +77,11 @@ func TestBroadcastReachesWhoItSelects(t *testing.T) {
 			}
 		}
 	}
-	c.send(`42["to others"]`)
-	a.expect(`42["m","others"]`)
-	b.expect(`42["m","others"]`)
-	a.send(`42["to room","r"]`)
-	b.expect(`42["m","room r"]`)
+	c.Send(`42["to others"]`)
+	a.Expect(`42["m","others"]`)
+	b.Expect(`42["m","others"]`)
+	a.Send(`42["to room","r"]`)
+	b.Expect(`42["m","room r"]`)
 }
 
 func TestBroadcastWithAckReturnsWhatCame(t *testing.T) {
@@ -103,9 +103,9 @@ func TestBroadcastWithAckReturnsWhatCame(t *testing.T) {
 	// One that leaves is not waited for.
 	done := make(chan error, 1)
 	go func() { _, err := srv.To(id).Timeout(patience).EmitWithAck(t.Context(), "q"); done <- err }()
-	silent.text()
-	silent.text()
-	_ = silent.conn.Close()
+	silent.Text()
+	silent.Text()
+	_ = silent.Conn.Close()
 	if err := await(t, done); err != nil {
 		t.Errorf("with one gone: %v", err)
 	}
@@ -145,16 +145,16 @@ func TestFetchAndActOnSockets(t *testing.T) {
 	if err := found[0].Emit("hi"); err != nil {
 		t.Error(err)
 	}
-	a.expect(`42["hi"]`)
+	a.Expect(`42["hi"]`)
 	if err := found[0].Disconnect(false); err != nil {
 		t.Error(err)
 	}
-	a.expect("41")
+	a.Expect("41")
 	if err := srv.DisconnectSockets(true); err != nil {
 		t.Error(err)
 	}
-	b.expect("41")
-	b.expectClosed()
+	b.Expect("41")
+	b.ExpectClosed()
 	if n, _ := srv.Count(t.Context()); n != 0 {
 		t.Errorf("%d sockets left", n)
 	}
@@ -175,27 +175,27 @@ func TestDynamicNamespaces(t *testing.T) {
 		})
 	})
 	p := dial(t, url)
-	p.send("40/room-1,")
-	if got := p.text(); !strings.HasPrefix(got, `40/room-1,{"sid"`) {
+	p.Send("40/room-1,")
+	if got := p.Text(); !strings.HasPrefix(got, `40/room-1,{"sid"`) {
 		t.Fatal(got)
 	}
-	p.send(`42/room-1,1["where"]`)
-	p.expect(`43/room-1,1["/room-1"]`)
-	p.send("40/room-x,")
-	p.expect(`44/room-x,{"message":"Invalid namespace"}`)
-	p.send("40/room-13,")
-	p.expect(`44/room-13,{"message":"unlucky"}`)
-	p.send("40/secret,")
-	p.expect(`44/secret,{"message":"Invalid namespace"}`)
-	p.send(`40/secret,{"k":1}`)
-	if got := p.text(); !strings.HasPrefix(got, `40/secret,{"sid"`) {
+	p.Send(`42/room-1,1["where"]`)
+	p.Expect(`43/room-1,1["/room-1"]`)
+	p.Send("40/room-x,")
+	p.Expect(`44/room-x,{"message":"Invalid namespace"}`)
+	p.Send("40/room-13,")
+	p.Expect(`44/room-13,{"message":"unlucky"}`)
+	p.Send("40/secret,")
+	p.Expect(`44/secret,{"message":"Invalid namespace"}`)
+	p.Send(`40/secret,{"k":1}`)
+	if got := p.Text(); !strings.HasPrefix(got, `40/secret,{"sid"`) {
 		t.Fatal(got)
 	}
 	if n := len(srv.Namespaces()); n != 3 {
 		t.Errorf("%d namespaces, want /, /room-1 and /secret", n)
 	}
-	p.send("41/room-1,")
-	_ = p.conn.Close()
+	p.Send("41/room-1,")
+	_ = p.Conn.Close()
 	eventually(t, "the empty namespaces closed", func() bool { return len(srv.Namespaces()) == 1 })
 }
 
@@ -213,5 +213,5 @@ func TestShutdownReasonAndNothingLeft(t *testing.T) {
 	if r := await(t, reasons); r != "server shutting down" {
 		t.Errorf("reason %q", r)
 	}
-	p.expectClosed()
+	p.ExpectClosed()
 }

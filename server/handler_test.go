@@ -66,13 +66,13 @@ func TestHandlersAnswerByTheirTypes(t *testing.T) {
 		{`42["nobody","listens"]`, ``},
 		{`4220["string","last"]`, `4320["last!"]`},
 	} {
-		p.send(c.send)
+		p.Send(c.send)
 		if c.want != "" {
-			p.expect(c.want)
+			p.Expect(c.want)
 		}
 		if c.send[:5] == `4218[` {
 			var answer []struct{ Error string }
-			got := p.text()
+			got := p.Text()
 			if err := json.Unmarshal([]byte(got[4:]), &answer); err != nil || len(answer) != 1 || answer[0].Error == "" {
 				t.Errorf("answer to an argument of the wrong type is %q", got)
 			}
@@ -87,22 +87,22 @@ func TestBinaryTravelsBothWaysWhereverItStands(t *testing.T) {
 		io.On("any", func(v any) any { return v })
 	})
 	p, _ := join(t, url, "/")
-	p.send(`451-1["echo",{"X":1,"Tag":{"_placeholder":true,"num":0}}]`)
-	p.sendBinary([]byte("\x01\x02"))
-	p.expect(`461-1[{"X":1,"Y":0,"Tag":{"_placeholder":true,"num":0}}]`)
-	p.expectBinary("\x01\x02")
+	p.Send(`451-1["echo",{"X":1,"Tag":{"_placeholder":true,"num":0}}]`)
+	p.SendBinary([]byte("\x01\x02"))
+	p.Expect(`461-1[{"X":1,"Y":0,"Tag":{"_placeholder":true,"num":0}}]`)
+	p.ExpectBinary("\x01\x02")
 
-	p.send(`451-2["plain",{"_placeholder":true,"num":0}]`)
-	p.sendBinary([]byte("ab"))
-	p.expect(`461-2[{"_placeholder":true,"num":0}]`)
-	p.expectBinary("ab")
+	p.Send(`451-2["plain",{"_placeholder":true,"num":0}]`)
+	p.SendBinary([]byte("ab"))
+	p.Expect(`461-2[{"_placeholder":true,"num":0}]`)
+	p.ExpectBinary("ab")
 
-	p.send(`452-3["any",{"b":[{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]}]`)
-	p.sendBinary([]byte("first"))
-	p.sendBinary([]byte("second"))
-	p.expect(`462-3[{"b":[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]}]`)
-	p.expectBinary("second")
-	p.expectBinary("first")
+	p.Send(`452-3["any",{"b":[{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]}]`)
+	p.SendBinary([]byte("first"))
+	p.SendBinary([]byte("second"))
+	p.Expect(`462-3[{"b":[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]}]`)
+	p.ExpectBinary("second")
+	p.ExpectBinary("first")
 }
 
 func TestRegisteringWhatCannotBeAHandlerPanics(t *testing.T) {
@@ -138,8 +138,8 @@ func TestOffAndOnce(t *testing.T) {
 		})
 	})
 	p, _ := join(t, url, "/")
-	p.send(`421["off"]`, `422["off"]`, `423["once"]`, `424["once"]`, `425["all"]`, `426["stop"]`, `427["all"]`, `428["ping"]`)
+	p.Send(`421["off"]`, `422["off"]`, `423["once"]`, `424["once"]`, `425["all"]`, `426["stop"]`, `427["all"]`, `428["ping"]`)
 	for _, want := range []string{`431["on"]`, `433["once"]`, `435["all"]`, `436["stopped"]`, `438["pong"]`} {
-		p.expect(want)
+		p.Expect(want)
 	}
 }

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/gobwas/ws"
-
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -24,15 +22,9 @@ func identified(s *server.Socket) error {
 
 // enter connects to a namespace under a name and returns the answer.
 func (p *peer) enter(nsp, name string) string {
-	p.t.Helper()
-	p.send("40" + nsp + `{"name":"` + name + `"}`)
-	return p.text()
-}
-
-// flood sends a text many times at once, to a server that may close the connection over it.
-func (p *peer) flood(times int, text string) {
-	frame := ws.MustCompileFrame(ws.MaskFrameInPlace(ws.NewTextFrame([]byte(text))))
-	_, _ = p.conn.Write(bytes.Repeat(frame, times))
+	p.T.Helper()
+	p.Send("40" + nsp + `{"name":"` + name + `"}`)
+	return p.Text()
 }
 
 // lines is a log that may be read while it is written.
@@ -80,11 +72,11 @@ func TestSessionsPerIdentity(t *testing.T) {
 	if got := c.enter("", "bob"); !strings.HasPrefix(got, "40") {
 		t.Errorf("somebody else got %s", got)
 	}
-	a.send("41")
+	a.Send("41")
 	if got := c.enter("/b,", "ada"); got != "44/b,"+refused {
 		t.Errorf("after one of two sockets of a session has left: %s", got)
 	}
-	a.send("41/b,")
+	a.Send("41/b,")
 	eventually(t, "room for another", func() bool { return strings.HasPrefix(c.enter("/b,", "ada"), "40/b,") })
 
 	// One that is refused for something else, or goes, leaves no trace.
@@ -99,7 +91,7 @@ func TestSessionsPerIdentity(t *testing.T) {
 		if got := x.enter("", "eve"); !strings.HasPrefix(got, "40") {
 			t.Errorf("got %s", got)
 		}
-		_ = x.conn.Close()
+		_ = x.Conn.Close()
 		eventually(t, "its end", func() bool { return srv.Engine().Sessions() == 4 })
 	}
 	if n := srv.Stats().RefusedBy; n[server.RefusedIdentity] < 4 || n[server.RefusedMiddleware] != 5 {
@@ -134,7 +126,7 @@ func TestIdentityOfASocket(t *testing.T) {
 	if err := other.SetIdentity("bob"); err != nil {
 		t.Errorf("an identity that was given up: %v", err)
 	}
-	p.send("41")
+	p.Send("41")
 	await(t, s.Context().Done())
 	if err := s.SetIdentity("eve"); !errors.Is(err, server.ErrDisconnected) {
 		t.Errorf("after its end: %v", err)
@@ -158,13 +150,13 @@ func TestEventsPerIdentity(t *testing.T) {
 	also.enter("", "ada")
 	bob.enter("", "bob")
 	for range 5 { // half of what may come at once
-		ada.send(`420["echo",1]`)
-		ada.expect(`430[1]`)
+		ada.Send(`420["echo",1]`)
+		ada.Expect(`430[1]`)
 	}
-	also.flood(30, `42["echo",1]`)
-	also.expectClosed()
-	bob.send(`420["echo",1]`)
-	bob.expect(`430[1]`)
+	also.Flood(30, `42["echo",1]`)
+	also.ExpectClosed()
+	bob.Send(`420["echo",1]`)
+	bob.Expect(`430[1]`)
 	if s := srv.Stats(); s.RateLimited != 1 || s.RateLimitedIdentity != 1 || s.RateLimitedAddr != 0 {
 		t.Errorf("stats %+v", s)
 	}
@@ -177,10 +169,10 @@ func TestEventsPerAddress(t *testing.T) {
 	srv, url := start(t, server.Config{Limits: server.Limits{EventsPerSecondPerAddr: 5}}, func(*server.Server) {})
 	p, _ := join(t, url, "/")
 	q, _ := join(t, url, "/")
-	p.flood(20, `42["x"]`)
-	q.flood(20, `42["x"]`)
-	p.expectClosed()
-	q.expectClosed()
+	p.Flood(20, `42["x"]`)
+	q.Flood(20, `42["x"]`)
+	p.ExpectClosed()
+	q.ExpectClosed()
 	if s := srv.Stats(); s.RateLimitedAddr != 2 || s.EventsIn < 10 || s.EventsIn > 38 {
 		t.Errorf("stats %+v", s)
 	}

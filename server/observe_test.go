@@ -60,12 +60,12 @@ func TestObserverSeesWhatHandlersDo(t *testing.T) {
 		})
 	})
 	p, _ := join(t, url, "/")
-	p.send(`421["works"]`)
-	p.expect(`431["works"]`)
-	p.send(`42["fails"]`, `42["panics"]`, `422["asks"]`)
-	p.text() // the question, which is not answered
-	p.expect(`432[true]`)
-	p.send(`42["made up"]`, `41`)
+	p.Send(`421["works"]`)
+	p.Expect(`431["works"]`)
+	p.Send(`42["fails"]`, `42["panics"]`, `422["asks"]`)
+	p.Text() // the question, which is not answered
+	p.Expect(`432[true]`)
+	p.Send(`42["made up"]`, `41`)
 	await(t, done)
 	defer func() {
 		n.mu.Lock()

@@ -15,12 +15,12 @@ import (
 type welcome struct{ SID, PID string }
 
 func (p *peer) connect(auth string) welcome {
-	p.t.Helper()
-	p.send("40" + auth)
+	p.T.Helper()
+	p.Send("40" + auth)
 	var w welcome
-	got := p.text()
+	got := p.Text()
 	if !strings.HasPrefix(got, "40") || json.Unmarshal([]byte(got[2:]), &w) != nil || w.PID == "" {
-		p.t.Fatalf("answer to CONNECT is %q", got)
+		p.T.Fatalf("answer to CONNECT is %q", got)
 	}
 	return w
 }
@@ -60,8 +60,8 @@ func TestRecoveryBringsBackStateAndMissedEvents(t *testing.T) {
 	if err := srv.Emit("seen"); err != nil {
 		t.Fatal(err)
 	}
-	last := offset(t, p.text())
-	_ = p.conn.Close()
+	last := offset(t, p.Text())
+	_ = p.Conn.Close()
 	await(t, gone)
 
 	for _, emit := range []func() error{
@@ -81,7 +81,7 @@ func TestRecoveryBringsBackStateAndMissedEvents(t *testing.T) {
 		t.Errorf("recovered as %v, want %v", again, first)
 	}
 	for _, want := range []string{`42["missed",1,`, `42["missed",5,`} {
-		if got := q.text(); !strings.HasPrefix(got, want) {
+		if got := q.Text(); !strings.HasPrefix(got, want) {
 			t.Errorf("got %q, want %s…", got, want)
 		}
 	}
@@ -93,7 +93,7 @@ func TestRecoveryBringsBackStateAndMissedEvents(t *testing.T) {
 		t.Errorf("the middleware ran %d times", passes)
 	}
 	_ = a.s.Emit("live")
-	if got := q.text(); !strings.HasPrefix(got, `42["live",`) {
+	if got := q.Text(); !strings.HasPrefix(got, `42["live",`) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -142,7 +142,7 @@ func TestRecoveryOutlivesAClientThatGoesMeanwhile(t *testing.T) {
 			var once sync.Once
 			leave := func() {
 				once.Do(func() {
-					_ = second.conn.Close()
+					_ = second.Conn.Close()
 					for srv.Engine().Sessions() > 0 {
 						time.Sleep(time.Millisecond)
 					}
@@ -170,8 +170,8 @@ func TestRecoveryOutlivesAClientThatGoesMeanwhile(t *testing.T) {
 			if err := srv.Emit("seen"); err != nil {
 				t.Fatal(err)
 			}
-			auth := `{"pid":"` + first.PID + `","offset":"` + offset(t, p.text()) + `"}`
-			_ = p.conn.Close()
+			auth := `{"pid":"` + first.PID + `","offset":"` + offset(t, p.Text()) + `"}`
+			_ = p.Conn.Close()
 			await(t, gone)
 			if err := srv.To("room").Emit("missed"); err != nil {
 				t.Fatal(err)
@@ -180,19 +180,19 @@ func TestRecoveryOutlivesAClientThatGoesMeanwhile(t *testing.T) {
 			second = dial(t, url)
 			done := make(chan struct{})
 			hooks[when] = new(func())
-			*hooks[when] = func() { leave(); close(done); hooks[when] = &never }
-			second.send("40" + auth)
+			*hooks[when] = func() { leave(); hooks[when] = &never; close(done) }
+			second.Send("40" + auth)
 			await(t, done)
 
 			for try := 0; ; try++ { // what it takes to give the session back is not told
 				q := dial(t, url)
 				if again := q.connect(auth); again == first {
-					if got := q.text(); !strings.HasPrefix(got, `42["missed",`) {
+					if got := q.Text(); !strings.HasPrefix(got, `42["missed",`) {
 						t.Errorf("it missed %q", got)
 					}
 					return
 				}
-				_ = q.conn.Close()
+				_ = q.Conn.Close()
 				if try == 50 {
 					t.Fatal("not recovered")
 				}

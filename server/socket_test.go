@@ -26,7 +26,7 @@ func TestFirstEventAfterConnectIsNeverLost(t *testing.T) {
 		})
 	})
 	p, _ := join(t, url, "/")
-	p.send(`42["first","here"]`)
+	p.Send(`42["first","here"]`)
 	close(hold)
 	if v := await(t, got); v != "here" {
 		t.Errorf("got %q", v)
@@ -49,7 +49,7 @@ func TestEventsKeepTheirOrder(t *testing.T) {
 	p, _ := join(t, url, "/")
 	go func() {
 		for i := range n {
-			p.send(fmt.Sprintf(`42["n",%d]`, i))
+			p.Send(fmt.Sprintf(`42["n",%d]`, i))
 		}
 	}()
 	if seen := await(t, done); !slices.IsSorted(seen) {
@@ -75,7 +75,7 @@ func TestEmitsKeepTheirOrder(t *testing.T) {
 	})
 	p, _ := join(t, url, "/")
 	for i := range n {
-		p.expect(fmt.Sprintf(`42["n",%d]`, i))
+		p.Expect(fmt.Sprintf(`42["n",%d]`, i))
 	}
 }
 
@@ -95,15 +95,15 @@ func TestHandlerMayWaitForAnAnswerOfItsOwnClient(t *testing.T) {
 		io.On("later", func() int { return 1 })
 	})
 	p, _ := join(t, url, "/")
-	p.send(`421["ask"]`, `422["later"]`)
-	question := p.text()
+	p.Send(`421["ask"]`, `422["later"]`)
+	question := p.Text()
 	id, ok := strings.CutSuffix(strings.TrimPrefix(question, "42"), `["question"]`)
 	if !ok {
 		t.Fatalf("got %q", question)
 	}
-	p.send("43" + id + `["yes"]`)
-	p.expect(`431["you said yes"]`)
-	p.expect(`432[1]`)
+	p.Send("43" + id + `["yes"]`)
+	p.Expect(`431["you said yes"]`)
+	p.Expect(`432[1]`)
 }
 
 func TestSlowHandlerHarmsOnlyItsSocket(t *testing.T) {
@@ -120,22 +120,22 @@ func TestSlowHandlerHarmsOnlyItsSocket(t *testing.T) {
 	})
 	t.Cleanup(release)
 	p, _ := join(t, url, "/")
-	p.send("40/other,")
-	if got := p.text(); !strings.HasPrefix(got, "40/other,") {
+	p.Send("40/other,")
+	if got := p.Text(); !strings.HasPrefix(got, "40/other,") {
 		t.Fatal(got)
 	}
 	q, _ := join(t, url, "/")
-	p.send(`421["block"]`, `422["quick"]`)
+	p.Send(`421["block"]`, `422["quick"]`)
 	await(t, blocked)
 	for i := range 20 { // the same session's other namespace and the heartbeat go on
-		p.send(fmt.Sprintf(`42/other,%d["quick"]`, i))
-		p.expect(fmt.Sprintf(`43/other,%d["quick"]`, i))
-		q.send(fmt.Sprintf(`42%d["quick"]`, i))
-		q.expect(fmt.Sprintf(`43%d["quick"]`, i))
+		p.Send(fmt.Sprintf(`42/other,%d["quick"]`, i))
+		p.Expect(fmt.Sprintf(`43/other,%d["quick"]`, i))
+		q.Send(fmt.Sprintf(`42%d["quick"]`, i))
+		q.Expect(fmt.Sprintf(`43%d["quick"]`, i))
 	}
 	time.AfterFunc(pingTimeout+200*time.Millisecond, release) // the heartbeat has been answered meanwhile
-	p.expect(`431["at last"]`)
-	p.expect(`432["quick"]`)
+	p.Expect(`431["at last"]`)
+	p.Expect(`432["quick"]`)
 }
 
 // One segment brings events for two namespaces, and the handler of the first blocks.
@@ -148,18 +148,18 @@ func TestSlowHandlerDoesNotHoldUpWhatCameWithItsEvent(t *testing.T) {
 	})
 	t.Cleanup(release)
 	p, _ := join(t, url, "/")
-	p.send("40/other,")
-	p.text()
+	p.Send("40/other,")
+	p.Text()
 	var segment bytes.Buffer
 	for _, text := range []string{`42["block"]`, `42/other,1["quick"]`} {
 		if err := wsutil.WriteClientText(&segment, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := p.conn.Write(segment.Bytes()); err != nil {
+	if _, err := p.Conn.Write(segment.Bytes()); err != nil {
 		t.Fatal(err)
 	}
-	p.expect(`43/other,1["quick"]`)
+	p.Expect(`43/other,1["quick"]`)
 }
 
 func TestDisconnectComesLastOnceWithItsReason(t *testing.T) {
@@ -172,12 +172,12 @@ func TestDisconnectComesLastOnceWithItsReason(t *testing.T) {
 		end  func(p *peer, s *server.Socket)
 		want string
 	}{
-		{"client leaves", func(p *peer, _ *server.Socket) { p.send("41") }, "client namespace disconnect"},
+		{"client leaves", func(p *peer, _ *server.Socket) { p.Send("41") }, "client namespace disconnect"},
 		{"server disconnects", func(_ *peer, s *server.Socket) { s.Disconnect(false) }, "server namespace disconnect"},
 		{"server closes", func(_ *peer, s *server.Socket) { s.Disconnect(true) }, "server namespace disconnect"},
-		{"connection breaks", func(p *peer, _ *server.Socket) { _ = p.conn.Close() }, "transport close"},
-		{"garbage", func(p *peer, _ *server.Socket) { p.send("4garbage") }, "parse error"},
-		{"engine garbage", func(p *peer, _ *server.Socket) { p.send("garbage") }, "parse error"},
+		{"connection breaks", func(p *peer, _ *server.Socket) { _ = p.Conn.Close() }, "transport close"},
+		{"garbage", func(p *peer, _ *server.Socket) { p.Send("4garbage") }, "parse error"},
+		{"engine garbage", func(p *peer, _ *server.Socket) { p.Send("garbage") }, "parse error"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sockets := make(chan *server.Socket, 1)
@@ -198,7 +198,7 @@ func TestDisconnectComesLastOnceWithItsReason(t *testing.T) {
 			})
 			p, id := join(t, url, "/")
 			s := await(t, sockets)
-			p.send(`42["last"]`)
+			p.Send(`42["last"]`)
 			await(t, events)
 			c.end(p, s)
 			rooms := []string{id, "room"}
@@ -237,9 +237,9 @@ func TestEventsReceivedBeforeTheEndAreHandled(t *testing.T) {
 	})
 	p, _ := join(t, url, "/")
 	for range n {
-		p.send(`42["n"]`)
+		p.Send(`42["n"]`)
 	}
-	p.send("41")
+	p.Send("41")
 	if got := await(t, done); got != n {
 		t.Errorf("%d of %d events before the disconnect", got, n)
 	}
@@ -269,18 +269,18 @@ func TestMiddlewareRefusesWithItsData(t *testing.T) {
 		})
 	})
 	p := dial(t, url)
-	p.send(`40`)
-	p.expect(`44{"message":"no token"}`)
-	p.send(`40{"token":"x"}`)
-	p.expect(`44{"message":"bad token","data":{"token":"x"}}`)
-	p.send(`40{"token":"good"}`)
-	if got := p.text(); !strings.HasPrefix(got, `40{"sid":"`) {
+	p.Send(`40`)
+	p.Expect(`44{"message":"no token"}`)
+	p.Send(`40{"token":"x"}`)
+	p.Expect(`44{"message":"bad token","data":{"token":"x"}}`)
+	p.Send(`40{"token":"good"}`)
+	if got := p.Text(); !strings.HasPrefix(got, `40{"sid":"`) {
 		t.Fatal(got)
 	}
-	p.send(`421["who"]`)
-	p.expect(`431["ann","members"]`)
-	p.send(`40/nowhere,`)
-	p.expect(`44/nowhere,{"message":"Invalid namespace"}`)
+	p.Send(`421["who"]`)
+	p.Expect(`431["ann","members"]`)
+	p.Send(`40/nowhere,`)
+	p.Expect(`44/nowhere,{"message":"Invalid namespace"}`)
 }
 
 func TestEventMiddleware(t *testing.T) {
@@ -299,9 +299,9 @@ func TestEventMiddleware(t *testing.T) {
 		})
 	})
 	p, _ := join(t, url, "/")
-	p.send(`421["forbidden"]`, `422["allowed"]`)
-	p.expect(`431[{"error":"forbidden"}]`)
-	p.expect(`432[2]`)
+	p.Send(`421["forbidden"]`, `422["allowed"]`)
+	p.Expect(`431[{"error":"forbidden"}]`)
+	p.Expect(`432[2]`)
 }
 
 func TestEmitWithAckEndsWithItsContextTimeoutOrSocket(t *testing.T) {
@@ -321,10 +321,10 @@ func TestEmitWithAckEndsWithItsContextTimeoutOrSocket(t *testing.T) {
 	}
 	failed := make(chan error, 1)
 	go func() { _, err := s.EmitWithAck(t.Context(), "q"); failed <- err }()
-	p.text()
-	p.text()
-	p.text() // the third question is on its way
-	_ = p.conn.Close()
+	p.Text()
+	p.Text()
+	p.Text() // the third question is on its way
+	_ = p.Conn.Close()
 	if err := await(t, failed); !errors.Is(err, server.ErrDisconnected) {
 		t.Errorf("socket gone: %v", err)
 	}
@@ -344,8 +344,8 @@ func TestClientThatBreaksTheProtocolIsClosed(t *testing.T) {
 		{`40`, `42["x",` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `]`}, {`40`, `42/nope,["x"]`},
 	} {
 		p := dial(t, url)
-		p.send(packets...)
-		p.expectClosed()
+		p.Send(packets...)
+		p.ExpectClosed()
 	}
 	eventually(t, "all sessions gone", func() bool { return srv.Engine().Sessions() == 0 && len(srv.Sockets()) == 0 })
 }
@@ -354,10 +354,10 @@ func TestConnectTimeout(t *testing.T) {
 	srv, url := start(t, server.Config{ConnectTimeout: 20 * time.Millisecond}, func(*server.Server) {})
 	silent := dial(t, url)
 	p, _ := join(t, url, "/")
-	silent.expectClosed()
+	silent.ExpectClosed()
 	eventually(t, "only the session that connected is left", func() bool { return srv.Engine().Sessions() == 1 })
-	p.send("40/nope,") // and it is open
-	p.text()
+	p.Send("40/nope,") // and it is open
+	p.Text()
 }
 
 func TestLimits(t *testing.T) {
@@ -369,29 +369,29 @@ func TestLimits(t *testing.T) {
 	})
 	defer close(hold)
 	p, _ := join(t, url, "/")
-	p.send("40/a,")
-	p.text()
-	p.send("40/b,")
-	p.expect(`44/b,{"message":"too many namespaces"}`)
-	p.send("41/a,", "40/b,")
-	if got := p.text(); !strings.HasPrefix(got, "40/b,") {
+	p.Send("40/a,")
+	p.Text()
+	p.Send("40/b,")
+	p.Expect(`44/b,{"message":"too many namespaces"}`)
+	p.Send("41/a,", "40/b,")
+	if got := p.Text(); !strings.HasPrefix(got, "40/b,") {
 		t.Errorf("after leaving one: %q", got)
 	}
 
 	q, _ := join(t, url, "/")
 	for range 12 {
-		q.send(`42["block"]`)
+		q.Send(`42["block"]`)
 	}
-	q.expectClosed()
+	q.ExpectClosed()
 }
 
 func TestRateLimit(t *testing.T) {
 	srv, url := start(t, server.Config{Limits: server.Limits{EventsPerSecond: 5}}, func(*server.Server) {})
 	p, _ := join(t, url, "/")
 	for range 30 {
-		p.send(`42["x"]`)
+		p.Send(`42["x"]`)
 	}
-	p.expectClosed()
+	p.ExpectClosed()
 	if srv.Stats().RateLimited != 1 {
 		t.Errorf("stats %+v", srv.Stats())
 	}
@@ -400,6 +400,6 @@ func TestRateLimit(t *testing.T) {
 func TestAttachmentsThatNeverComeCloseTheSession(t *testing.T) {
 	_, url := start(t, server.Config{Limits: server.Limits{AttachmentTimeout: 20 * time.Millisecond}}, func(*server.Server) {})
 	p, _ := join(t, url, "/")
-	p.send(`451-["x",{"_placeholder":true,"num":0}]`)
-	p.expectClosed()
+	p.Send(`451-["x",{"_placeholder":true,"num":0}]`)
+	p.ExpectClosed()
 }

@@ -22,10 +22,10 @@ func TestAsk(t *testing.T) {
 		answers, err := zishang.Ask(t.Context(), n.io.Sockets(), []socket.Room{"r"}, "ask", 1)
 		got <- fmt.Sprint(answers, err)
 	}()
-	p.expect(`421["ask",1]`)
-	q.expect(`421["ask",1]`)
-	p.send(`431[]`)
-	q.send(`431["two",3]`)
+	p.Expect(`421["ask",1]`)
+	q.Expect(`421["ask",1]`)
+	p.Send(`431[]`)
+	q.Send(`431["two",3]`)
 	if got := await(t, got); got != "[<nil> two] <nil>" && got != "[two <nil>] <nil>" {
 		t.Error(got)
 	}

@@ -75,29 +75,29 @@ func testCluster(t *testing.T, mode redis.Mode) {
 	p, pid := join(t, a.url, "/")
 	q, qid := join(t, b.url, "/")
 	for _, c := range []*peer{p, q} { // their connection handlers have run
-		c.send(`42["echo",1]`)
-		c.expect(`42["echo",1]`)
+		c.Send(`42["echo",1]`)
+		c.Expect(`42["echo",1]`)
 	}
 	eventually(t, "rooms known", func() bool { return remoteRooms(t, a) == 2 && remoteRooms(t, b) == 2 })
 
 	t.Run("Broadcast", func(t *testing.T) {
 		a.io.Emit("all", 1)
-		p.expect(`42["all",1]`)
-		q.expect(`42["all",1]`)
+		p.Expect(`42["all",1]`)
+		q.Expect(`42["all",1]`)
 		a.io.To("a", "b").Emit("rooms", 2)
-		p.expect(`42["rooms",2]`)
-		q.expect(`42["rooms",2]`)
-		p.send(`42["reach","` + qid + `","x"]`)
-		q.expect(`42["reached","x"]`)
+		p.Expect(`42["rooms",2]`)
+		q.Expect(`42["rooms",2]`)
+		p.Send(`42["reach","` + qid + `","x"]`)
+		q.Expect(`42["reached","x"]`)
 		a.io.Local().Emit("here")
-		p.expect(`42["here"]`)
+		p.Expect(`42["here"]`)
 	})
 	t.Run("Binary", func(t *testing.T) {
 		a.io.Emit("bin", types.NewBytesBufferString("one"), struct{ B []byte }{[]byte("two")})
 		for _, c := range []*peer{p, q} {
-			c.expect(`452-["bin",{"_placeholder":true,"num":0},{"B":{"_placeholder":true,"num":1}}]`)
-			c.expectBinary("one")
-			c.expectBinary("two")
+			c.Expect(`452-["bin",{"_placeholder":true,"num":0},{"B":{"_placeholder":true,"num":1}}]`)
+			c.ExpectBinary("one")
+			c.ExpectBinary("two")
 		}
 	})
 	t.Run("Fetch", func(t *testing.T) {
@@ -134,8 +134,8 @@ func testCluster(t *testing.T, mode redis.Mode) {
 			got <- fmt.Sprint(answers, err)
 		}()
 		for _, c := range []*peer{p, q} {
-			packet := c.text() // 42<id>["ask"]
-			c.send("43" + strings.TrimSuffix(packet[2:], `["ask"]`) + `["yes"]`)
+			packet := c.Text() // 42<id>["ask"]
+			c.Send("43" + strings.TrimSuffix(packet[2:], `["ask"]`) + `["yes"]`)
 		}
 		if got := await(t, got); got != "[yes yes] <nil>" {
 			t.Error(got)
@@ -157,8 +157,8 @@ func testCluster(t *testing.T, mode redis.Mode) {
 			return ok && set.Has(socket.SocketId(qid))
 		})
 		a.io.In("joined").DisconnectSockets(true)
-		q.expect("41")
-		q.expectClosed()
+		q.Expect("41")
+		q.ExpectClosed()
 	})
 }
 
@@ -191,10 +191,10 @@ func TestClusterWithNativeServer(t *testing.T) {
 	})
 	p, _ := join(t, a.url, "/")
 	q, _ := join(t, web.URL, "/")
-	p.send(`42["echo",1]`)
-	p.expect(`42["echo",1]`)
-	q.send(`421["echo",1]`)
-	q.expect(`431[1]`)
+	p.Send(`42["echo",1]`)
+	p.Expect(`42["echo",1]`)
+	q.Send(`421["echo",1]`)
+	q.Expect(`431[1]`)
 	eventually(t, "both see both", func() bool {
 		count, err := native.Count(t.Context())
 		return err == nil && count == 2 && remoteRooms(t, a) == 2
@@ -205,9 +205,9 @@ func TestClusterWithNativeServer(t *testing.T) {
 	}
 	for _, c := range []*peer{p, q} {
 		for range 2 {
-			switch got := c.text(); got {
+			switch got := c.Text(); got {
 			case `451-["from zishang",{"_placeholder":true,"num":0}]`:
-				c.expectBinary("b")
+				c.ExpectBinary("b")
 			case `42["from native",1]`:
 			default:
 				t.Errorf("got %q", got)
@@ -233,24 +233,24 @@ func TestClusterRecovery(t *testing.T) {
 	b := start(t, zishang.Config{Options: withRecovery(), Adapter: onRedis(t, s, redis.Streams, r)}, setup)
 	clustered(t, a, b)
 	p := dial(t, a.url)
-	w := p.connect("/", "")
+	w := p.Connect("/", "")
 	if got := await(t, recovered); got != "false map[name:Ann] true" {
 		t.Fatal(got)
 	}
 	b.io.To("club").Emit("one")
-	offset := offsetOf(t, p.text())
-	p.hangUp()
+	offset := offsetOf(t, p.Text())
+	p.HangUp()
 	eventually(t, "saved", func() bool { return a.handler.Stats().Disconnected == 1 })
 	b.io.To("club").Emit("two", []byte("bin"))
 	q := dial(t, b.url)
-	if w2 := q.connect("/", `{"pid":"`+w.PID+`","offset":"`+offset+`"}`); w2 != w {
+	if w2 := q.Connect("/", `{"pid":"`+w.PID+`","offset":"`+offset+`"}`); w2 != w {
 		t.Fatalf("welcome %+v, want %+v", w2, w)
 	}
 	if got := await(t, recovered); got != "true map[name:Ann] true" {
 		t.Error(got)
 	}
-	if got := q.text(); !strings.HasPrefix(got, `451-["two",{"_placeholder":true,"num":0},"`) {
+	if got := q.Text(); !strings.HasPrefix(got, `451-["two",{"_placeholder":true,"num":0},"`) {
 		t.Errorf("got %q", got)
 	}
-	q.expectBinary("bin")
+	q.ExpectBinary("bin")
 }

@@ -1,11 +1,9 @@
 package zishang_test
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
-	"github.com/gobwas/ws"
 	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/beanpole/beanpole/server"
@@ -21,15 +19,9 @@ func identified(s *socket.Socket, next func(*socket.ExtendedError)) {
 
 // enter connects to a namespace under a name and returns the answer.
 func (p *peer) enter(nsp, name string) string {
-	p.t.Helper()
-	p.send("40" + nsp + `{"name":"` + name + `"}`)
-	return p.text()
-}
-
-// flood sends a text many times at once, to a server that may close the connection over it.
-func (p *peer) flood(times int, text string) {
-	frame := ws.MustCompileFrame(ws.MaskFrameInPlace(ws.NewTextFrame([]byte(text))))
-	_, _ = p.conn.Write(bytes.Repeat(frame, times))
+	p.T.Helper()
+	p.Send("40" + nsp + `{"name":"` + name + `"}`)
+	return p.Text()
 }
 
 func TestSessionsPerIdentity(t *testing.T) {
@@ -52,11 +44,11 @@ func TestSessionsPerIdentity(t *testing.T) {
 	if got := c.enter("", "bob"); !strings.HasPrefix(got, "40") {
 		t.Errorf("somebody else got %s", got)
 	}
-	a.send("41")
+	a.Send("41")
 	if got := c.enter("/b,", "ada"); got != "44/b,"+refused {
 		t.Errorf("after one of two sockets of a session has left: %s", got)
 	}
-	b.hangUp()
+	b.HangUp()
 	eventually(t, "room for another", func() bool { return strings.HasPrefix(c.enter("/b,", "ada"), "40/b,") })
 
 	// One that is refused for something else leaves no trace.
@@ -96,11 +88,11 @@ func TestEventsPerIdentityAndAddress(t *testing.T) {
 			p.enter("", "ada")
 			q.enter("", "ada")
 			for range 5 { // half of what may come at once
-				p.send(`420["echo",1]`)
-				p.expect(`430[1]`)
+				p.Send(`420["echo",1]`)
+				p.Expect(`430[1]`)
 			}
-			q.flood(30, `42["echo",1]`)
-			q.expectClosed()
+			q.Flood(30, `42["echo",1]`)
+			q.ExpectClosed()
 			if s := n.handler.Stats(); s.RateLimited != 1 || c.count(s) != 1 {
 				t.Errorf("stats %+v", s)
 			}

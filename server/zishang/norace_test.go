@@ -20,8 +20,8 @@ import (
 func TestNoRaceRemoteSocketAck(t *testing.T) {
 	n := start(t, zishang.Config{}, func(io *socket.Server) { onConnection(io.Sockets(), echo) })
 	p, _ := join(t, n.url, "/")
-	p.send(`42["echo",1]`)
-	p.expect(`42["echo",1]`)
+	p.Send(`42["echo",1]`)
+	p.Expect(`42["echo",1]`)
 	got := make(chan string, 1)
 	ask := func() {
 		n.io.FetchSockets()(func(list []*socket.RemoteSocket, _ error) {
@@ -30,20 +30,20 @@ func TestNoRaceRemoteSocketAck(t *testing.T) {
 	}
 	for id, answer := range map[string]string{`[]`: "[<nil>] <nil>", `["a"]`: "[a] <nil>", `["a","b"]`: "[a] <nil>"} {
 		ask()
-		packet := p.text()
-		p.send("43" + packet[2:len(packet)-len(`["ask"]`)] + id)
+		packet := p.Text()
+		p.Send("43" + packet[2:len(packet)-len(`["ask"]`)] + id)
 		if got := await(t, got); got != answer {
 			t.Errorf("%s: got %s, want %s", id, got, answer)
 		}
 	}
 	ask()
-	p.text() // and no answer
+	p.Text() // and no answer
 	if got := await(t, got); got != "[] operation has timed out" {
 		t.Error(got)
 	}
 	ask()
-	p.text()
-	p.hangUp()
+	p.Text()
+	p.HangUp()
 	if got := await(t, got); got != "[] operation has timed out" {
 		t.Error(got)
 	}
@@ -54,8 +54,8 @@ func TestNoRaceBroadcastAckComesOnce(t *testing.T) {
 	peers := make([]*peer, 3)
 	for i := range peers {
 		peers[i], _ = join(t, n.url, "/")
-		peers[i].send(`42["echo",1]`)
-		peers[i].expect(`42["echo",1]`)
+		peers[i].Send(`42["echo",1]`)
+		peers[i].Expect(`42["echo",1]`)
 	}
 	var calls atomic.Int64
 	got := make(chan string, 1)
@@ -66,8 +66,8 @@ func TestNoRaceBroadcastAckComesOnce(t *testing.T) {
 			got <- fmt.Sprint(args, err)
 		})
 		for _, p := range peers {
-			packet := p.text()
-			p.send("43" + packet[2:len(packet)-len(`["ask"]`)] + `["y"]`)
+			packet := p.Text()
+			p.Send("43" + packet[2:len(packet)-len(`["ask"]`)] + `["y"]`)
 		}
 		if got := await(t, got); got != "[y y y] <nil>" {
 			t.Fatal(got)
@@ -80,8 +80,8 @@ func TestNoRaceBroadcastAckComesOnce(t *testing.T) {
 	}
 	// One does not answer.
 	_ = n.io.Timeout(100*time.Millisecond).Emit("ask", func(args []any, err error) { got <- fmt.Sprint(args, err) })
-	packet := peers[0].text()
-	peers[0].send("43" + packet[2:len(packet)-len(`["ask"]`)] + `["y"]`)
+	packet := peers[0].Text()
+	peers[0].Send("43" + packet[2:len(packet)-len(`["ask"]`)] + `["y"]`)
 	if got := await(t, got); got != "[y] operation has timed out" {
 		t.Error(got)
 	}

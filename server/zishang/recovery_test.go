@@ -48,7 +48,7 @@ func TestRecoveryInMemory(t *testing.T) {
 		})
 	})
 	p := dial(t, n.url)
-	w := p.connect("/", "")
+	w := p.Connect("/", "")
 	if len(w.PID) < 20 {
 		t.Fatalf("welcome %+v", w)
 	}
@@ -56,16 +56,16 @@ func TestRecoveryInMemory(t *testing.T) {
 		t.Fatal(got)
 	}
 	n.io.To("club").Emit("one")
-	first := p.text()
+	first := p.Text()
 	offset := offsetOf(t, first)
-	p.hangUp()
+	p.HangUp()
 	eventually(t, "saved", func() bool { return n.handler.Stats().Disconnected == 1 })
 	n.io.To("club").Emit("two", 2)
 	n.io.To("others").Emit("not for it")
 	n.io.Emit("three")
 
 	q := dial(t, n.url)
-	w2 := q.connect("/", `{"pid":"`+w.PID+`","offset":"`+offset+`"}`)
+	w2 := q.Connect("/", `{"pid":"`+w.PID+`","offset":"`+offset+`"}`)
 	if w2 != w {
 		t.Fatalf("welcome %+v, want %+v", w2, w)
 	}
@@ -73,28 +73,28 @@ func TestRecoveryInMemory(t *testing.T) {
 		t.Error(got)
 	}
 	for _, want := range []string{`42["two",2,"`, `42["three","`} {
-		if got := q.text(); !strings.HasPrefix(got, want) {
+		if got := q.Text(); !strings.HasPrefix(got, want) {
 			t.Errorf("got %q, want %s…", got, want)
 		}
 	}
-	q.send(`421["echo","x"]`)
-	q.expect(`431["x"]`)
-	q.send(`42["echo","y"]`)
-	if got := q.text(); !strings.HasPrefix(got, `42["echo","y","`) {
+	q.Send(`421["echo","x"]`)
+	q.Expect(`431["x"]`)
+	q.Send(`42["echo","y"]`)
+	if got := q.Text(); !strings.HasPrefix(got, `42["echo","y","`) {
 		t.Errorf("got %q", got)
 	}
 	n.io.To("club").Emit("four")
-	if got := q.text(); !strings.HasPrefix(got, `42["four","`) {
+	if got := q.Text(); !strings.HasPrefix(got, `42["four","`) {
 		t.Errorf("got %q", got)
 	}
 	if middlewares != 1 {
 		t.Errorf("middlewares ran %d times; recovery skips them", middlewares)
 	}
-	q.hangUp()
+	q.HangUp()
 
 	// Who asks for what is not there begins anew.
 	r := dial(t, n.url)
-	if w3 := r.connect("/", `{"pid":"nobody","offset":"`+offset+`"}`); w3.SID == w.SID {
+	if w3 := r.Connect("/", `{"pid":"nobody","offset":"`+offset+`"}`); w3.SID == w.SID {
 		t.Error("a stranger got the session")
 	}
 	if got := await(t, recovered); got != "false &{Ann} true" {
@@ -110,8 +110,8 @@ func TestEmitWithAckAndRecovery(t *testing.T) {
 		})
 	})
 	p, _ := join(t, n.url, "/")
-	p.expect(`421["q","a"]`) // without an offset
-	p.send(`431["b"]`)
+	p.Expect(`421["q","a"]`) // without an offset
+	p.Send(`431["b"]`)
 	if got := await(t, answers); got != "[b] <nil>" {
 		t.Error(got)
 	}

@@ -39,15 +39,15 @@ func TestApplicationTalksToClient(t *testing.T) {
 	if len(id) != 20 {
 		t.Errorf("socket id %q has %d characters; Node's have 20", id, len(id))
 	}
-	p.expect(`42["hello","` + id + `",1,true,{"a":["b"]}]`)
-	p.send(`42["echo",1.5,"x",null,{"y":[2]}]`)
-	p.expect(`42["echo",1.5,"x",null,{"y":[2]}]`)
-	p.send(`427["echo","x"]`)
-	p.expect(`437["x"]`)
+	p.Expect(`42["hello","` + id + `",1,true,{"a":["b"]}]`)
+	p.Send(`42["echo",1.5,"x",null,{"y":[2]}]`)
+	p.Expect(`42["echo",1.5,"x",null,{"y":[2]}]`)
+	p.Send(`427["echo","x"]`)
+	p.Expect(`437["x"]`)
 	n.io.To("lobby").Emit("news", "n")
-	p.expect(`42["news","n"]`)
+	p.Expect(`42["news","n"]`)
 	n.io.Emit("all")
-	p.expect(`42["all"]`)
+	p.Expect(`42["all"]`)
 }
 
 func TestBinaryArrivesAndLeavesWhole(t *testing.T) {
@@ -63,17 +63,17 @@ func TestBinaryArrivesAndLeavesWhole(t *testing.T) {
 		})
 	})
 	p, _ := join(t, n.url, "/")
-	p.send(`451-["bin",{"_placeholder":true,"num":0}]`)
-	p.sendBinary([]byte("one"))
+	p.Send(`451-["bin",{"_placeholder":true,"num":0}]`)
+	p.SendBinary([]byte("one"))
 	if got := await(t, kinds); got != "*types.BytesBuffer one" {
 		t.Errorf("handler got %s", got)
 	}
-	p.expect(`452-["back",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1},"text"]`)
-	p.expectBinary("one")
-	p.expectBinary("two")
-	p.expect(`452-["all",{"_placeholder":true,"num":0},{"B":{"_placeholder":true,"num":1}}]`)
-	p.expectBinary("one")
-	p.expectBinary("three")
+	p.Expect(`452-["back",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1},"text"]`)
+	p.ExpectBinary("one")
+	p.ExpectBinary("two")
+	p.Expect(`452-["all",{"_placeholder":true,"num":0},{"B":{"_placeholder":true,"num":1}}]`)
+	p.ExpectBinary("one")
+	p.ExpectBinary("three")
 }
 
 func TestMiddlewareRefuses(t *testing.T) {
@@ -90,13 +90,13 @@ func TestMiddlewareRefuses(t *testing.T) {
 		})
 	})
 	p := dial(t, n.url)
-	p.send("40")
-	p.expect(`44{"message":"who are you"}`)
-	p.send("40/data,")
-	p.expect(`44/data,{"data":{"code":7},"message":"no"}`)
-	p.send("40/none,")
-	p.expect(`44/none,{"message":"Invalid namespace"}`)
-	p.connect("/", `{"token":"t"}`) // a client that was refused may try again
+	p.Send("40")
+	p.Expect(`44{"message":"who are you"}`)
+	p.Send("40/data,")
+	p.Expect(`44/data,{"data":{"code":7},"message":"no"}`)
+	p.Send("40/none,")
+	p.Expect(`44/none,{"message":"Invalid namespace"}`)
+	p.Connect("/", `{"token":"t"}`) // a client that was refused may try again
 	eventually(t, "all counted", func() bool {
 		got := n.handler.Stats()
 		return got.Connected == 1 && got.RefusedConnects == 3
@@ -145,12 +145,12 @@ func TestSocketMiddlewareSeesEvents(t *testing.T) {
 		})
 	})
 	p, _ := join(t, n.url, "/")
-	p.send(`42["echo","bad"]`)
-	p.expect(`42["any","echo"]`, `42["failed","no bad"]`)
-	p.send(`42["echo","late"]`)
-	p.expect(`42["any","echo"]`, `42["echo","late"]`)
-	p.send(`423["echo","change"]`)
-	p.expect(`42["any","echo"]`, `433["changed"]`)
+	p.Send(`42["echo","bad"]`)
+	p.Expect(`42["any","echo"]`, `42["failed","no bad"]`)
+	p.Send(`42["echo","late"]`)
+	p.Expect(`42["any","echo"]`, `42["echo","late"]`)
+	p.Send(`423["echo","change"]`)
+	p.Expect(`42["any","echo"]`, `433["changed"]`)
 }
 
 func TestEmitWaitsForAck(t *testing.T) {
@@ -166,10 +166,10 @@ func TestEmitWaitsForAck(t *testing.T) {
 		})
 	})
 	p, _ := join(t, n.url, "/")
-	p.send(`42["ask"]`, `42["then"]`)
-	p.expect(`421["question",1]`)
-	p.send(`431["yes",2]`, `431["again"]`)
-	p.expect(`42["answered",["yes",2,null]]`, `42["then"]`)
+	p.Send(`42["ask"]`, `42["then"]`)
+	p.Expect(`421["question",1]`)
+	p.Send(`431["yes",2]`, `431["again"]`)
+	p.Expect(`42["answered",["yes",2,null]]`, `42["then"]`)
 }
 
 func TestNamespacesShareSession(t *testing.T) {
@@ -178,17 +178,17 @@ func TestNamespacesShareSession(t *testing.T) {
 		onConnection(io.Of("/a", nil), echo)
 	})
 	p, _ := join(t, n.url, "/")
-	p.connect("/a", "")
-	p.send(`42/a,["echo",1]`)
-	p.expect(`42/a,["echo",1]`)
-	p.send("41/a,", "40/a,") // leave, and come again at once
-	if got := p.text(); !strings.HasPrefix(got, `40/a,{"sid":"`) {
+	p.Connect("/a", "")
+	p.Send(`42/a,["echo",1]`)
+	p.Expect(`42/a,["echo",1]`)
+	p.Send("41/a,", "40/a,") // leave, and come again at once
+	if got := p.Text(); !strings.HasPrefix(got, `40/a,{"sid":"`) {
 		t.Fatalf("got %q", got)
 	}
-	p.send(`42/a,["echo",2]`)
-	p.expect(`42/a,["echo",2]`)
-	p.send(`42["echo",3]`)
-	p.expect(`42["echo",3]`)
+	p.Send(`42/a,["echo",2]`)
+	p.Expect(`42/a,["echo",2]`)
+	p.Send(`42["echo",3]`)
+	p.Expect(`42["echo",3]`)
 }
 
 func TestOldClientConnectsToRoot(t *testing.T) {
@@ -200,17 +200,17 @@ func TestOldClientConnectsToRoot(t *testing.T) {
 		onConnection(io.Of("/a", nil), func(s *socket.Socket) { auth <- s.Handshake().Auth; echo(s) })
 	})
 	p := dialEIO(t, n.url, "3")
-	p.expect("40")
-	p.send(`42["echo",1]`)
-	p.expect(`42["echo",1]`)
-	p.send("40/a?token=x,")
-	p.expect("40/a,")
+	p.Expect("40")
+	p.Send(`42["echo",1]`)
+	p.Expect(`42["echo",1]`)
+	p.Send("40/a?token=x,")
+	p.Expect("40/a,")
 	if got := fmt.Sprint(await(t, auth)); got != "map[token:[x]]" {
 		t.Errorf("auth is %s", got)
 	}
-	p.send(`42/a,["echo",2]`)
-	p.expect(`42/a,["echo",2]`)
-	if s, ok := n.io.Sockets().Sockets().Load(socket.SocketId(p.sid)); !ok || string(s.Id()) != p.sid {
+	p.Send(`42/a,["echo",2]`)
+	p.Expect(`42/a,["echo",2]`)
+	if s, ok := n.io.Sockets().Sockets().Load(socket.SocketId(p.SID)); !ok || string(s.Id()) != p.SID {
 		t.Error("a v2 client takes its session id for its socket's")
 	}
 }
@@ -238,17 +238,17 @@ func TestTypedHandlers(t *testing.T) {
 		})
 	})
 	p, _ := join(t, n.url, "/")
-	p.send(`451-1["order",{"Name":"tea","Image":{"_placeholder":true,"num":0},"Sizes":[1,2]}]`)
-	p.sendBinary([]byte("pic"))
-	p.expect(`431[{"bytes":3,"got":"tea","sizes":[1,2]}]`)
-	p.send(`422["order",{}]`)
-	p.expect(`432[{"error":"no name"}]`)
-	p.send(`423["order",[]]`)
-	if got := p.text(); !strings.HasPrefix(got, `433[{"error":"`) {
+	p.Send(`451-1["order",{"Name":"tea","Image":{"_placeholder":true,"num":0},"Sizes":[1,2]}]`)
+	p.SendBinary([]byte("pic"))
+	p.Expect(`431[{"bytes":3,"got":"tea","sizes":[1,2]}]`)
+	p.Send(`422["order",{}]`)
+	p.Expect(`432[{"error":"no name"}]`)
+	p.Send(`423["order",[]]`)
+	if got := p.Text(); !strings.HasPrefix(got, `433[{"error":"`) {
 		t.Errorf("got %q", got)
 	}
-	p.send(`42["stay"]`)
-	p.hangUp()
+	p.Send(`42["stay"]`)
+	p.HangUp()
 	if err := await(t, gone); err != context.Canceled {
 		t.Errorf("context ended with %v", err)
 	}
@@ -261,14 +261,14 @@ func TestLimitsHold(t *testing.T) {
 		}
 	})
 	p, _ := join(t, n.url, "/")
-	p.connect("/a", "")
-	p.send("40/b,")
-	p.expect(`44/b,{"message":"too many namespaces"}`)
+	p.Connect("/a", "")
+	p.Send("40/b,")
+	p.Expect(`44/b,{"message":"too many namespaces"}`)
 	for i := range 10 {
-		p.send(fmt.Sprintf(`42["echo",%d]`, i))
+		p.Send(fmt.Sprintf(`42["echo",%d]`, i))
 	}
-	p.send(`42["echo",99]`)
-	p.expectClosed()
+	p.Send(`42["echo",99]`)
+	p.ExpectClosed()
 	if got := n.handler.Stats(); got.RateLimited != 1 {
 		t.Errorf("stats %+v", got)
 	}
@@ -288,17 +288,17 @@ func TestCloseByApplication(t *testing.T) {
 		})
 	})
 	p, _ := join(t, n.url, "/")
-	p.send(`42["bye"]`)
-	p.expect(`42["last"]`, `41`)
-	p.expectClosed()
+	p.Send(`42["bye"]`)
+	p.Expect(`42["last"]`, `41`)
+	p.ExpectClosed()
 	if got := await(t, reasons); got != "server namespace disconnect" {
 		t.Errorf("reason %q", got)
 	}
 	q, _ := join(t, n.url, "/")
-	q.send(`42["echo",1]`)
-	q.expect(`42["echo",1]`)
+	q.Send(`42["echo",1]`)
+	q.Expect(`42["echo",1]`)
 	go n.io.Close(nil) // as applications of the library do
-	q.expectClosed()
+	q.ExpectClosed()
 	if got := await(t, reasons); got != "server shutting down" {
 		t.Errorf("reason %q", got)
 	}
@@ -313,10 +313,10 @@ func TestConcurrentSocketsDoNotShareAnything(t *testing.T) {
 		wg.Go(func() {
 			p, _ := join(t, n.url, "/")
 			for k := range 50 {
-				p.send(fmt.Sprintf(`42["echo",%d]`, i*1000+k))
+				p.Send(fmt.Sprintf(`42["echo",%d]`, i*1000+k))
 			}
 			for k := range 50 {
-				p.expect(fmt.Sprintf(`42["echo",%d]`, i*1000+k))
+				p.Expect(fmt.Sprintf(`42["echo",%d]`, i*1000+k))
 			}
 		})
 	}
