@@ -184,7 +184,7 @@ func (c *Cluster) UID() string { return c.uid }
 func (c *Cluster) Status() Status {
 	up, since, err := c.state.get()
 	live, _ := c.members.count()
-	return Status{Up: up, Since: since, Err: err, Nodes: live}
+	return Status{Up: up, Since: since, Err: err, Nodes: live, Lag: c.members.delay()}
 }
 
 // Stats returns the counters since New.

@@ -43,13 +43,15 @@ type members struct {
 	dead    map[string]time.Time // given up without having said bye; Redis may still count them
 	nsps    map[string]struct{}  // of this node
 	version uint64
-	beat    uint64    // number of the last beat sent
-	acked   uint64    // number of the last beat Redis has taken
-	seen    uint64    // number of the last beat that came back
-	flying  bool      // a beat is in the outbox
-	heard   bool      // something of this node came back since doubt
-	asked   time.Time // when others were last asked since doubt
-	quiet   time.Time // since when beats that Redis took do not come back; zero while they do
+	beat    uint64        // number of the last beat sent
+	sent    time.Time     // when it was
+	lag     time.Duration // how long the last one took that came back
+	acked   uint64        // number of the last beat Redis has taken
+	seen    uint64        // number of the last beat that came back
+	flying  bool          // a beat is in the outbox
+	heard   bool          // something of this node came back since doubt
+	asked   time.Time     // when others were last asked since doubt
+	quiet   time.Time     // since when beats that Redis took do not come back; zero while they do
 }
 
 type peer struct {
@@ -146,6 +148,7 @@ func (m *members) tick() {
 	fly := !m.flying
 	if fly {
 		m.beat++
+		m.sent = time.Now()
 		m.flying = true
 	}
 	h := heartbeat{Kind: "beat", N: m.beat, Version: m.version}
@@ -206,6 +209,16 @@ func (m *members) count() (live, dead int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return 1 + len(m.peers), len(m.dead)
+}
+
+// delay returns how long a message takes through Redis and back: the last beat, or the one on its way.
+func (m *members) delay() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.seen < m.beat {
+		return max(m.lag, time.Since(m.sent))
+	}
+	return m.lag
 }
 
 // receive reads a heartbeat. It reports false for what is none.
@@ -294,6 +307,9 @@ func (m *members) own(n uint64) {
 	m.mu.Lock()
 	again := m.seen == 0 || !m.quiet.IsZero()
 	m.seen = max(m.seen, n)
+	if n == m.beat {
+		m.lag = time.Since(m.sent)
+	}
 	m.quiet = time.Time{}
 	for uid, p := range m.peers {
 		if n != m.beat { // late: those of others may be as late

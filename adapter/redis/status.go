@@ -17,6 +17,9 @@ type Status struct {
 	Since time.Time // of the last change of Up
 	Err   error     // why it is not up, nil otherwise
 	Nodes int       // live Beanpole nodes, this one included
+	// Lag is how long a message of this node takes through Redis and back: the last heartbeat, or the
+	// one on its way if that has taken longer already.
+	Lag time.Duration
 }
 
 // Stats are counters of a Cluster since New.

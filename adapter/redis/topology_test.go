@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -173,4 +174,27 @@ func TestManyNamespacesShareConnections(t *testing.T) {
 	if subscribers != 1 || all > 6 {
 		t.Errorf("%d connections, %d of them with subscriptions", all, subscribers)
 	}
+}
+
+// TestLag: the way through Redis and back is measured by the heartbeats.
+func TestLag(t *testing.T) {
+	p := redistest.NewProxy(t, shared.Addr())
+	c := start(t, redis.Config{URL: p.URL(), Prefix: unique(), HeartbeatInterval: 50 * time.Millisecond})
+	ready(t, c)
+	lag := func(what string, ok func(time.Duration) bool) {
+		adaptertest.Eventually(t, func() error {
+			if got := c.Status().Lag; !ok(got) {
+				return fmt.Errorf("%s: lag %v", what, got)
+			}
+			return nil
+		})
+	}
+	lag("at rest", func(d time.Duration) bool { return d > 0 })
+	p.Slow(100 * time.Millisecond)
+	lag("slow", func(d time.Duration) bool { return d >= 100*time.Millisecond })
+	p.Slow(0)
+	lag("again", func(d time.Duration) bool { return d < 100*time.Millisecond })
+	p.Block()
+	lag("while nothing comes back", func(d time.Duration) bool { return d > 300*time.Millisecond })
+	p.Unblock()
 }

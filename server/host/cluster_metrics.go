@@ -32,6 +32,7 @@ func (cc clusterCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge("up", "1 while what this server publishes comes back to it, 0 while the cluster is degraded.", up)
 	gauge("servers", "Live Beanpole servers, this one included.", status.Nodes)
+	send(prometheus.GaugeValue, "lag_seconds", "How long a message takes through Redis and back, by the last heartbeat.", status.Lag.Seconds(), "", "")
 	gauge("outbox_messages", "Messages that wait for Redis.", st.Waiting)
 	gauge("outbox_bytes", "Bytes that wait for Redis.", st.WaitingBytes)
 	count("published_total", "Commands that Redis has acknowledged.", st.Published)

@@ -69,7 +69,8 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	if err := h.make(); err != nil {
-		return nil, errors.Join(err, h.endTracing(context.Background()), h.cluster.close(context.Background()))
+		h.endTracing(context.Background())
+		return nil, errors.Join(err, h.cluster.close(context.Background()))
 	}
 	return h, nil
 }
@@ -212,5 +213,6 @@ func (h *Host) Shutdown(ctx context.Context) error {
 	if e := h.http.Shutdown(ctx); e != nil {
 		err = errors.Join(err, e, h.http.Close())
 	}
-	return errors.Join(err, h.endTracing(ctx), h.cluster.close(ctx))
+	h.endTracing(ctx)
+	return errors.Join(err, h.cluster.close(ctx))
 }

@@ -83,12 +83,11 @@ func (h *Host) newTracing(ctx context.Context) (server.Observer, error) {
 }
 
 // endTracing sends what is left and ends it.
-func (h *Host) endTracing(ctx context.Context) error {
+func (h *Host) endTracing(ctx context.Context) {
 	if h.traces == nil {
-		return nil
+		return
 	}
 	if err := h.traces.Shutdown(ctx); err != nil {
 		h.log.Warn("traces not sent", "err", err) // a collector that is down is no reason to stop badly
 	}
-	return nil
 }
