@@ -137,7 +137,7 @@ func TestPollingWithoutSticky(t *testing.T) {
 					}
 				}
 			}
-			if forwarded < 1000 {
+			if forwarded < 400 { // three for each of the 133 that are elsewhere, and more
 				t.Errorf("%d requests forwarded", forwarded)
 			}
 			f.dead[2].Store(true)

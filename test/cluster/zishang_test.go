@@ -36,7 +36,7 @@ func doZishang(io *socket.Server, op string, o order) (any, error) {
 	case "emit":
 		return "ok", to.Emit(o.Event, o.args()...)
 	case "ask":
-		to.Timeout(4*time.Second).EmitWithAck(o.Event, o.args()...)(answer)
+		ask(io, to, o, answer)
 	case "fetch":
 		out := []any{}
 		to.FetchSockets()(func(list []*socket.RemoteSocket, err error) {
