@@ -111,8 +111,9 @@ func (p *publisher) run(ctx context.Context) {
 	p.pending = nil
 }
 
-// holdMax bounds how long others are waited for after a failure, from the first success.
-const holdMax = 2 * time.Second
+// holdMax bounds how long others are waited for after a failure, from the first success. A subscription
+// that met several dead addresses, as in a failover, is back after some three seconds.
+const holdMax = 6 * time.Second
 
 // hold reports whether publishing is held.
 func (p *publisher) hold() bool {
