@@ -164,7 +164,7 @@ func (c *pollConn) wake() {
 		return
 	}
 	switch pending, err := peek(c.raw); {
-	case err == errNothing:
+	case errors.Is(err, errNothing):
 		c.listen()
 	case err != nil:
 		s.abortPoll(p)

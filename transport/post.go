@@ -142,7 +142,7 @@ func (s *Session) deliver(body []byte, isBinary, jsonp bool) error {
 	var invalid packetError
 	switch {
 	case err == nil:
-	case err == errClientClosed:
+	case errors.Is(err, errClientClosed):
 		if s.poll != nil {
 			s.answerPoll(kindNoop) // Node, polling.ts, onClose
 		}

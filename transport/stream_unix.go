@@ -61,7 +61,7 @@ func (s *socketStream) read(r *reading) (*buffer, error) {
 func (r *reading) readFD(fd uintptr) bool {
 	b := readPool.Get().(*buffer)
 	n, err := ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), b.b) })
-	if err == syscall.EAGAIN {
+	if err == syscall.EAGAIN { //nolint:errorlint // a bare number
 		putRead(b)
 		return false
 	}
@@ -125,7 +125,7 @@ func (w *writing) nowFD(fd uintptr) bool {
 			w.wrote += n
 			w.out = w.out[n:]
 		}
-		if err == syscall.EAGAIN {
+		if err == syscall.EAGAIN { //nolint:errorlint // a bare number
 			break
 		}
 		if err != nil {
@@ -138,7 +138,7 @@ func (w *writing) nowFD(fd uintptr) bool {
 
 func (w *writing) someFD(fd uintptr) bool {
 	n, err := ignoringEINTR(func() (int, error) { return writeBuffers(int(fd), w.bufs) })
-	if err == syscall.EAGAIN {
+	if err == syscall.EAGAIN { //nolint:errorlint // a bare number
 		return false
 	}
 	if err != nil {
