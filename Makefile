@@ -91,8 +91,6 @@ bench-pgo: tools ## the profile that the benchmark's server is built with
 	cd test/bench && go run . -quick -servers beanpole -profile ../../build/pgo -only '^(echo|broadcast|websocket|polling|polling-echo|cycles)$$'
 	go tool pprof -proto build/pgo/*.cpu > test/bench/servers/beanpole/default.pgo
 
-bench-compare: ## the Go benchmarks beside those of REF, by benchstat
-	rm -rf build/compare && mkdir -p build/compare && git archive $(REF) | tar -x -C build/compare
-	cd build/compare && go test -run '^$$' -bench . -benchmem -count 6 -benchtime 0.2s ./server/... ./transport > ../before.txt || true
-	go test -run '^$$' -bench . -benchmem -count 6 -benchtime 0.2s ./server/... ./transport > build/after.txt
+bench-compare: ## the Go benchmarks in turn with those of REF, by benchstat: 3 minutes
+	test/compare.sh $(REF)
 	go run $(BENCHSTAT) build/before.txt build/after.txt
