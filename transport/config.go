@@ -63,8 +63,14 @@ type Config struct {
 
 	// Cookie, if not nil, is set with the session id on the answer to a polling handshake.
 	Cookie *Cookie
-	// CORS, if not nil, answers cross-origin requests. Nil sends no CORS header (Node: cors false).
+	// CORS, if not nil, says which pages of other origins may connect. Nil sends no CORS header (Node: cors
+	// false): browsers then keep answers to polls from pages of other origins, but let them open WebSockets.
 	CORS *CORS
+	// AllowedHosts are the values the Host header may have: names with or without port, such as
+	// chat.example.com, which is any port's, and localhost:5000. Requests for others are refused with
+	// CodeForbidden, so that a page whose own name an attacker has pointed at this server (DNS rebinding) is
+	// not taken for the server's. Empty means any.
+	AllowedHosts []string
 	// AllowRequest, if not nil, may refuse a handshake. An error answers 403 with code 4 and the
 	// error's text as the message. Not called for later requests of a session.
 	AllowRequest func(*http.Request) error
@@ -137,9 +143,15 @@ type Cookie struct {
 	SameSite    http.SameSite // zero means Lax
 }
 
-// CORS configures cross-origin access (served by github.com/rs/cors).
+// CORS says which pages of other origins may connect; the headers are by github.com/rs/cors. If that is not
+// every origin, requests of others' pages are refused with CodeForbidden over both transports, be they
+// handshakes or for a session (Node's option sends headers alone). The server's own pages are always allowed:
+// those from the scheme (see Config.ClientAddr) and the host of the request.
 type CORS struct {
-	// Origins allowed: exact ("https://app.example.com"), with one "*" inside, or the single "*".
+	// Origins allowed: exact ("https://app.example.com"), with one "*" in the host name or for the port, which
+	// stands for one or more letters, digits, dots, dashes and underscores, or the single "*". Empty means "*"
+	// if AllowOrigin is nil. With Credentials an origin that anybody can have ("*", "https://*", "https://*.com",
+	// "null") is an error.
 	Origins []string
 	// AllowOrigin, if not nil, decides instead of Origins.
 	AllowOrigin func(r *http.Request, origin string) bool

@@ -1,11 +1,8 @@
 package transport
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/rs/cors"
@@ -18,11 +15,10 @@ func newCORS(c *CORS) (func(http.ResponseWriter, *http.Request) (handled bool), 
 	if c == nil {
 		return func(http.ResponseWriter, *http.Request) bool { return false }, nil
 	}
-	if err := c.validate(); err != nil {
+	if err := c.Check(); err != nil {
 		return nil, fmt.Errorf("cors: %w", err)
 	}
 	o := cors.Options{
-		AllowedOrigins:   c.Origins,
 		AllowedMethods:   c.Methods,
 		AllowedHeaders:   c.Headers,
 		ExposedHeaders:   c.Exposed,
@@ -36,10 +32,8 @@ func newCORS(c *CORS) (func(http.ResponseWriter, *http.Request) (handled bool), 
 	if len(o.AllowedHeaders) == 0 {
 		o.AllowedHeaders = []string{"*"} // rs/cors then answers with the headers asked for
 	}
-	if c.AllowOrigin != nil {
-		o.AllowOriginVaryRequestFunc = func(r *http.Request, origin string) (bool, []string) {
-			return c.AllowOrigin(r, origin), nil
-		}
+	if listed := c.list(); listed != nil {
+		o.AllowOriginVaryRequestFunc = func(r *http.Request, origin string) (bool, []string) { return listed(r, origin), nil }
 	}
 	h := cors.New(o)
 	return func(w http.ResponseWriter, r *http.Request) bool {
@@ -53,42 +47,4 @@ func newCORS(c *CORS) (func(http.ResponseWriter, *http.Request) (handled bool), 
 		}
 		return true
 	}, nil
-}
-
-func (c *CORS) validate() error {
-	if c.AllowOrigin != nil {
-		return nil
-	}
-	if len(c.Origins) == 0 && c.Credentials {
-		return errors.New("credentials need Origins or AllowOrigin: without either every origin is allowed, " +
-			"and browsers refuse credentials then")
-	}
-	for _, o := range c.Origins {
-		if err := checkOrigin(o, c.Credentials); err != nil {
-			return fmt.Errorf("origin %q: %w", o, err)
-		}
-	}
-	return nil
-}
-
-func checkOrigin(o string, credentials bool) error {
-	switch {
-	case o == "*" && credentials:
-		return errors.New(`browsers refuse credentials from the origin "*": list the origins, ` +
-			`use one "*" inside an origin, or set AllowOrigin`)
-	case o == "*" || o == "null":
-		return nil
-	case strings.Count(o, "*") > 1:
-		return errors.New(`more than one "*"`)
-	case !strings.Contains(o, "://"):
-		return errors.New("no scheme, as in https://app.example.com")
-	}
-	u, err := url.Parse(strings.ReplaceAll(o, "*", "0"))
-	if err != nil {
-		return err
-	}
-	if u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return errors.New("an origin is scheme://host[:port], nothing after it")
-	}
-	return nil
 }

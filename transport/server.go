@@ -23,6 +23,8 @@ type Server struct {
 	node      NodeID
 	log       *slog.Logger
 	cors      func(http.ResponseWriter, *http.Request) (handled bool)
+	listed    func(r *http.Request, origin string) bool // who may connect of other origins; nil: everybody
+	hosts     hosts
 	polling   bool // transports allowed
 	websocket bool
 	started   time.Time
@@ -78,12 +80,12 @@ func New(cfg Config) (*Server, error) {
 		s.polling = s.polling || name == Polling
 		s.websocket = s.websocket || name == WebSocket
 	}
-	if cfg.CORS != nil {
-		var err error
-		if s.cors, err = newCORS(cfg.CORS); err != nil {
-			return nil, fmt.Errorf("transport config: %w", err)
-		}
+	var err error
+	if s.cors, err = newCORS(cfg.CORS); err != nil {
+		return nil, fmt.Errorf("transport config: %w", err)
 	}
+	s.listed = cfg.CORS.list()
+	s.hosts = newHosts(cfg.AllowedHosts)
 	if err := cfg.Cookie.validate(); err != nil {
 		return nil, fmt.Errorf("transport config: %w", err)
 	}
@@ -158,6 +160,9 @@ func (c *Config) check() error {
 		}
 		c.PerMessageDeflate = &d
 	}
+	if err := CheckHosts(c.AllowedHosts); err != nil {
+		return fmt.Errorf("AllowedHosts: %w", err)
+	}
 	if c.ClientAddr == nil {
 		c.ClientAddr = peerAddr
 	}
@@ -179,10 +184,14 @@ func peerAddr(r *http.Request) (addr string, secure bool) {
 // ServeHTTP serves every request of the Engine.IO path, whatever the path is. It blocks while a poll
 // waits; after the handshake of a WebSocket it returns at once.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.cors != nil && s.cors(w, r) {
+	req := request{w: w, r: r, upgrade: isUpgrade(r)}
+	if !s.hosts.has(r.Host) {
+		s.refuse(&req, CodeForbidden, causeHost, map[string]any{"message": causeHost, "host": r.Host})
 		return
 	}
-	req := request{w: w, r: r, upgrade: isUpgrade(r)}
+	if s.cors(w, r) {
+		return
+	}
 	req.query = parseQuery(r.URL.RawQuery)
 	// A preflight must not say whether a session exists, so the sid is not looked at.
 	if r.Method == http.MethodOptions {

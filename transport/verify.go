@@ -86,6 +86,8 @@ func headerHasToken(h http.Header, key, token string) bool {
 const (
 	causeTransport  = "transport unknown"
 	causeOrigin     = "invalid origin"
+	causeForeign    = "origin not allowed"
+	causeHost       = "host not allowed"
 	causeSession    = "session unknown"
 	causeMismatch   = "transport mismatch"
 	causeMethod     = "bad handshake method"
@@ -102,7 +104,8 @@ const (
 )
 
 // verify refuses req, or returns the session it is for, nil for a handshake. The order of the checks is
-// that of Node, server.ts, verify and handshake; the client's address and number are checked in between.
+// that of Node, server.ts, verify and handshake; the client's address and number are checked in between, and
+// pages that may not connect are refused before they can learn whether a session exists.
 func (s *Server) verify(req *request) (session *Session, ok bool) {
 	q, r := &req.query, req.r
 	if !(q.transport == string(Polling) && s.polling || q.transport == string(WebSocket) && s.websocket) {
@@ -113,7 +116,12 @@ func (s *Server) verify(req *request) (session *Session, ok bool) {
 		s.refuse(req, CodeBadRequest, causeOrigin, map[string]any{"name": "INVALID_ORIGIN", "origin": origin})
 		return nil, false
 	}
-	if q.sid != "" {
+	if s.foreign(r) {
+		s.refuse(req, CodeForbidden, causeForeign, map[string]any{"message": causeForeign, "origin": r.Header.Get("Origin")})
+		return nil, false
+	}
+	switch {
+	case q.sid != "":
 		session = s.lookup(q.sid)
 		if session == nil {
 			if s.cfg.UnknownSession != nil && s.cfg.UnknownSession(req.w, r, q.sid) {
@@ -127,17 +135,14 @@ func (s *Server) verify(req *request) (session *Session, ok bool) {
 			s.refuseMismatch(req, previous)
 			return nil, false
 		}
-		return session, true
-	}
-	if r.Method != http.MethodGet {
+	case r.Method != http.MethodGet:
 		s.refuse(req, CodeBadHandshakeMethod, causeMethod, map[string]any{"method": r.Method})
 		return nil, false
-	}
-	if (q.transport == string(WebSocket)) != req.upgrade {
+	case (q.transport == string(WebSocket)) != req.upgrade:
 		s.refuse(req, CodeBadRequest, causeNoUpgrade, map[string]any{"name": "TRANSPORT_HANDSHAKE_ERROR"})
 		return nil, false
 	}
-	return nil, true
+	return session, true
 }
 
 // refuseMismatch refuses a request for a transport that its session does not use (any more).

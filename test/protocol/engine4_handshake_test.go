@@ -203,6 +203,9 @@ func TestCORS(t *testing.T) {
 	if got := a.header.Get("Access-Control-Allow-Origin"); got == "*" || got == "https://evil.example.com" {
 		t.Errorf("handshake of another origin: allowed as %q", got)
 	}
+	if want := `{"code":4,"message":"origin not allowed"}`; !onNode && (a.status != 403 || a.body != want) { // Node leaves it to the browser
+		t.Errorf("handshake of another origin: %d %s, want 403 %s", a.status, a.body, want)
+	}
 	// Errors carry the headers too, or a browser's script could not read them.
 	a = request(t, "GET", path+"?EIO=4&transport=polling&sid=unknown", "", "Origin", origin)
 	if got := a.header.Get("Access-Control-Allow-Origin"); a.status != 400 || got != origin {

@@ -1,0 +1,202 @@
+package transport
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// foreignServer returns a Server with the list, to which every request with the header X-Secure came over TLS.
+func foreignServer(t *testing.T, list ...string) *Server {
+	t.Helper()
+	s, err := New(Config{
+		Accept: func(*Session) Receiver { return nil },
+		CORS:   &CORS{Origins: list},
+		ClientAddr: func(r *http.Request) (string, bool) {
+			return r.RemoteAddr, r.Header.Get("X-Secure") != ""
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestOrigins(t *testing.T) {
+	s := foreignServer(t, "https://app.example.com", "https://*.trusted.org", "http://localhost:3000", "http://127.0.0.1:*")
+	for _, tt := range []struct {
+		origin, url string // of the page, and of what it asks
+		allowed     bool
+	}{
+		{"", "https://chat.example.com", true}, // no page: an app, a server
+		{"https://app.example.com", "https://chat.example.com", true},
+		{"HTTPS://APP.example.com", "https://chat.example.com", true},
+		{"http://app.example.com", "https://chat.example.com", false},
+		{"https://app.example.com:8443", "https://chat.example.com", false},
+		{"https://app.example.com.evil.net", "https://chat.example.com", false},
+		{"https://evilapp.example.com", "https://chat.example.com", false},
+		{"http://localhost:3000", "https://chat.example.com", true},
+		{"http://localhost:30000", "https://chat.example.com", false},
+		{"null", "https://chat.example.com", false},
+		{"http://127.0.0.1:8080", "https://chat.example.com", true},
+		{"http://127.0.0.1", "https://chat.example.com", false},
+		// What stands for the "*" is part of a host name, over dots too.
+		{"https://a.trusted.org", "https://chat.example.com", true},
+		{"https://a.b_c-d.trusted.org", "https://chat.example.com", true},
+		{"https://.trusted.org", "https://chat.example.com", false},
+		{"https://trusted.org", "https://chat.example.com", false},
+		{"https://evil.net/.trusted.org", "https://chat.example.com", false},
+		{"https://evil.net:80.trusted.org", "https://chat.example.com", false},
+		{"https://evil.net#.trusted.org", "https://chat.example.com", false},
+		{"https://evil.net?.trusted.org", "https://chat.example.com", false},
+		{`https://evil.net\.trusted.org`, "https://chat.example.com", false},
+		{"https://a@b.trusted.org", "https://chat.example.com", false},
+		{"https://a b.trusted.org", "https://chat.example.com", false},
+		{"https://a.trusted.org.evil.net", "https://chat.example.com", false},
+		// The server's own pages: scheme, name, and the port where Host has one.
+		{"https://chat.example.com", "https://chat.example.com", true},
+		{"http://chat.example.com", "http://chat.example.com", true},
+		{"http://chat.example.com", "https://chat.example.com", false},
+		{"https://chat.example.com", "http://chat.example.com", false},
+		{"https://chat.example.com", "https://chat.example.com:443", true},
+		{"https://chat.example.com", "https://chat.example.com:8443", false},
+		{"https://chat.example.com:443", "http://chat.example.com:443", false},
+		{"https://chat.example.com:8443", "https://chat.example.com", true}, // nginx's $host
+		{"https://Chat.Example.com", "https://chat.example.COM", true},
+		{"https://chat.example.com.evil.net", "https://chat.example.com", false},
+		{"wss://chat.example.com", "https://chat.example.com:443", true}, // the Swift client
+		{"ws://chat.example.com", "http://chat.example.com:80", true},
+		{"ws://chat.example.com", "https://chat.example.com", false},
+		{"wss://evil.example.com", "https://chat.example.com:443", false},
+		{"ftp://chat.example.com", "http://chat.example.com", false},
+		{"http://[::1]:5000", "http://[::1]:5000", true},
+		{"http://[::1]", "http://[::1]", true},
+		{"http://[::1]:5000", "http://[::1]:5001", false},
+		{"chat.example.com", "http://chat.example.com", false},
+		{"http://", "http://", false},
+		{"::bad::", "https://chat.example.com", false},
+	} {
+		scheme, host, _ := strings.Cut(tt.url, "://")
+		r := httptest.NewRequest("GET", "/socket.io/", nil)
+		r.Host = host
+		if scheme == "https" {
+			r.Header.Set("X-Secure", "1")
+		}
+		if tt.origin != "" {
+			r.Header.Set("Origin", tt.origin)
+		}
+		if s.foreign(r) == tt.allowed {
+			t.Errorf("a page of %q at %s: allowed %v, want %v", tt.origin, tt.url, !tt.allowed, tt.allowed)
+		}
+	}
+}
+
+// A page that loads something without reading it sends no Origin.
+func TestFetchMetadataTellsForeignPages(t *testing.T) {
+	s := foreignServer(t, "https://app.example.com")
+	for site, foreign := range map[string]bool{"": false, "none": false, "same-origin": false, "same-site": true, "cross-site": true} {
+		r := httptest.NewRequest("GET", "/socket.io/", nil)
+		r.Header.Set("Sec-Fetch-Site", site)
+		want(t, "foreign "+site, s.foreign(r), foreign)
+		r.Header.Set("Origin", "https://app.example.com")
+		want(t, "foreign in the list "+site, s.foreign(r), false)
+	}
+	for _, list := range [][]string{nil, {"*"}, {"https://app.example.com", "*"}} {
+		r := httptest.NewRequest("GET", "/socket.io/", nil)
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		want(t, "foreign of any", foreignServer(t, list...).foreign(r), false)
+	}
+}
+
+// Every request of a foreign page is refused, that for a session included, which is not touched by it.
+func TestForeignPagesAreRefused(t *testing.T) {
+	h := newHarness(t, Config{CORS: &CORS{Origins: []string{"https://app.example.com"}, Credentials: true}}, nil)
+	c, r := h.openPolling()
+	_ = r.session.Send(SendOptions{}, Message{Data: []byte("secret")})
+	foreign := []string{"Origin: https://evil.example.com", "Origin: null", "Origin: https://" + h.addr, "Sec-Fetch-Site: cross-site",
+		"Sec-Fetch-Site: same-site", "Origin: https://evil.example.com\r\nSec-Fetch-Site: same-origin"}
+	for _, header := range foreign {
+		for _, request := range []string{
+			"GET EIO=4&transport=polling", "GET EIO=4&transport=polling&sid=" + c.sid, "POST EIO=4&transport=polling&sid=" + c.sid,
+			"GET EIO=4&transport=polling&sid=nobody",
+		} {
+			method, query, _ := strings.Cut(request, " ")
+			req, _ := http.NewRequest(method, c.base+"?"+query, strings.NewReader("4x"))
+			for line := range strings.SplitSeq(header, "\r\n") {
+				name, value, _ := strings.Cut(line, ": ")
+				req.Header.Set(name, value)
+			}
+			w := httptest.NewRecorder()
+			req.Host = h.addr
+			h.srv.ServeHTTP(w, req)
+			want(t, header+", "+request, fmt.Sprint(w.Code, w.Body), `403 {"code":4,"message":"origin not allowed"}`)
+			want(t, "allowed", w.Header().Get("Access-Control-Allow-Origin"), "")
+		}
+		for _, query := range []string{"EIO=4&transport=websocket", "EIO=4&transport=websocket&sid=" + c.sid} {
+			_, status, err := h.tryDialWith(query, header+"\r\n", nil)
+			if err != nil || status != 400 {
+				t.Errorf("%s, upgrade %s: %d, %v", header, query, status, err)
+			}
+		}
+	}
+	want(t, "refused", h.srv.Stats().Refused[causeForeign], uint64(6*len(foreign)))
+	want(t, "sessions", h.srv.Sessions(), 1)
+	want(t, "poll", c.get().body, "4secret") // nobody has taken it
+
+	// The list's pages, the server's own and clients that are no pages go on.
+	for _, header := range []string{"Origin: https://app.example.com", "Origin: http://x", "Sec-Fetch-Site: same-origin", "X-None: 1"} {
+		w, status, err := h.tryDialWith("EIO=4&transport=websocket", header+"\r\n", nil)
+		if err != nil || status != 101 {
+			t.Errorf("%s: %d, %v", header, status, err)
+		}
+		w.conn.Close()
+	}
+}
+
+// A page of the server's own that is refused for its scheme is a proxy's that nobody trusts: it is said once.
+func TestUntrustedProxyIsTold(t *testing.T) {
+	var log bytes.Buffer
+	s := foreignServer(t, "https://app.example.com")
+	s.log = slog.New(slog.NewTextHandler(&log, nil))
+	for range 3 {
+		r := httptest.NewRequest("GET", "/socket.io/", nil)
+		r.Host = "chat.example.com"
+		r.Header.Set("Origin", "https://chat.example.com")
+		want(t, "foreign", s.foreign(r), true)
+	}
+	want(t, "warnings", strings.Count(log.String(), "level=WARN"), 1)
+}
+
+// A page of an attacker's name that points at this server is of the same origin to the browser.
+func TestAllowedHosts(t *testing.T) {
+	s, err := New(Config{Accept: func(*Session) Receiver { return nil }, AllowedHosts: []string{"Chat.example.com", "localhost:5000", "[::1]"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, status := range map[string]int{
+		"chat.example.com": 200, "CHAT.example.com:8443": 200, "localhost:5000": 200, "localhost": 403, "localhost:80": 403, "[::1]:80": 200,
+		"evil.example.com": 403, "chat.example.com.evil.net": 403, "evilchat.example.com": 403, "127.0.0.1:5000": 403, "": 403,
+	} {
+		for _, method := range []string{"GET", "OPTIONS"} {
+			r := httptest.NewRequest(method, "/socket.io/?EIO=4&transport=polling", nil)
+			r.Host = host
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			if method == "OPTIONS" && status == 200 {
+				want(t, method+" "+host, w.Code, 400)
+				continue
+			}
+			want(t, method+" "+host, w.Code, status)
+		}
+	}
+	want(t, "refused", s.Stats().Refused[causeHost], uint64(14))
+	for _, bad := range []string{"", "https://chat.example.com", "chat.example.com/", "me@chat.example.com", "a b", "a:b", "a,b:x"} {
+		if _, err := New(Config{Accept: s.cfg.Accept, AllowedHosts: []string{bad}}); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("host %q: %v", bad, err)
+		}
+	}
+}
