@@ -71,6 +71,9 @@ type Config struct {
 	// CodeForbidden, so that a page whose own name an attacker has pointed at this server (DNS rebinding) is
 	// not taken for the server's. Empty means any.
 	AllowedHosts []string
+	// JSONP says which clients may poll by JSONP. The zero value is none, and refuses requests with the
+	// parameter j with CodeBadRequest (Node serves it to everybody).
+	JSONP JSONP
 	// AllowRequest, if not nil, may refuse a handshake. An error answers 403 with code 4 and the
 	// error's text as the message. Not called for later requests of a session.
 	AllowRequest func(*http.Request) error
@@ -142,6 +145,21 @@ type Cookie struct {
 	Secure      bool
 	SameSite    http.SameSite // zero means Lax
 }
+
+// JSONP says which clients may poll by JSONP, which is reading by a script element: any page may do that, with
+// the cookies of its visitor, and no browser asks CORS. Only browsers without CORS need it.
+type JSONP string
+
+// The values of JSONP, each of which admits more than the one before.
+const (
+	// JSONPEIO3 admits clients of Engine.IO protocol 3, and needs Config.AllowEIO3.
+	JSONPEIO3 JSONP = "eio3"
+	// JSONPAll admits clients of protocol 4 too. New refuses both where Config.CORS has a list of origins.
+	JSONPAll JSONP = "all"
+	// JSONPDespiteOrigins is JSONPAll beside a list of origins. The list still refuses requests that a browser
+	// marks as a foreign page's, which old browsers do not.
+	JSONPDespiteOrigins JSONP = "despite-origins"
+)
 
 // CORS says which pages of other origins may connect; the headers are by github.com/rs/cors. If that is not
 // every origin, requests of others' pages are refused with CodeForbidden over both transports, be they

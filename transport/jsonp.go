@@ -2,12 +2,38 @@ package transport
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"net/url"
 	"unicode/utf8"
 )
 
 // errJSONPForm says that a JSONP POST has no single form field d.
 const errJSONPForm packetError = "no payload in JSONP form"
+
+// jsonpType lets scripts run under nosniff. Node's text/plain would not.
+const jsonpType = "text/javascript; charset=UTF-8"
+
+// serves reports whether sessions of the protocol may use JSONP.
+func (j JSONP) serves(protocol int) bool { return j != "" && (j != JSONPEIO3 || protocol == 3) }
+
+// checkJSONP reports what stands against c.JSONP.
+func (c *Config) checkJSONP() error {
+	switch c.JSONP {
+	case "", JSONPDespiteOrigins:
+		return nil
+	case JSONPEIO3, JSONPAll:
+	default:
+		return fmt.Errorf("unknown JSONP %q", c.JSONP)
+	}
+	if c.JSONP == JSONPEIO3 && !c.AllowEIO3 {
+		return errors.New("JSONP of protocol 3 needs AllowEIO3")
+	}
+	if c.CORS.list() != nil {
+		return errors.New("JSONP lets pages read that CORS does not allow: leave it off, or set JSONPDespiteOrigins")
+	}
+	return nil
+}
 
 // jsonpIndex returns the callback index of a JSONP request and whether it is one. Only the digits of the
 // parameter j are kept, since they go into a script. Source: engine.io/lib/transports/polling-jsonp.ts.

@@ -3,6 +3,9 @@ package transport
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -75,6 +78,78 @@ func TestDecodeJSONPForm(t *testing.T) {
 		if string(got) != tt.want || !errors.Is(err, tt.err) {
 			t.Errorf("decodeJSONPForm(%q) = %q, %v, want %q, %v", tt.in, got, err, tt.want, tt.err)
 		}
+	}
+}
+
+func TestJSONPIsOffUnlessSaid(t *testing.T) {
+	const polling = "transport=polling&j=0"
+	for _, tt := range []struct {
+		cfg  Config
+		want string // the statuses with EIO=3 and EIO=4
+	}{
+		{Config{}, "400 400"},
+		{Config{AllowEIO3: true}, "400 400"},
+		{Config{AllowEIO3: true, JSONP: JSONPEIO3}, "200 400"},
+		{Config{AllowEIO3: true, JSONP: JSONPAll}, "200 200"},
+		{Config{JSONP: JSONPAll}, "400 200"},
+		{Config{JSONP: JSONPAll, CORS: &CORS{}}, "400 200"},
+		{Config{JSONP: JSONPDespiteOrigins, CORS: &CORS{Origins: []string{"https://a.example"}}}, "400 200"},
+	} {
+		h := newHarness(t, tt.cfg, nil)
+		codes := ""
+		for _, eio := range []string{"EIO=3&", "EIO=4&"} {
+			codes += fmt.Sprint(h.poller(eio+polling).get().status, " ")
+		}
+		want(t, fmt.Sprintf("%+v", tt.cfg.JSONP), strings.TrimSpace(codes), tt.want)
+	}
+
+	// A session is of one protocol, whatever the query says later.
+	h := newHarness(t, Config{AllowEIO3: true, JSONP: JSONPEIO3}, nil)
+	c, r := h.openPolling()
+	c.query = "EIO=3&" + polling
+	for _, method := range []string{"GET", "POST"} {
+		a, err := c.do(method, strings.NewReader("d=4x"), "application/x-www-form-urlencoded")
+		want(t, "err", err, nil)
+		want(t, method, fmt.Sprint(a.status, a.body, a.header.Get("Content-Type")), `400{"code":3,"message":"Bad request"}application/json`)
+	}
+	want(t, "refused", h.srv.Stats().Refused[causeJSONP], uint64(2))
+	_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+	c.query = "EIO=4&transport=polling"
+	want(t, "poll", c.get().body, "4x")
+}
+
+func TestJSONPBesideAListIsRefused(t *testing.T) {
+	list := &CORS{Origins: []string{"https://a.example"}}
+	decided := &CORS{AllowOrigin: func(*http.Request, string) bool { return true }}
+	for _, tt := range []struct {
+		cfg  Config
+		want string // part of the error, "" for none
+	}{
+		{Config{JSONP: JSONPAll, CORS: list}, "JSONPDespiteOrigins"},
+		{Config{JSONP: JSONPAll, CORS: decided}, "JSONPDespiteOrigins"},
+		{Config{JSONP: JSONPEIO3, AllowEIO3: true, CORS: list}, "JSONPDespiteOrigins"},
+		{Config{JSONP: JSONPEIO3}, "AllowEIO3"},
+		{Config{JSONP: "yes"}, "unknown JSONP"},
+		{Config{JSONP: JSONPDespiteOrigins, CORS: list}, ""},
+		{Config{JSONP: JSONPAll, CORS: &CORS{Origins: []string{"*"}}}, ""},
+	} {
+		tt.cfg.Accept = func(*Session) Receiver { return nil }
+		_, err := New(tt.cfg)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("%+v: error %v, want %q", tt.cfg.JSONP, err, tt.want)
+		}
+	}
+}
+
+// The list counts for JSONP too where the browser says whose page it is.
+func TestJSONPDespiteOrigins(t *testing.T) {
+	h := newHarness(t, Config{JSONP: JSONPDespiteOrigins, CORS: &CORS{Origins: []string{"https://a.example"}}}, nil)
+	for site, status := range map[string]int{"": 200, "same-origin": 200, "cross-site": 403} {
+		r := httptest.NewRequest("GET", "/?EIO=4&transport=polling&j=0", nil)
+		r.Header.Set("Sec-Fetch-Site", site)
+		w := httptest.NewRecorder()
+		h.srv.ServeHTTP(w, r)
+		want(t, "script of "+site, w.Code, status)
 	}
 }
 

@@ -159,7 +159,7 @@ func (s *Session) writePoll(req *request, items []item, kinds []byte, initial bo
 	body := out.b
 	if req.query.jsonp {
 		if j, ok := jsonpIndex(req.r.URL.Query()); ok {
-			body = appendJSONP(nil, j, body)
+			body, contentType = appendJSONP(nil, j, body), jsonpType
 		}
 	}
 	s.srv.counters.bytesOut.Add(uint64(len(body)))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -227,7 +228,7 @@ func TestPollingBacklogIsBounded(t *testing.T) {
 }
 
 func TestJSONP(t *testing.T) {
-	h := newHarness(t, Config{}, echo)
+	h := newHarness(t, Config{JSONP: JSONPAll}, echo)
 	c := h.poller("EIO=4&transport=polling&j=7")
 	a, _ := c.do("GET", nil, "")
 	if !strings.HasPrefix(a.body, `___eio[7]("0{\"sid\"`) {
@@ -239,7 +240,9 @@ func TestJSONP(t *testing.T) {
 	parked(t, r.session)
 	a, _ = c.do("POST", strings.NewReader("d=4a%5Cnb"), "application/x-www-form-urlencoded")
 	want(t, "post", a.body, "ok")
-	want(t, "poll", receive(t, "poll", poll).body, `___eio[7]("4a\nb");`)
+	a = receive(t, "poll", poll)
+	want(t, "poll", a.body, `___eio[7]("4a\nb");`)
+	want(t, "type", a.header.Get("Content-Type"), "text/javascript; charset=UTF-8")
 }
 
 func TestProtocol3Polling(t *testing.T) {
@@ -266,4 +269,41 @@ func TestProtocol3Polling(t *testing.T) {
 	want(t, "type", got.header.Get("Content-Type"), "application/octet-stream")
 	want(t, "pong", c.post("1:3").status, 400)
 	want(t, "reason", r.reason(t), "transport error")
+}
+
+// Answers have what clients have sent in them. No browser is to take one for a script, a style or a document.
+func TestNoAnswerIsSniffed(t *testing.T) {
+	h := newHarness(t, Config{AllowEIO3: true, JSONP: JSONPAll, MaxHTTPBufferSize: 100,
+		UnknownSession: func(http.ResponseWriter, *http.Request, string) bool { return false }}, echo)
+	c, _ := h.openPolling()
+	c3 := h.poller("EIO=3&transport=polling")
+	c3.open()
+	for _, tt := range []struct {
+		name, method, query, body, contentType string
+		want                                   string
+	}{
+		{"handshake", "GET", "EIO=4&transport=polling", "", "", "200 text/plain; charset=UTF-8"},
+		{"post", "POST", c.query + "&sid=" + c.sid, "4x", "text/plain", "200 text/html"},
+		{"poll", "GET", c.query + "&sid=" + c.sid, "", "", "200 text/plain; charset=UTF-8"},
+		{"post of bytes", "POST", c3.query + "&sid=" + c3.sid, "\x01\x02\xff\x04\x01", "application/octet-stream", "200 text/html"},
+		{"poll of bytes", "GET", c3.query + "&sid=" + c3.sid, "", "", "200 application/octet-stream"},
+		{"script", "GET", "EIO=4&transport=polling&j=0", "", "", "200 text/javascript; charset=UTF-8"},
+		{"too big", "POST", c.query + "&sid=" + c.sid, strings.Repeat("4", 200), "text/plain", "413 "},
+		{"transport unknown", "GET", "EIO=4&transport=x", "", "", "400 application/json"},
+		{"session unknown", "GET", "EIO=4&transport=polling&sid=x", "", "", "400 application/json"},
+		{"preflight", "OPTIONS", "EIO=4&transport=polling", "", "", "400 application/json"},
+		{"other method", "PUT", c.query + "&sid=" + c.sid, "", "", "500 "},
+		{"broken", "POST", c.query + "&sid=" + c.sid, "x", "text/plain", "400 "},
+		{"ended", "POST", c.query + "&sid=" + c.sid, "4x", "text/plain", "400 application/json"},
+	} {
+		req, _ := http.NewRequest(tt.method, c.base+"?"+tt.query, strings.NewReader(tt.body))
+		req.Header.Set("Content-Type", tt.contentType)
+		res, err := c.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		want(t, tt.name, fmt.Sprint(res.StatusCode, " ", res.Header.Get("Content-Type")), tt.want)
+		want(t, tt.name, strings.Join(res.Header["X-Content-Type-Options"], "|"), "nosniff")
+	}
 }

@@ -196,7 +196,7 @@ func (c *pollConn) write(out *buffer, items []item, kinds []byte) error {
 	contentType, compress := c.session.appendPoll(payload, items, kinds)
 	body := payload.b
 	if c.jsonp != nil {
-		body = appendJSONP(nil, *c.jsonp, body)
+		body, contentType = appendJSONP(nil, *c.jsonp, body), jsonpType
 	}
 	c.srv.counters.bytesOut.Add(uint64(len(body)))
 	b := append(out.b, "HTTP/1.1 200 OK\r\n"...)

@@ -237,18 +237,22 @@ func TestLeftPollWithoutAnswer(t *testing.T) {
 }
 
 func TestLeftPollForms(t *testing.T) {
-	h := newReturning(t, Config{}, time.Millisecond, nil)
+	h := newReturning(t, Config{JSONP: JSONPAll}, time.Millisecond, nil)
 	p, r := h.openRaw()
 	p.send(strings.Replace(getRequest(r.session.ID()), "&sid", "&j=3&sid", 1))
 	left(t, r.session)
 	_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
-	want(t, "jsonp", p.body(), `___eio[3]("4x");`)
+	a, err := p.answer()
+	want(t, "err", err, nil)
+	want(t, "jsonp", a.body, `___eio[3]("4x");`)
+	want(t, "type", a.header.Get("Content-Type"), "text/javascript; charset=UTF-8")
+	want(t, "nosniff", a.header.Get("X-Content-Type-Options"), "nosniff")
 
 	long := strings.Repeat("long ", 1000)
 	p.send(getRequest(r.session.ID(), "Accept-Encoding: gzip\r\n"))
 	left(t, r.session)
 	_ = r.session.Send(SendOptions{}, Message{Data: []byte(long)})
-	a, err := p.answer()
+	a, err = p.answer()
 	want(t, "err", err, nil)
 	want(t, "encoding", a.header.Get("Content-Encoding"), "gzip")
 	want(t, "vary", a.header.Get("Vary"), "Accept-Encoding")

@@ -163,6 +163,9 @@ func (c *Config) check() error {
 	if err := CheckHosts(c.AllowedHosts); err != nil {
 		return fmt.Errorf("AllowedHosts: %w", err)
 	}
+	if err := c.checkJSONP(); err != nil {
+		return err
+	}
 	if c.ClientAddr == nil {
 		c.ClientAddr = peerAddr
 	}
@@ -181,10 +184,17 @@ func peerAddr(r *http.Request) (addr string, secure bool) {
 	return host, r.TLS != nil
 }
 
+// nosniff is the header that keeps browsers from guessing what an answer is.
+const nosniff = "X-Content-Type-Options"
+
 // ServeHTTP serves every request of the Engine.IO path, whatever the path is. It blocks while a poll
 // waits; after the handshake of a WebSocket it returns at once.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req := request{w: w, r: r, upgrade: isUpgrade(r)}
+	if !req.upgrade {
+		// What clients send is in the answers: no page may have it taken for a script or a document.
+		w.Header().Set(nosniff, "nosniff")
+	}
 	if !s.hosts.has(r.Host) {
 		s.refuse(&req, CodeForbidden, causeHost, map[string]any{"message": causeHost, "host": r.Host})
 		return

@@ -88,6 +88,7 @@ const (
 	causeOrigin     = "invalid origin"
 	causeForeign    = "origin not allowed"
 	causeHost       = "host not allowed"
+	causeJSONP      = "jsonp"
 	causeSession    = "session unknown"
 	causeMismatch   = "transport mismatch"
 	causeMethod     = "bad handshake method"
@@ -120,6 +121,7 @@ func (s *Server) verify(req *request) (session *Session, ok bool) {
 		s.refuse(req, CodeForbidden, causeForeign, map[string]any{"message": causeForeign, "origin": r.Header.Get("Origin")})
 		return nil, false
 	}
+	protocol := q.protocol()
 	switch {
 	case q.sid != "":
 		session = s.lookup(q.sid)
@@ -135,11 +137,16 @@ func (s *Server) verify(req *request) (session *Session, ok bool) {
 			s.refuseMismatch(req, previous)
 			return nil, false
 		}
+		protocol = session.Protocol()
 	case r.Method != http.MethodGet:
 		s.refuse(req, CodeBadHandshakeMethod, causeMethod, map[string]any{"method": r.Method})
 		return nil, false
 	case (q.transport == string(WebSocket)) != req.upgrade:
 		s.refuse(req, CodeBadRequest, causeNoUpgrade, map[string]any{"name": "TRANSPORT_HANDSHAKE_ERROR"})
+		return nil, false
+	}
+	if q.jsonp && !req.upgrade && !s.cfg.JSONP.serves(protocol) {
+		s.refuse(req, CodeBadRequest, causeJSONP, map[string]any{"name": "JSONP_NOT_ALLOWED", "protocol": protocol})
 		return nil, false
 	}
 	return session, true

@@ -242,13 +242,13 @@ func TestEngine4Compression(t *testing.T) {
 // Engine.IO 3: JSONP, which Node serves to protocol 4 too (polling-jsonp.ts).
 func TestJSONP(t *testing.T) {
 	t.Parallel()
-	a := request(t, "GET", path+"?EIO=4&transport=polling&j=7", "")
+	a := request(t, "GET", strictPath+"?EIO=4&transport=polling&j=7", "")
 	body, ok := strings.CutPrefix(a.body, `___eio[7]("0{\"sid\":\"`)
 	if !ok || !strings.HasSuffix(body, `}");`) {
 		t.Fatalf("handshake: %s", a.body)
 	}
 	sid, _, _ := strings.Cut(body, `\`)
-	uri := path + "?EIO=4&transport=polling&j=7&sid=" + sid
+	uri := strictPath + "?EIO=4&transport=polling&j=7&sid=" + sid
 	post := func(form string) {
 		t.Helper()
 		if a := request(t, "POST", uri, form, "Content-Type", "application/x-www-form-urlencoded"); a.status != 200 || a.body != "ok" {
@@ -279,8 +279,22 @@ func TestJSONP(t *testing.T) {
 // A digits-only rule: the index goes into a script.
 func TestJSONPIndexIsDigitsOnly(t *testing.T) {
 	t.Parallel()
-	a := request(t, "GET", path+"?EIO=4&transport=polling&j=1%5D%3Balert(1)%2F%2F", "")
+	a := request(t, "GET", strictPath+"?EIO=4&transport=polling&j=1%5D%3Balert(1)%2F%2F", "")
 	if !strings.HasPrefix(a.body, `___eio[11]("0`) {
 		t.Errorf("%.60s", a.body)
+	}
+}
+
+// Any page of any site may run a script of ours, so there is none unless the configuration says so. Node
+// serves JSONP to everybody.
+func TestJSONPIsOffByDefault(t *testing.T) {
+	t.Parallel()
+	for _, eio := range []string{"3", "4"} {
+		a := request(t, "GET", path+"?EIO="+eio+"&transport=polling&j=0", "")
+		if want := `{"code":3,"message":"Bad request"}`; !onNode && (a.status != 400 || a.body != want) {
+			t.Errorf("EIO=%s: %d %s, want 400 %s", eio, a.status, a.body, want)
+		} else if onNode && !strings.HasPrefix(a.body, `___eio[0]("`) {
+			t.Errorf("EIO=%s: %d %s, want a script", eio, a.status, a.body)
+		}
 	}
 }

@@ -89,6 +89,7 @@ func startServer() (stop func() error, err error) {
 	all.PerMessageDeflate = &transport.PerMessageDeflate{}
 	all.Cookie = &transport.Cookie{}
 	all.CORS = &transport.CORS{Origins: []string{"https://app.example.com"}, Credentials: true}
+	strict.JSONP = transport.JSONPAll
 	strict.AllowRequest = func(r *http.Request) error {
 		if text := r.Header.Get("X-Refuse"); text != "" {
 			return errors.New(text)
