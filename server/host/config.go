@@ -57,12 +57,16 @@ type Config struct {
 	ClientDir string `env:"BEANPOLE_CLIENT_DIR" allow:"a folder"`
 
 	// Origins that pages of other sites may connect from, separated by commas. Entries are exact
-	// (https://app.example.com), have one * inside (https://*.example.com), or are the single *. When
-	// set, handshakes from pages of any other origin are refused; without it, browsers refuse answers to
-	// polls from other origins, as with Node.
+	// (https://app.example.com), have one * in the host name (https://*.example.com, for names of any depth)
+	// or for the port, or are the single *. When set, every request of a page of any other origin is refused,
+	// the server's own pages excepted; without it any page may connect by WebSocket, as with Node.
 	AllowedOrigins []string `env:"BEANPOLE_ALLOWED_ORIGINS" allow:"origins such as https://app.example.com,https://*.example.com, or *"`
-	// Lets pages of the allowed origins send cookies (CORS credentials); not with the origin *.
+	// Lets pages of the allowed origins send cookies with polls (CORS credentials); not with origins that
+	// anybody can have, such as *, https://* and null.
 	AllowCredentials bool `env:"BEANPOLE_ALLOW_CREDENTIALS" allow:"true or false"`
+	// The names by which clients reach the server, separated by commas, each with or without a port. When set,
+	// requests for any other host are refused, which ends DNS rebinding; health checks are answered by any.
+	AllowedHosts []string `env:"BEANPOLE_ALLOWED_HOSTS" allow:"names such as chat.example.com,localhost:5000"`
 	// How many proxies stand in front, each of which appends the address it saw to X-Forwarded-For.
 	// nginx alone is 1, a load balancer with nginx behind it 2.
 	TrustedHops int `env:"BEANPOLE_TRUSTED_HOPS" default:"0" allow:"a number from 0 to 16"`
@@ -73,6 +77,10 @@ type Config struct {
 	NoUpgrades bool `env:"BEANPOLE_NO_UPGRADES" allow:"true or false"`
 	// Admits clients of Socket.IO v2 (Engine.IO protocol 3).
 	AllowEIO3 bool `env:"BEANPOLE_ALLOW_EIO3" allow:"true or false"`
+	// Which clients may poll by JSONP, for browsers without CORS: those of Socket.IO v2 (eio3), all, or all
+	// even beside a list of allowed origins (despite-origins), which must be said, as any page can read by JSONP.
+	// Without it, none.
+	JSONP transport.JSONP `env:"BEANPOLE_JSONP" allow:"eio3, all or despite-origins"`
 	// Leaves the bodies of polls uncompressed.
 	NoCompression bool `env:"BEANPOLE_NO_COMPRESSION" allow:"true or false"`
 	// Offers compression of WebSocket messages (permessage-deflate).

@@ -89,8 +89,10 @@ func fromEnv(environ []string) (Config, error) {
 		f, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
 		return Config{}, badValue(f, set[f.Tag.Get("env")])
 	}
-	for i, o := range cfg.AllowedOrigins {
-		cfg.AllowedOrigins[i] = strings.TrimSpace(o)
+	for _, l := range [][]string{cfg.AllowedOrigins, cfg.AllowedHosts} {
+		for i, v := range l {
+			l[i] = strings.TrimSpace(v)
+		}
 	}
 	for i, t := range cfg.Transports {
 		cfg.Transports[i] = transport.Name(strings.TrimSpace(string(t)))
@@ -152,9 +154,22 @@ func (cfg *Config) check() error {
 	if _, err := parseHeaders(cfg.TracesHeaders); err != nil {
 		return err
 	}
-	if cfg.AllowCredentials && slices.Contains(cfg.AllowedOrigins, "*") {
-		return &ValueError{"BEANPOLE_ALLOWED_ORIGINS", "*",
-			"a list of origins when BEANPOLE_ALLOW_CREDENTIALS is on, as browsers refuse cookies from just any origin"}
+	if len(cfg.AllowedOrigins) > 0 && cfg.cors().Check() != nil { // each is an origin, so it is the credentials
+		return &ValueError{"BEANPOLE_ALLOWED_ORIGINS", text(cfg.AllowedOrigins),
+			"origins of domains of your own when BEANPOLE_ALLOW_CREDENTIALS is on, as cookies would go to pages of anybody"}
+	}
+	return cfg.checkJSONP()
+}
+
+// checkJSONP returns a *ValueError where JSONP does not go with the rest.
+func (cfg *Config) checkJSONP() error {
+	listed := len(cfg.AllowedOrigins) > 0 && !slices.Contains(cfg.AllowedOrigins, "*")
+	switch {
+	case cfg.JSONP == transport.JSONPEIO3 && !cfg.AllowEIO3:
+		return &ValueError{"BEANPOLE_JSONP", text(cfg.JSONP), "used with BEANPOLE_ALLOW_EIO3, or another"}
+	case cfg.JSONP != "" && cfg.JSONP != transport.JSONPDespiteOrigins && listed:
+		return &ValueError{"BEANPOLE_JSONP", text(cfg.JSONP), "despite-origins, or not set, when BEANPOLE_ALLOWED_ORIGINS is: " +
+			"by JSONP pages of other origins can read"}
 	}
 	return nil
 }
@@ -180,6 +195,8 @@ func allowed(f reflect.StructField, value any) bool {
 		return slices.Contains([]redis.Mode{redis.PubSub, redis.Sharded, redis.Streams}, redis.Mode(value))
 	case AccessLog:
 		return slices.Contains([]AccessLog{AccessApp, AccessSessions, AccessErrors, AccessAll, AccessNone}, value)
+	case transport.JSONP:
+		return slices.Contains([]transport.JSONP{transport.JSONPEIO3, transport.JSONPAll, transport.JSONPDespiteOrigins}, value)
 	case []transport.Name:
 		return !slices.ContainsFunc(value, func(n transport.Name) bool {
 			return n != transport.Polling && n != transport.WebSocket
@@ -212,7 +229,9 @@ func allowed(f reflect.StructField, value any) bool {
 		info, err := os.Stat(value.(string))
 		return err == nil && info.IsDir()
 	case "AllowedOrigins":
-		return !slices.ContainsFunc(value.([]string), func(o string) bool { return !validOrigin(o) })
+		return (&transport.CORS{Origins: value.([]string)}).Check() == nil
+	case "AllowedHosts":
+		return transport.CheckHosts(value.([]string)) == nil
 	}
 	return true
 }

@@ -27,7 +27,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"PORT": "8080", "HOST": "127.0.0.1", "REDIS_URL": "rediss://:pw@redis.example.com:6379/1",
 		"BEANPOLE_PATH": "/ws/", "BEANPOLE_STATIC_DIR": dir, "BEANPOLE_CLIENT_DIR": dir,
 		"BEANPOLE_ALLOWED_ORIGINS": "https://a.example.com, https://*.b.example.com",
-		"BEANPOLE_TRUSTED_HOPS":    "2", "BEANPOLE_TRANSPORTS": "websocket, polling", "BEANPOLE_COOKIE": "io",
+		"BEANPOLE_ALLOWED_HOSTS":   "chat.example.com, localhost:5000", "BEANPOLE_JSONP": "despite-origins",
+		"BEANPOLE_TRUSTED_HOPS": "2", "BEANPOLE_TRANSPORTS": "websocket, polling", "BEANPOLE_COOKIE": "io",
 		"BEANPOLE_RECOVERY": "2m", "BEANPOLE_PING_INTERVAL": "10s", "BEANPOLE_PING_TIMEOUT": "5s",
 		"BEANPOLE_UPGRADE_TIMEOUT": "3s", "BEANPOLE_CONNECT_TIMEOUT": "4s", "BEANPOLE_IDLE_TIMEOUT": "60s", "BEANPOLE_MAX_PAYLOAD": "2048",
 		"BEANPOLE_MAX_SESSIONS": "1", "BEANPOLE_MAX_SESSIONS_PER_ADDR": "2",
@@ -82,6 +83,12 @@ func TestEveryVariableIsRead(t *testing.T) {
 	if want := []string{"https://a.example.com", "https://*.b.example.com"}; !slices.Equal(cfg.AllowedOrigins, want) {
 		t.Errorf("origins %q, want %q", cfg.AllowedOrigins, want)
 	}
+	if want := []string{"chat.example.com", "localhost:5000"}; !slices.Equal(sc.Transport.AllowedHosts, want) {
+		t.Errorf("hosts %q, want %q", sc.Transport.AllowedHosts, want)
+	}
+	if sc.Transport.JSONP != transport.JSONPDespiteOrigins {
+		t.Errorf("JSONP %q", sc.Transport.JSONP)
+	}
 }
 
 func TestBadValueIsOneLine(t *testing.T) {
@@ -89,7 +96,9 @@ func TestBadValueIsOneLine(t *testing.T) {
 		"PORT=abc", "PORT=-1", "PORT=65536", "REDIS_URL=localhost:6379", "REDIS_URL=http://x", "BEANPOLE_PATH=socket.io",
 		"BEANPOLE_PATH=/a b/", "BEANPOLE_PATH=/", "BEANPOLE_PATH=/healthz/", "BEANPOLE_PATH=//x/", "BEANPOLE_NO_UPGRADES=maybe", "BEANPOLE_STATIC_DIR=/no/such/folder",
 		"BEANPOLE_ALLOWED_ORIGINS=example.com", "BEANPOLE_ALLOWED_ORIGINS=https://example.com/",
-		"BEANPOLE_ALLOWED_ORIGINS=https://*.*.com", "BEANPOLE_TRUSTED_HOPS=-1", "BEANPOLE_TRUSTED_HOPS=17",
+		"BEANPOLE_ALLOWED_ORIGINS=https://*.*.com", "BEANPOLE_ALLOWED_ORIGINS=*://app.example.com",
+		"BEANPOLE_ALLOWED_ORIGINS=https://app.example.com#x", "BEANPOLE_ALLOWED_HOSTS=https://chat.example.com",
+		"BEANPOLE_ALLOWED_HOSTS=a b", "BEANPOLE_JSONP=yes", "BEANPOLE_JSONP=eio3", "BEANPOLE_TRUSTED_HOPS=-1", "BEANPOLE_TRUSTED_HOPS=17",
 		"BEANPOLE_TRANSPORTS=carrier-pigeon", "OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4318", "BEANPOLE_TRACING=perhaps",
 		"BEANPOLE_ADMIN_UI_READ_ONLY=sometimes", "BEANPOLE_ADMIN_UI_SERVER_NAME=a b", "BEANPOLE_HANDSHAKES_PER_SECOND_PER_ADDR=-1",
 		"BEANPOLE_MAX_SESSIONS_PER_IDENTITY=many", "BEANPOLE_COOKIE=a=b", "BEANPOLE_PING_INTERVAL=25",
@@ -119,13 +128,36 @@ func TestBadRedisURLKeepsItsPassword(t *testing.T) {
 	}
 }
 
-func TestCredentialsNeedAListOfOrigins(t *testing.T) {
-	environ := []string{"BEANPOLE_ALLOWED_ORIGINS=*", "BEANPOLE_ALLOW_CREDENTIALS=true"}
-	if _, err := fromEnv(environ); err == nil {
-		t.Error("credentials for any origin are allowed")
+func TestCredentialsNeedOriginsOfOnesOwn(t *testing.T) {
+	for _, origins := range []string{"*", "null", "https://*", "https://a.example.com,https://*", "https://app*", "https://*.com"} {
+		_, err := fromEnv([]string{"BEANPOLE_ALLOWED_ORIGINS=" + origins, "BEANPOLE_ALLOW_CREDENTIALS=true"})
+		var bad *ValueError
+		if !errors.As(err, &bad) || bad.Variable != "BEANPOLE_ALLOWED_ORIGINS" || strings.Contains(err.Error(), "\n") {
+			t.Errorf("credentials for %s: %v", origins, err)
+		}
+		if _, err := New(Config{AllowedOrigins: strings.Split(origins, ","), AllowCredentials: true}); err == nil {
+			t.Errorf("New allows credentials for %s", origins)
+		}
 	}
-	if _, err := New(Config{AllowedOrigins: []string{"*"}, AllowCredentials: true}); err == nil {
-		t.Error("New allows credentials for any origin")
+}
+
+func TestJSONPAndAListOfOriginsMustBeSaid(t *testing.T) {
+	const list = "BEANPOLE_ALLOWED_ORIGINS=https://a.example.com"
+	for _, tt := range []struct {
+		environ []string
+		bad     bool
+	}{
+		{[]string{"BEANPOLE_JSONP=all"}, false},
+		{[]string{"BEANPOLE_JSONP=eio3", "BEANPOLE_ALLOW_EIO3=true"}, false},
+		{[]string{"BEANPOLE_JSONP=all", "BEANPOLE_ALLOWED_ORIGINS=*"}, false},
+		{[]string{"BEANPOLE_JSONP=despite-origins", list}, false},
+		{[]string{"BEANPOLE_JSONP=all", list}, true},
+		{[]string{"BEANPOLE_JSONP=eio3", "BEANPOLE_ALLOW_EIO3=true", list}, true},
+	} {
+		_, err := fromEnv(tt.environ)
+		if bad := new(ValueError); errors.As(err, &bad) != tt.bad || err != nil && (bad.Variable != "BEANPOLE_JSONP" || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("%q: %v", tt.environ, err)
+		}
 	}
 }
 

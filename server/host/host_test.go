@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -117,23 +118,71 @@ func TestHandshakeHasTheClientsAddress(t *testing.T) {
 }
 
 func TestAllowedOrigins(t *testing.T) {
-	h, _ := newTestHost(t, Config{AllowedOrigins: []string{"https://app.example.com"}, AllowCredentials: true})
-	const target = "/socket.io/?EIO=4&transport=polling"
-	w := ask(h, "GET", target, "Origin", "https://app.example.com")
-	if w.Code != 200 || w.Header().Get("Access-Control-Allow-Origin") != "https://app.example.com" ||
-		w.Header().Get("Access-Control-Allow-Credentials") != "true" {
-		t.Errorf("allowed origin: %d %v", w.Code, w.Header())
-	}
-	w = ask(h, "GET", target, "Origin", "https://evil.example.com")
-	if w.Code != 403 || w.Header().Get("Access-Control-Allow-Origin") != "" {
-		t.Errorf("other origin: %d %v", w.Code, w.Header())
-	}
-	if w = ask(h, "GET", target); w.Code != 200 {
-		t.Errorf("no origin: %d", w.Code)
+	cfg := Config{AllowedOrigins: []string{"https://app.example.com"}, AllowCredentials: true, TrustedHops: 1}
+	native, _ := newTestHost(t, cfg)
+	library, _ := zishangHost(t, cfg)
+	t.Cleanup(func() {
+		library.app.Engine().Each(func(s *transport.Session) bool { s.Abort(transport.ReasonServerShuttingDown); return true })
+		if err := library.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	for name, h := range map[string]*Host{"native": native, "zishang": library} {
+		t.Run(name, func(t *testing.T) {
+			const target = "http://chat.example.com/socket.io/?EIO=4&transport=polling"
+			w := ask(h, "GET", target, "Origin", "https://app.example.com")
+			if w.Code != 200 || w.Header().Get("Access-Control-Allow-Origin") != "https://app.example.com" ||
+				w.Header().Get("Access-Control-Allow-Credentials") != "true" {
+				t.Errorf("allowed origin: %d %v", w.Code, w.Header())
+			}
+			_, sid, _ := strings.Cut(w.Body.String(), `"sid":"`)
+			session := target + "&sid=" + sid[:20]
+			for _, tt := range []struct {
+				page   []string
+				status int
+			}{
+				{nil, 200}, // no page
+				{[]string{"Origin", "https://evil.example.com"}, 403},
+				{[]string{"Origin", "null"}, 403},
+				{[]string{"Sec-Fetch-Site", "cross-site"}, 403},
+				{[]string{"Sec-Fetch-Site", "same-site"}, 403},
+				{[]string{"Sec-Fetch-Site", "same-origin"}, 200},
+				// The server's own, over TLS or not as the proxy says.
+				{[]string{"Origin", "http://chat.example.com"}, 200},
+				{[]string{"Origin", "https://chat.example.com"}, 403},
+				{[]string{"Origin", "https://chat.example.com", "X-Forwarded-Proto", "https"}, 200},
+				{[]string{"Origin", "http://chat.example.com", "X-Forwarded-Proto", "https"}, 403},
+				{[]string{"Origin", "https://chat.example.com", "X-Forwarded-Proto", "https, http"}, 403}, // the first is a lie
+			} {
+				if w := ask(h, "GET", target, tt.page...); w.Code != tt.status || tt.status != 200 && w.Header().Get("Access-Control-Allow-Origin") != "" {
+					t.Errorf("handshake of %q: %d %v, want %d", tt.page, w.Code, w.Header(), tt.status)
+				}
+				if w := ask(h, "PUT", session, tt.page...); w.Code == 403 != (tt.status == 403) {
+					t.Errorf("a session's request of %q: %d", tt.page, w.Code)
+				}
+			}
+			if w := ask(h, "GET", target+"&j=0"); w.Code != 400 {
+				t.Errorf("JSONP: %d", w.Code)
+			}
+		})
 	}
 	any, _ := newTestHost(t, Config{AllowedOrigins: []string{"*"}})
-	if w = ask(any, "GET", target, "Origin", "https://x.example"); w.Header().Get("Access-Control-Allow-Origin") != "*" {
-		t.Errorf("any origin: %v", w.Header())
+	w := ask(any, "GET", "/socket.io/?EIO=4&transport=polling", "Origin", "https://x.example", "Sec-Fetch-Site", "cross-site")
+	if w.Code != 200 || w.Header().Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("any origin: %d %v", w.Code, w.Header())
+	}
+}
+
+func TestAllowedHosts(t *testing.T) {
+	h, _ := newTestHost(t, Config{AllowedHosts: []string{"chat.example.com"}})
+	for url, status := range map[string]int{
+		"http://chat.example.com:81/socket.io/?EIO=4&transport=polling": 200,
+		"http://evil.example.com/socket.io/?EIO=4&transport=polling":    403,
+		"http://10.0.0.7/healthz":                                       200, // as load balancers ask
+	} {
+		if w := ask(h, "GET", url); w.Code != status {
+			t.Errorf("%s: %d, want %d", url, w.Code, status)
+		}
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"io"
 	"log/slog"
-	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +39,6 @@ func (cfg *Config) logger(w io.Writer) *slog.Logger {
 
 // server returns the configuration of the Socket.IO server.
 func (cfg *Config) server(log *slog.Logger, f adapter.Factory) server.Config {
-	list := origins(cfg.AllowedOrigins)
 	out := server.Config{
 		Path:           cfg.Path,
 		ConnectTimeout: cfg.ConnectTimeout,
@@ -63,7 +60,8 @@ func (cfg *Config) server(log *slog.Logger, f adapter.Factory) server.Config {
 			DisallowUpgrades:    cfg.NoUpgrades,
 			AllowEIO3:           cfg.AllowEIO3,
 			HTTPCompression:     transport.HTTPCompression{Disabled: cfg.NoCompression},
-			AllowRequest:        list.check,
+			AllowedHosts:        cfg.AllowedHosts,
+			JSONP:               cfg.JSONP,
 			ClientAddr:          hops(cfg.TrustedHops).client,
 			MaxBacklogBytes:     cfg.MaxBacklogBytes,
 			MaxBacklogPackets:   cfg.MaxBacklogPackets,
@@ -80,13 +78,8 @@ func (cfg *Config) server(log *slog.Logger, f adapter.Factory) server.Config {
 	if cfg.Cookie != "" {
 		out.Transport.Cookie = &transport.Cookie{Name: cfg.Cookie}
 	}
-	if len(list) > 0 {
-		out.Transport.CORS = &transport.CORS{Credentials: cfg.AllowCredentials, MaxAge: 10 * time.Minute}
-		if slices.Contains(list, "*") {
-			out.Transport.CORS.Origins = []string{"*"}
-		} else {
-			out.Transport.CORS.AllowOrigin = func(_ *http.Request, origin string) bool { return list.allow(origin) }
-		}
+	if len(cfg.AllowedOrigins) > 0 {
+		out.Transport.CORS = cfg.cors()
 	}
 	if cfg.Recovery > 0 {
 		out.Recovery = &server.Recovery{Recovery: adapter.Recovery{MaxDisconnection: cfg.Recovery}}
@@ -95,4 +88,9 @@ func (cfg *Config) server(log *slog.Logger, f adapter.Factory) server.Config {
 		cfg.Adjust(&out)
 	}
 	return out
+}
+
+// cors is what AllowedOrigins and AllowCredentials mean to the transport.
+func (cfg *Config) cors() *transport.CORS {
+	return &transport.CORS{Origins: cfg.AllowedOrigins, Credentials: cfg.AllowCredentials, MaxAge: 10 * time.Minute}
 }
