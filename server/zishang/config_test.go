@@ -1,6 +1,8 @@
 package zishang_test
 
 import (
+	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -25,16 +27,58 @@ func TestServeHandlerFailsClosed(t *testing.T) {
 func TestOptionsAreChecked(t *testing.T) {
 	adapter := socket.DefaultServerOptions()
 	adapter.SetAdapter(&socket.AdapterBuilder{})
-	cors := socket.DefaultServerOptions()
-	cors.SetCors(&types.Cors{Origin: 7})
+	cors := func(c types.Cors) *socket.ServerOptions {
+		o := socket.DefaultServerOptions()
+		o.SetCors(&c)
+		return o
+	}
 	for want, cfg := range map[string]zishang.Config{
 		"Config.Adapter":  {Options: adapter},
-		"origin is a int": {Options: cors},
+		"origin is a int": {Options: cors(types.Cors{Origin: 7})},
 		"MaxNamespaces":   {Limits: server.Limits{MaxNamespaces: -1}},
 		"Accept":          {Transport: transport.Config{Accept: func(*transport.Session) transport.Receiver { return nil }}},
 	} {
 		if _, _, err := zishang.New(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %s in it", err, want)
+		}
+	}
+	for _, origin := range []any{true, regexp.MustCompile(`^https://`), []any{"https://a.example", regexp.MustCompile(`.*`)}} {
+		_, _, err := zishang.New(zishang.Config{Options: cors(types.Cors{Origin: origin, Credentials: true})})
+		if err == nil || !strings.Contains(err.Error(), "pages of anybody") {
+			t.Errorf("credentials for %v: %v", origin, err)
+		}
+	}
+}
+
+// What the library's option Cors allows is what may connect, over both transports.
+func TestCorsIsWhoMayConnect(t *testing.T) {
+	for _, tt := range []struct {
+		cors    types.Cors
+		foreign int    // status
+		allowed string // the header for a page of a.example
+	}{
+		{types.Cors{Origin: "https://a.example", Credentials: true}, 403, "https://a.example"},
+		{types.Cors{Origin: regexp.MustCompile(`^https://[ab]\.example$`)}, 403, "https://a.example"},
+		{types.Cors{Origin: "*", Credentials: true}, 200, "*"}, // to browsers, without credentials
+		{types.Cors{Origin: true}, 200, "*"},
+	} {
+		o := socket.DefaultServerOptions()
+		o.SetCors(&tt.cors)
+		n := start(t, zishang.Config{Options: o}, func(*socket.Server) {})
+		for origin, want := range map[string]int{"https://a.example": 200, "https://evil.example": tt.foreign} {
+			r := httptest.NewRequest("GET", "/socket.io/?EIO=4&transport=polling", nil)
+			r.Header.Set("Origin", origin)
+			w := httptest.NewRecorder()
+			n.handler.ServeHTTP(w, r)
+			if w.Code != want {
+				t.Errorf("%v: a page of %s: %d, want %d", tt.cors.Origin, origin, w.Code, want)
+			}
+			if got := w.Header().Get("Access-Control-Allow-Origin"); origin == "https://a.example" && got != tt.allowed {
+				t.Errorf("%v: allowed %q, want %q", tt.cors.Origin, got, tt.allowed)
+			}
+			if tt.allowed == "*" && w.Header().Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf("%v: with credentials", tt.cors.Origin)
+			}
 		}
 	}
 }

@@ -108,8 +108,11 @@ func allowRequest(allow config.AllowRequest) func(*http.Request) error {
 	return func(r *http.Request) error { return allow(newContext(r)) }
 }
 
-// corsOf turns the library's options into transport's. The library echoes a refused origin as "false";
-// here it gets no header at all, which browsers take the same way.
+// nobodys is an origin that only a rule for everybody's allows.
+const nobodys = "https://nobody.invalid"
+
+// corsOf turns the library's options into transport's. The library echoes a refused origin as "false" and
+// serves the request; here transport refuses it.
 func corsOf(o *types.Cors) (*transport.CORS, error) {
 	c := &transport.CORS{Credentials: o.Credentials}
 	var err error
@@ -137,14 +140,20 @@ func corsOf(o *types.Cors) (*transport.CORS, error) {
 	if origin == nil {
 		origin = "*"
 	}
-	if origin == "*" && !o.Credentials {
-		c.Origins = []string{"*"}
+	if origin == "*" {
+		// With credentials the library sends both headers, and browsers refuse credentials then.
+		c.Origins, c.Credentials = []string{"*"}, false
 		return c, nil
 	}
-	// "*" with credentials means every origin to applications that have it, though browsers refuse the
-	// header; naming the origin is what they need.
-	if _, err := allows(origin, ""); err != nil {
+	anybodys, err := allows(origin, nobodys)
+	switch {
+	case err != nil:
 		return nil, err
+	case anybodys && o.Credentials:
+		return nil, errors.New("credentials would go to pages of anybody: name the origins")
+	case origin == true:
+		c.Origins = []string{"*"}
+		return c, nil
 	}
 	c.AllowOrigin = func(_ *http.Request, candidate string) bool {
 		ok, _ := allows(origin, candidate)
