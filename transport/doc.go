@@ -14,6 +14,7 @@
 //	server.go     ServeHTTP finds what a request is for: a handshake, a session's poll, an upgrade
 //	listener.go   has new connections wait behind what open sessions have to do
 //	verify.go     refuses what Node refuses, in Node's order, with Node's codes
+//	origin.go     refuses pages that may not connect
 //	admission.go  refuses what would be too much: sessions, sessions of one address, handshakes
 //	session.go    Session: its state, how it is opened, how it ends exactly once
 //	receive.go    what a packet from the client does; who may call the Receiver
@@ -61,4 +62,8 @@
 // code 1001 (going away), where Node gives none. To the clients in JavaScript it is the same; the one in C++
 // takes a close without a code for a normal one and does not reconnect, so a deployment would have lost its
 // users.
+//
+// 2026-11-29: a list of origins is who may connect, where Node's only adds headers to answers. Whoever writes one
+// means that; and browsers ask no list before they open a WebSocket, send a form or load a script. For the
+// latter Node's JSONP is open to everybody; here it is off, and has the type of a script where it is on.
 package transport
