@@ -89,7 +89,7 @@ func (d *doctor) checkHandshake(ctx context.Context) Result {
 		case e.status == http.StatusServiceUnavailable || e.status == http.StatusBadGateway || e.status == http.StatusGatewayTimeout:
 			return fail(say(err), "no instance answers behind the load balancer", "see the health of the target group: HealthCheckPath must answer 200")
 		case e.status == http.StatusForbidden:
-			return fail(say(err), "the handshake is refused", "see BEANPOLE_ALLOWED_ORIGINS, and give --origin as the page has it")
+			return fail(say(err), "the handshake is refused", "see BEANPOLE_ALLOWED_ORIGINS and BEANPOLE_ALLOWED_HOSTS, and give --origin as the page has it")
 		case e.code() == 0:
 			return d.polledOff(ctx, e)
 		}
