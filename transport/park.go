@@ -45,9 +45,9 @@ func (c *wsConn) watch() {
 	c.watched, c.spoke = true, false
 }
 
-// silence takes the error of a read that watch's deadline has ended. It reports whether c was parked;
+// quiet takes the error of a read that watch's deadline has ended. It reports whether c was parked;
 // else the caller reads on. Called by the reader.
-func (c *wsConn) silence() (parked bool) {
+func (c *wsConn) quiet() (parked bool) {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()

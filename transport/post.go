@@ -115,6 +115,7 @@ var errUpgraded = errors.New("session upgraded")
 func (s *Session) deliver(body []byte, isBinary, jsonp bool) error {
 	s.mu.Lock()
 	s.post.read = true
+	s.extendPing()
 	s.takeRX()
 	if s.ws != nil || s.state == stateClosed {
 		err := errPostAborted

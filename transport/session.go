@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// closeWait is how long a session closed between two polls waits for the next, to tell the client.
+	// closeWait is how long a closing session waits at most until what is left has reached its client.
 	// Node, transports/polling.ts, closeTimeout.
 	closeWait = 30 * time.Second
-	// shutdownPollGrace is the same while the server shuts down. Node does not wait at all then.
+	// shutdownPollGrace is how long a session between two polls waits for the next while the server shuts down. Node does not wait at all then.
 	shutdownPollGrace = 2 * time.Second
 )
 
@@ -52,6 +52,7 @@ type Session struct {
 	working   bool
 	// Guarded by mu: the heartbeat. See heartbeat.go.
 	awaitingPong bool
+	extended     bool // the wait for the PONG, once
 	// Guarded by mu: the WebSocket takes no binary (EIO3). As in Node, by its own handshake, not by the
 	// session's: the Swift client polls with b64=1 and upgrades without.
 	wsB64 bool
@@ -278,17 +279,21 @@ func (s *Session) end(reason CloseReason, cause error) {
 // Close sends what waits, ends the session in the protocol's way (a CLOSE packet on polling, a close
 // frame on WebSocket) and reports reason to the receiver. It returns at once; only the first call
 // counts. What the client sends from now on is dropped. A polling client between two polls is waited
-// for, up to 30 seconds.
+// for, but no longer than for a PONG: up to PingTimeout, the end of its heartbeat, or 30 seconds, whichever
+// comes first.
 func (s *Session) Close(reason CloseReason) { s.close(reason, closeWait) }
 
 func (s *Session) close(reason CloseReason, wait time.Duration) {
 	s.mu.Lock()
 	defer s.unlock()
-	if s.state == stateClosing && wait < closeWait {
+	if s.state == stateClosing && wait < s.deadline-s.srv.uptime() {
 		s.setDeadline(wait) // Shutdown hurries what is closing already
 	}
 	if s.state != stateOpen {
 		return
+	}
+	if s.ws == nil && !s.occupied() {
+		wait = min(wait, s.srv.cfg.PingTimeout, s.silence())
 	}
 	s.state = stateClosing
 	s.ending = &ending{reason: reason}

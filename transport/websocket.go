@@ -129,7 +129,7 @@ func (c *wsConn) readLoop() {
 		case !c.watched || !isTimeout(err):
 			c.gone(err)
 			return
-		case c.silence():
+		case c.quiet():
 			return
 		}
 	}
@@ -144,6 +144,7 @@ func (c *wsConn) take(data []byte, from *buffer) bool {
 		s.takeRX()
 		r.hasRX = true
 		s.beginTurn()
+		s.extendPing()
 	}
 	s.mu.Unlock()
 
