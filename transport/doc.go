@@ -17,7 +17,8 @@
 //	admission.go  refuses what would be too much: sessions, sessions of one address, handshakes
 //	session.go    Session: its state, how it is opened, how it ends exactly once
 //	receive.go    what a packet from the client does; who may call the Receiver
-//	send.go       Send, SendPrepared and what Writable means
+//	send.go       Send, SendPrepared, what Writable means and how to wait with Ready
+//	backlog.go    what waits for a poll, bounded
 //	prepared.go   messages encoded once for many sessions
 //	heartbeat.go  the one timer of a session
 //	polling.go    GET, which waits
@@ -56,6 +57,10 @@
 //
 // 2026-11-23: a poll is told that there is something and takes what waits when it runs, rather than
 // being handed packets: what is sent in between leaves in the same body.
+//
+// 2026-11-29: the limits of what waits do not count what was sent when nothing waited. A message larger than
+// they are has to reach the client somehow, and a client that has taken everything so far is not slow; who
+// is slow shows by taking nothing for WriteTimeout. MaxSendBytes keeps the sum bounded.
 //
 // 2026-11-23: a server that shuts down, or gives up a client that answers no pings, closes the WebSocket with
 // code 1001 (going away), where Node gives none. To the clients in JavaScript it is the same; the one in C++

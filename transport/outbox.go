@@ -27,14 +27,36 @@ type chunk struct {
 type outbox struct {
 	chunks         []chunk
 	packets, bytes int
+	head           int // of bytes, what is left of what was added when nothing waited; the limits do not count it
 	inflight       int
-	drained        chan struct{} // not nil if somebody waits; closed when the draining ends
+	ready          signal
+	drained        signal // given when the draining ends
 }
 
 func (o *outbox) empty() bool { return o == nil || len(o.chunks) == 0 }
 
+// full reports whether so much more goes beyond the limits.
+func (o *outbox) full(packets, bytes int, cfg *Config) bool {
+	return !o.empty() && (o.bytes-o.head+bytes > cfg.MaxBacklogBytes || o.packets+packets > cfg.MaxBacklogPackets)
+}
+
+// crowded reports whether more than half of what the limits allow waits.
+func (o *outbox) crowded(cfg *Config) bool {
+	return o.full(cfg.MaxBacklogPackets/2, cfg.MaxBacklogBytes/2, cfg)
+}
+
+// wake lets those go that wait for room.
+func (o *outbox) wake() {
+	if o != nil {
+		o.ready.give()
+	}
+}
+
 // add appends what is left of frames of n packets.
 func (o *outbox) add(b []byte, n int, volatile, shared bool) {
+	if o.empty() {
+		o.head = len(b)
+	}
 	o.packets += n
 	o.bytes += len(b)
 	if shared && len(b) >= shareLimit {
@@ -53,6 +75,9 @@ func (o *outbox) add(b []byte, n int, volatile, shared bool) {
 
 // dropVolatile drops what may be dropped and is not being written, and returns the number of packets.
 func (o *outbox) dropVolatile() (dropped int) {
+	if o.inflight == 0 && len(o.chunks) > 0 && o.chunks[0].volatile {
+		o.head = 0
+	}
 	kept := o.chunks[:o.inflight]
 	for _, c := range o.chunks[o.inflight:] {
 		if c.volatile {
@@ -81,6 +106,7 @@ func (o *outbox) vector(dst [][]byte) [][]byte {
 func (o *outbox) wrote(n int) {
 	o.inflight = 0
 	o.bytes -= n
+	o.head = max(o.head-n, 0)
 	done := 0
 	for n > 0 {
 		c := &o.chunks[done]
@@ -105,7 +131,8 @@ func (o *outbox) clear() {
 	if o == nil {
 		return
 	}
-	o.chunks, o.packets, o.bytes, o.inflight = nil, 0, 0, 0
+	o.chunks, o.packets, o.bytes, o.head, o.inflight = nil, 0, 0, 0, 0
+	o.ready.give()
 }
 
 // write writes frames of n packets, or lets what the kernel does not take wait. It does not keep b
@@ -131,12 +158,9 @@ func (c *wsConn) write(b []byte, n int, volatile, shared bool) {
 		out = new(outbox)
 	}
 	cfg := &c.s.srv.cfg
-	full := func() bool {
-		return out.bytes+len(b) > cfg.MaxBacklogBytes || out.packets+n > cfg.MaxBacklogPackets
-	}
-	if full() {
+	if out.full(n, len(b), cfg) {
 		c.s.srv.counters.volatileDropped.Add(uint64(out.dropVolatile()))
-		if full() {
+		if out.full(n, len(b), cfg) {
 			c.overflow()
 			return
 		}
@@ -191,6 +215,9 @@ func (c *wsConn) drain() {
 			break // cleared meanwhile
 		}
 		out.wrote(n)
+		if !out.crowded(&s.srv.cfg) {
+			out.ready.give()
+		}
 		if err == nil {
 			continue
 		}
@@ -213,9 +240,7 @@ func (c *wsConn) drain() {
 	}
 	c.out = nil
 	c.endWriting()
-	if out.drained != nil {
-		close(out.drained)
-	}
+	out.drained.give()
 	c.backlogGone()
 	s.unlock()
 }

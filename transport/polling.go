@@ -94,7 +94,7 @@ func (s *Server) putTimer(t *time.Timer) {
 // pollReady reports whether a poll is to be answered now. Called with mu held.
 func (s *Session) pollReady() bool {
 	return s.state == stateClosing || s.upgrade != nil && s.upgrade.probed ||
-		len(s.waiting.items) > 0 && !s.gathering
+		s.waiting != nil && !s.gathering
 }
 
 // wakePoll lets the pending poll go, if there is a reason to. Called with mu held.
@@ -137,8 +137,7 @@ func (s *Session) takePoll(p *poll) (items []item, kinds []byte) {
 		return nil, []byte{byte(p.answer)}
 	}
 	s.poll = nil
-	items = s.waiting.items
-	s.waiting = backlog{}
+	items = s.takeWaiting()
 	switch {
 	case s.state == stateClosing && len(items) == 0:
 		// Never behind messages: socket.io-client 4.6 and later acts on a CLOSE at once but on messages in

@@ -223,7 +223,10 @@ func TestPollingBacklogIsBounded(t *testing.T) {
 	want(t, "reason", r.reason(t), "slow consumer")
 	want(t, "after", r.session.Send(SendOptions{}, Message{}), error(ErrClosed))
 	_, r = h.openPolling()
-	want(t, "large", r.session.Send(SendOptions{}, Message{Data: bytes.Repeat([]byte("x"), 1000)}), error(ErrBacklog))
+	large := Message{Data: bytes.Repeat([]byte("x"), 900)}
+	want(t, "large", r.session.Send(SendOptions{}, large, large), nil) // nothing waits
+	want(t, "one behind", r.session.Send(SendOptions{}, large), nil)
+	want(t, "two behind", r.session.Send(SendOptions{}, large), error(ErrBacklog))
 }
 
 func TestJSONP(t *testing.T) {

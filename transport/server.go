@@ -129,6 +129,7 @@ func (c *Config) check() error {
 	}{
 		{"MaxBacklogBytes", &c.MaxBacklogBytes, DefaultMaxBacklogBytes},
 		{"MaxBacklogPackets", &c.MaxBacklogPackets, DefaultMaxBacklogPackets},
+		{"MaxSendBytes", &c.MaxSendBytes, DefaultMaxSendBytes},
 		{"HTTPCompression.Threshold", &c.HTTPCompression.Threshold, DefaultCompressThreshold},
 		{"MaxSessions", &c.MaxSessions, 0},
 		{"MaxSessionsPerAddr", &c.MaxSessionsPerAddr, 0},

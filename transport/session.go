@@ -25,7 +25,7 @@ const (
 	stateClosed
 )
 
-// Session is one Engine.IO client. All methods may be called from any goroutine and none blocks.
+// Session is one Engine.IO client. All methods may be called from any goroutine, and none blocks but Ready.
 type Session struct {
 	// What sending looks at stands together, and so do the flags, whatever they are of: a broadcast waits
 	// for fewer lines of memory, and a session is smaller.
@@ -62,7 +62,7 @@ type Session struct {
 	poll    *poll    // the GET that waits
 	post    *post    // the POST being read
 	upgrade *upgrade // the WebSocket that may become the transport
-	waiting backlog  // what waits for a poll
+	waiting *backlog // what waits for a poll; nil if nothing does
 
 	// Set by newSession, then read only.
 	hs  *Handshake
@@ -112,7 +112,7 @@ func (s *Server) handshake(req *request) {
 		return
 	}
 	session.mu.Lock()
-	session.waiting.add(item{packet: enginePacket{kind: kindOpen, data: session.openPacket(Polling)}})
+	session.queue(item{packet: enginePacket{kind: kindOpen, data: session.openPacket(Polling)}})
 	session.mu.Unlock()
 	session.accept(Polling)
 	session.servePoll(req)
@@ -258,7 +258,7 @@ func (s *Session) end(reason CloseReason, cause error) {
 	s.ending.cause = cause
 	s.state = stateClosed
 	s.receiving.Store(false)
-	s.waiting = backlog{}
+	s.takeWaiting()
 	if s.beat != nil {
 		s.beat.Stop()
 	}
@@ -272,6 +272,7 @@ func (s *Session) end(reason CloseReason, cause error) {
 		s.dropCandidate("session closed")
 	}
 	if s.ws != nil {
+		s.ws.out.wake()
 		s.ws.hangUp(closeFrame(s.closeCode()), false)
 	}
 }
@@ -300,8 +301,12 @@ func (s *Session) close(reason CloseReason, wait time.Duration) {
 	s.receiving.Store(false)
 	s.setDeadline(wait)
 	if s.ws != nil {
+		s.ws.out.wake()
 		s.ws.closeAfterBacklog()
 		return
+	}
+	if s.waiting != nil {
+		s.waiting.ready.give()
 	}
 	s.wakePoll()
 }

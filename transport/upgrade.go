@@ -140,9 +140,7 @@ func (s *Session) completeUpgrade() {
 	if s.poll != nil {
 		s.answerPoll(kindNoop)
 	}
-	waiting := s.waiting
-	s.waiting = backlog{}
-	for _, i := range waiting.items {
+	for _, i := range s.takeWaiting() {
 		switch {
 		case i.prepared != nil:
 			c.sendPrepared(i.options, i.prepared)

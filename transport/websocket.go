@@ -282,10 +282,7 @@ func (c *wsConn) gone(err error) {
 	c.dropGathered()
 	// A close frame may still be on its way, for no longer than closeGrace.
 	for c.out != nil {
-		if c.out.drained == nil {
-			c.out.drained = make(chan struct{})
-		}
-		drained := c.out.drained
+		drained := c.out.drained.wait()
 		s.mu.Unlock()
 		<-drained
 		s.mu.Lock()
