@@ -62,7 +62,7 @@ func (s *Session) onDeadline() {
 // occupied reports whether bytes from or to the client are on their way whose own time limits (BodyTimeout,
 // WriteTimeout) end the session if they stop. Called with mu held.
 func (s *Session) occupied() bool {
-	return s.post != nil && !s.post.read || s.ws != nil && s.ws.out != nil
+	return s.answers > 0 || s.post != nil && !s.post.read || s.ws != nil && s.ws.out != nil
 }
 
 // extendPing puts the end of a client off that has sent something while its PONG is awaited, once a PING:

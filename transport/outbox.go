@@ -218,7 +218,7 @@ func (c *wsConn) drain() {
 		if !out.crowded(&s.srv.cfg) {
 			out.ready.give()
 		}
-		if err == nil {
+		if err == nil || n > 0 && isTimeout(err) {
 			continue
 		}
 		out.clear()

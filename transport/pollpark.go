@@ -175,13 +175,14 @@ func (c *pollConn) wake() {
 
 // answer writes the answer of the poll.
 func (c *pollConn) answer() {
-	s := c.session
+	s, p := c.session, c.poll
 	s.mu.Lock()
-	items, kinds := s.takePoll(c.poll)
+	items, kinds := s.takePoll(p)
 	s.unlock()
 	out := takeWrite()
 	defer putWrite(out)
 	err := c.write(out, items, kinds)
+	s.answered(p, err)
 	if err != nil || c.raw == nil {
 		_ = c.conn.Close()
 		return
@@ -217,11 +218,16 @@ func (c *pollConn) write(out *buffer, items []item, kinds []byte) error {
 	b = strconv.AppendInt(b, int64(len(body)), 10)
 	b = append(append(b, "\r\n\r\n"...), body...)
 	out.b = b
-	_ = c.conn.SetWriteDeadline(time.Now().Add(c.srv.cfg.WriteTimeout))
-	if _, err := c.conn.Write(b); err != nil {
-		return err
+	for {
+		_ = c.conn.SetWriteDeadline(time.Now().Add(c.srv.cfg.WriteTimeout))
+		n, err := c.conn.Write(b)
+		if err == nil {
+			return c.conn.SetWriteDeadline(time.Time{})
+		}
+		if b = b[n:]; n == 0 || !isTimeout(err) || !c.session.Open() {
+			return err
+		}
 	}
-	return c.conn.SetWriteDeadline(time.Time{})
 }
 
 // rest waits for the next request on the connection.

@@ -81,12 +81,12 @@ func (s *Session) servePost(req *request) {
 		req.w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	s.pollHeaders(req, false)
+	s.answerHeaders(req.w.Header(), req.r, false)
 	h := req.w.Header()
 	// Not text/plain, for which some browsers offer a download. Node, polling.ts, onDataRequest.
 	h.Set("Content-Type", "text/html")
 	h.Set("Content-Length", strconv.Itoa(len("ok")))
-	_, _ = io.WriteString(req.w, "ok")
+	_ = writeParts(req.w, []byte("ok"), s.srv.cfg.WriteTimeout)
 }
 
 // readBody appends the body of r to b, counting while reading: a length may be missing or a lie.

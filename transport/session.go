@@ -35,6 +35,8 @@ type Session struct {
 	proto uint8 // 3 or 4
 	b64   bool  // EIO3: polls take no binary
 
+	answers uint16 // guarded by mu; answers of polls that are being written
+
 	// opened is set when the OPEN packet has been queued: until then nobody else may see the session, or
 	// something could be sent before.
 	opened atomic.Bool
