@@ -16,6 +16,7 @@ const (
 	DefaultMaxBacklogBytes   = 4 << 20   // bytes
 	DefaultMaxBacklogPackets = 16384
 	DefaultMaxSendBytes      = 64 << 20 // bytes
+	DefaultMaxHandshakeBytes = 16 << 10 // bytes
 	DefaultWriteTimeout      = 30 * time.Second
 	DefaultBodyTimeout       = 30 * time.Second
 	DefaultParkAfter         = 5 * time.Second
@@ -86,6 +87,11 @@ type Config struct {
 	// ClientAddr returns the client's address without port, and whether the client came over TLS.
 	// Nil means the peer's address and r.TLS != nil. server/host counts trusted proxy hops here.
 	ClientAddr func(*http.Request) (addr string, secure bool)
+
+	// MaxHandshakeBytes bounds what a session keeps of the request that opened it, in bytes: its URL with the
+	// query, its headers, and the client's address. A larger one is answered 431, as Node's http does. Zero
+	// means DefaultMaxHandshakeBytes, which is Node's limit too.
+	MaxHandshakeBytes int
 
 	// MaxBacklogBytes and MaxBacklogPackets bound what may wait for one session that reads slowly. What is
 	// sent when nothing waits is taken whatever its size, and its bytes are not counted. Beyond either the

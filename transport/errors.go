@@ -50,7 +50,7 @@ type ConnectionError struct {
 	Code    ErrorCode
 	Message string
 	// Context says what was wrong: "name" (INVALID_ORIGIN, TRANSPORT_MISMATCH,
-	// TRANSPORT_HANDSHAKE_ERROR, ID_GENERATION_ERROR), "transport", "sid", "method", "protocol" …
+	// PROTOCOL_MISMATCH, TRANSPORT_HANDSHAKE_ERROR, HANDSHAKE_TOO_LARGE, ID_GENERATION_ERROR), "transport", "sid", "method", "protocol" …
 	Context map[string]any
 }
 

@@ -20,20 +20,29 @@ type Handshake struct {
 // fieldEnd cannot be in a header value (RFC 9110 section 5.5) nor in a request line.
 const fieldEnd = "\x00"
 
-// newHandshake takes down r, which it does not keep. addr is the client's address without port.
-func newHandshake(r *http.Request, addr string, secure bool) *Handshake {
-	target := r.RequestURI
-	if !strings.HasPrefix(target, "/") {
-		target = r.URL.RequestURI() // an absolute form, or a request made by hand
+// target returns the path and the raw query of r, as the client sent them.
+func target(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		return r.RequestURI
 	}
-	size := len(target) + len(addr) + len("Host") + len(r.Host) + 4
+	return r.URL.RequestURI() // an absolute form, or a request made by hand
+}
+
+// handshakeSize returns how many bytes the Handshake of r has.
+func handshakeSize(r *http.Request, addr string) int {
+	size := len(target(r)) + len(addr) + len("Host") + len(r.Host) + 4
 	for name, values := range r.Header {
 		for _, v := range values {
 			size += len(name) + len(v) + 2
 		}
 	}
+	return size
+}
+
+// newHandshake takes down r, which it does not keep. addr is the client's address without port.
+func newHandshake(r *http.Request, addr string, secure bool) *Handshake {
 	var b strings.Builder
-	b.Grow(size)
+	b.Grow(handshakeSize(r, addr))
 	put := func(s string) {
 		// A server never passes on a field with a NUL; the fields after it would move.
 		if strings.Contains(s, fieldEnd) {
@@ -42,7 +51,7 @@ func newHandshake(r *http.Request, addr string, secure bool) *Handshake {
 		b.WriteString(s)
 		b.WriteString(fieldEnd)
 	}
-	put(target)
+	put(target(r))
 	put(addr)
 	if r.Host != "" { // net/http takes Host out of the header
 		put("Host")

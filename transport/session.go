@@ -92,6 +92,11 @@ type ending struct {
 func (s *Server) handshake(req *request) {
 	addr, secure := s.cfg.ClientAddr(req.r)
 	addr = strings.ReplaceAll(addr, fieldEnd, "") // or the Handshake would tell another
+	if handshakeSize(req.r, addr) > s.cfg.MaxHandshakeBytes {
+		s.refused(req, CodeBadRequest, CodeBadRequest.message(), causeTooLarge, map[string]any{"name": "HANDSHAKE_TOO_LARGE"})
+		writeRefusal(req, http.StatusRequestHeaderFieldsTooLarge, CodeBadRequest, CodeBadRequest.message())
+		return
+	}
 	if cause := s.admit(addr); cause != "" {
 		s.refuseUnavailable(req, addr, cause)
 		return

@@ -93,6 +93,7 @@ const (
 	causeForbidden  = "forbidden"
 	causeProtocol   = "unsupported protocol version"
 	causeID         = "id generation"
+	causeTooLarge   = "handshake too large"
 	causeDraining   = "draining"
 	causeSessions   = "too many sessions"
 	causeAddress    = "too many sessions of one address"
