@@ -129,8 +129,12 @@ func (s *Session) deliver(body []byte, isBinary, jsonp bool) error {
 	}
 	s.mu.Unlock()
 
-	received, packets := false, uint64(0)
+	received, packets, piece := false, uint64(0), 0
 	err := s.decode(body, isBinary, jsonp, func(p enginePacket) error {
+		if piece += len(p.data) + 1; piece > readBuffer && received {
+			received, piece = false, len(p.data)+1
+			s.workBetween()
+		}
 		packets++
 		message, err := s.onPacket(p)
 		received = received || message
@@ -175,6 +179,24 @@ func (s *Session) decode(body []byte, isBinary, jsonp bool, fn func(enginePacket
 		return decodePayload3(body, isBinary, fn)
 	}
 	return decodePayload4(body, fn)
+}
+
+// workBetween lets the application work on a piece of a POST's body, of the size of a WebSocket's read,
+// before the next is received: a body of many small packets would overflow what waits for a handler
+// otherwise, however fast that is. A Work that blocks is not waited for, as with a WebSocket.
+func (s *Session) workBetween() {
+	done := make(chan struct{})
+	s.srv.wg.Add(1) // the right to call the receiver is held, so the session is not finished and is counted
+	go func() {
+		defer close(done)
+		s.workOnPost()
+	}()
+	late := time.NewTimer(takeoverAfter)
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+	}
 }
 
 // workOnPost lets the application work on what a POST brought. Its first takeoverAfter are a turn: what
