@@ -119,8 +119,7 @@ func (s *Server) putTimer(t *time.Timer) {
 
 // pollReady reports whether a poll is to be answered now. Called with mu held.
 func (s *Session) pollReady() bool {
-	return s.state == stateClosing || s.upgrade != nil && s.upgrade.probed ||
-		s.waiting != nil && !s.gathering
+	return s.state == stateClosing || s.waiting != nil && !s.gathering
 }
 
 // wakePoll lets the pending poll go, if there is a reason to. Called with mu held.

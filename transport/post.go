@@ -22,8 +22,11 @@ func (p *post) abort() {
 	}
 }
 
-// errBodyTooBig is a POST's body over MaxHTTPBufferSize. The session lives, as in Node.
-var errBodyTooBig = errors.New("body too big")
+// What is wrong with a POST's body. Either ends the session, as in Node.
+var (
+	errBodyTooBig  = errors.New("payload too large")
+	errBodyTooSlow = errors.New("post took longer than BodyTimeout")
+)
 
 // servePost works off a POST of the session: its packets are received, it is answered, and then the
 // application works on them.
@@ -64,15 +67,23 @@ func (s *Session) servePost(req *request) {
 	} else {
 		s.mu.Lock()
 		s.post = nil
-		if !errors.Is(err, errBodyTooBig) {
-			s.end(ReasonTransportError, errPostAborted)
+		switch {
+		case errors.Is(err, errBodyTooBig):
+		case isTimeout(err) && s.state != stateClosed: // else abort's deadline
+			err = errBodyTooSlow
+		default:
+			err = errPostAborted
 		}
+		s.end(ReasonTransportError, err)
 		s.unlock()
 	}
 	switch {
 	case err == nil:
 	case errors.Is(err, errBodyTooBig):
 		req.w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return
+	case errors.Is(err, errBodyTooSlow):
+		req.w.WriteHeader(http.StatusRequestTimeout)
 		return
 	case errors.Is(err, errUpgraded):
 		s.srv.refuseMismatch(req, WebSocket)

@@ -10,18 +10,43 @@ import (
 //
 //	client                          server
 //	GET …transport=websocket&sid=…  101; the WebSocket is a candidate
-//	2probe                          3probe; from now on every poll is answered at once, with NOOP if
-//	                                nothing waits, so that the client can end its polling
+//	2probe                          3probe; from now on a poll that waits is answered with NOOP every
+//	                                noopInterval, so that the client can end its polling
 //	5                               the WebSocket is the transport; what waits leaves on it
 //
 // The 5 is worked off with the right to call the receiver, so a POST's packets are delivered before the
 // packets behind the 5; and under mu, so that what is sent goes either to polls or to the WebSocket.
 
+// noopInterval is Node's (engine.io/lib/socket.ts, _maybeUpgrade). A client that got the NOOP at once might get
+// it before the 3probe, which comes on another connection, and poll once more.
+const noopInterval = 100 * time.Millisecond
+
 // upgrade is an upgrade in progress. Guarded by Session.mu.
 type upgrade struct {
-	c      *wsConn
-	timer  *time.Timer
-	probed bool
+	c     *wsConn
+	timer *time.Timer
+	noop  *time.Timer // nil until the probe
+}
+
+// stop ends the timers of u.
+func (u *upgrade) stop() {
+	u.timer.Stop()
+	if u.noop != nil {
+		u.noop.Stop()
+	}
+}
+
+// hurry answers the poll that waits, or the client would never finish the upgrade.
+func (s *Session) hurry(u *upgrade) {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.upgrade != u {
+		return
+	}
+	if s.poll != nil {
+		s.answerPoll(kindNoop)
+	}
+	u.noop.Reset(noopInterval)
 }
 
 // serveUpgrade makes the WebSocket that req asks for the candidate for an upgrade of s. One that cannot
@@ -109,10 +134,10 @@ func (c *wsConn) takeProbe(p enginePacket, err error) error {
 	case err != nil:
 		s.dropCandidate("invalid packet")
 	case p.kind == kindPing && string(p.data) == "probe":
-		u.probed = true
 		c.sendPacket(enginePacket{kind: kindPong, data: p.data})
-		// A parked poll must be answered, or the client never finishes the upgrade.
-		s.wakePoll()
+		if s.upgrade == u && u.noop == nil { // else the pong was too much for it
+			u.noop = time.AfterFunc(noopInterval, func() { s.hurry(u) })
+		}
 	case p.kind == kindUpgrade:
 		s.takeRX()
 		if s.upgrade != u { // ended while waiting
@@ -131,7 +156,7 @@ func (c *wsConn) takeProbe(p enginePacket, err error) error {
 // completeUpgrade makes the candidate the transport. Called with mu held.
 func (s *Session) completeUpgrade() {
 	c := s.upgrade.c
-	s.upgrade.timer.Stop()
+	s.upgrade.stop()
 	s.upgrade = nil
 	s.ws = c
 	s.gathering = false // a POST's turn ends; what it sends leaves on its own, or in the turn that follows
@@ -159,7 +184,7 @@ func (s *Session) completeUpgrade() {
 func (s *Session) dropCandidate(cause string) {
 	u := s.upgrade
 	s.upgrade = nil
-	u.timer.Stop()
+	u.stop()
 	count(&s.srv.counters, s.srv.counters.upgradesFailed, cause)
 	u.c.hangUp(closeFrame(nil), true)
 }
