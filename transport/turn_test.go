@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -167,6 +168,26 @@ func TestBlockedWorkDoesNotDelayClosed(t *testing.T) {
 	c.conn.Close()
 	want(t, "reason", r.reason(t), "transport close")
 	close(release)
+}
+
+// A close frame behind a message ends the connection at once, however long the handler of the message takes.
+func TestCloseFrameBehindASlowHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, opened := serverOnly(t, Config{})
+		client, packets := pipeSession(t, srv, "EIO=4&transport=websocket")
+		r := <-opened
+		release := make(chan struct{})
+		r.onWork = func(*recorder) { <-release }
+		start := time.Now()
+		_, _ = client.Write(append(maskedFrame(ws.OpText, "4x"), maskedFrame(ws.OpClose, "")...))
+		want(t, "answer", <-packets, "op 8")
+		_, more := <-packets
+		want(t, "connection open", more, false)
+		want(t, "time", time.Since(start), time.Duration(0))
+		want(t, "reason", r.reason(t), "transport close")
+		close(release)
+		client.Close()
+	})
 }
 
 func TestPostsWorkIsGathered(t *testing.T) {

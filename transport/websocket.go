@@ -161,30 +161,38 @@ func (c *wsConn) take(data []byte, from *buffer) bool {
 	if err != nil {
 		c.stop(err)
 	}
-	stopped := errors.Is(err, errPeerClosed)
+	closed, received := errors.Is(err, errPeerClosed), r.received
 	var turn uint64
 	if r.hasRX {
 		r.hasRX = false
-		if r.received {
-			turn = s.beginWork(c)
+		if received {
+			reads := c
+			if closed {
+				reads = nil
+			}
+			turn = s.beginWork(reads)
 		} else {
 			s.endGather()
 		}
 		s.giveRX()
 	}
-	received := r.received
+	if closed && received {
+		// The client waits for the end of the connection, which is not to wait for a handler.
+		s.srv.wg.Add(1) // the reader still is
+		go func() {
+			defer s.srv.wg.Done()
+			c.gone(nil)
+		}()
+	}
 	s.unlock()
-	if received {
+	switch {
+	case received:
 		s.recv.Work()
-		if !s.endWork(turn) {
-			return false
-		}
-	}
-	if stopped {
+		return s.endWork(turn) && !closed
+	case closed:
 		c.gone(nil)
-		return false
 	}
-	return true
+	return !closed
 }
 
 // takeFrame is called for every message and control frame in what was read.
