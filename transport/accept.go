@@ -111,8 +111,8 @@ func (s *Session) openWebSocket(req *request) {
 		if h == nil { // refused, or a hook has panicked
 			s.mu.Lock()
 			s.end(ReasonTransportError, err)
-			s.giveRX()
 			s.unlock()
+			s.rx.Unlock()
 		}
 	}()
 	if h, err = s.srv.hijack(req, true, open); err != nil {

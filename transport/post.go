@@ -127,14 +127,16 @@ func (s *Session) deliver(body []byte, isBinary, jsonp bool) error {
 	s.mu.Lock()
 	s.post.read = true
 	s.extendPing()
-	s.takeRX()
+	s.mu.Unlock()
+	s.rx.Lock()
+	defer s.rx.Unlock()
+	s.mu.Lock()
 	if s.ws != nil || s.state == stateClosed {
 		err := errPostAborted
 		if s.ws != nil {
 			err = errUpgraded
 		}
 		s.post = nil
-		s.giveRX()
 		s.unlock()
 		return err
 	}
@@ -173,7 +175,6 @@ func (s *Session) deliver(body []byte, isBinary, jsonp bool) error {
 		s.srv.wg.Add(1) // the session is not finished, so it is counted
 		go s.workOnPost()
 	}
-	s.giveRX()
 	s.unlock()
 	return err
 }
@@ -197,7 +198,7 @@ func (s *Session) decode(body []byte, isBinary, jsonp bool, fn func(enginePacket
 // otherwise, however fast that is. A Work that blocks is not waited for, as with a WebSocket.
 func (s *Session) workBetween() {
 	done := make(chan struct{})
-	s.srv.wg.Add(1) // the right to call the receiver is held, so the session is not finished and is counted
+	s.srv.wg.Add(1) // rx is held, so the session is not finished and is counted
 	go func() {
 		defer close(done)
 		s.workOnPost()

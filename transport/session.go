@@ -43,12 +43,15 @@ type Session struct {
 	// receiving is state == stateOpen, for the goroutine that calls recv.
 	receiving atomic.Bool
 
+	// rx is held by who may call recv, and by Accept. Packets come from one goroutine at a time except around
+	// an upgrade, where a POST and the WebSocket may meet; and a session's end is reported after the last
+	// Receive. Taken before mu.
+	rx sync.Mutex
+
 	mu sync.Mutex
 	// Guarded by mu: its life. See unlock.
 	state    sessionState
 	finished bool // finish was started
-	// Guarded by mu: the right to call recv. See takeRX.
-	rxBusy bool
 	// Guarded by mu: the Work in progress. See turn.go.
 	gathering bool
 	working   bool
@@ -71,11 +74,10 @@ type Session struct {
 	sid string
 	num uint64
 
-	// recv is set by accept before the right to call it is first given back.
+	// recv is set by accept before rx is first given back.
 	recv Receiver
 
 	ending   *ending       // guarded by mu; nil until the session is closing or closed
-	rxFree   chan struct{} // guarded by mu; not nil if somebody waits; closed when rxBusy ends
 	turn     uint64        // guarded by mu
 	takeover *takeover     // guarded by mu; the Work in progress
 	beat     *time.Timer   // guarded by mu
@@ -145,15 +147,15 @@ func (s *Server) prepare(req *request, addr string, secure bool) *Session {
 		return nil
 	}
 	session := &Session{
-		srv:    s,
-		hs:     newHandshake(req.r, addr, secure),
-		num:    s.nextNum.Add(1),
-		proto:  uint8(protocol),
-		b64:    req.query.b64,
-		wsB64:  req.query.b64,
-		state:  stateOpen,
-		rxBusy: true,
+		srv:   s,
+		hs:    newHandshake(req.r, addr, secure),
+		num:   s.nextNum.Add(1),
+		proto: uint8(protocol),
+		b64:   req.query.b64,
+		wsB64: req.query.b64,
+		state: stateOpen,
 	}
+	session.rx.Lock()
 	session.receiving.Store(true)
 	var err error
 	if s.cfg.GenerateID != nil {
@@ -214,8 +216,8 @@ func (s *Session) accept(transport Name) {
 			s.end(ReasonForcedServerClose, nil)
 		}
 		s.startHeartbeat()
-		s.giveRX()
 		s.unlock()
+		s.rx.Unlock()
 		if s.srv.stopping() { // Shutdown may have looked before the session could be seen
 			s.close(ReasonServerShuttingDown, shutdownPollGrace)
 		}
@@ -223,11 +225,10 @@ func (s *Session) accept(transport Name) {
 	recv = s.srv.cfg.Accept(s)
 }
 
-// unlock ends a section under mu in which the session may have ended. If it has, and nobody is inside
-// its receiver, what remains is done by a goroutine of its own: the caller may hold locks that the
-// receiver's Closed takes.
+// unlock ends a section under mu in which the session may have ended. If it has, what remains is done by a
+// goroutine of its own: the caller may hold rx, and locks that the receiver's Closed takes.
 func (s *Session) unlock() {
-	last := s.state == stateClosed && !s.rxBusy && !s.finished
+	last := s.state == stateClosed && !s.finished
 	if last {
 		s.finished = true
 	}
@@ -237,9 +238,11 @@ func (s *Session) unlock() {
 	}
 }
 
-// finish removes the session and reports its end. It runs once, as the session's own entry in
-// Server.wg.
+// finish removes the session and reports its end, when nobody is inside its receiver any more. It runs once,
+// as the session's own entry in Server.wg.
 func (s *Session) finish() {
+	s.rx.Lock()
+	s.rx.Unlock() //nolint:staticcheck // waited for; whoever has it next finds that nothing is received any more
 	defer s.srv.release(s.hs.Addr())
 	s.srv.mu.Lock()
 	delete(s.srv.sessions, s.sid)

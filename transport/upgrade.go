@@ -14,8 +14,8 @@ import (
 //	                                noopInterval, so that the client can end its polling
 //	5                               the WebSocket is the transport; what waits leaves on it
 //
-// The 5 is worked off with the right to call the receiver, so a POST's packets are delivered before the
-// packets behind the 5; and under mu, so that what is sent goes either to polls or to the WebSocket.
+// The 5 is worked off with rx held, so a POST's packets are delivered before the packets behind the 5; and
+// under mu, so that what is sent goes either to polls or to the WebSocket.
 
 // noopInterval is Node's (engine.io/lib/socket.ts, _maybeUpgrade). A client that got the NOOP at once might get
 // it before the 3probe, which comes on another connection, and poll once more.
@@ -139,13 +139,8 @@ func (c *wsConn) takeProbe(p enginePacket, err error) error {
 			u.noop = time.AfterFunc(noopInterval, func() { s.hurry(u) })
 		}
 	case p.kind == kindUpgrade:
-		s.takeRX()
-		if s.upgrade != u { // ended while waiting
-			s.giveRX()
-			return nil
-		}
 		s.completeUpgrade()
-		c.reader.hasRX = true
+		c.reader.turn = true
 		s.beginTurn()
 	default:
 		s.dropCandidate("unexpected packet")

@@ -53,7 +53,7 @@ type reader struct {
 	onFrame  func(ws.OpCode, []byte) error // r.takeFrame, made a func value once
 	in       reading
 	packets  uint64 // counted in this read
-	hasRX    bool   // inside a turn: may call the receiver
+	turn     bool   // what is read is the session's: c is its transport
 	received bool   // the receiver got something in this turn
 }
 
@@ -139,10 +139,9 @@ func (c *wsConn) readLoop() {
 // caller is to go on reading.
 func (c *wsConn) take(data []byte, from *buffer) bool {
 	s, r := c.s, c.takeReader()
+	s.rx.Lock()
 	s.mu.Lock()
-	if s.ws == c && !c.hungUp {
-		s.takeRX()
-		r.hasRX = true
+	if r.turn = s.ws == c && !c.hungUp; r.turn {
 		s.beginTurn()
 		s.extendPing()
 	}
@@ -163,18 +162,13 @@ func (c *wsConn) take(data []byte, from *buffer) bool {
 	}
 	closed, received := errors.Is(err, errPeerClosed), r.received
 	var turn uint64
-	if r.hasRX {
-		r.hasRX = false
-		if received {
-			reads := c
-			if closed {
-				reads = nil
-			}
-			turn = s.beginWork(reads)
-		} else {
-			s.endGather()
-		}
-		s.giveRX()
+	switch {
+	case received && closed:
+		turn = s.beginWork(nil)
+	case received:
+		turn = s.beginWork(c)
+	case r.turn:
+		s.endGather()
 	}
 	if closed && received {
 		// The client waits for the end of the connection, which is not to wait for a handler.
@@ -185,6 +179,7 @@ func (c *wsConn) take(data []byte, from *buffer) bool {
 		}()
 	}
 	s.unlock()
+	s.rx.Unlock()
 	switch {
 	case received:
 		s.recv.Work()
@@ -220,7 +215,7 @@ func (r *reader) takeFrame(op ws.OpCode, data []byte) error {
 	} else {
 		p, err = parsePacket3(data, op == ws.OpBinary)
 	}
-	if !r.hasRX {
+	if !r.turn {
 		return c.takeProbe(p, err)
 	}
 	if err != nil {
