@@ -55,6 +55,10 @@
 // Server.Returns, and not of one around the real listener: that would cost every new connection a
 // hand-over between goroutines, and hide the socket from who looks for it.
 //
+// 2026-11-29: a GET leaves net/http only if its ResponseWriter is net/http's own, or gin's around that. The
+// answer is written by hand then, and what middleware adds in a WriteHeader of its own would be missing;
+// to call that before Hijack sends the head at once.
+//
 // 2026-11-23: a poll is told that there is something and takes what waits when it runs, rather than
 // being handed packets: what is sent in between leaves in the same body.
 //

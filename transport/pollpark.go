@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
@@ -37,7 +38,9 @@ const (
 //
 //	go httpServer.Serve(srv.Returns())
 //
-// Unless it does, waiting GETs stay in net/http. Closing the http.Server closes the listener.
+// Unless it does, waiting GETs stay in net/http. So do those whose ResponseWriter has been wrapped by a handler
+// around s, which may want to add to the head of the answer; gin, which wraps each, is known to add nothing.
+// Closing the http.Server closes the listener.
 func (s *Server) Returns() net.Listener {
 	s.returns.open.Store(canPark && s.cfg.ParkAfter > 0)
 	return &s.returns
@@ -86,7 +89,30 @@ func (s *Session) mayLeave(req *request) bool {
 	return req.query.sid != "" && s.srv.returns.open.Load() &&
 		r.ProtoMajor == 1 && r.ProtoMinor == 1 && r.TLS == nil && !r.Close &&
 		r.ContentLength == 0 && !headerHasToken(r.Header, "Connection", "close") &&
-		!headerHasToken(req.w.Header(), "Connection", "close")
+		!headerHasToken(req.w.Header(), "Connection", "close") && bare(req.w)
+}
+
+// bare reports whether w is net/http's own ResponseWriter, to which nothing is added when the head of the
+// answer is written: what another would add, an answer written by hand would not have.
+func bare(w http.ResponseWriter) bool {
+	for {
+		t := reflect.TypeOf(w)
+		if t.Kind() != reflect.Pointer {
+			return false
+		}
+		switch t.Elem().PkgPath() {
+		case "net/http":
+			return t.Elem().Name() == "response" // and not a TimeoutHandler's
+		case "github.com/gin-gonic/gin":
+			inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
+			if !ok {
+				return false
+			}
+			w = inner.Unwrap()
+		default:
+			return false
+		}
+	}
 }
 
 // pollConn is the connection of a GET that has left net/http. It belongs to its session's poll, then to
