@@ -97,7 +97,7 @@ func TestIdleSessionIsSmall(t *testing.T) {
 	if size := unsafe.Sizeof(Session{}); size > 176 {
 		t.Errorf("a Session has %d bytes", size)
 	}
-	if size := unsafe.Sizeof(wsConn{}); size > 112 { // with its stream 144
+	if size := unsafe.Sizeof(wsConn{}); size > 96 { // with its stream 128
 		t.Errorf("a WebSocket has %d bytes", size)
 	}
 }

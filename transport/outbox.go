@@ -138,9 +138,13 @@ func (o *outbox) clear() {
 // write writes frames of n packets, or lets what the kernel does not take wait. It does not keep b
 // unless shared, and never blocks. Called with mu held.
 func (c *wsConn) write(b []byte, n int, volatile, shared bool) {
-	if c.broken || len(b) == 0 {
-		return
+	if c.life < lifeFailed && len(b) > 0 {
+		c.put(b, n, volatile, shared)
 	}
+}
+
+// put is write, whatever the life of c.
+func (c *wsConn) put(b []byte, n int, volatile, shared bool) {
 	c.s.srv.counters.packetsOut.Add(uint64(n))
 	c.s.srv.counters.bytesOut.Add(uint64(len(b)))
 	out := c.out
@@ -175,7 +179,7 @@ func (c *wsConn) write(b []byte, n int, volatile, shared bool) {
 
 // overflow ends what c belongs to: its client reads too slowly. Called with mu held.
 func (c *wsConn) overflow() {
-	c.broken = true
+	c.fall()
 	switch {
 	case c.s.ws == c:
 		c.s.end(ReasonSlowConsumer, ErrBacklog)
@@ -185,13 +189,18 @@ func (c *wsConn) overflow() {
 	c.hangUp(nil, false)
 }
 
+// fall has nothing written to c any more. Called with mu held.
+func (c *wsConn) fall() {
+	c.unpark() // since only a reader ends c
+	c.life = max(c.life, lifeFailed)
+}
+
 // fail notes that nothing can be written any more. The reader is left a moment for what the client had
 // sent before, and then ends the session. Called with mu held.
 func (c *wsConn) fail(err error) {
-	c.broken = true
+	c.fall()
 	c.err = err
 	c.out.clear()
-	c.unpark()
 	c.stream.setReadDeadline(time.Now().Add(brokenGrace))
 }
 
@@ -205,7 +214,7 @@ func (c *wsConn) drain() {
 	out := c.out
 	for !out.empty() {
 		vector = out.vector(vector[:0])
-		if !c.hungUp {
+		if c.life < lifeHungUp {
 			c.stream.setWriteDeadline(time.Now().Add(s.srv.cfg.WriteTimeout))
 		}
 		s.mu.Unlock()
@@ -222,11 +231,11 @@ func (c *wsConn) drain() {
 			continue
 		}
 		out.clear()
-		if c.hungUp {
+		if c.life >= lifeHungUp {
 			break
 		}
 		if isTimeout(err) {
-			c.broken = true
+			c.fall()
 			if s.ws == c {
 				s.end(ReasonTransportError, errWriteTimeout)
 			}
@@ -235,7 +244,7 @@ func (c *wsConn) drain() {
 		}
 		c.fail(err)
 	}
-	if !c.hungUp {
+	if c.life < lifeHungUp {
 		c.stream.setWriteDeadline(time.Time{}) // or the next write fails when it has passed
 	}
 	c.out = nil
