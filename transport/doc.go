@@ -15,7 +15,8 @@
 //	listener.go   has new connections wait behind what open sessions have to do
 //	verify.go     refuses what Node refuses, in Node's order, with Node's codes
 //	admission.go  refuses what would be too much: sessions, sessions of one address, handshakes
-//	session.go    Session: its state, how it is opened, how it ends exactly once
+//	handshake.go  opens a session, and what it keeps of the request
+//	session.go    Session: its state, and how it ends exactly once
 //	receive.go    what a packet from the client does; who may call the Receiver
 //	send.go       Send, SendPrepared, what Writable means and how to wait with Ready
 //	backlog.go    what waits for a poll, bounded
@@ -24,6 +25,7 @@
 //	polling.go    GET, which waits
 //	post.go       POST, which brings packets
 //	pollpark.go   where a GET waits that has waited for a while
+//	returns.go    how its connection comes back
 //	upgrade.go    from polling to WebSocket without losing or doubling anything
 //	websocket.go  the reader of a WebSocket
 //	park*.go      where silent WebSockets wait without one
@@ -34,7 +36,7 @@
 //	accept.go     the WebSocket handshake (RFC 6455, section 4)
 //	stream*.go    bytes in and out: of a socket without a buffer while idle, or of any net.Conn
 //	packet.go payload*.go frame.go deflate.go jsonp.go   the wire's forms
-//	compress.go cors.go cookie.go sid.go handshake.go    the HTTP around them
+//	compress.go cors.go cookie.go sid.go    the HTTP around them
 //
 // # Decisions
 //
