@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -54,14 +53,28 @@ func writeParts(w http.ResponseWriter, body []byte, timeout time.Duration) error
 		}
 		body = body[len(part):]
 	}
-	switch err := control.Flush(); {
-	case errors.Is(err, http.ErrNotSupported):
+	if !flushable(w) {
 		return nil // net/http does it later
-	case err != nil:
+	}
+	if err := control.Flush(); err != nil {
 		return err
 	}
 	_ = control.SetWriteDeadline(time.Time{})
 	return nil
+}
+
+// flushable reports whether w and all that it unwraps to can be flushed: some writers, gin's for one, panic if
+// what is under them cannot.
+func flushable(w http.ResponseWriter) bool {
+	for {
+		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		w = inner.Unwrap()
+	}
+	_, ok := w.(http.Flusher)
+	return ok
 }
 
 // worth reports whether a body of size bytes is to be compressed.

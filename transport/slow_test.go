@@ -209,6 +209,29 @@ func TestWriteDeadlineEndsWithTheAnswer(t *testing.T) {
 	})
 }
 
+// stubborn is a writer that cannot be flushed, around which bold is one that tries.
+type (
+	stubborn struct{ w http.ResponseWriter }
+	bold     struct{ http.ResponseWriter }
+)
+
+func (s stubborn) Header() http.Header         { return s.w.Header() }
+func (s stubborn) WriteHeader(code int)        { s.w.WriteHeader(code) }
+func (s stubborn) Write(b []byte) (int, error) { return s.w.Write(b) }
+func (b bold) Unwrap() http.ResponseWriter     { return b.ResponseWriter }
+func (b bold) Flush()                          { b.ResponseWriter.(http.Flusher).Flush() }
+
+func TestWriterThatCannotBeFlushed(t *testing.T) {
+	h := newHarness(t, Config{}, nil)
+	h.http.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.srv.ServeHTTP(bold{stubborn{w}}, r)
+	})
+	c, r := h.openPolling()
+	_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+	want(t, "poll", c.get().body, "4x")
+	want(t, "post", c.post("4y").body, "ok")
+}
+
 // A hook that panics leaves no session, whose place in MaxSessions would be lost.
 func TestHookThatPanics(t *testing.T) {
 	for _, query := range []string{"EIO=4&transport=polling", "EIO=4&transport=websocket"} {
