@@ -19,19 +19,19 @@ func (i *item) size() (packets, bytes int) {
 type backlog struct {
 	items          []item
 	packets, bytes int
-	head           int // of bytes, those that were added when nothing waited; the limits do not count them
+	largest        int // of bytes, those of the largest send, which the limits do not count
 	ready          signal
 }
 
-// full reports whether so much more goes beyond the limits.
+// full reports whether so much more, sent together, goes beyond the limits.
 func (b *backlog) full(packets, bytes int, cfg *Config) bool {
-	return b != nil && len(b.items) > 0 &&
-		(b.bytes-b.head+bytes > cfg.MaxBacklogBytes || b.packets+packets > cfg.MaxBacklogPackets)
+	return b != nil && (b.packets+packets > cfg.MaxBacklogPackets ||
+		b.bytes+bytes-max(b.largest, bytes) > cfg.MaxBacklogBytes)
 }
 
 // crowded reports whether more than half of what the limits allow waits.
 func (b *backlog) crowded(cfg *Config) bool {
-	return b.full(cfg.MaxBacklogPackets/2, cfg.MaxBacklogBytes/2, cfg)
+	return b != nil && (b.packets > cfg.MaxBacklogPackets/2 || b.bytes-b.largest > cfg.MaxBacklogBytes/2)
 }
 
 func (b *backlog) add(items ...item) {
@@ -41,9 +41,7 @@ func (b *backlog) add(items ...item) {
 		b.packets += packets
 		b.bytes += bytes
 	}
-	if before == 0 {
-		b.head = b.bytes
-	}
+	b.largest = max(b.largest, b.bytes-before)
 	if b.items == nil {
 		b.items = items
 		return
@@ -55,9 +53,6 @@ func (b *backlog) add(items ...item) {
 func (b *backlog) dropVolatile() (dropped int) {
 	old := *b
 	*b = backlog{items: old.items[:0], ready: old.ready}
-	if !old.items[0].options.Volatile {
-		b.head = old.head
-	}
 	for _, i := range old.items {
 		if i.options.Volatile {
 			continue
@@ -67,6 +62,7 @@ func (b *backlog) dropVolatile() (dropped int) {
 		b.packets += packets
 		b.bytes += bytes
 	}
+	b.largest = min(old.largest, b.bytes)
 	clear(old.items[len(b.items):])
 	return old.packets - b.packets
 }

@@ -37,13 +37,14 @@ func onBoth(t *testing.T, cfg Config, test func(t *testing.T, r *recorder, next 
 	})
 }
 
-// What is sent to a client that has taken everything so far is not held against it, whatever its size.
+// One large message is not held against a client, whatever waits before and behind it.
 func TestLargeMessageIsNoSlowClient(t *testing.T) {
 	large := bytes.Repeat([]byte("x"), 8<<20) // more than a kernel takes
 	for _, prepared := range []bool{false, true} {
 		t.Run(fmt.Sprint("prepared=", prepared), func(t *testing.T) {
 			onBoth(t, Config{MaxBacklogBytes: 1 << 20}, func(t *testing.T, r *recorder, next packetReader) {
 				for range 2 {
+					want(t, "before", r.session.Send(SendOptions{}, Message{Data: []byte("before")}), nil)
 					var err error
 					if prepared {
 						err = r.session.SendPrepared(uncompressed, Prepare(Message{Data: large}))
@@ -54,6 +55,7 @@ func TestLargeMessageIsNoSlowClient(t *testing.T) {
 					for i := range 100 { // nor is what follows
 						want(t, "behind", r.session.Send(SendOptions{}, Message{Data: fmt.Append(nil, i)}), nil)
 					}
+					want(t, "packet", next(), "4before")
 					want(t, "size", len(next()), len(large)+1)
 					for i := range 100 {
 						want(t, "packet", next(), fmt.Sprint("4", i))
@@ -112,7 +114,7 @@ func TestReadyEnds(t *testing.T) {
 			onBoth(t, Config{}, func(t *testing.T, r *recorder, _ packetReader) {
 				want(t, "nothing waits", r.session.Ready(t.Context()), nil)
 				_ = r.session.Send(SendOptions{}, large)
-				want(t, "nothing waits behind", r.session.Ready(t.Context()), nil)
+				want(t, "nothing waits beside it", r.session.Ready(t.Context()), nil)
 				_ = r.session.Send(SendOptions{}, Message{Data: make([]byte, DefaultMaxBacklogBytes/2)})
 				ctx, cancel := context.WithCancel(t.Context())
 				cancel()
@@ -145,4 +147,24 @@ func TestReadyThroughAnUpgrade(t *testing.T) {
 		want(t, "size", len(w.text()), len(half.Data)+1)
 	}
 	want(t, "ready", receive(t, "Ready", done), nil)
+}
+
+// A packet with its attachments is one send, and stays within the limits when an upgrade takes it over.
+func TestLargeBacklogThroughAnUpgrade(t *testing.T) {
+	h := newHarness(t, Config{MaxBacklogBytes: 64 << 10}, nil)
+	c, r := h.openPolling()
+	w := h.dial("EIO=4&transport=websocket&sid=" + c.sid)
+	w.send("2probe")
+	want(t, "probe", w.text(), "3probe")
+	attachment := Message{Data: make([]byte, 4<<20), Binary: true}
+	want(t, "send", r.session.Send(SendOptions{}, Message{Data: []byte("packet")}, attachment, attachment), nil)
+	want(t, "send", r.session.SendPrepared(SendOptions{}, Prepare(Message{Data: []byte("behind")})), nil)
+	w.write(maskedFrame(ws.OpText, "5"))
+	want(t, "packet", w.text(), "4packet")
+	for range 2 {
+		f, err := w.frame()
+		want(t, "err", err, nil)
+		want(t, "attachment", len(f.Payload), len(attachment.Data))
+	}
+	want(t, "behind", w.text(), "4behind")
 }

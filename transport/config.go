@@ -93,9 +93,9 @@ type Config struct {
 	// means DefaultMaxHandshakeBytes, which is Node's limit too.
 	MaxHandshakeBytes int
 
-	// MaxBacklogBytes and MaxBacklogPackets bound what may wait for one session that reads slowly. What is
-	// sent when nothing waits is taken whatever its size, and its bytes are not counted. Beyond either the
-	// session is closed with ReasonSlowConsumer. Zero means the default.
+	// MaxBacklogBytes and MaxBacklogPackets bound what may wait for one session that reads slowly. The bytes of
+	// the largest message that waits are not counted: a large message does not make a slow client. Beyond
+	// either the session is closed with ReasonSlowConsumer. Zero means the default.
 	MaxBacklogBytes   int
 	MaxBacklogPackets int
 	// MaxSendBytes bounds the messages of one Send together, in bytes; a send of more fails with ErrTooLarge

@@ -64,9 +64,9 @@
 // 2026-11-23: a poll is told that there is something and takes what waits when it runs, rather than
 // being handed packets: what is sent in between leaves in the same body.
 //
-// 2026-11-29: the limits of what waits do not count what was sent when nothing waited. A message larger than
-// they are has to reach the client somehow, and a client that has taken everything so far is not slow; who
-// is slow shows by taking nothing for WriteTimeout. MaxSendBytes keeps the sum bounded.
+// 2026-11-29: the limits of what waits do not count the largest message of it. One larger than they are has to
+// reach the client somehow, at any time, and a client is not slow because it is sent much; who is slow shows
+// by taking nothing for WriteTimeout. MaxSendBytes keeps the sum bounded.
 //
 // 2026-11-23: a server that shuts down, or gives up a client that answers no pings, closes the WebSocket with
 // code 1001 (going away), where Node gives none. To the clients in JavaScript it is the same; the one in C++

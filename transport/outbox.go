@@ -27,7 +27,6 @@ type chunk struct {
 type outbox struct {
 	chunks         []chunk
 	packets, bytes int
-	head           int // of bytes, what is left of what was added when nothing waited; the limits do not count it
 	inflight       int
 	ready          signal
 	drained        signal // given when the draining ends
@@ -35,14 +34,30 @@ type outbox struct {
 
 func (o *outbox) empty() bool { return o == nil || len(o.chunks) == 0 }
 
-// full reports whether so much more goes beyond the limits.
+// full reports whether so much more, sent together, goes beyond the limits.
 func (o *outbox) full(packets, bytes int, cfg *Config) bool {
-	return !o.empty() && (o.bytes-o.head+bytes > cfg.MaxBacklogBytes || o.packets+packets > cfg.MaxBacklogPackets)
+	if o.empty() {
+		return false
+	}
+	over := o.bytes + bytes - cfg.MaxBacklogBytes
+	return o.packets+packets > cfg.MaxBacklogPackets || over > bytes && over > o.largest()
 }
 
 // crowded reports whether more than half of what the limits allow waits.
 func (o *outbox) crowded(cfg *Config) bool {
-	return o.full(cfg.MaxBacklogPackets/2, cfg.MaxBacklogBytes/2, cfg)
+	if o.empty() {
+		return false
+	}
+	over := o.bytes - cfg.MaxBacklogBytes/2
+	return o.packets > cfg.MaxBacklogPackets/2 || over > 0 && over > o.largest()
+}
+
+// largest returns the size of the largest chunk, which the limits do not count.
+func (o *outbox) largest() (bytes int) {
+	for i := range o.chunks {
+		bytes = max(bytes, len(o.chunks[i].b))
+	}
+	return bytes
 }
 
 // wake lets those go that wait for room.
@@ -54,9 +69,6 @@ func (o *outbox) wake() {
 
 // add appends what is left of frames of n packets.
 func (o *outbox) add(b []byte, n int, volatile, shared bool) {
-	if o.empty() {
-		o.head = len(b)
-	}
 	o.packets += n
 	o.bytes += len(b)
 	if shared && len(b) >= shareLimit {
@@ -75,9 +87,6 @@ func (o *outbox) add(b []byte, n int, volatile, shared bool) {
 
 // dropVolatile drops what may be dropped and is not being written, and returns the number of packets.
 func (o *outbox) dropVolatile() (dropped int) {
-	if o.inflight == 0 && len(o.chunks) > 0 && o.chunks[0].volatile {
-		o.head = 0
-	}
 	kept := o.chunks[:o.inflight]
 	for _, c := range o.chunks[o.inflight:] {
 		if c.volatile {
@@ -106,7 +115,6 @@ func (o *outbox) vector(dst [][]byte) [][]byte {
 func (o *outbox) wrote(n int) {
 	o.inflight = 0
 	o.bytes -= n
-	o.head = max(o.head-n, 0)
 	done := 0
 	for n > 0 {
 		c := &o.chunks[done]
@@ -131,7 +139,7 @@ func (o *outbox) clear() {
 	if o == nil {
 		return
 	}
-	o.chunks, o.packets, o.bytes, o.head, o.inflight = nil, 0, 0, 0, 0
+	o.chunks, o.packets, o.bytes, o.inflight = nil, 0, 0, 0
 	o.ready.give()
 }
 
@@ -224,7 +232,7 @@ func (c *wsConn) drain() {
 			break // cleared meanwhile
 		}
 		out.wrote(n)
-		if !out.crowded(&s.srv.cfg) {
+		if out.ready.c != nil && !out.crowded(&s.srv.cfg) {
 			out.ready.give()
 		}
 		if err == nil || n > 0 && isTimeout(err) {

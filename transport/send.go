@@ -9,10 +9,10 @@ type SendOptions struct {
 }
 
 // Send queues msgs, which stay adjacent, and returns at once. The data are copied before it returns.
-// A session for which nothing waits takes them whatever their size, up to Config.MaxSendBytes: a large
-// message does not make a slow client. Send returns ErrTooLarge for more, and the session goes on; ErrClosed
-// on a session that is not open; and ErrBacklog, having closed the session with ReasonSlowConsumer, when more
-// than the limits of Config waits. Who has much to send waits with Ready in between.
+// They may have any size together, up to Config.MaxSendBytes; for more it returns ErrTooLarge, and the session
+// goes on. It returns ErrClosed on a session that is not open; and ErrBacklog, having closed the session with
+// ReasonSlowConsumer, when more than the limits of Config waits. Who has much to send waits with Ready in
+// between.
 func (s *Session) Send(o SendOptions, msgs ...Message) error {
 	size := 0
 	for _, m := range msgs {

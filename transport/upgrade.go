@@ -160,16 +160,24 @@ func (s *Session) completeUpgrade() {
 	if s.poll != nil {
 		s.answerPoll(kindNoop)
 	}
+	// In one piece, since it has been found within the limits.
+	b, n := takeWrite(), 0
 	for _, i := range s.takeWaiting() {
 		switch {
 		case i.prepared != nil:
-			c.sendPrepared(i.options, i.prepared)
-		case i.packet.kind == kindMessage:
-			c.send(i.options, []Message{{Data: i.packet.data, Binary: i.packet.binary}})
+			b.b = append(b.b, i.prepared.frame(c.form(), c.threshold(i.options))...)
+			n += len(i.prepared.msgs)
 		default:
-			c.sendPacket(i.packet)
+			threshold := 0
+			if i.packet.kind == kindMessage {
+				threshold = c.threshold(i.options)
+			}
+			b.b = appendPacketFrame(b.b, c.form(), threshold, i.packet)
+			n++
 		}
 	}
+	c.write(b.b, n, false, false)
+	putWrite(b)
 	if s.state == stateClosing {
 		c.closeAfterBacklog()
 	}
