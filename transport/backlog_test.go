@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -68,13 +69,17 @@ func TestLargeMessageIsNoSlowClient(t *testing.T) {
 }
 
 func TestMessagesHaveALargestSize(t *testing.T) {
-	onBoth(t, Config{MaxSendBytes: 1000}, func(t *testing.T, r *recorder, next packetReader) {
+	var log bytes.Buffer
+	cfg := Config{MaxSendBytes: 1000, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	onBoth(t, cfg, func(t *testing.T, r *recorder, next packetReader) {
 		half, over := Message{Data: bytes.Repeat([]byte("x"), 499)}, Message{Data: bytes.Repeat([]byte("x"), 500)}
 		want(t, "over", r.session.Send(SendOptions{}, half, over), ErrTooLarge)
 		want(t, "over", r.session.SendPrepared(SendOptions{}, Prepare(half, over)), ErrTooLarge)
 		want(t, "fits", r.session.Send(SendOptions{}, half, half), nil)
 		want(t, "open", r.session.Open(), true)
 		want(t, "size", len(next())+len(next()), 1000)
+		want(t, "warnings", strings.Count(log.String(), "larger than MaxSendBytes"), 1) // not one for each
+		log.Reset()
 	})
 }
 

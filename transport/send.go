@@ -1,6 +1,9 @@
 package transport
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // SendOptions change how messages are sent.
 type SendOptions struct {
@@ -18,9 +21,12 @@ func (s *Session) Send(o SendOptions, msgs ...Message) error {
 	for _, m := range msgs {
 		size += 1 + len(m.Data)
 	}
+	if size > s.srv.cfg.MaxSendBytes {
+		return s.srv.tooLarge(size)
+	}
 	s.mu.Lock()
 	defer s.unlock()
-	if ok, err := s.maySend(o, len(msgs), size); !ok {
+	if ok, err := s.maySend(o, len(msgs)); !ok {
 		return err
 	}
 	if s.ws != nil {
@@ -44,9 +50,12 @@ func (s *Session) Send(o SendOptions, msgs ...Message) error {
 
 // SendPrepared is Send for messages that go to many sessions: encoded once, bytes shared.
 func (s *Session) SendPrepared(o SendOptions, p *Prepared) error {
+	if p.size > s.srv.cfg.MaxSendBytes {
+		return s.srv.tooLarge(p.size)
+	}
 	s.mu.Lock()
 	defer s.unlock()
-	if ok, err := s.maySend(o, len(p.msgs), p.size); !ok {
+	if ok, err := s.maySend(o, len(p.msgs)); !ok {
 		return err
 	}
 	if s.ws != nil {
@@ -61,14 +70,18 @@ func (s *Session) SendPrepared(o SendOptions, p *Prepared) error {
 	return nil
 }
 
-// maySend reports whether to send n messages of size bytes now, and if not with what error. Called with mu
-// held.
-func (s *Session) maySend(o SendOptions, n, size int) (ok bool, err error) {
-	switch {
-	case s.state != stateOpen:
+// tooLarge says so to the log too: of a broadcast, nobody may look at the error.
+func (s *Server) tooLarge(size int) error {
+	if s.notice.News(ErrTooLarge.Error(), time.Now()) {
+		s.log.Warn("messages are not sent: they are larger than MaxSendBytes", "bytes", size, "limit", s.cfg.MaxSendBytes)
+	}
+	return ErrTooLarge
+}
+
+// maySend reports whether to send n messages now, and if not with what error. Called with mu held.
+func (s *Session) maySend(o SendOptions, n int) (ok bool, err error) {
+	if s.state != stateOpen {
 		return false, ErrClosed
-	case size > s.srv.cfg.MaxSendBytes:
-		return false, ErrTooLarge
 	}
 	if o.Volatile && !s.writable() {
 		s.srv.counters.volatileDropped.Add(uint64(n))
