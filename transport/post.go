@@ -62,29 +62,12 @@ func (s *Session) servePost(req *request) {
 	defer putWrite(body)
 	err := readBody(body, req.r, s.srv.cfg.MaxHTTPBufferSize)
 	s.srv.counters.bytesIn.Add(uint64(len(body.b)))
-	if err == nil {
-		err = s.deliver(body.b, isBinary, req.query.jsonp)
-	} else {
-		s.mu.Lock()
-		s.post = nil
-		switch {
-		case errors.Is(err, errBodyTooBig):
-		case isTimeout(err) && s.state != stateClosed: // else abort's deadline
-			err = errBodyTooSlow
-		default:
-			err = errPostAborted
-		}
-		s.end(ReasonTransportError, err)
-		s.unlock()
+	if err != nil {
+		s.failPost(req, err)
+		return
 	}
-	switch {
+	switch err := s.deliver(body.b, isBinary, req.query.jsonp); {
 	case err == nil:
-	case errors.Is(err, errBodyTooBig):
-		req.w.WriteHeader(http.StatusRequestEntityTooLarge)
-		return
-	case errors.Is(err, errBodyTooSlow):
-		req.w.WriteHeader(http.StatusRequestTimeout)
-		return
 	case errors.Is(err, errUpgraded):
 		s.srv.refuseMismatch(req, WebSocket)
 		return
@@ -98,6 +81,30 @@ func (s *Session) servePost(req *request) {
 	h.Set("Content-Type", "text/html")
 	h.Set("Content-Length", strconv.Itoa(len("ok")))
 	_ = writeParts(req.w, []byte("ok"), s.srv.cfg.WriteTimeout)
+}
+
+// failPost answers a POST whose body could not be read, and ends the session: in this order, as Node does, or a
+// client would hear of the end by its poll and not of the reason by its POST.
+func (s *Session) failPost(req *request, err error) {
+	s.mu.Lock()
+	aborted := s.state == stateClosed
+	s.mu.Unlock()
+	status := http.StatusBadRequest
+	switch {
+	case errors.Is(err, errBodyTooBig):
+		status = http.StatusRequestEntityTooLarge
+	case isTimeout(err) && !aborted: // else the deadline was abort's
+		status, err = http.StatusRequestTimeout, errBodyTooSlow
+	default:
+		err = errPostAborted
+	}
+	req.w.Header().Set("Content-Length", "0")
+	req.w.WriteHeader(status)
+	_ = writeParts(req.w, nil, s.srv.cfg.WriteTimeout)
+	s.mu.Lock()
+	defer s.unlock()
+	s.post = nil
+	s.end(ReasonTransportError, err)
 }
 
 // readBody appends the body of r to b, counting while reading: a length may be missing or a lie.
