@@ -94,9 +94,8 @@ func TestBlockedWorkLosesReader(t *testing.T) {
 			}
 			_ = r.session.Send(SendOptions{}, Message{Data: []byte("meanwhile")})
 			want(t, "sent meanwhile", next(), "4meanwhile")
-			if n := goroutinesIn("transport.(*wsConn)"); n != 2 {
-				t.Errorf("%d goroutines of the session, want the blocked one and the reader", n)
-			}
+			// On a machine that stands still the reader may just be replaced once more.
+			eventually(t, "the blocked goroutine and the reader", func() bool { return goroutinesIn("transport.(*wsConn)") == 2 })
 			close(release)
 			want(t, "late", next(), "4late")
 			eventually(t, "one goroutine", func() bool { return goroutinesIn("transport.(*wsConn)") == 1 })
