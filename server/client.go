@@ -29,7 +29,7 @@ type client struct {
 	failed  bool           // the client broke the protocol; the rest of what it sent is ignored
 	bucket  *limit.Bucket  // of events; nil without that limit
 
-	waiting atomic.Bool // a packet waits for its attachments; set by Receive
+	waiting atomic.Uint32 // of a packet for its attachments, see attachments; set by Receive
 
 	mu      sync.Mutex
 	sockets []*Socket      // guarded by mu; few, so a list
@@ -38,6 +38,7 @@ type client struct {
 	closed  bool           // guarded by mu
 	timer   *time.Timer    // guarded by mu; connect timeout, nil once a namespace has been joined
 	pending limit.Deadline // guarded by mu; of the attachments that a packet waits for
+	watched uint32         // guarded by mu; of waiting, what pending is for
 }
 
 // accept makes the client of a new session. It is the transport's Accept.
@@ -80,11 +81,11 @@ func (c *client) Receive(m transport.Message) {
 	p, err := decoder.Add(packet.Message(m))
 	if err != nil {
 		c.decoder = nil
-		c.fail(transport.ReasonParseError, err)
+		c.fail(transport.ReasonForcedClose, err) // socket.io/lib/client.ts, ondata
 		return
 	}
 	if m.Binary || p == nil {
-		c.waiting.Store(decoder.Pending())
+		c.attachments(decoder.Pending())
 	}
 	if p != nil {
 		c.packet(p)
@@ -274,13 +275,23 @@ func (c *client) fail(reason transport.CloseReason, err error) {
 	c.session.Close(reason)
 }
 
-// watchAttachments starts or stops the time limit of a packet that waits for its attachments. It is
-// called when a read has been worked off, as most attachments come with their packet and need no timer.
-// Called with mu held.
+// attachments notes that a packet has come, or an attachment, and whether more attachments are waited for. It
+// counts, so that one packet's wait is told from the next one's, and from the same with an attachment more.
+func (c *client) attachments(waiting bool) {
+	n := (c.waiting.Load() | 1) + 1
+	if waiting {
+		n |= 1
+	}
+	c.waiting.Store(n)
+}
+
+// watchAttachments bounds the time from one attachment of a packet to the next. It is called when a read has
+// been worked off, as most attachments come with their packet and need no timer. Called with mu held.
 func (c *client) watchAttachments() {
-	if waiting := c.waiting.Load() && !c.closed; waiting != c.pending.Runs() {
-		c.pending.Watch(waiting, c.server.cfg.Limits.AttachmentTimeout, func() {
-			c.session.Close(transport.ReasonParseError)
+	if n := c.waiting.Load(); n != c.watched {
+		c.watched = n
+		c.pending.Watch(n&1 == 1 && !c.closed, c.server.cfg.Limits.AttachmentTimeout, func() {
+			c.session.Close(transport.ReasonForcedClose)
 		})
 	}
 }

@@ -81,7 +81,7 @@ type Limits struct {
 	// MaxSessionsPerIdentity bounds the sessions of one identity on this server. Beyond it SetIdentity
 	// returns a *LimitError. Zero means no limit.
 	MaxSessionsPerIdentity int
-	// AttachmentTimeout bounds how long a packet may wait for its binary attachments. Default 10 s.
+	// AttachmentTimeout bounds how long a packet may wait for the next of its binary attachments. Default 10 s.
 	AttachmentTimeout time.Duration
 }
 

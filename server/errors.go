@@ -36,12 +36,13 @@ const (
 	ReasonRateLimited      transport.CloseReason = "rate limited"
 )
 
-// recoverable reports whether a session that ended so may be recovered.
-// Source: socket.io/lib/socket.ts, RECOVERABLE_DISCONNECT_REASONS.
+// recoverable reports whether a session that ended so may be recovered. A slow consumer is one that Node would
+// have kept until its connection broke. Source: socket.io/lib/socket.ts, RECOVERABLE_DISCONNECT_REASONS.
 func recoverable(r transport.CloseReason) bool {
 	switch r {
 	case transport.ReasonTransportError, transport.ReasonTransportClose, transport.ReasonForcedClose,
-		transport.ReasonPingTimeout, transport.ReasonServerShuttingDown, transport.ReasonForcedServerClose:
+		transport.ReasonPingTimeout, transport.ReasonServerShuttingDown, transport.ReasonForcedServerClose,
+		transport.ReasonSlowConsumer:
 		return true
 	}
 	return false

@@ -176,7 +176,7 @@ func TestDisconnectComesLastOnceWithItsReason(t *testing.T) {
 		{"server disconnects", func(_ *peer, s *server.Socket) { s.Disconnect(false) }, "server namespace disconnect"},
 		{"server closes", func(_ *peer, s *server.Socket) { s.Disconnect(true) }, "server namespace disconnect"},
 		{"connection breaks", func(p *peer, _ *server.Socket) { _ = p.Conn.Close() }, "transport close"},
-		{"garbage", func(p *peer, _ *server.Socket) { p.Send("4garbage") }, "parse error"},
+		{"garbage", func(p *peer, _ *server.Socket) { p.Send("4garbage") }, "forced close"},
 		{"engine garbage", func(p *peer, _ *server.Socket) { p.Send("garbage") }, "parse error"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

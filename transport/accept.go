@@ -49,15 +49,15 @@ type hijacked struct {
 // away from net/http: nothing of the request is referred to afterwards. initial says that this is the
 // session's first answer.
 func (s *Server) hijack(req *request, initial bool, frames []byte) (*hijacked, error) {
+	h := new(hijacked)
+	answer := append(s.switching(req, initial, h), frames...) // before the connection is ours: a hook may panic
 	conn, rw, err := http.NewResponseController(req.w).Hijack()
 	if err != nil {
 		err = fmt.Errorf("hijack: %w", err)
 		s.refuse(req, CodeBadRequest, causeNoUpgrade, map[string]any{"name": "TRANSPORT_HANDSHAKE_ERROR", "error": err})
 		return nil, err
 	}
-	h := &hijacked{conn: conn, early: buffered(rw.Reader)}
-	answer := s.switching(req, initial, h)
-	answer = append(answer, frames...)
+	h.conn, h.early = conn, buffered(rw.Reader)
 	_ = conn.SetDeadline(time.Now().Add(s.cfg.WriteTimeout))
 	if _, err := conn.Write(answer); err != nil {
 		_ = conn.Close()
@@ -105,14 +105,20 @@ func (s *Server) switching(req *request, initial bool, h *hijacked) []byte {
 // openWebSocket makes the session's transport a WebSocket from the start.
 func (s *Session) openWebSocket(req *request) {
 	open := appendPacketFrame(nil, form4, 0, enginePacket{kind: kindOpen, data: s.openPacket(WebSocket)})
-	h, err := s.srv.hijack(req, true, open)
-	s.mu.Lock()
-	if err != nil {
-		s.end(ReasonTransportError, err)
-		s.giveRX()
-		s.unlock()
+	var h *hijacked
+	var err error
+	defer func() {
+		if h == nil { // refused, or a hook has panicked
+			s.mu.Lock()
+			s.end(ReasonTransportError, err)
+			s.unlock()
+			s.rx.Unlock()
+		}
+	}()
+	if h, err = s.srv.hijack(req, true, open); err != nil {
 		return
 	}
+	s.mu.Lock()
 	c := newWSConn(s, newStream(h.conn), h.deflate)
 	s.ws = c
 	s.srv.wg.Add(1)

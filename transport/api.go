@@ -10,10 +10,10 @@ type Message struct {
 }
 
 // Receiver gets what happens on one session. Receive is called for one message at a time, in order;
-// m.Data is valid only until it returns, and it must not block. Work follows when everything that
-// one read brought has been received: it may run the application's handlers and so may block; what
-// is sent meanwhile on this session is gathered and leaves in one write. While a Work blocks, further
-// messages are received (and another Work called) from another goroutine. Closed is called once,
+// m.Data is valid only until it returns, and it must not block. Work follows when everything that one read,
+// or 16 KiB of a POST's body, brought has been received: it may run the application's handlers and so may
+// block; what is sent meanwhile on this session is gathered and leaves in one write. While a Work blocks,
+// further messages are received (and another Work called) from another goroutine. Closed is called once,
 // after the last Receive has returned, though a Work may still be running.
 type Receiver interface {
 	Receive(m Message)

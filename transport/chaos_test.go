@@ -186,9 +186,9 @@ func (h *harness) dump() {
 			h.t.Logf("session %d: locked", s.num)
 			continue
 		}
-		h.t.Logf("session %d: opened %v state %d rx %v ws %v poll %v post %v upgrade %v waiting %d deadline in %v, working %v, finished %v",
-			s.num, s.opened.Load(), s.state, s.rxBusy, s.ws != nil, s.poll != nil, s.post != nil, s.upgrade != nil,
-			s.waiting.packets, s.deadline-s.srv.uptime(), s.working, s.finished)
+		h.t.Logf("session %d: opened %v state %d ws %v poll %v post %v upgrade %v waiting %v deadline in %v, working %v, finished %v",
+			s.num, s.opened.Load(), s.state, s.ws != nil, s.poll != nil, s.post != nil, s.upgrade != nil,
+			s.waiting != nil, s.deadline-s.srv.uptime(), s.working, s.finished)
 		s.mu.Unlock()
 	}
 }

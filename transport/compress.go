@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zlib"
@@ -16,29 +17,64 @@ import (
 //
 // Vary is sent with every body that could have been compressed, though Node does not send it: the answer
 // depends on Accept-Encoding, and a cache between is told so.
-func (s *Server) writeBody(w http.ResponseWriter, r *http.Request, contentType string, body []byte, compress bool) {
+func (s *Server) writeBody(w http.ResponseWriter, r *http.Request, contentType string, body []byte, compress bool) error {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	if !compress || !s.cfg.HTTPCompression.worth(len(body)) {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
-		w.Write(body)
-		return
+		return writeParts(w, body, s.cfg.WriteTimeout)
 	}
 	h.Add("Vary", "Accept-Encoding")
 	encoding := acceptedEncoding(r.Header)
 	if encoding == "" {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
-		w.Write(body)
-		return
+		return writeParts(w, body, s.cfg.WriteTimeout)
 	}
 	out := bodyPool.Get().(*bodyBuffer)
 	out.b = appendCompressed(out.b[:0], encoding, body)
 	h.Set("Content-Encoding", encoding)
 	h.Set("Content-Length", strconv.Itoa(len(out.b)))
-	w.Write(out.b)
+	err := writeParts(w, out.b, s.cfg.WriteTimeout)
 	if cap(out.b) <= maxPooledBody {
 		bodyPool.Put(out)
 	}
+	return err
+}
+
+// writeParts writes body as the whole body of w. Each part of it may take so long: the deadline is one for
+// progress. It is taken back when all has left, as the connection's next request need not be ours.
+func writeParts(w http.ResponseWriter, body []byte, timeout time.Duration) error {
+	control := http.NewResponseController(w)
+	for more := true; more; more = len(body) > 0 {
+		part := body[:min(len(body), readBuffer)]
+		_ = control.SetWriteDeadline(time.Now().Add(timeout)) // there may be none
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+		body = body[len(part):]
+	}
+	if !flushable(w) {
+		return nil // net/http does it later
+	}
+	if err := control.Flush(); err != nil {
+		return err
+	}
+	_ = control.SetWriteDeadline(time.Time{})
+	return nil
+}
+
+// flushable reports whether w and all that it unwraps to can be flushed: some writers, gin's for one, panic if
+// what is under them cannot.
+func flushable(w http.ResponseWriter) bool {
+	for {
+		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		w = inner.Unwrap()
+	}
+	_, ok := w.(http.Flusher)
+	return ok
 }
 
 // worth reports whether a body of size bytes is to be compressed.

@@ -15,6 +15,8 @@ const (
 	DefaultCompressThreshold = 1024      // bytes
 	DefaultMaxBacklogBytes   = 4 << 20   // bytes
 	DefaultMaxBacklogPackets = 16384
+	DefaultMaxSendBytes      = 64 << 20 // bytes
+	DefaultMaxHandshakeBytes = 16 << 10 // bytes
 	DefaultWriteTimeout      = 30 * time.Second
 	DefaultBodyTimeout       = 30 * time.Second
 	DefaultParkAfter         = 5 * time.Second
@@ -95,12 +97,22 @@ type Config struct {
 	// Nil means the peer's address and r.TLS != nil. server/host counts trusted proxy hops here.
 	ClientAddr func(*http.Request) (addr string, secure bool)
 
-	// MaxBacklogBytes and MaxBacklogPackets bound what may wait for one session that reads slowly.
-	// Beyond either the session is closed with ReasonSlowConsumer. Zero means the default.
+	// MaxHandshakeBytes bounds what a session keeps of the request that opened it, in bytes: its URL with the
+	// query, its headers, and the client's address. A larger one is answered 431, as Node's http does. Zero
+	// means DefaultMaxHandshakeBytes, which is Node's limit too.
+	MaxHandshakeBytes int
+
+	// MaxBacklogBytes and MaxBacklogPackets bound what may wait for one session that reads slowly. The bytes of
+	// the largest message that waits are not counted: a large message does not make a slow client. Beyond
+	// either the session is closed with ReasonSlowConsumer. Zero means the default.
 	MaxBacklogBytes   int
 	MaxBacklogPackets int
-	// WriteTimeout closes a session whose connection takes no byte for so long. Zero means
-	// DefaultWriteTimeout.
+	// MaxSendBytes bounds the messages of one Send together, in bytes; a send of more fails with ErrTooLarge
+	// and the session goes on. So MaxBacklogBytes and MaxSendBytes together are what may wait for one
+	// session. Zero means DefaultMaxSendBytes.
+	MaxSendBytes int
+	// WriteTimeout closes a session whose connection takes no byte for so long (over TLS, and in net/http, no
+	// 16 KiB). Whatever takes longer but goes on is waited for. Zero means DefaultWriteTimeout.
 	WriteTimeout time.Duration
 	// BodyTimeout bounds the time one POST body may take. Zero means DefaultBodyTimeout.
 	BodyTimeout time.Duration

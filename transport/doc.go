@@ -16,14 +16,17 @@
 //	verify.go     refuses what Node refuses, in Node's order, with Node's codes
 //	origin.go     refuses pages that may not connect
 //	admission.go  refuses what would be too much: sessions, sessions of one address, handshakes
-//	session.go    Session: its state, how it is opened, how it ends exactly once
+//	handshake.go  opens a session, and what it keeps of the request
+//	session.go    Session: its state, and how it ends exactly once
 //	receive.go    what a packet from the client does; who may call the Receiver
-//	send.go       Send, SendPrepared and what Writable means
+//	send.go       Send, SendPrepared, what Writable means and how to wait with Ready
+//	backlog.go    what waits for a poll, bounded
 //	prepared.go   messages encoded once for many sessions
 //	heartbeat.go  the one timer of a session
 //	polling.go    GET, which waits
 //	post.go       POST, which brings packets
 //	pollpark.go   where a GET waits that has waited for a while
+//	returns.go    how its connection comes back
 //	upgrade.go    from polling to WebSocket without losing or doubling anything
 //	websocket.go  the reader of a WebSocket
 //	park*.go      where silent WebSockets wait without one
@@ -34,7 +37,7 @@
 //	accept.go     the WebSocket handshake (RFC 6455, section 4)
 //	stream*.go    bytes in and out: of a socket without a buffer while idle, or of any net.Conn
 //	packet.go payload*.go frame.go deflate.go jsonp.go   the wire's forms
-//	compress.go cors.go cookie.go sid.go handshake.go    the HTTP around them
+//	compress.go cors.go cookie.go sid.go    the HTTP around them
 //
 // # Decisions
 //
@@ -55,8 +58,16 @@
 // Server.Returns, and not of one around the real listener: that would cost every new connection a
 // hand-over between goroutines, and hide the socket from who looks for it.
 //
+// 2026-11-29: a GET leaves net/http only if its ResponseWriter is net/http's own, or gin's around that. The
+// answer is written by hand then, and what middleware adds in a WriteHeader of its own would be missing;
+// to call that before Hijack sends the head at once.
+//
 // 2026-11-23: a poll is told that there is something and takes what waits when it runs, rather than
 // being handed packets: what is sent in between leaves in the same body.
+//
+// 2026-11-29: the limits of what waits do not count the largest message of it. One larger than they are has to
+// reach the client somehow, at any time, and a client is not slow because it is sent much; who is slow shows
+// by taking nothing for WriteTimeout. MaxSendBytes keeps the sum bounded.
 //
 // 2026-11-23: a server that shuts down, or gives up a client that answers no pings, closes the WebSocket with
 // code 1001 (going away), where Node gives none. To the clients in JavaScript it is the same; the one in C++

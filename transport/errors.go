@@ -11,6 +11,9 @@ var ErrClosed = errors.New("session closed")
 // ErrBacklog is returned by the send that overflowed the session's outbox and so closed it.
 var ErrBacklog = errors.New("session backlog full")
 
+// ErrTooLarge is returned by a send of more than Config.MaxSendBytes, which leaves the session as it is.
+var ErrTooLarge = errors.New("message too large to send")
+
 // CloseReason says why a session ended, in Node's words (engine.io/lib/socket.ts, onClose) and a few of ours.
 type CloseReason string
 
@@ -23,7 +26,7 @@ const (
 	ReasonParseError         CloseReason = "parse error"
 	ReasonServerShuttingDown CloseReason = "server shutting down"
 	ReasonForcedServerClose  CloseReason = "forced server close"
-	// ReasonSlowConsumer is Beanpole's own: the client read too slowly and its outbox overflowed.
+	// ReasonSlowConsumer is Beanpole's own: more waited for the client than the limits of Config allow.
 	ReasonSlowConsumer CloseReason = "slow consumer"
 )
 
@@ -47,7 +50,7 @@ type ConnectionError struct {
 	Code    ErrorCode
 	Message string
 	// Context says what was wrong: "name" (INVALID_ORIGIN, TRANSPORT_MISMATCH,
-	// TRANSPORT_HANDSHAKE_ERROR, ID_GENERATION_ERROR), "transport", "sid", "method", "protocol" …
+	// PROTOCOL_MISMATCH, TRANSPORT_HANDSHAKE_ERROR, HANDSHAKE_TOO_LARGE, ID_GENERATION_ERROR), "transport", "sid", "method", "protocol" …
 	Context map[string]any
 }
 

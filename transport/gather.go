@@ -98,7 +98,7 @@ func (c *wsConn) sendPacket(p enginePacket) {
 
 // sendFrame sends a control frame. Called with mu held.
 func (c *wsConn) sendFrame(op ws.OpCode, data []byte) {
-	if c.hungUp || c.closing {
+	if c.life >= lifeClosing {
 		return
 	}
 	b := c.begin()

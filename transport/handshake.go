@@ -3,9 +3,156 @@ package transport
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
+
+// handshake opens a session for req, which verify let pass.
+func (s *Server) handshake(req *request) {
+	addr, secure := s.cfg.ClientAddr(req.r)
+	addr = strings.ReplaceAll(addr, fieldEnd, "") // or the Handshake would tell another
+	if handshakeSize(req.r, addr) > s.cfg.MaxHandshakeBytes {
+		s.refused(req, CodeBadRequest, CodeBadRequest.message(), causeTooLarge, map[string]any{"name": "HANDSHAKE_TOO_LARGE"})
+		writeRefusal(req, http.StatusRequestHeaderFieldsTooLarge, CodeBadRequest, CodeBadRequest.message())
+		return
+	}
+	if cause := s.admit(addr); cause != "" {
+		s.refuseUnavailable(req, addr, cause)
+		return
+	}
+	var session *Session
+	func() {
+		defer func() { // also if a hook panics
+			if session == nil {
+				s.release(addr)
+			}
+		}()
+		session = s.prepare(req, addr, secure)
+	}()
+	if session == nil {
+		return
+	}
+	// From here on the session's end gives back what admit reserved.
+	if req.upgrade {
+		session.openWebSocket(req)
+		return
+	}
+	session.mu.Lock()
+	session.queue(item{packet: enginePacket{kind: kindOpen, data: session.openPacket(Polling)}})
+	session.mu.Unlock()
+	session.accept(Polling)
+	session.servePoll(req)
+}
+
+// prepare does what is left to check and registers the session, or answers with a refusal and returns
+// nil. Nobody may call the session's receiver, which it does not have yet, until accept.
+func (s *Server) prepare(req *request, addr string, secure bool) *Session {
+	if s.cfg.AllowRequest != nil {
+		if err := s.cfg.AllowRequest(req.r); err != nil {
+			s.refuse(req, CodeForbidden, causeForbidden, map[string]any{"message": err.Error()})
+			return nil
+		}
+	}
+	protocol := req.query.protocol()
+	if protocol == 3 && !s.cfg.AllowEIO3 {
+		s.refuse(req, CodeUnsupportedProtocolVersion, causeProtocol, map[string]any{"protocol": protocol})
+		return nil
+	}
+	if req.upgrade && !checkUpgrade(req) {
+		s.refused(req, CodeBadRequest, CodeBadRequest.message(), causeNoUpgrade,
+			map[string]any{"name": "TRANSPORT_HANDSHAKE_ERROR"})
+		return nil
+	}
+	session := &Session{
+		srv:   s,
+		hs:    newHandshake(req.r, addr, secure),
+		num:   s.nextNum.Add(1),
+		proto: uint8(protocol),
+		b64:   req.query.b64,
+		wsB64: req.query.b64,
+		state: stateOpen,
+	}
+	session.rx.Lock()
+	session.receiving.Store(true)
+	var err error
+	if s.cfg.GenerateID != nil {
+		session.sid, err = s.cfg.GenerateID(req.r)
+	} else {
+		session.sid = newSID(s.node)
+	}
+	if err != nil || !s.register(session) {
+		context := map[string]any{"name": "ID_GENERATION_ERROR"}
+		if err != nil {
+			context["error"] = err
+		}
+		s.refuse(req, CodeBadRequest, causeID, context)
+		return nil
+	}
+	return session
+}
+
+// register adds session unless its id is empty or taken.
+func (s *Server) register(session *Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if session.sid == "" || s.sessions[session.sid] != nil {
+		return false
+	}
+	s.sessions[session.sid] = session
+	return true
+}
+
+// openPacket returns the data of the OPEN packet. Protocol: Handshake.
+func (s *Session) openPacket(transport Name) []byte {
+	cfg := &s.srv.cfg
+	b := append(make([]byte, 0, 128), `{"sid":`...)
+	b = strconv.AppendQuoteToASCII(b, s.sid)
+	b = append(b, `,"upgrades":[`...)
+	if transport == Polling && s.srv.websocket && !cfg.DisallowUpgrades {
+		b = append(b, `"websocket"`...)
+	}
+	b = append(b, `],"pingInterval":`...)
+	b = strconv.AppendInt(b, cfg.PingInterval.Milliseconds(), 10)
+	b = append(b, `,"pingTimeout":`...)
+	b = strconv.AppendInt(b, cfg.PingTimeout.Milliseconds(), 10)
+	b = append(b, `,"maxPayload":`...)
+	b = strconv.AppendInt(b, cfg.MaxHTTPBufferSize, 10)
+	return append(b, '}')
+}
+
+// accept hands the session to the application and starts its heartbeat.
+func (s *Session) accept(transport Name) {
+	count(&s.srv.counters, s.srv.counters.opened, transport)
+	s.srv.log.Debug("session opened", "session", s.num, "transport", string(transport))
+	s.opened.Store(true)
+	var recv Receiver
+	defer func() {
+		s.mu.Lock()
+		s.recv = recv
+		if recv == nil { // Accept panicked, or has no use for the session
+			s.end(ReasonForcedServerClose, nil)
+		}
+		s.startHeartbeat()
+		s.unlock()
+		s.rx.Unlock()
+		if s.srv.stopping() { // Shutdown may have looked before the session could be seen
+			s.close(ReasonServerShuttingDown, shutdownPollGrace)
+		}
+	}()
+	recv = s.srv.cfg.Accept(s)
+}
+
+// setHeaders sets the headers of an answer of the session, initial being the first.
+func (s *Server) setHeaders(h http.Header, r *http.Request, initial bool) {
+	cfg := &s.cfg
+	if initial && cfg.InitialHeaders != nil {
+		cfg.InitialHeaders(h, r)
+	}
+	if cfg.Headers != nil {
+		cfg.Headers(h, r)
+	}
+}
 
 // Handshake describes the request that opened a session. It is one string from which the maps are built
 // when asked for: most sessions are never asked, and http.Header alone costs more than a kilobyte each.
@@ -20,20 +167,29 @@ type Handshake struct {
 // fieldEnd cannot be in a header value (RFC 9110 section 5.5) nor in a request line.
 const fieldEnd = "\x00"
 
-// newHandshake takes down r, which it does not keep. addr is the client's address without port.
-func newHandshake(r *http.Request, addr string, secure bool) *Handshake {
-	target := r.RequestURI
-	if !strings.HasPrefix(target, "/") {
-		target = r.URL.RequestURI() // an absolute form, or a request made by hand
+// target returns the path and the raw query of r, as the client sent them.
+func target(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		return r.RequestURI
 	}
-	size := len(target) + len(addr) + len("Host") + len(r.Host) + 4
+	return r.URL.RequestURI() // an absolute form, or a request made by hand
+}
+
+// handshakeSize returns how many bytes the Handshake of r has.
+func handshakeSize(r *http.Request, addr string) int {
+	size := len(target(r)) + len(addr) + len("Host") + len(r.Host) + 4
 	for name, values := range r.Header {
 		for _, v := range values {
 			size += len(name) + len(v) + 2
 		}
 	}
+	return size
+}
+
+// newHandshake takes down r, which it does not keep. addr is the client's address without port.
+func newHandshake(r *http.Request, addr string, secure bool) *Handshake {
 	var b strings.Builder
-	b.Grow(size)
+	b.Grow(handshakeSize(r, addr))
 	put := func(s string) {
 		// A server never passes on a field with a NUL; the fields after it would move.
 		if strings.Contains(s, fieldEnd) {
@@ -42,7 +198,7 @@ func newHandshake(r *http.Request, addr string, secure bool) *Handshake {
 		b.WriteString(s)
 		b.WriteString(fieldEnd)
 	}
-	put(target)
+	put(target(r))
 	put(addr)
 	if r.Host != "" { // net/http takes Host out of the header
 		put("Host")

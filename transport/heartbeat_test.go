@@ -3,6 +3,7 @@ package transport
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -183,7 +184,109 @@ func TestClosedBetweenPolls(t *testing.T) {
 		r.session.Close(ReasonForcedServerClose)
 		<-r.done
 		want(t, "reason", r.reason(t), "forced server close")
-		want(t, "waited", time.Since(start), closeWait)
+		want(t, "waited", time.Since(start), DefaultPingTimeout)
+	})
+}
+
+// A client that says nothing any more is held no longer because its session is being closed.
+func TestClosingKeepsTheEndOfTheHeartbeat(t *testing.T) {
+	for _, query := range []string{"EIO=4", "EIO=3"} {
+		t.Run(query, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv, opened := serverOnly(t, Config{AllowEIO3: true})
+				srv.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/?transport=polling&"+query, nil))
+				r := <-opened
+				start := time.Now()
+				time.Sleep(40 * time.Second)
+				r.session.Close(ReasonForcedServerClose)
+				<-r.done
+				want(t, "held", time.Since(start), 45*time.Second)
+				want(t, "reason", r.reason(t), "forced server close")
+			})
+		})
+	}
+}
+
+// On a slow line the PONG stands behind what the client sends.
+func TestPingTimeoutIsExtendedOnce(t *testing.T) {
+	const ping, timeout = 25 * time.Second, 20 * time.Second
+	t.Run("websocket", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv, opened := serverOnly(t, Config{})
+			client, packets := pipeSession(t, srv, "EIO=4&transport=websocket")
+			r := <-opened
+			start := time.Now()
+			for range 2 { // once for every PING
+				want(t, "ping", <-packets, "2")
+				time.Sleep(15 * time.Second)
+				_, _ = client.Write(maskedFrame(ws.OpText, "4x"))
+				time.Sleep(15 * time.Second)
+				_, _ = client.Write(maskedFrame(ws.OpText, "3"))
+				synctest.Wait()
+				want(t, "open", r.session.Open(), true)
+				start = time.Now()
+			}
+			want(t, "ping", <-packets, "2")
+			for range 2 {
+				time.Sleep(15 * time.Second)
+				_, _ = client.Write(maskedFrame(ws.OpText, "4x"))
+			}
+			<-r.done
+			want(t, "closed", time.Since(start), ping+15*time.Second+timeout)
+			want(t, "reason", r.reason(t), "ping timeout")
+			client.Close()
+		})
+	})
+	t.Run("polling", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv, opened := serverOnly(t, Config{})
+			serve := func(method, query, body string) string {
+				w := httptest.NewRecorder()
+				srv.ServeHTTP(w, httptest.NewRequest(method, "/?EIO=4&transport=polling"+query, strings.NewReader(body)))
+				return w.Body.String()
+			}
+			serve("GET", "", "")
+			r := <-opened
+			sid := "&sid=" + r.session.ID()
+			start := time.Now()
+			want(t, "ping", serve("GET", sid, ""), "2")
+			for range 2 {
+				time.Sleep(15 * time.Second)
+				want(t, "post", serve("POST", sid, "4x"), "ok")
+			}
+			<-r.done
+			want(t, "closed", time.Since(start), ping+15*time.Second+timeout)
+			want(t, "reason", r.reason(t), "ping timeout")
+		})
+	})
+}
+
+// A polling client cannot send its PONG before the body that it is sending has ended.
+func TestHeartbeatWaitsForTheBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, opened := serverOnly(t, Config{})
+		serve := func(method, query string, body io.Reader) string {
+			w := httptest.NewRecorder()
+			srv.ServeHTTP(w, httptest.NewRequest(method, "/?EIO=4&transport=polling"+query, body))
+			return w.Body.String()
+		}
+		serve("GET", "", nil)
+		r := <-opened
+		sid := "&sid=" + r.session.ID()
+		want(t, "ping", serve("GET", sid, nil), "2")
+		body, feed := io.Pipe()
+		go func() {
+			for range 25 { // a byte a second
+				time.Sleep(time.Second)
+				_, _ = feed.Write([]byte("x"))
+			}
+			_ = feed.Close()
+		}()
+		want(t, "post", serve("POST", sid, io.MultiReader(strings.NewReader("4"), body)), "ok")
+		want(t, "pong", serve("POST", sid, strings.NewReader("3")), "ok")
+		want(t, "ping", serve("GET", sid, nil), "2")
+		<-r.done
+		want(t, "reason", r.reason(t), "ping timeout")
 	})
 }
 

@@ -28,10 +28,44 @@ type outbox struct {
 	chunks         []chunk
 	packets, bytes int
 	inflight       int
-	drained        chan struct{} // not nil if somebody waits; closed when the draining ends
+	ready          signal
+	drained        signal // given when the draining ends
 }
 
 func (o *outbox) empty() bool { return o == nil || len(o.chunks) == 0 }
+
+// full reports whether so much more, sent together, goes beyond the limits.
+func (o *outbox) full(packets, bytes int, cfg *Config) bool {
+	if o.empty() {
+		return false
+	}
+	over := o.bytes + bytes - cfg.MaxBacklogBytes
+	return o.packets+packets > cfg.MaxBacklogPackets || over > bytes && over > o.largest()
+}
+
+// crowded reports whether more than half of what the limits allow waits.
+func (o *outbox) crowded(cfg *Config) bool {
+	if o.empty() {
+		return false
+	}
+	over := o.bytes - cfg.MaxBacklogBytes/2
+	return o.packets > cfg.MaxBacklogPackets/2 || over > 0 && over > o.largest()
+}
+
+// largest returns the size of the largest chunk, which the limits do not count.
+func (o *outbox) largest() (bytes int) {
+	for i := range o.chunks {
+		bytes = max(bytes, len(o.chunks[i].b))
+	}
+	return bytes
+}
+
+// wake lets those go that wait for room.
+func (o *outbox) wake() {
+	if o != nil {
+		o.ready.give()
+	}
+}
 
 // add appends what is left of frames of n packets.
 func (o *outbox) add(b []byte, n int, volatile, shared bool) {
@@ -106,14 +140,19 @@ func (o *outbox) clear() {
 		return
 	}
 	o.chunks, o.packets, o.bytes, o.inflight = nil, 0, 0, 0
+	o.ready.give()
 }
 
 // write writes frames of n packets, or lets what the kernel does not take wait. It does not keep b
 // unless shared, and never blocks. Called with mu held.
 func (c *wsConn) write(b []byte, n int, volatile, shared bool) {
-	if c.broken || len(b) == 0 {
-		return
+	if c.life < lifeFailed && len(b) > 0 {
+		c.put(b, n, volatile, shared)
 	}
+}
+
+// put is write, whatever the life of c.
+func (c *wsConn) put(b []byte, n int, volatile, shared bool) {
 	c.s.srv.counters.packetsOut.Add(uint64(n))
 	c.s.srv.counters.bytesOut.Add(uint64(len(b)))
 	out := c.out
@@ -131,12 +170,9 @@ func (c *wsConn) write(b []byte, n int, volatile, shared bool) {
 		out = new(outbox)
 	}
 	cfg := &c.s.srv.cfg
-	full := func() bool {
-		return out.bytes+len(b) > cfg.MaxBacklogBytes || out.packets+n > cfg.MaxBacklogPackets
-	}
-	if full() {
+	if out.full(n, len(b), cfg) {
 		c.s.srv.counters.volatileDropped.Add(uint64(out.dropVolatile()))
-		if full() {
+		if out.full(n, len(b), cfg) {
 			c.overflow()
 			return
 		}
@@ -151,7 +187,7 @@ func (c *wsConn) write(b []byte, n int, volatile, shared bool) {
 
 // overflow ends what c belongs to: its client reads too slowly. Called with mu held.
 func (c *wsConn) overflow() {
-	c.broken = true
+	c.fall()
 	switch {
 	case c.s.ws == c:
 		c.s.end(ReasonSlowConsumer, ErrBacklog)
@@ -161,13 +197,18 @@ func (c *wsConn) overflow() {
 	c.hangUp(nil, false)
 }
 
+// fall has nothing written to c any more. Called with mu held.
+func (c *wsConn) fall() {
+	c.unpark() // since only a reader ends c
+	c.life = max(c.life, lifeFailed)
+}
+
 // fail notes that nothing can be written any more. The reader is left a moment for what the client had
 // sent before, and then ends the session. Called with mu held.
 func (c *wsConn) fail(err error) {
-	c.broken = true
+	c.fall()
 	c.err = err
 	c.out.clear()
-	c.unpark()
 	c.stream.setReadDeadline(time.Now().Add(brokenGrace))
 }
 
@@ -181,7 +222,7 @@ func (c *wsConn) drain() {
 	out := c.out
 	for !out.empty() {
 		vector = out.vector(vector[:0])
-		if !c.hungUp {
+		if c.life < lifeHungUp {
 			c.stream.setWriteDeadline(time.Now().Add(s.srv.cfg.WriteTimeout))
 		}
 		s.mu.Unlock()
@@ -191,15 +232,18 @@ func (c *wsConn) drain() {
 			break // cleared meanwhile
 		}
 		out.wrote(n)
-		if err == nil {
+		if out.ready.c != nil && !out.crowded(&s.srv.cfg) {
+			out.ready.give()
+		}
+		if err == nil || n > 0 && isTimeout(err) {
 			continue
 		}
 		out.clear()
-		if c.hungUp {
+		if c.life >= lifeHungUp {
 			break
 		}
 		if isTimeout(err) {
-			c.broken = true
+			c.fall()
 			if s.ws == c {
 				s.end(ReasonTransportError, errWriteTimeout)
 			}
@@ -208,14 +252,12 @@ func (c *wsConn) drain() {
 		}
 		c.fail(err)
 	}
-	if !c.hungUp {
+	if c.life < lifeHungUp {
 		c.stream.setWriteDeadline(time.Time{}) // or the next write fails when it has passed
 	}
 	c.out = nil
 	c.endWriting()
-	if out.drained != nil {
-		close(out.drained)
-	}
+	out.drained.give()
 	c.backlogGone()
 	s.unlock()
 }

@@ -29,7 +29,7 @@ func TestSlowConsumerIsClosed(t *testing.T) {
 					err = r.session.Send(SendOptions{}, m)
 				}
 				sent++
-				if _, size := r.session.Backlog(); size > 1<<20 {
+				if _, size := r.session.Backlog(); size > 1<<20+len(m.Data)+100 {
 					t.Fatalf("%d bytes wait", size)
 				}
 			}
@@ -144,6 +144,30 @@ func TestWriteDeadlineIsCleared(t *testing.T) {
 	time.Sleep(1200 * time.Millisecond) // for the deadline, not for an event
 	want(t, "send", r.session.Send(SendOptions{}, Message{Data: []byte("x")}), nil)
 	want(t, "message", c.text(), "4x")
+}
+
+// The bound is that of the limit and the largest message, wherever that stands.
+func TestOutboxDoesNotCountTheLargest(t *testing.T) {
+	cfg := &Config{MaxBacklogBytes: 1000, MaxBacklogPackets: 10}
+	var o outbox
+	want(t, "empty", o.full(1, 1_000_000, cfg), false)
+	o.add(make([]byte, 900), 1, false, true)
+	want(t, "large behind", o.full(1, 1_000_000, cfg), false)
+	o.add(make([]byte, 1_000_000), 1, false, true)
+	want(t, "crowded", o.crowded(cfg), true)
+	want(t, "up to the limit", o.full(1, 100, cfg), false)
+	want(t, "beyond", o.full(1, 101, cfg), true)
+	want(t, "a second large one", o.full(1, 1_000_000, cfg), true)
+	want(t, "packets", o.full(9, 1, cfg), true)
+	o.vector(nil)
+	o.wrote(900)
+	want(t, "crowded", o.crowded(cfg), false)
+	want(t, "up to the limit", o.full(1, 1000, cfg), false)
+	o.add(make([]byte, 1000), 1, false, true)
+	o.vector(nil)
+	o.wrote(999_500)
+	want(t, "the rest of a large one", o.full(1, 500, cfg), false)
+	want(t, "the rest of a large one", o.full(1, 600, cfg), true)
 }
 
 func TestOutboxDropsVolatileBehindWhatIsWritten(t *testing.T) {

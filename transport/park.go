@@ -38,26 +38,27 @@ func (c *wsConn) watch() {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.hungUp || c.broken { // the deadline is somebody else's
+	if c.life >= lifeFailed { // the deadline is somebody else's
 		return
 	}
 	c.stream.setReadDeadline(time.Now().Add(s.srv.cfg.ParkAfter))
-	c.watched, c.spoke = true, false
+	c.reads = readsSilence
 }
 
-// silence takes the error of a read that watch's deadline has ended. It reports whether c was parked;
+// quiet takes the error of a read that watch's deadline has ended. It reports whether c was parked;
 // else the caller reads on. Called by the reader.
-func (c *wsConn) silence() (parked bool) {
+func (c *wsConn) quiet() (parked bool) {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.watched = false
-	if c.hungUp || c.broken {
+	spoke := c.reads == readsSpeech
+	c.reads = readsOn
+	if c.life >= lifeFailed {
 		return false
 	}
 	c.stream.setReadDeadline(time.Time{})
 	c.restedAt = 0
-	return !c.spoke && c.park()
+	return !spoke && c.park()
 }
 
 // rest parks c again after the first read since it was woken, unless the one before was not long ago.
@@ -66,7 +67,7 @@ func (c *wsConn) rest() (parked bool) {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.woken = false
+	c.reads = readsOn
 	now := s.srv.uptime()
 	recent := c.restedAt != 0 && now-c.restedAt < s.srv.cfg.ParkAfter
 	c.restedAt = now
@@ -76,13 +77,13 @@ func (c *wsConn) rest() (parked bool) {
 // park reports whether c has been parked. Its caller must not read it any more then. Called with mu held.
 func (c *wsConn) park() bool {
 	s := c.s
-	if !c.parkable() || s.ws != c || s.state != stateOpen || c.hungUp || c.broken {
+	if !c.parkable() || s.ws != c || s.state != stateOpen || c.life != lifeOpen {
 		return false
 	}
 	if !s.srv.parker.add(c.stream.(descriptor).rawConn(), &c.armed, c) {
 		return false
 	}
-	c.parked = true
+	c.life = lifeParked
 	c.putReader()
 	return true
 }
@@ -91,7 +92,7 @@ func (c *wsConn) park() bool {
 func (c *wsConn) wake() {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	if c.parked {
+	if c.life == lifeParked {
 		c.startReader()
 	}
 }
@@ -101,7 +102,7 @@ func (c *wsConn) abandon() {}
 
 // unpark wakes c because its connection is to end. Called with mu held.
 func (c *wsConn) unpark() {
-	if c.parked {
+	if c.life == lifeParked {
 		c.s.srv.parker.remove(c.stream.(descriptor).rawConn())
 		c.armed = false
 		c.startReader()
@@ -109,7 +110,7 @@ func (c *wsConn) unpark() {
 }
 
 func (c *wsConn) startReader() {
-	c.parked, c.woken = false, true
+	c.life, c.reads = lifeOpen, readsWoke
 	c.s.srv.wg.Add(1) // a session with a parked WebSocket has not ended, so it is counted
 	go c.readLoop()
 }

@@ -19,7 +19,7 @@ func asleep(t *testing.T, s *Session) {
 	eventually(t, "parked", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.ws != nil && s.ws.parked
+		return s.ws != nil && s.ws.life == lifeParked
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 type poll struct {
 	// Guarded by Session.mu.
 	woken  bool
+	taken  bool // the answer is being written
 	answer kind // if not zero, the session has let go of the poll, which answers with this packet
 
 	wake chan struct{} // of size 1; gets one value when there is something to answer
@@ -37,24 +38,49 @@ func (s *Session) servePoll(req *request) {
 	}
 	p := &poll{}
 	s.poll = p
+	left := false
+	err := errPollAborted
+	defer func() {
+		if !left {
+			s.answered(p, err) // also if a hook has panicked
+		}
+	}()
 	if s.state == stateClosed { // Accept aborted it
 		s.answerPoll(kindClose)
 	} else if !s.pollReady() {
 		p.wake = make(chan struct{}, 1)
 		s.mu.Unlock()
-		if !s.await(p, req) {
+		if left = s.await(p, req); left {
 			return
 		}
 		s.mu.Lock()
 	}
 	items, kinds := s.takePoll(p)
 	s.unlock()
-	s.writePoll(req, items, kinds, initial)
+	err = s.writePoll(req, items, kinds, initial)
 }
 
-// await parks the poll until there is something to answer. It returns false when the poll needs no answer
+// answered notes that the answer of p has been written, or ends the session if it has not: its packets are
+// lost then, whatever the client has of them.
+func (s *Session) answered(p *poll, err error) {
+	s.mu.Lock()
+	defer s.unlock()
+	if p.taken {
+		s.answers--
+	} else if s.poll == p {
+		s.poll = nil
+	}
+	if isTimeout(err) {
+		err = errWriteTimeout
+	}
+	if err != nil {
+		s.end(ReasonTransportError, err)
+	}
+}
+
+// await parks the poll until there is something to answer. It returns true when the poll needs no answer
 // from the caller: the client has gone, which has ended the session, or the poll has left net/http.
-func (s *Session) await(p *poll, req *request) bool {
+func (s *Session) await(p *poll, req *request) (left bool) {
 	// http.Server's ReadTimeout counts from the request's arrival and would end the wait.
 	_ = http.NewResponseController(req.w).SetReadDeadline(time.Time{})
 	late := s.srv.takeTimer(s.srv.pollParkDelay)
@@ -62,15 +88,15 @@ func (s *Session) await(p *poll, req *request) bool {
 	for {
 		select {
 		case <-p.wake:
-			return true
+			return false
 		case <-req.r.Context().Done():
 			s.mu.Lock()
 			s.abortPoll(p)
 			s.unlock()
-			return false
+			return true
 		case <-late.C:
 			if s.leave(p, req) {
-				return false
+				return true
 			}
 		}
 	}
@@ -93,8 +119,7 @@ func (s *Server) putTimer(t *time.Timer) {
 
 // pollReady reports whether a poll is to be answered now. Called with mu held.
 func (s *Session) pollReady() bool {
-	return s.state == stateClosing || s.upgrade != nil && s.upgrade.probed ||
-		len(s.waiting.items) > 0 && !s.gathering
+	return s.state == stateClosing || s.waiting != nil && !s.gathering
 }
 
 // wakePoll lets the pending poll go, if there is a reason to. Called with mu held.
@@ -133,12 +158,13 @@ func (s *Session) letGo(p *poll) {
 // takePoll returns what p is to answer: what waits, and packets of the kinds behind it. Called with mu
 // held, which must be released with unlock.
 func (s *Session) takePoll(p *poll) (items []item, kinds []byte) {
+	p.taken = true
+	s.answers++
 	if p.answer != 0 {
 		return nil, []byte{byte(p.answer)}
 	}
 	s.poll = nil
-	items = s.waiting.items
-	s.waiting = backlog{}
+	items = s.takeWaiting()
 	switch {
 	case s.state == stateClosing && len(items) == 0:
 		// Never behind messages: socket.io-client 4.6 and later acts on a CLOSE at once but on messages in
@@ -152,7 +178,7 @@ func (s *Session) takePoll(p *poll) (items []item, kinds []byte) {
 }
 
 // writePoll answers req with items and packets of the kinds.
-func (s *Session) writePoll(req *request, items []item, kinds []byte, initial bool) {
+func (s *Session) writePoll(req *request, items []item, kinds []byte, initial bool) error {
 	out := takeWrite()
 	defer putWrite(out)
 	contentType, compress := s.appendPoll(out, items, kinds)
@@ -163,8 +189,8 @@ func (s *Session) writePoll(req *request, items []item, kinds []byte, initial bo
 		}
 	}
 	s.srv.counters.bytesOut.Add(uint64(len(body)))
-	s.pollHeaders(req, initial)
-	s.srv.writeBody(req.w, req.r, contentType, body, compress)
+	s.answerHeaders(req.w.Header(), req.r, initial)
+	return s.srv.writeBody(req.w, req.r, contentType, body, compress)
 }
 
 // appendPoll appends the payload of items and packets of the kinds. It returns its type, and whether it
@@ -198,12 +224,6 @@ func (s *Session) appendPoll(out *buffer, items []item, kinds []byte) (contentTy
 		return "application/octet-stream", compress
 	}
 	return "text/plain; charset=UTF-8", compress
-}
-
-// pollHeaders sets the headers of an answer of polling.
-func (s *Session) pollHeaders(req *request, initial bool) {
-	_ = http.NewResponseController(req.w).SetWriteDeadline(time.Now().Add(s.srv.cfg.WriteTimeout))
-	s.answerHeaders(req.w.Header(), req.r, initial)
 }
 
 // answerHeaders sets in h the headers of an answer of polling to r.

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -49,15 +50,21 @@ func TestSecondPostEndsSession(t *testing.T) {
 
 func TestBodyLimit(t *testing.T) {
 	h := newHarness(t, Config{MaxHTTPBufferSize: 100}, nil)
-	c, r := h.openPolling()
 	fits, over := "4"+strings.Repeat("x", 99), "4"+strings.Repeat("x", 100)
-	want(t, "with length", c.post(over).status, 413)
-	unknown := struct{ io.Reader }{strings.NewReader(over)}
-	a, err := c.do(http.MethodPost, unknown, "text/plain")
-	want(t, "without length", a.status, 413)
-	want(t, "err", err, nil)
+	for _, body := range []io.Reader{strings.NewReader(over), struct{ io.Reader }{strings.NewReader(over)}} { // the second without length
+		c, r := h.openPolling()
+		poll := c.goGet()
+		parked(t, r.session)
+		a, err := c.do(http.MethodPost, body, "text/plain")
+		want(t, "over", a.status, 413)
+		want(t, "err", err, nil)
+		want(t, "reason", r.reason(t), "transport error")
+		want(t, "cause", r.cause, errBodyTooBig)
+		want(t, "poll", receive(t, "poll", poll).body, "1")
+	}
+	c, r := h.openPolling()
 	want(t, "fits", c.post(fits).status, 200)
-	a, _ = c.do(http.MethodPost, struct{ io.Reader }{strings.NewReader(fits)}, "text/plain")
+	a, _ := c.do(http.MethodPost, struct{ io.Reader }{strings.NewReader(fits)}, "text/plain")
 	want(t, "fits without length", a.status, 200)
 	want(t, "messages", len(r.messages(t, 2)), 2)
 	want(t, "open", r.session.Open(), true)
@@ -134,7 +141,11 @@ func TestSlowPostEndsSession(t *testing.T) {
 	}
 	defer conn.Close()
 	io.WriteString(conn, "POST /engine.io/?EIO=4&transport=polling&sid="+c.sid+" HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n4abc")
+	status, err := (&wsClient{t: t, conn: conn, r: bufio.NewReader(conn)}).readHead()
+	want(t, "status", status, http.StatusRequestTimeout)
+	want(t, "err", err, nil)
 	want(t, "reason", r.reason(t), "transport error")
+	want(t, "cause", r.cause, errBodyTooSlow)
 }
 
 // A poll outlives the timeouts of the http.Server around it, and the connection can be used again.
@@ -224,7 +235,10 @@ func TestPollingBacklogIsBounded(t *testing.T) {
 	want(t, "reason", r.reason(t), "slow consumer")
 	want(t, "after", r.session.Send(SendOptions{}, Message{}), error(ErrClosed))
 	_, r = h.openPolling()
-	want(t, "large", r.session.Send(SendOptions{}, Message{Data: bytes.Repeat([]byte("x"), 1000)}), error(ErrBacklog))
+	large := Message{Data: bytes.Repeat([]byte("x"), 900)}
+	want(t, "large", r.session.Send(SendOptions{}, large, large), nil) // nothing waits
+	want(t, "one behind", r.session.Send(SendOptions{}, large), nil)
+	want(t, "two behind", r.session.Send(SendOptions{}, large), error(ErrBacklog))
 }
 
 func TestJSONP(t *testing.T) {

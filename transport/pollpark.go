@@ -5,10 +5,10 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -31,17 +31,6 @@ const (
 	// seconds of proxies, which would otherwise meet a connection that is just being closed.
 	pollIdleTimeout = 90 * time.Second
 )
-
-// Returns returns a listener whose connections are those that waiting GETs had taken from net/http and
-// that have their next request. The http.Server which serves s must serve it too, beside its own listener:
-//
-//	go httpServer.Serve(srv.Returns())
-//
-// Unless it does, waiting GETs stay in net/http. Closing the http.Server closes the listener.
-func (s *Server) Returns() net.Listener {
-	s.returns.open.Store(canPark && s.cfg.ParkAfter > 0)
-	return &s.returns
-}
 
 // leave takes the connection of req, the GET p, away from net/http. It reports false if that cannot be;
 // else the caller has nothing more to do with req.
@@ -86,7 +75,30 @@ func (s *Session) mayLeave(req *request) bool {
 	return req.query.sid != "" && s.srv.returns.open.Load() &&
 		r.ProtoMajor == 1 && r.ProtoMinor == 1 && r.TLS == nil && !r.Close &&
 		r.ContentLength == 0 && !headerHasToken(r.Header, "Connection", "close") &&
-		!headerHasToken(req.w.Header(), "Connection", "close")
+		!headerHasToken(req.w.Header(), "Connection", "close") && bare(req.w)
+}
+
+// bare reports whether w is net/http's own ResponseWriter, to which nothing is added when the head of the
+// answer is written: what another would add, an answer written by hand would not have.
+func bare(w http.ResponseWriter) bool {
+	for {
+		t := reflect.TypeOf(w)
+		if t.Kind() != reflect.Pointer {
+			return false
+		}
+		switch t.Elem().PkgPath() {
+		case "net/http":
+			return t.Elem().Name() == "response" // and not a TimeoutHandler's
+		case "github.com/gin-gonic/gin":
+			inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
+			if !ok {
+				return false
+			}
+			w = inner.Unwrap()
+		default:
+			return false
+		}
+	}
 }
 
 // pollConn is the connection of a GET that has left net/http. It belongs to its session's poll, then to
@@ -175,13 +187,14 @@ func (c *pollConn) wake() {
 
 // answer writes the answer of the poll.
 func (c *pollConn) answer() {
-	s := c.session
+	s, p := c.session, c.poll
 	s.mu.Lock()
-	items, kinds := s.takePoll(c.poll)
+	items, kinds := s.takePoll(p)
 	s.unlock()
 	out := takeWrite()
 	defer putWrite(out)
 	err := c.write(out, items, kinds)
+	s.answered(p, err)
 	if err != nil || c.raw == nil {
 		_ = c.conn.Close()
 		return
@@ -217,11 +230,16 @@ func (c *pollConn) write(out *buffer, items []item, kinds []byte) error {
 	b = strconv.AppendInt(b, int64(len(body)), 10)
 	b = append(append(b, "\r\n\r\n"...), body...)
 	out.b = b
-	_ = c.conn.SetWriteDeadline(time.Now().Add(c.srv.cfg.WriteTimeout))
-	if _, err := c.conn.Write(b); err != nil {
-		return err
+	for {
+		_ = c.conn.SetWriteDeadline(time.Now().Add(c.srv.cfg.WriteTimeout))
+		n, err := c.conn.Write(b)
+		if err == nil {
+			return c.conn.SetWriteDeadline(time.Time{})
+		}
+		if b = b[n:]; n == 0 || !isTimeout(err) || !c.session.Open() {
+			return err
+		}
 	}
-	return c.conn.SetWriteDeadline(time.Time{})
 }
 
 // rest waits for the next request on the connection.
@@ -277,98 +295,5 @@ func (s *Session) abortPoll(p *poll) {
 	}
 }
 
-// earlyConn is a connection from which something has been read already.
-type earlyConn struct {
-	net.Conn
-	early []byte // owned by who reads
-}
-
-func (c *earlyConn) Read(b []byte) (int, error) {
-	if len(c.early) == 0 {
-		return c.Conn.Read(b)
-	}
-	n := copy(b, c.early)
-	c.early = c.early[n:]
-	return n, nil
-}
-
-// unwrap returns what conn is by now.
-func unwrap(conn net.Conn) net.Conn {
-	if c, ok := conn.(*earlyConn); ok && len(c.early) == 0 {
-		return c.Conn
-	}
-	return conn
-}
-
 // errNothing means that there is neither a byte to read nor an end.
 var errNothing = errors.New("nothing to read")
-
-// returns is a listener for connections that were net/http's before. The zero returns is ready.
-type returns struct {
-	open atomic.Bool
-
-	mu     sync.Mutex
-	conns  []net.Conn    // guarded by mu
-	closed bool          // guarded by mu
-	more   chan struct{} // guarded by mu; not nil if Accept waits; closed when there is more to do
-}
-
-func (l *returns) put(conn net.Conn) {
-	l.mu.Lock()
-	closed := l.closed
-	if !closed {
-		l.conns = append(l.conns, conn)
-		l.poke()
-	}
-	l.mu.Unlock()
-	if closed {
-		_ = conn.Close()
-	}
-}
-
-// poke wakes Accept. Called with mu held.
-func (l *returns) poke() {
-	if l.more != nil {
-		close(l.more)
-		l.more = nil
-	}
-}
-
-// Accept waits for a connection. Only one goroutine may be in it.
-func (l *returns) Accept() (net.Conn, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for {
-		if l.closed {
-			return nil, net.ErrClosed
-		}
-		if len(l.conns) > 0 {
-			conn := l.conns[0]
-			l.conns[0] = nil
-			l.conns = l.conns[1:]
-			return conn, nil
-		}
-		more := make(chan struct{})
-		l.more = more
-		l.mu.Unlock()
-		<-more
-		l.mu.Lock()
-	}
-}
-
-// Close closes the connections that nobody has accepted, and those that come.
-func (l *returns) Close() error {
-	l.open.Store(false)
-	l.mu.Lock()
-	conns := l.conns
-	l.conns, l.closed = nil, true
-	l.poke()
-	l.mu.Unlock()
-	for _, conn := range conns {
-		_ = conn.Close()
-	}
-	return nil
-}
-
-// Addr returns an address that says no more than what this is.
-func (l *returns) Addr() net.Addr { return &net.UnixAddr{Name: "returned connections"} }

@@ -129,6 +129,61 @@ func TestWaitingPollLeavesNetHTTP(t *testing.T) {
 	}
 }
 
+// announcing adds to the head of an answer when it is written, as middleware does.
+type announcing struct {
+	http.ResponseWriter
+	add func(http.Header)
+}
+
+func (a announcing) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+func (a announcing) WriteHeader(code int) {
+	a.add(a.Header())
+	a.ResponseWriter.WriteHeader(code)
+}
+
+func (a announcing) Write(b []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	return a.ResponseWriter.Write(b)
+}
+
+// What handlers around the Server add to the head of an answer is in every answer, however long its poll waited.
+func TestWaitingPollHasTheHeadersOfMiddleware(t *testing.T) {
+	h := newReturning(t, Config{}, time.Millisecond, nil)
+	_, r := h.openRaw()
+	add := func(h http.Header) { h.Set("X-Frame-Options", "DENY") }
+	h.http.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.srv.ServeHTTP(announcing{w, add}, r)
+	})
+	p := h.raw()
+	for range 3 {
+		p.send(getRequest(r.session.ID()))
+		parked(t, r.session)
+		time.Sleep(30 * time.Millisecond) // for what must not happen
+		_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+		a, err := p.answer()
+		want(t, "err", err, nil)
+		want(t, "answer", a.body, "4x")
+		want(t, "header", a.header.Get("X-Frame-Options"), "DENY")
+	}
+}
+
+// Where the connection cannot be taken over, waiting polls stay in net/http.
+func TestPollThatCannotLeave(t *testing.T) {
+	h := newReturning(t, Config{}, time.Millisecond, nil)
+	_, r := h.openRaw()
+	h.http.Config.Handler = http.TimeoutHandler(h.srv, patience, "")
+	p := h.raw()
+	p.send(getRequest(r.session.ID()))
+	parked(t, r.session)
+	time.Sleep(30 * time.Millisecond) // for what must not happen
+	_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+	a, err := p.answer()
+	want(t, "err", err, nil)
+	want(t, "answer", a.body, "4x")
+	want(t, "type", a.header.Get("Content-Type"), "text/plain; charset=UTF-8")
+}
+
 // A proxy sends the requests of other clients on the connection.
 func TestReturnedConnectionServesOthers(t *testing.T) {
 	h := newReturning(t, Config{}, time.Millisecond, echo)

@@ -1,33 +1,7 @@
 package transport
 
-// takeRX waits until nobody is inside the receiver's Receive (or the application's Accept) and takes the
-// right to call it. Packets come from one goroutine at a time except around an upgrade, where a POST and
-// the WebSocket may meet; and a session's end is reported only after the last Receive, so the end has to
-// know of it. Called with mu held, which it gives up while waiting.
-func (s *Session) takeRX() {
-	for s.rxBusy {
-		if s.rxFree == nil {
-			s.rxFree = make(chan struct{})
-		}
-		free := s.rxFree
-		s.mu.Unlock()
-		<-free
-		s.mu.Lock()
-	}
-	s.rxBusy = true
-}
-
-// giveRX gives the right back. Called with mu held, which must be released with unlock.
-func (s *Session) giveRX() {
-	s.rxBusy = false
-	if s.rxFree != nil {
-		close(s.rxFree)
-		s.rxFree = nil
-	}
-}
-
 // onPacket does what a packet of the client asks for and reports whether it was a message. It is called
-// by who has the right to call the receiver, without mu. Packets to a session that is not open are
+// with rx held, without mu. Packets to a session that is not open are
 // dropped. An error ends the session; errClientClosed is a CLOSE packet. Node, engine.io/lib/socket.ts, onPacket.
 func (s *Session) onPacket(p enginePacket) (message bool, err error) {
 	if p.kind == kindClose {

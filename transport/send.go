@@ -1,5 +1,10 @@
 package transport
 
+import (
+	"context"
+	"time"
+)
+
 // SendOptions change how messages are sent.
 type SendOptions struct {
 	Volatile   bool // drop unless the session is Writable
@@ -7,9 +12,18 @@ type SendOptions struct {
 }
 
 // Send queues msgs, which stay adjacent, and returns at once. The data are copied before it returns.
-// It returns ErrClosed on a session that is not open, and ErrBacklog, having closed the session with
-// ReasonSlowConsumer, when more than the limits of Config wait.
+// They may have any size together, up to Config.MaxSendBytes; for more it returns ErrTooLarge, and the session
+// goes on. It returns ErrClosed on a session that is not open; and ErrBacklog, having closed the session with
+// ReasonSlowConsumer, when more than the limits of Config waits. Who has much to send waits with Ready in
+// between.
 func (s *Session) Send(o SendOptions, msgs ...Message) error {
+	size := 0
+	for _, m := range msgs {
+		size += 1 + len(m.Data)
+	}
+	if size > s.srv.cfg.MaxSendBytes {
+		return s.srv.tooLarge(size)
+	}
 	s.mu.Lock()
 	defer s.unlock()
 	if ok, err := s.maySend(o, len(msgs)); !ok {
@@ -19,22 +33,26 @@ func (s *Session) Send(o SendOptions, msgs ...Message) error {
 		s.ws.send(o, msgs)
 		return s.sendResult()
 	}
-	size := 0
-	for _, m := range msgs {
-		size += len(m.Data)
+	if !s.makeRoom(len(msgs), size) {
+		return s.sendResult()
 	}
-	copied := make([]byte, 0, size)
+	copied := make([]byte, 0, size-len(msgs))
+	items := make([]item, 0, len(msgs))
 	for _, m := range msgs {
 		copied = append(copied, m.Data...)
 		data := copied[len(copied)-len(m.Data):]
-		s.queue(item{packet: enginePacket{kind: kindMessage, data: data, binary: m.Binary}, options: o})
+		items = append(items, item{packet: enginePacket{kind: kindMessage, data: data, binary: m.Binary}, options: o})
 	}
+	s.queue(items...)
 	s.wakePoll()
-	return s.sendResult()
+	return nil
 }
 
 // SendPrepared is Send for messages that go to many sessions: encoded once, bytes shared.
 func (s *Session) SendPrepared(o SendOptions, p *Prepared) error {
+	if p.size > s.srv.cfg.MaxSendBytes {
+		return s.srv.tooLarge(p.size)
+	}
 	s.mu.Lock()
 	defer s.unlock()
 	if ok, err := s.maySend(o, len(p.msgs)); !ok {
@@ -44,9 +62,20 @@ func (s *Session) SendPrepared(o SendOptions, p *Prepared) error {
 		s.ws.sendPrepared(o, p)
 		return s.sendResult()
 	}
+	if !s.makeRoom(len(p.msgs), p.size) {
+		return s.sendResult()
+	}
 	s.queue(item{prepared: p, options: o})
 	s.wakePoll()
-	return s.sendResult()
+	return nil
+}
+
+// tooLarge says so to the log too: of a broadcast, nobody may look at the error.
+func (s *Server) tooLarge(size int) error {
+	if s.notice.News(ErrTooLarge.Error(), time.Now()) {
+		s.log.Warn("messages are not sent: they are larger than MaxSendBytes", "bytes", size, "limit", s.cfg.MaxSendBytes)
+	}
+	return ErrTooLarge
 }
 
 // maySend reports whether to send n messages now, and if not with what error. Called with mu held.
@@ -92,12 +121,51 @@ func (s *Session) writable() bool {
 	}
 }
 
+// Ready waits until there is room for more: until no more than half of what the limits of Config allow
+// waits for the client. Who sends many messages calls it before each, and is then no faster than the client.
+// It returns ErrClosed if the session is not open, and the error of ctx if that ends first. Unlike the other
+// methods it may block.
+func (s *Session) Ready(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		if s.state != stateOpen {
+			s.mu.Unlock()
+			return ErrClosed
+		}
+		more := s.crowded()
+		s.mu.Unlock()
+		if more == nil {
+			return nil
+		}
+		s.Yield() // or what was gathered would wait with the caller
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// crowded returns nil, or if too much waits for Ready a channel that is closed when less does. Called with
+// mu held.
+func (s *Session) crowded() <-chan struct{} {
+	switch {
+	case s.ws == nil && s.waiting.crowded(&s.srv.cfg):
+		return s.waiting.ready.wait()
+	case s.ws != nil && s.ws.out.crowded(&s.srv.cfg):
+		return s.ws.out.ready.wait()
+	}
+	return nil
+}
+
 // Backlog returns what waits to be sent: the payloads of packets that wait for a poll, and on WebSocket
 // the frames of which the kernel has not taken the last byte.
 func (s *Session) Backlog() (packets, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	packets, bytes = s.waiting.packets, s.waiting.bytes
+	if s.waiting != nil {
+		packets, bytes = s.waiting.packets, s.waiting.bytes
+	}
 	if s.ws != nil {
 		packets += s.ws.gatheredPackets
 		if out := s.ws.out; out != nil {
@@ -117,67 +185,8 @@ func (s *Session) sendPacket(p enginePacket) {
 		s.ws.sendPacket(p)
 		return
 	}
-	s.queue(item{packet: p, options: SendOptions{NoCompress: true}})
-	s.wakePoll()
-}
-
-// An item is a packet, or a Prepared's messages, that waits for a poll. It is not encoded yet, as the
-// session may be upgraded before it leaves.
-type item struct {
-	packet   enginePacket
-	prepared *Prepared // if not nil, instead of packet
-	options  SendOptions
-}
-
-func (i *item) size() (packets, bytes int) {
-	if i.prepared != nil {
-		return len(i.prepared.msgs), i.prepared.size
+	if s.makeRoom(1, 1+len(p.data)) {
+		s.queue(item{packet: p, options: SendOptions{NoCompress: true}})
+		s.wakePoll()
 	}
-	return 1, 1 + len(i.packet.data)
-}
-
-// backlog is a queue of items that knows its size. The zero backlog is empty.
-type backlog struct {
-	items          []item
-	packets, bytes int
-}
-
-func (b *backlog) add(i item) {
-	packets, bytes := i.size()
-	b.items = append(b.items, i)
-	b.packets += packets
-	b.bytes += bytes
-}
-
-// dropVolatile drops what may be dropped and returns the number of packets.
-func (b *backlog) dropVolatile() (dropped int) {
-	old := *b
-	*b = backlog{items: old.items[:0]}
-	for _, i := range old.items {
-		if !i.options.Volatile {
-			b.add(i)
-		}
-	}
-	clear(old.items[len(b.items):])
-	return old.packets - b.packets
-}
-
-// queue adds i to what waits for a poll, or closes the session if that is too much. Called with mu held.
-func (s *Session) queue(i item) {
-	if s.state == stateClosed {
-		return
-	}
-	packets, bytes := i.size()
-	cfg := &s.srv.cfg
-	full := func() bool {
-		return s.waiting.bytes+bytes > cfg.MaxBacklogBytes || s.waiting.packets+packets > cfg.MaxBacklogPackets
-	}
-	if full() {
-		s.srv.counters.volatileDropped.Add(uint64(s.waiting.dropVolatile()))
-		if full() {
-			s.end(ReasonSlowConsumer, ErrBacklog)
-			return
-		}
-	}
-	s.waiting.add(i)
 }

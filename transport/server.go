@@ -131,6 +131,8 @@ func (c *Config) check() error {
 	}{
 		{"MaxBacklogBytes", &c.MaxBacklogBytes, DefaultMaxBacklogBytes},
 		{"MaxBacklogPackets", &c.MaxBacklogPackets, DefaultMaxBacklogPackets},
+		{"MaxHandshakeBytes", &c.MaxHandshakeBytes, DefaultMaxHandshakeBytes},
+		{"MaxSendBytes", &c.MaxSendBytes, DefaultMaxSendBytes},
 		{"HTTPCompression.Threshold", &c.HTTPCompression.Threshold, DefaultCompressThreshold},
 		{"MaxSessions", &c.MaxSessions, 0},
 		{"MaxSessionsPerAddr", &c.MaxSessionsPerAddr, 0},

@@ -1,6 +1,9 @@
 package transport
 
 import (
+	"bufio"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -62,4 +65,43 @@ func TestUpgrade(t *testing.T) {
 	r.session.Close(ReasonForcedServerClose)
 	want(t, "close", w.eof(), "none")
 	want(t, "reason", r.reason(t), "forced server close")
+}
+
+// What a session keeps of its handshake is bounded: a client could make it a megabyte, for as long as it likes.
+func TestHandshakeIsBounded(t *testing.T) {
+	for _, transport := range []Name{Polling, WebSocket} {
+		t.Run(string(transport), func(t *testing.T) {
+			told := make(chan *ConnectionError, 10)
+			h := newHarness(t, Config{ConnectionError: func(err *ConnectionError) { told <- err }}, nil)
+			handshake := func(query, headers string) (status int) {
+				query = "EIO=4&transport=" + string(transport) + query
+				if transport == WebSocket {
+					_, status, _ = h.tryDialWith(query, headers, nil)
+					return status
+				}
+				conn, err := net.Dial("tcp", h.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				_, _ = io.WriteString(conn, "GET /engine.io/?"+query+" HTTP/1.1\r\nHost: x\r\n"+headers+"\r\n")
+				res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return res.StatusCode
+			}
+			for what, over := range map[string]int{
+				"header":  handshake("", "Authorization: "+strings.Repeat("x", 16<<10)+"\r\n"),
+				"headers": handshake("", strings.Repeat("X-A: "+strings.Repeat("x", 1000)+"\r\n", 17)),
+				"query":   handshake("&token="+strings.Repeat("x", 16<<10), ""),
+			} {
+				want(t, what, over, http.StatusRequestHeaderFieldsTooLarge)
+				want(t, "told", receive(t, "ConnectionError", told).Context["name"], "HANDSHAKE_TOO_LARGE")
+			}
+			want(t, "sessions", h.srv.Sessions(), 0)
+			want(t, "fits", handshake("", "Authorization: "+strings.Repeat("x", 15<<10)+"\r\n")/100 < 3, true)
+			h.session().session.Abort(ReasonForcedServerClose)
+		})
+	}
 }

@@ -10,18 +10,43 @@ import (
 //
 //	client                          server
 //	GET …transport=websocket&sid=…  101; the WebSocket is a candidate
-//	2probe                          3probe; from now on every poll is answered at once, with NOOP if
-//	                                nothing waits, so that the client can end its polling
+//	2probe                          3probe; from now on a poll that waits is answered with NOOP every
+//	                                noopInterval, so that the client can end its polling
 //	5                               the WebSocket is the transport; what waits leaves on it
 //
-// The 5 is worked off with the right to call the receiver, so a POST's packets are delivered before the
-// packets behind the 5; and under mu, so that what is sent goes either to polls or to the WebSocket.
+// The 5 is worked off with rx held, so a POST's packets are delivered before the packets behind the 5; and
+// under mu, so that what is sent goes either to polls or to the WebSocket.
+
+// noopInterval is Node's (engine.io/lib/socket.ts, _maybeUpgrade). A client that got the NOOP at once might get
+// it before the 3probe, which comes on another connection, and poll once more.
+const noopInterval = 100 * time.Millisecond
 
 // upgrade is an upgrade in progress. Guarded by Session.mu.
 type upgrade struct {
-	c      *wsConn
-	timer  *time.Timer
-	probed bool
+	c     *wsConn
+	timer *time.Timer
+	noop  *time.Timer // nil until the probe
+}
+
+// stop ends the timers of u.
+func (u *upgrade) stop() {
+	u.timer.Stop()
+	if u.noop != nil {
+		u.noop.Stop()
+	}
+}
+
+// hurry answers the poll that waits, or the client would never finish the upgrade.
+func (s *Session) hurry(u *upgrade) {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.upgrade != u {
+		return
+	}
+	if s.poll != nil {
+		s.answerPoll(kindNoop)
+	}
+	u.noop.Reset(noopInterval)
 }
 
 // serveUpgrade makes the WebSocket that req asks for the candidate for an upgrade of s. One that cannot
@@ -109,18 +134,13 @@ func (c *wsConn) takeProbe(p enginePacket, err error) error {
 	case err != nil:
 		s.dropCandidate("invalid packet")
 	case p.kind == kindPing && string(p.data) == "probe":
-		u.probed = true
 		c.sendPacket(enginePacket{kind: kindPong, data: p.data})
-		// A parked poll must be answered, or the client never finishes the upgrade.
-		s.wakePoll()
-	case p.kind == kindUpgrade:
-		s.takeRX()
-		if s.upgrade != u { // ended while waiting
-			s.giveRX()
-			return nil
+		if s.upgrade == u && u.noop == nil { // else the pong was too much for it
+			u.noop = time.AfterFunc(noopInterval, func() { s.hurry(u) })
 		}
+	case p.kind == kindUpgrade:
 		s.completeUpgrade()
-		c.reader.hasRX = true
+		c.reader.turn = true
 		s.beginTurn()
 	default:
 		s.dropCandidate("unexpected packet")
@@ -131,7 +151,7 @@ func (c *wsConn) takeProbe(p enginePacket, err error) error {
 // completeUpgrade makes the candidate the transport. Called with mu held.
 func (s *Session) completeUpgrade() {
 	c := s.upgrade.c
-	s.upgrade.timer.Stop()
+	s.upgrade.stop()
 	s.upgrade = nil
 	s.ws = c
 	s.gathering = false // a POST's turn ends; what it sends leaves on its own, or in the turn that follows
@@ -140,18 +160,24 @@ func (s *Session) completeUpgrade() {
 	if s.poll != nil {
 		s.answerPoll(kindNoop)
 	}
-	waiting := s.waiting
-	s.waiting = backlog{}
-	for _, i := range waiting.items {
+	// In one piece, since it has been found within the limits.
+	b, n := takeWrite(), 0
+	for _, i := range s.takeWaiting() {
 		switch {
 		case i.prepared != nil:
-			c.sendPrepared(i.options, i.prepared)
-		case i.packet.kind == kindMessage:
-			c.send(i.options, []Message{{Data: i.packet.data, Binary: i.packet.binary}})
+			b.b = append(b.b, i.prepared.frame(c.form(), c.threshold(i.options))...)
+			n += len(i.prepared.msgs)
 		default:
-			c.sendPacket(i.packet)
+			threshold := 0
+			if i.packet.kind == kindMessage {
+				threshold = c.threshold(i.options)
+			}
+			b.b = appendPacketFrame(b.b, c.form(), threshold, i.packet)
+			n++
 		}
 	}
+	c.write(b.b, n, false, false)
+	putWrite(b)
 	if s.state == stateClosing {
 		c.closeAfterBacklog()
 	}
@@ -161,7 +187,7 @@ func (s *Session) completeUpgrade() {
 func (s *Session) dropCandidate(cause string) {
 	u := s.upgrade
 	s.upgrade = nil
-	u.timer.Stop()
+	u.stop()
 	count(&s.srv.counters, s.srv.counters.upgradesFailed, cause)
 	u.c.hangUp(closeFrame(nil), true)
 }

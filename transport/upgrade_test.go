@@ -3,12 +3,16 @@ package transport
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -40,6 +44,50 @@ func TestPollPendingAtUpgradeGetsNoop(t *testing.T) {
 	w.send("5") // without a probe, which Node takes too
 	want(t, "poll", receive(t, "poll", poll).body, "6")
 	eventually(t, "upgraded", func() bool { return r.session.Transport() == WebSocket })
+}
+
+func TestUpgradeWithAnotherProtocol(t *testing.T) {
+	h := newHarness(t, Config{AllowEIO3: true}, nil)
+	c, r := h.openPolling()
+	_, status, _ := h.tryDial("EIO=3&transport=websocket&sid=" + c.sid)
+	want(t, "status", status, http.StatusBadRequest)
+	want(t, "refused", h.srv.Stats().Refused[causeOtherProtocol], uint64(1))
+	want(t, "open", r.session.Open(), true)
+}
+
+// A poll that waits while the WebSocket is probed is answered as Node does it: not before the client can have
+// the 3probe, and then again and again.
+func TestNoopsOfAnUpgrade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, opened := serverOnly(t, Config{})
+		poll := func(sid string) string {
+			w := httptest.NewRecorder()
+			srv.ServeHTTP(w, httptest.NewRequest("GET", "/?EIO=4&transport=polling"+sid, nil))
+			return w.Body.String()
+		}
+		poll("")
+		r := <-opened
+		sid := "&sid=" + r.session.ID()
+		c := servePipes(t, srv)()
+		go io.WriteString(c.conn, "GET /?EIO=4&transport=websocket"+sid+" HTTP/1.1\r\n"+wsHeaders+"\r\n")
+		w := &wsClient{t: t, conn: c.conn, r: c.r}
+		_, _ = w.readHead()
+		w.send("2probe")
+		start := time.Now()
+		want(t, "probe", w.text(), "3probe")
+		for i := range 3 {
+			want(t, "poll", poll(sid), "6")
+			want(t, "time", time.Since(start), time.Duration(i+1)*noopInterval)
+		}
+		time.Sleep(noopInterval / 2)
+		_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+		want(t, "message", poll(sid), "4x")
+		want(t, "time", time.Since(start), 7*noopInterval/2)
+		_ = c.conn.Close() // and after a failed upgrade polls wait again
+		synctest.Wait()
+		time.AfterFunc(time.Second, func() { _ = r.session.Send(SendOptions{}, Message{Data: []byte("y")}) })
+		want(t, "message", poll(sid), "4y")
+	})
 }
 
 func TestFailedUpgradeLeavesPolling(t *testing.T) {

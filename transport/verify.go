@@ -97,12 +97,14 @@ const (
 	causeForbidden  = "forbidden"
 	causeProtocol   = "unsupported protocol version"
 	causeID         = "id generation"
+	causeTooLarge   = "handshake too large"
 	causeDraining   = "draining"
 	causeSessions   = "too many sessions"
 	causeAddress    = "too many sessions of one address"
 	causeHandshakes = "too many handshakes"
 
-	causeAddressRate = "too many handshakes of one address"
+	causeAddressRate   = "too many handshakes of one address"
+	causeOtherProtocol = "protocol mismatch"
 )
 
 // verify refuses req, or returns the session it is for, nil for a handshake. The order of the checks is
@@ -136,6 +138,12 @@ func (s *Server) verify(req *request) (session *Session, ok bool) {
 		if previous := session.Transport(); !req.upgrade && string(previous) != q.transport ||
 			req.upgrade && q.transport != string(WebSocket) {
 			s.refuseMismatch(req, previous)
+			return nil, false
+		}
+		if asked := q.protocol(); asked != session.Protocol() {
+			s.refuse(req, CodeBadRequest, causeOtherProtocol, map[string]any{
+				"name": "PROTOCOL_MISMATCH", "protocol": asked, "previousProtocol": session.Protocol(),
+			})
 			return nil, false
 		}
 		protocol = session.Protocol()

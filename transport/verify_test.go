@@ -57,6 +57,8 @@ func TestRefusals(t *testing.T) {
 		{"mismatch", "GET", "EIO=4&transport=websocket&sid=" + c.sid, "", 400, `{"code":3,"message":"Bad request"}`, "TRANSPORT_MISMATCH"},
 		{"poll of a websocket", "GET", "EIO=4&transport=polling&sid=" + wsSID, "", 400, `{"code":3,"message":"Bad request"}`, "TRANSPORT_MISMATCH"},
 		{"post to a websocket", "POST", "EIO=4&transport=polling&sid=" + wsSID, "", 400, `{"code":3,"message":"Bad request"}`, "TRANSPORT_MISMATCH"},
+		{"other protocol", "GET", "EIO=3&transport=polling&sid=" + c.sid, "", 400, `{"code":3,"message":"Bad request"}`, "PROTOCOL_MISMATCH"},
+		{"no protocol", "POST", "transport=polling&sid=" + c.sid, "", 400, `{"code":3,"message":"Bad request"}`, "PROTOCOL_MISMATCH"},
 		{"denied", "GET", "EIO=4&transport=polling", "X-Deny", 403, `{"code":4,"message":"not you"}`, "<nil>"},
 		{"protocol 3", "GET", "EIO=3&transport=polling", "", 400, `{"code":5,"message":"Unsupported protocol version"}`, "<nil>"},
 		{"no protocol", "GET", "transport=polling", "", 400, `{"code":5,"message":"Unsupported protocol version"}`, "<nil>"},

@@ -26,24 +26,46 @@ type wsConn struct {
 	deflate bool // permessage-deflate has been agreed on
 
 	// Owned by the reader.
-	woken   bool    // nothing has been read since the parker woke c
-	watched bool    // the deadline for reading is watch's
-	spoke   bool    // something has been read since watch
-	reader  *reader // nil while c is parked, unless a frame has come in part
+	reads  reads
+	reader *reader // nil while c is parked, unless a frame has come in part
 
 	// Guarded by s.mu.
+	life            life
+	armed           bool    // the parker's
 	out             *outbox // nil unless a goroutine drains it
 	gathered        *buffer // frames of the turn in progress
 	gatheredPackets int
-	err             error         // why c is broken
+	err             error         // why c has failed
 	restedAt        time.Duration // uptime of the last call of rest, or zero
-	parked          bool          // nobody reads c; see park.go
-	armed           bool          // the parker's
-	closing         bool          // a close frame is the last to leave
-	deaf            bool          // the client's close frame would not be understood
-	hungUp          bool          // nothing more is received but the client's close frame
-	broken          bool          // nothing can be written any more
 }
+
+// life is how far a WebSocket is.
+//
+//	parked ⇄ open ─► closing ─► failed ─► hungUp or deaf
+//
+// Any but open may be passed over, and between parked and open alone is there a way back: who wants to end a
+// connection finds how far that is already.
+type life uint8
+
+const (
+	lifeParked  life = iota + 1 // nobody reads; see park.go
+	lifeOpen                    // read, and written to
+	lifeClosing                 // a close frame is the last that waits to leave
+	lifeFailed                  // nothing can be written any more; what the client had sent is still read
+	lifeHungUp                  // the last has been written, and nothing is received any more but the client's close frame
+	lifeDeaf                    // nor that: it would not be understood
+)
+
+// reads is what a reader knows of its connection's silence; see park.go.
+type reads uint8
+
+const (
+	readsOn   reads = iota // nothing
+	readsWoke              // nothing has been read since the parker woke it
+	// The deadline for reading is watch's.
+	readsSilence // and nothing has been read since
+	readsSpeech  // and something has
+)
 
 // reader is what a WebSocket needs while it is read. It is pooled, since most are parked: 200 bytes less
 // for each of those. Owned by who reads the WebSocket.
@@ -53,7 +75,7 @@ type reader struct {
 	onFrame  func(ws.OpCode, []byte) error // r.takeFrame, made a func value once
 	in       reading
 	packets  uint64 // counted in this read
-	hasRX    bool   // inside a turn: may call the receiver
+	turn     bool   // what is read is the session's: c is its transport
 	received bool   // the receiver got something in this turn
 }
 
@@ -90,7 +112,7 @@ func newWSConn(s *Session, stream stream, deflate bool) *wsConn {
 	if r, ok := stream.(interface{ room() *wsConn }); ok {
 		c = r.room()
 	}
-	c.s, c.stream, c.deflate = s, stream, deflate
+	c.s, c.stream, c.deflate, c.life = s, stream, deflate, lifeOpen
 	return c
 }
 
@@ -116,20 +138,23 @@ func (c *wsConn) readLoop() {
 	defer c.s.srv.wg.Done()
 	in := &c.takeReader().in
 	for {
-		if !c.watched && !c.woken && c.parkable() {
+		if c.reads == readsOn && c.parkable() {
 			c.watch()
 		}
 		b, err := c.stream.read(in)
 		switch {
 		case err == nil:
-			c.spoke = true
-			if !c.take(b.b, b) || c.woken && c.rest() {
+			woke := c.reads == readsWoke
+			if c.reads == readsSilence {
+				c.reads = readsSpeech
+			}
+			if !c.take(b.b, b) || woke && c.rest() {
 				return
 			}
-		case !c.watched || !isTimeout(err):
+		case c.reads < readsSilence || !isTimeout(err):
 			c.gone(err)
 			return
-		case c.silence():
+		case c.quiet():
 			return
 		}
 	}
@@ -139,11 +164,11 @@ func (c *wsConn) readLoop() {
 // caller is to go on reading.
 func (c *wsConn) take(data []byte, from *buffer) bool {
 	s, r := c.s, c.takeReader()
+	s.rx.Lock()
 	s.mu.Lock()
-	if s.ws == c && !c.hungUp {
-		s.takeRX()
-		r.hasRX = true
+	if r.turn = s.ws == c && c.life < lifeHungUp; r.turn {
 		s.beginTurn()
+		s.extendPing()
 	}
 	s.mu.Unlock()
 
@@ -160,30 +185,34 @@ func (c *wsConn) take(data []byte, from *buffer) bool {
 	if err != nil {
 		c.stop(err)
 	}
-	stopped := errors.Is(err, errPeerClosed)
+	closed, received := errors.Is(err, errPeerClosed), r.received
 	var turn uint64
-	if r.hasRX {
-		r.hasRX = false
-		if r.received {
-			turn = s.beginWork(c)
-		} else {
-			s.endGather()
-		}
-		s.giveRX()
+	switch {
+	case received && closed:
+		turn = s.beginWork(nil)
+	case received:
+		turn = s.beginWork(c)
+	case r.turn:
+		s.endGather()
 	}
-	received := r.received
+	if closed && received {
+		// The client waits for the end of the connection, which is not to wait for a handler.
+		s.srv.wg.Add(1) // the reader still is
+		go func() {
+			defer s.srv.wg.Done()
+			c.gone(nil)
+		}()
+	}
 	s.unlock()
-	if received {
+	s.rx.Unlock()
+	switch {
+	case received:
 		s.recv.Work()
-		if !s.endWork(turn) {
-			return false
-		}
-	}
-	if stopped {
+		return s.endWork(turn) && !closed
+	case closed:
 		c.gone(nil)
-		return false
 	}
-	return true
+	return !closed
 }
 
 // takeFrame is called for every message and control frame in what was read.
@@ -211,7 +240,7 @@ func (r *reader) takeFrame(op ws.OpCode, data []byte) error {
 	} else {
 		p, err = parsePacket3(data, op == ws.OpBinary)
 	}
-	if !r.hasRX {
+	if !r.turn {
 		return c.takeProbe(p, err)
 	}
 	if err != nil {
@@ -239,8 +268,7 @@ func (c *wsConn) stop(err error) {
 		reason = ReasonParseError
 	}
 	if linger { // else the reader ends c
-		c.deaf = true
-		c.hangUp(frame, true)
+		c.end(lifeDeaf, frame, true)
 	}
 	if c.s.upgrade != nil && c.s.upgrade.c == c {
 		c.s.dropCandidate("candidate " + string(reason))
@@ -265,9 +293,9 @@ func (c *wsConn) gone(err error) {
 	if s.upgrade != nil && s.upgrade.c == c {
 		s.dropCandidate("candidate closed")
 	}
-	if !c.hungUp {
+	if c.life < lifeHungUp {
 		// The peer ended the connection; what it does not read need not be written.
-		c.hungUp = true
+		c.life = lifeHungUp
 		c.out.clear()
 		c.stream.setWriteDeadline(longAgo())
 	}
@@ -277,14 +305,10 @@ func (c *wsConn) gone(err error) {
 		}
 		s.end(ReasonTransportClose, err)
 	}
-	c.broken = true
 	c.dropGathered()
 	// A close frame may still be on its way, for no longer than closeGrace.
 	for c.out != nil {
-		if c.out.drained == nil {
-			c.out.drained = make(chan struct{})
-		}
-		drained := c.out.drained
+		drained := c.out.drained.wait()
 		s.mu.Unlock()
 		<-drained
 		s.mu.Lock()

@@ -22,7 +22,8 @@ import (
 func (c *wsConn) closeAfterBacklog() {
 	c.flushGathered()
 	c.write(closeFrame(c.s.closeCode()), 0, false, false)
-	c.closing = true
+	c.unpark()
+	c.life = max(c.life, lifeClosing)
 	c.backlogGone()
 }
 
@@ -39,8 +40,7 @@ func (s *Session) closeCode() []byte {
 
 // backlogGone ends a closing session when its close frame has left. Called with mu held.
 func (c *wsConn) backlogGone() {
-	if c.closing && c.out.empty() && c.s.ws == c {
-		c.closing = false
+	if c.life == lifeClosing && c.out.empty() && c.s.ws == c {
 		c.hangUp(nil, true)
 		c.s.end(c.s.ending.reason, nil)
 	}
@@ -49,20 +49,20 @@ func (c *wsConn) backlogGone() {
 // hangUp sends frame, if not nil and if it can leave, and lets the reader end c: at once, or if linger
 // when the client has answered, or closeGrace has passed. Without the latter a client that is still
 // sending would get a reset instead of the frame. It does nothing the second time. Called with mu held.
-func (c *wsConn) hangUp(frame []byte, linger bool) {
-	if c.hungUp {
+func (c *wsConn) hangUp(frame []byte, linger bool) { c.end(lifeHungUp, frame, linger) }
+
+// end is hangUp for the life to, lifeHungUp or lifeDeaf.
+func (c *wsConn) end(to life, frame []byte, linger bool) {
+	c.flushGathered() // which may overflow, and so end c
+	if c.life >= lifeHungUp {
 		return
 	}
-	c.flushGathered()
-	if c.hungUp { // the flush overflowed
-		return
-	}
-	c.hungUp = true
 	c.unpark()
-	if frame != nil && (linger || c.out.empty()) {
-		c.write(frame, 0, false, false)
+	leaves := frame != nil && c.life < lifeFailed && (linger || c.out.empty())
+	c.life = to
+	if leaves {
+		c.put(frame, 0, false, false)
 	}
-	c.broken = true
 	if linger {
 		c.stream.setDeadline(time.Now().Add(closeGrace))
 		c.endWriting()
@@ -75,26 +75,25 @@ func (c *wsConn) hangUp(frame []byte, linger bool) {
 // endWriting closes the connection's sending half behind the last frame, if the client's answer to it
 // cannot be read: the client then need not wait for closeGrace. Called with mu held.
 func (c *wsConn) endWriting() {
-	if c.deaf && c.hungUp && c.out == nil {
+	if c.life == lifeDeaf && c.out == nil {
 		c.stream.endWriting()
 	}
 }
 
 // answerClose answers the client's close frame with its code, unless one was sent. Called with mu held.
 func (c *wsConn) answerClose(data []byte) {
-	if c.hungUp {
+	if c.life >= lifeHungUp {
 		return
 	}
 	if len(data) > 2 {
 		data = data[:2]
 	}
 	c.flushGathered()
-	if !c.closing {
+	if c.life != lifeClosing {
 		c.write(closeFrame(data), 0, false, false)
 	}
-	if !c.hungUp { // else the write overflowed
-		c.hungUp = true
-		c.broken = true
+	if c.life < lifeHungUp { // else the write overflowed
+		c.life = lifeHungUp
 		c.stream.setDeadline(time.Now().Add(closeGrace))
 	}
 }

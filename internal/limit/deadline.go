@@ -8,19 +8,18 @@ type Deadline struct {
 	timer *time.Timer // nil unless it runs
 }
 
-// Watch starts the deadline if waiting begins and stops it if waiting ends: fn is called, in a goroutine of
-// its own, when waiting has lasted for limit.
+// Watch starts the deadline when waiting begins, starts it anew each time that waiting goes on, and stops it
+// when waiting ends: fn is called, in a goroutine of its own, when nothing has been said for limit.
 func (d *Deadline) Watch(waiting bool, limit time.Duration, fn func()) {
 	switch {
 	case !waiting:
 		d.Stop()
 	case d.timer == nil:
 		d.timer = time.AfterFunc(limit, fn)
+	default:
+		d.timer.Reset(limit)
 	}
 }
-
-// Runs reports whether the deadline has been started and not stopped.
-func (d *Deadline) Runs() bool { return d.timer != nil }
 
 // Stop stops the deadline if it runs.
 func (d *Deadline) Stop() {

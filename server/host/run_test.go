@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -197,6 +199,8 @@ func TestLongPollAndItsConnection(t *testing.T) {
 	h.IO().OnConnection(func(s *server.Socket) {
 		time.AfterFunc(time.Second, func() { _ = s.Emit("late") })
 	})
+	var left atomic.Bool
+	h.http.ConnState = func(_ net.Conn, state http.ConnState) { left.Store(left.Load() || state == http.StateHijacked) }
 	done := running(t, h)
 	conn, err := net.Dial("tcp", h.listener.Addr().String())
 	if err != nil {
@@ -229,6 +233,9 @@ func TestLongPollAndItsConnection(t *testing.T) {
 		if got, by := ask(poll); !strings.HasPrefix(got, want) || by != instance {
 			t.Errorf("poll %q by %q, want %q by %q", got, by, want, instance)
 		}
+	}
+	if !left.Load() && runtime.GOOS == "linux" {
+		t.Error("the poll has not left net/http: is its ResponseWriter wrapped?")
 	}
 	if got, _ := ask("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"); got != get(t, h, "livez") {
 		t.Errorf("livez on the same connection %q", got)

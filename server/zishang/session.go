@@ -84,7 +84,7 @@ func (s *session) Receive(m transport.Message) {
 	s.noticeUpgrade()
 	p, err := s.decoder.Add(packet.Message(m))
 	if err != nil {
-		s.fail(transport.ReasonParseError, err)
+		s.fail(transport.ReasonForcedClose, err) // socket.io/lib/client.ts, ondata
 		return
 	}
 	if m.Binary || p == nil {
@@ -284,13 +284,13 @@ func (s *session) fail(reason transport.CloseReason, err error) {
 	s.session.Close(reason)
 }
 
-// watchAttachments starts or stops the time limit of a packet that waits for its attachments.
+// watchAttachments bounds the time from one attachment of a packet to the next. It is called with each.
 func (s *session) watchAttachments() {
 	waiting := s.decoder.Pending()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pending.Watch(waiting && !s.closed, s.h.cfg.Limits.AttachmentTimeout, func() {
-		s.session.Close(transport.ReasonParseError)
+		s.session.Close(transport.ReasonForcedClose)
 	})
 }
 

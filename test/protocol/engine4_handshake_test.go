@@ -78,6 +78,7 @@ func TestEngine4RefusedRequests(t *testing.T) {
 		{"handshake by PUT", "PUT", path + "?EIO=4&transport=polling", nil, 400, `{"code":2,"message":"Bad handshake method"}`},
 		{"websocket without upgrade", "GET", path + "?EIO=4&transport=websocket", nil, 400, `{"code":3,"message":"Bad request"}`},
 		{"other transport without upgrade", "GET", path + "?EIO=4&transport=websocket&sid=" + polling.hello.SID, nil, 400, `{"code":3,"message":"Bad request"}`},
+		{"other protocol than the session's", "GET", path + "?EIO=3&transport=polling&sid=" + polling.hello.SID, nil, 400, `{"code":3,"message":"Bad request"}`},
 		{"refused by the application", "GET", strictPath + "?EIO=4&transport=polling", []string{"X-Refuse", "no entry"}, 403, `{"code":4,"message":"no entry"}`},
 		{"no EIO", "GET", strictPath + "?transport=polling", nil, 400, `{"code":5,"message":"Unsupported protocol version"}`},
 		{"EIO=3", "GET", strictPath + "?EIO=3&transport=polling", nil, 400, `{"code":5,"message":"Unsupported protocol version"}`},

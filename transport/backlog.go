@@ -1,0 +1,125 @@
+package transport
+
+// An item is a packet, or a Prepared's messages, that waits for a poll. It is not encoded yet, as the
+// session may be upgraded before it leaves.
+type item struct {
+	packet   enginePacket
+	prepared *Prepared // if not nil, instead of packet
+	options  SendOptions
+}
+
+func (i *item) size() (packets, bytes int) {
+	if i.prepared != nil {
+		return len(i.prepared.msgs), i.prepared.size
+	}
+	return 1, 1 + len(i.packet.data)
+}
+
+// backlog is what waits for a poll, and knows its size. Nil is empty. Guarded by Session.mu.
+type backlog struct {
+	items          []item
+	packets, bytes int
+	largest        int // of bytes, those of the largest send, which the limits do not count
+	ready          signal
+}
+
+// full reports whether so much more, sent together, goes beyond the limits.
+func (b *backlog) full(packets, bytes int, cfg *Config) bool {
+	return b != nil && (b.packets+packets > cfg.MaxBacklogPackets ||
+		b.bytes+bytes-max(b.largest, bytes) > cfg.MaxBacklogBytes)
+}
+
+// crowded reports whether more than half of what the limits allow waits.
+func (b *backlog) crowded(cfg *Config) bool {
+	return b != nil && (b.packets > cfg.MaxBacklogPackets/2 || b.bytes-b.largest > cfg.MaxBacklogBytes/2)
+}
+
+func (b *backlog) add(items ...item) {
+	before := b.bytes
+	for _, i := range items {
+		packets, bytes := i.size()
+		b.packets += packets
+		b.bytes += bytes
+	}
+	b.largest = max(b.largest, b.bytes-before)
+	if b.items == nil {
+		b.items = items
+		return
+	}
+	b.items = append(b.items, items...)
+}
+
+// dropVolatile drops what may be dropped and returns the number of packets.
+func (b *backlog) dropVolatile() (dropped int) {
+	old := *b
+	*b = backlog{items: old.items[:0], ready: old.ready}
+	for _, i := range old.items {
+		if i.options.Volatile {
+			continue
+		}
+		packets, bytes := i.size()
+		b.items = append(b.items, i)
+		b.packets += packets
+		b.bytes += bytes
+	}
+	b.largest = min(old.largest, b.bytes)
+	clear(old.items[len(b.items):])
+	return old.packets - b.packets
+}
+
+// makeRoom reports whether so much more may wait for a poll. It drops what is volatile, and closes the
+// session if that is not enough. Called with mu held.
+func (s *Session) makeRoom(packets, bytes int) bool {
+	if s.state == stateClosed {
+		return false
+	}
+	cfg := &s.srv.cfg
+	if s.waiting.full(packets, bytes, cfg) {
+		s.srv.counters.volatileDropped.Add(uint64(s.waiting.dropVolatile()))
+		if s.waiting.full(packets, bytes, cfg) {
+			s.end(ReasonSlowConsumer, ErrBacklog)
+			return false
+		}
+	}
+	return true
+}
+
+// queue adds items, for which there is room, to what waits for a poll. Called with mu held.
+func (s *Session) queue(items ...item) {
+	if s.waiting == nil {
+		s.waiting = new(backlog)
+	}
+	s.waiting.add(items...)
+}
+
+// takeWaiting returns what waits for a poll, which is the caller's then. Called with mu held.
+func (s *Session) takeWaiting() []item {
+	b := s.waiting
+	if b == nil {
+		return nil
+	}
+	s.waiting = nil
+	b.ready.give()
+	return b.items
+}
+
+// signal lets several goroutines wait for something to happen. The zero signal is ready. Guarded by
+// Session.mu.
+type signal struct {
+	c chan struct{} // nil unless somebody waits
+}
+
+// wait returns a channel that is closed with the next give.
+func (s *signal) wait() <-chan struct{} {
+	if s.c == nil {
+		s.c = make(chan struct{})
+	}
+	return s.c
+}
+
+func (s *signal) give() {
+	if s.c != nil {
+		close(s.c)
+		s.c = nil
+	}
+}

@@ -1,0 +1,113 @@
+package transport
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// Returns returns a listener whose connections are those that waiting GETs had taken from net/http and
+// that have their next request. The http.Server which serves s must serve it too, beside its own listener:
+//
+//	go httpServer.Serve(srv.Returns())
+//
+// Unless it does, waiting GETs stay in net/http. So do those whose ResponseWriter has been wrapped by a handler
+// around s, which may want to add to the head of the answer; gin, which wraps each, is known to add nothing.
+// Closing the http.Server closes the listener.
+func (s *Server) Returns() net.Listener {
+	s.returns.open.Store(canPark && s.cfg.ParkAfter > 0)
+	return &s.returns
+}
+
+// returns is a listener for connections that were net/http's before. The zero returns is ready.
+type returns struct {
+	open atomic.Bool
+
+	mu     sync.Mutex
+	conns  []net.Conn    // guarded by mu
+	closed bool          // guarded by mu
+	more   chan struct{} // guarded by mu; not nil if Accept waits; closed when there is more to do
+}
+
+func (l *returns) put(conn net.Conn) {
+	l.mu.Lock()
+	closed := l.closed
+	if !closed {
+		l.conns = append(l.conns, conn)
+		l.poke()
+	}
+	l.mu.Unlock()
+	if closed {
+		_ = conn.Close()
+	}
+}
+
+// poke wakes Accept. Called with mu held.
+func (l *returns) poke() {
+	if l.more != nil {
+		close(l.more)
+		l.more = nil
+	}
+}
+
+// Accept waits for a connection. Only one goroutine may be in it.
+func (l *returns) Accept() (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		if l.closed {
+			return nil, net.ErrClosed
+		}
+		if len(l.conns) > 0 {
+			conn := l.conns[0]
+			l.conns[0] = nil
+			l.conns = l.conns[1:]
+			return conn, nil
+		}
+		more := make(chan struct{})
+		l.more = more
+		l.mu.Unlock()
+		<-more
+		l.mu.Lock()
+	}
+}
+
+// Close closes the connections that nobody has accepted, and those that come.
+func (l *returns) Close() error {
+	l.open.Store(false)
+	l.mu.Lock()
+	conns := l.conns
+	l.conns, l.closed = nil, true
+	l.poke()
+	l.mu.Unlock()
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	return nil
+}
+
+// Addr returns an address that says no more than what this is.
+func (l *returns) Addr() net.Addr { return &net.UnixAddr{Name: "returned connections"} }
+
+// earlyConn is a connection from which something has been read already.
+type earlyConn struct {
+	net.Conn
+	early []byte // owned by who reads
+}
+
+func (c *earlyConn) Read(b []byte) (int, error) {
+	if len(c.early) == 0 {
+		return c.Conn.Read(b)
+	}
+	n := copy(b, c.early)
+	c.early = c.early[n:]
+	return n, nil
+}
+
+// unwrap returns what conn is by now.
+func unwrap(conn net.Conn) net.Conn {
+	if c, ok := conn.(*earlyConn); ok && len(c.early) == 0 {
+		return c.Conn
+	}
+	return conn
+}

@@ -1,0 +1,267 @@
+package transport
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// pipes is a listener of connections inside the process, so that an http.Server can run in virtual time.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { close(p.done); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes"} }
+
+// servePipes serves handler, and returns what dials it.
+func servePipes(t *testing.T, handler http.Handler) (dial func() *rawConn) {
+	p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+	server := &http.Server{Handler: handler}
+	go func() { _ = server.Serve(p) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return func() *rawConn {
+		client, server := net.Pipe()
+		t.Cleanup(func() { _ = client.Close() })
+		p.conns <- server
+		return &rawConn{t: t, conn: client, r: bufio.NewReaderSize(client, 16)}
+	}
+}
+
+// rawConn speaks HTTP on one connection.
+type rawConn struct {
+	t    *testing.T
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func (c *rawConn) get(sid string) {
+	if sid != "" {
+		sid = "&sid=" + sid
+	}
+	if _, err := io.WriteString(c.conn, "GET /?EIO=4&transport=polling"+sid+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		c.t.Errorf("request: %v", err)
+	}
+}
+
+func (c *rawConn) answer() *http.Response {
+	res, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		c.t.Errorf("answer: %v", err)
+	}
+	return res
+}
+
+func (c *rawConn) body() string {
+	b, err := io.ReadAll(c.answer().Body)
+	if err != nil {
+		c.t.Errorf("answer: %v", err)
+	}
+	return string(b)
+}
+
+// slowly reads r to its end, a few kilobytes every so often.
+func slowly(t *testing.T, r io.Reader, pause time.Duration) (size int) {
+	b := make([]byte, 8<<10)
+	for {
+		n, err := io.ReadFull(r, b)
+		size += n
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("after %d bytes: %v", size, err)
+			}
+			return size
+		}
+		time.Sleep(pause)
+	}
+}
+
+const large = 256 << 10
+
+// onBothPolls runs test with a client whose large answer is being written: by net/http, or to a connection
+// that has left it.
+func onBothPolls(t *testing.T, test func(t *testing.T, r *recorder, c *rawConn)) {
+	t.Run("in net/http", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv, opened := serverOnly(t, Config{ParkAfter: -1})
+			dial := servePipes(t, srv)
+			c := dial()
+			c.get("")
+			c.body()
+			r := <-opened
+			_ = r.session.Send(SendOptions{NoCompress: true}, Message{Data: make([]byte, large)})
+			c.get(r.session.ID())
+			test(t, r, c)
+		})
+	})
+	t.Run("left", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv, opened := serverOnly(t, Config{})
+			srv.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/?EIO=4&transport=polling", nil))
+			r := <-opened
+			client, server := net.Pipe()
+			p := &poll{}
+			p.conn = &pollConn{srv: srv, session: r.session, poll: p, conn: server}
+			r.session.mu.Lock()
+			r.session.poll = p
+			r.session.mu.Unlock()
+			_ = r.session.Send(SendOptions{NoCompress: true}, Message{Data: make([]byte, large)})
+			test(t, r, &rawConn{t: t, conn: client, r: bufio.NewReaderSize(client, 16)})
+			_ = client.Close()
+		})
+	})
+}
+
+// A client that reads an answer slowly is waited for as long as it reads, and so is its heartbeat.
+func TestAnswerThatIsReadSlowly(t *testing.T) {
+	onBothPolls(t, func(t *testing.T, r *recorder, c *rawConn) {
+		start := time.Now()
+		want(t, "size", slowly(t, c.answer().Body, 10*time.Second), large+1)
+		if d := time.Since(start); d < 5*time.Minute {
+			t.Errorf("the answer took only %v", d)
+		}
+		want(t, "open", r.session.Open(), true)
+	})
+}
+
+// A client that takes nothing for WriteTimeout has lost what the answer held.
+func TestAnswerThatIsNotRead(t *testing.T) {
+	onBothPolls(t, func(t *testing.T, r *recorder, c *rawConn) {
+		start := time.Now()
+		<-r.done
+		want(t, "time", time.Since(start), DefaultWriteTimeout)
+		want(t, "reason", r.reason(t), "transport error")
+		want(t, "cause", r.cause, errWriteTimeout)
+	})
+}
+
+func TestAnswerWhoseClientGoes(t *testing.T) {
+	onBothPolls(t, func(t *testing.T, r *recorder, c *rawConn) {
+		_, _ = io.ReadFull(c.answer().Body, make([]byte, 1000))
+		_ = c.conn.Close()
+		want(t, "reason", r.reason(t), "transport error")
+	})
+}
+
+// The same over WebSocket: the PONG cannot be expected of who has not had the PING.
+func TestWebSocketThatIsReadSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, opened := serverOnly(t, Config{})
+		dial := servePipes(t, srv)
+		c := dial()
+		go io.WriteString(c.conn, "GET /?EIO=4&transport=websocket HTTP/1.1\r\n"+wsHeaders+"\r\n")
+		w := &wsClient{t: t, conn: c.conn, r: c.r}
+		_, _ = w.readHead()
+		w.text()
+		r := <-opened
+		_ = r.session.Send(SendOptions{}, Message{Data: make([]byte, large)})
+		h, err := ws.ReadHeader(w.r)
+		want(t, "err", err, nil)
+		want(t, "length", h.Length, int64(large+1))
+		want(t, "size", slowly(t, io.LimitReader(w.r, h.Length), 10*time.Second), large+1)
+		want(t, "ping", w.text(), "2")
+		time.Sleep(time.Second)
+		w.send("3")
+		synctest.Wait()
+		want(t, "open", r.session.Open(), true)
+		_ = r.session.Send(SendOptions{}, Message{Data: make([]byte, large)})
+		start := time.Now()
+		<-r.done
+		want(t, "time", time.Since(start), DefaultWriteTimeout)
+		want(t, "cause", r.cause, errWriteTimeout)
+	})
+}
+
+// What an answer needed of its connection is not left to the next request, which may be another handler's.
+func TestWriteDeadlineEndsWithTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, opened := serverOnly(t, Config{})
+		c := servePipes(t, srv)()
+		c.get("")
+		c.body()
+		r := <-opened
+		time.Sleep(time.Second)
+		_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+		c.get(r.session.ID())
+		want(t, "answer", c.body(), "4x")
+		time.Sleep(DefaultWriteTimeout + time.Second)
+		c.get("nobody")
+		want(t, "refusal", c.body(), `{"code":1,"message":"Session ID unknown"}`)
+	})
+}
+
+// stubborn is a writer that cannot be flushed, around which bold is one that tries.
+type (
+	stubborn struct{ w http.ResponseWriter }
+	bold     struct{ http.ResponseWriter }
+)
+
+func (s stubborn) Header() http.Header         { return s.w.Header() }
+func (s stubborn) WriteHeader(code int)        { s.w.WriteHeader(code) }
+func (s stubborn) Write(b []byte) (int, error) { return s.w.Write(b) }
+func (b bold) Unwrap() http.ResponseWriter     { return b.ResponseWriter }
+func (b bold) Flush()                          { b.ResponseWriter.(http.Flusher).Flush() }
+
+func TestWriterThatCannotBeFlushed(t *testing.T) {
+	h := newHarness(t, Config{}, nil)
+	h.http.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.srv.ServeHTTP(bold{stubborn{w}}, r)
+	})
+	c, r := h.openPolling()
+	_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+	want(t, "poll", c.get().body, "4x")
+	want(t, "post", c.post("4y").body, "ok")
+}
+
+// A hook that panics leaves no session, whose place in MaxSessions would be lost.
+func TestHookThatPanics(t *testing.T) {
+	for _, query := range []string{"EIO=4&transport=polling", "EIO=4&transport=websocket"} {
+		for _, hook := range []string{"InitialHeaders", "Headers"} {
+			t.Run(query+" "+hook, func(t *testing.T) {
+				fail := func(http.Header, *http.Request) { panic(http.ErrAbortHandler) }
+				cfg := Config{MaxSessions: 1}
+				if hook == "Headers" {
+					cfg.Headers = fail
+				} else {
+					cfg.InitialHeaders = fail
+				}
+				h := newHarness(t, cfg, nil)
+				for range 3 {
+					conn, err := net.Dial("tcp", h.addr)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer conn.Close()
+					_ = conn.SetDeadline(time.Now().Add(patience))
+					headers := "Host: x\r\n"
+					if strings.HasSuffix(query, "websocket") {
+						headers = wsHeaders
+					}
+					_, _ = io.WriteString(conn, "GET /?"+query+" HTTP/1.1\r\n"+headers+"\r\n")
+					_, err = conn.Read(make([]byte, 1))
+					want(t, "end of the connection", err, io.EOF)
+					eventually(t, "no session", func() bool { return h.srv.Sessions() == 0 })
+				}
+			})
+		}
+	}
+}
