@@ -15,7 +15,7 @@ const (
 	maxPerName    = 30          // likewise of one name, from addresses that have not logged in with it
 	maxKeys       = 10_000      // of each map; a full one is emptied
 	maxHashing    = 2           // passwords that are compared at a time, which is slow on purpose
-	maxQueued     = 20          // tries that wait for their turn
+	maxQueued     = 20          // tries that wait for their turn, but for those from where the name has logged in
 	maxQueuedTime = 2 * time.Second
 )
 
@@ -85,12 +85,12 @@ func (l *logins) begin(from place, now time.Time) error {
 			clear(m)
 		}
 	}
+	// Those who guess elsewhere do not lock out who has been here before.
+	stranger := !l.known[from]
 	switch {
-	case l.byNetwork[from.network] >= maxPerAddress:
+	case l.byNetwork[from.network] >= maxPerAddress || stranger && l.byName[from.name] >= maxPerName:
 		return errTries
-	case l.byName[from.name] >= maxPerName && !l.known[from]:
-		return errTries // those who guess elsewhere do not lock the owner out
-	case l.queued >= maxQueued:
+	case stranger && l.queued >= maxQueued:
 		return errBusy
 	}
 	l.byNetwork[from.network]++

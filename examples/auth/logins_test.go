@@ -94,6 +94,37 @@ func TestTriesDoNotPileUp(t *testing.T) {
 	})
 }
 
+func TestOwnerWaitsWhereStrangersAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLogins()
+		right := func() bool { return true }
+		if ok, _ := l.try(t.Context(), "203.0.113.1", "ada", right); !ok {
+			t.Fatal("refused at first")
+		}
+		release := make(chan struct{})
+		for i := range 2 * (maxHashing + maxQueued) {
+			go func() {
+				_, _ = l.try(t.Context(), fmt.Sprint("192.0.2.", i), "", func() bool { <-release; return false })
+			}()
+		}
+		synctest.Wait()
+		if _, err := l.try(t.Context(), "203.0.113.2", "ada", right); !errors.Is(err, errBusy) {
+			t.Errorf("a stranger: %v", err)
+		}
+		owner := make(chan error, 1)
+		go func() {
+			_, err := l.try(t.Context(), "203.0.113.1", "ada", right)
+			owner <- err
+		}()
+		synctest.Wait()
+		close(release)
+		if err := <-owner; err != nil {
+			t.Errorf("the owner: %v", err)
+		}
+		synctest.Wait()
+	})
+}
+
 func TestMapsOfTriesAreBounded(t *testing.T) {
 	l := newLogins()
 	for i := range maxKeys + 100 {
