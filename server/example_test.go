@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 
 	"github.com/beanpole/beanpole/server"
 )
@@ -24,15 +25,20 @@ func Example() {
 		panic(err)
 	}
 	io.OnConnection(func(s *server.Socket) {
+		// A client may send any name: with the prefix it is never the room of another socket.
 		s.On("join", func(room string) int {
-			s.Join(room)
+			s.Join("chat:" + room)
 			return len(s.Rooms())
 		})
 		s.On("message", func(ctx context.Context, m Message) (string, error) {
-			if m.Text == "" {
+			room := "chat:" + m.Room
+			switch {
+			case m.Text == "":
 				return "", errors.New("say something")
+			case !slices.Contains(s.Rooms(), room):
+				return "", errors.New("join the room first")
 			}
-			return "delivered", s.To(m.Room).Emit("message", s.ID(), m)
+			return "delivered", s.To(room).Emit("message", s.ID(), m)
 		})
 		s.OnDisconnect(func(reason string) {
 			_ = io.Emit("left", s.ID(), reason)

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -12,13 +15,17 @@ import (
 	"github.com/beanpole/beanpole/server"
 )
 
-// maxSockets is how many connections one person may have at a time, on all servers.
-const maxSockets = 3
+const (
+	maxSockets = 3  // connections that one person may have at a time, on all servers
+	maxName    = 64 // bytes
+)
 
 // gate lets people in with a password, and their sockets with the token they got for it.
 type gate struct {
 	io     *server.Server
-	tokens tokens
+	addr   func(*http.Request) string // whose tries count together
+	tokens *tokens
+	logins *logins
 	people map[string][]byte // bcrypt hashes of passwords, by name
 	nobody []byte            // the hash for a name there is not, so that names cannot be told by the time
 
@@ -26,8 +33,8 @@ type gate struct {
 	expired uint64 // guarded by mu; sockets that were disconnected for it
 }
 
-func newGate(io *server.Server, t tokens, passwords map[string]string, cost int) (*gate, error) {
-	g := &gate{io: io, tokens: t, people: make(map[string][]byte)}
+func newGate(io *server.Server, addr func(*http.Request) string, t *tokens, passwords map[string]string, cost int) (*gate, error) {
+	g := &gate{io: io, addr: addr, tokens: t, logins: newLogins(), people: make(map[string][]byte)}
 	var err error
 	if g.nobody, err = bcrypt.GenerateFromPassword([]byte("nobody"), cost); err != nil {
 		return nil, err
@@ -39,21 +46,46 @@ func newGate(io *server.Server, t tokens, passwords map[string]string, cost int)
 	}
 	io.Use(g.admit)
 	io.OnConnection(g.connected)
+	io.OnServerSide("left", func(name string, at time.Time) { g.tokens.end(name, at) })
 	return g, nil
+}
+
+// adjust has every socket pass the gate, one that is recovered too: its token may have ended meanwhile.
+func adjust(c *server.Config) {
+	c.Limits.MaxSessionsPerIdentity = cmp.Or(c.Limits.MaxSessionsPerIdentity, maxSockets)
+	if c.Recovery != nil {
+		c.Recovery.RunMiddlewares = true
+	}
 }
 
 // login answers a token for a name and a password.
 func (g *gate) login(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Content-Type") != "application/json" {
+		// A page of another site can send the rest, and have its visitors guess.
+		http.Error(w, "JSON is needed", http.StatusUnsupportedMediaType)
+		return
+	}
 	var who struct{ Name, Password string }
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&who); err != nil {
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&who)
+	if err != nil || len(who.Name) > maxName {
 		http.Error(w, "a name and a password are needed", http.StatusBadRequest)
 		return
 	}
-	hash, known := g.people[who.Name]
-	if !known {
-		hash = g.nobody
-	}
-	if bcrypt.CompareHashAndPassword(hash, []byte(who.Password)) != nil || !known {
+	right, err := g.logins.try(r.Context(), g.addr(r), who.Name, func() bool {
+		hash, known := g.people[who.Name]
+		if !known {
+			hash = g.nobody
+		}
+		return bcrypt.CompareHashAndPassword(hash, []byte(who.Password)) == nil && known
+	})
+	switch {
+	case errors.Is(err, errTries):
+		refuse(w, err, http.StatusTooManyRequests, window)
+		return
+	case err != nil:
+		refuse(w, err, http.StatusServiceUnavailable, maxQueuedTime)
+		return
+	case !right:
 		http.Error(w, "wrong name or password", http.StatusUnauthorized)
 		return
 	}
@@ -67,24 +99,37 @@ func (g *gate) login(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"token": token}) // the client is gone otherwise
 }
 
+func refuse(w http.ResponseWriter, why error, status int, again time.Duration) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(again.Seconds())))
+	http.Error(w, why.Error(), status)
+}
+
 // admit is the middleware: a token, and not too many sockets of one person.
 func (g *gate) admit(s *server.Socket) error {
 	var auth struct{ Token string }
 	if err := s.Handshake().Auth(&auth); err != nil {
 		return errToken
 	}
-	name, expires, err := g.tokens.check(auth.Token)
+	p, err := g.tokens.check(auth.Token)
 	if err != nil {
 		return err
 	}
+	if was, _ := server.Value[string](&s.Data, "name"); s.Recovered() && was != p.name {
+		return errToken // what was missed is for another
+	}
 	ctx, cancel := context.WithTimeout(s.Context(), 2*time.Second)
 	defer cancel()
-	if n, err := g.io.To(room(name)).Count(ctx); err == nil && n >= maxSockets {
+	if n, err := g.io.To(room(p.name)).Count(ctx); err == nil && n >= maxSockets {
 		return &server.Error{Message: "too many connections", Data: map[string]int{"limit": maxSockets}}
 	}
-	s.Data.Set("name", name)
-	s.Data.Set("expires", expires)
-	s.Join(room(name))
+	// Those who come at the same time do not count each other yet. This does, on this server.
+	if err := s.SetIdentity(p.name); err != nil {
+		return err
+	}
+	s.Data.Set("name", p.name)
+	s.Data.Set("made", p.made)
+	s.Data.Set("expires", p.expires)
+	s.Join(room(p.name))
 	return nil
 }
 
@@ -100,7 +145,12 @@ type session struct {
 // connected has the socket end with its token, unless a new one comes in time.
 func (g *gate) connected(s *server.Socket) {
 	name, _ := server.Value[string](&s.Data, "name")
+	made, _ := server.Value[time.Time](&s.Data, "made")
 	expires, _ := server.Value[time.Time](&s.Data, "expires")
+	if g.tokens.ended(pass{name: name, made: made}) {
+		s.Disconnect(true) // between the middleware and here
+		return
+	}
 	end := time.AfterFunc(time.Until(expires), func() {
 		g.mu.Lock()
 		g.expired++
@@ -110,17 +160,24 @@ func (g *gate) connected(s *server.Socket) {
 	})
 	s.OnDisconnect(func(string) { end.Stop() })
 	s.On("renew", func(token string) (session, error) {
-		who, until, err := g.tokens.check(token)
-		if err != nil || who != name { // a socket does not change hands
+		p, err := g.tokens.check(token)
+		if err != nil || p.name != name { // a socket does not change hands
 			return session{}, errToken
 		}
-		if !end.Reset(time.Until(until)) {
+		if !end.Reset(time.Until(p.expires)) {
 			end.Stop()
 			return session{}, errToken // too late: it is being disconnected
 		}
-		s.Data.Set("expires", until)
-		return session{who, until}, nil
+		s.Data.Set("expires", p.expires)
+		return session{name, p.expires}, nil
 	})
-	s.On("leave everywhere", func() error { return g.io.In(room(name)).DisconnectSockets(true) })
+	s.On("leave everywhere", func() error { return g.leave(name, time.Now()) })
 	_ = s.Emit("welcome", session{name, expires})
+}
+
+// leave ends the tokens of a person and its sockets on every server. The tokens come first: a socket that is
+// on its way in, or that comes back from where it was, is then refused.
+func (g *gate) leave(name string, at time.Time) error {
+	g.tokens.end(name, at)
+	return errors.Join(g.io.ServerSideEmit("left", name, at), g.io.In(room(name)).DisconnectSockets(true))
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"embed"
+	"fmt"
 	"net/http"
 	"os"
 	"time"
@@ -17,8 +18,15 @@ import (
 //go:embed web
 var web embed.FS
 
+// minKey is how long a key is at least: a shorter one can be found from any token.
+const minKey = 32
+
 func main() {
-	host.Main(func(h *host.Host) error {
+	configure := func(c *host.Config) error {
+		c.Adjust = adjust
+		return nil
+	}
+	host.MainWith(configure, func(h *host.Host) error {
 		page, err := look.Page(web)
 		if err != nil {
 			return err
@@ -28,9 +36,17 @@ func main() {
 		if err != nil || ttl <= 0 {
 			ttl = time.Minute
 		}
+		key := os.Getenv("AUTH_KEY")
+		if key != "" && len(key) < minKey {
+			return fmt.Errorf("AUTH_KEY has %d letters, and needs %d", len(key), minKey)
+		}
+		addr := func(r *http.Request) string { // behind proxies, BEANPOLE_TRUSTED_HOPS makes it the client's
+			a, _ := h.ClientAddr(r)
+			return a
+		}
 		// The people of an application are in its database.
 		people := map[string]string{"ada": "bean", "grace": "pole"}
-		g, err := newGate(h.IO(), newTokens(os.Getenv("AUTH_KEY"), ttl), people, bcrypt.DefaultCost)
+		g, err := newGate(h.IO(), addr, newTokens(key, ttl), people, bcrypt.DefaultCost)
 		if err != nil {
 			return err
 		}

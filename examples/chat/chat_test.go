@@ -10,7 +10,7 @@ import (
 func TestHistoryKeepsTheLastMessages(t *testing.T) {
 	var h history
 	for i := range maxMessages + 3 {
-		if _, isNew := h.add("Lobby", Message{ID: fmt.Sprint(i), Name: "Ada"}); !isNew {
+		if _, isNew := h.add("Lobby", Message{ID: fmt.Sprint(i), By: "ada"}); !isNew {
 			t.Fatalf("message %d is known already", i)
 		}
 	}
@@ -25,12 +25,12 @@ func TestHistoryKeepsTheLastMessages(t *testing.T) {
 
 func TestHistoryKnowsAMessageSentAgain(t *testing.T) {
 	var h history
-	first, _ := h.add("a", Message{ID: "1", Name: "Ada", Text: "once"})
-	again, isNew := h.add("a", Message{ID: "1", Name: "Ada", Text: "twice"})
+	first, _ := h.add("a", Message{ID: "1", By: "ada", Text: "once"})
+	again, isNew := h.add("a", Message{ID: "1", By: "ada", Text: "twice"})
 	if isNew || again != first {
 		t.Errorf("sent again: %v, %v", again, isNew)
 	}
-	if _, isNew := h.add("a", Message{ID: "1", Name: "Eve"}); !isNew {
+	if _, isNew := h.add("a", Message{ID: "1", By: "eve"}); !isNew {
 		t.Error("Eve cannot use an id that Ada has used")
 	}
 	if n := len(h.of("a")); n != 2 {
@@ -49,6 +49,25 @@ func TestHistoryForgetsTheRoomSilentLongest(t *testing.T) {
 	if len(h.of("room 0")) != 2 || len(h.of("room 1")) != 0 || len(h.of("one more")) != 1 || len(h.rooms) != maxRooms {
 		t.Errorf("room 0: %d, room 1: %d, one more: %d, rooms: %d",
 			len(h.of("room 0")), len(h.of("room 1")), len(h.of("one more")), len(h.rooms))
+	}
+}
+
+func TestHistoryIsBoundedInBytes(t *testing.T) {
+	var h history
+	text := strings.Repeat("x", 4*maxText)
+	for i := range maxRooms {
+		for j := range maxMessages {
+			h.add(fmt.Sprint("room ", i), Message{ID: fmt.Sprint(j), Text: text, Time: time.Unix(int64(i), int64(j))})
+		}
+	}
+	sum := 0
+	for _, list := range h.rooms {
+		for _, m := range list {
+			sum += size(m)
+		}
+	}
+	if sum != h.bytes || sum > maxBytes || sum < maxBytes/2 || len(h.of(fmt.Sprint("room ", maxRooms-1))) != maxMessages {
+		t.Errorf("%d bytes, counted as %d", sum, h.bytes)
 	}
 }
 
@@ -76,7 +95,8 @@ func TestHistoryOfAnotherServerComesInOrder(t *testing.T) {
 func TestTidy(t *testing.T) {
 	for in, want := range map[string]string{
 		"Ada": "Ada", "  Ada \t Lovelace\n": "Ada Lovelace", "A\u0000d\u202Ea": "Ada", "👩‍🚀": "👩‍🚀",
-		"": "", " \n ": "", "\u200B": "", "\u200D\u200D": "", strings.Repeat("x", 25): "", strings.Repeat("ü", 24): strings.Repeat("ü", 24),
+		"": "", " \n ": "", "\u200B": "", "\u200D\u200D": "", "\uFE0F": "", "\u3164": "", "\u2800": "", "\u0301": "", "A\u034Fda\uFFA0": "Ada",
+		strings.Repeat("x", 25): "", strings.Repeat("ü", 24): strings.Repeat("ü", 24),
 	} {
 		got, ok := tidy(in, maxName)
 		if !ok {

@@ -9,7 +9,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/time/rate"
 
 	"github.com/beanpole/beanpole/server"
 )
@@ -32,6 +35,11 @@ type Welcome struct {
 var rules = map[string]float64{
 	"width": width, "height": height, "radius": radius, "speed": speed, "dt": dt, "grip": grip, "scale": scale,
 }
+
+const (
+	maxName      = 16 // characters
+	runnersEvery = 10 // steps: who comes and goes meanwhile is told together
+)
 
 // playing is the room of those who get the states.
 const playing = "playing"
@@ -58,15 +66,28 @@ func newGame(io *server.Server, node string) *game {
 	io.On("latency", func() error { return nil }) // the acknowledgement is all
 	io.OnServerSide("report", func(r Report) { g.garden.hear(r, time.Now()) })
 	io.OnConnection(func(s *server.Socket) {
+		s.Use(limited())
 		s.OnDisconnect(func(string) { g.garden.remove(id(s)) })
 	})
 	return g
 }
 
-// join lets a socket play.
+// limited is a middleware that bounds what one socket may have done: the page sends an input twenty times a
+// second, and joins once.
+func limited() server.Middleware {
+	events, joins := rate.NewLimiter(40, 200), rate.NewLimiter(1, 5)
+	return func(_ context.Context, e *server.Event) error {
+		if !events.Allow() || e.Name == "join" && !joins.Allow() {
+			return errors.New("not so fast")
+		}
+		return nil
+	}
+}
+
+// join lets a socket play. Who plays already goes on as it was.
 func (g *game) join(s *server.Socket, name string) (Welcome, error) {
-	name = strings.Join(strings.Fields(name), " ")
-	if n := utf8.RuneCountInString(name); n < 1 || n > 16 {
+	name, ok := tidy(name)
+	if !ok {
 		return Welcome{}, errors.New("a name has 1 to 16 characters")
 	}
 	p := &Player{
@@ -75,12 +96,22 @@ func (g *game) join(s *server.Socket, name string) (Welcome, error) {
 	}
 	if p.ID == 0 {
 		p.ID = rand.Uint32() | 7 // never one of a bot
-		s.Data.Set("id", p.ID)
 	}
-	g.garden.add(p)
+	if !g.garden.add(p) {
+		return Welcome{}, errors.New("the garden is full")
+	}
+	s.Data.Set("id", p.ID)
 	s.Join(playing)
 	_, all, _ := g.garden.look()
 	return Welcome{ID: p.ID, Node: g.node, Rules: rules, Runners: runners(all)}, nil
+}
+
+// tidy returns a name without what does not print, which could turn others' names around, if it has 1 to 16
+// characters.
+func tidy(name string) (string, bool) {
+	name = strings.Join(strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' }), " ")
+	n := utf8.RuneCountInString(name)
+	return name, n >= 1 && n <= maxName
 }
 
 // input takes where a player wants to go.
@@ -113,7 +144,7 @@ func (g *game) step(now time.Time) {
 	own, all, taken := g.garden.step(now)
 	_ = g.io.ServerSideEmit("report", Report{Node: g.name, Players: own, Taken: taken}) // again in 50 ms
 	here := g.io.Local().To(playing)
-	if r := runners(all); !slices.Equal(r, g.runners) {
+	if r := runners(all); g.number%runnersEvery == 0 && !slices.Equal(r, g.runners) {
 		g.runners = r
 		_ = here.Emit("runners", r)
 	}

@@ -2,10 +2,14 @@ package main
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/beanpole/beanpole/internal/wsclient"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -117,5 +121,62 @@ func TestBotsCatchBeans(t *testing.T) {
 		if p.Score == 0 {
 			t.Errorf("%s has caught nothing", p.Name)
 		}
+	}
+}
+
+func TestGardenTakesSoManyPlayers(t *testing.T) {
+	g := newGarden(8)
+	for i := range maxPlayers {
+		if !g.add(&Player{ID: uint32(i+1)<<3 | 7, Name: "Ada", Score: 1}) {
+			t.Fatalf("full with %d players", i)
+		}
+	}
+	if g.add(&Player{ID: 5}) {
+		t.Error("one more is let in")
+	}
+	if !g.add(&Player{ID: 1<<3 | 7, Name: "Eve"}) || g.own[1<<3|7].Name != "Ada" {
+		t.Error("who plays already does not go on as it was")
+	}
+	g.remove(1<<3 | 7)
+	if !g.add(&Player{ID: 5}) {
+		t.Error("nobody is let in after one has gone")
+	}
+}
+
+func TestNamesAreTidied(t *testing.T) {
+	for in, want := range map[string]string{
+		" Ada \t Lovelace\n": "Ada Lovelace", "A\u202eda": "A da", "\u200b": "", "": "", "\u00a0": "", "12345678901234567": "", "ü": "ü",
+	} {
+		if got, ok := tidy(in); ok != (want != "") || ok && got != want {
+			t.Errorf("tidy(%q) = %q, %v, want %q", in, got, ok, want)
+		}
+	}
+}
+
+func TestJoiningAgainAndAgain(t *testing.T) {
+	io, err := server.New(server.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer io.Close()
+	g := newGame(io, "")
+	web := httptest.NewServer(io)
+	defer web.Close()
+	c := wsclient.Dial(t, web.URL, "4", nil)
+	c.Connect("/", "")
+	refused := 0
+	for i := range 20 {
+		c.Send(fmt.Sprintf(`42%d["join","Ada %d"]`, i, i))
+		if strings.Contains(c.Text(), "not so fast") {
+			refused++
+		}
+	}
+	_, all, _ := g.garden.look()
+	names := ""
+	for _, p := range all {
+		names += p.Name + ","
+	}
+	if refused == 0 || len(all) != 1+botsEach || !strings.Contains(names, "Ada 0,") {
+		t.Errorf("%d refused, players are %s", refused, names)
 	}
 }

@@ -14,6 +14,9 @@ var bots = []string{"Clod", "Turnip", "Snail", "Thistle", "Barrow", "Radish", "D
 
 const botsEach = 3
 
+// maxPlayers is how many people there can be on one server: each gets a state that holds all of them.
+const maxPlayers = 100
+
 // silence is after how long the players of another server are gone.
 const silence = time.Second
 
@@ -56,10 +59,18 @@ func newGarden(first uint32) *garden {
 	return g
 }
 
-func (g *garden) add(p *Player) {
+// add lets a player in, unless it is in already, and reports whether there is room.
+func (g *garden) add(p *Player) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.own[p.ID] != nil {
+		return true
+	}
+	if len(g.own) >= maxPlayers+len(g.bots) {
+		return false
+	}
 	g.own[p.ID] = p
+	return true
 }
 
 func (g *garden) remove(id uint32) {

@@ -23,7 +23,11 @@ func main() {
 			return err
 		}
 		h.Static(page)
-		h.Handle("POST", "/events", newScores(h.IO(), h.Config().Instance, os.Getenv("SCORES_TOKEN")))
+		s, err := newScores(h.IO(), h.Config().Instance, os.Getenv("SCORES_TOKEN"))
+		if err != nil {
+			return err
+		}
+		h.Handle("POST", "/events", s)
 		return nil
 	})
 }

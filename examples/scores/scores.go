@@ -5,8 +5,12 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,13 +33,19 @@ type scores struct {
 	asked sync.Once
 }
 
-func newScores(io *server.Server, node, token string) *scores {
+// minToken is how long a token is at least, so that nobody guesses it.
+const minToken = 16
+
+func newScores(io *server.Server, node, token string) (*scores, error) {
+	if token != "" && len(token) < minToken {
+		return nil, fmt.Errorf("SCORES_TOKEN has %d letters, and needs %d", len(token), minToken)
+	}
 	s := &scores{io: io, node: node, token: token}
 	io.OnConnection(s.connected)
 	// The emitter tells the clients itself; the servers keep what it says for those who come late.
 	io.OnServerSide("event", func(e match.Event) { s.board.add(e) })
 	io.OnServerSide("board", func() Board { return s.board.look() })
-	return s
+	return s, nil
 }
 
 // connected tells a new client how things stand. A recovered one has just been sent what it missed,
@@ -94,17 +104,40 @@ func (s *scores) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// allowed reports whether r may publish. Pages of other sites cannot send JSON without asking first,
-// which nobody here answers; a request through a proxy is from nobody knows where.
+// allowed reports whether r may publish: with the token from anywhere, without one only a program on this
+// machine that speaks to this server itself.
 func (s *scores) allowed(r *http.Request) bool {
 	if r.Header.Get("Content-Type") != "application/json" {
-		return false
+		return false // a page of another site can send the rest without asking first
 	}
 	if s.token != "" {
 		want := "Bearer " + s.token
 		return subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(want)) == 1
 	}
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback() && r.Header.Get("X-Forwarded-For") == ""
+	return direct(r)
+}
+
+// usual are the headers that a program sends by itself. A browser sends more (Origin, Sec-Fetch-Site), and
+// a proxy that says so too, under one of many names (X-Forwarded-For, Forwarded, Via, X-Real-Ip).
+var usual = []string{"Accept", "Accept-Encoding", "Content-Length", "Content-Type", "Traceparent", "User-Agent"}
+
+// direct reports whether r comes from this machine and was sent to it by name: a page whose site's name
+// leads here has another one. What a proxy passes on is from nobody knows where. A proxy that says nothing of
+// itself cannot be told from a program: behind one, set the token.
+func direct(r *http.Request) bool {
+	for name := range r.Header {
+		if !slices.Contains(usual, name) {
+			return false
+		}
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !peer.Addr().Unmap().IsLoopback() || !r.ProtoAtLeast(1, 1) {
+		return false
+	}
+	name := r.Host
+	if host, _, err := net.SplitHostPort(name); err == nil {
+		name = host
+	}
+	ip, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	return strings.EqualFold(name, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }

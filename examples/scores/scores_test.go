@@ -55,43 +55,75 @@ func TestBoardLearnsFromAnotherServer(t *testing.T) {
 }
 
 func TestEventsAreTakenFromThisMachineOrWithTheToken(t *testing.T) {
-	const event = `{"id":"1","kind":"news","text":"hello"}`
-	json := http.Header{"Content-Type": {"application/json"}}
+	const (
+		event  = `{"id":"1","kind":"news","text":"hello"}`
+		secret = "a secret of 25 characters"
+	)
+	usual := http.Header{"Content-Type": {"application/json"}, "User-Agent": {"x"}, "Accept": {"*/*"}, "Content-Length": {"1"}}
 	with := func(k, v string) http.Header {
-		h := json.Clone()
+		h := usual.Clone()
 		h.Set(k, v)
 		return h
 	}
-	for name, c := range map[string]struct {
-		token, addr, body string
-		header            http.Header
-		want              int
-	}{
-		"this machine":       {"", "127.0.0.1:1", event, json, 204},
-		"another machine":    {"", "192.0.2.1:1", event, json, 403},
-		"through a proxy":    {"", "127.0.0.1:1", event, with("X-Forwarded-For", "192.0.2.1"), 403},
-		"a form of a page":   {"", "127.0.0.1:1", event, http.Header{"Content-Type": {"text/plain"}}, 403},
-		"the token":          {"secret", "192.0.2.1:1", event, with("Authorization", "Bearer secret"), 204},
-		"a wrong token":      {"secret", "127.0.0.1:1", event, with("Authorization", "Bearer secre"), 403},
-		"no token":           {"secret", "127.0.0.1:1", event, json, 403},
-		"not JSON":           {"", "127.0.0.1:1", "hello", json, 400},
-		"an unknown kind":    {"", "127.0.0.1:1", `{"id":"1","kind":"x"}`, json, 400},
-		"more than it takes": {"", "127.0.0.1:1", `{"id":"` + strings.Repeat("x", maxBody) + `"}`, json, 400},
-	} {
+	type request struct {
+		token, addr, host, body string
+		header                  http.Header
+		want                    int
+	}
+	requests := map[string]request{
+		"this machine":         {"", "127.0.0.1:1", "localhost:5000", event, usual, 204},
+		"this machine, IPv6":   {"", "[::1]:1", "[::1]:5000", event, usual, 204},
+		"this machine, mapped": {"", "[::ffff:127.0.0.1]:1", "127.0.0.1", event, usual, 204},
+		"another machine":      {"", "192.0.2.1:1", "localhost:5000", event, usual, 403},
+		"another name":         {"", "127.0.0.1:1", "rebound.example:5000", event, usual, 403},
+		"another address":      {"", "127.0.0.1:1", "192.0.2.1:5000", event, usual, 403},
+		"no name":              {"", "127.0.0.1:1", "", event, usual, 403},
+		"a form of a page":     {"", "127.0.0.1:1", "localhost", event, with("Content-Type", "text/plain"), 403},
+		"the token":            {secret, "192.0.2.1:1", "scores.example", event, with("Authorization", "Bearer "+secret), 204},
+		"the token by a proxy": {secret, "127.0.0.1:1", "scores.example", event, http.Header{
+			"Content-Type": {"application/json"}, "Authorization": {"Bearer " + secret}, "X-Forwarded-For": {"192.0.2.1"}}, 204},
+		"a wrong token":      {secret, "127.0.0.1:1", "localhost", event, with("Authorization", "Bearer "+secret[1:]), 403},
+		"no token":           {secret, "127.0.0.1:1", "localhost", event, usual, 403},
+		"not JSON":           {"", "127.0.0.1:1", "localhost", "hello", usual, 400},
+		"an unknown kind":    {"", "127.0.0.1:1", "localhost", `{"id":"1","kind":"x"}`, usual, 400},
+		"more than it takes": {"", "127.0.0.1:1", "localhost", `{"id":"` + strings.Repeat("x", maxBody) + `"}`, usual, 400},
+		"a long name": {"", "127.0.0.1:1", "localhost",
+			`{"id":"1","kind":"goal","match":{"id":"m","teams":[{"name":"` + strings.Repeat("x", 99) + `"},{}]}}`, usual, 400},
+		"a match without id": {"", "127.0.0.1:1", "localhost", `{"id":"1","kind":"clock","clock":[{}]}`, usual, 400},
+	}
+	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-Ip",
+		"Cf-Connecting-Ip", "True-Client-Ip", "X-Amzn-Trace-Id", "X-Envoy-External-Address", "Origin", "Sec-Fetch-Site", "Cookie"} {
+		requests[name] = request{"", "127.0.0.1:1", "localhost", event, with(name, "x"), 403}
+	}
+	for name, c := range requests {
 		t.Run(name, func(t *testing.T) {
 			io, err := server.New(server.Config{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer io.Close()
-			s := newScores(io, "", c.token)
+			s, err := newScores(io, "", c.token)
+			if err != nil {
+				t.Fatal(err)
+			}
 			r := httptest.NewRequest("POST", "/events", strings.NewReader(c.body))
-			r.RemoteAddr, r.Header = c.addr, c.header
+			r.RemoteAddr, r.Host, r.Header = c.addr, c.host, c.header
 			w := httptest.NewRecorder()
 			s.ServeHTTP(w, r)
 			if taken := len(s.board.look().Events) == 1; w.Code != c.want || taken != (c.want == 204) {
 				t.Errorf("answer is %d, taken %v, want %d", w.Code, taken, c.want)
 			}
 		})
+	}
+}
+
+func TestShortTokenStopsTheStart(t *testing.T) {
+	io, err := server.New(server.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer io.Close()
+	if _, err := newScores(io, "", "secret"); err == nil {
+		t.Error("a token of six letters is taken")
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -55,11 +57,24 @@ func newTicker(io *server.Server, node string) *ticker {
 		t.symbols[s.Symbol] = s
 	}
 	io.OnConnection(func(s *server.Socket) {
+		s.Use(limited())
 		_ = s.Emit("welcome", t.welcome(time.Now())) // it is gone again otherwise
 	})
 	io.On("follow", t.follow)
 	io.On("unfollow", func(s *server.Socket, symbol string) { s.Leave(room(symbol)) })
 	return t
+}
+
+// limited is a middleware that bounds what one socket may have done: a few bytes that follow a symbol have
+// 3,000 prices computed and sent.
+func limited() server.Middleware {
+	limit := rate.NewLimiter(2, 30)
+	return func(context.Context, *server.Event) error {
+		if !limit.Allow() {
+			return errors.New("not so fast")
+		}
+		return nil
+	}
 }
 
 func (t *ticker) welcome(now time.Time) Welcome {

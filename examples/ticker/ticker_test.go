@@ -2,9 +2,12 @@ package main
 
 import (
 	"math"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/beanpole/beanpole/internal/wsclient"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -57,5 +60,31 @@ func TestWelcomeListsEverySymbol(t *testing.T) {
 		if l.Price <= 0 || l.Open <= 0 || l.Name == "" {
 			t.Errorf("listing is %+v", l)
 		}
+	}
+}
+
+func TestFollowingIsBounded(t *testing.T) {
+	io, err := server.New(server.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer io.Close()
+	newTicker(io, "")
+	web := httptest.NewServer(io)
+	defer web.Close()
+	c := wsclient.Dial(t, web.URL, "4", nil)
+	c.Connect("/", "")
+	c.Text() // the welcome
+	followed, refused := 0, 0
+	for range 300 {
+		c.Send(`421["follow","BEAN"]`)
+		if strings.Contains(c.Text(), "not so fast") {
+			refused++
+		} else {
+			followed++
+		}
+	}
+	if followed < 30 || refused == 0 {
+		t.Errorf("followed %d times, refused %d times", followed, refused)
 	}
 }

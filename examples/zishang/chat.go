@@ -5,19 +5,27 @@ import (
 	"errors"
 	"sort"
 	"strings"
+	"sync/atomic"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/zishang520/socket.io/v2/socket"
+	"golang.org/x/time/rate"
 
 	"github.com/beanpole/beanpole/server/zishang"
 )
 
-// What people may send, in characters.
+// What people may send, in characters, and how many are named.
 const (
-	maxName = 24
-	maxText = 500
+	maxName  = 24
+	maxText  = 500
+	maxShown = 100
 )
+
+// announceAfter is how long it takes until everybody is told who is there: of all that come and go meanwhile,
+// once, or each of them would have every server asked and everybody told.
+const announceAfter = 200 * time.Millisecond
 
 // line is one line of the chat.
 type line struct {
@@ -28,10 +36,19 @@ type line struct {
 
 // setup gives the server its handlers, in the library's own words but for one.
 func setup(io *socket.Server) {
+	var soon atomic.Bool
+	come := func() {
+		if soon.CompareAndSwap(false, true) {
+			time.AfterFunc(announceAfter, func() {
+				soon.Store(false)
+				announce(io)
+			})
+		}
+	}
 	io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
 		auth, _ := s.Handshake().Auth.(map[string]any)
 		name, _ := auth["name"].(string)
-		name = strings.TrimSpace(name)
+		name = tidy(name)
 		if name == "" || utf8.RuneCountInString(name) > maxName {
 			next(socket.NewExtendedError("a name has 1 to 24 characters", nil))
 			return
@@ -41,11 +58,19 @@ func setup(io *socket.Server) {
 	})
 	_ = io.On("connection", func(args ...any) {
 		s := args[0].(*socket.Socket)
-		announce(io)
-		_ = s.On("typing", func(...any) { _ = s.Broadcast().Emit("typing", nameOf(s.Data())) })
-		_ = s.On("disconnect", func(...any) { announce(io) })
+		limit := rate.NewLimiter(5, 50) // what it sends goes to everybody
+		come()
+		_ = s.On("typing", func(...any) {
+			if limit.Allow() {
+				_ = s.Broadcast().Emit("typing", nameOf(s.Data()))
+			}
+		})
+		_ = s.On("disconnect", func(...any) { come() })
 		// The library's handlers get ...any; this package's are typed, and answer with their result.
 		zishang.OnAck(s, "message", func(_ context.Context, text string) (line, error) {
+			if !limit.Allow() {
+				return line{}, errors.New("not so fast")
+			}
 			text = strings.TrimSpace(text)
 			if text == "" || utf8.RuneCountInString(text) > maxText {
 				return line{}, errors.New("a message has 1 to 500 characters")
@@ -64,8 +89,14 @@ func announce(io *socket.Server) {
 			names = append(names, nameOf(s.Data()))
 		}
 		sort.Strings(names)
-		_ = io.Emit("people", names)
+		_ = io.Emit("people", names[:min(len(names), maxShown)])
 	})
+}
+
+// tidy returns a name without what does not print. Two people can have the same one here: examples/chat shows
+// what it takes that they cannot.
+func tidy(name string) string {
+	return strings.Join(strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' }), " ")
 }
 
 // nameOf is the name in a socket's data, which from another server come as JSON makes them.

@@ -106,6 +106,11 @@ func TestChat(t *testing.T) {
 	bob.say("41")
 	ada.until(`42["people",["Ada"]`)
 	enter(t, web.URL, "").until(`44{"message":"a name has 1 to 24 characters"}`)
+	enter(t, web.URL, "\u202e\u200b").until(`44{"message":"a name has 1 to 24 characters"}`)
+	for range 100 {
+		ada.say(`423["message","again"]`)
+	}
+	ada.until(`433[{"error":"not so fast"}]`)
 
 	for path, want := range map[string]string{"/": "Beanpole", "/look.js": "loadClient", "/zishang.js": "Here now"} {
 		res, err := http.Get(web.URL + path)

@@ -68,8 +68,16 @@ type adminData struct {
 	Transport string `json:"transport"`
 }
 
-// secretHeaders are those by which a request says who it is.
-var secretHeaders = [...]string{"cookie", "authorization", "proxy-authorization"}
+// shownHeaders are those that the page gets to see: what a client is, and the way it came. Every other may
+// carry a credential, whatever its name is.
+var shownHeaders = map[string]bool{
+	"accept": true, "accept-encoding": true, "accept-language": true, "cache-control": true, "connection": true,
+	"content-length": true, "content-type": true, "dnt": true, "forwarded": true, "host": true, "origin": true,
+	"pragma": true, "sec-ch-ua": true, "sec-ch-ua-mobile": true, "sec-ch-ua-platform": true, "sec-fetch-dest": true,
+	"sec-fetch-mode": true, "sec-fetch-site": true, "sec-websocket-extensions": true, "sec-websocket-version": true,
+	"upgrade": true, "user-agent": true, "via": true, "x-forwarded-for": true, "x-forwarded-host": true,
+	"x-forwarded-port": true, "x-forwarded-proto": true, "x-real-ip": true,
+}
 
 // details is what the page is told of a socket.
 func details(r *server.RemoteSocket, nsp string) socketDetails {
@@ -87,12 +95,12 @@ func details(r *server.RemoteSocket, nsp string) socketDetails {
 
 func handshakeOf(h adapter.Handshake) handshakeDetails {
 	d := handshakeDetails{
-		Address: h.Address, Headers: maps.Clone(h.Headers), Query: maps.Clone(h.Query), Issued: h.Issued, Secure: h.Secure,
+		Address: h.Address, Headers: make(map[string]string), Query: maps.Clone(h.Query), Issued: h.Issued, Secure: h.Secure,
 		Time: h.Time, XDomain: h.XDomain,
 	}
-	for _, name := range secretHeaders {
-		if _, ok := d.Headers[name]; ok {
-			d.Headers[name] = "(hidden)"
+	for name, value := range h.Headers {
+		if shownHeaders[strings.ToLower(name)] {
+			d.Headers[name] = value
 		}
 	}
 	delete(d.Query, "sid")

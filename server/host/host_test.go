@@ -255,19 +255,41 @@ func TestStaticFiles(t *testing.T) {
 	}
 }
 
-func TestStaticDirKeepsLinksInside(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "a.txt"), []byte("a"), 0o600); err != nil {
-		t.Fatal(err)
+func TestLinksThatLeadOutOfTheFolderAreNotThere(t *testing.T) {
+	top := t.TempDir()
+	dir := filepath.Join(top, "public")
+	for _, d := range []string{"public/sub", "public/listed", "other"} {
+		if err := os.MkdirAll(filepath.Join(top, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := os.Symlink("/etc/hostname", filepath.Join(dir, "out")); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"public/a.txt": "a", "public/sub/b.txt": "b", "other/index.html": "out", "secret": "out"} {
+		if err := os.WriteFile(filepath.Join(top, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	h, _ := newTestHost(t, Config{StaticDir: dir})
-	if w := ask(h, "GET", "/a.txt"); w.Code != 200 || w.Body.String() != "a" {
-		t.Errorf("a file: %d %q", w.Code, w.Body)
+	for name, target := range map[string]string{
+		"absolute": filepath.Join(top, "secret"), "relative": "../secret", "folder": "../other", "sub/deep": "../../secret",
+		"round": "sub/../../secret", "chain": "relative", "listed/index.html": "../../secret", "loop": "loop",
+		"inside": "sub/b.txt", "sub/up": "../a.txt", "here": "sub", "gone": "nothing",
+	} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if w := ask(h, "GET", "/out"); w.Code == 200 {
-		t.Error("a link leads out of the folder")
+	served := map[string]*Host{}
+	served["BEANPOLE_STATIC_DIR"], _ = newTestHost(t, Config{StaticDir: dir})
+	served["Static of os.DirFS"], _ = newTestHost(t, Config{})
+	served["Static of os.DirFS"].Static(os.DirFS(dir))
+	for name, h := range served {
+		for target, want := range map[string]int{
+			"/a.txt": 200, "/inside": 200, "/sub/up": 200, "/here/b.txt": 200, "/gone": 404,
+			"/absolute": 404, "/relative": 404, "/folder/": 404, "/sub/deep": 404, "/here/deep": 404,
+			"/round": 404, "/chain": 404, "/listed/": 404, "/loop": 404,
+		} {
+			if w := ask(h, "GET", target); w.Code != want || w.Body.String() == "out" {
+				t.Errorf("%s: GET %s: %d %q, want %d", name, target, w.Code, w.Body, want)
+			}
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -35,15 +36,19 @@ func fileServer(fsys fs.FS) http.Handler {
 	})
 }
 
-// visible is a file system of which only files, and folders with an index.html, can be opened.
+// visible is a file system of which only files, and folders with an index.html, can be opened, and nothing
+// outside it by a link.
 type visible struct{ fs.FS }
 
 // Open opens the file of that name.
 func (v visible) Open(name string) (fs.File, error) {
 	for part := range strings.SplitSeq(name, "/") {
 		if len(part) > 1 && part[0] == '.' {
-			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+			return nil, notThere(name)
 		}
+	}
+	if leadsOut(v.FS, name) {
+		return nil, notThere(name)
 	}
 	f, err := v.FS.Open(name)
 	if err != nil {
@@ -51,10 +56,49 @@ func (v visible) Open(name string) (fs.File, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && info.IsDir() {
-		_, err = fs.Stat(v.FS, path.Join(name, "index.html"))
+		var index fs.File
+		if index, err = v.Open(path.Join(name, "index.html")); err == nil {
+			err = index.Close()
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+func notThere(name string) error { return &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist} }
+
+// maxLinks is how many links a name may lead over.
+const maxLinks = 40
+
+// leadsOut reports whether a name of a file system with links leads out of it, as os.DirFS lets it do. A
+// link with an absolute target does, wherever that is, as with os.Root.
+func leadsOut(fsys fs.FS, name string) bool {
+	links, ok := fsys.(fs.ReadLinkFS)
+	if !ok {
+		return false
+	}
+	at, rest := ".", strings.Split(name, "/") // at is no link, nor is any folder it is in
+	for followed := 0; len(rest) > 0; {
+		next := path.Join(at, rest[0])
+		rest = rest[1:]
+		if !fs.ValidPath(next) {
+			return true
+		}
+		info, err := links.Lstat(next)
+		if err != nil {
+			return false // Open says what is wrong with it
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			at = next
+			continue
+		}
+		target, err := links.ReadLink(next)
+		if followed++; err != nil || followed > maxLinks || path.IsAbs(filepath.ToSlash(target)) {
+			return true
+		}
+		rest = append(strings.Split(filepath.ToSlash(target), "/"), rest...)
+	}
+	return false
 }

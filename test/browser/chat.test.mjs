@@ -96,6 +96,45 @@ test("a message is text, never markup", async () => {
   assert.deepEqual(await ada.lines(), [text]);
 });
 
+test("nobody replaces the message of another", async () => {
+  const ada = await person("Ada", { room: "Forged" });
+  const ben = await person("Ben", { room: "Forged" });
+  await ada.says("mine");
+  await ada.seesTick("mine");
+  await ben.sees("#log", "mine");
+  const id = await ada.page.$eval("#log .message", (e) => e.dataset.id);
+  await ben.page.evaluate((id) => new Promise((done, failed) => {
+    const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/socket.io/?EIO=4&transport=websocket`);
+    socket.onerror = failed;
+    socket.onmessage = ({ data }) => {
+      if (data[0] === "0") socket.send(`40${JSON.stringify({ name: "Eve", key: "k".repeat(24) })}`);
+      else if (data.startsWith("40")) socket.send('421["enter","Forged"]');
+      else if (data.startsWith("431")) socket.send(`422${JSON.stringify(["message", { id, name: "Ada", text: "forged" }])}`);
+      else if (data.startsWith("432")) done(socket.close());
+    };
+  }), id);
+  for (const p of [ada, ben]) {
+    await p.sees("#log", "forged");
+    assert.deepEqual(await p.lines(), ["mine", "forged"]);
+    assert.deepEqual(await p.page.$$eval("#log .by", (all) => all.map((e) => e.textContent)), ["Ada", "Eve"]);
+  }
+  assert.deepEqual(await ada.page.$$eval("#log .message", (all) => all.map((e) => e.classList.contains("mine"))), [true, false]);
+});
+
+test("a name that looks like another's is refused in its room, and welcome in another", async () => {
+  await person("Ada", { room: "Names" });
+  const eve = await person("\u0410da", { room: "Elsewhere" });
+  await eve.press("#leave");
+  await eve.page.$eval("#room", (e) => { e.value = "Names"; });
+  await eve.page.click("#join button");
+  await eve.sees("#refused", "Somebody else has that name there, or one that looks like it.");
+  assert.equal(await eve.visible("#chat"), false);
+  await eve.page.$eval("#name", (e) => { e.value = "Eve"; });
+  await eve.page.click("#join button");
+  await eve.sees("#count", "2");
+  assert.equal(await eve.text("#refused"), "");
+});
+
 test("who leaves is gone from the list", async () => {
   const ada = await person("Ada", { room: "Leave" });
   const ben = await person("Ben", { room: "Leave", query: "?transport=polling" });

@@ -8,7 +8,11 @@ let expires = 0;
 let begun = 0;
 
 async function login(name, secret) {
-  const res = await fetch("login", { method: "POST", body: JSON.stringify({ name, password: secret }) });
+  const res = await fetch("login", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ name, password: secret }),
+  });
   if (!res.ok) throw new Error((await res.text()).trim());
   return (await res.json()).token;
 }
@@ -51,6 +55,7 @@ socket?.on("disconnect", (reason) => {
   if (reason !== "io server disconnect") return; // else the client comes back by itself
   showState("off");
   outside(token ? "You have left everywhere." : "Your token has expired.");
+  token = password = undefined;
 });
 socket?.on("connect_error", (error) => { if (!socket.active) outside(`The server says: ${error.message}.`); });
 

@@ -11,8 +11,13 @@ const log = new Log();
 const typing = new Typing();
 const drafts = new Map(); // messages that the server does not have yet, by id
 
+// key shows that we are who we were. The server makes a name of it that nobody else can have.
+const key = remembered("key") || newID();
+remember("key", key);
+
 let socket; // once somebody has joined
 let me = "";
+let you = ""; // who we are to the server, by our key
 let room = "";
 let entered = false; // the server has let us into the room, so that messages may go
 let peopleAt = 0;
@@ -39,22 +44,26 @@ $("join").addEventListener("submit", async (e) => {
 });
 
 $("leave").addEventListener("click", () => {
+  leave();
+  show("welcome");
+  $("name").focus();
+});
+
+function leave() {
   socket.disconnect();
   entered = false;
   room = "";
   history.replaceState(null, "", location.pathname + location.search);
   document.title = "Beanpole chat";
   showState("off");
-  show("welcome");
-  $("name").focus();
-});
+}
 
 // ---- the connection
 
 async function connect() {
   const io = await loadClient();
   const s = io({
-    auth: (use) => use({ name: me }),
+    auth: (use) => use({ name: me, key }),
     transports: transports(),
     reconnectionDelay: 300,
     reconnectionDelayMax: 3000,
@@ -66,11 +75,11 @@ async function connect() {
     banner("");
     enter();
   });
+  s.on("you", (by) => (you = by));
   s.on("connect_error", (error) => {
     if (s.active) return s.io.engine && lost("The server cannot be reached. Trying again…");
-    show("welcome");
     showState("off");
-    $("refused").textContent = sentence(error.message);
+    refused(error.message);
   });
   s.on("disconnect", (reason) => {
     entered = false;
@@ -87,13 +96,19 @@ async function connect() {
     put(m);
     if (document.hidden) document.title = `(${++unread}) ${room}`;
   });
-  s.on("typing", (where, name) => isHere(where) && name !== me && typing.heard(name));
+  s.on("typing", (where, who) => isHere(where) && who.by !== you && typing.heard(who.name));
   s.on("people", (p) => {
     if (!isHere(p.room) || p.at < peopleAt) return;
     peopleAt = p.at;
-    showPeople(p.names, me);
+    showPeople(p.people, you, p.count);
   });
   return s;
+}
+
+// refused goes back to where a name and a room are chosen.
+function refused(why) {
+  show("welcome");
+  $("refused").textContent = sentence(why);
 }
 
 function lost(why) {
@@ -129,7 +144,7 @@ function choose(to) {
   $("title").textContent = room;
   $("me").textContent = me;
   showRooms(rooms, room);
-  showPeople([me], me);
+  showPeople([{ by: you, name: me }], you, 1);
   show("chat");
   side(false);
   enter();
@@ -142,7 +157,10 @@ function enter() {
   socket.timeout(answerWithin).emit("enter", to, (error, entry) => {
     if (to !== room) return;
     if (error) return void (socket.connected && enter());
-    if (entry.error) return banner(sentence(entry.error));
+    if (entry.error) {
+      leave();
+      return refused(entry.error);
+    }
     entered = true;
     showNode(entry.node);
     for (const m of entry.history) put(m);
@@ -181,7 +199,7 @@ $("compose").addEventListener("submit", (e) => {
   e.preventDefault();
   const text = $("text").value.trim();
   if (!text) return;
-  const m = { id: newID(), name: me, text, time: Date.now(), mine: true, state: "sending" };
+  const m = { id: newID(), by: you, name: me, text, time: Date.now(), mine: true, state: "sending" };
   drafts.set(m.id, m);
   log.put(m);
   transmit(m);
@@ -191,8 +209,8 @@ $("compose").addEventListener("submit", (e) => {
   $("text").focus();
 });
 
-// transmit sends a draft if it can now; enter does so later otherwise. The server knows a message that
-// it gets a second time by its id.
+// transmit sends a draft if it can now; enter does so later otherwise. The server knows a message of ours
+// that it gets a second time by its id.
 function transmit(m) {
   if (!entered) return;
   socket.timeout(answerWithin).emit("message", { id: m.id, text: m.text }, (error, answer) => {
@@ -204,9 +222,12 @@ function transmit(m) {
   });
 }
 
+// put shows what the server says. Ids are the authors' own: another's message is never taken for one of ours,
+// whatever its id.
 function put(m) {
-  const mine = m.name === me;
-  log.put({ ...m, time: Date.parse(m.time), mine, state: mine ? "sent" : undefined });
+  const mine = m.by === you;
+  const id = mine ? m.id : `${m.by}/${m.id}`;
+  log.put({ ...m, id, time: Date.parse(m.time), mine, state: mine ? "sent" : undefined });
 }
 
 let lastTyped = 0;
@@ -264,7 +285,7 @@ function roomOfAddress() {
 
 // newID works on pages without TLS too, unlike crypto.randomUUID.
 function newID() {
-  return [...crypto.getRandomValues(new Uint8Array(12))].map((b) => b.toString(16).padStart(2, "0")).join("");
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 }
 
 // Browsers may forbid storage; then nothing is remembered.

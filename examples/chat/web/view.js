@@ -2,12 +2,14 @@
 
 import { $, el } from "./look.js";
 
-// avatar is a coloured circle with a person's initials; the same name has the same colour.
-export function avatar(name) {
+const most = 500; // messages on the page
+
+// avatar is a coloured circle with a person's initials. The colour is the person's, not the name's.
+export function avatar({ by, name }) {
   const e = el("span", "avatar", initials(name));
   e.setAttribute("aria-hidden", "true");
   let hash = 0;
-  for (const c of name) hash = (hash * 31 + c.codePointAt(0)) >>> 0;
+  for (const c of by) hash = (hash * 31 + c.codePointAt(0)) >>> 0;
   e.style.setProperty("--hue", hash % 360);
   return e;
 }
@@ -58,8 +60,15 @@ export class Log {
     this.#group(item.element);
     if (item.element.nextElementSibling) this.#group(item.element.nextElementSibling);
     $("empty").hidden = true;
+    if (this.#items.size > most) this.#dropFirst();
     if (follow) this.toEnd();
     else $("newer").hidden = false;
+  }
+  #dropFirst() {
+    const first = $("log").firstElementChild;
+    this.#items.delete(first.dataset.id);
+    first.remove();
+    this.#group($("log").firstElementChild);
   }
   toEnd() {
     $("scroll").scrollTop = $("scroll").scrollHeight;
@@ -81,7 +90,7 @@ export class Log {
   #group(element) {
     const above = this.#items.get(element.previousElementSibling?.dataset.id)?.m;
     const m = this.#items.get(element.dataset.id).m;
-    const joined = above && above.name === m.name && m.time - above.time < 5 * 60_000;
+    const joined = above && above.mine === m.mine && above.by === m.by && m.time - above.time < 5 * 60_000;
     element.classList.toggle("joined", Boolean(joined));
   }
   #fill({ m, element }) {
@@ -102,7 +111,7 @@ export class Log {
     }
     bubble.append(foot);
     element.dataset.state = m.state ?? "";
-    element.replaceChildren(...(m.mine ? [bubble] : [avatar(m.name), bubble]));
+    element.replaceChildren(...(m.mine ? [bubble] : [avatar(m), bubble]));
   }
 }
 
@@ -132,18 +141,19 @@ export class Typing {
   }
 }
 
-// showPeople fills the list of who is here.
-export function showPeople(names, me) {
-  $("count").textContent = names.length;
-  $("people").replaceChildren(...names.map((name) => {
+// showPeople fills the list of who is here: the first of them, and how many there are.
+export function showPeople(people, you, count) {
+  $("count").textContent = count;
+  $("people").replaceChildren(...people.map((p) => {
     const li = el("li");
-    li.append(avatar(name), el("span", "", name));
-    if (name === me) li.append(el("span", "you", "you"));
+    li.append(avatar(p), el("span", "", p.name));
+    if (p.by === you) li.append(el("span", "you", "you"));
     return li;
   }));
-  const others = names.filter((n) => n !== me);
-  $("summary").textContent = others.length === 0 ? "Only you are here"
-    : others.length <= 3 ? `You, ${others.join(", ")}` : `${names.length} people`;
+  if (count > people.length) $("people").append(el("li", "", `and ${count - people.length} more`));
+  const others = people.filter((p) => p.by !== you).map((p) => p.name);
+  $("summary").textContent = count <= 1 ? "Only you are here"
+    : count <= 4 ? `You, ${others.join(", ")}` : `${count} people`;
 }
 
 // showRooms fills the list of rooms.

@@ -72,5 +72,29 @@ func (e *Event) Check() error {
 	case len(e.Clock) > 20:
 		return errors.New("at most 20 matches")
 	}
+	for i := range e.Clock {
+		if err := e.Clock[i].check(); err != nil {
+			return err
+		}
+	}
+	if e.Match != nil {
+		return e.Match.check()
+	}
+	return nil
+}
+
+func (m *Match) check() error {
+	names := []string{m.ID, m.Phase, m.Teams[0].Name, m.Teams[1].Name}
+	for _, g := range m.Goals {
+		names = append(names, g.Player)
+	}
+	switch {
+	case m.ID == "":
+		return errors.New("a match needs an id")
+	case len(m.Goals) > 50:
+		return errors.New("a match has at most 50 goals")
+	case slices.ContainsFunc(names, func(s string) bool { return utf8.RuneCountInString(s) > 64 }):
+		return errors.New("a name has at most 64 characters")
+	}
 	return nil
 }

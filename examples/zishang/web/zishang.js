@@ -3,6 +3,7 @@
 import { $, banner, el, open } from "./look.js";
 
 const answerWithin = 8000; // milliseconds
+const most = 500; // lines on the page
 let socket;
 let me = "";
 let typer; // timer that clears who is typing
@@ -59,6 +60,7 @@ function put(line, mine) {
   const item = el("li", mine === true ? "line mine" : "line");
   item.append(el("b", "", line.name), el("span", "", line.text));
   $("lines").append(item);
+  if ($("lines").children.length > most) $("lines").firstElementChild.remove();
   $("lines").scrollTop = $("lines").scrollHeight;
   $("typing").textContent = "";
 }
