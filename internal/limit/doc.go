@@ -1,9 +1,10 @@
 // Package limit counts what clients may do: so many events a second, so many sessions of one address or
 // one identity, so long a wait.
 //
-// Files: bucket.go (Bucket: a rate; Table: a rate for each key), holders.go (Holders: how many of one key
-// there are), deadline.go (Deadline: a wait), address.go (the key of an address), notice.go (Notice: one
-// log line for a limit that is reached again and again).
+// Files: bucket.go (Bucket: a rate; Table: a rate for each key), tally.go (Tally: how often each key did
+// something of late), holders.go (Holders: how many of one key there are), deadline.go (Deadline: a wait),
+// address.go (the key of an address), notice.go (Notice: one log line for a limit that is reached again and
+// again), sampler.go (Sampler: ten lines a second of what may happen without end).
 //
 // # Decisions
 //

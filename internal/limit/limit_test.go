@@ -192,3 +192,39 @@ func TestNoticeIsNewsOnceForALongTime(t *testing.T) {
 		t.Error("no news after a quiet minute")
 	}
 }
+
+func TestTallyForgetsOneAfterTheOther(t *testing.T) {
+	now := time.Unix(1000, 0)
+	tally := NewTally(10, time.Minute)
+	if n := tally.Count("a", now); n != 0 || tally.table.Len() != 0 {
+		t.Errorf("%d, and %d keys for having asked", n, tally.table.Len())
+	}
+	for i := range 15 {
+		if n := tally.Count("a", now); n != min(i, 10) {
+			t.Errorf("%d after %d", n, i)
+		}
+		tally.Add("a", now)
+	}
+	for after, want := range map[time.Duration]int{5 * time.Second: 10, 7 * time.Second: 9, 31 * time.Second: 5, time.Hour: 0} {
+		if n := tally.Count("a", now.Add(after)); n != want {
+			t.Errorf("%d after %v, want %d", n, after, want)
+		}
+	}
+	if n := tally.Count("b", now); n != 0 {
+		t.Errorf("%d of another key", n)
+	}
+}
+
+func TestSamplerSaysWhatItLeftOut(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var s Sampler
+	if got := taken(1000, func() bool { _, ok := s.Sample(now); return ok }); got != LinesPerSecond {
+		t.Errorf("%d of 1000 get a line, want %d", got, LinesPerSecond)
+	}
+	if left, ok := s.Sample(now.Add(time.Second)); !ok || left != 1000-LinesPerSecond {
+		t.Errorf("a second later %d, %v", left, ok)
+	}
+	if left, ok := s.Sample(now.Add(time.Second)); !ok || left != 0 {
+		t.Errorf("the next %d, %v", left, ok)
+	}
+}
