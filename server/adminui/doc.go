@@ -34,8 +34,9 @@
 //     the owner out.
 //   - 2026-11: Cookies, Authorization and the auth payload are not shown, and neither is a session's id, which
 //     is a credential: the page gets a hash to tell clients apart by.
-//   - 2026-11: What happens to sockets goes through a bounded queue to one goroutine. It is told from
-//     places that hold locks or must not wait. What does not fit is dropped and counted.
+//   - 2026-11: What happens to sockets goes through a queue, bounded in number and bytes, to one goroutine. It
+//     is told from places that hold locks or must not wait. It is encoded there, so that nothing that waits
+//     holds a whole packet. What does not fit is dropped and counted.
 //   - 2026-11: Upgrades and changes of a socket's data are looked for with the statistics, every two
 //     seconds, so that sockets need no hooks for them.
 //   - 2026-11: Commands reach only namespaces that exist here. To make one because the page names it
