@@ -58,7 +58,7 @@ var imports = map[string][]string{
 	"server":         {"transport", "adapter", "server/packet", "internal/limit"},
 	"server/metrics": {"transport", "server"},
 	"server/tracing": {"server"},
-	"server/adminui": {"transport", "adapter", "server", "server/packet"},
+	"server/adminui": {"transport", "adapter", "server", "server/packet", "internal/limit"},
 	"server/host": {"transport", "adapter", "server", "server/packet", "server/metrics", "server/tracing",
 		"server/adminui", "adapter/redis", "internal/limit"},
 	"server/zishang": {"transport", "adapter", "server", "server/packet", "internal/limit"},

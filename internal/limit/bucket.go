@@ -26,15 +26,20 @@ func (b *Bucket) Take(now time.Time) bool {
 	if b == nil || b.rate == 0 {
 		return true
 	}
-	if !b.last.IsZero() {
-		b.tokens = min(b.size, b.tokens+max(0, now.Sub(b.last).Seconds())*b.rate)
-	}
-	b.last = now
+	b.fill(now)
 	if b.tokens < 1 {
 		return false
 	}
 	b.tokens--
 	return true
+}
+
+// fill adds the tokens that have come since the last time.
+func (b *Bucket) fill(now time.Time) {
+	if !b.last.IsZero() {
+		b.tokens = min(b.size, b.tokens+max(0, now.Sub(b.last).Seconds())*b.rate)
+	}
+	b.last = now
 }
 
 // MaxKeys is how many keys a Table holds at most.
@@ -43,9 +48,10 @@ const MaxKeys = 1 << 17
 // Table is a Bucket for each key. A nil Table always has a token. Its methods may be called from any
 // goroutine.
 type Table struct {
-	// Set by NewTable, then read only.
-	perSecond, seconds int
-	half               int // of the keys
+	// Set when the table is made, then read only.
+	full  Bucket        // of a key that has not been used
+	until time.Duration // how long an empty bucket takes to be full
+	half  int           // of the keys
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -58,7 +64,12 @@ func NewTable(perSecond, seconds int) *Table {
 	if perSecond == 0 {
 		return nil
 	}
-	return &Table{perSecond: perSecond, seconds: seconds, half: MaxKeys / 2}
+	t := newTable(NewBucket(perSecond, seconds), time.Duration(seconds)*time.Second)
+	return &t
+}
+
+func newTable(full Bucket, until time.Duration) Table {
+	return Table{full: full, until: until, half: MaxKeys / 2}
 }
 
 // Take takes a token of the key and reports whether there was one.
@@ -69,18 +80,24 @@ func (t *Table) Take(key string, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	// After so long a bucket that nobody has used is full, and as good as a new one.
-	if t.current == nil || now.Sub(t.turned) > time.Duration(t.seconds)*time.Second || len(t.current) >= t.half {
+	if t.current == nil || now.Sub(t.turned) > t.until || len(t.current) >= t.half {
 		t.current, t.before, t.turned = make(map[string]Bucket), t.current, now
 	}
-	b, ok := t.current[key]
-	if !ok {
-		if b, ok = t.before[key]; !ok {
-			b = NewBucket(t.perSecond, t.seconds)
-		}
-	}
-	ok = b.Take(now)
+	b := t.bucket(key)
+	ok := b.Take(now)
 	t.current[key] = b
 	return ok
+}
+
+// bucket returns the key's. Called with mu held.
+func (t *Table) bucket(key string) Bucket {
+	if b, ok := t.current[key]; ok {
+		return b
+	}
+	if b, ok := t.before[key]; ok {
+		return b
+	}
+	return t.full
 }
 
 // Len returns how many keys the table holds. A key of both generations counts twice.

@@ -120,6 +120,21 @@ func TestAddress(t *testing.T) {
 		"@":                          "@",
 		"":                           "",
 		"2001:db8:1:3:ffff:ffff:0:0": "2001:db8:1:3::/64",
+
+		// Those that hold one of IPv4, and their neighbours.
+		"64:ff9b::192.0.2.7":                   "192.0.2.7",
+		"64:ff9b::c000:207%eth0":               "192.0.2.7",
+		"64:ff9b:0:0:0:1:c000:207":             "64:ff9b::/64",
+		"64:ff9b:1:fffe::192.0.2.7":            "64:ff9b:1:fffe::c000:207",
+		"64:ff9b:1:c000:2:700::":               "64:ff9b:1:c000:2:700::",
+		"64:ff9b:2::192.0.2.7":                 "64:ff9b:2::/64",
+		"::ffff:0:192.0.2.7":                   "192.0.2.7",
+		"2002:c000:207:1::1":                   "192.0.2.7",
+		"2002:c000:207:ffff:1:2:3:4":           "192.0.2.7",
+		"2001:0:4136:e378:8000:63bf:3fff:fdf8": "192.0.2.7",
+		"2001:1::1":                            "2001:1::/64",
+		"::1":                                  "::/64",
+		"::192.0.2.7":                          "::/64", // RFC 4291 section 2.5.5.1: in use nowhere
 	} {
 		if got := Address(in); got != want {
 			t.Errorf("Address(%q) = %q, want %q", in, got, want)
@@ -173,5 +188,41 @@ func TestNoticeIsNewsOnceForALongTime(t *testing.T) {
 	}
 	if now = now.Add(time.Minute); !n.News("a", now) {
 		t.Error("no news after a quiet minute")
+	}
+}
+
+func TestTallyForgetsOneAfterTheOther(t *testing.T) {
+	now := time.Unix(1000, 0)
+	tally := NewTally(10, time.Minute)
+	if n := tally.Count("a", now); n != 0 || tally.table.Len() != 0 {
+		t.Errorf("%d, and %d keys for having asked", n, tally.table.Len())
+	}
+	for i := range 15 {
+		if n := tally.Count("a", now); n != min(i, 10) {
+			t.Errorf("%d after %d", n, i)
+		}
+		tally.Add("a", now)
+	}
+	for after, want := range map[time.Duration]int{5 * time.Second: 10, 7 * time.Second: 9, 31 * time.Second: 5, time.Hour: 0} {
+		if n := tally.Count("a", now.Add(after)); n != want {
+			t.Errorf("%d after %v, want %d", n, after, want)
+		}
+	}
+	if n := tally.Count("b", now); n != 0 {
+		t.Errorf("%d of another key", n)
+	}
+}
+
+func TestSamplerSaysWhatItLeftOut(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var s Sampler
+	if got := taken(1000, func() bool { _, ok := s.Sample(now); return ok }); got != LinesPerSecond {
+		t.Errorf("%d of 1000 get a line, want %d", got, LinesPerSecond)
+	}
+	if left, ok := s.Sample(now.Add(time.Second)); !ok || left != 1000-LinesPerSecond {
+		t.Errorf("a second later %d, %v", left, ok)
+	}
+	if left, ok := s.Sample(now.Add(time.Second)); !ok || left != 0 {
+		t.Errorf("the next %d, %v", left, ok)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/beanpole/beanpole/internal/limit"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -60,7 +61,8 @@ type UI struct {
 	queue    *queue
 	stop     context.CancelFunc
 	done     chan struct{}
-	logins   logins
+	logins   *logins
+	refused  limit.Sampler
 
 	stats   deltas // owned by run
 	sockets watched
@@ -91,7 +93,8 @@ func Attach(io *server.Server, cfg Config) (*UI, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	u := &UI{cfg: cfg, io: io, started: time.Now(), log: cfg.Logger, queue: newQueue(), done: make(chan struct{})}
+	u := &UI{cfg: cfg, io: io, started: time.Now(), log: cfg.Logger, queue: newQueue(), done: make(chan struct{}),
+		logins: newLogins(cfg.Username, cfg.PasswordHash)}
 	u.hostname, _ = os.Hostname() // "" is a name too
 	if u.cfg.ServerID == "" {
 		u.cfg.ServerID = fmt.Sprintf("%s#%d", u.hostname, os.Getpid())
@@ -113,9 +116,11 @@ func Attach(io *server.Server, cfg Config) (*UI, error) {
 	return u, nil
 }
 
-// Close ends what the UI does. Its namespace stays, and refuses everybody. Further calls do nothing.
+// Close ends what the UI does, and disconnects the pages of this server. Its namespace stays, and refuses
+// everybody. Further calls do nothing.
 func (u *UI) Close() {
 	u.queue.close()
+	_ = u.admin.Local().DisconnectSockets(false) // of this server alone there is nothing that fails
 	if u.cfg.Development {
 		u.unwatch()
 	}
@@ -155,10 +160,11 @@ func (u *UI) emit(event string, args ...any) {
 
 // connected greets a page.
 func (u *UI) connected(s *server.Socket) {
-	if id := u.newSession(s); id != "" {
-		_ = s.Emit("session", id) // gone is as good, here and below
+	if u.queue.isClosed() || !u.admit(s) {
+		s.Disconnect(false)
+		return
 	}
-	_ = s.Emit("config", map[string][]string{"supportedFeatures": u.features()})
+	_ = s.Emit("config", map[string][]string{"supportedFeatures": u.features()}) // gone is as good, here and below
 	_ = s.Emit("server_stats", u.describe(u.read(), nil))
 	if u.cfg.Development {
 		_ = s.Emit("all_sockets", u.allSockets(s.Context()))

@@ -1,6 +1,7 @@
 package adminui
 
 import (
+	"cmp"
 	"maps"
 	"os"
 	"slices"
@@ -8,6 +9,9 @@ import (
 
 	"github.com/beanpole/beanpole/transport"
 )
+
+// maxNamespaces is how many namespaces the page is told of, those with the most sockets.
+const maxNamespaces = 1000
 
 // deltas are the counters of the transport, of which the page wants what was added.
 type deltas struct {
@@ -48,8 +52,14 @@ func (u *UI) describe(now deltas, last *deltas) serverStats {
 		return true
 	})
 	for _, n := range u.io.Namespaces() {
-		st.Namespaces = append(st.Namespaces, namespace{n.Name(), n.LocalCount()})
+		if name := n.Name(); len(name) <= maxName { // of a pattern's, clients choose the names
+			st.Namespaces = append(st.Namespaces, namespace{name, n.LocalCount()})
+		}
 	}
+	slices.SortFunc(st.Namespaces, func(a, b namespace) int {
+		return cmp.Or(cmp.Compare(b.Sockets, a.Sockets), cmp.Compare(a.Name, b.Name))
+	})
+	st.Namespaces = st.Namespaces[:min(len(st.Namespaces), maxNamespaces)]
 	if last == nil {
 		return st
 	}

@@ -131,12 +131,19 @@ func clientID(s *server.Socket) string {
 // timestamp is a time as JavaScript writes it.
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// maxArgs is how much of an event's arguments is shown, in bytes.
-const maxArgs = 16 << 10
+// maxArgs is how much of an event's arguments is shown, and maxName how much of its name, in bytes.
+const (
+	maxArgs = 16 << 10
+	maxName = 256
+)
 
 // arguments is an event as the page shows it: its name and arguments, binaries as their placeholders.
 func arguments(e *server.Event) []any {
-	out := []any{e.Name}
+	name := e.Name
+	if len(name) > maxName {
+		name = strings.ToValidUTF8(name[:maxName], "") + "…"
+	}
+	out := []any{name}
 	size := 0
 	for i := range e.Len() {
 		raw := e.Raw(i)

@@ -4,39 +4,12 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/beanpole/beanpole/internal/limit"
 	"github.com/beanpole/beanpole/transport"
 )
-
-// failuresPerSecond is how many Socket.IO requests that failed get a line; a load balancer that is not
-// sticky, or a storm of clients while draining, makes thousands.
-const failuresPerSecond = 10
-
-// failures lets some of the requests that failed through to the log. Made by newFailures.
-type failures struct {
-	mu      sync.Mutex
-	bucket  limit.Bucket // guarded by mu
-	leftOut uint64       // guarded by mu; since the last one that was let through
-}
-
-func newFailures() *failures { return &failures{bucket: limit.NewBucket(failuresPerSecond, 1)} }
-
-// sample reports whether a failure gets a line, and how many before it got none.
-func (f *failures) sample(now time.Time) (leftOut uint64, ok bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.bucket.Take(now) {
-		f.leftOut++
-		return 0, false
-	}
-	leftOut, f.leftOut = f.leftOut, 0
-	return leftOut, true
-}
 
 // logRequest writes the access log. Paths are logged without their query, where session ids and tokens
 // stand. Health checks are never logged: they come every few seconds for as long as the host lives. A poll
@@ -62,7 +35,7 @@ func (h *Host) logRequest(c *gin.Context) {
 		return
 	case ofSocketIO && status >= 400 && h.cfg.AccessLog != AccessAll:
 		var ok bool
-		if leftOut, ok = h.failures.sample(time.Now()); !ok {
+		if leftOut, ok = h.failures.Sample(time.Now()); !ok {
 			return
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/beanpole/beanpole/internal/limit"
 )
 
 // loggedPaths returns the paths that the access log has.
@@ -66,8 +68,8 @@ func TestAccessLogOfAStorm(t *testing.T) {
 				t.Fatalf("a handshake is answered %d while draining", w.Code)
 			}
 		}
-		if n := len(loggedPaths(log)); n != failuresPerSecond {
-			t.Errorf("%d lines for 1000 refused handshakes, want %d", n, failuresPerSecond)
+		if n := len(loggedPaths(log)); n != limit.LinesPerSecond {
+			t.Errorf("%d lines for 1000 refused handshakes, want %d", n, limit.LinesPerSecond)
 		}
 		time.Sleep(time.Second)
 		ask(h, "GET", "/socket.io/?EIO=4&transport=polling")

@@ -19,6 +19,7 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/beanpole/beanpole/internal/limit"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/adminui"
 	"github.com/beanpole/beanpole/server/metrics"
@@ -52,7 +53,7 @@ type Host struct {
 	files    http.Handler // set by Static before Run, or nil
 	draining atomic.Bool
 	drainer  drainer
-	failures *failures // set by New
+	failures limit.Sampler // of the access log
 	unused   unused
 }
 
@@ -63,7 +64,7 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	h := &Host{failures: newFailures(), cfg: cfg, log: cfg.logger(os.Stderr), spoke: cfg.instance() + " " + cfg.version()}
+	h := &Host{cfg: cfg, log: cfg.logger(os.Stderr), spoke: cfg.instance() + " " + cfg.version()}
 	var err error
 	if h.cluster, err = newCluster(&h.cfg, h.log); err != nil {
 		return nil, err

@@ -3,7 +3,11 @@ package host
 import (
 	"crypto/subtle"
 	"errors"
+	"log/slog"
+	"sync"
+	"time"
 
+	"github.com/beanpole/beanpole/internal/limit"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -11,13 +15,56 @@ import (
 // there only with Config.ProbeToken.
 const ProbeNamespace = "/beanpole-probe"
 
-var errProbeToken = errors.New("wrong token")
+var (
+	errProbeToken   = errors.New("wrong token")
+	errProbeGuesses = errors.New("too many wrong tokens, try again in a minute")
+)
+
+// maxProbeGuesses is how many wrong tokens one address may send in a minute.
+const maxProbeGuesses = 10
+
+// probeGuard is the middleware of ProbeNamespace.
+type probeGuard struct {
+	token   []byte
+	log     *slog.Logger
+	refused limit.Sampler
+
+	mu    sync.Mutex   // so that nobody guesses twice before the first is counted
+	wrong *limit.Tally // by address
+}
+
+func (g *probeGuard) admit(s *server.Socket) error {
+	addr := s.Handshake().Addr()
+	err := g.decide(limit.Address(addr), s.Handshake(), time.Now())
+	if err == nil {
+		return nil
+	}
+	if leftOut, ok := g.refused.Sample(time.Now()); ok {
+		g.log.Warn("probe refused", "client", addr, "err", err, "left_out", leftOut)
+	}
+	return err
+}
+
+func (g *probeGuard) decide(addr string, h server.Handshake, now time.Time) error {
+	var auth struct {
+		Token string `json:"token"`
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.wrong.Count(addr, now) >= maxProbeGuesses {
+		return errProbeGuesses
+	}
+	if err := h.Auth(&auth); err != nil || subtle.ConstantTimeCompare([]byte(auth.Token), g.token) != 1 {
+		g.wrong.Add(addr, now)
+		return errProbeToken
+	}
+	return nil
+}
 
 // probe sets up ProbeNamespace: "where" answers the instance's name, "join" enters a room, "tell" sends a
 // text to a room of all instances.
 func (h *Host) probe() {
-	token := []byte(h.cfg.ProbeToken)
-	if len(token) == 0 {
+	if h.cfg.ProbeToken == "" {
 		return
 	}
 	if h.io == nil {
@@ -25,15 +72,9 @@ func (h *Host) probe() {
 		return
 	}
 	nsp := h.io.Of(ProbeNamespace)
-	nsp.Use(func(s *server.Socket) error {
-		var auth struct {
-			Token string `json:"token"`
-		}
-		if err := s.Handshake().Auth(&auth); err != nil || subtle.ConstantTimeCompare([]byte(auth.Token), token) != 1 {
-			return errProbeToken
-		}
-		return nil
-	})
+	nsp.Use((&probeGuard{
+		token: []byte(h.cfg.ProbeToken), log: h.log, wrong: limit.NewTally(maxProbeGuesses, time.Minute),
+	}).admit)
 	nsp.OnConnection(func(s *server.Socket) {
 		s.On("where", func() string { return h.spoke })
 		s.On("join", func(room string) bool { s.Join(room); return true })
