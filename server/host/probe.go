@@ -24,7 +24,7 @@ func (h *Host) probe() {
 		h.log.Warn("no probe namespace: BEANPOLE_PROBE_TOKEN is for applications of package server")
 		return
 	}
-	nsp := h.io.Of(ProbeNamespace)
+	nsp := h.io.Static(ProbeNamespace)
 	nsp.Use(func(s *server.Socket) error {
 		var auth struct {
 			Token string `json:"token"`
