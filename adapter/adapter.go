@@ -138,7 +138,9 @@ type Session struct {
 	Offset   string // set by Restore: the last event the client has
 }
 
-// Factory makes the adapter of one namespace. The server calls it once per namespace.
+// Factory makes the adapter of one namespace. The server calls it when it opens the namespace, without a lock,
+// and again for one that it opens anew once Close of the former adapter has returned. A factory that uses the
+// namespace it makes the adapter of gets an error.
 type Factory func(Namespace) (Adapter, error)
 
 // Errors of adapters.

@@ -226,6 +226,8 @@ func ExampleServer_Of() {
 		return ok
 	})
 	io.OnNamespace(func(n *server.Namespace) { log.Print("new: ", n.Name()) })
+	status := io.Static("/status") // the application's own, whatever the function says
+	status.Use(func(s *server.Socket) error { return nil })
 }
 
 func ExampleData() {

@@ -73,7 +73,12 @@ func (b Broadcast) Emit(event string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	return b.nsp.adapter.Broadcast(m, b.target)
+	n, err := b.nsp.hold()
+	if err != nil {
+		return err
+	}
+	defer n.release()
+	return n.adapter.Broadcast(m, b.target)
 }
 
 // EmitWithAck sends an event and returns the acknowledgements of all clients selected, each with at
@@ -85,10 +90,15 @@ func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (
 	if err != nil {
 		return nil, err
 	}
+	n, err := b.nsp.hold()
+	if err != nil {
+		return nil, err
+	}
+	defer n.release()
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
 	var answers answers
-	err = b.nsp.adapter.BroadcastWithAck(ctx, m, b.target, answers.add)
+	err = n.adapter.BroadcastWithAck(ctx, m, b.target, answers.add)
 	return answers.take(), err
 }
 
@@ -105,9 +115,14 @@ func (b Broadcast) bound(ctx context.Context) (context.Context, context.CancelFu
 // FetchSockets describes the sockets selected. When servers do not answer in time it returns those of
 // the others together with an *adapter.PartialError that names them.
 func (b Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
+	n, err := b.nsp.hold()
+	if err != nil {
+		return nil, err
+	}
+	defer n.release()
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	details, err := b.nsp.adapter.Fetch(ctx, b.target)
+	details, err := n.adapter.Fetch(ctx, b.target)
 	out := make([]*RemoteSocket, len(details))
 	for i := range details {
 		out[i] = newRemoteSocket(b.nsp, &details[i])
@@ -117,22 +132,42 @@ func (b Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 
 // Count returns how many sockets are selected, without describing them.
 func (b Broadcast) Count(ctx context.Context) (int, error) {
+	n, err := b.nsp.hold()
+	if err != nil {
+		return 0, err
+	}
+	defer n.release()
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
-	return b.nsp.adapter.Count(ctx, b.target)
+	return n.adapter.Count(ctx, b.target)
 }
 
 // SocketsJoin puts the sockets selected into rooms.
 func (b Broadcast) SocketsJoin(rooms ...string) error {
-	return b.nsp.adapter.SocketsJoin(b.target, rooms...)
+	n, err := b.nsp.hold()
+	if err != nil {
+		return err
+	}
+	defer n.release()
+	return n.adapter.SocketsJoin(b.target, rooms...)
 }
 
 // SocketsLeave takes the sockets selected out of rooms.
 func (b Broadcast) SocketsLeave(rooms ...string) error {
-	return b.nsp.adapter.SocketsLeave(b.target, rooms...)
+	n, err := b.nsp.hold()
+	if err != nil {
+		return err
+	}
+	defer n.release()
+	return n.adapter.SocketsLeave(b.target, rooms...)
 }
 
 // DisconnectSockets disconnects the sockets selected, or closes their sessions. See Socket.Disconnect.
 func (b Broadcast) DisconnectSockets(closeSession bool) error {
-	return b.nsp.adapter.Disconnect(b.target, closeSession)
+	n, err := b.nsp.hold()
+	if err != nil {
+		return err
+	}
+	defer n.release()
+	return n.adapter.Disconnect(b.target, closeSession)
 }

@@ -33,12 +33,13 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// Parser is the wire form of packets: packet.Text (nil) or packet.MsgPack.
 	Parser packet.Parser
-	// Adapter makes the adapter of each namespace. Nil means adapter.Memory.
+	// Adapter makes the adapter of each namespace, and may be called for several at a time. Nil means
+	// adapter.Memory.
 	Adapter adapter.Factory
 	// Recovery, if not nil, turns on connection state recovery (Node: connectionStateRecovery). With
 	// an Adapter of your own, configure recovery there too.
 	Recovery *Recovery
-	// KeepEmptyNamespaces keeps namespaces made by a pattern or a function when their last socket has
+	// KeepEmptyNamespaces keeps namespaces of a pattern or a function when their last socket has
 	// left. By default they are closed, so that clients cannot fill the memory with names.
 	// Node: cleanupEmptyChildNamespaces, the other way round.
 	KeepEmptyNamespaces bool

@@ -11,8 +11,8 @@
 //	})
 //	http.Handle("/socket.io/", io)
 //
-// The files: server.go (Server), namespace.go (Namespace, and Dynamic for names by pattern), socket.go
-// (Socket), run.go (what a socket does, in its turn), queue.go (the turn), handler.go (typed handlers),
+// The files: server.go (Server), names.go (whose a name is, and how a namespace comes and goes), namespace.go
+// (Namespace), dynamic.go (Dynamic, for names by pattern or function), socket.go (Socket), run.go (what a socket does, in its turn), queue.go (the turn), handler.go (typed handlers),
 // event.go and args.go (their raw form), emit.go and ack.go (to one socket), broadcast.go and remote.go
 // (to many, anywhere in the cluster), local.go (what the adapter sees), client.go (one session and its
 // sockets), data.go, config.go, errors.go, stats.go.
@@ -33,6 +33,25 @@
 //
 // 2026-11: Events of a namespace that the server has just disconnected the client from are dropped
 // where Node closes the whole session: they were on their way, and the client did nothing wrong.
+//
+// 2026-11: A client passes the middlewares of the pattern or function that lets it in, whatever was done with the
+// name before. In Node the first Of, or the first client, decides for all that follow, so that a broadcast opens a
+// way around the middlewares. A function is therefore asked for every client, and when several patterns and
+// functions could let a client in, the order in which they were registered decides and never who was there first.
+//
+// 2026-11: A name is the application's own when something was registered on it before any pattern or function could
+// have it, or by Static. Of alone is not enough: an Emit at the start would then open the same way. A function can
+// say no to a name or to a client, and nobody can tell which; so its no counts for every name that is not the
+// application's own.
+//
+// 2026-11: What Of returns for the name of a pattern is looked up when it is used: it never closes in the
+// caller's hand, and making it costs nothing.
+//
+// 2026-11: The OnNamespace hooks are part of the making, so clients wait for them. A hook may use the namespace that
+// is being made, through Of too; a goroutine that it starts and waits for may not.
+//
+// 2026-11: A Dynamic's Emit reaches the children that this server has. Names that only other servers have would have
+// to be asked for, and told apart from those that are just closing: a ServerSideEmit says it better.
 //
 // 2026-11: Namespaces made by a pattern close when their last socket leaves, where Node keeps them by
 // default: their names are the clients' choice, and so would be the memory.

@@ -21,7 +21,12 @@ var (
 	ErrPanic = errors.New("panic")
 	// ErrNoAck is returned by an answer to an event whose sender wants none.
 	ErrNoAck = errors.New("sender wants no acknowledgement")
+	// ErrServerClosed is returned by what needs a namespace that is not open any more after Shutdown.
+	ErrServerClosed = errors.New("server closed")
 )
+
+// errNotMade refuses a CONNECT to a namespace whose adapter or OnNamespace hooks failed, which is logged.
+var errNotMade = errors.New("namespace not available")
 
 // errInvalidNamespace refuses a CONNECT to a namespace there is none of. Clients of protocol 4 get it as
 // {"message":...} too, unlike the refusals of a middleware. Source: socket.io/lib/client.ts, connect.

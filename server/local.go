@@ -100,7 +100,8 @@ func (l local) Disconnect(members []adapter.Member, closeSession bool) {
 	}
 }
 
-// ServerEvent runs the handlers of an event of another server, off the adapter's goroutine.
+// ServerEvent runs the handlers of an event of another server, off the adapter's goroutine. One that comes
+// while the namespace is being made waits for the handlers that the OnNamespace hooks register.
 func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 	srv := l.n.server
 	e, ok := newEvent(m.Data, m.Attachments)
@@ -108,11 +109,18 @@ func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 		return
 	}
 	e.ack.reply = reply
-	list := l.n.serverSide.get([]byte(e.Name))
-	if len(list) == 0 {
-		return
+	var list []*handler
+	made := l.n.made()
+	if made {
+		if list = l.n.serverSide.get([]byte(e.Name)); len(list) == 0 {
+			return
+		}
 	}
 	srv.wg.Go(func() {
+		if !made {
+			<-l.n.entry.Made()
+			list = l.n.serverSide.get([]byte(e.Name))
+		}
 		for _, h := range list {
 			if err := guard(func() error { return h.call(context.Background(), e) }); err != nil {
 				srv.stats.handlerErrors.Add(1)

@@ -2,25 +2,38 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/internal/names"
 )
 
 // Namespace is a set of sockets with its own middlewares, handlers and rooms. All methods may be called
 // from any goroutine.
+//
+// One that a pattern or a function allows closes when nobody uses it any more. A Namespace that has closed can
+// be used all the same: what is sent to it, or asked of it, goes to the one that has its name then.
 type Namespace struct {
-	// Set when the namespace is made, then read only.
-	server  *Server
-	name    string
-	parent  *Dynamic // nil unless made by OfPattern or OfFunc
+	// Set when it is made, then read only.
+	server *Server
+	name   string
+	parent *Dynamic // which its sockets were let in by; nil for one of the application's own
+
+	*space // nil for one that Of has returned, which is looked up by its name
+}
+
+// space is a namespace from its making to its closing, whoever lets its sockets in.
+type space struct {
+	// Set when it is made, then read only.
+	entry   *names.Entry[*Namespace]
 	adapter adapter.Adapter
 
-	users int // guarded by server.mu; sockets, of a dynamic namespace
+	pinned atomic.Bool  // it stays until Shutdown
+	told   atomic.Bool  // the log says that its clients need a function's leave
+	others []*Namespace // guarded by server.mu; the same for sockets that another Dynamic has let in
 
 	handlers   handlers // of events from any socket of the namespace
 	serverSide handlers // of events from other servers
@@ -37,30 +50,47 @@ func (n *Namespace) Name() string { return n.name }
 // Server returns the server the namespace belongs to.
 func (n *Namespace) Server() *Server { return n.server }
 
-// Adapter returns the adapter of the namespace.
-func (n *Namespace) Adapter() adapter.Adapter { return n.adapter }
+// Adapter returns the adapter of the namespace: a closed one when the namespace has closed, and nil when Of has
+// returned it and it cannot be opened.
+func (n *Namespace) Adapter() adapter.Adapter {
+	if n.space != nil {
+		return n.adapter
+	}
+	open, err := n.hold()
+	if err != nil {
+		return nil
+	}
+	defer open.release()
+	return open.adapter
+}
 
 // Use adds a middleware that every socket passes before it is connected. An error refuses the socket:
 // the client gets a connect_error with the error's text, and with its data if it is an *Error. A
 // middleware may block; only the connecting client waits.
 func (n *Namespace) Use(fn func(*Socket) error) {
-	n.mu.Lock()
-	n.middlewares = append(slices.Clip(n.middlewares), fn)
-	n.mu.Unlock()
+	n.register(func(s *space) {
+		s.mu.Lock()
+		s.middlewares = append(slices.Clip(s.middlewares), fn)
+		s.mu.Unlock()
+	})
 }
 
 // OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event.
 func (n *Namespace) OnConnection(fn func(*Socket)) {
-	n.mu.Lock()
-	n.connection = append(slices.Clip(n.connection), fn)
-	n.mu.Unlock()
+	n.register(func(s *space) {
+		s.mu.Lock()
+		s.connection = append(slices.Clip(s.connection), fn)
+		s.mu.Unlock()
+	})
 }
 
 // On registers a handler of the event for every socket of the namespace, which costs nothing per
 // socket; let it take a *Socket to know which one. It runs after the socket's own handlers. See
 // Socket.On for what fn may be.
 func (n *Namespace) On(event string, fn any) (off func()) {
-	return n.handlers.add(event, n.server.signatures.handler(event, fn))
+	h := n.server.signatures.handler(event, fn)
+	n.register(func(s *space) { off = s.handlers.add(event, h) })
+	return off
 }
 
 func (n *Namespace) connectionHandlers() []func(*Socket) {
@@ -93,7 +123,7 @@ func (n *Namespace) admit(s *Socket) error {
 
 // Sockets returns the connected sockets of this server. FetchSockets asks the whole cluster.
 func (n *Namespace) Sockets() []*Socket {
-	members := n.adapter.Members(adapter.Target{})
+	members := n.members(adapter.Target{})
 	out := make([]*Socket, len(members))
 	for i, m := range members {
 		out[i] = m.(*Socket)
@@ -102,11 +132,11 @@ func (n *Namespace) Sockets() []*Socket {
 }
 
 // LocalCount returns how many sockets of this server are connected. Count asks the whole cluster.
-func (n *Namespace) LocalCount() int { return len(n.adapter.Members(adapter.Target{})) }
+func (n *Namespace) LocalCount() int { return len(n.members(adapter.Target{})) }
 
 // Socket returns the connected socket of this server with that id, or nil.
 func (n *Namespace) Socket(id string) *Socket {
-	for _, m := range n.adapter.Members(adapter.Target{Rooms: []string{id}}) {
+	for _, m := range n.members(adapter.Target{Rooms: []string{id}}) {
 		if m.ID() == id {
 			return m.(*Socket)
 		}
@@ -172,7 +202,14 @@ func (n *Namespace) Exists(ctx context.Context, id string) (bool, error) {
 }
 
 // Servers returns how many live servers the cluster has, this one included.
-func (n *Namespace) Servers(ctx context.Context) (int, error) { return n.adapter.Servers(ctx) }
+func (n *Namespace) Servers(ctx context.Context) (int, error) {
+	n, err := n.hold()
+	if err != nil {
+		return 0, err
+	}
+	defer n.release()
+	return n.adapter.Servers(ctx)
+}
 
 // ServerSideEmit sends an event to the handlers that the other servers of the cluster have registered
 // with OnServerSide. This server does not get it.
@@ -181,6 +218,11 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 	if err != nil {
 		return err
 	}
+	n, err = n.hold()
+	if err != nil {
+		return err
+	}
+	defer n.release()
 	return n.adapter.ServerSideEmit(m)
 }
 
@@ -191,6 +233,11 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 	if err != nil {
 		return nil, err
 	}
+	n, err = n.hold()
+	if err != nil {
+		return nil, err
+	}
+	defer n.release()
 	var answers answers
 	err = n.adapter.ServerSideEmitWithAck(ctx, m, answers.add)
 	return answers.take(), err
@@ -199,79 +246,7 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 // OnServerSide registers a handler of events that other servers send with ServerSideEmit. fn is as for
 // Socket.On, without a *Socket; its result is this server's answer.
 func (n *Namespace) OnServerSide(event string, fn any) (off func()) {
-	return n.serverSide.add(event, n.server.signatures.handler(event, fn))
-}
-
-// Dynamic is the parent of the namespaces made by OfPattern or OfFunc: what is registered on it holds
-// for all of them, those that exist included.
-type Dynamic struct {
-	server *Server
-	allow  func(ctx context.Context, name string, auth json.RawMessage) bool
-
-	handlers handlers
-
-	mu          sync.Mutex
-	middlewares []func(*Socket) error
-	connection  []func(*Socket)
-	children    []*Namespace // guarded by mu, taken inside server.mu
-}
-
-// Use is Namespace.Use for all children; it runs before their own.
-func (d *Dynamic) Use(fn func(*Socket) error) {
-	d.mu.Lock()
-	d.middlewares = append(slices.Clip(d.middlewares), fn)
-	d.mu.Unlock()
-}
-
-// OnConnection is Namespace.OnConnection for all children.
-func (d *Dynamic) OnConnection(fn func(*Socket)) {
-	d.mu.Lock()
-	d.connection = append(slices.Clip(d.connection), fn)
-	d.mu.Unlock()
-}
-
-// On is Namespace.On for all children.
-func (d *Dynamic) On(event string, fn any) (off func()) {
-	return d.handlers.add(event, d.server.signatures.handler(event, fn))
-}
-
-// Emit sends an event to every socket of every child on this server's list of them.
-func (d *Dynamic) Emit(event string, args ...any) error {
-	for _, n := range d.Children() {
-		if err := n.Emit(event, args...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Children returns the namespaces made so far that are in use.
-func (d *Dynamic) Children() []*Namespace {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Clone(d.children)
-}
-
-func (d *Dynamic) adopt(n *Namespace) {
-	d.mu.Lock()
-	d.children = append(d.children, n)
-	d.mu.Unlock()
-}
-
-func (d *Dynamic) forget(n *Namespace) {
-	d.mu.Lock()
-	d.children = slices.DeleteFunc(d.children, func(o *Namespace) bool { return o == n })
-	d.mu.Unlock()
-}
-
-func (d *Dynamic) middlewareList() []func(*Socket) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.middlewares
-}
-
-func (d *Dynamic) connectionHandlers() []func(*Socket) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.connection
+	h := n.server.signatures.handler(event, fn)
+	n.register(func(s *space) { off = s.serverSide.add(event, h) })
+	return off
 }

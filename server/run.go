@@ -36,9 +36,8 @@ func (s *Socket) run() {
 // Protocol: Connection to a namespace.
 func (s *Socket) connect() {
 	srv := s.client.server
-	s.nsp = srv.find(s)
-	if s.nsp == nil {
-		s.refuse(errInvalidNamespace)
+	if err := srv.find(s); err != nil {
+		s.refuse(err)
 		return
 	}
 	session := s.identify()
@@ -48,7 +47,7 @@ func (s *Socket) connect() {
 		err := s.nsp.admit(s)
 		done(err)
 		if err != nil {
-			srv.release(s.nsp)
+			s.nsp.release()
 			s.refuse(err)
 			return
 		}
@@ -64,7 +63,7 @@ func (s *Socket) connect() {
 		if session != nil {
 			s.save(session.Rooms) // it comes again with what it has been restored from
 		}
-		srv.release(s.nsp)
+		s.nsp.release()
 		return
 	}
 	_ = s.send(transport.SendOptions{}, s.welcome()) // a session that closed says so by Closed
@@ -340,7 +339,7 @@ func (s *Socket) disconnect() {
 		done(failed)
 	}
 	s.client.server.stats.disconnected.Add(1)
-	s.client.server.release(s.nsp)
+	s.nsp.release()
 	s.mu.Lock()
 	s.border = nil
 	s.mu.Unlock()

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"slices"
 	"sync"
 	"sync/atomic"
 
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/internal/names"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -20,6 +23,7 @@ type Server struct {
 	// Set by New, then read only.
 	cfg    Config
 	engine *transport.Server
+	names  *names.Table[*Namespace] // all there are
 
 	signatures signatures
 	bounds     bounds
@@ -27,11 +31,14 @@ type Server struct {
 	wg         sync.WaitGroup // goroutines that run handlers outside the transport
 	decoders   sync.Pool      // of packet.Decoder; see takeDecoder
 
-	mu         sync.Mutex
-	namespaces map[string]*Namespace // guarded by mu
-	dynamic    []*Dynamic            // guarded by mu
-	created    []func(*Namespace)    // guarded by mu
-	closing    atomic.Bool
+	mu      sync.Mutex
+	own     map[string]struct{} // guarded by mu; names that are the application's own
+	dynamic []*Dynamic          // guarded by mu; replaced, never changed
+	created []func(*Namespace)  // guarded by mu; likewise
+
+	closing  atomic.Bool
+	closed   chan struct{} // closed when Shutdown has ended
+	closeErr error         // what it returned
 }
 
 // New checks cfg and returns a Server.
@@ -40,11 +47,16 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, namespaces: make(map[string]*Namespace)}
+	s := &Server{cfg: cfg, own: make(map[string]struct{}), closed: make(chan struct{})}
 	s.bounds.init(&cfg.Limits)
-	if s.Namespace, err = s.namespace("/", nil); err != nil {
+	s.names = names.New(names.Config[*Namespace]{
+		Close: s.closeNamespace, Failed: s.notClosed, CloseTimeout: closeTimeout,
+		MaxIdle: maxIdleNamespaces,
+	})
+	if s.Namespace, err = s.static("/"); err != nil {
 		return nil, err
 	}
+	s.own["/"] = struct{}{}
 	engine := cfg.Transport
 	engine.Accept = s.accept
 	if s.engine, err = transport.New(engine); err != nil {
@@ -62,142 +74,90 @@ func (s *Server) Path() string { return s.cfg.Path }
 // Engine returns the Engine.IO server beneath (Node: io.engine).
 func (s *Server) Engine() *transport.Server { return s.engine }
 
-// Of returns the namespace of that name, and makes it if it is new. A leading slash is added when
-// missing. It panics when the adapter of a new namespace cannot be made.
+// Of returns the namespace of that name. A leading slash is added when missing.
+//
+// A name that a pattern matches, or that a function could allow, is theirs: whoever connects to it passes the
+// middlewares of the Dynamic that lets him in. Of does not make such a namespace; using what it returns does,
+// and it closes again unless sockets are in it. What is registered on it comes on top, and keeps it open.
+//
+// Any other name is made at once, stays, and is the application's own as soon as something is registered on
+// it: patterns and functions that come later do not apply to it. When its adapter cannot be made, or an
+// OnNamespace hook fails, Of panics, and so does registering on a name of a Dynamic.
 func (s *Server) Of(name string) *Namespace {
-	if name == "" || name[0] != '/' {
-		name = "/" + name
+	name = withSlash(name)
+	own, dynamic := s.rules(name)
+	if !own && theirs(dynamic, name) != nil {
+		return &Namespace{server: s, name: name}
 	}
-	n, err := s.namespace(name, nil)
-	if err != nil {
-		panic(err)
-	}
+	return s.must(name)
+}
+
+// Static is Of for a name that is the application's own whatever patterns and functions there are: its
+// clients pass its own middlewares and no others (Node: every name given to io.of).
+func (s *Server) Static(name string) *Namespace {
+	name = withSlash(name)
+	n := s.must(name)
+	s.mu.Lock()
+	s.own[name] = struct{}{}
+	s.mu.Unlock()
 	return n
 }
 
-// OfPattern returns the parent of all namespaces whose name matches re; each is made when the first
-// client connects to it, with the parent's middlewares and handlers.
+// OfPattern returns the parent of all namespaces whose name matches re, with its middlewares and handlers. They
+// are made when they are needed. For a pattern of the same text it returns the same Dynamic. When several
+// patterns and functions let a client in, the one that was registered first does.
 func (s *Server) OfPattern(re *regexp.Regexp) *Dynamic {
-	return s.OfFunc(func(_ context.Context, name string, _ json.RawMessage) bool { return re.MatchString(name) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.dynamic {
+		if d.pattern != nil && d.pattern.String() == re.String() {
+			return d
+		}
+	}
+	d := &Dynamic{server: s, pattern: re}
+	s.dynamic = append(slices.Clip(s.dynamic), d)
+	return d
 }
 
-// OfFunc is OfPattern with a function, which also sees the client's auth payload (nil when it sent
-// none). It may block: only the connecting client waits.
+// OfFunc is OfPattern with a function, which also sees the client's auth payload (nil when it sent none). It is
+// asked for every client, and may block: only the connecting client waits. When it panics the client is
+// refused.
+//
+// As it may allow any name, names of the application's own come first, or are made by Static.
 func (s *Server) OfFunc(allow func(ctx context.Context, name string, auth json.RawMessage) bool) *Dynamic {
+	if allow == nil {
+		panic("server: OfFunc: the function is nil")
+	}
 	d := &Dynamic{server: s, allow: allow}
 	s.mu.Lock()
-	s.dynamic = append(s.dynamic, d)
+	s.dynamic = append(slices.Clip(s.dynamic), d)
 	s.mu.Unlock()
 	return d
 }
 
-// OnNamespace calls fn for every namespace made from now on (Node: new_namespace).
+// OnNamespace calls fn for every namespace made from now on, before anybody can be in it (Node: new_namespace).
+// One that closes and is made again is a new one: what fn registers on it ends with it. When fn panics the
+// namespace is not made. While fn runs others wait for the namespace; fn itself may use it, through Of too, but
+// not wait for another goroutine that does.
 func (s *Server) OnNamespace(fn func(*Namespace)) {
+	if fn == nil {
+		panic("server: OnNamespace: the function is nil")
+	}
 	s.mu.Lock()
-	s.created = append(s.created, fn)
+	s.created = append(slices.Clip(s.created), fn)
 	s.mu.Unlock()
 }
 
-// Namespaces returns the namespaces there are.
-func (s *Server) Namespaces() []*Namespace {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make([]*Namespace, 0, len(s.namespaces))
-	for _, n := range s.namespaces {
-		out = append(out, n)
-	}
-	return out
-}
+// Namespaces returns the namespaces that are open.
+func (s *Server) Namespaces() []*Namespace { return s.names.All() }
 
 // SocketCounts returns how many sockets of this server are connected, by namespace.
 func (s *Server) SocketCounts() map[string]int {
 	out := make(map[string]int)
 	for _, n := range s.Namespaces() {
-		out[n.Name()] = n.LocalCount()
+		out[n.Name()] = len(n.adapter.Members(adapter.Target{}))
 	}
 	return out
-}
-
-// namespace returns the namespace of that name or makes it, as a child of parent if not nil.
-func (s *Server) namespace(name string, parent *Dynamic) (*Namespace, error) {
-	s.mu.Lock()
-	if n, ok := s.namespaces[name]; ok {
-		if parent != nil && n.parent != nil {
-			n.users++
-		}
-		s.mu.Unlock()
-		return n, nil
-	}
-	n := &Namespace{server: s, name: name, parent: parent}
-	a, err := s.cfg.Adapter(local{n})
-	if err != nil {
-		s.mu.Unlock()
-		return nil, err
-	}
-	n.adapter = a
-	if parent != nil {
-		n.users = 1
-		parent.adopt(n)
-	}
-	s.namespaces[name] = n
-	created := s.created
-	s.mu.Unlock()
-	for _, fn := range created {
-		fn(n)
-	}
-	return n, nil
-}
-
-// find returns the namespace that socket is to be in, made by a Dynamic if need be, or nil. The caller
-// releases it when the socket has ended.
-func (s *Server) find(socket *Socket) *Namespace {
-	name, auth := socket.name, socket.auth
-	s.mu.Lock()
-	n, ok := s.namespaces[name]
-	if ok && n.parent != nil {
-		n.users++
-	}
-	dynamic := s.dynamic
-	s.mu.Unlock()
-	if ok {
-		return n
-	}
-	for _, d := range dynamic {
-		if !d.allow(socket.Context(), name, auth) {
-			continue
-		}
-		n, err := s.namespace(name, d)
-		if err != nil {
-			s.cfg.Logger.Error("namespace not made", "namespace", name, "err", err)
-			return nil
-		}
-		return n
-	}
-	return nil
-}
-
-// release gives back a namespace got from find, and closes a dynamic one that nobody uses any more.
-func (s *Server) release(n *Namespace) {
-	if n.parent == nil {
-		return
-	}
-	s.mu.Lock()
-	n.users--
-	unused := n.users == 0 && !s.cfg.KeepEmptyNamespaces && s.namespaces[n.name] == n
-	if unused {
-		delete(s.namespaces, n.name)
-		n.parent.forget(n)
-	}
-	s.mu.Unlock()
-	if unused {
-		s.wg.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-			defer cancel()
-			if err := n.adapter.Close(ctx); err != nil {
-				s.cfg.Logger.Warn("adapter not closed", "namespace", n.name, "err", err)
-			}
-		})
-	}
 }
 
 // Close disconnects every client and ends the server: Shutdown with no deadline but closeTimeout.
@@ -209,19 +169,23 @@ func (s *Server) Close() error {
 
 // Shutdown refuses new sessions, closes the open ones with "server shutting down" (a reason after which
 // clients reconnect and may recover), waits for running handlers, and closes the adapters. It returns
-// the error of ctx when that ends first. Further calls do nothing.
+// the error of ctx when that ends first. Further calls wait for the first and return what it returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.closing.Swap(true) {
-		return nil
+		select {
+		case <-s.closed:
+			return s.closeErr
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	err := s.engine.Shutdown(ctx)
 	if err == nil {
 		err = waitFor(ctx, s.wg.Wait)
 	}
-	for _, n := range s.Namespaces() {
-		err = errors.Join(err, n.adapter.Close(ctx))
-	}
-	return err
+	s.closeErr = errors.Join(err, s.names.Shutdown(ctx))
+	close(s.closed)
+	return s.closeErr
 }
 
 // waitFor runs wait, which must end by itself some day, and returns when it has or ctx is done.

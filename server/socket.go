@@ -315,6 +315,7 @@ func (s *Socket) leave(reason transport.CloseReason) {
 
 // save keeps the state of the socket for recovery.
 func (s *Socket) save(rooms []string) {
+	s.nsp.keep() // or there would be nothing to come back to
 	data, err := s.Data.MarshalJSON()
 	if err != nil {
 		s.client.log().Warn("socket data is not JSON: recovery will lose it", "namespace", s.name, "err", err)

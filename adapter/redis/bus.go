@@ -82,7 +82,11 @@ func (b *bus) add(s subscription, r receiver) {
 }
 
 // remove ends a subscription for r, after a while.
-func (b *bus) remove(s subscription, r receiver) {
+func (b *bus) remove(s subscription, r receiver) { b.removeAfter(s, r, lingering) }
+
+// removeAfter ends a subscription for r. Others count who subscribes: one that says who would answer a
+// question must not linger.
+func (b *bus) removeAfter(s subscription, r receiver, d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	w := b.wants[s]
@@ -91,7 +95,10 @@ func (b *bus) remove(s subscription, r receiver) {
 	}
 	w.to = slices.DeleteFunc(slices.Clone(w.to), func(x receiver) bool { return x == r })
 	if len(w.to) == 0 && w.until.IsZero() {
-		w.until = time.Now().Add(lingering)
+		w.until = time.Now().Add(d)
+		if d == 0 && w.link != nil {
+			w.link.nudge()
+		}
 	}
 }
 
@@ -206,7 +213,7 @@ func (b *bus) expired(l *link) (list []subscription) {
 	defer b.mu.Unlock()
 	now := time.Now()
 	for s, w := range b.wants {
-		if w.link == l && len(w.to) == 0 && !w.until.IsZero() && now.After(w.until) {
+		if w.link == l && len(w.to) == 0 && !w.until.IsZero() && !now.Before(w.until) {
 			delete(b.wants, s)
 			list = append(list, s)
 		}
@@ -258,13 +265,13 @@ func (b *bus) deliver(s subscription, channel string, payload []byte) {
 	}
 }
 
-// wait returns when all subscriptions wanted are confirmed.
-func (b *bus) wait(ctx context.Context) error {
+// wait returns when all subscriptions wanted are confirmed, or those of list, if there is one.
+func (b *bus) wait(ctx context.Context, list ...subscription) error {
 	for {
 		b.mu.Lock()
 		open := 0
-		for _, w := range b.wants {
-			if !w.confirmed && len(w.to) > 0 {
+		for s, w := range b.wants {
+			if !w.confirmed && len(w.to) > 0 && (list == nil || slices.Contains(list, s)) {
 				open++
 			}
 		}

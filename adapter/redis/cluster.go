@@ -98,6 +98,11 @@ func (c *Cluster) startMembers(sharded bool) {
 		}
 	}
 	c.members.gone = c.drop
+	c.members.left = func(uid, nsp string) {
+		if n := c.namespace(nsp); n != nil {
+			n.drop(uid) // it will not answer what this one has asked there
+		}
+	}
 	c.members.last = func() time.Time { return c.bus.heard(subscription{kind, channel}) }
 	c.members.silent = func() { c.bus.renew(errSilent) }
 	c.bus.add(subscription{kind, channel}, receiverFunc(func(_ string, payload []byte) {

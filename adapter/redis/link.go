@@ -35,6 +35,11 @@ func (l *link) order(s subscription) {
 	l.mu.Lock()
 	l.orders = append(l.orders, s)
 	l.mu.Unlock()
+	l.nudge()
+}
+
+// nudge has the link look at once what there is to do.
+func (l *link) nudge() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -180,10 +185,10 @@ func (l *link) write(ctx context.Context, ps *redis.PubSub) {
 			return
 		case <-l.wake:
 		case <-t.C:
-			if err := l.unsubscribe(ctx, ps, l.bus.expired(l)); err != nil {
-				l.cut(err)
-				return
-			}
+		}
+		if err := l.unsubscribe(ctx, ps, l.bus.expired(l)); err != nil {
+			l.cut(err)
+			return
 		}
 		l.mu.Lock()
 		list := l.orders

@@ -33,6 +33,7 @@ type members struct {
 	state   *state
 	send    func(b []byte, urgent bool, done func(error)) // publishes a heartbeat
 	gone    func(uid string)                              // is told of nodes that went, with no lock held
+	left    func(uid, nsp string)                         // is told of nodes that closed a namespace; likewise
 	silent  func()                                        // is told that beats do not come back
 	last    func() time.Time                              // when anything last came on the beats' connection
 	goodbye time.Duration                                 // how long a node given up is remembered
@@ -237,6 +238,7 @@ func (m *members) receive(payload []byte) bool {
 		return true
 	}
 	var reply *heartbeat
+	left := false
 	m.mu.Lock()
 	if h.Kind == "bye" {
 		_, was := m.peers[h.UID]
@@ -282,6 +284,7 @@ func (m *members) receive(payload []byte) bool {
 			p.nsps[h.Nsp] = struct{}{}
 		} else {
 			delete(p.nsps, h.Nsp)
+			left = true
 		}
 	case "beat":
 		if h.Version != p.version {
@@ -293,6 +296,9 @@ func (m *members) receive(payload []byte) bool {
 		}
 	}
 	m.mu.Unlock()
+	if left {
+		m.left(h.UID, h.Nsp)
+	}
 	if reply != nil {
 		m.say(*reply, true, nil)
 	}

@@ -290,9 +290,9 @@ func (n *namespace) Close(ctx context.Context) error {
 	delete(n.c.namespaces, n.name)
 	n.c.mu.Unlock()
 	for _, s := range n.subs {
-		n.c.bus.remove(s, n)
+		n.c.bus.removeAfter(s, n, 0)
 	}
-	n.c.bus.remove(n.peers, nobody)
+	n.c.bus.removeAfter(n.peers, nobody, 0)
 	for _, room := range n.Names(true) {
 		if s, ok := n.c.wire.room(n.name, room, false); ok {
 			n.c.bus.remove(s, n)

@@ -192,6 +192,12 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 		r.ask(n.c.members.with(n.name), 0)
 		return adapter.ErrDegraded
 	}
+	// Whoever asks as soon as it has the namespace must hear the answers, and count itself.
+	err := n.c.bus.wait(ctx, slices.Concat(n.subs, []subscription{n.peers})...)
+	if err != nil {
+		r.ask(n.c.members.with(n.name), 0)
+		return errors.Join(adapter.ErrDegraded, err)
+	}
 	named, unnamed, err := n.others(ctx)
 	r.ask(named, unnamed)
 	if err != nil {

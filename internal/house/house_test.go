@@ -55,7 +55,7 @@ var imports = map[string][]string{
 	"transport":      {"internal/limit"},
 	"adapter":        {},
 	"server/packet":  {},
-	"server":         {"transport", "adapter", "server/packet", "internal/limit"},
+	"server":         {"transport", "adapter", "server/packet", "internal/limit", "internal/names"},
 	"server/metrics": {"transport", "server"},
 	"server/tracing": {"server"},
 	"server/adminui": {"transport", "adapter", "server", "server/packet", "internal/limit"},
@@ -63,6 +63,7 @@ var imports = map[string][]string{
 		"server/adminui", "adapter/redis", "internal/limit"},
 	"server/zishang": {"transport", "adapter", "server", "server/packet", "internal/limit"},
 	"internal/limit": {},
+	"internal/names": {},
 	"adapter/redis":  {"adapter", "server/packet"}, // the forms of MessagePack are those of packets
 }
 

@@ -100,7 +100,7 @@ func Attach(io *server.Server, cfg Config) (*UI, error) {
 		u.cfg.ServerID = fmt.Sprintf("%s#%d", u.hostname, os.Getpid())
 	}
 	u.key = sessionKey(cfg)
-	u.admin = io.Of(cfg.Namespace)
+	u.admin = io.Static(cfg.Namespace)
 	u.admin.Use(u.authenticate)
 	if cfg.Development {
 		u.watchNamespaces() // first, so that a page finds itself among the sockets

@@ -15,6 +15,10 @@ import (
 // platform stops nginx; Prometheus' agent finds /metrics there, and go tool pprof /debug/pprof/. It is
 // never reached through a proxy.
 
+// adminWriteTimeout bounds how long an answer takes to be read. Until a profile has been read no other can
+// be taken.
+const adminWriteTimeout = 30 * time.Second
+
 // listenAdmin opens the admin listener. A port in use is no reason not to start: the host can be stopped
 // by a signal too.
 func (h *Host) listenAdmin() {
@@ -52,13 +56,16 @@ func (h *Host) serveAdmin(ctx context.Context) (stop func()) {
 	mux.HandleFunc("DELETE /drain", h.adminResume)
 	mux.HandleFunc("GET /drain", h.adminStatus)
 	mux.Handle("GET /metrics", h.metrics.Handler())
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	var one oneProfile
+	mux.HandleFunc("GET /debug/pprof/", one.timed(true, pprof.Index))
+	mux.HandleFunc("GET /debug/pprof/profile", one.timed(false, pprof.Profile))
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /debug/pprof/trace", one.timed(false, pprof.Trace))
 	s := &http.Server{
-		Handler:           mux,
+		Handler:           localOnly(mux),
 		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		WriteTimeout:      adminWriteTimeout, // package pprof adds the time a profile takes
 		MaxHeaderBytes:    maxHeaderBytes,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
@@ -82,12 +89,7 @@ func (h *Host) serveAdmin(ctx context.Context) (stop func()) {
 func (h *Host) adminDrain(w http.ResponseWriter, r *http.Request) {
 	within, ok := duration(r, "time", h.cfg.DrainTime)
 	hold, ok2 := duration(r, "hold", resumeAfter)
-	switch {
-	case r.Header.Get("Origin") != "":
-		// A page in a browser on this machine could send a POST too.
-		http.Error(w, "not for browsers", http.StatusForbidden)
-		return
-	case !ok || !ok2:
+	if !ok || !ok2 {
 		http.Error(w, "time and hold must be durations from 1ms to 10m", http.StatusBadRequest)
 		return
 	}
@@ -95,6 +97,7 @@ func (h *Host) adminDrain(w http.ResponseWriter, r *http.Request) {
 	d := h.DrainSessions(r.Context(), within)
 	h.resumeIn(hold)
 	h.log.Info("drained", "sessions", d.Sessions, "left", d.Left, "took", d.Took.Round(time.Millisecond))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(adminWriteTimeout)) // it may have taken longer
 	answer(w, d)
 }
 

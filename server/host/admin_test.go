@@ -2,6 +2,7 @@ package host
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,5 +27,62 @@ func TestAdminListenerShowsMetricsAndProfiles(t *testing.T) {
 	signalSelf(t, syscall.SIGTERM)
 	if err := await(t, done); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAdminListenerIsForThisMachinesPrograms(t *testing.T) {
+	h, _ := newTestHost(t, Config{Port: AnyPort, Host: "127.0.0.1"})
+	done := running(t, h)
+	for _, c := range []struct {
+		method, target string
+		header         []string
+		want           int
+	}{
+		{"GET", "drain", nil, 200},
+		{"GET", "drain", []string{"Host", "localhost:1234"}, 200},
+		{"GET", "drain", []string{"Host", "[::1]"}, 200},
+		{"GET", "metrics", []string{"Host", "rebound.example"}, 403},
+		{"GET", "debug/pprof/", []string{"Host", "localhost.example:5001"}, 403},
+		{"POST", "drain", []string{"Origin", "null"}, 403},
+		{"DELETE", "drain", []string{"Origin", "http://a.example"}, 403},
+		{"GET", "debug/pprof/heap", []string{"Origin", "http://a.example"}, 403},
+		{"GET", "metrics", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"GET", "metrics", []string{"Sec-Fetch-Site", "same-site"}, 403},
+		{"GET", "debug/pprof/profile?seconds=301", nil, 400},
+		{"GET", "debug/pprof/trace?seconds=NaN", nil, 400},
+		{"GET", "debug/pprof/heap?seconds=1e9", nil, 400},
+	} {
+		if code, text := askAdmin(t, h, c.method, c.target, c.header...); code != c.want {
+			t.Errorf("%s %s %q: %d %s, want %d", c.method, c.target, c.header, code, text, c.want)
+		}
+	}
+	signalSelf(t, syscall.SIGTERM)
+	if err := await(t, done); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOneProfileAtATime(t *testing.T) {
+	var one oneProfile
+	began, end := make(chan struct{}), make(chan struct{})
+	slow := one.timed(false, func(http.ResponseWriter, *http.Request) { close(began); <-end })
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		slow(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	}()
+	<-began
+	ask := func() int {
+		w := httptest.NewRecorder()
+		one.timed(false, func(http.ResponseWriter, *http.Request) {})(w, httptest.NewRequest("GET", "/?seconds=1", nil))
+		return w.Code
+	}
+	if code := ask(); code != http.StatusConflict {
+		t.Errorf("the second at a time: %d", code)
+	}
+	close(end)
+	<-over
+	if code := ask(); code != http.StatusOK {
+		t.Errorf("when the first has ended: %d", code)
 	}
 }

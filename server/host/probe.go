@@ -71,7 +71,7 @@ func (h *Host) probe() {
 		h.log.Warn("no probe namespace: BEANPOLE_PROBE_TOKEN is for applications of package server")
 		return
 	}
-	nsp := h.io.Of(ProbeNamespace)
+	nsp := h.io.Static(ProbeNamespace)
 	nsp.Use((&probeGuard{
 		token: []byte(h.cfg.ProbeToken), log: h.log, wrong: limit.NewTally(maxProbeGuesses, time.Minute),
 	}).admit)

@@ -1,0 +1,69 @@
+package host
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// A listener on the loopback address keeps other machines out, but not the pages in a browser on this one. What
+// follows is for the admin listener: a page of a site is known by the headers that browsers send, and one whose
+// name its owner has made to mean this machine (DNS rebinding), by the Host header.
+
+// localOnly serves requests that were sent to this machine by name, and by no page of a site.
+func localOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, origin := r.Header["Origin"]
+		site := r.Header.Get("Sec-Fetch-Site")
+		switch {
+		case !loopback(r.Host):
+			http.Error(w, "the Host header must name this machine: localhost, 127.0.0.1 or [::1]", http.StatusForbidden)
+		case origin, site != "" && site != "none" && site != "same-origin":
+			http.Error(w, "not for pages of a site", http.StatusForbidden)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// loopback reports whether a Host header names this machine.
+func loopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	} else if inner, ok := strings.CutPrefix(host, "["); ok {
+		host = strings.TrimSuffix(inner, "]")
+	}
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
+}
+
+// maxProfileSeconds is how long one profile or trace may take.
+const maxProfileSeconds = 300
+
+// oneProfile lets one profile or trace that takes time be taken at once. The zero value is ready.
+type oneProfile struct{ busy sync.Mutex }
+
+// timed serves profiles that take as long as the parameter seconds says. Without it those of snapshots take
+// no time.
+func (o *oneProfile) timed(snapshots bool, serve http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		given := r.FormValue("seconds") // as package pprof reads it
+		if given == "" && snapshots {
+			serve(w, r)
+			return
+		}
+		if n, err := strconv.ParseFloat(given, 64); given != "" && (err != nil || n <= 0 || !(n <= maxProfileSeconds)) {
+			http.Error(w, "seconds must be a number above 0, up to "+strconv.Itoa(maxProfileSeconds), http.StatusBadRequest)
+			return
+		}
+		if !o.busy.TryLock() {
+			http.Error(w, "another profile is being taken: try again when it has ended", http.StatusConflict)
+			return
+		}
+		defer o.busy.Unlock()
+		serve(w, r)
+	}
+}
