@@ -27,8 +27,15 @@ type Namespace struct {
 	ackID      atomic.Uint64
 
 	mu          sync.Mutex
-	middlewares []func(*Socket) error // guarded by mu; replaced, never changed
-	connection  []func(*Socket)       // guarded by mu; likewise
+	middlewares []middleware       // guarded by mu; replaced, never changed
+	connection  []func(*Socket)    // guarded by mu; likewise
+	leaving     map[string]*Socket // guarded by mu; those whose state is being saved, by id
+}
+
+// middleware is one that sockets pass before they are connected.
+type middleware struct {
+	fn     func(*Socket) error
+	always bool // also sockets that are recovered
 }
 
 // Name returns the name, with its leading slash.
@@ -42,10 +49,17 @@ func (n *Namespace) Adapter() adapter.Adapter { return n.adapter }
 
 // Use adds a middleware that every socket passes before it is connected. An error refuses the socket:
 // the client gets a connect_error with the error's text, and with its data if it is an *Error. A
-// middleware may block; only the connecting client waits.
-func (n *Namespace) Use(fn func(*Socket) error) {
+// middleware may block; only the connecting client waits. What it emits to the socket is sent once that is
+// connected. A socket that is recovered has passed it before, and does not again unless
+// Recovery.RunMiddlewares is on.
+func (n *Namespace) Use(fn func(*Socket) error) { n.use(middleware{fn: fn}) }
+
+// UseAlways is Use for a middleware that sockets which are recovered pass too.
+func (n *Namespace) UseAlways(fn func(*Socket) error) { n.use(middleware{fn, true}) }
+
+func (n *Namespace) use(m middleware) {
 	n.mu.Lock()
-	n.middlewares = append(slices.Clip(n.middlewares), fn)
+	n.middlewares = append(slices.Clip(n.middlewares), m)
 	n.mu.Unlock()
 }
 
@@ -72,8 +86,8 @@ func (n *Namespace) connectionHandlers() []func(*Socket) {
 	return slices.Concat(n.parent.connectionHandlers(), n.connection)
 }
 
-// admit runs the middlewares for s.
-func (n *Namespace) admit(s *Socket) error {
+// admit runs the middlewares for s, or only those that always run.
+func (n *Namespace) admit(s *Socket, recovered bool) error {
 	n.mu.Lock()
 	list := n.middlewares
 	n.mu.Unlock()
@@ -84,7 +98,10 @@ func (n *Namespace) admit(s *Socket) error {
 		if s.gone() {
 			return ErrDisconnected
 		}
-		if err := s.protect("middleware", func() error { return m(s) }); err != nil {
+		if recovered && !m.always {
+			continue
+		}
+		if err := s.protect("middleware", func() error { return m.fn(s) }); err != nil {
 			return hidePanic(err)
 		}
 	}
@@ -211,15 +228,20 @@ type Dynamic struct {
 	handlers handlers
 
 	mu          sync.Mutex
-	middlewares []func(*Socket) error
+	middlewares []middleware
 	connection  []func(*Socket)
 	children    []*Namespace // guarded by mu, taken inside server.mu
 }
 
 // Use is Namespace.Use for all children; it runs before their own.
-func (d *Dynamic) Use(fn func(*Socket) error) {
+func (d *Dynamic) Use(fn func(*Socket) error) { d.use(middleware{fn: fn}) }
+
+// UseAlways is Namespace.UseAlways for all children; it runs before their own.
+func (d *Dynamic) UseAlways(fn func(*Socket) error) { d.use(middleware{fn, true}) }
+
+func (d *Dynamic) use(m middleware) {
 	d.mu.Lock()
-	d.middlewares = append(slices.Clip(d.middlewares), fn)
+	d.middlewares = append(slices.Clip(d.middlewares), m)
 	d.mu.Unlock()
 }
 
@@ -264,7 +286,7 @@ func (d *Dynamic) forget(n *Namespace) {
 	d.mu.Unlock()
 }
 
-func (d *Dynamic) middlewareList() []func(*Socket) error {
+func (d *Dynamic) middlewareList() []middleware {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.middlewares

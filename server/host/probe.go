@@ -25,7 +25,7 @@ func (h *Host) probe() {
 		return
 	}
 	nsp := h.io.Of(ProbeNamespace)
-	nsp.Use(func(s *server.Socket) error {
+	nsp.UseAlways(func(s *server.Socket) error {
 		var auth struct {
 			Token string `json:"token"`
 		}
