@@ -2,6 +2,8 @@ package adapter
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"time"
 )
@@ -12,6 +14,7 @@ import (
 type Message struct {
 	Data        []byte
 	Attachments [][]byte
+	Offset      string // the last argument, when an adapter with recovery has added it; see WithOffset
 }
 
 // Flags change how a message is delivered (Node: BroadcastFlags).
@@ -61,13 +64,13 @@ type Details struct {
 }
 
 // Namespace is what an adapter asks of its namespace on this node. The methods do not block on clients.
-// Slices of members are valid only until the method returns. Deliver and DeliverWithAck must not call
-// Resume of the adapter before they return. They may call Broadcast, though with recovery what it emits
-// is delivered after what is being delivered.
+// Slices of members are valid only until the method returns.
 type Namespace interface {
 	Name() string
-	// Deliver encodes m once and sends it to every one of to.
-	Deliver(m Message, f Flags, to []Member)
+	// Deliver encodes m once and sends it to every one of to. It is called with the adapter's lock for the
+	// order of events held, and so must call neither the application nor the adapter: what is left to do
+	// of that kind is the function it returns, which may be nil and is called without the lock.
+	Deliver(m Message, f Flags, to []Member) (after func())
 	// DeliverWithAck does so and asks for acknowledgements: answer is called with the first value of
 	// each client's answer, at most once per member and from any goroutine; with a Message without
 	// Data when the member is gone and will not answer. forget ends the wait.
@@ -76,6 +79,9 @@ type Namespace interface {
 	Describe(of []Member) []Details
 	// Disconnect disconnects members from the namespace, or closes their whole session.
 	Disconnect(members []Member, closeSession bool)
+	// TakeOver ends the connection of the member with that id, whose client is coming anew, and returns
+	// true when its state has been saved. It is false when there is no such member that can be recovered.
+	TakeOver(ctx context.Context, id string) bool
 	// ServerEvent hands m, sent by another node with ServerSideEmit, to the application. reply is nil
 	// when no answer is wanted; the application may call it once.
 	ServerEvent(m Message, reply func(Message))
@@ -86,10 +92,11 @@ type Namespace interface {
 // nodes take a context and return what has arrived together with a *PartialError.
 type Adapter interface {
 	// Join and Leave change the rooms of a member of this node; the first Join (rooms may be empty)
-	// makes it a member. Remove ends its membership and returns the rooms it was in.
+	// makes it a member. Remove ends its membership and returns the rooms it was in, and with recovery
+	// where it was when, for Save.
 	Join(m Member, rooms ...string)
 	Leave(m Member, rooms ...string)
-	Remove(m Member) (rooms []string)
+	Remove(m Member) (rooms []string, trail Trail)
 	// RoomsOf returns the rooms of a member of this node, its own id among them.
 	RoomsOf(m Member) []string
 	// Members returns the members of this node that t selects.
@@ -114,14 +121,18 @@ type Adapter interface {
 	// Servers returns the number of live nodes, this one included.
 	Servers(ctx context.Context) (int, error)
 
-	// Save keeps a session for recovery for the configured time. Only adapters with recovery keep it.
+	// Save keeps a session of this namespace for recovery for the configured time. Only adapters with
+	// recovery keep it. It returns when the session can be restored.
 	Save(ctx context.Context, s Session) error
-	// Restore takes the saved session pid back if the events after offset are still held. It returns
-	// ErrNoRecovery wrapped with the cause otherwise.
+	// Restore returns the saved session pid, which stays where it is until Resume takes it, if the events
+	// after offset, the last that the client has ("" when it has none), are still held. A socket that is
+	// still connected with that pid is taken over first. It returns ErrNoRecovery wrapped with the cause
+	// otherwise, also for a session of another namespace.
 	Restore(ctx context.Context, pid, offset string) (*Session, error)
-	// Resume makes m, the socket of a restored session, a member of the session's rooms and calls
-	// replay with the events it missed after s.Offset, in order, each ending with its own offset, so
-	// that no event is lost or doubled between the two. replay must not block.
+	// Resume takes a restored session: it makes m, its socket, a member of s.Rooms and calls replay with
+	// the events it missed, in order, each ending with its own offset, so that no event is lost or doubled
+	// between the two. replay is called with the lock for the order of events held, as Deliver is. Of
+	// several that try with one session, one succeeds; after an error m is no member, and the session is gone.
 	Resume(ctx context.Context, m Member, s *Session, replay func(Message)) error
 	// Recovers reports whether the adapter keeps sessions and puts offsets at the end of events.
 	Recovers() bool
@@ -132,10 +143,16 @@ type Adapter interface {
 
 // Session is what connection state recovery keeps of a socket.
 type Session struct {
-	SID, PID string
-	Rooms    []string
-	Data     Raw    // the socket's application data
-	Offset   string // set by Restore: the last event the client has
+	SID, PID  string
+	Namespace string // set by Save; empty when restored from a server that does not say it, as Node's
+	Identity  string // whose it is, if the application has said so
+	Rooms     []string
+	Data      Raw    // the socket's application data
+	Last      string // offset of the last event that was sent to it, "" when none was
+	Trail     Trail  // as Remove returned it
+
+	// After is set by Restore: the offset that the events to replay come after.
+	After string
 }
 
 // Factory makes the adapter of one namespace. The server calls it when it opens the namespace, without a lock,
@@ -170,4 +187,11 @@ type Recovery struct {
 	MaxDisconnection time.Duration // how long a session is kept; zero means 2 minutes
 	MaxEvents        int           // events held per namespace; zero means 10,000
 	MaxBytes         int           // bytes of events held per namespace, in Memory; zero means 64 MiB
+}
+
+// SocketID returns the id of the socket whose client knows it by pid, so that a server that is shown a pid
+// can tell which socket to take over. Nothing of pid, which is a secret, can be learnt from it.
+func SocketID(pid string) string {
+	sum := sha256.Sum256([]byte(pid))
+	return base64.RawURLEncoding.EncodeToString(sum[:15])
 }

@@ -10,9 +10,21 @@ type Local struct {
 }
 
 // Broadcast delivers m to the members that t selects.
-func (l *Local) Broadcast(m Message, t Target) {
-	l.Select(t, func(to []Member) { l.Namespace.Deliver(m, t.Flags, to) })
+func (l *Local) Broadcast(m Message, t Target) { l.Deliver(m, t)() }
+
+// Deliver is Broadcast for an adapter that holds its lock for the order of events, and calls what is
+// returned without it.
+func (l *Local) Deliver(m Message, t Target) (after func()) {
+	after = nothing
+	l.Select(t, func(to []Member) {
+		if fn := l.Namespace.Deliver(m, t.Flags, to); fn != nil {
+			after = fn
+		}
+	})
+	return after
 }
+
+func nothing() {}
 
 // Ask delivers m to the members that t selects, asks for acknowledgements and hands each to answer.
 // It returns how many were asked, and what ends the wait (never nil).

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
@@ -38,21 +39,23 @@ func (r Recovery) withDefaults() (Recovery, error) {
 // log holds the last events of a namespace and the sessions that may come back for them. It has no
 // timer: what has expired goes when something is added or asked for.
 //
-// An offset is the log's own random name and the number of the event, so that an offset of an
+// An offset is the log's own random name and the number of an event, from 1, so that an offset of an
 // earlier process is never taken for one of this. It gives away nothing: what a client may see is
 // decided by its pid.
 type log struct {
-	limits Recovery
-	prefix string
+	limits    Recovery
+	namespace string
+	prefix    string
 
-	// order delivers events in the order of their offsets and resumes sessions between two of them.
-	order Sequence
+	// order is held while an event gets its number and is delivered, so that who has seen one has seen
+	// all before it. It is taken before every other lock.
+	order sync.Mutex
 
 	// Guarded by mu.
 	mu       sync.Mutex
 	entries  []entry // entries[head:] are held
 	head     int
-	next     uint64 // number of the next event
+	last     uint64 // number of the last event
 	bytes    int
 	sessions map[string]saved
 	queue    []string // pids in the order they were saved, for expiry
@@ -68,27 +71,34 @@ type entry struct {
 // saved is one session that may come back.
 type saved struct {
 	Session
-	at   time.Time
-	next uint64 // number of the first event after the session was saved
+	at time.Time
 }
 
-func newLog(r Recovery) (*log, error) {
+func newLog(namespace string, r Recovery) (*log, error) {
 	r, err := r.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	b := make([]byte, 6)
 	rand.Read(b)
-	return &log{limits: r, prefix: base64.RawURLEncoding.EncodeToString(b) + ".", sessions: map[string]saved{}}, nil
+	return &log{namespace: namespace, limits: r, prefix: base64.RawURLEncoding.EncodeToString(b) + ".", sessions: map[string]saved{}}, nil
 }
 
 // WithOffset returns m, an event, with offset as one more argument at the end.
 func WithOffset(m Message, offset string) Message {
 	data := make([]byte, 0, len(m.Data)+len(offset)+3)
-	data = append(data, strings.TrimRight(string(m.Data), " \t\r\n")...)
+	data = append(data, bytes.TrimRight(m.Data, " \t\r\n")...)
 	data = append(data[:len(data)-1], ',')
 	data = strconv.AppendQuote(data, offset) // offsets are plain ASCII: JSON and Go quote alike
-	return Message{Data: append(data, ']'), Attachments: m.Attachments}
+	return Message{Data: append(data, ']'), Attachments: m.Attachments, Offset: offset}
+}
+
+// Misleads reports whether a client would take the last argument of the event m, which is not kept, for an
+// offset: socket.io-client does so with any string. Such an event gets the offset of the one before it.
+func (m Message) Misleads() bool {
+	data := bytes.TrimRight(m.Data, " \t\r\n")
+	data = bytes.TrimRight(data[:max(0, len(data)-1)], " \t\r\n")
+	return len(data) > 0 && data[len(data)-1] == '"'
 }
 
 func (m Message) size() int {
@@ -99,19 +109,50 @@ func (m Message) size() int {
 	return n
 }
 
-// append adds the event m to the log and has deliver called with it, in the order of the log.
-func (l *log) append(m Message, t Target, deliver func(Message, Target)) {
+// offset is that of the event with a number.
+func (l *log) offset(n uint64) string { return l.prefix + strconv.FormatUint(n, 36) }
+
+// number returns the number that offset is of.
+func (l *log) number(offset string) (uint64, bool) {
+	text, ok := strings.CutPrefix(offset, l.prefix)
+	n, err := strconv.ParseUint(text, 36, 64)
+	return n, ok && err == nil
+}
+
+// position is the offset of the last event.
+func (l *log) position() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.offset(l.last)
+}
+
+// broadcast adds the event m to the log, unless it is volatile, and has it delivered.
+func (l *log) broadcast(m Message, t Target, local *Local) {
+	l.order.Lock()
+	after := func() func() {
+		defer l.order.Unlock()
+		if !t.Volatile {
+			m = l.append(m, t)
+		} else if m.Misleads() {
+			m = WithOffset(m, l.position())
+		}
+		return local.Deliver(m, t)
+	}()
+	after()
+}
+
+// append adds the event m and returns it with its offset. Called with order held.
+func (l *log) append(m Message, t Target) Message {
 	now := time.Now()
 	l.mu.Lock()
-	m = WithOffset(m, l.prefix+strconv.FormatUint(l.next, 36))
-	l.next++
+	defer l.mu.Unlock()
+	l.last++
+	m = WithOffset(m, l.offset(l.last))
 	t.Rooms, t.Except = slices.Clone(t.Rooms), slices.Clone(t.Except)
 	l.entries = append(l.entries, entry{m: m, t: t, at: now})
 	l.bytes += m.size()
 	l.trim(now)
-	l.order.Put(func() { deliver(m, t) })
-	l.mu.Unlock()
-	l.order.Run()
+	return m
 }
 
 // trim drops what is beyond the limits. Called with mu held.
@@ -151,70 +192,94 @@ func (l *log) save(s Session) {
 	if _, ok := l.sessions[s.PID]; !ok {
 		l.queue = append(l.queue, s.PID)
 	}
-	l.sessions[s.PID] = saved{Session: s, at: now, next: l.next}
+	s.Namespace = l.namespace
+	l.sessions[s.PID] = saved{Session: s, at: now}
 	l.trim(now)
 }
 
-// restore takes the session pid out of the log.
+// has reports whether the session pid waits in the log.
+func (l *log) has(pid string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.sessions[pid]
+	return ok
+}
+
+// restore returns the session pid for a client whose last event is the one with offset.
 func (l *log) restore(pid, offset string) (*Session, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s, ok := l.sessions[pid]
-	if !ok {
+	if !ok || time.Since(s.at) > l.limits.MaxDisconnection {
 		return nil, fmt.Errorf("%w: unknown or expired session", ErrNoRecovery)
 	}
-	delete(l.sessions, pid)
-	if time.Since(s.at) > l.limits.MaxDisconnection {
-		return nil, fmt.Errorf("%w: session expired", ErrNoRecovery)
+	if s.After, ok = s.Start(offset, l.before); !ok {
+		return nil, fmt.Errorf("%w: unknown offset", ErrNoRecovery)
 	}
-	s.Offset = offset
-	if _, err := l.after(offset); err != nil {
+	if _, err := l.after(s.After); err != nil {
 		return nil, err
 	}
 	return &s.Session, nil
 }
 
+func (l *log) before(a, b string) bool {
+	x, ok := l.number(a)
+	y, _ := l.number(b)
+	return !ok || x < y
+}
+
 // after returns the index in entries of the first event after offset. Called with mu held.
 func (l *log) after(offset string) (int, error) {
-	text, ok := strings.CutPrefix(offset, l.prefix)
-	n, err := strconv.ParseUint(text, 36, 64)
-	if !ok || err != nil || n >= l.next {
+	n, ok := l.number(offset)
+	if !ok || n > l.last {
 		return 0, fmt.Errorf("%w: unknown offset", ErrNoRecovery)
 	}
-	first := l.next - uint64(len(l.entries)-l.head)
+	first := l.last + 1 - uint64(len(l.entries)-l.head)
 	if n+1 < first {
 		return 0, fmt.Errorf("%w: events trimmed", ErrNoRecovery)
 	}
 	return l.head + int(n+1-first), nil
 }
 
-// resume replays what a session missed and calls join, between two events.
+// resume takes the session out of the log, calls join and replays what the session missed.
 func (l *log) resume(s *Session, replay func(Message), join func()) error {
-	done := make(chan struct{})
-	l.mu.Lock()
-	// Later events are delivered after this, and are not among those missed.
-	i, err := l.after(s.Offset)
+	l.order.Lock()
+	defer l.order.Unlock()
+	missed, err := l.take(s)
 	if err != nil {
-		l.mu.Unlock()
 		return err
 	}
-	var missed []Message
+	join()
+	for _, m := range missed {
+		replay(m)
+	}
+	return nil
+}
+
+// take takes the session out and returns what it missed.
+func (l *log) take(s *Session) (missed []Message, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if kept, ok := l.sessions[s.PID]; !ok || kept.Trail.End != s.Trail.End || kept.Last != s.Last {
+		return nil, fmt.Errorf("%w: session taken by another", ErrNoRecovery)
+	}
+	delete(l.sessions, s.PID)
+	i, err := l.after(s.After)
+	if err != nil {
+		return nil, err
+	}
+	n := l.last - uint64(len(l.entries)-i)
 	for _, e := range l.entries[i:] {
-		if e.t.Selects(s.Rooms) {
+		n++
+		isAfter := func(offset string) bool {
+			x, _ := l.number(offset)
+			return n > x
+		}
+		if s.Missed(&e.t, isAfter) {
 			missed = append(missed, e.m)
 		}
 	}
-	l.order.Put(func() {
-		defer close(done)
-		for _, m := range missed {
-			replay(m)
-		}
-		join()
-	})
-	l.mu.Unlock()
-	l.order.Run()
-	<-done
-	return nil
+	return missed, nil
 }
 
 func (l *log) clear() {
@@ -222,20 +287,4 @@ func (l *log) clear() {
 	defer l.mu.Unlock()
 	l.entries, l.head, l.bytes, l.queue = nil, 0, 0, nil
 	clear(l.sessions)
-}
-
-// Selects reports whether t selects a socket that is in rooms, its own id among them.
-func (t *Target) Selects(rooms []string) bool {
-	in := len(t.Rooms) == 0
-	for _, name := range rooms {
-		for _, x := range t.Except {
-			if x == name {
-				return false
-			}
-		}
-		for _, x := range t.Rooms {
-			in = in || x == name
-		}
-	}
-	return in
 }

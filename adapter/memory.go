@@ -10,11 +10,11 @@ func Memory(r *Recovery) Factory {
 	return func(n Namespace) (Adapter, error) {
 		m := &memory{Local: Local{Namespace: n}}
 		if r != nil {
-			l, err := newLog(*r)
+			l, err := newLog(n.Name(), *r)
 			if err != nil {
 				return nil, err
 			}
-			m.log = l
+			m.log, m.Position = l, l.position
 		}
 		return m, nil
 	}
@@ -30,12 +30,21 @@ var _ Adapter = (*memory)(nil)
 
 // Broadcast delivers m, in the order of the log if there is one.
 func (a *memory) Broadcast(m Message, t Target) error {
-	if a.log == nil || t.Volatile {
+	if a.log == nil {
 		a.Local.Broadcast(m, t)
-		return nil
+	} else {
+		a.log.broadcast(m, t, &a.Local)
 	}
-	a.log.append(m, t, a.Local.Broadcast)
 	return nil
+}
+
+// Remove ends a membership between two events, so that its trail ends with the last that m got.
+func (a *memory) Remove(m Member) ([]string, Trail) {
+	if a.log != nil {
+		a.log.order.Lock()
+		defer a.log.order.Unlock()
+	}
+	return a.Local.Remove(m)
 }
 
 func (a *memory) BroadcastWithAck(ctx context.Context, m Message, t Target, answer func(Message)) error {
@@ -81,9 +90,12 @@ func (a *memory) Save(_ context.Context, s Session) error {
 	return nil
 }
 
-func (a *memory) Restore(_ context.Context, pid, offset string) (*Session, error) {
+func (a *memory) Restore(ctx context.Context, pid, offset string) (*Session, error) {
 	if a.log == nil {
 		return nil, ErrNoRecovery
+	}
+	if !a.log.has(pid) {
+		a.Namespace.TakeOver(ctx, SocketID(pid))
 	}
 	return a.log.restore(pid, offset)
 }
@@ -92,7 +104,7 @@ func (a *memory) Resume(_ context.Context, m Member, s *Session, replay func(Mes
 	if a.log == nil {
 		return ErrNoRecovery
 	}
-	return a.log.resume(s, replay, func() { a.Join(m, s.Rooms...) })
+	return a.log.resume(s, replay, func() { a.JoinAgain(m, s.Trail, s.Rooms...) })
 }
 
 // Close forgets the log. Members stay until they are removed.

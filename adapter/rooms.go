@@ -16,6 +16,10 @@ type Rooms struct {
 	// possibly out of order: the callee asks Has for the state of now. Set before first use.
 	Changed func(room string)
 
+	// Position, if not nil, returns the offset of the last event delivered here. The index then keeps the
+	// Trail of every member. Set before first use.
+	Position func() string
+
 	watch atomic.Pointer[func(Member, string, bool)] // see Watch
 
 	mu      sync.RWMutex
@@ -23,6 +27,7 @@ type Rooms struct {
 	list    []Member
 	joined  [][]*room // rooms of the member at the same index of list
 	rooms   map[string]*room
+	trails  map[Member]*Trail // with Position
 }
 
 // gone is what a member may have beside ID: whether it has left the namespace for good. It is read
@@ -120,14 +125,18 @@ func (r *Rooms) tell(m Member, joined bool, rooms ...string) {
 
 // Join makes m a member if it is none yet and puts it into rooms. A member with a method Gone() bool
 // that reports true is left alone. Another member with the same id is removed first.
-func (r *Rooms) Join(m Member, rooms ...string) { r.join(m, rooms, true) }
+func (r *Rooms) Join(m Member, rooms ...string) { r.join(m, rooms, true, Trail{}) }
+
+// JoinAgain is Join for a member that comes back with the trail it had when it was removed.
+func (r *Rooms) JoinAgain(m Member, trail Trail, rooms ...string) { r.join(m, rooms, true, trail) }
 
 // JoinMember is Join for a socket that is a member already; otherwise it does nothing.
-func (r *Rooms) JoinMember(m Member, rooms ...string) { r.join(m, rooms, false) }
+func (r *Rooms) JoinMember(m Member, rooms ...string) { r.join(m, rooms, false, Trail{}) }
 
-func (r *Rooms) join(m Member, rooms []string, add bool) {
+func (r *Rooms) join(m Member, rooms []string, add bool, trail Trail) {
 	var changed, joined []string
 	watched := r.watch.Load() != nil
+	at := r.position()
 	r.mu.Lock()
 	i, ok := r.slot(m)
 	if g, can := m.(gone); !ok && (!add || can && g.Gone()) {
@@ -136,6 +145,10 @@ func (r *Rooms) join(m Member, rooms []string, add bool) {
 	}
 	if !ok {
 		i, changed = r.add(m, changed)
+		if r.Position != nil {
+			r.begin(m, trail)
+			r.enter(m, m.ID(), at)
+		}
 		if watched {
 			joined = append(joined, m.ID())
 		}
@@ -157,6 +170,9 @@ func (r *Rooms) join(m Member, rooms []string, add bool) {
 		}
 		x.add(m)
 		r.joined[i] = append(r.joined[i], x)
+		if r.Position != nil {
+			r.enter(m, name, at)
+		}
 		if watched {
 			joined = append(joined, name)
 		}
@@ -189,6 +205,7 @@ func (r *Rooms) add(m Member, changed []string) (int, []string) {
 func (r *Rooms) Leave(m Member, rooms ...string) {
 	var changed, left []string
 	watched := r.watch.Load() != nil
+	at := r.position()
 	r.mu.Lock()
 	i, ok := r.slot(m)
 	if !ok {
@@ -203,6 +220,9 @@ func (r *Rooms) Leave(m Member, rooms ...string) {
 		changed = r.free(x, changed)
 		k := slices.Index(r.joined[i], x)
 		r.joined[i] = slices.Delete(r.joined[i], k, k+1)
+		if r.Position != nil {
+			r.trails[m].leave(name, at)
+		}
 		if watched {
 			left = append(left, name)
 		}
@@ -221,20 +241,25 @@ func (r *Rooms) free(x *room, changed []string) []string {
 	return append(changed, x.name)
 }
 
-// Remove ends the membership of m and returns the rooms it was in, its own id first; nil if m was no
-// member.
-func (r *Rooms) Remove(m Member) []string {
+// Remove ends the membership of m and returns the rooms it was in, its own id first, and its trail; nil if
+// m was no member.
+func (r *Rooms) Remove(m Member) (rooms []string, trail Trail) {
+	at := r.position()
 	r.mu.Lock()
 	i, ok := r.slot(m)
 	if !ok {
 		r.mu.Unlock()
-		return nil
+		return nil, Trail{}
+	}
+	if t := r.trails[m]; t != nil {
+		trail = *t
+		trail.End = at
 	}
 	names, changed := r.remove(m, i, nil)
 	r.mu.Unlock()
 	r.notify(changed)
 	r.tell(m, false, names...)
-	return names
+	return names, trail
 }
 
 // remove takes the member at index i out. Called with mu held.
@@ -248,6 +273,7 @@ func (r *Rooms) remove(m Member, i int, changed []string) (names, _ []string) {
 	}
 	last := len(r.list) - 1
 	delete(r.members, id)
+	delete(r.trails, m)
 	if i != last {
 		r.list[i], r.joined[i] = r.list[last], r.joined[last]
 		r.members[r.list[i].ID()] = int32(i)

@@ -91,7 +91,7 @@ func TestRoomsAgreeWithModel(t *testing.T) {
 					want = append(want, id)
 				}
 				slices.Sort(want)
-				got := rooms.Remove(members[id])
+				got, _ := rooms.Remove(members[id])
 				slices.Sort(got)
 				if !slices.Equal(got, want) {
 					t.Fatalf("Remove = %q, want %q", got, want)
@@ -175,7 +175,7 @@ func TestRoomsReplaceAMemberOfTheSameID(t *testing.T) {
 	if rooms.Has("r") {
 		t.Error("the room of the old member is still there")
 	}
-	if rooms.Remove(old) != nil || rooms.Len() != 1 {
+	if gone, _ := rooms.Remove(old); gone != nil || rooms.Len() != 1 {
 		t.Error("Remove of the old member removed the new one")
 	}
 }

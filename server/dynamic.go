@@ -24,14 +24,19 @@ type Dynamic struct {
 	children map[*Namespace]struct{} // guarded by server.mu
 
 	mu          sync.Mutex
-	middlewares []func(*Socket) error // guarded by mu; replaced, never changed
-	connection  []func(*Socket)       // guarded by mu; likewise
+	middlewares []middleware    // guarded by mu; replaced, never changed
+	connection  []func(*Socket) // guarded by mu; likewise
 }
 
 // Use is Namespace.Use for all children; it runs before their own.
-func (d *Dynamic) Use(fn func(*Socket) error) {
+func (d *Dynamic) Use(fn func(*Socket) error) { d.use(middleware{fn: fn}) }
+
+// UseAlways is Namespace.UseAlways for all children; it runs before their own.
+func (d *Dynamic) UseAlways(fn func(*Socket) error) { d.use(middleware{fn, true}) }
+
+func (d *Dynamic) use(m middleware) {
 	d.mu.Lock()
-	d.middlewares = append(slices.Clip(d.middlewares), fn)
+	d.middlewares = append(slices.Clip(d.middlewares), m)
 	d.mu.Unlock()
 }
 
@@ -92,7 +97,7 @@ func (n *Namespace) adopt() {
 	}
 }
 
-func (d *Dynamic) middlewareList() []func(*Socket) error {
+func (d *Dynamic) middlewareList() []middleware {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.middlewares

@@ -56,15 +56,13 @@ func (u Unicast) Timeout(d time.Duration) Unicast { u.timeout = d; return u }
 // Emit is Socket.Emit.
 func (u Unicast) Emit(event string, args ...any) error {
 	s := u.socket
-	if s.client.server.cfg.Recovery != nil && s.nsp != nil {
-		// Through the adapter, which keeps it for a client that is away (socket.io/lib/socket.ts, emit).
+	// With recovery through the adapter, which keeps it for a client that is away (socket.io/lib/socket.ts, emit).
+	if connecting := s.state.Load() == stateConnecting; connecting || s.recovery != nil {
 		m, err := newMessage(event, args)
-		if err != nil {
+		if err != nil || connecting && s.beforeIn(func(b *border) { b.early = append(b.early, early{m, u}) }) {
 			return err
 		}
-		return s.nsp.adapter.Broadcast(m, adapter.Target{
-			Rooms: []string{s.id}, Flags: adapter.Flags{Volatile: u.opts.Volatile, NoCompress: u.opts.NoCompress},
-		})
+		return u.emit(m)
 	}
 	o := takeOutgoing()
 	defer o.put()
@@ -75,6 +73,17 @@ func (u Unicast) Emit(event string, args ...any) error {
 	o.payload = data
 	o.packet = packet.Packet{Type: packet.Event, Namespace: s.name, Data: data, Attachments: attachments}
 	return s.sendEvent(u, &o.packet)
+}
+
+// emit sends an event that is encoded.
+func (u Unicast) emit(m adapter.Message) error {
+	s := u.socket
+	if s.recovery == nil {
+		return s.sendEvent(u, &packet.Packet{Type: packet.Event, Namespace: s.name, Data: m.Data, Attachments: m.Attachments})
+	}
+	return s.nsp.adapter.Broadcast(m, adapter.Target{
+		Rooms: []string{s.id}, Flags: adapter.Flags{Volatile: u.opts.Volatile, NoCompress: u.opts.NoCompress},
+	})
 }
 
 // EmitWithAck is Socket.EmitWithAck.
@@ -119,6 +128,9 @@ func (s *Socket) sendAck(id uint64, values []any) error {
 
 // send encodes p and hands it to the session, which copies it.
 func (s *Socket) send(opts transport.SendOptions, p *packet.Packet) error {
+	if h := s.hold.Load(); h != nil && h.put(opts, s.client.server.prepare(p)) {
+		return nil
+	}
 	o := takeOutgoing()
 	defer o.put()
 	encoded := s.client.server.cfg.Parser.Encode(o.encoded[:0], o.text[:0], p)

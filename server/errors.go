@@ -19,6 +19,9 @@ var (
 	ErrAcknowledged = errors.New("event already acknowledged")
 	// ErrPanic is what the error of a handler that panicked is, for an Observer: errors.Is(err, ErrPanic).
 	ErrPanic = errors.New("panic")
+	// ErrOtherIdentity is returned by SetIdentity in a middleware when the socket has been recovered from
+	// the session of another identity: the client came back with somebody else's credentials.
+	ErrOtherIdentity = errors.New("recovered session belongs to another identity")
 	// ErrNoAck is returned by an answer to an event whose sender wants none.
 	ErrNoAck = errors.New("sender wants no acknowledgement")
 	// ErrServerClosed is returned by what needs a namespace that is not open any more after Shutdown.
@@ -33,24 +36,20 @@ var errNotMade = errors.New("namespace not available")
 var errInvalidNamespace = errors.New("Invalid namespace")
 
 // The reasons of a disconnection beyond those of the transport. Source: socket.io/lib/socket-types.ts,
-// DisconnectReason. The last two are Beanpole's own.
+// DisconnectReason. The last three are Beanpole's own.
 const (
 	ReasonClientDisconnect transport.CloseReason = "client namespace disconnect"
 	ReasonServerDisconnect transport.CloseReason = "server namespace disconnect"
 	ReasonQueueFull        transport.CloseReason = "event queue full"
 	ReasonRateLimited      transport.CloseReason = "rate limited"
+	ReasonTakenOver        transport.CloseReason = "taken over" // by a new session of the same client, which recovers
 )
 
-// recoverable reports whether a session that ended so may be recovered. A slow consumer is one that Node would
-// have kept until its connection broke. Source: socket.io/lib/socket.ts, RECOVERABLE_DISCONNECT_REASONS.
+// recoverable reports whether a session that ended so may be recovered: unless the client or the application
+// ended it, or the client broke the protocol. Source: socket.io/lib/socket.ts, RECOVERABLE_DISCONNECT_REASONS,
+// and the reasons that only Beanpole has.
 func recoverable(r transport.CloseReason) bool {
-	switch r {
-	case transport.ReasonTransportError, transport.ReasonTransportClose, transport.ReasonForcedClose,
-		transport.ReasonPingTimeout, transport.ReasonServerShuttingDown, transport.ReasonForcedServerClose,
-		transport.ReasonSlowConsumer:
-		return true
-	}
-	return false
+	return r != ReasonClientDisconnect && r != ReasonServerDisconnect && r != transport.ReasonParseError
 }
 
 // Error is an error with data for the client: returned by a middleware it becomes the CONNECT_ERROR

@@ -45,11 +45,14 @@ func (e *LimitError) Error() string { return fmt.Sprintf("too many %s", e.Limit)
 // SetIdentity says whose socket it is: the name of an account, as the application has found out, for the
 // limits per identity. It is called in a middleware, which returns its error: a *LimitError when the
 // identity has Limits.MaxSessionsPerIdentity sessions on this server already, ErrDisconnected when the
-// client has gone. Sockets of one session count once. Another identity takes the place of the one before;
-// "" is none. A recovered socket has passed no middleware, and so the connection handler sets it again, or
-// Recovery.RunMiddlewares is on.
+// client has gone, and ErrOtherIdentity when the socket was recovered from the session of another. Sockets of
+// one session count once. Another identity takes the place of the one before; "" is none. A recovered socket
+// has the identity it had.
 func (s *Socket) SetIdentity(id string) error {
 	srv := s.client.server
+	if r := s.recovery; r != nil && r.identity != "" && id != r.identity && s.state.Load() == stateConnecting {
+		return ErrOtherIdentity
+	}
 	if id != "" && !srv.bounds.holders.Enter(id, s.client) {
 		if srv.bounds.notice.News(LimitSessionsPerIdentity, time.Now()) {
 			s.client.log().Warn("sockets are refused: a limit is reached", "limit", LimitSessionsPerIdentity)

@@ -17,24 +17,23 @@ var _ adapter.Namespace = local{}
 func (l local) Name() string { return l.n.name }
 
 // Deliver encodes m once and sends the same bytes to every member.
-func (l local) Deliver(m adapter.Message, f adapter.Flags, to []adapter.Member) {
-	if len(to) == 0 {
-		return
+func (l local) Deliver(m adapter.Message, f adapter.Flags, to []adapter.Member) (after func()) {
+	p := &packet.Packet{Type: packet.Event, Namespace: l.n.name, Data: m.Data, Attachments: m.Attachments}
+	if m.Offset != "" {
+		for _, m2 := range to {
+			m2.(*Socket).sent(&m.Offset)
+		}
 	}
-	l.send(&packet.Packet{Type: packet.Event, Namespace: l.n.name, Data: m.Data, Attachments: m.Attachments}, f, to)
+	return l.send(p, f, to)
 }
 
-func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) {
+// send returns what tells those who watch what is sent, nil if nobody does.
+func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) (after func()) {
 	srv := l.n.server
-	var room [4]packet.Message
-	encoded := srv.cfg.Parser.Encode(room[:0], nil, p)
-	messages := make([]transport.Message, len(encoded))
-	for i, m := range encoded {
-		messages[i] = transport.Message(m)
-	}
-	prepared := transport.Prepare(messages...)
+	prepared := srv.prepare(p)
 	opts := transport.SendOptions{Volatile: f.Volatile, NoCompress: f.NoCompress}
 	srv.stats.eventsOut.Add(uint64(len(to)))
+	var watched []*Socket
 	// The sessions are looked up some ahead of the sending: between two system calls each look would wait
 	// for memory by itself, in a row they wait together.
 	var sessions [16]*transport.Session
@@ -42,8 +41,14 @@ func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) {
 		n := 0
 		ahead := min(len(to), len(sessions))
 		for _, m := range to[:ahead] {
-			if s := m.(*Socket); s.Connected() {
-				s.notifyOutgoing(p)
+			s := m.(*Socket)
+			if s.gone() {
+				continue
+			}
+			if s.watching.Load() {
+				watched = append(watched, s)
+			}
+			if h := s.hold.Load(); h == nil || !h.put(opts, prepared) {
 				sessions[n] = s.client.session
 				n++
 			}
@@ -51,6 +56,14 @@ func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) {
 		to = to[ahead:]
 		for _, session := range sessions[:n] {
 			_ = session.SendPrepared(opts, prepared) // a session that closed says so by Closed
+		}
+	}
+	if watched == nil {
+		return nil
+	}
+	return func() {
+		for _, s := range watched {
+			s.notifyOutgoing(p)
 		}
 	}
 }
@@ -70,9 +83,12 @@ func (l local) DeliverWithAck(m adapter.Message, f adapter.Flags, to []adapter.M
 			answer(a.first())
 		})
 	}
-	l.send(&packet.Packet{
+	after := l.send(&packet.Packet{
 		Type: packet.Event, Namespace: l.n.name, ID: id, HasID: true, Data: m.Data, Attachments: m.Attachments,
 	}, f, to)
+	if after != nil {
+		after()
+	}
 	return func() {
 		for _, m := range to {
 			m.(*Socket).forgetAck(id)

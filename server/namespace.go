@@ -40,8 +40,15 @@ type space struct {
 	ackID      atomic.Uint64
 
 	mu          sync.Mutex
-	middlewares []func(*Socket) error // guarded by mu; replaced, never changed
-	connection  []func(*Socket)       // guarded by mu; likewise
+	middlewares []middleware       // guarded by mu; replaced, never changed
+	connection  []func(*Socket)    // guarded by mu; likewise
+	leaving     map[string]*Socket // guarded by mu; those whose state is being saved, by id
+}
+
+// middleware is one that sockets pass before they are connected.
+type middleware struct {
+	fn     func(*Socket) error
+	always bool // also sockets that are recovered
 }
 
 // Name returns the name, with its leading slash.
@@ -66,11 +73,18 @@ func (n *Namespace) Adapter() adapter.Adapter {
 
 // Use adds a middleware that every socket passes before it is connected. An error refuses the socket:
 // the client gets a connect_error with the error's text, and with its data if it is an *Error. A
-// middleware may block; only the connecting client waits.
-func (n *Namespace) Use(fn func(*Socket) error) {
+// middleware may block; only the connecting client waits. What it emits to the socket is sent once that is
+// connected. A socket that is recovered has passed it before, and does not again unless
+// Recovery.RunMiddlewares is on.
+func (n *Namespace) Use(fn func(*Socket) error) { n.use(middleware{fn: fn}) }
+
+// UseAlways is Use for a middleware that sockets which are recovered pass too.
+func (n *Namespace) UseAlways(fn func(*Socket) error) { n.use(middleware{fn, true}) }
+
+func (n *Namespace) use(m middleware) {
 	n.register(func(s *space) {
 		s.mu.Lock()
-		s.middlewares = append(slices.Clip(s.middlewares), fn)
+		s.middlewares = append(slices.Clip(s.middlewares), m)
 		s.mu.Unlock()
 	})
 }
@@ -102,8 +116,8 @@ func (n *Namespace) connectionHandlers() []func(*Socket) {
 	return slices.Concat(n.parent.connectionHandlers(), n.connection)
 }
 
-// admit runs the middlewares for s.
-func (n *Namespace) admit(s *Socket) error {
+// admit runs the middlewares for s, or only those that always run.
+func (n *Namespace) admit(s *Socket, recovered bool) error {
 	n.mu.Lock()
 	list := n.middlewares
 	n.mu.Unlock()
@@ -114,7 +128,10 @@ func (n *Namespace) admit(s *Socket) error {
 		if s.gone() {
 			return ErrDisconnected
 		}
-		if err := s.protect("middleware", func() error { return m(s) }); err != nil {
+		if recovered && !m.always {
+			continue
+		}
+		if err := s.protect("middleware", func() error { return m.fn(s) }); err != nil {
 			return hidePanic(err)
 		}
 	}

@@ -40,39 +40,25 @@ func (s *Socket) connect() {
 		s.refuse(err)
 		return
 	}
-	session := s.identify()
-	skip := s.Recovered() && !srv.cfg.Recovery.RunMiddlewares
-	if !skip {
-		done := s.observed("middleware")
-		err := s.nsp.admit(s)
-		done(err)
-		if err != nil {
-			s.nsp.release()
-			s.refuse(err)
-			return
-		}
-	}
-	if session != nil {
-		s.mu.Lock()
-		b := s.atBorder()
-		b.rooms = append(b.rooms, session.Rooms...)
-		s.mu.Unlock()
+	if err := s.admit(); err != nil {
+		s.nsp.release()
+		s.refuse(err)
+		return
 	}
 	if !s.state.CompareAndSwap(stateConnecting, stateConnected) {
-		s.queue.dropEvents() // the client has gone meanwhile
-		if session != nil {
-			s.save(session.Rooms) // it comes again with what it has been restored from
-		}
+		// The client has gone meanwhile. It was no member to whoever ended it.
+		s.queue.dropEvents()
+		s.mu.Lock()
+		reason := s.atBorder().reason
+		s.mu.Unlock()
+		s.part(reason, false)
 		s.nsp.release()
 		return
 	}
-	_ = s.send(transport.SendOptions{}, s.welcome()) // a session that closed says so by Closed
 	s.client.joined()
 	srv.stats.connected.Add(1)
-	s.enter(session)
-	if s.gone() {
-		s.nsp.adapter.Remove(s) // it left before it was in, and nobody else would take it out again
-	}
+	s.emitEarly()
+	s.welcome()
 	done := s.observed("connection")
 	var failed error
 	for _, fn := range s.nsp.connectionHandlers() {
@@ -83,57 +69,87 @@ func (s *Socket) connect() {
 	done(failed)
 }
 
-// identify gives the socket its ids: those it had, when the client asks for recovery and it is possible.
-func (s *Socket) identify() *adapter.Session {
-	srv := s.client.server
-	if srv.cfg.Recovery == nil {
-		s.id = s.newID()
+// wanted returns the rooms that the middlewares have joined.
+func (s *Socket) wanted() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.atBorder().rooms)
+}
+
+// joinLate joins what has been joined since wanted. From then on the adapter knows the rooms.
+func (s *Socket) joinLate(had int) {
+	for {
+		s.mu.Lock()
+		b := s.atBorder()
+		if b.entered = len(b.rooms) <= had; b.entered {
+			s.mu.Unlock()
+			return
+		}
+		rooms := slices.Clone(b.rooms[had:])
+		had = len(b.rooms)
+		s.mu.Unlock()
+		s.nsp.adapter.Join(s, rooms...)
+	}
+}
+
+// emitEarly sends what the middlewares have emitted, now that the adapter can.
+func (s *Socket) emitEarly() {
+	s.mu.Lock()
+	list := s.atBorder().early
+	if !s.gone() {
+		s.border = nil
+	}
+	s.mu.Unlock()
+	for _, e := range list {
+		_ = e.u.emit(e.m) // it has encoded, and a session that closed says so by Closed
+	}
+}
+
+// reset undoes what the middlewares have done to a socket that has to pass them once more.
+func (s *Socket) reset() {
+	s.dropIdentity()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.atBorder()
+	b.rooms, b.early = nil, nil
+}
+
+// admit has the socket pass the middlewares and makes it a member. When its session cannot be resumed although
+// it could be restored, as when somebody else was faster, it begins anew.
+func (s *Socket) admit() error {
+	session := s.identify()
+	err := s.middlewares(session)
+	if err != nil {
+		return err
+	}
+	err = s.enter(session)
+	if err == nil {
 		return nil
 	}
-	session, err := s.restore()
+	s.reset()
+	s.anew(err)
+	if err := s.middlewares(nil); err != nil {
+		return err
+	}
+	return s.enter(nil)
+}
+
+// middlewares runs the middlewares of the namespace. A socket that is recovered has passed them before, unless
+// its session comes from a server that does not say of which namespace it is.
+func (s *Socket) middlewares(session *adapter.Session) (err error) {
 	if session != nil {
-		s.id, s.recovery = session.SID, &recovery{pid: session.PID, recovered: true}
-		s.Data.restore(session.Data)
-		srv.stats.recovered.Add(1)
-		return session
+		if err := s.SetIdentity(session.Identity); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		srv.stats.notRecovered.Add(1)
-		s.client.log().Debug("session not recovered", "namespace", s.name, "err", err)
-	}
-	s.id, s.recovery = s.newID(), &recovery{pid: newID(), err: err}
-	return nil
+	skip := session != nil && session.Namespace != "" && !s.client.server.cfg.Recovery.RunMiddlewares
+	done := s.observed("middleware")
+	defer func() { done(err) }()
+	return s.nsp.admit(s, skip)
 }
 
-// newID returns the id of a new socket. A v2 client takes the session's id for the one of "/" and makes
-// the others from it. Source: socket.io/lib/socket.ts, constructor.
-func (s *Socket) newID() string {
-	if s.client.session.Protocol() != 3 {
-		return newID()
-	}
-	if s.name == "/" {
-		return s.client.session.ID()
-	}
-	return s.name + "#" + s.client.session.ID()
-}
-
-// restore takes the saved session that the client names in its auth payload, if it names one.
-func (s *Socket) restore() (*adapter.Session, error) {
-	var auth struct {
-		PID    *string `json:"pid"`
-		Offset *string `json:"offset"`
-	}
-	if s.Handshake().Auth(&auth) != nil || auth.PID == nil || auth.Offset == nil {
-		return nil, nil // nothing asked for, or nothing that could be meant
-	}
-	// Not ended by the client's going: what has been taken has to be given back then.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), closeTimeout)
-	defer cancel()
-	return s.nsp.adapter.Restore(ctx, *auth.PID, *auth.Offset)
-}
-
-// welcome is the answer to CONNECT.
-func (s *Socket) welcome() *packet.Packet {
+// connectPacket is the answer to CONNECT.
+func (s *Socket) connectPacket() *packet.Packet {
 	p := &packet.Packet{Type: packet.Connect, Namespace: s.name}
 	if s.client.session.Protocol() == 3 {
 		return p
@@ -146,42 +162,10 @@ func (s *Socket) welcome() *packet.Packet {
 	return p
 }
 
-// enter makes the socket a member of its namespace; a recovered one gets its rooms and what it missed.
-func (s *Socket) enter(session *adapter.Session) {
-	s.mu.Lock()
-	var rooms []string
-	if s.border != nil {
-		rooms = s.border.rooms
-	}
-	s.mu.Unlock()
-	// From then on the adapter knows the rooms. Until then a socket that leaves takes them from here.
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if !s.gone() {
-			s.border = nil
-		}
-	}()
-	if session == nil {
-		s.nsp.adapter.Join(s, rooms...)
-		return
-	}
-	session.Rooms = rooms
-	err := s.nsp.adapter.Resume(s.Context(), s, session, func(m adapter.Message) {
-		_ = s.send(transport.SendOptions{}, &packet.Packet{
-			Type: packet.Event, Namespace: s.name, Data: m.Data, Attachments: m.Attachments,
-		}) // a session that closed says so by Closed
-	})
-	if err != nil {
-		// The client has been told that it is recovered, so it must come again to be so.
-		s.client.log().Warn("session not resumed", "namespace", s.name, "err", err)
-		s.client.session.Close(transport.ReasonTransportError)
-	}
-}
-
 // refuse answers CONNECT_ERROR. Source: socket.io/lib/namespace.ts, _add.
 func (s *Socket) refuse(err error) {
 	s.state.Store(stateGone)
+	s.unhold()
 	s.queue.dropEvents()
 	s.client.forget(s)
 	s.dropIdentity()
@@ -252,7 +236,7 @@ func (s *Socket) event(e *Event) {
 	if len(s.client.server.cfg.Observers) == 0 {
 		_ = s.handle(nil, e, &lists) //nolint:staticcheck // nil: nobody observes; each error has been answered
 	} else {
-		ctx, done := s.observe(s.Context(), e.Name, known)
+		ctx, done := s.observe(s.handling(), e.Name, known)
 		done(s.handle(ctx, e, &lists))
 	}
 	if !kept {
@@ -260,10 +244,26 @@ func (s *Socket) event(e *Event) {
 	}
 }
 
+// handling returns the context for a handler: that of the socket, or for one that runs when the socket has
+// left, to work off what had been received before, one that ends when that is done.
+func (s *Socket) handling() context.Context {
+	if !s.gone() {
+		return s.Context()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.atBorder()
+	if b.late == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		b.late = &life{ctx, cancel}
+	}
+	return b.late.ctx
+}
+
 // pass runs the middlewares for e.
 func (s *Socket) pass(e *Event, list []Middleware) error {
 	for _, m := range list {
-		if err := s.protect(e.Name, func() error { return m(s.Context(), e) }); err != nil {
+		if err := s.protect(e.Name, func() error { return m(s.handling(), e) }); err != nil {
 			return err
 		}
 	}
@@ -276,7 +276,7 @@ func (s *Socket) handle(ctx context.Context, e *Event, lists *[3][]*handler) (fi
 	for _, list := range lists {
 		for _, h := range list {
 			if ctx == nil && h.context {
-				ctx = s.Context()
+				ctx = s.handling()
 			}
 			if err := s.protectHandler(ctx, h, e); err != nil {
 				s.answerFailure(e, err)
@@ -341,6 +341,9 @@ func (s *Socket) disconnect() {
 	s.client.server.stats.disconnected.Add(1)
 	s.nsp.release()
 	s.mu.Lock()
+	if b := s.border; b != nil && b.late != nil {
+		b.late.cancel()
+	}
 	s.border = nil
 	s.mu.Unlock()
 }

@@ -20,7 +20,8 @@ type Socket struct {
 	// What a broadcast looks at stands together: that is one line of the processor's cache for each socket.
 	client   *client // set by newSocket, then read only
 	state    atomic.Int32
-	watching atomic.Bool // OnAnyOutgoing has been called
+	watching atomic.Bool          // OnAnyOutgoing has been called
+	hold     atomic.Pointer[hold] // nil once the client has been told that it is connected
 
 	// Data holds the application's values for this socket (Node: socket.data).
 	Data Data
@@ -40,18 +41,11 @@ type Socket struct {
 	mu     sync.Mutex
 	acks   map[uint64]func(Args, error) // guarded by mu
 	hooks  *hooks                       // guarded by mu; nil until it has one
-	life   *life                        // guarded by mu; nil until its context is asked for
 	border *border                      // guarded by mu; nil while it is connected and has entered its rooms
 }
 
 // What a connected socket seldom has is apart from it, as are its hooks: 100 bytes less for each.
 type (
-	// recovery is how a socket can be recovered, and was. Set while connecting, then read only.
-	recovery struct {
-		pid       string
-		recovered bool
-		err       error // why not
-	}
 	// life is the context that ends with a socket.
 	life struct {
 		ctx    context.Context
@@ -59,8 +53,18 @@ type (
 	}
 	// border is a socket's state before it has entered its rooms and after it has left.
 	border struct {
-		reason transport.CloseReason // set once it has left
-		rooms  []string              // the rooms to join once connected, and those it was in when it left
+		rooms   []string // the rooms to join when it enters, and those it was in when it left
+		entered bool     // it is a member
+		early   []early  // what was emitted before
+
+		reason   transport.CloseReason // set once it has left
+		identity string                // likewise
+		late     *life                 // of handlers that run when it has left
+	}
+	// early is an event that was emitted to a socket by a middleware.
+	early struct {
+		m adapter.Message
+		u Unicast
 	}
 )
 
@@ -72,10 +76,11 @@ func (s *Socket) atBorder() *border {
 	return s.border
 }
 
-// hooks are what most sockets have little of, and so is apart: functions that are not event handlers, and
-// the identity.
+// hooks are what most sockets have little of, and so is apart: functions that are not event handlers, the
+// identity, and the context.
 type hooks struct {
 	identity      string         // see SetIdentity
+	life          *life          // nil until the context is asked for
 	middlewares   []Middleware   // replaced, never changed
 	any           []func(*Event) // likewise
 	anyOutgoing   []func(*Event) // likewise
@@ -113,7 +118,9 @@ const (
 var _ adapter.Member = (*Socket)(nil)
 
 func newSocket(c *client, nsp string, auth json.RawMessage) *Socket {
-	return &Socket{client: c, name: nsp, auth: auth}
+	s := &Socket{client: c, name: nsp, auth: auth}
+	s.hold.Store(new(hold))
+	return s
 }
 
 // ID returns the socket's id: 20 characters, unique, not a secret, and the name of a room with this
@@ -151,14 +158,17 @@ func (s *Socket) RecoveryError() error {
 func (s *Socket) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.life == nil {
+	if s.hooks == nil {
+		s.hooks = new(hooks)
+	}
+	if s.hooks.life == nil {
 		ctx, cancel := context.WithCancel(context.Background())
-		s.life = &life{ctx, cancel}
+		s.hooks.life = &life{ctx, cancel}
 		if s.gone() {
 			cancel()
 		}
 	}
-	return s.life.ctx
+	return s.hooks.life.ctx
 }
 
 // On registers a handler of the event and returns a function that removes it. fn is a function whose
@@ -217,31 +227,37 @@ func (s *Socket) OnDisconnect(fn func(reason string)) {
 // Join puts the socket into rooms; from a middleware, once it is connected. It does nothing on a socket
 // that has disconnected.
 func (s *Socket) Join(rooms ...string) {
-	switch s.state.Load() {
-	case stateConnecting:
-		s.mu.Lock()
-		b := s.atBorder()
-		b.rooms = append(b.rooms, rooms...)
-		s.mu.Unlock()
-	case stateConnected:
-		s.nsp.adapter.Join(s, rooms...)
-		if s.gone() {
-			s.nsp.adapter.Remove(s) // it left meanwhile, and nobody else would take it out again
-		}
+	if s.gone() || s.beforeIn(func(b *border) { b.rooms = append(b.rooms, rooms...) }) {
+		return
+	}
+	s.nsp.adapter.Join(s, rooms...)
+	if s.gone() {
+		s.nsp.adapter.Remove(s) // it left meanwhile, and nobody else would take it out again
 	}
 }
 
 // Leave takes the socket out of rooms.
 func (s *Socket) Leave(rooms ...string) {
-	switch s.state.Load() {
-	case stateConnecting:
-		s.mu.Lock()
-		b := s.atBorder()
+	if s.gone() || s.beforeIn(func(b *border) {
 		b.rooms = slices.DeleteFunc(b.rooms, func(r string) bool { return slices.Contains(rooms, r) })
-		s.mu.Unlock()
-	case stateConnected:
-		s.nsp.adapter.Leave(s, rooms...)
+	}) {
+		return
 	}
+	s.nsp.adapter.Leave(s, rooms...)
+}
+
+// beforeIn calls change, and reports true, as long as the socket is no member of its namespace yet.
+func (s *Socket) beforeIn(change func(*border)) bool {
+	if s.state.Load() != stateConnecting {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.atBorder(); s.state.Load() == stateConnecting && !b.entered {
+		change(b)
+		return true
+	}
+	return false
 }
 
 // Rooms returns the rooms the socket is in, its own id among them; after it has disconnected, those it
@@ -282,8 +298,14 @@ func (s *Socket) leave(reason transport.CloseReason) {
 		return
 	}
 	s.mu.Lock()
-	acks, life := s.acks, s.life
-	s.acks, s.atBorder().reason = nil, reason
+	acks := s.acks
+	s.acks = nil
+	b := s.atBorder()
+	b.reason = reason
+	var life *life
+	if s.hooks != nil {
+		b.identity, life = s.hooks.identity, s.hooks.life
+	}
 	s.mu.Unlock()
 	if life != nil {
 		life.cancel()
@@ -293,38 +315,13 @@ func (s *Socket) leave(reason transport.CloseReason) {
 		answer(Args{}, ErrDisconnected)
 	}
 	if was != stateConnected {
-		return
+		return // connect sees to the rest
 	}
-	rooms := s.nsp.adapter.Remove(s)
-	s.mu.Lock()
-	b := s.atBorder()
-	if len(rooms) < len(b.rooms) {
-		rooms = b.rooms // it had not entered them yet
-	}
-	b.rooms = rooms
-	s.mu.Unlock()
-	if s.recovery != nil && recoverable(reason) {
-		s.save(rooms)
-	}
+	s.part(reason, true)
 	s.client.enqueue(s, item{kind: itemDisconnect})
-	if reason == ReasonServerDisconnect {
+	if reason == ReasonServerDisconnect || reason == ReasonTakenOver {
 		// The session may live on, and nobody else need be about to run the queue.
 		s.client.server.wg.Go(s.client.Work)
-	}
-}
-
-// save keeps the state of the socket for recovery.
-func (s *Socket) save(rooms []string) {
-	s.nsp.keep() // or there would be nothing to come back to
-	data, err := s.Data.MarshalJSON()
-	if err != nil {
-		s.client.log().Warn("socket data is not JSON: recovery will lose it", "namespace", s.name, "err", err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	err = s.nsp.adapter.Save(ctx, adapter.Session{SID: s.id, PID: s.recovery.pid, Rooms: rooms, Data: data})
-	if err != nil {
-		s.client.log().Debug("session not saved for recovery", "namespace", s.name, "err", err)
 	}
 }
 

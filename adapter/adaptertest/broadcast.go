@@ -79,7 +79,7 @@ func testRooms(t *testing.T, c Cluster, n int) {
 		t.Errorf("RoomsOf = %q", got)
 	}
 	all[0].SetGone()
-	if got := nodes[0].Remove(all[0]); !slices.Contains(got, "even") || !slices.Contains(got, id(0)) {
+	if got, _ := nodes[0].Remove(all[0]); !slices.Contains(got, "even") || !slices.Contains(got, id(0)) {
 		t.Errorf("Remove = %q", got)
 	}
 	nodes[0].Join(all[0], "even") // too late

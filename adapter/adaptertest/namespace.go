@@ -3,6 +3,7 @@
 package adaptertest
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,6 +27,7 @@ type Member struct {
 	arrived *sync.Cond
 	answer  func(adapter.Message) *adapter.Message
 	strip   bool // Got leaves out offsets
+	last    string
 }
 
 // NewMember returns a member with the id, which in a cluster should have 20 characters.
@@ -56,7 +58,22 @@ func (m *Member) deliver(msg adapter.Message, f adapter.Flags) {
 	defer m.mu.Unlock()
 	m.got = append(m.got, msg)
 	m.flags = append(m.flags, f)
+	if msg.Offset != "" {
+		m.last = msg.Offset
+	}
 	m.arrived.Broadcast()
+}
+
+// Replay takes an event that the member has missed.
+func (m *Member) Replay(msg adapter.Message) { m.deliver(msg, adapter.Flags{}) }
+
+// Leave takes the member out of the node, and returns its session as a server saves it.
+func (m *Member) Leave(n *Node, pid string) adapter.Session {
+	m.SetGone()
+	rooms, trail := n.Remove(m)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return adapter.Session{SID: m.id, PID: pid, Rooms: rooms, Trail: trail, Last: m.last}
 }
 
 // Got returns the data of what was delivered so far.
@@ -66,18 +83,11 @@ func (m *Member) Got() []string {
 	s := make([]string, len(m.got))
 	for i, x := range m.got {
 		s[i] = string(x.Data)
-		if k := strings.LastIndex(s[i], `,"`); m.strip && k >= 0 && isOffset(s[i][k+2:]) {
-			s[i] = s[i][:k] + "]"
+		if m.strip && x.Offset != "" {
+			s[i] = strings.TrimSuffix(s[i], `,"`+x.Offset+`"]`) + "]"
 		}
 	}
 	return s
-}
-
-// isOffset reports whether the end of an event is an offset as the adapters make them.
-func isOffset(s string) bool {
-	s, ok := strings.CutSuffix(s, `"]`)
-	s, _, _ = strings.Cut(s, "~")
-	return ok && len(s) >= 8 && strings.Trim(s, "0123456789-") == "" || len(s) > 9 && s[8] == '.'
 }
 
 // Messages returns what was delivered so far.
@@ -139,6 +149,9 @@ type Namespace struct {
 	mu     sync.Mutex
 	events []adapter.Message
 	reply  func(adapter.Message) *adapter.Message
+
+	after    func(adapter.Message)
+	takeOver func(context.Context, string) bool
 }
 
 var _ adapter.Namespace = (*Namespace)(nil)
@@ -150,10 +163,38 @@ func NewNamespace(name string) *Namespace { return &Namespace{name: name} }
 func (n *Namespace) Name() string { return n.name }
 
 // Deliver keeps m with each member.
-func (n *Namespace) Deliver(m adapter.Message, f adapter.Flags, to []adapter.Member) {
+func (n *Namespace) Deliver(m adapter.Message, f adapter.Flags, to []adapter.Member) (after func()) {
 	for _, x := range to {
 		x.(*Member).deliver(m, f)
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.after == nil {
+		return nil
+	}
+	return func() { n.after(m) }
+}
+
+// After has fn called with every event that was delivered, as an application's listener of outgoing events is.
+func (n *Namespace) After(fn func(adapter.Message)) {
+	n.mu.Lock()
+	n.after = fn
+	n.mu.Unlock()
+}
+
+// OnTakeOver sets what TakeOver does.
+func (n *Namespace) OnTakeOver(fn func(ctx context.Context, id string) bool) {
+	n.mu.Lock()
+	n.takeOver = fn
+	n.mu.Unlock()
+}
+
+// TakeOver calls what OnTakeOver has set.
+func (n *Namespace) TakeOver(ctx context.Context, id string) bool {
+	n.mu.Lock()
+	fn := n.takeOver
+	n.mu.Unlock()
+	return fn != nil && fn(ctx, id)
 }
 
 // DeliverWithAck keeps m with each member, whose Answer function answers from another goroutine.

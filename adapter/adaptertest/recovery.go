@@ -1,6 +1,7 @@
 package adaptertest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,8 @@ func RunRecovery(t *testing.T, nodes int, c Cluster) {
 				fn   func(*testing.T, Cluster, int)
 			}{
 				{"Offsets", testOffsets}, {"Recover", testRecover}, {"Unknown", testUnknown}, {"Exact", testExact},
+				{"Namespace", testOtherNamespace}, {"Quiet", testQuiet}, {"Trail", testTrail}, {"TakeOver", testTakeOver},
+				{"Reentrant", testReentrant}, {"Misleading", testMisleading},
 			} {
 				t.Run(test.name, func(t *testing.T) { test.fn(t, c, n) })
 			}
@@ -58,9 +61,19 @@ func split(t *testing.T, data string) (event, offset string) {
 // lastOffset returns the offset of the last event m got.
 func lastOffset(t *testing.T, m *Member) string {
 	t.Helper()
-	got := m.Got()
-	_, offset := split(t, got[len(got)-1])
-	return offset
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.last == "" {
+		t.Fatal("no event has come")
+	}
+	return m.last
+}
+
+// newMember is NewMember whose Got leaves out offsets.
+func newMember(id string) *Member {
+	m := NewMember(id)
+	m.strip = true
+	return m
 }
 
 func send(t *testing.T, n *Node, data string, tg adapter.Target) {
@@ -101,9 +114,9 @@ func testRecover(t *testing.T, c Cluster, n int) {
 	m.Wait(t, 1)
 	w.Wait(t, 1)
 	offset := lastOffset(t, m)
-	m.SetGone()
-	rooms := here.Remove(m)
-	s := adapter.Session{SID: m.ID(), PID: "pid-" + t.Name(), Rooms: rooms, Data: adapter.Raw(`{"user":7}`)}
+	s := m.Leave(here, "pid-"+t.Name())
+	s.Data, s.Identity = adapter.Raw(`{"user":7}`), "ann"
+	rooms := s.Rooms
 	if err := here.Save(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
@@ -132,16 +145,17 @@ func testRecover(t *testing.T, c Cluster, n int) {
 	}
 	slices.Sort(got.Rooms)
 	slices.Sort(rooms)
-	if got.SID != s.SID || got.PID != s.PID || !slices.Equal(got.Rooms, rooms) || string(got.Data) != string(s.Data) || got.Offset != offset {
+	if got.SID != s.SID || got.PID != s.PID || !slices.Equal(got.Rooms, rooms) || string(got.Data) != string(s.Data) ||
+		got.Identity != s.Identity || got.Namespace != "/recover" {
 		t.Errorf("Restore = %+v", got)
-	}
-	if _, err := there.Restore(t.Context(), s.PID, offset); !errors.Is(err, adapter.ErrNoRecovery) {
-		t.Errorf("second Restore: %v", err)
 	}
 	back := NewMember(s.SID)
 	var missed []adapter.Message
 	if err := there.Resume(t.Context(), back, got, func(m adapter.Message) { missed = append(missed, m) }); err != nil {
 		t.Fatal(err)
+	}
+	if err := there.Resume(t.Context(), NewMember(s.SID), got, func(adapter.Message) {}); !errors.Is(err, adapter.ErrNoRecovery) {
+		t.Errorf("second Resume: %v", err)
 	}
 	var list []string
 	for _, x := range missed {
@@ -217,8 +231,7 @@ func testExact(t *testing.T, c Cluster, n int) {
 			over = true
 		default:
 		}
-		m.SetGone()
-		s := adapter.Session{SID: m.ID(), PID: "pid" + t.Name(), Rooms: nodes[at].Remove(m)}
+		s := m.Leave(nodes[at], "pid"+t.Name())
 		if err := nodes[at].Save(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
@@ -251,5 +264,223 @@ func testExact(t *testing.T, c Cluster, n int) {
 			t.Fatalf("event %d of sender %d where %d was due", i, s, next[s])
 		}
 		next[s]++
+	}
+}
+
+// testOtherNamespace: a session is of its namespace, and whoever shows it to another changes nothing.
+func testOtherNamespace(t *testing.T, c Cluster, n int) {
+	nodes, admin := c(t, "/"+t.Name(), n), c(t, "/admin", n)
+	m := NewMember(id(1))
+	nodes[0].Join(m, "room")
+	send(t, nodes[0], `["x"]`, adapter.Target{})
+	m.Wait(t, 1)
+	offset := lastOffset(t, m)
+	s := m.Leave(nodes[0], "pid-"+t.Name())
+	if err := nodes[0].Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	for _, offset := range []string{offset, ""} {
+		if got, err := admin[n-1].Restore(t.Context(), s.PID, offset); !errors.Is(err, adapter.ErrNoRecovery) {
+			t.Errorf("Restore in another namespace = %+v, %v", got, err)
+		}
+	}
+	if _, err := nodes[n-1].Restore(t.Context(), s.PID, offset); err != nil {
+		t.Errorf("Restore in its own: %v", err)
+	}
+}
+
+// comeBack restores and resumes a session whose client has last, and returns the member and what it missed.
+func comeBack(t *testing.T, n *Node, s adapter.Session, last string) (*Member, []string) {
+	t.Helper()
+	restored, err := n.Restore(t.Context(), s.PID, last)
+	if err != nil {
+		t.Fatalf("offset %q: %v", last, err)
+	}
+	m := NewMember(s.SID)
+	var missed []string
+	err = n.Resume(t.Context(), m, restored, func(x adapter.Message) {
+		event, _ := split(t, string(x.Data))
+		missed = append(missed, event)
+		m.deliver(x, adapter.Flags{})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, missed
+}
+
+// testQuiet: a client that got nothing, or nothing for long, while others were busy, misses nothing.
+func testQuiet(t *testing.T, c Cluster, n int) {
+	nodes := c(t, "/"+t.Name(), n)
+	here, there := nodes[0], nodes[n-1]
+	m, w := newMember(id(1)), newMember(id(2))
+	send(t, here, `["before it came"]`, adapter.Target{})
+	here.Join(w)
+	there.Join(w)
+	flush(t, nodes, []*Member{w})
+	here.Join(m, "room")
+	s := m.Leave(here, "pid-"+t.Name())
+	for round, last := 0, ""; round < 2; round++ {
+		if err := here.Save(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf(`["missed",%d]`, round)
+		send(t, there, want, adapter.Target{Rooms: []string{"room"}})
+		flush(t, nodes, []*Member{w})
+		var missed []string
+		m, missed = comeBack(t, here, s, last)
+		missed = slices.DeleteFunc(missed, func(e string) bool { return strings.HasPrefix(e, `["flush"`) })
+		if !slices.Equal(missed, []string{want}) {
+			t.Errorf("round %d: missed %q, want %s", round, missed, want)
+		}
+		last = lastOffset(t, m)
+		s = m.Leave(here, s.PID)
+	}
+}
+
+// testTrail: what a client gets again is what it should have got, as its rooms were when it was sent.
+func testTrail(t *testing.T, c Cluster, n int) {
+	nodes := c(t, "/"+t.Name(), n)
+	here, there := nodes[0], nodes[n-1]
+	m := NewMember(id(1))
+	to := func(data string, room string) {
+		send(t, here, data, adapter.Target{Rooms: []string{room}})
+	}
+	here.Join(m, "left")
+	to(`["first"]`, m.ID())
+	first := ""
+	for _, step := range []func(){
+		func() { to(`["a"]`, "left") },
+		func() { here.Leave(m, "left") },
+		func() { to(`["after it left"]`, "left") },
+		func() { to(`["before it joined"]`, "joined") },
+		func() { here.Join(m, "joined") },
+		func() { to(`["b"]`, "joined") },
+		func() { send(t, here, `["not joined"]`, adapter.Target{Except: []string{"joined"}}) },
+		func() { send(t, here, `["not left"]`, adapter.Target{Except: []string{"left"}}) },
+	} {
+		if first == "" {
+			m.Wait(t, 1)
+			first = lastOffset(t, m)
+		}
+		step()
+	}
+	m.Wait(t, 4)
+	s := m.Leave(here, "pid-"+t.Name())
+	if err := here.Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	to(`["c"]`, "joined")
+	if _, err := there.Restore(t.Context(), s.PID, first); err != nil {
+		t.Fatal(err)
+	}
+	if n > 1 {
+		w := newMember(id(2))
+		there.Join(w)
+		flush(t, nodes, []*Member{w}) // so that the other node has read all
+	}
+	_, missed := comeBack(t, there, s, first)
+	missed = slices.DeleteFunc(missed, func(e string) bool { return strings.HasPrefix(e, `["flush"`) })
+	if want := []string{`["a"]`, `["b"]`, `["not left"]`, `["c"]`}; !slices.Equal(missed, want) {
+		t.Errorf("missed %q, want %q", missed, want)
+	}
+}
+
+// testTakeOver: a client comes anew before the server has noticed that its old connection is dead.
+func testTakeOver(t *testing.T, c Cluster, n int) {
+	nodes := c(t, "/"+t.Name(), n)
+	here, there := nodes[0], nodes[n-1]
+	const pid = "a secret"
+	m, w := newMember(adapter.SocketID(pid)), newMember(id(2))
+	here.Join(m)
+	there.Join(w)
+	flush(t, nodes, []*Member{m, w})
+	last := lastOffset(t, m)
+	here.NS.OnTakeOver(func(ctx context.Context, id string) bool {
+		return id == m.ID() && here.Save(ctx, m.Leave(here, pid)) == nil
+	})
+	send(t, here, `["lost on the way",1]`, adapter.Target{})
+	w.Wait(t, len(nodes)+1)
+	if _, err := there.Restore(t.Context(), "another", last); !errors.Is(err, adapter.ErrNoRecovery) {
+		t.Errorf("Restore of another: %v", err)
+	}
+	_, missed := comeBack(t, there, adapter.Session{SID: m.ID(), PID: pid}, last)
+	if want := []string{`["lost on the way",1]`}; !slices.Equal(missed, want) {
+		t.Errorf("missed %q, want %q", missed, want)
+	}
+}
+
+// testReentrant: an application may emit from a listener of what is being sent, and every emit returns while
+// others go on emitting.
+func testReentrant(t *testing.T, c Cluster, n int) {
+	node := c(t, "/"+t.Name(), n)[0]
+	m := NewMember(id(1))
+	node.Join(m)
+	node.NS.After(func(x adapter.Message) {
+		if strings.HasPrefix(string(x.Data), `["outer"`) {
+			send(t, node, `["inner"]`, adapter.Target{})
+		}
+	})
+	send(t, node, `["outer"]`, adapter.Target{})
+	got := m.Wait(t, 2)
+	if e, _ := split(t, got[0]); e != `["outer"]` {
+		t.Errorf("got %q", got)
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = node.Broadcast(Event(`["busy"]`), adapter.Target{Rooms: []string{"of nobody"}}) // an outbox that is full says so
+			}
+		}
+	}()
+	for i := range 100 {
+		_ = node.Broadcast(Event(fmt.Sprintf(`["other",%d]`, i)), adapter.Target{}) // likewise
+		if e := fmt.Sprintf(`["other",%d]`, i); !slices.ContainsFunc(m.Got(), func(s string) bool {
+			x, _ := split(t, s)
+			return x == e
+		}) {
+			t.Fatalf("%s was not delivered when its emit returned", e)
+		}
+	}
+	close(stop)
+	<-done
+}
+
+// testMisleading: an event that is not kept and ends with a string does not spoil what the client takes for
+// its offset.
+func testMisleading(t *testing.T, c Cluster, n int) {
+	nodes := c(t, "/"+t.Name(), n)
+	here, there := nodes[0], nodes[n-1]
+	m, w := NewMember(id(1)), newMember(id(2))
+	here.Join(m)
+	there.Join(w)
+	send(t, here, `["kept"]`, adapter.Target{})
+	send(t, here, `["volatile","text"]`, adapter.Target{Flags: adapter.Flags{Volatile: true}})
+	if n > 1 {
+		send(t, here, `["local","text"]`, adapter.Target{Flags: adapter.Flags{Local: true}})
+	}
+	got := m.Wait(t, 1)
+	Eventually(t, func() error {
+		if got = m.Got(); len(got) < min(n, 2)+1 {
+			return fmt.Errorf("got %q", got)
+		}
+		return nil
+	})
+	flush(t, nodes, []*Member{w})
+	s := m.Leave(here, "pid-"+t.Name())
+	if err := here.Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	send(t, there, `["missed"]`, adapter.Target{})
+	for _, data := range got[1:] {
+		_, last := split(t, data)
+		if restored, err := there.Restore(t.Context(), s.PID, last); err != nil {
+			t.Errorf("after %s: %+v, %v", data, restored, err)
+		}
 	}
 }

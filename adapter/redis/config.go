@@ -52,7 +52,6 @@ const (
 	DefaultReadCount         = 100
 	DefaultBlockTime         = 5 * time.Second
 	DefaultSessionPrefix     = "sio:session:"
-	DefaultOffsetWait        = 250 * time.Millisecond
 )
 
 // Config configures a Cluster. The zero value of every field is its default; New checks the whole.
@@ -90,11 +89,6 @@ type Config struct {
 	OnlyPlaintext bool
 	// Recovery turns on connection state recovery. Streams mode only. MaxBytes has no effect.
 	Recovery *adapter.Recovery
-	// OffsetWait is how long an event of this node may take through the stream, which puts all events
-	// in one order, before it is delivered here ahead of its turn. A client recovers exactly then too,
-	// but not on Node's servers, which do not know the offset it has. With Recovery. Zero means
-	// DefaultOffsetWait.
-	OffsetWait time.Duration
 	// SessionPrefix begins the keys of sessions kept for recovery. Empty means DefaultSessionPrefix.
 	SessionPrefix string
 
@@ -138,7 +132,6 @@ func (c *Config) check() error {
 	orDefault(&c.ReadCount, DefaultReadCount)
 	orDefault(&c.BlockTime, DefaultBlockTime)
 	orDefault(&c.SessionPrefix, DefaultSessionPrefix)
-	orDefault(&c.OffsetWait, DefaultOffsetWait)
 	orDefault(&c.RequestTimeout, DefaultRequestTimeout)
 	orDefault(&c.HeartbeatInterval, DefaultHeartbeatInterval)
 	orDefault(&c.HeartbeatMisses, DefaultHeartbeatMisses)
@@ -170,7 +163,7 @@ func (c *Config) check() error {
 		}
 		c.Recovery = &r
 	}
-	for _, n := range []int64{int64(c.StreamCount), c.MaxStreamLen, c.ReadCount, int64(c.BlockTime), int64(c.OffsetWait), int64(c.RequestTimeout),
+	for _, n := range []int64{int64(c.StreamCount), c.MaxStreamLen, c.ReadCount, int64(c.BlockTime), int64(c.RequestTimeout),
 		int64(c.HeartbeatInterval), int64(c.HeartbeatMisses), int64(c.MaxOutboxMessages), int64(c.MaxOutboxBytes), int64(c.MaxOutboxAge)} {
 		if n < 0 {
 			return errors.New("redis: negative number in configuration")

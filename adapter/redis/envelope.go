@@ -14,7 +14,7 @@ import (
 
 // The JSON form that messages of sharded and streams have, and parts of it those of pubsub
 // (socket.io-adapter/lib/cluster-adapter.ts, ClusterMessage). In MessagePack it is the same object.
-// Members that only Beanpole knows, and Node ignores: count, counted, gone.
+// Members that only Beanpole knows, and Node ignores: count, counted, gone, sid.
 
 // lenient reads what Node writes: it may hold lone surrogates, and JavaScript takes the last of two
 // members with one name.
@@ -129,6 +129,7 @@ type body struct {
 	Count       *number        `json:"count"`
 	Counted     truthy         `json:"counted"`
 	Gone        truthy         `json:"gone"`
+	SID         text           `json:"sid"`
 }
 
 // event is a Socket.IO packet inside a message.
@@ -157,7 +158,8 @@ func (m *message) parse(data []byte, attachments [][]byte) error {
 	}
 	m.target, m.request, m.rooms, m.close = b.Opts.target(), string(b.RequestID), b.Rooms, b.Close.is
 	m.timeoutMS, m.count, m.counted = int64(b.Opts.Flags.Timeout), int(b.ClientCount), b.Counted.is
-	if m.kind.answers() && m.request == "" || m.kind == kindFetch && m.request == "" {
+	m.sid = string(b.SID)
+	if (m.kind.answers() || m.kind == kindFetch || m.kind == kindTakeOver) && m.request == "" {
 		return fmt.Errorf("%w: no request id", errShape)
 	}
 	switch m.kind {
@@ -253,7 +255,10 @@ func appendBody(dst []byte, m *message) []byte {
 		dst = appendQuoted(dst, m.request)
 		dst = append(dst, `,"packet":`...)
 		dst = appendAnswer(dst, m)
-	case kindClientCount:
+	case kindTakeOver:
+		dst = appendQuoted(append(dst, `{"sid":`...), m.sid)
+		dst = appendRequest(dst, m.request)
+	case kindClientCount, kindTakeOverResponse:
 		dst = append(dst, `{"requestId":`...)
 		dst = appendQuoted(dst, m.request)
 		dst = append(dst, `,"clientCount":`...)

@@ -3,268 +3,282 @@ package redis
 import (
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 )
 
-// forgetAfter is how long an event is remembered that did not come back from the stream.
-const forgetAfter = 2 * time.Minute
-
-// line brings the events of a namespace with recovery to the sockets of this node in the order of the
-// stream, those of this node too, so that an offset says that a client has everything before it.
+// line brings the events of a namespace with recovery to the sockets of this node, one after the other: those
+// of this node at once, so that no emit waits for Redis and what an application sends next leaves next, those
+// of others in the order of the stream. An offset says that a client has the stream up to an entry and, when
+// events of this node are on their way through it, those up to a number besides.
 type line struct {
 	n *namespace
 	r *reader
 
-	// order delivers events, one after the other.
-	order adapter.Sequence
+	// order is held while an event gets its number and is delivered. It is taken before every other lock.
+	order sync.Mutex
+	tails map[*tail]struct{}   // guarded by order
+	ahead map[string][]advance // guarded by order; by node: who has had its events before the stream did
 
-	// Guarded by mu.
-	mu    sync.Mutex
-	own   []*ownEvent // in the stream's order, those on their way
-	timer *time.Timer // runs while own is not empty
-	over  bool
-
-	// Owned by the functions of order.
-	tails map[*tail]struct{}
-	early uint64 // number of the last event delivered early
+	mu   sync.Mutex
+	own  []ownEvent // guarded by mu; of this node, delivered and not back from the stream yet
+	last uint64     // guarded by mu; number of the last event of this node
+	lost bool       // guarded by mu; own has lost some: too many were on their way
 }
 
 // ownEvent is an event of this node on its way through the stream.
 type ownEvent struct {
-	m         adapter.Message
-	t         adapter.Target
-	seq       uint64
-	at        time.Time
-	delivered bool // early, before the stream brought it, because it took too long
+	m   adapter.Message // without offset
+	t   adapter.Target
+	seq uint64
 }
 
-// tail takes down what is delivered while a session is being resumed.
+// advance is a member that has the events of a node up to a number.
+type advance struct {
+	sid string
+	seq uint64
+}
+
+// tail takes down what the stream brings while a session is being resumed.
 type tail struct{ events []tailEvent }
 
-// tailEvent is an event and where it comes from. seq is 0 for events of others than Beanpole.
+// tailEvent is an event of the stream, without offset. seq is 0 for events of others than Beanpole.
 type tailEvent struct {
 	m   adapter.Message
 	t   adapter.Target
+	id  streamID
 	uid string
 	seq uint64
 }
 
 func newLine(n *namespace, r *reader) *line {
-	return &line{n: n, r: r, tails: map[*tail]struct{}{}}
+	return &line{n: n, r: r, tails: map[*tail]struct{}{}, ahead: map[string][]advance{}}
 }
 
-// broadcast sends an event of this node through the stream.
+// broadcast delivers an event of this node here and sends it through the stream.
 func (l *line) broadcast(m adapter.Message, t adapter.Target) error {
-	q := &message{kind: kindBroadcast, target: t, event: m, uid: l.n.c.uid, nsp: l.n.name}
-	c, err := l.n.c.wire.encode(q, "")
-	t.Rooms, t.Except = slices.Clone(t.Rooms), slices.Clone(t.Except)
-	if err == nil {
-		o := &ownEvent{m: m, t: t, at: time.Now()}
-		c.done = func(_ string, err error) {
-			if err != nil {
-				l.flush(o)
-				l.remove(o)
-			}
+	c, err := l.n.c.wire.encode(&message{kind: kindBroadcast, target: t, event: m, uid: l.n.c.uid, nsp: l.n.name}, "")
+	l.deliver(m, t, func() {
+		if err == nil && !t.Local {
+			err = l.send(c, m, t)
 		}
-		l.mu.Lock()
-		// Under mu, so that the entry cannot come back before it is known here.
-		if err = l.n.c.put(c); err == nil {
-			o.seq = c.xadd.seq
-			l.own = append(l.own, o)
-			if l.timer == nil && !l.over {
-				l.timer = time.AfterFunc(l.n.c.cfg.OffsetWait, l.late)
-			}
+	})
+	return err
+}
+
+// deliver delivers m, an event of this node, behind what number does.
+func (l *line) deliver(m adapter.Message, t adapter.Target, number func()) {
+	l.order.Lock()
+	after := func() func() {
+		defer l.order.Unlock()
+		number()
+		return l.n.Local.Deliver(l.mark(m, t, l.position()), t)
+	}()
+	after()
+}
+
+// send queues the command c for the event m.
+func (l *line) send(c *command, m adapter.Message, t adapter.Target) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.done = func(_ string, err error) {
+		if err != nil {
+			l.take(c.xadd.seq)
 		}
-		l.mu.Unlock()
 	}
-	if err != nil {
-		l.flush(nil)
-		l.order.Put(func() { l.n.Local.Broadcast(m, t) })
-		l.order.Run()
+	// Under mu, so that the entry cannot come back before it is known here.
+	if err := l.n.c.put(c); err != nil {
 		return err
 	}
-	if up, _, _ := l.n.c.state.get(); !up {
-		l.flush(nil)
+	l.last = c.xadd.seq
+	if t.Volatile {
+		m = adapter.Message{}
+	}
+	t.Rooms, t.Except = slices.Clone(t.Rooms), slices.Clone(t.Except)
+	if l.own = append(l.own, ownEvent{m, t, l.last}); len(l.own) > l.n.c.cfg.MaxOutboxMessages {
+		l.own, l.lost = l.own[1:], true
 	}
 	return nil
 }
 
-// late delivers what has taken too long.
-func (l *line) late() {
-	now := time.Now()
-	l.mu.Lock()
-	l.own = slices.DeleteFunc(l.own, func(o *ownEvent) bool { return o.delivered && now.Sub(o.at) > forgetAfter })
-	var last *ownEvent
-	for _, o := range l.own {
-		if !o.delivered && now.Sub(o.at) >= l.n.c.cfg.OffsetWait {
-			last = o
-		}
+// mark returns m with the offset at, if the client needs one.
+func (l *line) mark(m adapter.Message, t adapter.Target, at string) adapter.Message {
+	if at == "" || (t.Volatile || t.Local) && !m.Misleads() {
+		return m
 	}
-	if len(l.own) > 0 && !l.over {
-		l.timer = time.AfterFunc(l.n.c.cfg.OffsetWait/4, l.late)
-	} else {
-		l.timer = nil
+	return adapter.WithOffset(m, at)
+}
+
+// position is the offset of the last event delivered here, "" as long as the place in the stream is unknown.
+func (l *line) position() string {
+	l.mu.Lock()
+	o := offset{}
+	if len(l.own) > 0 || l.lost {
+		o.early = []early{{l.last, l.n.c.uid}}
 	}
 	l.mu.Unlock()
-	if last != nil {
-		l.flush(last)
+	var known bool
+	if o.id, known = l.r.where(); !known { // after own, so that what has come back meanwhile is behind it
+		return ""
 	}
+	return o.String()
 }
 
-// flush delivers the events of this node that wait, up to last, or all.
-func (l *line) flush(last *ownEvent) {
-	l.order.Put(func() { l.deliverOwn(last) })
-	l.order.Run()
-}
-
-func (l *line) deliverOwn(last *ownEvent) {
-	l.mu.Lock()
-	var list []*ownEvent
-	for _, o := range l.own {
-		if !o.delivered {
-			o.delivered = true
-			list = append(list, o)
-		}
-		if o == last {
-			break
-		}
-	}
-	l.mu.Unlock()
-	for _, o := range list {
-		l.early = o.seq
-		l.n.Local.Broadcast(l.withEarly(o), o.t)
-	}
-}
-
-// withEarly returns the event of o with the offset of an event that is delivered early.
-func (l *line) withEarly(o *ownEvent) adapter.Message {
-	pos, _ := l.r.at()
-	if o.t.Volatile || pos == (streamID{}) { // Redis knows no such id, a client could not recover from it
-		return o.m
-	}
-	return adapter.WithOffset(o.m, offset{pos, o.seq, l.n.c.uid}.String())
-}
-
-// offset returns the offset of the entry id, which has just come.
-func (l *line) offset(id streamID) string {
-	l.mu.Lock()
-	wait := len(l.own) > 0 && l.own[0].delivered
-	l.mu.Unlock()
-	if !wait { // what was delivered early is in the stream before id
-		return id.String()
-	}
-	return offset{id, l.early, l.n.c.uid}.String()
-}
-
-func (l *line) remove(o *ownEvent) {
+// take forgets the event of this node with a number, which is in the stream or will never be.
+func (l *line) take(seq uint64) (o ownEvent, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if i := slices.Index(l.own, o); i >= 0 {
-		l.own = slices.Delete(l.own, i, i+1)
+	i := slices.IndexFunc(l.own, func(o ownEvent) bool { return o.seq == seq })
+	if i < 0 {
+		return o, false
 	}
+	o = l.own[i]
+	if l.own = slices.Delete(l.own, i, i+1); len(l.own) == 0 {
+		l.own, l.lost = nil, false
+	}
+	return o, true
 }
 
-// arrived delivers an event that came from the stream, and calls done before another can be.
+// arrived delivers an event that came from the stream, unless it is one of this node, which has been. done
+// is called before another event is delivered.
 func (l *line) arrived(e *entry, id streamID, done func()) {
-	l.order.Wait(func() {
-		l.deliver(e, id)
-		done()
-	})
+	l.order.Lock()
+	after := func() func() {
+		defer l.order.Unlock()
+		defer done()
+		return l.arrive(e, id)
+	}()
+	after()
 }
 
-func (l *line) deliver(e *entry, id streamID) {
-	var m adapter.Message
-	var t adapter.Target
-	fresh := true
+func (l *line) arrive(e *entry, id streamID) (after func()) {
 	if e.uid == l.n.c.uid {
-		o := l.take(e.seq)
-		if o == nil {
-			return
+		if o, ok := l.take(e.seq); ok {
+			l.note(tailEvent{o.m, o.t, id, e.uid, e.seq})
 		}
-		m, t, fresh = o.m, o.t, !o.delivered
-	} else {
-		x, err := decodeEntry(e)
-		if err != nil {
-			l.n.c.stats.malformed.Add(1)
-			return
-		}
-		m, t = x.event, x.target
+		return nothing
 	}
-	if !t.Volatile {
-		m = adapter.WithOffset(m, l.offset(id))
-		for x := range l.tails {
-			x.events = append(x.events, tailEvent{m, t, e.uid, e.seq})
+	x, err := decodeEntry(e)
+	if err != nil {
+		l.n.c.stats.malformed.Add(1)
+		return nothing
+	}
+	m, t := x.event, x.target
+	l.note(tailEvent{m, t, id, e.uid, e.seq})
+	for _, x := range l.ahead[e.uid] {
+		if x.seq >= e.seq {
+			t.Except = append(slices.Clip(t.Except), x.sid)
 		}
 	}
-	if fresh {
-		l.n.Local.Broadcast(m, t)
-	}
-}
-
-// take returns the event of this node with a number, and forgets it.
-func (l *line) take(seq uint64) *ownEvent {
+	l.forget(e.uid, func(x advance) bool { return x.seq <= e.seq })
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i, o := range l.own {
-		if o.seq == seq {
-			l.own = slices.Delete(l.own, i, i+1)
-			return o
+	at := offset{id: id}
+	if len(l.own) > 0 || l.lost {
+		at.early = []early{{l.last, l.n.c.uid}}
+	}
+	l.mu.Unlock()
+	return l.n.Local.Deliver(l.mark(m, t, at.String()), t)
+}
+
+func nothing() {}
+
+// note takes down an event for those that are being resumed. Called with order held.
+func (l *line) note(e tailEvent) {
+	if !e.t.Volatile {
+		for x := range l.tails {
+			x.events = append(x.events, e)
 		}
 	}
-	return nil
 }
 
-// follow begins to take down what is delivered, after the entry whose id it returns.
-func (l *line) follow() (t *tail, pos streamID) {
-	t = &tail{}
-	l.order.Wait(func() {
-		l.tails[t] = struct{}{}
-		pos, _ = l.r.at()
-	})
-	return t, pos
+// forget forgets members that are ahead of a node. Called with order held.
+func (l *line) forget(uid string, which func(advance) bool) {
+	if list, ok := l.ahead[uid]; ok {
+		if list = slices.DeleteFunc(list, which); len(list) == 0 {
+			delete(l.ahead, uid)
+		} else {
+			l.ahead[uid] = list
+		}
+	}
 }
 
-// join ends follow: it hands over what was missed and calls enter before anything else is delivered.
-// missed are the events up to where follow began, have is what the client says it has.
-func (l *line) join(t *tail, missed []tailEvent, have offset, rooms []string, replay func(adapter.Message), enter func()) {
-	l.order.Wait(func() {
-		delete(l.tails, t)
-		for _, e := range append(append(missed, t.events...), l.delivered()...) {
-			if !have.early(e.uid, e.seq) && e.t.Selects(rooms) {
-				replay(e.m)
+// remove ends a membership between two events. The end of its trail says what the member has, also of nodes
+// whose events the stream has not brought yet.
+func (l *line) remove(m adapter.Member) (rooms []string, trail adapter.Trail) {
+	l.order.Lock()
+	defer l.order.Unlock()
+	rooms, trail = l.n.Local.Remove(m)
+	end, ok := parseOffset(trail.End)
+	for uid, list := range l.ahead {
+		for _, x := range list {
+			if ok && x.sid == m.ID() {
+				end.early = append(end.early, early{x.seq, uid})
+				trail.End = end.String()
 			}
 		}
-		enter()
-	})
+		l.forget(uid, func(x advance) bool { return x.sid == m.ID() })
+	}
+	return rooms, trail
 }
 
-// delivered returns what others here got early; when it comes back from the stream it is not delivered again.
-func (l *line) delivered() (list []tailEvent) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, o := range l.own {
-		if o.delivered && !o.t.Volatile {
-			list = append(list, tailEvent{l.withEarly(o), o.t, l.n.c.uid, o.seq})
-		}
-	}
-	return list
+// follow begins to take down what the stream brings, after the entry whose id it returns.
+func (l *line) follow() (t *tail, pos streamID) {
+	l.order.Lock()
+	defer l.order.Unlock()
+	t = &tail{}
+	l.tails[t] = struct{}{}
+	pos, _ = l.r.where()
+	return t, pos
 }
 
 // leave ends follow without joining.
 func (l *line) leave(t *tail) {
-	l.order.Wait(func() { delete(l.tails, t) })
+	l.order.Lock()
+	defer l.order.Unlock()
+	delete(l.tails, t)
 }
 
-// release ends the timer. What waits is delivered.
-func (l *line) release() {
-	l.mu.Lock()
-	l.over = true
-	if l.timer != nil {
-		l.timer.Stop()
-		l.timer = nil
+// join ends follow: it calls enter, and hands over what the session missed before anything else is delivered.
+// missed are the events of the stream up to where follow began, seen what it has of the nodes in have.
+func (l *line) join(t *tail, missed []tailEvent, seen map[string]uint64, have offset, s *adapter.Session,
+	replay func(adapter.Message), enter func(),
+) {
+	l.order.Lock()
+	defer l.order.Unlock()
+	delete(l.tails, t)
+	enter()
+	at := have
+	each := func(list []tailEvent) {
+		for _, e := range list {
+			if at.id = e.id; e.seq > 0 {
+				seen[e.uid] = max(seen[e.uid], e.seq)
+			}
+			if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {
+				replay(adapter.WithOffset(e.m, at.String()))
+			}
+		}
 	}
+	each(missed)
+	each(t.events)
+	for _, x := range have.early {
+		if x.uid != l.n.c.uid && seen[x.uid] < x.seq {
+			l.ahead[x.uid] = append(l.ahead[x.uid], advance{s.SID, x.seq})
+		}
+	}
+	// What others here have already; when the stream brings it, it is not delivered again.
+	l.mu.Lock()
+	own := slices.Clone(l.own)
 	l.mu.Unlock()
-	l.flush(nil)
+	for _, o := range own {
+		e := tailEvent{o.m, o.t, streamID{ms: 1<<64 - 1}, l.n.c.uid, o.seq}
+		if !o.t.Volatile && !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {
+			replay(adapter.WithOffset(e.m, at.with(early{o.seq, e.uid}).String()))
+		}
+	}
+}
+
+// after reports whether the event comes after an offset.
+func (e *tailEvent) after(at string) bool {
+	o, ok := parseOffset(at)
+	return !ok || o.id.less(e.id) && !o.has(e.uid, e.seq)
 }

@@ -30,6 +30,10 @@ const (
 	kindSocketsResponse
 	kindLegacyOne // join, leave or disconnect of one socket, in the form of old versions
 	kindLegacyResponse
+
+	// What only Beanpole nodes with recovery ask each other; others ignore it.
+	kindTakeOver // of the socket sid, whose client is coming anew
+	kindTakeOverResponse
 )
 
 // emitterUID is the uid of an emitter, which is no node.
@@ -48,18 +52,23 @@ type message struct {
 	close  bool
 
 	sockets   []adapter.Details // kindFetchResponse
-	count     int               // kindClientCount; kindFetchResponse if counted
+	count     int               // kindClientCount; kindFetchResponse if counted; kindTakeOverResponse: 1 if it was here
 	counted   bool              // kindFetch: a count is enough; kindFetchResponse: it is a count
 	gone      bool              // kindAck: a client is gone and will not answer; among Beanpole nodes only
 	timeoutMS int64             // kindBroadcast with request: how long the sender waits, 0 unknown
-	sid       string            // kindLegacyOne
+	sid       string            // kindLegacyOne, kindTakeOver
 	legacy    kind              // kindLegacyOne
+}
+
+// known reports whether the kind is one of sharded and streams.
+func (k kind) known() bool {
+	return k >= kindInitialHeartbeat && k <= kindClose || k == kindTakeOver || k == kindTakeOverResponse
 }
 
 // answers reports whether the kind is an answer to a request.
 func (k kind) answers() bool {
 	switch k {
-	case kindFetchResponse, kindServerSideEmitResponse, kindClientCount, kindAck:
+	case kindFetchResponse, kindServerSideEmitResponse, kindClientCount, kindAck, kindTakeOverResponse:
 		return true
 	}
 	return false

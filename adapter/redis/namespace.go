@@ -46,6 +46,7 @@ func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
 		}
 		if c.cfg.Recovery != nil {
 			n.line = newLine(n, c.readers[stream])
+			n.Position = n.line.position
 		}
 	}
 	if _, ok := c.wire.room(n.name, "", false); ok {
@@ -110,14 +111,13 @@ func (c *Cluster) put(cmd *command) error {
 }
 
 func (n *namespace) Broadcast(m adapter.Message, t adapter.Target) error {
-	if t.Local {
-		n.Local.Broadcast(m, t)
-		return nil
-	}
 	if n.line != nil {
 		return n.line.broadcast(m, t)
 	}
 	n.Local.Broadcast(m, t)
+	if t.Local {
+		return nil
+	}
 	return n.publish(&message{kind: kindBroadcast, target: t, event: m}, "")
 }
 
@@ -282,9 +282,6 @@ func (n *namespace) Close(ctx context.Context) error {
 	n.mu.Unlock()
 	for a := range asked {
 		a.end()
-	}
-	if n.line != nil {
-		n.line.release()
 	}
 	n.c.mu.Lock()
 	delete(n.c.namespaces, n.name)

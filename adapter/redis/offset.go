@@ -1,47 +1,73 @@
 package redis
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// offset says what a client has of a stream: everything up to an entry, as in Node, and, when an event of its
-// node was delivered before Redis had answered for it, the events of that node up to a number besides. Without
-// the second part such an event would come once more after a recovery.
+// offset says what a client has of a stream: everything up to an entry, as in Node, and of the nodes in early
+// their events up to a number besides, which their clients get before the stream has them. Without the second
+// part such an event would come once more after a recovery.
 //
 // Its form is that of Node's adapter, "1700000000000-0"; with the second part "1700000000000-0~a3.x8Kd0f", the
 // number in base 36 and the node. Node's adapter refuses the long form, and the client begins anew there.
 type offset struct {
-	id  streamID
-	seq uint64
-	uid string // empty: only id
+	id    streamID
+	early []early
 }
 
+type early struct {
+	seq uint64
+	uid string
+}
+
+// maxEarly is the most nodes in an offset: more than one come together only when a client moves again before
+// Redis has answered.
+const maxEarly = 8
+
 func parseOffset(s string) (o offset, ok bool) {
-	id, early, long := strings.Cut(s, "~")
+	id, rest, long := strings.Cut(s, "~")
 	if o.id, ok = parseStreamID(id); !ok || o.id.String() != id {
 		return o, false
 	}
-	if !long {
-		return o, true
+	for long {
+		var part string
+		part, rest, long = strings.Cut(rest, "~")
+		seq, uid, ok := strings.Cut(part, ".")
+		n, err := strconv.ParseUint(seq, 36, 64)
+		if !ok || err != nil || n == 0 || uid == "" || len(o.early) == maxEarly {
+			return o, false
+		}
+		o.early = append(o.early, early{n, uid})
 	}
-	seq, uid, ok := strings.Cut(early, ".")
-	n, err := strconv.ParseUint(seq, 36, 64)
-	if !ok || err != nil || n == 0 || uid == "" {
-		return o, false
-	}
-	o.seq, o.uid = n, uid
 	return o, true
 }
 
 func (o offset) String() string {
-	if o.uid == "" {
-		return o.id.String()
+	b := append(strconv.AppendUint(make([]byte, 0, 48), o.id.ms, 10), '-')
+	b = strconv.AppendUint(b, o.id.seq, 10)
+	for _, e := range o.early {
+		b = strconv.AppendUint(append(b, '~'), e.seq, 36)
+		b = append(append(b, '.'), e.uid...)
 	}
-	return o.id.String() + "~" + strconv.FormatUint(o.seq, 36) + "." + o.uid
+	return string(b)
 }
 
-// early reports whether the client had the event, of a node and with a number, before it was in the stream.
-func (o offset) early(uid string, seq uint64) bool {
-	return o.uid != "" && uid == o.uid && seq > 0 && seq <= o.seq
+// with returns o with e in the place of what it says of the same node.
+func (o offset) with(e early) offset {
+	o.early = append(slices.DeleteFunc(slices.Clone(o.early), func(x early) bool { return x.uid == e.uid }), e)
+	return o
+}
+
+// has reports whether the client had the event, of a node and with a number, before it was in the stream.
+func (o offset) has(uid string, seq uint64) bool {
+	return seq > 0 && slices.ContainsFunc(o.early, func(e early) bool { return e.uid == uid && seq <= e.seq })
+}
+
+// offsetBefore reports whether the offset a is before b, or none.
+func offsetBefore(a, b string) bool {
+	x, ok := parseOffset(a)
+	y, _ := parseOffset(b)
+	return !ok || x.id.less(y.id)
 }

@@ -77,6 +77,13 @@ func (r *reader) at() (streamID, <-chan struct{}) {
 	return r.pos, r.changed
 }
 
+// where returns the id of the last entry handled, and whether it is known yet.
+func (r *reader) where() (pos streamID, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pos, r.begun
+}
+
 func (r *reader) moveTo(id streamID) {
 	r.mu.Lock()
 	r.pos, r.begun = id, true

@@ -61,6 +61,10 @@ func (n *namespace) handle(m *message) {
 		n.respond(m, r)
 	case kindLegacyOne:
 		n.one(m)
+	case kindTakeOver:
+		if n.line != nil {
+			n.c.wg.Go(func() { n.yield(m) }) // it waits until the session is saved
+		}
 	default:
 		n.answer(m)
 	}
@@ -123,6 +127,11 @@ func (n *namespace) answer(m *message) {
 		}
 	case m.kind == kindClientCount && r.kind == kindBroadcast:
 		r.answered(m.uid, m.count)
+	case m.kind == kindTakeOverResponse && r.kind == kindTakeOver:
+		r.mu.Lock()
+		r.count += m.count
+		r.mu.Unlock()
+		r.answered(m.uid, 0)
 	case m.kind == kindAck && r.kind == kindBroadcast:
 		r.put(m.uid, m.event, m.gone)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -16,12 +17,26 @@ import (
 // Recovers reports whether clients may recover: in streams mode with Config.Recovery.
 func (n *namespace) Recovers() bool { return n.line != nil }
 
-// savedSession is a session in Redis, in base64 of MessagePack (redis-streams-adapter, persistSession).
+// savedSession is a session in Redis, in base64 of MessagePack (redis-streams-adapter, persistSession). The
+// members from nsp on are Beanpole's own, and Node ignores them.
 type savedSession struct {
-	SID   text           `json:"sid"`
-	PID   text           `json:"pid"`
-	Rooms names          `json:"rooms"`
-	Data  jsontext.Value `json:"data"`
+	SID      text           `json:"sid"`
+	PID      text           `json:"pid"`
+	Rooms    names          `json:"rooms"`
+	Data     jsontext.Value `json:"data"`
+	Nsp      string         `json:"nsp"`
+	Identity string         `json:"identity"`
+	Last     string         `json:"last"`
+	Stays    [][3]string    `json:"stays"` // room, from, to
+	End      string         `json:"end"`
+}
+
+// Remove ends a membership.
+func (n *namespace) Remove(m adapter.Member) ([]string, adapter.Trail) {
+	if n.line == nil {
+		return n.Local.Remove(m)
+	}
+	return n.line.remove(m)
 }
 
 // Save keeps s in Redis for the time of Recovery.MaxDisconnection, and returns when it is there, as the
@@ -31,11 +46,7 @@ func (n *namespace) Save(ctx context.Context, s adapter.Session) error {
 	if n.line == nil {
 		return adapter.ErrNoRecovery
 	}
-	form := appendQuoted([]byte(`{"sid":`), s.SID)
-	form = appendQuoted(append(form, `,"pid":`...), s.PID)
-	form = appendNames(append(form, `,"rooms":`...), s.Rooms)
-	form = appendRaw(append(form, `,"data":`...), s.Data)
-	b, err := toMsgpack(nil, append(form, '}'), nil)
+	b, err := toMsgpack(nil, appendSession(nil, &s, n.name), nil)
 	if err != nil {
 		return fmt.Errorf("redis: encode session: %w", err)
 	}
@@ -57,44 +68,87 @@ func (n *namespace) Save(ctx context.Context, s adapter.Session) error {
 	}
 }
 
-// Restore takes a session of any node back.
+// appendSession appends the JSON form of s.
+func appendSession(dst []byte, s *adapter.Session, nsp string) []byte {
+	dst = appendQuoted(append(dst, `{"sid":`...), s.SID)
+	dst = appendQuoted(append(dst, `,"pid":`...), s.PID)
+	dst = appendNames(append(dst, `,"rooms":`...), s.Rooms)
+	dst = appendRaw(append(dst, `,"data":`...), s.Data)
+	dst = appendQuoted(append(dst, `,"nsp":`...), nsp)
+	if s.Identity != "" {
+		dst = appendQuoted(append(dst, `,"identity":`...), s.Identity)
+	}
+	dst = appendQuoted(append(dst, `,"last":`...), s.Last)
+	dst = appendQuoted(append(dst, `,"end":`...), s.Trail.End)
+	dst = append(dst, `,"stays":[`...)
+	for i, stay := range s.Trail.Stays {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendNames(dst, []string{stay.Room, stay.From, stay.To})
+	}
+	return append(dst, "]}"...)
+}
+
+// Restore returns a session of any node, and takes over the socket of one that has not ended yet.
 func (n *namespace) Restore(ctx context.Context, pid, at string) (*adapter.Session, error) {
 	if n.line == nil {
 		return nil, adapter.ErrNoRecovery
 	}
-	have, ok := parseOffset(at)
+	ctx, cancel := n.bound(ctx)
+	defer cancel()
+	s, err := n.load(ctx, pid)
+	if errors.Is(err, redis.Nil) && n.takeOver(ctx, adapter.SocketID(pid)) {
+		s, err = n.load(ctx, pid)
+	}
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil, fmt.Errorf("%w: unknown or expired session", adapter.ErrNoRecovery)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
+	case s.PID != pid || s.Namespace != "" && s.Namespace != n.name:
+		return nil, fmt.Errorf("%w: session of another", adapter.ErrNoRecovery)
+	}
+	var ok bool
+	if s.After, ok = s.Start(at, offsetBefore); ok {
+		_, ok = parseOffset(s.After)
+	}
 	if !ok {
 		return nil, fmt.Errorf("%w: unknown offset", adapter.ErrNoRecovery)
 	}
-	ctx, cancel := n.bound(ctx)
-	defer cancel()
-	id := have.id.String()
+	return s, n.held(ctx, s.After)
+}
+
+func (n *namespace) load(ctx context.Context, pid string) (*adapter.Session, error) {
+	text, err := n.c.client.Get(ctx, n.c.cfg.SessionPrefix+pid).Result()
+	if err != nil {
+		return nil, err
+	}
+	return parseSession(text)
+}
+
+// held returns nil when the stream still has all after an offset.
+func (n *namespace) held(ctx context.Context, at string) error {
+	o, _ := parseOffset(at)
+	if o.id == (streamID{}) { // the stream was empty then
+		length, err := n.c.client.XLen(ctx, n.line.r.stream).Result()
+		if err != nil {
+			return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
+		}
+		if length >= n.c.cfg.MaxStreamLen {
+			return fmt.Errorf("%w: events trimmed", adapter.ErrNoRecovery)
+		}
+		return nil
+	}
+	id := o.id.String()
 	entries, err := n.c.client.XRangeN(ctx, n.line.r.stream, id, id, 1).Result()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
+		return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 	}
 	if len(entries) == 0 {
-		return nil, fmt.Errorf("%w: events trimmed", adapter.ErrNoRecovery)
+		return fmt.Errorf("%w: events trimmed", adapter.ErrNoRecovery)
 	}
-	key := n.c.cfg.SessionPrefix + pid
-	var get *redis.StringCmd
-	_, err = n.c.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		get = p.Get(ctx, key)
-		p.Del(ctx, key)
-		return nil
-	})
-	if errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("%w: unknown or expired session", adapter.ErrNoRecovery)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
-	}
-	s, err := parseSession(get.Val())
-	if err != nil || s.PID != pid {
-		return nil, fmt.Errorf("%w: session cannot be read", adapter.ErrNoRecovery)
-	}
-	s.Offset = at
-	return s, nil
+	return nil
 }
 
 func parseSession(text string) (*adapter.Session, error) {
@@ -110,7 +164,50 @@ func parseSession(text string) (*adapter.Session, error) {
 	if err := json.Unmarshal(form, &s, lenient); err != nil {
 		return nil, err
 	}
-	return &adapter.Session{SID: string(s.SID), PID: string(s.PID), Rooms: s.Rooms, Data: adapter.Raw(s.Data)}, nil
+	out := &adapter.Session{SID: string(s.SID), PID: string(s.PID), Namespace: s.Nsp, Identity: s.Identity,
+		Rooms: s.Rooms, Data: adapter.Raw(s.Data), Last: s.Last, Trail: adapter.Trail{End: s.End}}
+	for _, stay := range s.Stays {
+		out.Trail.Stays = append(out.Trail.Stays, adapter.Stay{Room: stay[0], From: stay[1], To: stay[2]})
+	}
+	return out, nil
+}
+
+// maxTakeOver bounds how long a client that comes anew waits for the other nodes to say that they do not have
+// its socket: one of them may be dead.
+const maxTakeOver = time.Second
+
+// takeOver ends the connection of a socket, here or on another node, and reports whether that has been saved.
+func (n *namespace) takeOver(ctx context.Context, sid string) bool {
+	if n.Namespace.TakeOver(ctx, sid) {
+		return true
+	}
+	named := n.c.members.with(n.name)
+	if len(named) == 0 {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxTakeOver)
+	defer cancel()
+	r := newRequest(kindTakeOver, nil)
+	r.ask(named, 0)
+	m := &message{kind: kindTakeOver, sid: sid, request: newID()}
+	n.mu.Lock()
+	n.requests[m.request] = r
+	n.mu.Unlock()
+	_ = n.finish(ctx, m, r, n.publish(m, "")) // who has it answers; the others do not matter
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.count > 0
+}
+
+// yield answers kindTakeOver.
+func (n *namespace) yield(m *message) {
+	ctx, cancel := context.WithTimeout(n.c.ctx, n.c.cfg.RequestTimeout)
+	defer cancel()
+	answer := &message{kind: kindTakeOverResponse}
+	if n.Namespace.TakeOver(ctx, m.sid) {
+		answer.count = 1
+	}
+	n.respond(m, answer)
 }
 
 // Resume reads what the session missed from the stream, up to where this node's own reader stands,
@@ -119,27 +216,19 @@ func (n *namespace) Resume(ctx context.Context, m adapter.Member, s *adapter.Ses
 	if n.line == nil {
 		return adapter.ErrNoRecovery
 	}
-	have, ok := parseOffset(s.Offset)
+	have, ok := parseOffset(s.After)
 	if !ok {
 		return fmt.Errorf("%w: unknown offset", adapter.ErrNoRecovery)
 	}
 	ctx, cancel := n.bound(ctx)
 	defer cancel()
-	until := have.id
-	if have.uid != "" {
-		// What the client got early must be behind this node's reader, or it would come as new.
-		last, err := n.c.client.XRevRangeN(ctx, n.line.r.stream, "+", "-", 1).Result()
-		if err != nil {
-			return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
-		}
-		if len(last) > 0 {
-			until, _ = parseStreamID(last[0].ID)
-		}
+	if err := n.claim(ctx, s); err != nil {
+		return err
 	}
 	// The client may have seen more on its last node than this one has read.
 	for {
 		pos, changed := n.line.r.at()
-		if !pos.less(until) {
+		if !pos.less(have.id) {
 			break
 		}
 		select {
@@ -149,30 +238,46 @@ func (n *namespace) Resume(ctx context.Context, m adapter.Member, s *adapter.Ses
 		}
 	}
 	t, end := n.line.follow()
-	missed, err := n.missed(ctx, have, end)
+	missed, seen, err := n.missed(ctx, s, have, end)
 	if err != nil {
 		n.line.leave(t)
 		return err
 	}
-	n.line.join(t, missed, have, s.Rooms, replay, func() { n.Join(m, s.Rooms...) })
+	n.line.join(t, missed, seen, have, s, replay, func() { n.JoinAgain(m, s.Trail, s.Rooms...) })
 	return nil
 }
 
-// missed reads the events of the namespace after what the client has and up to an entry.
-func (n *namespace) missed(ctx context.Context, have offset, end streamID) (list []tailEvent, err error) {
+// claim takes a session out of Redis, which one of several can.
+func (n *namespace) claim(ctx context.Context, s *adapter.Session) error {
+	taken, err := n.c.client.Del(ctx, n.c.cfg.SessionPrefix+s.PID).Result()
+	if err != nil {
+		return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
+	}
+	if taken == 0 {
+		return fmt.Errorf("%w: session taken by another", adapter.ErrNoRecovery)
+	}
+	return nil
+}
+
+// missed reads the events of the session after what the client has and up to an entry. seen is the number of
+// the last entry of each node among them.
+func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset, end streamID) (
+	list []tailEvent, seen map[string]uint64, err error,
+) {
 	const page = 500
-	read, after := 0, have.id
+	seen = map[string]uint64{}
+	after := have.id
 	for after.less(end) {
 		entries, err := n.c.client.XRangeN(ctx, n.line.r.stream, "("+after.String(), end.String(), page).Result()
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
-		}
-		if read += len(entries); read > n.c.cfg.Recovery.MaxEvents {
-			return nil, fmt.Errorf("%w: more than %d events missed", adapter.ErrNoRecovery, n.c.cfg.Recovery.MaxEvents)
+			return nil, nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 		}
 		for _, x := range entries {
 			after, _ = parseStreamID(x.ID)
 			e := parseEntry(x.Values)
+			if e.seq > 0 {
+				seen[e.uid] = max(seen[e.uid], e.seq)
+			}
 			if e.nsp != n.name || e.kind != kindBroadcast {
 				continue
 			}
@@ -180,12 +285,17 @@ func (n *namespace) missed(ctx context.Context, have offset, end streamID) (list
 			if err != nil || m.request != "" || m.target.Volatile {
 				continue
 			}
-			have.id = after
-			list = append(list, tailEvent{adapter.WithOffset(m.event, have.String()), m.target, e.uid, e.seq})
+			ev := tailEvent{m.event, m.target, after, e.uid, e.seq}
+			if have.has(e.uid, e.seq) || !s.Missed(&ev.t, ev.after) {
+				continue
+			}
+			if list = append(list, ev); len(list) > n.c.cfg.Recovery.MaxEvents {
+				return nil, nil, fmt.Errorf("%w: more than %d events missed", adapter.ErrNoRecovery, n.c.cfg.Recovery.MaxEvents)
+			}
 		}
 		if len(entries) < page {
 			break
 		}
 	}
-	return list, nil
+	return list, seen, nil
 }

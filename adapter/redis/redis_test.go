@@ -157,5 +157,5 @@ func TestStreams(t *testing.T) {
 }
 
 func TestRecovery(t *testing.T) {
-	adaptertest.RunRecovery(t, 3, nodes(redis.Config{URL: shared.URL(), Mode: redis.Streams, Recovery: &adapter.Recovery{}, OffsetWait: adaptertest.Patience}))
+	adaptertest.RunRecovery(t, 3, nodes(redis.Config{URL: shared.URL(), Mode: redis.Streams, Recovery: &adapter.Recovery{}}))
 }

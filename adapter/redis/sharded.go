@@ -78,7 +78,7 @@ func decodeEnvelope(self, nsp string, payload []byte) (*message, error) {
 		return nil, nil
 	}
 	m := &message{kind: kind(e.Type), uid: string(e.UID), nsp: nsp}
-	if m.kind < kindInitialHeartbeat || m.kind > kindClose {
+	if !m.kind.known() {
 		return nil, errShape
 	}
 	switch m.kind {

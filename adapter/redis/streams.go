@@ -99,7 +99,11 @@ func hashCode(s string) int32 {
 
 // ephemeral reports whether m goes over a channel.
 func (m *message) ephemeral() bool {
-	return m.kind == kindBroadcast && m.request != "" || m.kind == kindServerSideEmit || m.kind == kindFetch || m.kind.answers()
+	switch m.kind {
+	case kindServerSideEmit, kindFetch, kindTakeOver:
+		return true
+	}
+	return m.kind == kindBroadcast && m.request != "" || m.kind.answers()
 }
 
 func (s *streams) encode(m *message, to string) (*command, error) {

@@ -49,7 +49,7 @@ func TestRedisCluster(t *testing.T) {
 		})
 	}
 	t.Run("recovery", func(t *testing.T) {
-		adaptertest.RunRecovery(t, 2, nodes(redis.Config{URL: url, Mode: redis.Streams, Recovery: &adapter.Recovery{}, OffsetWait: adaptertest.Patience}))
+		adaptertest.RunRecovery(t, 2, nodes(redis.Config{URL: url, Mode: redis.Streams, Recovery: &adapter.Recovery{}}))
 	})
 }
 

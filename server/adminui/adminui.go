@@ -101,7 +101,7 @@ func Attach(io *server.Server, cfg Config) (*UI, error) {
 	}
 	u.key = sessionKey(cfg)
 	u.admin = io.Static(cfg.Namespace)
-	u.admin.Use(u.authenticate)
+	u.admin.UseAlways(u.authenticate)
 	if cfg.Development {
 		u.watchNamespaces() // first, so that a page finds itself among the sockets
 	}

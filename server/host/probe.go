@@ -72,7 +72,7 @@ func (h *Host) probe() {
 		return
 	}
 	nsp := h.io.Static(ProbeNamespace)
-	nsp.Use((&probeGuard{
+	nsp.UseAlways((&probeGuard{
 		token: []byte(h.cfg.ProbeToken), log: h.log, wrong: limit.NewTally(maxProbeGuesses, time.Minute),
 	}).admit)
 	nsp.OnConnection(func(s *server.Socket) {

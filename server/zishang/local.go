@@ -1,6 +1,7 @@
 package zishang
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -24,28 +25,45 @@ var _ adapter.Namespace = local{}
 func (l local) Name() string { return l.n.name }
 
 // Deliver encodes m once and sends the same bytes to every member.
-func (l local) Deliver(m adapter.Message, f adapter.Flags, to []adapter.Member) {
-	l.send(&packet.Packet{Type: packet.Event, Namespace: l.n.name, Data: m.Data, Attachments: m.Attachments}, f, to)
+func (l local) Deliver(m adapter.Message, f adapter.Flags, to []adapter.Member) (after func()) {
+	if m.Offset != "" {
+		for _, to := range to {
+			to.(*member).last.Store(&m.Offset)
+		}
+	}
+	return l.send(&packet.Packet{Type: packet.Event, Namespace: l.n.name, Data: m.Data, Attachments: m.Attachments}, f, to)
 }
 
-func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) {
+// send returns what tells those who listen to what is sent, nil if nobody does.
+func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) (after func()) {
 	if len(to) == 0 {
-		return
+		return nil
 	}
 	h := l.n.h
 	var room [4]packet.Message
 	prepared := transport.Prepare(messages(nil, h.cfg.Parser.Encode(room[:0], nil, p))...)
 	opts := transport.SendOptions{Volatile: f.Volatile, NoCompress: f.NoCompress}
-	outgoing := sync.OnceValue(func() *parser.Packet { return outgoingPacket(p) })
+	var listening []*member
 	for _, to := range to {
 		m := to.(*member)
 		if m.out.Load() {
 			continue
 		}
-		l.n.notifyOutgoing(m, outgoing)
+		if len(m.socket.ListenersAnyOutgoing()) > 0 {
+			listening = append(listening, m)
+		}
 		_ = m.seat.session.session.SendPrepared(opts, prepared) // a session that closed says so by Closed
 	}
 	h.stats.eventsOut.Add(uint64(len(to)))
+	if listening == nil {
+		return nil
+	}
+	return func() {
+		outgoing := sync.OnceValue(func() *parser.Packet { return outgoingPacket(p) })
+		for _, m := range listening {
+			l.n.notifyOutgoing(m, outgoing)
+		}
+	}
 }
 
 // outgoingPacket is p as the library's listeners of outgoing packets get it.
@@ -67,6 +85,7 @@ func (n *namespace) notifyOutgoing(m *member, p func() *parser.Packet) {
 
 // deliverTo sends an event to one member that is not in its rooms yet.
 func (n *namespace) deliverTo(m *member, msg adapter.Message) {
+	m.last.Store(&msg.Offset)
 	m.sendEvent(msg, transport.SendOptions{})
 }
 
@@ -79,9 +98,11 @@ func (l local) DeliverWithAck(m adapter.Message, f adapter.Flags, to []adapter.M
 	for _, m := range to {
 		m.(*member).expect(id, answer)
 	}
-	l.send(&packet.Packet{
+	if after := l.send(&packet.Packet{
 		Type: packet.Event, Namespace: l.n.name, ID: id, HasID: true, Data: m.Data, Attachments: m.Attachments,
-	}, f, to)
+	}, f, to); after != nil {
+		after()
+	}
 	return func() {
 		for _, m := range to {
 			m.(*member).forget(id)
@@ -108,6 +129,9 @@ func (l local) Disconnect(members []adapter.Member, closeSession bool) {
 		l.n.h.protect("disconnect", func() { m.(*member).socket.Disconnect(closeSession) })
 	}
 }
+
+// TakeOver is false: the ids of the library's sockets do not follow from what their clients know.
+func (l local) TakeOver(context.Context, string) bool { return false }
 
 // ServerEvent has the handlers of an event of another server run, in the order of arrival and off the
 // adapter's goroutine.

@@ -41,6 +41,8 @@ type member struct {
 
 	limited atomic.Bool // refused for the limit of its identity
 
+	last atomic.Pointer[string] // the offset of the last event that was sent to it
+
 	mu       sync.Mutex
 	identity string                           // guarded by mu; see SetIdentity
 	holding  bool                             // guarded by mu; its queue is held until the connection is made
@@ -49,6 +51,7 @@ type member struct {
 	reason   string                           // guarded by mu; why it ends, if the library cannot know
 	args     []any                            // guarded by mu; of the disconnection: its reason and description
 	saved    *adapter.Session                 // guarded by mu; to be saved once it has left
+	trail    adapter.Trail                    // guarded by mu; set when it has left its rooms
 	ctx      context.Context                  // guarded by mu; made when first asked for
 	cancel   context.CancelFunc               // guarded by mu
 }
@@ -144,6 +147,11 @@ func (m *member) left(args []any) {
 	m.args = m.because(args)
 	asks, cancel, saved, identity := m.asks, m.cancel, m.saved, m.takeIdentity()
 	m.asks, m.saved = nil, nil
+	if saved != nil {
+		if saved.Identity, saved.Trail = identity, m.trail; m.last.Load() != nil {
+			saved.Last = *m.last.Load()
+		}
+	}
 	m.mu.Unlock()
 	m.seat.session.giveUp(identity)
 	if cancel != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/zishang520/socket.io/v2/socket"
@@ -74,6 +75,10 @@ func (n *namespace) RestoreSession(pid socket.PrivateSessionId, offset string) (
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	s, err := n.adapter.Restore(ctx, string(pid), offset)
+	if err == nil && s.Namespace == "" {
+		// Of a server that does not say it. Here nobody could have its client pass the middlewares.
+		err = fmt.Errorf("%w: session of an unknown namespace", adapter.ErrNoRecovery)
+	}
 	if err != nil || s == nil {
 		n.h.stats.notRecovered.Add(1)
 		n.h.log.Debug("session not recovered", "namespace", n.name, "err", err)

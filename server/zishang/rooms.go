@@ -51,6 +51,7 @@ func (n *namespace) enter(m *member) {
 		return
 	}
 	session.Rooms = rooms
+	m.last.Store(&session.Last)
 	ctx, cancel := context.WithTimeout(m.context(), closeTimeout)
 	defer cancel()
 	err := n.adapter.Resume(ctx, m, session, func(msg adapter.Message) { n.deliverTo(m, msg) })
@@ -134,7 +135,12 @@ func (n *namespace) DelAll(id socket.SocketId) {
 	}
 	n.mu.Unlock()
 	if !was {
-		n.telling(m, names, func() { n.adapter.Remove(m) })
+		n.telling(m, names, func() {
+			_, trail := n.adapter.Remove(m)
+			m.mu.Lock()
+			m.trail = trail
+			m.mu.Unlock()
+		})
 	}
 }
 

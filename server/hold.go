@@ -1,0 +1,72 @@
+package server
+
+import (
+	"sync"
+
+	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// hold keeps what is sent to a socket that is a member of its namespace already while its client has not been
+// told yet: nothing is missed in between, and nothing comes before the answer to CONNECT.
+type hold struct {
+	mu   sync.Mutex
+	list []held // guarded by mu
+	over bool   // guarded by mu
+}
+
+// held is one packet, or one event that was emitted before the socket was a member.
+type held struct {
+	opts transport.SendOptions
+	p    *transport.Prepared
+}
+
+// put keeps a packet. It reports false when the hold is over. What is volatile is dropped, as for any client
+// that cannot take it.
+func (h *hold) put(opts transport.SendOptions, p *transport.Prepared) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.over {
+		return false
+	}
+	if !opts.Volatile {
+		h.list = append(h.list, held{opts, p})
+	}
+	return true
+}
+
+// prepare encodes p.
+func (s *Server) prepare(p *packet.Packet) *transport.Prepared {
+	var room [4]packet.Message
+	encoded := s.cfg.Parser.Encode(room[:0], nil, p)
+	messages := make([]transport.Message, len(encoded))
+	for i, m := range encoded {
+		messages[i] = transport.Message(m)
+	}
+	return transport.Prepare(messages...)
+}
+
+// welcome sends the answer to CONNECT, and behind it what has been held.
+func (s *Socket) welcome() {
+	h := s.hold.Load()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.over = true
+	session := s.client.session
+	// A session that closed says so by Closed.
+	_ = session.SendPrepared(transport.SendOptions{}, s.client.server.prepare(s.connectPacket()))
+	for _, x := range h.list {
+		_ = session.SendPrepared(x.opts, x.p)
+	}
+	h.list = nil
+	s.hold.Store(nil)
+}
+
+// unhold drops what has been held for a socket that is not let in.
+func (s *Socket) unhold() {
+	if h := s.hold.Swap(nil); h != nil {
+		h.mu.Lock()
+		h.list, h.over = nil, true
+		h.mu.Unlock()
+	}
+}

@@ -1,0 +1,202 @@
+package server
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// recovery is how a socket can be recovered, and was.
+type recovery struct {
+	// Set while connecting, then read only.
+	pid       string
+	recovered bool
+	err       error // why not
+
+	identity string // the identity of the session it was recovered from
+
+	last  atomic.Pointer[string] // the offset of the last event that was sent to the client, if any
+	saved chan struct{}          // closed when the state of a socket that has left is saved, or will not be
+}
+
+// identify gives the socket its ids: those it had, when the client asks for recovery and it is possible.
+func (s *Socket) identify() *adapter.Session {
+	srv := s.client.server
+	if srv.cfg.Recovery == nil || s.client.session.Protocol() == 3 { // a v2 client keeps no pid
+		s.id = s.newID()
+		return nil
+	}
+	session, err := s.restore()
+	if err != nil {
+		s.anew(err)
+		return nil
+	}
+	if session == nil {
+		s.anew(nil)
+		return nil
+	}
+	s.id = session.SID
+	s.recovery = &recovery{pid: session.PID, recovered: true, identity: session.Identity, saved: make(chan struct{})}
+	s.sent(&session.Last)
+	s.Data.restore(session.Data)
+	return session
+}
+
+// sent notes the offset of an event that is sent to the client, or would be if it had not just gone. An event
+// without one has "".
+func (s *Socket) sent(offset *string) {
+	if s.recovery != nil && *offset != "" {
+		s.recovery.last.Store(offset)
+	}
+}
+
+func (r *recovery) lastOffset() string {
+	if p := r.last.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
+// anew makes the socket one that is not recovered, because of err if the client has asked for it.
+func (s *Socket) anew(err error) {
+	if err != nil {
+		s.client.server.stats.notRecovered.Add(1)
+		s.client.log().Debug("session not recovered", "namespace", s.name, "err", err)
+	}
+	pid := newID()
+	s.id, s.recovery = adapter.SocketID(pid), &recovery{pid: pid, err: err, saved: make(chan struct{})}
+	s.Data.restore([]byte("{}"))
+}
+
+// newID returns the id of a new socket. A v2 client takes the session's id for the one of "/" and makes
+// the others from it. Source: socket.io/lib/socket.ts, constructor.
+func (s *Socket) newID() string {
+	if s.client.session.Protocol() != 3 {
+		return newID()
+	}
+	if s.name == "/" {
+		return s.client.session.ID()
+	}
+	return s.name + "#" + s.client.session.ID()
+}
+
+// restore finds the saved session that the client names in its auth payload, if it names one. A client that
+// has seen no event names no offset.
+func (s *Socket) restore() (*adapter.Session, error) {
+	var auth struct {
+		PID    *string `json:"pid"`
+		Offset *string `json:"offset"`
+	}
+	if s.Handshake().Auth(&auth) != nil || auth.PID == nil || *auth.PID == "" {
+		return nil, nil // nothing asked for, or nothing that could be meant
+	}
+	offset := ""
+	if auth.Offset != nil {
+		offset = *auth.Offset
+	}
+	ctx, cancel := context.WithTimeout(s.Context(), closeTimeout)
+	defer cancel()
+	return s.nsp.adapter.Restore(ctx, *auth.PID, offset)
+}
+
+// enter makes the socket a member of its namespace; a recovered one gets its rooms and what it missed. What is
+// sent to it from then on is held.
+func (s *Socket) enter(session *adapter.Session) error {
+	rooms := s.wanted()
+	if session == nil {
+		s.nsp.adapter.Join(s, rooms...)
+		s.joinLate(len(rooms))
+		return nil
+	}
+	session.Rooms = append(session.Rooms, rooms...)
+	// Not ended by the client's going: what has been taken is saved again then.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), closeTimeout)
+	defer cancel()
+	err := s.nsp.adapter.Resume(ctx, s, session, func(m adapter.Message) {
+		s.sent(&m.Offset)
+		s.hold.Load().put(transport.SendOptions{}, s.client.server.prepare(&packet.Packet{
+			Type: packet.Event, Namespace: s.name, Data: m.Data, Attachments: m.Attachments,
+		}))
+	})
+	if err == nil {
+		s.client.server.stats.recovered.Add(1)
+		s.joinLate(len(rooms))
+	}
+	return err
+}
+
+// part ends the membership of a socket that has left, and keeps its state for a client that may
+// come back: one that has been told its pid, by this socket or one before.
+func (s *Socket) part(reason transport.CloseReason, told bool) {
+	r := s.recovery
+	keep := r != nil && recoverable(reason) && (told || r.recovered)
+	if keep {
+		s.nsp.keep() // or there would be nothing to come back to
+		s.nsp.leaves(s)
+	}
+	rooms, trail := s.nsp.adapter.Remove(s)
+	s.mu.Lock()
+	s.atBorder().rooms = rooms
+	identity := s.atBorder().identity
+	s.mu.Unlock()
+	if !keep {
+		return
+	}
+	defer s.nsp.left(s)
+	data, err := s.Data.MarshalJSON()
+	if err != nil {
+		s.client.log().Warn("socket data is not JSON: recovery will lose it", "namespace", s.name, "err", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	err = s.nsp.adapter.Save(ctx, adapter.Session{
+		SID: s.id, PID: r.pid, Identity: identity, Rooms: rooms, Data: data, Last: r.lastOffset(), Trail: trail,
+	})
+	if err != nil {
+		s.client.log().Debug("session not saved for recovery", "namespace", s.name, "err", err)
+	}
+}
+
+// leaves notes that the state of a socket that is no member any more is being saved.
+func (n *Namespace) leaves(s *Socket) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.leaving == nil {
+		n.leaving = make(map[string]*Socket)
+	}
+	n.leaving[s.id] = s
+}
+
+func (n *Namespace) left(s *Socket) {
+	close(s.recovery.saved)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.leaving[s.id] == s {
+		delete(n.leaving, s.id)
+	}
+}
+
+// TakeOver ends the session of a socket whose client is coming anew by another, before the server has noticed
+// that the old connection is dead.
+func (l local) TakeOver(ctx context.Context, id string) bool {
+	n := l.n
+	n.mu.Lock()
+	s := n.leaving[id]
+	n.mu.Unlock()
+	if s == nil {
+		if s = n.Socket(id); s == nil || s.recovery == nil {
+			return false
+		}
+		s.leave(ReasonTakenOver)
+		s.client.session.Abort(ReasonTakenOver)
+	}
+	select {
+	case <-s.recovery.saved:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
