@@ -32,6 +32,10 @@ func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) {
 	for i, m := range encoded {
 		messages[i] = transport.Message(m)
 	}
+	if len(messages) == 0 {
+		srv.cfg.Logger.Error("event not sent", "namespace", l.n.name, "err", errUnsendable)
+		return
+	}
 	prepared := transport.Prepare(messages...)
 	opts := transport.SendOptions{Volatile: f.Volatile, NoCompress: f.NoCompress}
 	srv.stats.eventsOut.Add(uint64(len(to)))
@@ -84,11 +88,7 @@ func (l local) Describe(of []adapter.Member) []adapter.Details {
 	out := make([]adapter.Details, len(of))
 	for i, m := range of {
 		s := m.(*Socket)
-		data, err := s.Data.MarshalJSON()
-		if err != nil {
-			s.client.log().Warn("socket data is not JSON: other nodes will not see it", "namespace", l.n.name, "err", err)
-			data = nil
-		}
+		data, _ := s.Data.MarshalJSON() // never an error
 		out[i] = adapter.Details{ID: s.id, Handshake: s.Handshake().describe(), Rooms: s.Rooms(), Data: data}
 	}
 	return out
@@ -107,17 +107,28 @@ func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 	if !ok {
 		return
 	}
-	e.ack.reply = reply
-	list := l.n.serverSide.get([]byte(e.Name))
+	if reply != nil {
+		e.ack.question = &question{l.n, reply}
+	}
+	if list := l.n.serverSide.get([]byte(e.Name)); len(list) > 0 {
+		srv.wg.Go(func() { l.n.runServerSide(e, list) })
+	}
+}
+
+// runServerSide runs handlers for an event of another server.
+func (n *Namespace) runServerSide(e *Event, list []*handler) {
 	if len(list) == 0 {
 		return
 	}
-	srv.wg.Go(func() {
-		for _, h := range list {
-			if err := guard(func() error { return h.call(context.Background(), e) }); err != nil {
-				srv.stats.handlerErrors.Add(1)
-				srv.cfg.Logger.Error("server-side handler failed", "namespace", l.n.name, "event", e.Name, "err", err)
-			}
+	defer n.runServerSide(e, list[1:]) // also if the handler ends the goroutine
+	_ = ending(func(err error) {
+		if n.server.report(n.server.cfg.Logger.With("namespace", n.name), e.Name, err) == nil {
+			return
 		}
-	})
+		n.server.stats.handlerErrors.Add(1)
+		n.server.cfg.Logger.Error("server-side handler failed", "namespace", n.name, "event", e.Name, "err", err)
+		if e.WantsAck() {
+			_ = e.answer([]any{failure(hidePanic(err))}) // answered already
+		}
+	}, func() error { return list[0].guardedCall(context.Background(), e) })
 }

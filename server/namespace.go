@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -44,6 +45,7 @@ func (n *Namespace) Adapter() adapter.Adapter { return n.adapter }
 // the client gets a connect_error with the error's text, and with its data if it is an *Error. A
 // middleware may block; only the connecting client waits.
 func (n *Namespace) Use(fn func(*Socket) error) {
+	need("Use", fn != nil)
 	n.mu.Lock()
 	n.middlewares = append(slices.Clip(n.middlewares), fn)
 	n.mu.Unlock()
@@ -51,6 +53,7 @@ func (n *Namespace) Use(fn func(*Socket) error) {
 
 // OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event.
 func (n *Namespace) OnConnection(fn func(*Socket)) {
+	need("OnConnection", fn != nil)
 	n.mu.Lock()
 	n.connection = append(slices.Clip(n.connection), fn)
 	n.mu.Unlock()
@@ -85,7 +88,7 @@ func (n *Namespace) admit(s *Socket) error {
 			return ErrDisconnected
 		}
 		if err := s.protect("middleware", func() error { return m(s) }); err != nil {
-			return hidePanic(err)
+			return err
 		}
 	}
 	return nil
@@ -197,9 +200,17 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 }
 
 // OnServerSide registers a handler of events that other servers send with ServerSideEmit. fn is as for
-// Socket.On, without a *Socket; its result is this server's answer.
+// Socket.On, without a *Socket and with one result beside the error, which is this server's answer; that of
+// a handler that fails is {"error":"text"}.
 func (n *Namespace) OnServerSide(event string, fn any) (off func()) {
-	return n.serverSide.add(event, n.server.signatures.handler(event, fn))
+	h := n.server.signatures.handler(event, fn)
+	switch {
+	case h.socket:
+		panic(fmt.Sprintf("server: handler of %q takes a *Socket, and an event of another server has none", event))
+	case h.results > 1:
+		panic(fmt.Sprintf("server: handler of %q has %d results, and another server takes one", event, h.results))
+	}
+	return n.serverSide.add(event, h)
 }
 
 // Dynamic is the parent of the namespaces made by OfPattern or OfFunc: what is registered on it holds
@@ -218,6 +229,7 @@ type Dynamic struct {
 
 // Use is Namespace.Use for all children; it runs before their own.
 func (d *Dynamic) Use(fn func(*Socket) error) {
+	need("Use", fn != nil)
 	d.mu.Lock()
 	d.middlewares = append(slices.Clip(d.middlewares), fn)
 	d.mu.Unlock()
@@ -225,6 +237,7 @@ func (d *Dynamic) Use(fn func(*Socket) error) {
 
 // OnConnection is Namespace.OnConnection for all children.
 func (d *Dynamic) OnConnection(fn func(*Socket)) {
+	need("OnConnection", fn != nil)
 	d.mu.Lock()
 	d.connection = append(slices.Clip(d.connection), fn)
 	d.mu.Unlock()

@@ -45,12 +45,24 @@ func New(cfg Config) (*Server, error) {
 	if s.Namespace, err = s.namespace("/", nil); err != nil {
 		return nil, err
 	}
+	if err := cfg.checkRecovery(s.adapter); err != nil {
+		s.closeAdapters()
+		return nil, err
+	}
 	engine := cfg.Transport
 	engine.Accept = s.accept
 	if s.engine, err = transport.New(engine); err != nil {
+		s.closeAdapters()
 		return nil, err
 	}
 	return s, nil
+}
+
+// closeAdapters closes what New has made of a server that cannot be.
+func (s *Server) closeAdapters() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_ = s.adapter.Close(ctx) // New has an error to return
 }
 
 // ServeHTTP serves the requests of the server's path.
@@ -84,6 +96,7 @@ func (s *Server) OfPattern(re *regexp.Regexp) *Dynamic {
 // OfFunc is OfPattern with a function, which also sees the client's auth payload (nil when it sent
 // none). It may block: only the connecting client waits.
 func (s *Server) OfFunc(allow func(ctx context.Context, name string, auth json.RawMessage) bool) *Dynamic {
+	need("OfFunc", allow != nil)
 	d := &Dynamic{server: s, allow: allow}
 	s.mu.Lock()
 	s.dynamic = append(s.dynamic, d)
@@ -93,6 +106,7 @@ func (s *Server) OfFunc(allow func(ctx context.Context, name string, auth json.R
 
 // OnNamespace calls fn for every namespace made from now on (Node: new_namespace).
 func (s *Server) OnNamespace(fn func(*Namespace)) {
+	need("OnNamespace", fn != nil)
 	s.mu.Lock()
 	s.created = append(s.created, fn)
 	s.mu.Unlock()

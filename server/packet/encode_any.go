@@ -32,15 +32,18 @@ func newEncoder() *encoder {
 	e := new(encoder)
 	base := json.JoinOptions(jsonv1.DefaultOptionsV1(), jsontext.EscapeForHTML(false), jsontext.EscapeForJS(false))
 	exact := json.JoinMarshalers(json.MarshalToFunc(e.marshalBytes), json.MarshalToFunc(marshalNumber))
-	floats := json.MarshalToFunc(marshalFloat)
-	for h, of := range map[int]*json.Marshalers{
-		binaryNowhere:  nil,
-		binaryExact:    exact,
-		binaryAnywhere: json.JoinMarshalers(exact, json.MarshalToFunc(e.marshalNamedBytes)),
-		binaryBase64:   json.MarshalToFunc(marshalNumber),
+	for h, of := range [...][]*json.Marshalers{
+		binaryNowhere:  {},
+		binaryExact:    {exact},
+		binaryAnywhere: {exact, json.MarshalToFunc(e.marshalNamedBytes)},
+		binaryBase64:   {json.MarshalToFunc(marshalNumber)},
 	} {
-		e.options[h] = json.JoinOptions(base, json.WithMarshalers(of))
-		e.lenient[h] = json.JoinOptions(base, json.WithMarshalers(json.JoinMarshalers(of, floats)))
+		e.options[h] = base
+		if len(of) > 0 {
+			e.options[h] = json.JoinOptions(base, json.WithMarshalers(json.JoinMarshalers(of...)))
+		}
+		of = append(of, json.MarshalToFunc(marshalFloat))
+		e.lenient[h] = json.JoinOptions(base, json.WithMarshalers(json.JoinMarshalers(of...)))
 	}
 	return e
 }

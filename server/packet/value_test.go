@@ -3,6 +3,7 @@ package packet
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"reflect"
@@ -76,7 +77,7 @@ func TestAppendValue(t *testing.T) {
 		{object{"b": blob{1}, "a": object{"c": []object{{}, nil}}}, `{"a":{"c":[{},null]},"b":{"_placeholder":true,"num":0}}`, [][]byte{{1}}},
 		{[]map[string]any{{"a": blob{1}}, nil}, `[{"a":{"_placeholder":true,"num":0}},null]`, [][]byte{{1}}},
 		{map[key][]any{"b": nil, "a": {blob{1}, blob(nil)}}, `{"a":[{"_placeholder":true,"num":0},null],"b":null}`, [][]byte{{1}}},
-		{[]error{nil}, `[null]`, nil}, {map[int]any{2: blob{1}}, `{"2":{"_placeholder":true,"num":0}}`, [][]byte{{1}}},
+		{[]error{nil}, `[null]`, nil}, {map[any]int{"a": 1}, `{"a":1}`, nil}, {map[fmt.Stringer]int{}, `{}`, nil}, {map[int]any{2: blob{1}}, `{"2":{"_placeholder":true,"num":0}}`, [][]byte{{1}}},
 		{[]net.IP{net.IPv4(1, 2, 3, 4)}, `["1.2.3.4"]`, nil}, {[]any{shout("a"), new(shout)}, `["A",""]`, nil},
 		{struct{ S string }{"<b>"}, `{"S":"<b>"}`, nil},
 		{errors.New("x"), `{}`, nil},
