@@ -51,8 +51,22 @@ type Handshake struct {
 	Auth    Raw               `json:"auth"`
 }
 
-// Raw is JSON text; nil encodes as {}.
+// Raw is JSON text, and encodes as that; nil encodes as {}.
 type Raw []byte
+
+// MarshalJSON returns the text.
+func (r Raw) MarshalJSON() ([]byte, error) {
+	if r == nil {
+		return []byte("{}"), nil
+	}
+	return r, nil
+}
+
+// UnmarshalJSON copies the text.
+func (r *Raw) UnmarshalJSON(text []byte) error {
+	*r = append((*r)[:0], text...)
+	return nil
+}
 
 // Details describes one socket anywhere in the cluster (the answer to Fetch). Data is the socket's
 // application data as JSON text.

@@ -90,7 +90,7 @@ func (s *Socket) wait(ctx context.Context, u Unicast, data []byte, attachments [
 	start := time.Now()
 	args, err := s.ask(ctx, u, data, attachments)
 	for _, o := range list {
-		o.Acknowledged(s, time.Since(start), err)
+		_ = s.protect("acknowledgement", func() error { o.Acknowledged(s, time.Since(start), err); return nil }) // logged
 	}
 	return args, err
 }

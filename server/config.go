@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -37,7 +38,7 @@ type Config struct {
 	// adapter.Memory.
 	Adapter adapter.Factory
 	// Recovery, if not nil, turns on connection state recovery (Node: connectionStateRecovery). With
-	// an Adapter of your own, configure recovery there too.
+	// an Adapter of your own, configure recovery there too: one without the other is an error of New.
 	Recovery *Recovery
 	// KeepEmptyNamespaces keeps namespaces of a pattern or a function when their last socket has
 	// left. By default they are closed, so that clients cannot fill the memory with names.
@@ -91,6 +92,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Transport.Accept != nil {
 		return cfg, errors.New("server: Transport.Accept belongs to the server and must be nil")
 	}
+	if slices.Contains(cfg.Observers, nil) {
+		return cfg, errors.New("server: Observers has one that is nil")
+	}
 	if cfg.ConnectTimeout < 0 {
 		return cfg, fmt.Errorf("server: ConnectTimeout is %v; it must not be negative", cfg.ConnectTimeout)
 	}
@@ -140,4 +144,15 @@ func (cfg Config) withDefaults() (Config, error) {
 		cfg.Limits.AttachmentTimeout = 10 * time.Second
 	}
 	return cfg, nil
+}
+
+// checkRecovery returns an error unless the adapter can do what is configured, and does no more.
+func (cfg *Config) checkRecovery(a adapter.Adapter) error {
+	switch asked := cfg.Recovery != nil; {
+	case asked && !a.Recovers():
+		return errors.New("server: Recovery is set, and the Adapter keeps no sessions: configure recovery there too")
+	case !asked && a.Recovers():
+		return errors.New("server: the Adapter keeps sessions for recovery, and Recovery is not set: set it too")
+	}
+	return nil
 }

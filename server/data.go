@@ -2,7 +2,9 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
+	"slices"
 	"sync"
 )
 
@@ -11,33 +13,55 @@ import (
 // zero value is empty.
 type Data struct {
 	mu     sync.Mutex
-	values map[string]any
+	values map[string]datum
 }
 
-// Set stores a JSON-encodable value.
-func (d *Data) Set(key string, value any) {
+// datum is one value: as JSON and, if it was set here, as it was set.
+type datum struct {
+	here  bool
+	value any
+	text  json.RawMessage
+}
+
+// Set stores a value. It is encoded as JSON at once, and what travels is what it is now: a map, or what a
+// pointer points to, is set again when it has changed. A []byte is base64, NaN and the infinities are null.
+// A json.RawMessage is what it says, as if it came from another node. The error is that of a value that
+// cannot be encoded, which is not stored.
+func (d *Data) Set(key string, value any) error {
+	text, err := appendJSON(value)
+	if err != nil {
+		return fmt.Errorf("data %q: %w", key, err)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.values == nil {
-		d.values = make(map[string]any, 1)
+		d.values = make(map[string]datum, 1)
 	}
-	d.values[key] = value
+	d.values[key] = datum{here: true, value: value, text: text}
+	if _, raw := value.(json.RawMessage); raw {
+		d.values[key] = datum{text: text} // as if it came from elsewhere
+	}
+	return nil
 }
 
-// Get returns the value of key, or nil. Values that came from another node or through recovery are in
-// the form encoding/json gives to an any; use Value for one's own types.
+// Get returns the value of key, or nil: as it was set, or, if it came from another node or through
+// recovery, in the form encoding/json gives to an any; use Value for one's own types.
 func (d *Data) Get(key string) any {
 	d.mu.Lock()
 	v := d.values[key]
 	d.mu.Unlock()
-	if raw, ok := v.(json.RawMessage); ok {
-		var out any
-		if json.Unmarshal(raw, &out) != nil {
-			return nil
-		}
-		return out
+	return v.get()
+}
+
+func (v datum) get() any {
+	if v.here {
+		return v.value
 	}
-	return v
+	var out any
+	if json.Unmarshal(v.text, &out) != nil {
+		return nil
+	}
+	return out
 }
 
 // Value returns the value of key as a T, decoding it when it came as JSON. ok is false when there is
@@ -46,13 +70,11 @@ func Value[T any](d *Data, key string) (value T, ok bool) {
 	d.mu.Lock()
 	v := d.values[key]
 	d.mu.Unlock()
-	if value, ok = v.(T); ok {
-		return value, true
+	if !v.here && v.text != nil {
+		return value, json.Unmarshal(v.text, &value) == nil
 	}
-	if raw, isRaw := v.(json.RawMessage); isRaw {
-		return value, json.Unmarshal(raw, &value) == nil
-	}
-	return value, false
+	value, ok = v.value.(T)
+	return value, ok
 }
 
 // Delete removes key.
@@ -62,21 +84,34 @@ func (d *Data) Delete(key string) {
 	d.mu.Unlock()
 }
 
-// All returns a copy of everything.
+// All returns a copy of everything, with the values that Get returns.
 func (d *Data) All() map[string]any {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	return maps.Clone(d.values)
+	values := maps.Clone(d.values)
+	d.mu.Unlock()
+	if values == nil {
+		return nil
+	}
+	out := make(map[string]any, len(values))
+	for k, v := range values {
+		out[k] = v.get()
+	}
+	return out
 }
 
-// MarshalJSON encodes the values as one JSON object.
+// MarshalJSON returns the values as one JSON object. It calls nothing of theirs and has no error.
 func (d *Data) MarshalJSON() ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.values) == 0 {
-		return []byte("{}"), nil
+	b := []byte{'{'}
+	for i, k := range slices.Sorted(maps.Keys(d.values)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		name, _ := appendJSON(k) // strings always encode
+		b = append(append(append(b, name...), ':'), d.values[k].text...)
 	}
-	return json.Marshal(d.values)
+	return append(b, '}'), nil
 }
 
 // restore replaces everything by the members of the JSON object raw; anything else leaves it empty.
@@ -87,8 +122,8 @@ func (d *Data) restore(raw []byte) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.values = make(map[string]any, len(values))
+	d.values = make(map[string]datum, len(values))
 	for k, v := range values {
-		d.values[k] = v
+		d.values[k] = datum{text: v}
 	}
 }

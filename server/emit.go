@@ -108,24 +108,6 @@ func (s *Socket) sendEvent(u Unicast, p *packet.Packet) error {
 	return s.send(u.opts, p)
 }
 
-// sendAck answers the event with that id.
-func (s *Socket) sendAck(id uint64, values []any) error {
-	if !s.Connected() {
-		return ErrDisconnected
-	}
-	o := takeOutgoing()
-	defer o.put()
-	data, attachments, err := packet.AppendArgs(o.payload[:0], nil, values)
-	if err != nil {
-		return err
-	}
-	o.payload = data
-	o.packet = packet.Packet{
-		Type: packet.Ack, Namespace: s.name, ID: id, HasID: true, Data: data, Attachments: attachments,
-	}
-	return s.send(transport.SendOptions{}, &o.packet)
-}
-
 // send encodes p and hands it to the session, which copies it.
 func (s *Socket) send(opts transport.SendOptions, p *packet.Packet) error {
 	if h := s.hold.Load(); h != nil && h.put(opts, s.client.server.prepare(p)) {
@@ -137,6 +119,9 @@ func (s *Socket) send(opts transport.SendOptions, p *packet.Packet) error {
 	messages := o.messages[:0]
 	for _, m := range encoded {
 		messages = append(messages, transport.Message(m))
+	}
+	if len(messages) == 0 {
+		return errUnsendable
 	}
 	err := s.client.session.Send(opts, messages...)
 	o.text = encoded[0].Data
@@ -168,11 +153,12 @@ func newMessage(event string, args []any) (adapter.Message, error) {
 	return adapter.Message{Data: data, Attachments: attachments}, err
 }
 
-func appendEvent(dst []byte, event string, args []any) ([]byte, [][]byte, error) {
+func appendEvent(dst []byte, event string, args []any) (data []byte, attachments [][]byte, err error) {
+	defer recovered(&err)
 	if packet.Reserved(event) {
 		return dst, nil, fmt.Errorf("%q: %w", event, ErrReservedEvent)
 	}
-	data, attachments, err := packet.AppendEvent(dst, nil, event, args)
+	data, attachments, err = packet.AppendEvent(dst, nil, event, args)
 	if err != nil {
 		return dst, nil, fmt.Errorf("event %q: %w", event, err)
 	}

@@ -35,6 +35,9 @@ var errNotMade = errors.New("namespace not available")
 // {"message":...} too, unlike the refusals of a middleware. Source: socket.io/lib/client.ts, connect.
 var errInvalidNamespace = errors.New("Invalid namespace")
 
+// errUnsendable is a packet of which the parser makes no message: one of Config.Parser's own.
+var errUnsendable = errors.New("parser makes nothing of the packet")
+
 // The reasons of a disconnection beyond those of the transport. Source: socket.io/lib/socket-types.ts,
 // DisconnectReason. The last three are Beanpole's own.
 const (
@@ -57,7 +60,9 @@ func recoverable(r transport.CloseReason) bool {
 // Any other error is sent with its text alone.
 type Error struct {
 	Message string
-	Data    any // any JSON-encodable value; nil sends none
+	// Data is any JSON-encodable value; nil sends none. One that cannot be encoded is left out of a
+	// CONNECT_ERROR, and makes an acknowledgement {"error":"internal error"}; either is logged.
+	Data any
 }
 
 // Error returns the message.

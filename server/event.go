@@ -1,12 +1,18 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // Event is one event as it arrived (or, for OnAnyOutgoing, as it leaves): the raw form that handlers
@@ -96,48 +102,101 @@ func (e *Event) Socket() *Socket { return e.socket }
 func (e *Event) WantsAck() bool { return e.ack.wanted() }
 
 // Ack answers the event with values. It may be called once, from any goroutine, also after the handler
-// has returned. It returns ErrNoAck when the sender waits for none and ErrAcknowledged the second time.
-func (e *Event) Ack(values ...any) error { return e.ack.send(values) }
+// has returned. It returns ErrNoAck when the sender waits for none, ErrAcknowledged the second time, and
+// ErrDisconnected. What cannot be encoded is an error too, and the sender's answer is
+// {"error":"internal error"}.
+func (e *Event) Ack(values ...any) error { return e.answer(values) }
 
 // Ack is the type of a handler's last parameter through which it answers by itself, once, at any time.
-// It is never nil; when the sender waits for no acknowledgement it returns ErrNoAck.
+// It is never nil; it returns what Event.Ack does.
 type Ack func(values ...any) error
 
 // acknowledger answers one event. The zero value has nobody to answer.
 type acknowledger struct {
-	sent   atomic.Bool
-	socket *Socket
-	id     uint64
-	reply  func(adapter.Message) // instead of socket, for an event of another server
+	sent     atomic.Bool
+	socket   *Socket
+	id       uint64
+	question *question // instead of socket, for an event of another server
 }
 
-func (a *acknowledger) wanted() bool { return a.socket != nil || a.reply != nil }
+// question is what another server waits for.
+type question struct {
+	nsp   *Namespace
+	reply func(adapter.Message)
+}
 
-func (a *acknowledger) send(values []any) error {
-	if !a.wanted() {
+func (a *acknowledger) wanted() bool { return a.socket != nil || a.question != nil }
+
+// internalError is the answer of an event that has no other.
+const internalError = `{"error":"internal error"}`
+
+// answer answers the event, the first time. The values are encoded before the event counts as answered,
+// so that there is an answer whatever they are.
+func (e *Event) answer(values []any) error {
+	a := &e.ack
+	switch {
+	case !a.wanted():
 		return ErrNoAck
+	case a.sent.Load():
+		return ErrAcknowledged
+	case a.question != nil:
+		return e.reply(values)
 	}
+	s := a.socket
+	if !s.Connected() {
+		return ErrDisconnected
+	}
+	o := takeOutgoing()
+	defer o.put()
+	data, attachments, err := appendArgs(o.payload[:0], values)
+	if err != nil {
+		s.client.server.unanswerable(s.client.log(), e, values, err)
+		data, attachments = append(o.payload[:0], "["+internalError+"]"...), nil
+	}
+	o.payload = data
 	if a.sent.Swap(true) {
 		return ErrAcknowledged
 	}
-	if a.reply != nil {
-		return a.sendReply(values)
+	o.packet = packet.Packet{
+		Type: packet.Ack, Namespace: s.name, ID: a.id, HasID: true, Data: data, Attachments: attachments,
 	}
-	return a.socket.sendAck(a.id, values)
+	return cmp.Or(err, s.send(transport.SendOptions{}, &o.packet))
 }
 
-// sendReply answers a server-side event, which takes one value.
-func (a *acknowledger) sendReply(values []any) error {
-	var v any
-	if len(values) > 0 {
-		v = values[0]
+// reply answers an event of another server, which takes one value.
+func (e *Event) reply(values []any) error {
+	q := e.ack.question
+	if len(values) == 0 {
+		values = []any{nil}
 	}
-	data, attachments, err := packet.AppendValue(nil, nil, v)
+	data, attachments, err := appendValue(values[0])
 	if err != nil {
-		return err
+		srv := q.nsp.server
+		srv.unanswerable(srv.cfg.Logger.With("namespace", q.nsp.name), e, values[:1], err)
+		data, attachments = []byte(internalError), nil
 	}
-	a.reply(adapter.Message{Data: data, Attachments: attachments})
-	return nil
+	if e.ack.sent.Swap(true) {
+		return ErrAcknowledged
+	}
+	q.reply(adapter.Message{Data: data, Attachments: attachments})
+	return err
+}
+
+// unanswerable tells that the values of an answer cannot be encoded.
+func (s *Server) unanswerable(log *slog.Logger, e *Event, values []any, err error) {
+	var at *packet.ArgError
+	if errors.As(err, &at) {
+		values = values[at.Index : at.Index+1]
+	}
+	types := make([]string, len(values))
+	for i, v := range values {
+		if f, ok := v.(failed); ok {
+			v = f.Data
+		}
+		types[i] = fmt.Sprintf("%T", v)
+	}
+	log.Warn("answer cannot be encoded", "event", e.Name, "type", strings.Join(types, ", "), "err", err)
+	_ = s.report(log, e.Name, err)
 }
 
 // Middleware sees each event of a socket before its handlers. An error drops the event; a sender that

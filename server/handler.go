@@ -4,13 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"reflect"
-	"runtime/debug"
 	"slices"
 	"sync"
-
-	"github.com/beanpole/beanpole/server/packet"
 )
 
 // A handler is a function of the application together with what its type asks for.
@@ -21,117 +17,15 @@ import (
 // further ones are ignored.
 //
 // What it returns answers a client that waits for an acknowledgement: the values it returns, or its
-// last result, if that is an error and not nil, as {"error":"text"}. A handler that returns nothing
-// does not answer.
+// last result, if that is an error and not nil, as {"error":"text"}. The first answer counts, so a handler
+// that takes an *Event and has answered by that is not answered for again. A handler that returns nothing
+// does not answer, nor does the nil error of one that takes an Ack.
 type handler struct {
 	*signature
 	event string
 	fn    any // the function
 	once  bool
 	used  bool // guarded by the registry that holds the handler
-}
-
-// signature is what a function type asks for; one per type and server.
-type signature struct {
-	params   []param
-	args     int // number of event arguments, the variadic one not counted
-	variadic reflect.Type
-	results  int  // values returned, the error not counted
-	fails    bool // the last result is an error
-	acks     bool // takes an Ack or an *Event, and so answers by itself
-	context  bool // takes a context.Context
-
-	// fast calls a function of one of the commonest types without reflection. Nil for the others.
-	fast func(fn any, e *Event) error
-}
-
-type param struct {
-	kind paramKind
-	typ  reflect.Type
-	arg  int
-}
-
-type paramKind uint8
-
-const (
-	paramContext paramKind = iota + 1
-	paramSocket
-	paramEvent
-	paramArg
-	paramAck
-)
-
-var (
-	typeContext = reflect.TypeFor[context.Context]()
-	typeSocket  = reflect.TypeFor[*Socket]()
-	typeEvent   = reflect.TypeFor[*Event]()
-	typeAck     = reflect.TypeFor[Ack]()
-	typeError   = reflect.TypeFor[error]()
-)
-
-// signatures caches the signature of each function type.
-type signatures struct{ m sync.Map }
-
-// handler makes a handler of fn. It panics when fn's type does not fit: that is a mistake in the
-// program, found when the handler is registered and never by what a client sends.
-func (c *signatures) handler(event string, fn any) *handler {
-	if packet.Reserved(event) {
-		panic(fmt.Sprintf("server: %q is a reserved event name; use OnConnection, OnDisconnect or OnDisconnecting", event))
-	}
-	v := reflect.ValueOf(fn)
-	if v.Kind() != reflect.Func || v.IsNil() {
-		panic(fmt.Sprintf("server: handler of %q is a %T, not a function", event, fn))
-	}
-	h := &handler{event: event, fn: fn}
-	if s, ok := c.m.Load(v.Type()); ok {
-		h.signature = s.(*signature)
-		return h
-	}
-	s, err := newSignature(v.Type())
-	if err != nil {
-		panic(fmt.Sprintf("server: handler of %q: %v", event, err))
-	}
-	s.fast = fastCall(fn)
-	c.m.Store(v.Type(), s)
-	h.signature = s
-	return h
-}
-
-func newSignature(t reflect.Type) (*signature, error) {
-	s := &signature{}
-	for i := range t.NumIn() {
-		p := param{kind: paramArg, typ: t.In(i)}
-		switch {
-		case p.typ == typeContext && s.args == 0:
-			p.kind, s.context = paramContext, true
-		case p.typ == typeSocket && s.args == 0:
-			p.kind = paramSocket
-		case p.typ == typeEvent && s.args == 0:
-			p.kind, s.acks = paramEvent, true
-		case p.typ == typeAck:
-			if i != t.NumIn()-1 {
-				return nil, errors.New("an Ack must be the last parameter")
-			}
-			p.kind, s.acks = paramAck, true
-		case t.IsVariadic() && i == t.NumIn()-1:
-			s.variadic = p.typ.Elem()
-			continue
-		default:
-			switch p.typ.Kind() {
-			case reflect.Chan, reflect.Func, reflect.UnsafePointer:
-				return nil, fmt.Errorf("parameter %d has type %s, which no argument can be decoded into", i+1, p.typ)
-			}
-			p.arg = s.args
-			s.args++
-		}
-		s.params = append(s.params, p)
-	}
-	s.results = t.NumOut()
-	if s.results > 0 && t.Out(s.results-1) == typeError {
-		s.results--
-		s.fails = true
-	}
-	return s, nil
 }
 
 // fastCall returns what calls functions of the type of fn without reflection, or nil.
@@ -175,7 +69,7 @@ func fastAnswer[T any](fn any, e *Event) error {
 	if !e.WantsAck() {
 		return nil
 	}
-	return ignoreAcknowledged(e.ack.send([]any{answer}))
+	return ignoreAcknowledged(e.answer([]any{answer}))
 }
 
 // fastAnswerIn is fastAnswer with room in e for the argument and the answer.
@@ -188,17 +82,7 @@ func fastAnswerIn[T any](fn func(T) T, e *Event, room *T) error {
 		return nil
 	}
 	e.one[0] = room
-	return ignoreAcknowledged(e.ack.send(e.one[:]))
-}
-
-// guardedCall is call, with a panic returned as a *panicError.
-func (h *handler) guardedCall(ctx context.Context, e *Event) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &panicError{value: v, stack: debug.Stack()}
-		}
-	}()
-	return h.call(ctx, e)
+	return ignoreAcknowledged(e.answer(e.one[:]))
 }
 
 // call runs the handler for e. The error is the handler's own or of decoding; the answer has been sent.
@@ -244,14 +128,14 @@ func (h *handler) answer(e *Event, out []reflect.Value) error {
 			return err
 		}
 	}
-	if !e.WantsAck() || h.acks || (h.results == 0 && !h.fails) {
+	if !e.WantsAck() || h.results == 0 && (!h.fails || h.later) {
 		return nil
 	}
 	values := make([]any, h.results)
 	for i := range values {
 		values[i] = out[i].Interface()
 	}
-	return ignoreAcknowledged(e.ack.send(values))
+	return ignoreAcknowledged(e.answer(values))
 }
 
 // ignoreAcknowledged drops the error of an answer that lost to an earlier one of another handler.
@@ -274,44 +158,6 @@ func failure(err error) failed {
 		return failed{err.Error(), withData.Data}
 	}
 	return failed{Error: err.Error()}
-}
-
-// panicError is a panic of the application, recovered.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprint("panic: ", e.value) }
-
-// Is makes a panic known as ErrPanic.
-func (e *panicError) Is(target error) bool { return target == ErrPanic }
-
-// errInternal is what a client may know of a panic. To observers it is still one.
-var errInternal error = hiddenPanic{}
-
-type hiddenPanic struct{}
-
-func (hiddenPanic) Error() string        { return "internal error" }
-func (hiddenPanic) Is(target error) bool { return target == ErrPanic }
-
-// hidePanic replaces a panic by what a client may know of it.
-func hidePanic(err error) error {
-	var p *panicError
-	if errors.As(err, &p) {
-		return errInternal
-	}
-	return err
-}
-
-// guard calls fn and returns a panic in it as a *panicError.
-func guard(fn func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &panicError{value: v, stack: debug.Stack()}
-		}
-	}()
-	return fn()
 }
 
 // handlers is a registry of handlers by event name, safe for concurrent use; the zero value is empty. It

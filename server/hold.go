@@ -29,19 +29,23 @@ func (h *hold) put(opts transport.SendOptions, p *transport.Prepared) bool {
 	if h.over {
 		return false
 	}
-	if !opts.Volatile {
+	if !opts.Volatile && p != nil {
 		h.list = append(h.list, held{opts, p})
 	}
 	return true
 }
 
-// prepare encodes p.
+// prepare encodes p, or returns nil and says so when that cannot be done.
 func (s *Server) prepare(p *packet.Packet) *transport.Prepared {
 	var room [4]packet.Message
 	encoded := s.cfg.Parser.Encode(room[:0], nil, p)
 	messages := make([]transport.Message, len(encoded))
 	for i, m := range encoded {
 		messages[i] = transport.Message(m)
+	}
+	if len(messages) == 0 {
+		s.cfg.Logger.Error("packet not sent", "namespace", p.Namespace, "err", errUnsendable)
+		return nil
 	}
 	return transport.Prepare(messages...)
 }

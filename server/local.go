@@ -31,6 +31,9 @@ func (l local) Deliver(m adapter.Message, f adapter.Flags, to []adapter.Member) 
 func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) (after func()) {
 	srv := l.n.server
 	prepared := srv.prepare(p)
+	if prepared == nil {
+		return nil
+	}
 	opts := transport.SendOptions{Volatile: f.Volatile, NoCompress: f.NoCompress}
 	srv.stats.eventsOut.Add(uint64(len(to)))
 	var watched []*Socket
@@ -100,11 +103,7 @@ func (l local) Describe(of []adapter.Member) []adapter.Details {
 	out := make([]adapter.Details, len(of))
 	for i, m := range of {
 		s := m.(*Socket)
-		data, err := s.Data.MarshalJSON()
-		if err != nil {
-			s.client.log().Warn("socket data is not JSON: other nodes will not see it", "namespace", l.n.name, "err", err)
-			data = nil
-		}
+		data, _ := s.Data.MarshalJSON() // never an error
 		out[i] = adapter.Details{ID: s.id, Handshake: s.Handshake().describe(), Rooms: s.Rooms(), Data: data}
 	}
 	return out
@@ -124,24 +123,33 @@ func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 	if !ok {
 		return
 	}
-	e.ack.reply = reply
-	var list []*handler
-	made := l.n.made()
-	if made {
-		if list = l.n.serverSide.get([]byte(e.Name)); len(list) == 0 {
+	if reply != nil {
+		e.ack.question = &question{l.n, reply}
+	}
+	if !l.n.made() {
+		srv.wg.Go(func() {
+			<-l.n.entry.Made()
+			l.n.runServerSide(e, l.n.serverSide.get([]byte(e.Name)))
+		})
+	} else if list := l.n.serverSide.get([]byte(e.Name)); len(list) > 0 {
+		srv.wg.Go(func() { l.n.runServerSide(e, list) })
+	}
+}
+
+// runServerSide runs handlers for an event of another server.
+func (n *Namespace) runServerSide(e *Event, list []*handler) {
+	if len(list) == 0 {
+		return
+	}
+	defer n.runServerSide(e, list[1:]) // also if the handler ends the goroutine
+	_ = ending(func(err error) {
+		if n.server.report(n.server.cfg.Logger.With("namespace", n.name), e.Name, err) == nil {
 			return
 		}
-	}
-	srv.wg.Go(func() {
-		if !made {
-			<-l.n.entry.Made()
-			list = l.n.serverSide.get([]byte(e.Name))
+		n.server.stats.handlerErrors.Add(1)
+		n.server.cfg.Logger.Error("server-side handler failed", "namespace", n.name, "event", e.Name, "err", err)
+		if e.WantsAck() {
+			_ = e.answer([]any{failure(hidePanic(err))}) // answered already
 		}
-		for _, h := range list {
-			if err := guard(func() error { return h.call(context.Background(), e) }); err != nil {
-				srv.stats.handlerErrors.Add(1)
-				srv.cfg.Logger.Error("server-side handler failed", "namespace", l.n.name, "event", e.Name, "err", err)
-			}
-		}
-	})
+	}, func() error { return list[0].guardedCall(context.Background(), e) })
 }

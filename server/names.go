@@ -102,7 +102,7 @@ func closedIs(err error) error {
 // open makes a namespace. Nobody but its maker can use it before open has returned.
 func (s *Server) open(e *names.Entry[*Namespace], name string, parent *Dynamic) (_ *Namespace, err error) {
 	n := &Namespace{server: s, name: name, parent: parent, space: &space{entry: e}}
-	err = s.guarded(func() (err error) { n.adapter, err = s.cfg.Adapter(local{n}); return err })
+	err = s.protect("namespace "+name, func() (err error) { n.adapter, err = s.cfg.Adapter(local{n}); return err })
 	if err == nil && n.adapter == nil {
 		err = errNoAdapter
 	}
@@ -125,7 +125,7 @@ func (s *Server) open(e *names.Entry[*Namespace], name string, parent *Dynamic) 
 	created := s.created
 	s.mu.Unlock()
 	for _, fn := range created {
-		if err := s.guarded(func() error { fn(n); return nil }); err != nil {
+		if err := s.protect("namespace "+name, func() error { fn(n); return nil }); err != nil {
 			return nil, fmt.Errorf("OnNamespace for %q: %w", name, err)
 		}
 	}
@@ -134,17 +134,6 @@ func (s *Server) open(e *names.Entry[*Namespace], name string, parent *Dynamic) 
 	s.mu.Unlock()
 	whole = true
 	return n, nil
-}
-
-// guarded calls a function of the application that no socket has called.
-func (s *Server) guarded(fn func() error) error {
-	err := guard(fn)
-	var p *panicError
-	if errors.As(err, &p) {
-		s.stats.panics.Add(1)
-		s.cfg.Logger.Error("function panicked", "panic", p.Error(), "stack", string(p.stack))
-	}
-	return err
 }
 
 // closeNamespace ends a namespace that nobody uses.
@@ -156,7 +145,7 @@ func (s *Server) closeNamespace(ctx context.Context, n *Namespace) error {
 		}
 	}
 	s.mu.Unlock()
-	return s.guarded(func() error { return n.adapter.Close(ctx) })
+	return s.protect("namespace "+n.name, func() error { return n.adapter.Close(ctx) })
 }
 
 func (s *Server) notClosed(name string, err error) {

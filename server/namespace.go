@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -82,6 +83,7 @@ func (n *Namespace) Use(fn func(*Socket) error) { n.use(middleware{fn: fn}) }
 func (n *Namespace) UseAlways(fn func(*Socket) error) { n.use(middleware{fn, true}) }
 
 func (n *Namespace) use(m middleware) {
+	need("Use", m.fn != nil)
 	n.register(func(s *space) {
 		s.mu.Lock()
 		s.middlewares = append(slices.Clip(s.middlewares), m)
@@ -91,6 +93,7 @@ func (n *Namespace) use(m middleware) {
 
 // OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event.
 func (n *Namespace) OnConnection(fn func(*Socket)) {
+	need("OnConnection", fn != nil)
 	n.register(func(s *space) {
 		s.mu.Lock()
 		s.connection = append(slices.Clip(s.connection), fn)
@@ -132,7 +135,7 @@ func (n *Namespace) admit(s *Socket, recovered bool) error {
 			continue
 		}
 		if err := s.protect("middleware", func() error { return m.fn(s) }); err != nil {
-			return hidePanic(err)
+			return err
 		}
 	}
 	return nil
@@ -261,9 +264,16 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 }
 
 // OnServerSide registers a handler of events that other servers send with ServerSideEmit. fn is as for
-// Socket.On, without a *Socket; its result is this server's answer.
+// Socket.On, without a *Socket and with one result beside the error, which is this server's answer; that of
+// a handler that fails is {"error":"text"}.
 func (n *Namespace) OnServerSide(event string, fn any) (off func()) {
 	h := n.server.signatures.handler(event, fn)
+	switch {
+	case h.socket:
+		panic(fmt.Sprintf("server: handler of %q takes a *Socket, and an event of another server has none", event))
+	case h.results > 1:
+		panic(fmt.Sprintf("server: handler of %q has %d results, and another server takes one", event, h.results))
+	}
 	n.register(func(s *space) { off = s.serverSide.add(event, h) })
 	return off
 }

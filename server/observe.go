@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -19,29 +20,33 @@ type Observer interface {
 	Acknowledged(s *Socket, took time.Duration, err error)
 }
 
-// observe tells the observers that handlers run.
+// observe tells the observers that handlers run. An observer that panics sees nothing of them.
 func (s *Socket) observe(ctx context.Context, event string, known bool) (context.Context, func(error)) {
 	list := s.client.server.cfg.Observers
 	if len(list) == 0 {
 		return ctx, func(error) {}
 	}
-	done := make([]func(error), len(list))
-	for i, o := range list {
-		ctx, done[i] = o.Handling(ctx, s, event, known)
+	var done []func(error)
+	for _, o := range list {
+		_ = s.protect(event, func() error { // logged
+			inner, fn := o.Handling(ctx, s, event, known)
+			ctx, done = inner, append(done, fn)
+			return nil
+		})
 	}
 	return ctx, func(err error) {
-		for i := len(done) - 1; i >= 0; i-- {
-			done[i](err)
+		for _, fn := range slices.Backward(done) {
+			_ = s.protect(event, func() error { fn(err); return nil }) // logged
 		}
 	}
 }
 
-// observed is observe for what is not an event and so is handled without a context. It makes none
-// unless somebody observes: it is a hundred bytes that most sockets never need.
-func (s *Socket) observed(what string) (done func(error)) {
+// observed calls fn, which is not an event and so is handled without a context, while the observers look
+// on. It makes no context unless somebody observes: it is a hundred bytes that most sockets never need.
+func (s *Socket) observed(what string, fn func() error) error {
 	if len(s.client.server.cfg.Observers) == 0 {
-		return func(error) {}
+		return fn()
 	}
-	_, done = s.observe(s.Context(), what, true)
-	return done
+	_, done := s.observe(s.Context(), what, true)
+	return ending(done, fn)
 }

@@ -21,7 +21,8 @@ type item struct {
 type itemKind uint8
 
 const (
-	itemConnect itemKind = iota + 1
+	itemConnect   itemKind = iota + 1
+	itemConnected          // the rest of itemConnect, never in a queue
 	itemEvent
 	itemDisconnect
 )

@@ -146,13 +146,10 @@ func (s *Socket) part(reason transport.CloseReason, told bool) {
 		return
 	}
 	defer s.nsp.left(s)
-	data, err := s.Data.MarshalJSON()
-	if err != nil {
-		s.client.log().Warn("socket data is not JSON: recovery will lose it", "namespace", s.name, "err", err)
-	}
+	data, _ := s.Data.MarshalJSON() // never an error
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	err = s.nsp.adapter.Save(ctx, adapter.Session{
+	err := s.nsp.adapter.Save(ctx, adapter.Session{
 		SID: s.id, PID: r.pid, Identity: identity, Rooms: rooms, Data: data, Last: r.lastOffset(), Trail: trail,
 	})
 	if err != nil {

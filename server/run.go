@@ -2,8 +2,8 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -13,37 +13,92 @@ import (
 
 // run does what is in the socket's queue until it is empty, unless somebody does already.
 func (s *Socket) run() {
-	if !s.queue.start() {
-		return
+	if s.queue.start() {
+		s.work()
 	}
-	for {
-		it, ok := s.queue.next()
-		if !ok {
+}
+
+// work does what is in the queue, which is the caller's, until it is empty. When something of the
+// application's ends the goroutine, another goes on where this one has stopped.
+func (s *Socket) work() {
+	var it item
+	finished := false
+	defer func() {
+		if finished {
 			return
 		}
-		switch it.kind {
-		case itemConnect:
-			s.connect()
-		case itemEvent:
-			s.event(it.event)
-		case itemDisconnect:
-			s.disconnect()
+		broken, err := it, exited()
+		s.client.server.wg.Go(func() {
+			s.broken(broken, err)
+			s.work()
+			s.client.Work() // what the lost goroutine would have come to
+		})
+	}()
+	for {
+		var ok bool
+		if it, ok = s.queue.next(); !ok {
+			finished = true
+			return
+		}
+		if err := s.do(&it); err != nil {
+			s.broken(it, err)
 		}
 	}
 }
 
-// connect does all that stands between the client's CONNECT and the first event.
-// Protocol: Connection to a namespace.
-func (s *Socket) connect() {
+// do does one thing. An error says that it was broken off by a panic.
+func (s *Socket) do(it *item) (err error) {
+	defer recovered(&err)
+	switch it.kind {
+	case itemConnect:
+		if s.connect() {
+			it.kind = itemConnected
+			return s.observed("connection", s.connected)
+		}
+	case itemEvent:
+		s.event(it.event)
+	case itemDisconnect:
+		s.disconnect()
+	}
+	return nil
+}
+
+// broken does what is left to do for an item that was broken off.
+func (s *Socket) broken(it item, err error) {
+	switch it.kind {
+	case itemConnect:
+		_ = s.report("connect", err)
+		if s.nsp != nil {
+			s.nsp.adapter.Remove(s)
+			s.nsp.release()
+		}
+		s.refuse(err)
+	case itemConnected:
+		// A client with half of its handlers would wait for answers that never come.
+		_ = s.report("connection", err)
+		s.client.server.stats.handlerErrors.Add(1)
+		s.client.log().Warn("socket disconnected: its connection handler failed", "namespace", s.name, "err", err)
+		s.Disconnect(false)
+	case itemEvent:
+		s.answerFailure(it.event, s.report(it.event.Name, err))
+	case itemDisconnect:
+		_ = s.report("disconnect", err)
+		_ = s.do(&it) // the handlers that have not been called
+	}
+}
+
+// connect does what stands between the client's CONNECT and the connection handlers, and reports whether
+// they are to be called. Protocol: Connection to a namespace.
+func (s *Socket) connect() bool {
 	srv := s.client.server
 	if err := srv.find(s); err != nil {
 		s.refuse(err)
-		return
+		return false
 	}
 	if err := s.admit(); err != nil {
 		s.nsp.release()
 		s.refuse(err)
-		return
+		return false
 	}
 	if !s.state.CompareAndSwap(stateConnecting, stateConnected) {
 		// The client has gone meanwhile. It was no member to whoever ended it.
@@ -53,20 +108,23 @@ func (s *Socket) connect() {
 		s.mu.Unlock()
 		s.part(reason, false)
 		s.nsp.release()
-		return
+		return false
 	}
 	s.client.joined()
 	srv.stats.connected.Add(1)
 	s.emitEarly()
 	s.welcome()
-	done := s.observed("connection")
-	var failed error
+	return true
+}
+
+// connected calls the connection handlers, up to one that panics.
+func (s *Socket) connected() error {
 	for _, fn := range s.nsp.connectionHandlers() {
-		if err := s.protect("connection", func() error { fn(s); return nil }); err != nil {
-			failed = err
+		if err := guard(func() error { fn(s); return nil }); err != nil {
+			return err
 		}
 	}
-	done(failed)
+	return nil
 }
 
 // wanted returns the rooms that the middlewares have joined.
@@ -136,16 +194,14 @@ func (s *Socket) admit() error {
 
 // middlewares runs the middlewares of the namespace. A socket that is recovered has passed them before, unless
 // its session comes from a server that does not say of which namespace it is.
-func (s *Socket) middlewares(session *adapter.Session) (err error) {
+func (s *Socket) middlewares(session *adapter.Session) error {
 	if session != nil {
 		if err := s.SetIdentity(session.Identity); err != nil {
 			return err
 		}
 	}
 	skip := session != nil && session.Namespace != "" && !s.client.server.cfg.Recovery.RunMiddlewares
-	done := s.observed("middleware")
-	defer func() { done(err) }()
-	return s.nsp.admit(s, skip)
+	return s.observed("middleware", func() error { return s.nsp.admit(s, skip) })
 }
 
 // connectPacket is the answer to CONNECT.
@@ -164,6 +220,7 @@ func (s *Socket) connectPacket() *packet.Packet {
 
 // refuse answers CONNECT_ERROR. Source: socket.io/lib/namespace.ts, _add.
 func (s *Socket) refuse(err error) {
+	err = hidePanic(err)
 	s.state.Store(stateGone)
 	s.unhold()
 	s.queue.dropEvents()
@@ -179,6 +236,14 @@ func (s *Socket) refuse(err error) {
 	case errors.As(err, &limited):
 		data = limited
 	}
+	_ = s.send(transport.SendOptions{}, &packet.Packet{
+		Type: packet.ConnectError, Namespace: s.name, Data: s.refusal(err, data),
+	})
+}
+
+// refusal is the payload of the CONNECT_ERROR for err. A packet of that kind has no attachments, so a
+// []byte in the data is base64, as in any JSON.
+func (s *Socket) refusal(err error, data any) []byte {
 	payload := any(struct {
 		Message string `json:"message"`
 		Data    any    `json:"data,omitempty"`
@@ -188,13 +253,16 @@ func (s *Socket) refuse(err error) {
 			payload = err.Error()
 		}
 	}
-	// A CONNECT_ERROR has no attachments, so a []byte in the data is base64, as in any JSON.
-	raw, encErr := json.Marshal(payload)
-	if encErr != nil {
-		s.client.log().Error("error data is not JSON", "namespace", s.name, "err", encErr)
-		raw = []byte(`{"message":"refused"}`)
+	raw, encErr := appendJSON(payload)
+	if encErr == nil {
+		return raw
 	}
-	_ = s.send(transport.SendOptions{}, &packet.Packet{Type: packet.ConnectError, Namespace: s.name, Data: raw})
+	s.client.log().Warn("data of a refusal cannot be encoded", "namespace", s.name, "type", fmt.Sprintf("%T", data),
+		"err", s.report("connect", encErr))
+	if data == nil {
+		return []byte(internalError)
+	}
+	return s.refusal(err, nil)
 }
 
 // event runs the handlers of one event.
@@ -226,7 +294,7 @@ func (s *Socket) event(e *Event) {
 	for _, list := range lists {
 		for _, h := range list {
 			known = true
-			kept = kept || h.acks
+			kept = kept || h.kept
 			e.Name = h.event
 		}
 	}
@@ -237,7 +305,7 @@ func (s *Socket) event(e *Event) {
 		_ = s.handle(nil, e, &lists) //nolint:staticcheck // nil: nobody observes; each error has been answered
 	} else {
 		ctx, done := s.observe(s.handling(), e.Name, known)
-		done(s.handle(ctx, e, &lists))
+		_ = ending(done, func() error { return s.handle(ctx, e, &lists) }) // likewise
 	}
 	if !kept {
 		e.release()
@@ -294,32 +362,8 @@ func (s *Socket) answerFailure(e *Event, err error) {
 	s.client.server.stats.handlerErrors.Add(1)
 	s.client.log().Debug("handler failed", "namespace", s.name, "event", e.Name, "err", err)
 	if e.WantsAck() {
-		_ = e.ack.send([]any{failure(hidePanic(err))}) // answered already, or gone
+		_ = e.answer([]any{failure(hidePanic(err))}) // answered already, or gone
 	}
-}
-
-// protect calls a function of the application: a panic in it ends nothing but this call.
-func (s *Socket) protect(event string, fn func() error) error {
-	return s.report(event, guard(fn))
-}
-
-// protectHandler is protect for a handler. It allocates nothing.
-func (s *Socket) protectHandler(ctx context.Context, h *handler, e *Event) error {
-	return s.report(e.Name, h.guardedCall(ctx, e))
-}
-
-// report logs err if it is a panic, and returns it.
-func (s *Socket) report(event string, err error) error {
-	if err == nil {
-		return nil
-	}
-	var p *panicError
-	if errors.As(err, &p) {
-		s.client.server.stats.panics.Add(1)
-		s.client.log().Error("handler panicked", "namespace", s.name, "event", event,
-			"panic", p.Error(), "stack", string(p.stack))
-	}
-	return err
 }
 
 // disconnect runs the disconnect handlers: the last thing a socket does.
@@ -327,16 +371,16 @@ func (s *Socket) disconnect() {
 	s.mu.Lock()
 	reason := string(s.atBorder().reason)
 	s.mu.Unlock()
-	hooks := s.hooked()
-	if list := slices.Concat(hooks.disconnecting, hooks.disconnected); len(list) > 0 {
-		done := s.observed("disconnect")
-		var failed error
-		for _, fn := range list {
-			if err := s.protect("disconnect", func() error { fn(reason); return nil }); err != nil {
-				failed = err
+	if h := s.hooked(); h.leaving() {
+		// Logged. Observers are told of a failure by its error.
+		_ = s.observed("disconnect", func() (failed error) {
+			for fn := s.nextLeaving(); fn != nil; fn = s.nextLeaving() {
+				if err := s.protect("disconnect", func() error { fn(reason); return nil }); err != nil {
+					failed = err
+				}
 			}
-		}
-		done(failed)
+			return failed
+		})
 	}
 	s.client.server.stats.disconnected.Add(1)
 	s.nsp.release()

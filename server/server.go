@@ -57,12 +57,24 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.own["/"] = struct{}{}
+	if err := cfg.checkRecovery(s.adapter); err != nil {
+		s.closeAdapters()
+		return nil, err
+	}
 	engine := cfg.Transport
 	engine.Accept = s.accept
 	if s.engine, err = transport.New(engine); err != nil {
+		s.closeAdapters()
 		return nil, err
 	}
 	return s, nil
+}
+
+// closeAdapters closes what New has made of a server that cannot be.
+func (s *Server) closeAdapters() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_ = s.adapter.Close(ctx) // New has an error to return
 }
 
 // ServeHTTP serves the requests of the server's path.
@@ -125,9 +137,7 @@ func (s *Server) OfPattern(re *regexp.Regexp) *Dynamic {
 //
 // As it may allow any name, names of the application's own come first, or are made by Static.
 func (s *Server) OfFunc(allow func(ctx context.Context, name string, auth json.RawMessage) bool) *Dynamic {
-	if allow == nil {
-		panic("server: OfFunc: the function is nil")
-	}
+	need("OfFunc", allow != nil)
 	d := &Dynamic{server: s, allow: allow}
 	s.mu.Lock()
 	s.dynamic = append(slices.Clip(s.dynamic), d)
@@ -140,9 +150,7 @@ func (s *Server) OfFunc(allow func(ctx context.Context, name string, auth json.R
 // namespace is not made. While fn runs others wait for the namespace; fn itself may use it, through Of too, but
 // not wait for another goroutine that does.
 func (s *Server) OnNamespace(fn func(*Namespace)) {
-	if fn == nil {
-		panic("server: OnNamespace: the function is nil")
-	}
+	need("OnNamespace", fn != nil)
 	s.mu.Lock()
 	s.created = append(slices.Clip(s.created), fn)
 	s.mu.Unlock()

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -108,6 +109,24 @@ func (s *Socket) hooked() (h hooks) {
 	return h
 }
 
+// leaving reports whether a disconnect handler has not been called yet.
+func (h *hooks) leaving() bool { return len(h.disconnecting)+len(h.disconnected) > 0 }
+
+// nextLeaving takes the disconnect handler that is to be called next, or returns nil.
+func (s *Socket) nextLeaving() (fn func(string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.hooks
+	switch {
+	case h == nil:
+	case len(h.disconnecting) > 0:
+		fn, h.disconnecting = h.disconnecting[0], h.disconnecting[1:]
+	case len(h.disconnected) > 0:
+		fn, h.disconnected = h.disconnected[0], h.disconnected[1:]
+	}
+	return fn
+}
+
 // The states of a socket, in their order.
 const (
 	stateConnecting int32 = iota
@@ -197,23 +216,27 @@ func (s *Socket) Off(event string) { s.handlers.off(event) }
 
 // OnAny calls fn for every event that arrives, before its handlers.
 func (s *Socket) OnAny(fn func(*Event)) {
+	need("OnAny", fn != nil)
 	s.hook(func(h *hooks) { h.any = append(slices.Clip(h.any), fn) })
 }
 
 // OnAnyOutgoing calls fn for every event that is sent to this socket, in the emitter's goroutine: it
 // must not block.
 func (s *Socket) OnAnyOutgoing(fn func(*Event)) {
+	need("OnAnyOutgoing", fn != nil)
 	s.hook(func(h *hooks) { h.anyOutgoing = append(slices.Clip(h.anyOutgoing), fn) })
 	s.watching.Store(true)
 }
 
 // Use adds a middleware for the events of this socket.
 func (s *Socket) Use(m Middleware) {
+	need("Use", m != nil)
 	s.hook(func(h *hooks) { h.middlewares = append(slices.Clip(h.middlewares), m) })
 }
 
 // OnDisconnecting calls fn when the socket disconnects, while Rooms still tells where it was.
 func (s *Socket) OnDisconnecting(fn func(reason string)) {
+	need("OnDisconnecting", fn != nil)
 	s.hook(func(h *hooks) { h.disconnecting = append(h.disconnecting, fn) })
 }
 
@@ -221,6 +244,7 @@ func (s *Socket) OnDisconnecting(fn func(reason string)) {
 // before. The reasons are Node's (socket-types.ts, DisconnectReason), those of package transport and
 // the Reason constants of this package.
 func (s *Socket) OnDisconnect(fn func(reason string)) {
+	need("OnDisconnect", fn != nil)
 	s.hook(func(h *hooks) { h.disconnected = append(h.disconnected, fn) })
 }
 
@@ -332,12 +356,16 @@ type Handshake struct {
 	auth json.RawMessage
 }
 
-// Auth decodes the auth payload into v. Without a payload v is left as it is.
+// Auth decodes the auth payload into v. Without a payload v is left as it is. The text of an error names
+// what was expected and may go to the client.
 func (h Handshake) Auth(v any) error {
 	if len(h.auth) == 0 {
 		return nil
 	}
-	return json.Unmarshal(h.auth, v)
+	if err := packet.Decode(h.auth, nil, v); err != nil {
+		return fmt.Errorf("auth: %w", err)
+	}
+	return nil
 }
 
 // RawAuth returns the auth payload as JSON, or nil when the client sent none.

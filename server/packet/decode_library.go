@@ -15,7 +15,7 @@ import (
 func decodeLibrary(raw []byte, attachments [][]byte, v any) error {
 	t := reflect.TypeOf(v)
 	if t == nil || t.Kind() != reflect.Pointer {
-		return fmt.Errorf("%w: %T is not a pointer", ErrTarget, v)
+		return fmt.Errorf("%w: what to decode into must be a pointer", ErrTarget)
 	}
 	options := jsonv1.DefaultOptionsV1()
 	if h := holds(t.Elem()); h != binaryNowhere {
@@ -30,7 +30,7 @@ func decodeLibrary(raw []byte, attachments [][]byte, v any) error {
 		options = json.JoinOptions(options, json.WithUnmarshalers(json.JoinUnmarshalers(us...)))
 	}
 	if err := json.Unmarshal(raw, v, options); err != nil {
-		return fmt.Errorf("%w: %w", ErrTarget, err)
+		return mismatch(raw, attachments, t, err)
 	}
 	return nil
 }

@@ -11,14 +11,15 @@ import (
 	"unicode/utf8"
 )
 
-// ErrTarget means that a value does not fit the Go variable it was to be decoded into. The error that
-// wraps it says why.
+// ErrTarget means that a value does not fit the Go variable it was to be decoded into. The error is a
+// *MismatchError unless the variable is at fault.
 var ErrTarget = errors.New("value does not fit")
 
 // Decode decodes raw, one valid JSON value such as Split returns, into *v, as encoding/json would.
 // Where raw has a placeholder, a []byte or an interface becomes that attachment, without a copy; a
 // json.RawMessage is copied from raw and keeps the placeholder's text. Without attachments a
-// placeholder is an object like others. v must be a pointer that is not nil.
+// placeholder is an object like others. v must be a pointer that is not nil. A value that does not fit is
+// a *MismatchError.
 func Decode(raw []byte, attachments [][]byte, v any) error {
 	raw = trim(raw)
 	if len(raw) == 0 {

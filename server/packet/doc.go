@@ -20,7 +20,8 @@
 //	name.go            event names; number.go: numbers as JavaScript writes them
 //	placeholder.go     what stands in a payload for an attachment
 //	encode_value.go    Go values to payloads without reflection; encode_any.go: the others
-//	decode_value.go    payloads to Go values; decode_library.go: into variables of any type
+//	decode_value.go    payloads to Go values; decode_library.go: into variables of any type; mismatch.go:
+//	                   what is said of values that do not fit
 //	holds.go           where values of a type can hold binaries
 //	testdata           what Node's parsers make of the same packets, and the script that asked them
 //
@@ -32,7 +33,8 @@
 // 2026-11-23: general values go through github.com/go-json-experiment/json, because its marshal
 // functions are the one way to find a []byte anywhere in a value without walking it first. The rules
 // are those of encoding/json (package v1 of the library), which Go programmers know: a nil slice is
-// null, names match without regard to case. HTML is not escaped, for no packet is put into a page.
+// null, names match without regard to case. HTML is not escaped, for no packet is put into a page. What is
+// not finite is null, as with JSON.stringify, and costs a second attempt only where there is such a value.
 //
 // 2026-11-23: MessagePack is read and written here and not by vmihailenco/msgpack. That library would
 // make a Go value of everything in between, lose the order of members, and still need hooks for

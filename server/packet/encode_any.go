@@ -21,7 +21,8 @@ import (
 type encoder struct {
 	buf         bytes.Buffer
 	attachments [][]byte
-	options     [binaryAnywhere + 1]json.Options // by what a type holds
+	options     [binaryBase64 + 1]json.Options // by what a type holds; nil for what is not the library's
+	lenient     [binaryBase64 + 1]json.Options // the same, with null for what is not finite
 }
 
 //nolint:gochecknoglobals // A pool has to be shared to be of use.
@@ -31,10 +32,19 @@ func newEncoder() *encoder {
 	e := new(encoder)
 	base := json.JoinOptions(jsonv1.DefaultOptionsV1(), jsontext.EscapeForHTML(false), jsontext.EscapeForJS(false))
 	exact := json.JoinMarshalers(json.MarshalToFunc(e.marshalBytes), json.MarshalToFunc(marshalNumber))
-	e.options[binaryNowhere] = base
-	e.options[binaryExact] = json.JoinOptions(base, json.WithMarshalers(exact))
-	e.options[binaryAnywhere] = json.JoinOptions(base,
-		json.WithMarshalers(json.JoinMarshalers(exact, json.MarshalToFunc(e.marshalNamedBytes))))
+	for h, of := range [...][]*json.Marshalers{
+		binaryNowhere:  {},
+		binaryExact:    {exact},
+		binaryAnywhere: {exact, json.MarshalToFunc(e.marshalNamedBytes)},
+		binaryBase64:   {json.MarshalToFunc(marshalNumber)},
+	} {
+		e.options[h] = base
+		if len(of) > 0 {
+			e.options[h] = json.JoinOptions(base, json.WithMarshalers(json.JoinMarshalers(of...)))
+		}
+		of = append(of, json.MarshalToFunc(marshalFloat))
+		e.lenient[h] = json.JoinOptions(base, json.WithMarshalers(json.JoinMarshalers(of...)))
+	}
 	return e
 }
 
@@ -48,15 +58,29 @@ func appendAny(b []byte, attachments [][]byte, v any, depth int) ([]byte, [][]by
 	case binaryBelow:
 		return appendElements(b, attachments, reflect.ValueOf(v), depth)
 	}
+	return appendLibrary(b, attachments, v, h, depth)
+}
+
+// appendLibrary has the library encode v, of which h says what it holds.
+func appendLibrary(b []byte, attachments [][]byte, v any, h, depth int) ([]byte, [][]byte, error) {
 	e := encoders.Get().(*encoder)
 	start := len(b)
 	// The library appends to the buffer in place, behind what is in it.
 	e.buf = *bytes.NewBuffer(b)
 	e.attachments = attachments
 	err := json.MarshalWrite(&e.buf, v, e.options[h])
+	if err != nil && notFinite(err) {
+		// It is asked for every value what to do with it, so not unless there is need.
+		e.buf.Truncate(start)
+		e.attachments = attachments
+		err = json.MarshalWrite(&e.buf, v, e.lenient[h])
+	}
 	b, attachments = e.buf.Bytes(), e.attachments
 	e.buf, e.attachments = bytes.Buffer{}, nil
 	encoders.Put(e)
+	if err == nil && deeper(b[start:], below(depth)) {
+		err = ErrDepth
+	}
 	if err != nil {
 		return b[:start], attachments, fmt.Errorf("%w: %w", ErrValue, err)
 	}
@@ -64,6 +88,39 @@ func appendAny(b []byte, attachments [][]byte, v any, depth int) ([]byte, [][]by
 		b = append(b[:start], validText(b[start:])...)
 	}
 	return b, attachments, nil
+}
+
+// notFinite reports whether err is that of a NaN or an infinity.
+func notFinite(err error) bool {
+	var u *jsonv1.UnsupportedValueError
+	return errors.As(err, &u) && u.Value.IsValid() && float(u.Value.Type())
+}
+
+func float(t reflect.Type) bool { return t.Kind() == reflect.Float64 || t.Kind() == reflect.Float32 }
+
+// deeper reports whether the valid JSON value data nests deeper than depth.
+func deeper(data []byte, depth int) bool {
+	if bytes.Count(data, []byte{'['})+bytes.Count(data, []byte{'{'}) <= depth {
+		return false
+	}
+	level := 0
+	for i := 0; i < len(data); {
+		switch data[i] {
+		case '[', '{':
+			if level++; level > depth {
+				return true
+			}
+			i++
+		case ']', '}':
+			level--
+			i++
+		case '"':
+			i = scanString(data, i+1)
+		default:
+			i++
+		}
+	}
+	return false
 }
 
 // appendElements encodes a map or a slice of a type that is divisible.
@@ -122,6 +179,15 @@ func (e *encoder) marshalNamedBytes(enc *jsontext.Encoder, v any) error {
 		return errors.ErrUnsupported
 	}
 	return e.marshalBytes(enc, reflect.ValueOf(v).Elem().Bytes())
+}
+
+// marshalFloat is called for values of every type, as pointers, and takes the floats that are not finite.
+func marshalFloat(enc *jsontext.Encoder, v any) error {
+	t := reflect.TypeOf(v).Elem()
+	if !float(t) || speaks(t) || finite(reflect.ValueOf(v).Elem().Float()) {
+		return errors.ErrUnsupported
+	}
+	return enc.WriteToken(jsontext.Null)
 }
 
 // marshalNumber writes encoding/json's Number, which the library does not know, as a number.

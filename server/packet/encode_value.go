@@ -11,13 +11,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ErrValue means that a Go value has no JSON form: NaN, an infinity, a channel, a raw message that is
-// not JSON, a cycle. The error that wraps it says which.
+// ErrValue means that a Go value has no JSON form: a channel, a raw message that is not JSON, a cycle,
+// nesting beyond 1024. The error that wraps it says which.
 var ErrValue = errors.New("value cannot be encoded")
 
 // AppendEvent appends the payload of an event, ["event",args...], to dst and the binaries among args
-// to attachments. Values are encoded as by AppendValue. On an error, which names the argument by its
-// position from 0, dst and attachments are returned as they were. With attachments it returns
+// to attachments. Values are encoded as by AppendValue. On an error, which is an *ArgError if an
+// argument is at fault, dst and attachments are returned as they were. With attachments it returns
 // ErrIllegalAttachments when raw JSON among args imitates a placeholder: a client would break off the
 // connection over it.
 func AppendEvent(dst []byte, attachments [][]byte, event string, args []any) ([]byte, [][]byte, error) {
@@ -36,12 +36,23 @@ func AppendArgs(dst []byte, attachments [][]byte, args []any) ([]byte, [][]byte,
 // AppendValue appends v as JSON to dst and the binaries in v to attachments. v is encoded as
 // encoding/json would (tags, Marshaler, TextMarshaler, nil slices as null, sorted keys), with these
 // differences: a []byte, or another slice of bytes without a marshaler of its own, becomes an
-// attachment wherever it stands, and no characters are escaped for HTML. A []byte is not copied, and
-// may not be changed while the packet is on its way. json.RawMessage is checked and inserted as it is.
-// On an error dst and attachments are returned as they were.
+// attachment wherever it stands, NaN and the infinities are null as in JavaScript, and no characters are
+// escaped for HTML. A []byte is not copied, and may not be changed while the packet is on its way.
+// json.RawMessage is checked and inserted as it is. On an error dst and attachments are returned as they
+// were. A method of v that panics is not recovered here.
 func AppendValue(dst []byte, attachments [][]byte, v any) ([]byte, [][]byte, error) {
 	b, atts, err := appendValue(dst, attachments, v, 0)
 	return finish(dst, b, attachments, atts, err)
+}
+
+// AppendJSON is AppendValue for where there are no attachments: a []byte becomes base64, as with
+// encoding/json.
+func AppendJSON(dst []byte, v any) ([]byte, error) {
+	b, _, err := appendLibrary(dst, nil, v, binaryBase64, 0)
+	if err != nil {
+		return dst, err
+	}
+	return b, nil
 }
 
 func appendArgs(b []byte, attachments [][]byte, args []any, comma bool) ([]byte, [][]byte, error) {
@@ -69,18 +80,25 @@ func finish(dst, b []byte, attachments, atts [][]byte, err error) ([]byte, [][]b
 	return b, atts, nil
 }
 
-// ArgError says which argument, counted from 0, could not be encoded or decoded.
+// ArgError says which argument could not be encoded or decoded. Index counts from 0, the text from 1.
 type ArgError struct {
 	Index int
 	Err   error
 }
 
-func (e *ArgError) Error() string { return "argument " + strconv.Itoa(e.Index) + ": " + e.Err.Error() }
+func (e *ArgError) Error() string {
+	return "argument " + strconv.Itoa(e.Index+1) + ": " + e.Err.Error()
+}
 
 func (e *ArgError) Unwrap() error { return e.Err }
 
-// maxValueDepth bounds the nesting of map[string]any and []any, which may contain themselves.
-const maxValueDepth = 1000
+// below is how deep a value inside depth maps and slices of an argument may nest: the payload is an array
+// around them.
+func below(depth int) int { return maxDepth - 1 - depth }
+
+// maxValueDepth bounds the nesting of map[string]any and []any, which may contain themselves. A payload
+// with them, and what they contain, nests no deeper than maxDepth, as every decoder and MsgPack expect.
+const maxValueDepth = maxDepth - 2
 
 // appendValue encodes what is most often sent without reflection; appendAny does the rest. On an
 // error b may be longer than it was.
@@ -123,22 +141,15 @@ func appendValue(b []byte, attachments [][]byte, v any, depth int) ([]byte, [][]
 	case uint64:
 		b = strconv.AppendUint(b, v, 10)
 	case float64:
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return b, attachments, fmt.Errorf("%w: %v", ErrValue, v)
-		}
-		b = appendFloat(b, v, 64)
+		b = appendNumber(b, v, 64)
 	case float32:
-		f := float64(v)
-		if math.IsNaN(f) || math.IsInf(f, 0) {
-			return b, attachments, fmt.Errorf("%w: %v", ErrValue, v)
-		}
-		b = appendFloat(b, f, 32)
+		b = appendNumber(b, float64(v), 32)
 	case []byte:
 		b, attachments = appendBinary(b, attachments, v)
 	case json.RawMessage:
-		return appendRaw(b, attachments, v)
+		return appendRaw(b, attachments, v, depth)
 	case jsontext.Value:
-		return appendRaw(b, attachments, v)
+		return appendRaw(b, attachments, v, depth)
 	case []string:
 		b = appendStrings(b, v)
 	case []any:
@@ -158,12 +169,22 @@ func appendBinary(b []byte, attachments [][]byte, v []byte) ([]byte, [][]byte) {
 	return appendPlaceholder(b, len(attachments)), append(attachments, v)
 }
 
-func appendRaw(b []byte, attachments [][]byte, raw []byte) ([]byte, [][]byte, error) {
+// appendNumber appends f as JSON.stringify writes numbers.
+func appendNumber(b []byte, f float64, bitSize int) []byte {
+	if !finite(f) {
+		return append(b, "null"...)
+	}
+	return appendFloat(b, f, bitSize)
+}
+
+func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
+
+func appendRaw(b []byte, attachments [][]byte, raw []byte, depth int) ([]byte, [][]byte, error) {
 	if raw == nil {
 		return append(b, "null"...), attachments, nil
 	}
-	if err := valid(raw, maxDepth); err != nil {
-		return b, attachments, fmt.Errorf("%w: raw message is not JSON: %w", ErrValue, err)
+	if err := valid(raw, below(depth)); err != nil {
+		return b, attachments, fmt.Errorf("%w: raw message: %w", ErrValue, err)
 	}
 	return append(b, validText(raw)...), attachments, nil
 }

@@ -14,6 +14,7 @@ const (
 	binaryNowhere  = iota // no byte slices
 	binaryExact           // []byte and json.Number, no other types of byte slices
 	binaryAnywhere        // named byte slices, or interfaces, which may hold anything
+	binaryBase64          // any of these, where they are no attachments; never of a type
 	// Of binaryAnywhere, what is encoded here because the library's way costs several times as much:
 	binaryItself // a named byte slice
 	binaryBelow  // maps and slices, such as []map[string]any, of which each element is on its own

@@ -3,12 +3,14 @@ package packet
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -75,7 +77,7 @@ func TestAppendValue(t *testing.T) {
 		{object{"b": blob{1}, "a": object{"c": []object{{}, nil}}}, `{"a":{"c":[{},null]},"b":{"_placeholder":true,"num":0}}`, [][]byte{{1}}},
 		{[]map[string]any{{"a": blob{1}}, nil}, `[{"a":{"_placeholder":true,"num":0}},null]`, [][]byte{{1}}},
 		{map[key][]any{"b": nil, "a": {blob{1}, blob(nil)}}, `{"a":[{"_placeholder":true,"num":0},null],"b":null}`, [][]byte{{1}}},
-		{[]error{nil}, `[null]`, nil}, {map[int]any{2: blob{1}}, `{"2":{"_placeholder":true,"num":0}}`, [][]byte{{1}}},
+		{[]error{nil}, `[null]`, nil}, {map[any]int{"a": 1}, `{"a":1}`, nil}, {map[fmt.Stringer]int{}, `{}`, nil}, {map[int]any{2: blob{1}}, `{"2":{"_placeholder":true,"num":0}}`, [][]byte{{1}}},
 		{[]net.IP{net.IPv4(1, 2, 3, 4)}, `["1.2.3.4"]`, nil}, {[]any{shout("a"), new(shout)}, `["A",""]`, nil},
 		{struct{ S string }{"<b>"}, `{"S":"<b>"}`, nil},
 		{errors.New("x"), `{}`, nil},
@@ -91,7 +93,7 @@ func TestAppendValue(t *testing.T) {
 			t.Errorf("AppendValue(%#v) = %s, %v, %v\nwant x%s, %v", c.in, got, atts, err, c.want, c.atts)
 		}
 	}
-	for _, in := range []any{math.NaN(), math.Inf(1), float32(math.Inf(-1)), []float64{math.NaN()}, make(chan int), func() {},
+	for _, in := range []any{make(chan int), func() {},
 		json.RawMessage(`{"a":`), json.RawMessage{}, struct{ R json.RawMessage }{json.RawMessage(`{`)}, loop, json.Number("x"),
 		map[string]any{"a": []any{1, make(chan int)}}} {
 		if got, atts, err := AppendValue([]byte("x"), nil, in); !errors.Is(err, ErrValue) || string(got) != "x" || atts != nil {
@@ -102,6 +104,112 @@ func TestAppendValue(t *testing.T) {
 	cycle["a"] = cycle
 	if _, _, err := AppendValue(nil, nil, cycle); !errors.Is(err, ErrDepth) {
 		t.Errorf("cycle: %v", err)
+	}
+}
+
+// JSON.stringify writes null for what is not finite, wherever it stands.
+func TestWhatIsNotFiniteIsNull(t *testing.T) {
+	type celsius float64
+	type reading struct {
+		At    celsius   `json:"at"`
+		File  []byte    `json:"file,omitempty"`
+		Name  blob      `json:"name,omitempty"`
+		Any   any       `json:"any"`
+		Row   []float32 `json:"row"`
+		Ptr   *float64  `json:"ptr"`
+		Text  float64   `json:"text,string"`
+		Spoke shout     `json:"spoke"`
+	}
+	nan, inf := math.NaN(), math.Inf(-1)
+	const full = `{"at":null,"any":{"x":null},"row":[1,null],"ptr":null,"text":null,"spoke":"A"}`
+	r := reading{At: celsius(nan), Any: map[string]any{"x": inf}, Row: []float32{1, float32(inf)}, Ptr: &nan, Text: nan, Spoke: "a"}
+	for _, c := range []struct {
+		in   any
+		want string
+	}{
+		{nan, `null`}, {inf, `null`}, {float32(inf), `null`}, {celsius(nan), `null`}, {&nan, `null`},
+		{[]float64{1, nan}, `[1,null]`}, {[2]float32{float32(nan), 2}, `[null,2]`}, {map[string]celsius{"a": celsius(inf), "b": 1.5}, `{"a":null,"b":1.5}`},
+		{[]any{nan, []any{inf, 1.5}}, `[null,[null,1.5]]`}, {map[string]any{"a": map[string]any{"b": nan}}, `{"a":{"b":null}}`},
+		{[][]celsius{{1, celsius(nan)}}, `[[1,null]]`}, {struct{ V any }{celsius(nan)}, `{"V":null}`}, {r, full}, {[]*reading{&r}, `[` + full + `]`},
+	} {
+		got, atts, err := AppendValue([]byte("x"), nil, c.in)
+		if err != nil || string(got) != "x"+c.want || atts != nil {
+			t.Errorf("AppendValue(%v) = %s, %v, %v\nwant x%s", c.in, got, atts, err, c.want)
+		}
+		if got, err = AppendJSON([]byte("x"), c.in); err != nil || string(got) != "x"+c.want {
+			t.Errorf("AppendJSON(%v) = %s, %v\nwant x%s", c.in, got, err, c.want)
+		}
+	}
+	// What the first attempt had collected is not sent twice.
+	got, atts, err := AppendValue(nil, [][]byte{{9}}, reading{File: []byte{1}, Name: blob{2}, Any: nan, Row: []float32{}})
+	if want := `{"at":0,"file":{"_placeholder":true,"num":1},"name":{"_placeholder":true,"num":2},"any":null,"row":[],"ptr":null,"text":"0","spoke":""}`; err != nil ||
+		string(got) != want || !reflect.DeepEqual(atts, [][]byte{{9}, {1}, {2}}) {
+		t.Errorf("with binaries = %s, %v, %v\nwant %s", got, atts, err, want)
+	}
+}
+
+func TestAppendJSON(t *testing.T) {
+	for _, c := range []struct {
+		in   any
+		want string
+	}{
+		{nil, `null`}, {"<b>", `"<b>"`}, {[]byte{1, 2}, `"AQI="`}, {blob{1, 2}, `"AQI="`}, {map[string]any{"a": []byte{1}, "n": json.Number("1.50")}, `{"a":"AQ==","n":1.50}`},
+		{shout("a"), `"A"`}, {json.RawMessage(`{"a":1}`), `{"a":1}`}, {struct{ R json.RawMessage }{json.RawMessage("\"\xff\"")}, "{\"R\":\"\ufffd\"}"},
+	} {
+		if got, err := AppendJSON([]byte("x"), c.in); err != nil || string(got) != "x"+c.want {
+			t.Errorf("AppendJSON(%v) = %s, %v, want x%s", c.in, got, err, c.want)
+		}
+	}
+	for _, in := range []any{make(chan int), []any{func() {}}, json.RawMessage(`{`), nested(maxDepth)} {
+		if got, err := AppendJSON([]byte("x"), in); !errors.Is(err, ErrValue) || string(got) != "x" {
+			t.Errorf("AppendJSON(%T) = %.20s, %v", in, got, err)
+		}
+	}
+}
+
+// nested is raw JSON of so many arrays.
+func nested(depth int) json.RawMessage {
+	return json.RawMessage(strings.Repeat("[", depth) + strings.Repeat("]", depth))
+}
+
+// A payload that can be made can be sent in every form, however deep what it is made of nests.
+func TestDepthOfPayloadsIsBounded(t *testing.T) {
+	type list struct{ Next any }
+	type speaker struct{ json.Marshaler }
+	deep := func(depth int, inside any, wrap func(any) any) any {
+		for range depth {
+			inside = wrap(inside)
+		}
+		return inside
+	}
+	slices := func(v any) any { return []any{v} }
+	maps := func(v any) any { return map[string]any{"a": v} }
+	structs := func(v any) any { return &list{v} }
+	typed := func(v any) any { return []*list{{v}} }
+	for name, of := range map[string]func(depth int) any{
+		"raw":            func(d int) any { return nested(d) },
+		"slices":         func(d int) any { return deep(d, 1, slices) },
+		"maps":           func(d int) any { return deep(d, 1, maps) },
+		"structs":        func(d int) any { return deep(d, 1, structs) },
+		"typed":          func(d int) any { return deep(d/2, 1, typed) },
+		"methods":        func(d int) any { return speaker{nested(d)} },
+		"raw in slices":  func(d int) any { return deep(d/2, nested(d-d/2), slices) },
+		"raw in structs": func(d int) any { return deep(d/2, nested(d-d/2), structs) },
+	} {
+		for _, depth := range []int{1, 10, 500, 1000, 1020, 1021, 1022, 1023, 1024, 1025, 1026, 1100, 3000} {
+			data, _, err := AppendEvent(nil, nil, "e", []any{"[[{{", of(depth)})
+			switch {
+			case err != nil && (!errors.Is(err, ErrDepth) || !errors.Is(err, ErrValue)):
+				t.Errorf("%s %d: %v", name, depth, err)
+			case err != nil && depth <= 1000, err == nil && depth >= 1025:
+				t.Errorf("%s %d: %v", name, depth, err)
+			case err == nil:
+				p := &Packet{Type: Event, Data: data}
+				if got := MsgPack().Encode(nil, nil, p); len(got) != 1 {
+					t.Errorf("%s %d cannot be sent as MessagePack", name, depth)
+				}
+			}
+		}
 	}
 }
 
@@ -142,8 +250,8 @@ func TestAppendEvent(t *testing.T) {
 		t.Errorf("AppendArgs() = %s", got)
 	}
 	var bad *ArgError
-	if got, _, err = AppendEvent([]byte("2"), nil, "a", []any{1, math.NaN()}); !errors.As(err, &bad) || bad.Index != 1 || string(got) != "2" {
-		t.Errorf("AppendEvent(NaN) = %s, %v", got, err)
+	if got, _, err = AppendEvent([]byte("2"), nil, "a", []any{1, make(chan int)}); !errors.As(err, &bad) || bad.Index != 1 || string(got) != "2" {
+		t.Errorf("AppendEvent(channel) = %s, %v", got, err)
 	}
 	fake := json.RawMessage(`{"_placeholder":true,"num":99}`)
 	if got, _, err = AppendEvent(nil, nil, "a", []any{fake}); err != nil {
@@ -205,6 +313,91 @@ func TestDecode(t *testing.T) {
 			t.Errorf("Decode(%s) into %T: %v", c.in, c.v, err)
 		}
 	}
+}
+
+// What does not fit is told in JSON's words, with nothing of the program in it.
+func TestMismatchIsToldInWordsOfJSON(t *testing.T) {
+	type order struct {
+		Count int8 `json:"count"`
+		Items []struct {
+			Price float64 `json:"price"`
+		} `json:"items"`
+		At time.Time `json:"at"`
+	}
+	atts := [][]byte{{1}}
+	for _, c := range []struct {
+		in   string
+		v    any
+		want string
+	}{
+		{`"a"`, new(int), "expected integer, got string"},
+		{`1.5`, new(int), "expected integer, got number"},
+		{`300`, new(uint8), "expected integer in range, got number"},
+		{`1e999`, new(float64), "this number does not fit"},
+		{`1`, new(string), "expected string, got number"},
+		{`1`, new(key), "expected string, got number"},
+		{`null`, new(json.Number), ""},
+		{`true`, new(*float32), "expected number, got boolean"},
+		{`"x"`, new(json.Number), "expected number, got string"},
+		{`{"_placeholder":true,"num":0}`, new(string), "expected string, got binary"},
+		{`{"a":1}`, new([]byte), "expected binary, got object"},
+		{`"!"`, new(blob), "expected binary, got string"},
+		{`[1]`, new(order), "expected object, got array"},
+		{`{}`, new([]order), "expected array, got object"},
+		{`1`, new(map[string]int), "expected object, got number"},
+		{`{"count":"x"}`, new(order), "count: expected integer, got string"},
+		{`{"count":300}`, new(order), "count: expected integer in range, got number"},
+		{`{"items":[{"price":1},{"price":true}]}`, new(order), "items.1.price: expected number, got boolean"},
+		{`{"at":"yesterday"}`, new(order), "this object does not fit"},
+		{`"yesterday"`, new(time.Time), "this string does not fit"},
+		{`1`, new(net.IP), "expected string, got number"},
+		{`1`, new(error), "this number does not fit"},
+		{`1`, new(chan int), "this number does not fit"},
+		{`{"` + strings.Repeat("é", 50) + `":1}`, new(map[string]string), strings.Repeat("é", 32) + "…: expected string, got number"},
+	} {
+		err := Decode([]byte(c.in), atts, c.v)
+		if c.want == "" {
+			if err != nil {
+				t.Errorf("Decode(%s) into %T: %v", c.in, c.v, err)
+			}
+			continue
+		}
+		var m *MismatchError
+		if !errors.As(err, &m) || !errors.Is(err, ErrTarget) || m.Err == nil || err.Error() != c.want {
+			t.Errorf("Decode(%s) into %T: %v, want %s", c.in, c.v, err, c.want)
+		}
+	}
+}
+
+// FuzzDecode: no JSON makes decoding panic or tell of the program's types.
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{`null`, `-12.5e3`, `"a\u00e9"`, `[1,"a",{"num":0,"_placeholder":true}]`, `{"name":"n","count":"1","any":{"d":[]}}`, `{"":[[[true]]]}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if valid(raw, 0) != nil || !utf8.Valid(raw) {
+			t.Skip()
+		}
+		for _, v := range []any{
+			new(string), new(int), new(uint8), new(float64), new(bool), new([]byte), new(blob), new(any), new(json.Number), new(json.RawMessage),
+			new(sample), new([]sample), new(map[int]string), new(map[string]blob), new([2]bool), new(*inner), new(time.Time), new(net.IP), new(object), new(error),
+		} {
+			err := Decode(raw, [][]byte{{1}}, v)
+			var m *MismatchError
+			if err == nil {
+				continue
+			}
+			if !errors.As(err, &m) {
+				t.Fatalf("Decode(%s) into %T: %v", raw, v, err)
+			}
+			text := strings.TrimPrefix(err.Error(), m.Path)
+			for _, word := range []string{"Go ", "json", "packet.", "*", "int8", "struct", "[]"} {
+				if m.Path == "" && strings.Contains(text, word) {
+					t.Errorf("Decode(%s) into %T: %v", raw, v, err)
+				}
+			}
+		}
+	})
 }
 
 func TestDecodeArgs(t *testing.T) {

@@ -1,0 +1,267 @@
+package server
+
+import (
+	"context"
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+	"sync"
+
+	"github.com/beanpole/beanpole/server/packet"
+)
+
+// signature is what a function type asks for; one per type and server.
+type signature struct {
+	params   []param
+	args     int // number of event arguments, the variadic one not counted
+	variadic reflect.Type
+	results  int  // values returned, the error not counted
+	fails    bool // the last result is an error
+	later    bool // takes an Ack, and so answers when it likes
+	kept     bool // takes an Ack or an *Event, and so may keep the event
+	context  bool // takes a context.Context
+	socket   bool // takes a *Socket
+
+	// fast calls a function of one of the commonest types without reflection. Nil for the others.
+	fast func(fn any, e *Event) error
+}
+
+type param struct {
+	kind paramKind
+	typ  reflect.Type
+	arg  int
+}
+
+type paramKind uint8
+
+const (
+	paramContext paramKind = iota + 1
+	paramSocket
+	paramEvent
+	paramArg
+	paramAck
+)
+
+var (
+	typeContext = reflect.TypeFor[context.Context]()
+	typeSocket  = reflect.TypeFor[*Socket]()
+	typeEvent   = reflect.TypeFor[*Event]()
+	typeAck     = reflect.TypeFor[Ack]()
+	typeError   = reflect.TypeFor[error]()
+)
+
+// signatures caches the signature of each function type.
+type signatures struct{ m sync.Map }
+
+// handler makes a handler of fn. It panics when fn's type does not fit: that is a mistake in the
+// program, found when the handler is registered and never by what a client sends.
+func (c *signatures) handler(event string, fn any) *handler {
+	if use := insteadOf(event); use != "" {
+		panic(fmt.Sprintf("server: %q is no event that is sent; use %s", event, use))
+	}
+	v := reflect.ValueOf(fn)
+	if v.Kind() != reflect.Func || v.IsNil() {
+		panic(fmt.Sprintf("server: handler of %q is a %T, not a function", event, fn))
+	}
+	h := &handler{event: event, fn: fn}
+	if s, ok := c.m.Load(v.Type()); ok {
+		h.signature = s.(*signature)
+		return h
+	}
+	s, err := newSignature(v.Type())
+	if err != nil {
+		panic(fmt.Sprintf("server: handler of %q: %v", event, err))
+	}
+	s.fast = fastCall(fn)
+	c.m.Store(v.Type(), s)
+	h.signature = s
+	return h
+}
+
+// insteadOf returns what takes the place of a handler for a name that is not an event's, or "".
+func insteadOf(event string) string {
+	switch event {
+	case "connect", "connection":
+		return "OnConnection"
+	case "disconnect":
+		return "OnDisconnect"
+	case "disconnecting":
+		return "OnDisconnecting"
+	case "new_namespace":
+		return "OnNamespace"
+	}
+	if packet.Reserved(event) {
+		return "another name, as the protocol keeps this one"
+	}
+	return ""
+}
+
+// need panics when a function to be registered is nil: that is found here and not when it is called.
+func need(what string, given bool) {
+	if !given {
+		panic("server: " + what + " needs a function, not nil")
+	}
+}
+
+func newSignature(t reflect.Type) (*signature, error) {
+	s := &signature{}
+	last := t.NumIn() - 1
+	for i := range t.NumIn() {
+		p := param{kind: paramArg, typ: t.In(i)}
+		switch {
+		case p.typ == typeContext && s.args == 0:
+			p.kind, s.context = paramContext, true
+		case p.typ == typeSocket && s.args == 0:
+			p.kind, s.socket = paramSocket, true
+		case p.typ == typeEvent && s.args == 0:
+			p.kind, s.kept = paramEvent, true
+		case p.typ == typeAck && i == last:
+			p.kind, s.later, s.kept = paramAck, true, true
+		case t.IsVariadic() && i == last:
+			s.variadic = p.typ.Elem()
+			if err := carries(s.variadic, argument); err != nil {
+				return nil, fmt.Errorf("parameter %d: %w", i+1, err)
+			}
+			continue
+		default:
+			if err := carries(p.typ, argument); err != nil {
+				return nil, fmt.Errorf("parameter %d: %w", i+1, err)
+			}
+			p.arg = s.args
+			s.args++
+		}
+		s.params = append(s.params, p)
+	}
+	s.results = t.NumOut()
+	if s.results > 0 && t.Out(s.results-1) == typeError {
+		s.results--
+		s.fails = true
+	}
+	for i := range s.results {
+		if err := carries(t.Out(i), result); err != nil {
+			return nil, fmt.Errorf("result %d: %w", i+1, err)
+		}
+	}
+	return s, nil
+}
+
+// direction is which way values of a type go: the methods by which a type says itself how it travels.
+type direction struct {
+	methods [2]reflect.Type
+	library string // the method of the library beneath
+}
+
+var (
+	argument = &direction{
+		[2]reflect.Type{reflect.TypeFor[json.Unmarshaler](), reflect.TypeFor[encoding.TextUnmarshaler]()},
+		"UnmarshalJSONFrom",
+	}
+	result = &direction{
+		[2]reflect.Type{reflect.TypeFor[json.Marshaler](), reflect.TypeFor[encoding.TextMarshaler]()},
+		"MarshalJSONTo",
+	}
+	typeReader = reflect.TypeFor[io.Reader]()
+)
+
+// speaks reports whether t, or *t, has a method for the direction.
+func (d *direction) speaks(t reflect.Type) bool {
+	for _, t := range [...]reflect.Type{t, reflect.PointerTo(t)} {
+		if _, ok := t.MethodByName(d.library); ok || t.Implements(d.methods[0]) || t.Implements(d.methods[1]) {
+			return true
+		}
+	}
+	return false
+}
+
+// carries returns why values of type t cannot travel in the direction, or nil.
+func carries(t reflect.Type, d *direction) error {
+	bare := t
+	for bare.Kind() == reflect.Pointer {
+		bare = bare.Elem()
+	}
+	if err := d.check(t, map[reflect.Type]bool{}); err != nil {
+		if t != err.typ {
+			return fmt.Errorf("%s has %s, %w", t, err.typ, err)
+		}
+		return fmt.Errorf("%s, %w", t, err)
+	}
+	if bare.Kind() == reflect.Struct && bare.NumField() > 0 && !d.speaks(bare) && !opens(bare) {
+		return fmt.Errorf("%s, which has no exported fields, and so nothing that could travel", t)
+	}
+	return nil
+}
+
+// opens reports whether the struct t has a field that others can see.
+func opens(t reflect.Type) bool {
+	for i := range t.NumField() {
+		if f := t.Field(i); f.IsExported() || f.Anonymous {
+			return true
+		}
+	}
+	return false
+}
+
+// unfit says why a type cannot travel.
+type unfit struct {
+	typ reflect.Type
+	why string
+}
+
+func (e *unfit) Error() string { return e.why }
+
+// check looks for what cannot travel in t and in all that is in it.
+func (d *direction) check(t reflect.Type, seen map[reflect.Type]bool) *unfit {
+	if seen[t] {
+		return nil
+	}
+	seen[t] = true
+	switch t {
+	case typeContext, typeSocket, typeSocket.Elem(), typeEvent, typeEvent.Elem():
+		return &unfit{t, "which may only stand before the arguments of the event"}
+	case typeAck:
+		return &unfit{t, "which may only be the last parameter"}
+	case typeError:
+		return &unfit{t, "which may only be the last result"}
+	}
+	if d.speaks(t) {
+		return nil
+	}
+	switch t.Kind() {
+	case reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
+		return &unfit{t, "which has no form in JSON"}
+	case reflect.Interface:
+		switch {
+		case t.Implements(typeReader):
+			return &unfit{t, "which has no form in JSON; read it and use []byte"}
+		case t.Implements(typeError):
+			return &unfit{t, "which may only be the last result, as error"}
+		case d == argument && t.NumMethod() > 0:
+			return &unfit{t, "which does not say what to decode into"}
+		}
+	case reflect.Map:
+		if k := t.Key(); !d.speaks(k) && !isName(k.Kind()) {
+			return &unfit{t, "whose keys can be no names"}
+		}
+		return d.check(t.Elem(), seen)
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return d.check(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			f := t.Field(i)
+			if tag, _ := f.Tag.Lookup("json"); tag == "-" || !f.IsExported() && !f.Anonymous {
+				continue
+			}
+			if err := d.check(f.Type, seen); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// isName reports whether values of kind k can be the names of members.
+func isName(k reflect.Kind) bool {
+	return k == reflect.String || k == reflect.Interface || k >= reflect.Int && k <= reflect.Float64
+}
