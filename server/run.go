@@ -21,13 +21,21 @@ func (s *Socket) run() {
 		if !ok {
 			return
 		}
+		size := it.size()
 		switch it.kind {
 		case itemConnect:
 			s.connect()
+			s.client.decided(s)
 		case itemEvent:
+			if it.event == nil {
+				it.event = s.unpack(it.packed)
+			}
 			s.event(it.event)
 		case itemDisconnect:
 			s.disconnect()
+		}
+		if it.event != nil || it.packed != nil {
+			s.client.lighten(size)
 		}
 	}
 }
@@ -68,7 +76,7 @@ func (s *Socket) connect() {
 		return
 	}
 	_ = s.send(transport.SendOptions{}, s.welcome()) // a session that closed says so by Closed
-	s.client.joined()
+	s.client.joined(s)
 	srv.stats.connected.Add(1)
 	s.enter(session)
 	if s.gone() {
@@ -344,4 +352,5 @@ func (s *Socket) disconnect() {
 	s.mu.Lock()
 	s.border = nil
 	s.mu.Unlock()
+	s.client.bury(s)
 }

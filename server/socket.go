@@ -22,6 +22,8 @@ type Socket struct {
 	state    atomic.Int32
 	watching atomic.Bool // OnAnyOutgoing has been called
 
+	connecting bool // guarded by client.mu; its CONNECT is in progress
+
 	// Data holds the application's values for this socket (Node: socket.data).
 	Data Data
 

@@ -12,6 +12,7 @@ type counters struct {
 	eventsIn, eventsOut                              atomic.Uint64
 	refusedPackets, rateLimited, queueFull           atomic.Uint64
 	rateLimitedAddr, rateLimitedIdentity             atomic.Uint64
+	connectsDelayed, readsHeld                       atomic.Uint64
 	handlerErrors, panics                            atomic.Uint64
 
 	mu        sync.Mutex
@@ -40,6 +41,8 @@ type Stats struct {
 	// RateLimitedAddr and RateLimitedIdentity are those of RateLimited that were beyond the limit of their
 	// address or identity.
 	RateLimitedAddr, RateLimitedIdentity uint64
+	ConnectsDelayed                      uint64 // CONNECTs that had to wait for others of their session
+	ReadsHeld                            uint64 // times that a client was not read while its handlers caught up
 	HandlerErrors, Panics                uint64
 }
 
@@ -52,6 +55,7 @@ func (s *Server) Stats() Stats {
 		EventsIn: c.eventsIn.Load(), EventsOut: c.eventsOut.Load(),
 		RefusedPackets: c.refusedPackets.Load(), RateLimited: c.rateLimited.Load(), QueueFull: c.queueFull.Load(),
 		RateLimitedAddr: c.rateLimitedAddr.Load(), RateLimitedIdentity: c.rateLimitedIdentity.Load(),
+		ConnectsDelayed: c.connectsDelayed.Load(), ReadsHeld: c.readsHeld.Load(),
 		HandlerErrors: c.handlerErrors.Load(), Panics: c.panics.Load(),
 	}
 	c.mu.Lock()

@@ -22,19 +22,22 @@ func NewBucket(perSecond, seconds int) Bucket {
 }
 
 // Take takes a token and reports whether there was one. A nil Bucket always has one.
-func (b *Bucket) Take(now time.Time) bool {
+func (b *Bucket) Take(now time.Time) bool { return b.Wait(now) == 0 }
+
+// Wait takes a token and returns zero, or takes none and returns how long it is until there is one.
+func (b *Bucket) Wait(now time.Time) time.Duration {
 	if b == nil || b.rate == 0 {
-		return true
+		return 0
 	}
 	if !b.last.IsZero() {
 		b.tokens = min(b.size, b.tokens+max(0, now.Sub(b.last).Seconds())*b.rate)
 	}
 	b.last = now
 	if b.tokens < 1 {
-		return false
+		return max(time.Duration((1-b.tokens)/b.rate*float64(time.Second)), 1)
 	}
 	b.tokens--
-	return true
+	return 0
 }
 
 // MaxKeys is how many keys a Table holds at most.
