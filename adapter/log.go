@@ -16,11 +16,13 @@ const (
 	DefaultMaxDisconnection = 2 * time.Minute
 	DefaultMaxEvents        = 10_000
 	DefaultMaxBytes         = 64 << 20
+	DefaultMaxSessions      = 100_000
+	DefaultMaxSessionBytes  = 64 << 20
 )
 
 // withDefaults returns r with zero fields replaced by their defaults, or an error.
 func (r Recovery) withDefaults() (Recovery, error) {
-	if r.MaxDisconnection < 0 || r.MaxEvents < 0 || r.MaxBytes < 0 {
+	if r.MaxDisconnection < 0 || min(r.MaxEvents, r.MaxBytes, r.MaxSessions, r.MaxSessionBytes) < 0 {
 		return r, fmt.Errorf("recovery: negative limit in %+v", r)
 	}
 	if r.MaxDisconnection == 0 {
@@ -32,11 +34,17 @@ func (r Recovery) withDefaults() (Recovery, error) {
 	if r.MaxBytes == 0 {
 		r.MaxBytes = DefaultMaxBytes
 	}
+	if r.MaxSessions == 0 {
+		r.MaxSessions = DefaultMaxSessions
+	}
+	if r.MaxSessionBytes == 0 {
+		r.MaxSessionBytes = DefaultMaxSessionBytes
+	}
 	return r, nil
 }
 
-// log holds the last events of a namespace and the sessions that may come back for them. It has no
-// timer: what has expired goes when something is added or asked for.
+// log holds the last events of a namespace, and knows the vault with the sessions that may come back for
+// them. It has no timer: what has expired goes when something is added or asked for.
 //
 // An offset is the log's own random name and the number of the event, so that an offset of an
 // earlier process is never taken for one of this. It gives away nothing: what a client may see is
@@ -44,18 +52,17 @@ func (r Recovery) withDefaults() (Recovery, error) {
 type log struct {
 	limits Recovery
 	prefix string
+	vault  *vault
 
 	// order delivers events in the order of their offsets and resumes sessions between two of them.
 	order Sequence
 
 	// Guarded by mu.
-	mu       sync.Mutex
-	entries  []entry // entries[head:] are held
-	head     int
-	next     uint64 // number of the next event
-	bytes    int
-	sessions map[string]saved
-	queue    []string // pids in the order they were saved, for expiry
+	mu      sync.Mutex
+	entries []entry // entries[head:] are held
+	head    int
+	next    uint64 // number of the next event
+	bytes   int
 }
 
 // entry is one event of the log.
@@ -65,21 +72,11 @@ type entry struct {
 	at time.Time
 }
 
-// saved is one session that may come back.
-type saved struct {
-	Session
-	at   time.Time
-	next uint64 // number of the first event after the session was saved
-}
-
-func newLog(r Recovery) (*log, error) {
-	r, err := r.withDefaults()
-	if err != nil {
-		return nil, err
-	}
+// newLog returns an empty log within the limits of v.
+func newLog(v *vault) *log {
 	b := make([]byte, 6)
 	rand.Read(b)
-	return &log{limits: r, prefix: base64.RawURLEncoding.EncodeToString(b) + ".", sessions: map[string]saved{}}, nil
+	return &log{limits: v.limits, vault: v, prefix: base64.RawURLEncoding.EncodeToString(b) + "."}
 }
 
 // WithOffset returns m, an event, with offset as one more argument at the end.
@@ -132,41 +129,23 @@ func (l *log) trim(now time.Time) {
 		clear(l.entries[n:])
 		l.entries, l.head = l.entries[:n], 0
 	}
-	for len(l.queue) > 0 {
-		s, ok := l.sessions[l.queue[0]]
-		if ok && !s.at.Before(old) {
-			break
-		}
-		if ok {
-			delete(l.sessions, l.queue[0])
-		}
-		l.queue = l.queue[1:]
-	}
 }
 
-func (l *log) save(s Session) {
+func (l *log) save(s Session) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	if _, ok := l.sessions[s.PID]; !ok {
-		l.queue = append(l.queue, s.PID)
-	}
-	l.sessions[s.PID] = saved{Session: s, at: now, next: l.next}
-	l.trim(now)
+	next := l.next
+	l.mu.Unlock()
+	return l.vault.save(l, s, next)
 }
 
-// restore takes the session pid out of the log.
+// restore takes the session pid out of the vault.
 func (l *log) restore(pid, offset string) (*Session, error) {
+	s, err := l.vault.take(l, pid)
+	if err != nil {
+		return nil, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s, ok := l.sessions[pid]
-	if !ok {
-		return nil, fmt.Errorf("%w: unknown or expired session", ErrNoRecovery)
-	}
-	delete(l.sessions, pid)
-	if time.Since(s.at) > l.limits.MaxDisconnection {
-		return nil, fmt.Errorf("%w: session expired", ErrNoRecovery)
-	}
 	s.Offset = offset
 	if _, err := l.after(offset); err != nil {
 		return nil, err
@@ -219,9 +198,9 @@ func (l *log) resume(s *Session, replay func(Message), join func()) error {
 
 func (l *log) clear() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.entries, l.head, l.bytes, l.queue = nil, 0, 0, nil
-	clear(l.sessions)
+	l.entries, l.head, l.bytes = nil, 0, 0
+	l.mu.Unlock()
+	l.vault.forget(l)
 }
 
 // Selects reports whether t selects a socket that is in rooms, its own id among them.

@@ -7,16 +7,16 @@ import (
 // Memory returns a Factory of adapters for a cluster of one node. Everything happens at once and
 // nothing is ever lost. With a nil Recovery sessions are not kept.
 func Memory(r *Recovery) Factory {
+	if r == nil {
+		return func(n Namespace) (Adapter, error) { return &memory{Local: Local{Namespace: n}}, nil }
+	}
+	limits, err := r.withDefaults()
+	if err != nil {
+		return func(Namespace) (Adapter, error) { return nil, err }
+	}
+	v := newVault(limits)
 	return func(n Namespace) (Adapter, error) {
-		m := &memory{Local: Local{Namespace: n}}
-		if r != nil {
-			l, err := newLog(*r)
-			if err != nil {
-				return nil, err
-			}
-			m.log = l
-		}
-		return m, nil
+		return &memory{Local: Local{Namespace: n}, log: newLog(v)}, nil
 	}
 }
 
@@ -77,8 +77,7 @@ func (a *memory) Save(_ context.Context, s Session) error {
 	if a.log == nil {
 		return ErrNoRecovery
 	}
-	a.log.save(s)
-	return nil
+	return a.log.save(s)
 }
 
 func (a *memory) Restore(_ context.Context, pid, offset string) (*Session, error) {

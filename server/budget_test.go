@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -400,6 +401,41 @@ func TestSocketThatHasLeftIsForgotten(t *testing.T) {
 	})
 	p.Send(`422["echo","y"]`)
 	p.Expect(`432["y"]`)
+}
+
+// Of the states that wait for their clients the newest are kept, and a client that comes too late is told why.
+func TestSavedStatesAreBounded(t *testing.T) {
+	sockets, gone := make(chan *server.Socket, 4), make(chan string, 4)
+	r := &server.Recovery{Recovery: adapter.Recovery{MaxSessions: 1}}
+	srv, url := start(t, server.Config{Recovery: r}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			s.OnDisconnect(func(reason string) { gone <- reason })
+			sockets <- s
+		})
+	})
+	auth := make([]string, 2)
+	for i := range auth {
+		p := dial(t, url)
+		pid := p.connect("").PID
+		s := await(t, sockets)
+		if err := s.Emit("seen"); err != nil {
+			t.Fatal(err)
+		}
+		auth[i] = `{"pid":"` + pid + `","offset":"` + offset(t, p.Text()) + `"}`
+		p.HangUp()
+		await(t, gone)
+	}
+	dial(t, url).connect(auth[0])
+	if s := await(t, sockets); s.Recovered() || !errors.Is(s.RecoveryError(), adapter.ErrSessionsFull) {
+		t.Errorf("the older: recovered %v, %v", s.Recovered(), s.RecoveryError())
+	}
+	dial(t, url).connect(auth[1])
+	if s := await(t, sockets); !s.Recovered() {
+		t.Errorf("the newer: %v", s.RecoveryError())
+	}
+	if s := srv.Stats(); s.NotRecovered != 1 || s.NotRecoveredBy[server.NotRecoveredFull] != 1 {
+		t.Errorf("stats %+v", s)
+	}
 }
 
 // polling is a client of the polling transport.

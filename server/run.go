@@ -107,7 +107,7 @@ func (s *Socket) identify() *adapter.Session {
 		return session
 	}
 	if err != nil {
-		srv.stats.notRecovered.Add(1)
+		srv.stats.notRecovered.add(recoveryCause(err))
 		s.client.log().Debug("session not recovered", "namespace", s.name, "err", err)
 	}
 	s.id, s.recovery = s.newID(), &recovery{pid: newID(), err: err}
@@ -194,7 +194,7 @@ func (s *Socket) refuse(err error) {
 	s.queue.dropEvents()
 	s.client.forget(s)
 	s.dropIdentity()
-	s.client.server.stats.refuse(refusalCause(err))
+	s.client.server.stats.refused.add(refusalCause(err))
 	var data any
 	var withData *Error
 	var limited *LimitError

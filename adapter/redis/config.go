@@ -88,7 +88,8 @@ type Config struct {
 	ShardedPubSub bool
 	// OnlyPlaintext says that no event holds binaries (Node: onlyPlaintext). Streams mode.
 	OnlyPlaintext bool
-	// Recovery turns on connection state recovery. Streams mode only. MaxBytes has no effect.
+	// Recovery turns on connection state recovery. Streams mode only. Of its limits only
+	// MaxDisconnection and MaxEvents have an effect: sessions wait in Redis.
 	Recovery *adapter.Recovery
 	// OffsetWait is how long an event of this node may take through the stream, which puts all events
 	// in one order, before it is delivered here ahead of its turn. A client recovers exactly then too,
