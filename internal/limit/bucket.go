@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"crypto/sha256"
 	"sync"
 	"time"
 )
@@ -43,6 +44,19 @@ func (b *Bucket) Wait(now time.Time) time.Duration {
 // MaxKeys is how many keys a Table holds at most.
 const MaxKeys = 1 << 17
 
+// maxKey is the length from which a key is kept as its hash: clients may be able to choose keys, such as the
+// name of an account that nobody checks.
+const maxKey = 64
+
+// short returns what key is kept as.
+func short(key string) string {
+	if len(key) <= maxKey {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return string(sum[:])
+}
+
 // Table is a Bucket for each key. A nil Table always has a token. Its methods may be called from any
 // goroutine.
 type Table struct {
@@ -69,6 +83,7 @@ func (t *Table) Take(key string, now time.Time) bool {
 	if t == nil {
 		return true
 	}
+	key = short(key)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	// After so long a bucket that nobody has used is full, and as good as a new one.
