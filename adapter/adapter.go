@@ -135,8 +135,8 @@ type Adapter interface {
 	// Servers returns the number of live nodes, this one included.
 	Servers(ctx context.Context) (int, error)
 
-	// Save keeps a session of this namespace for recovery for the configured time. Only adapters with
-	// recovery keep it. It returns when the session can be restored.
+	// Save keeps a session of this namespace for recovery for the configured time, or shorter when there are
+	// many. Only adapters with recovery keep it. It returns when the session can be restored.
 	Save(ctx context.Context, s Session) error
 	// Restore returns the saved session pid, which stays where it is until Resume takes it, if the events
 	// after offset, the last that the client has ("" when it has none), are still held. A socket that is
@@ -178,6 +178,9 @@ type Factory func(Namespace) (Adapter, error)
 var (
 	// ErrNoRecovery says that a session could not be recovered.
 	ErrNoRecovery = errors.New("session not recovered")
+	// ErrSessionsFull says that a session was given up for newer ones, within Recovery.MaxSessions and
+	// MaxSessionBytes, or that it is larger than all may be together. Restore returns it with ErrNoRecovery.
+	ErrSessionsFull = errors.New("too many saved sessions")
 	// ErrDegraded is returned when the network between nodes is down: what could be done locally was.
 	ErrDegraded = errors.New("cluster degraded: done on this node only")
 )
@@ -201,6 +204,11 @@ type Recovery struct {
 	MaxDisconnection time.Duration // how long a session is kept; zero means 2 minutes
 	MaxEvents        int           // events held per namespace; zero means 10,000
 	MaxBytes         int           // bytes of events held per namespace, in Memory; zero means 64 MiB
+	// MaxSessions and MaxSessionBytes bound the sessions that Memory keeps, in all namespaces together, and
+	// what they cost with their data and rooms. The oldest go first; who asks for one of those is told
+	// ErrSessionsFull. Zero means 100,000 and 64 MiB. In Redis, sessions expire there.
+	MaxSessions     int
+	MaxSessionBytes int
 }
 
 // SocketID returns the id of the socket whose client knows it by pid, so that a server that is shown a pid

@@ -14,7 +14,8 @@
 //	acks.go     Answers, which gathers the answers of many to one question
 //	memory.go   Memory, the adapter of a single node
 //	sequence.go Sequence, functions one after the other without a goroutine
-//	log.go      the events and sessions Memory keeps for recovery
+//	log.go      the events Memory keeps for recovery
+//	vault.go    the sessions Memory keeps for recovery
 //
 // Package adapter/adaptertest is one suite of tests for every adapter.
 //

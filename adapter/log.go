@@ -17,11 +17,13 @@ const (
 	DefaultMaxDisconnection = 2 * time.Minute
 	DefaultMaxEvents        = 10_000
 	DefaultMaxBytes         = 64 << 20
+	DefaultMaxSessions      = 100_000
+	DefaultMaxSessionBytes  = 64 << 20
 )
 
 // withDefaults returns r with zero fields replaced by their defaults, or an error.
 func (r Recovery) withDefaults() (Recovery, error) {
-	if r.MaxDisconnection < 0 || r.MaxEvents < 0 || r.MaxBytes < 0 {
+	if r.MaxDisconnection < 0 || min(r.MaxEvents, r.MaxBytes, r.MaxSessions, r.MaxSessionBytes) < 0 {
 		return r, fmt.Errorf("recovery: negative limit in %+v", r)
 	}
 	if r.MaxDisconnection == 0 {
@@ -33,11 +35,17 @@ func (r Recovery) withDefaults() (Recovery, error) {
 	if r.MaxBytes == 0 {
 		r.MaxBytes = DefaultMaxBytes
 	}
+	if r.MaxSessions == 0 {
+		r.MaxSessions = DefaultMaxSessions
+	}
+	if r.MaxSessionBytes == 0 {
+		r.MaxSessionBytes = DefaultMaxSessionBytes
+	}
 	return r, nil
 }
 
-// log holds the last events of a namespace and the sessions that may come back for them. It has no
-// timer: what has expired goes when something is added or asked for.
+// log holds the last events of a namespace, and knows the vault with the sessions that may come back for
+// them. It has no timer: what has expired goes when something is added or asked for.
 //
 // An offset is the log's own random name and the number of an event, from 1, so that an offset of an
 // earlier process is never taken for one of this. It gives away nothing: what a client may see is
@@ -46,19 +54,18 @@ type log struct {
 	limits    Recovery
 	namespace string
 	prefix    string
+	vault     *vault
 
 	// order is held while an event gets its number and is delivered, so that who has seen one has seen
 	// all before it. It is taken before every other lock.
 	order sync.Mutex
 
 	// Guarded by mu.
-	mu       sync.Mutex
-	entries  []entry // entries[head:] are held
-	head     int
-	last     uint64 // number of the last event
-	bytes    int
-	sessions map[string]saved
-	queue    []string // pids in the order they were saved, for expiry
+	mu      sync.Mutex
+	entries []entry // entries[head:] are held
+	head    int
+	last    uint64 // number of the last event
+	bytes   int
 }
 
 // entry is one event of the log.
@@ -68,20 +75,11 @@ type entry struct {
 	at time.Time
 }
 
-// saved is one session that may come back.
-type saved struct {
-	Session
-	at time.Time
-}
-
-func newLog(namespace string, r Recovery) (*log, error) {
-	r, err := r.withDefaults()
-	if err != nil {
-		return nil, err
-	}
+// newLog returns an empty log within the limits of v.
+func newLog(namespace string, v *vault) *log {
 	b := make([]byte, 6)
 	rand.Read(b)
-	return &log{namespace: namespace, limits: r, prefix: base64.RawURLEncoding.EncodeToString(b) + ".", sessions: map[string]saved{}}, nil
+	return &log{namespace: namespace, limits: v.limits, vault: v, prefix: base64.RawURLEncoding.EncodeToString(b) + "."}
 }
 
 // WithOffset returns m, an event, with offset as one more argument at the end.
@@ -173,53 +171,29 @@ func (l *log) trim(now time.Time) {
 		clear(l.entries[n:])
 		l.entries, l.head = l.entries[:n], 0
 	}
-	for len(l.queue) > 0 {
-		s, ok := l.sessions[l.queue[0]]
-		if ok && !s.at.Before(old) {
-			break
-		}
-		if ok {
-			delete(l.sessions, l.queue[0])
-		}
-		l.queue = l.queue[1:]
-	}
 }
 
-func (l *log) save(s Session) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	if _, ok := l.sessions[s.PID]; !ok {
-		l.queue = append(l.queue, s.PID)
-	}
+func (l *log) save(s Session) error {
 	s.Namespace = l.namespace
-	l.sessions[s.PID] = saved{Session: s, at: now}
-	l.trim(now)
-}
-
-// has reports whether the session pid waits in the log.
-func (l *log) has(pid string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, ok := l.sessions[pid]
-	return ok
+	return l.vault.save(l, s)
 }
 
 // restore returns the session pid for a client whose last event is the one with offset.
 func (l *log) restore(pid, offset string) (*Session, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s, ok := l.sessions[pid]
-	if !ok || time.Since(s.at) > l.limits.MaxDisconnection {
-		return nil, fmt.Errorf("%w: unknown or expired session", ErrNoRecovery)
+	s, err := l.vault.find(l, pid)
+	if err != nil {
+		return nil, err
 	}
+	var ok bool
 	if s.After, ok = s.Start(offset, l.before); !ok {
 		return nil, fmt.Errorf("%w: unknown offset", ErrNoRecovery)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if _, err := l.after(s.After); err != nil {
 		return nil, err
 	}
-	return &s.Session, nil
+	return s, nil
 }
 
 func (l *log) before(a, b string) bool {
@@ -258,12 +232,11 @@ func (l *log) resume(s *Session, replay func(Message), join func()) error {
 
 // take takes the session out and returns what it missed.
 func (l *log) take(s *Session) (missed []Message, err error) {
+	if err := l.vault.take(l, s); err != nil {
+		return nil, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if kept, ok := l.sessions[s.PID]; !ok || kept.Trail.End != s.Trail.End || kept.Last != s.Last {
-		return nil, fmt.Errorf("%w: session taken by another", ErrNoRecovery)
-	}
-	delete(l.sessions, s.PID)
 	i, err := l.after(s.After)
 	if err != nil {
 		return nil, err
@@ -284,7 +257,7 @@ func (l *log) take(s *Session) (missed []Message, err error) {
 
 func (l *log) clear() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.entries, l.head, l.bytes, l.queue = nil, 0, 0, nil
-	clear(l.sessions)
+	l.entries, l.head, l.bytes = nil, 0, 0
+	l.mu.Unlock()
+	l.vault.forget(l)
 }

@@ -2,20 +2,23 @@ package adapter
 
 import (
 	"context"
+	"errors"
 )
 
 // Memory returns a Factory of adapters for a cluster of one node. Everything happens at once and
 // nothing is ever lost. With a nil Recovery sessions are not kept.
 func Memory(r *Recovery) Factory {
+	if r == nil {
+		return func(n Namespace) (Adapter, error) { return &memory{Local: Local{Namespace: n}}, nil }
+	}
+	limits, err := r.withDefaults()
+	if err != nil {
+		return func(Namespace) (Adapter, error) { return nil, err }
+	}
+	v := newVault(limits)
 	return func(n Namespace) (Adapter, error) {
-		m := &memory{Local: Local{Namespace: n}}
-		if r != nil {
-			l, err := newLog(n.Name(), *r)
-			if err != nil {
-				return nil, err
-			}
-			m.log, m.Position = l, l.position
-		}
+		m := &memory{Local: Local{Namespace: n}, log: newLog(n.Name(), v)}
+		m.Position = m.log.position
 		return m, nil
 	}
 }
@@ -86,15 +89,14 @@ func (a *memory) Save(_ context.Context, s Session) error {
 	if a.log == nil {
 		return ErrNoRecovery
 	}
-	a.log.save(s)
-	return nil
+	return a.log.save(s)
 }
 
 func (a *memory) Restore(ctx context.Context, pid, offset string) (*Session, error) {
 	if a.log == nil {
 		return nil, ErrNoRecovery
 	}
-	if !a.log.has(pid) {
+	if _, err := a.log.vault.find(a.log, pid); err != nil && !errors.Is(err, ErrSessionsFull) {
 		a.Namespace.TakeOver(ctx, SocketID(pid))
 	}
 	return a.log.restore(pid, offset)

@@ -43,8 +43,87 @@ func TestMemoryWithoutRecoveryKeepsNoSession(t *testing.T) {
 }
 
 func TestMemoryRefusesNegativeLimits(t *testing.T) {
-	if _, err := adapter.Memory(&adapter.Recovery{MaxEvents: -1})(adaptertest.NewNamespace("/")); err == nil {
-		t.Error("no error")
+	for _, r := range []adapter.Recovery{{MaxEvents: -1}, {MaxSessions: -1}, {MaxSessionBytes: -1}} {
+		if _, err := adapter.Memory(&r)(adaptertest.NewNamespace("/")); err == nil {
+			t.Errorf("%+v is taken", r)
+		}
+	}
+}
+
+// Of the sessions that may come back the newest are kept, in all namespaces together, and who asks for
+// another is told why.
+func TestMemoryKeepsTheNewestSessions(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		limits adapter.Recovery
+		data   int
+	}{
+		{"count", adapter.Recovery{MaxSessions: 10}, 10},
+		{"bytes", adapter.Recovery{MaxSessionBytes: 10 * 11_000}, 10_000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := adapter.Memory(&c.limits)
+			nodes := []*adaptertest.Node{adaptertest.NewNode(t, "/", f), adaptertest.NewNode(t, "/other", f)}
+			var at []string
+			for _, n := range nodes {
+				m := adaptertest.NewMember("a")
+				n.Join(m)
+				_ = n.Broadcast(adaptertest.Event(`["x"]`), adapter.Target{})
+				at = append(at, offsets(m)[0])
+			}
+			data := adapter.Raw(`"` + strings.Repeat("x", c.data) + `"`)
+			const sessions = 25
+			for i := range sessions {
+				s := adapter.Session{SID: "s", PID: fmt.Sprint(i), Rooms: []string{"s"}, Data: data}
+				if err := nodes[i%2].Save(t.Context(), s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := range sessions {
+				_, err := nodes[i%2].Restore(t.Context(), fmt.Sprint(i), at[i%2])
+				switch {
+				case i >= sessions-10 && err != nil:
+					t.Errorf("session %d: %v", i, err)
+				case i < sessions-20 && !errors.Is(err, adapter.ErrNoRecovery):
+					t.Errorf("session %d, which is forgotten: %v", i, err)
+				case i >= sessions-20 && i < sessions-10 && (!errors.Is(err, adapter.ErrNoRecovery) || !errors.Is(err, adapter.ErrSessionsFull)):
+					t.Errorf("session %d, which was given up: %v", i, err)
+				}
+			}
+		})
+	}
+}
+
+func TestMemoryRefusesASessionLargerThanAllMayBe(t *testing.T) {
+	n := adaptertest.NewNode(t, "/", adapter.Memory(&adapter.Recovery{MaxSessionBytes: 10_000}))
+	small := adapter.Session{SID: "s", PID: "small", Rooms: []string{"s"}}
+	if err := n.Save(t.Context(), small); err != nil {
+		t.Fatal(err)
+	}
+	large := adapter.Session{SID: "l", PID: "large", Rooms: []string{"l", strings.Repeat("r", 10_000)}}
+	if err := n.Save(t.Context(), large); !errors.Is(err, adapter.ErrSessionsFull) {
+		t.Errorf("Save: %v", err)
+	}
+	if _, err := n.Restore(t.Context(), "large", "x"); !errors.Is(err, adapter.ErrSessionsFull) {
+		t.Errorf("Restore: %v", err)
+	}
+	if _, err := n.Restore(t.Context(), "small", "x"); errors.Is(err, adapter.ErrSessionsFull) || !strings.Contains(err.Error(), "offset") {
+		t.Errorf("the small one is gone: %v", err)
+	}
+}
+
+// Another namespace's pid is unknown.
+func TestMemorySessionIsOneOfItsNamespace(t *testing.T) {
+	f := adapter.Memory(&adapter.Recovery{})
+	a, b := adaptertest.NewNode(t, "/a", f), adaptertest.NewNode(t, "/b", f)
+	if err := a.Save(t.Context(), adapter.Session{SID: "s", PID: "p"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Restore(t.Context(), "p", "x"); !strings.Contains(err.Error(), "unknown or expired") {
+		t.Errorf("Restore: %v", err)
+	}
+	if _, err := a.Restore(t.Context(), "p", "x"); strings.Contains(err.Error(), "unknown or expired") {
+		t.Errorf("Restore: %v", err)
 	}
 }
 

@@ -26,19 +26,24 @@ type client struct {
 
 	// Owned by Receive, which the transport calls for one message at a time.
 	decoder packet.Decoder // nil unless a packet waits for its attachments
-	failed  bool           // the client broke the protocol; the rest of what it sent is ignored
 	bucket  *limit.Bucket  // of events; nil without that limit
+	failed  bool           // the client broke the protocol; the rest of what it sent is ignored
+	hurried bool           // waiting for the handlers was in vain; see catchUp
 
-	waiting atomic.Uint32 // of a packet for its attachments, see attachments; set by Receive
+	closed     bool          // guarded by mu
+	waiting    atomic.Uint32 // of a packet for its attachments, see attachments; set by Receive
+	watched    uint32        // guarded by mu; of waiting, what pending is for
+	connecting int16         // guarded by mu; CONNECTs in progress
+	connects   int16         // guarded by mu; CONNECTs so far, up to unpaced
+	load       load          // of the handlers
 
 	mu      sync.Mutex
+	lobby   *lobby         // guarded by mu; nil until a CONNECT has to wait
 	sockets []*Socket      // guarded by mu; few, so a list
 	ready   []*Socket      // guarded by mu; sockets whose queue has work and no runner
 	room    [1]*Socket     // guarded by mu; for ready, which seldom has more
-	closed  bool           // guarded by mu
 	timer   *time.Timer    // guarded by mu; connect timeout, nil once a namespace has been joined
 	pending limit.Deadline // guarded by mu; of the attachments that a packet waits for
-	watched uint32         // guarded by mu; of waiting, what pending is for
 }
 
 // accept makes the client of a new session. It is the transport's Accept.
@@ -90,6 +95,9 @@ func (c *client) Receive(m transport.Message) {
 	if p != nil {
 		c.packet(p)
 		p.Data, p.Attachments = nil, nil // they lie in the transport's buffer, which the decoder must not keep
+		if len(p.Namespace) > maxKeptName {
+			p.Namespace = ""
+		}
 	}
 	if c.decoder = nil; decoder.Pending() {
 		c.decoder = decoder
@@ -97,6 +105,9 @@ func (c *client) Receive(m transport.Message) {
 		c.server.decoders.Put(decoder)
 	}
 }
+
+// maxKeptName is the length of a namespace's name that a decoder may keep for the next packet.
+const maxKeptName = 1 << 10
 
 // takeDecoder returns a decoder for the next packet of some session. Sessions share them, since most of the
 // time none of theirs is under way: 140 bytes less for each.
@@ -110,16 +121,22 @@ func (s *Server) takeDecoder() packet.Decoder {
 // packet takes one complete packet.
 func (c *client) packet(p *packet.Packet) {
 	name, auth := p.Namespace, json.RawMessage(nil)
-	if p.Type == packet.Connect {
-		auth = slices.Clone(p.Data)
-	}
 	if c.session.Protocol() == 3 {
 		name, auth = splitQuery(name)
+	} else if p.Type == packet.Connect {
+		auth = slices.Clone(p.Data)
 	}
 	s := c.socket(name)
+	if p.Type == packet.Connect && c.server.bounds.events {
+		if cause := c.exceeds(nil); cause != "" { // a CONNECT is work, as an event is
+			c.rateLimited(cause)
+			return
+		}
+	}
 	switch {
-	case p.Type == packet.Connect && (s == nil || s.gone()):
+	case p.Type == packet.Connect && (s == nil || s.state.Load() != stateConnected):
 		c.connect(name, auth)
+	case p.Type == packet.Disconnect && c.leaveLobby(name):
 	case s == nil || p.Type == packet.Connect || p.Type == packet.ConnectError:
 		// Node closes the whole client here (socket.io/lib/client.ts, ondecoded).
 		c.fail(transport.ReasonForcedServerClose, errInvalidState)
@@ -141,12 +158,22 @@ func (c *client) event(s *Socket, p *packet.Packet) {
 		}
 	}
 	c.server.stats.eventsIn.Add(1)
-	e := takeEvent(p.Data, cloneLast(p.Attachments))
-	e.socket = s
-	if p.HasID {
-		e.ack.socket, e.ack.id = s, p.ID
+	c.catchUp()
+	it := item{kind: itemEvent}
+	if len(p.Attachments) == 0 && c.load.events.Load() >= unpacked {
+		it.packed = pack(p)
+	} else {
+		it.event = takeEvent(p.Data, cloneLast(p.Attachments))
+		it.event.socket = s
+		if p.HasID {
+			it.event.ack.socket, it.event.ack.id = s, p.ID
+		}
 	}
-	c.enqueue(s, item{kind: itemEvent, event: e})
+	if s.state.Load() == stateConnecting && !c.early(it.size()) {
+		c.fail(transport.ReasonForcedServerClose, errTooEarly)
+		return
+	}
+	c.enqueue(s, it)
 }
 
 // cloneLast copies the last attachment, which refers to the transport's buffer; the others are ours.
@@ -181,34 +208,17 @@ func splitQuery(nsp string) (name string, auth json.RawMessage) {
 func (c *client) socket(nsp string) *Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.find(nsp)
+}
+
+// find is socket with mu held.
+func (c *client) find(nsp string) *Socket {
 	for _, s := range c.sockets {
 		if s.name == nsp {
 			return s
 		}
 	}
 	return nil
-}
-
-// connect starts a socket in the namespace; its queue does the rest. A session that is in as many as it
-// may be is refused one more.
-func (c *client) connect(nsp string, auth json.RawMessage) {
-	s := newSocket(c, nsp, auth)
-	limit := c.server.cfg.Limits.MaxNamespaces
-	c.mu.Lock()
-	c.sockets = slices.DeleteFunc(c.sockets, func(o *Socket) bool { return o.name == nsp })
-	if len(c.sockets) >= limit {
-		c.sockets = slices.DeleteFunc(c.sockets, (*Socket).gone)
-	}
-	full := len(c.sockets) >= limit
-	if !full {
-		c.sockets = append(c.sockets, s)
-	}
-	c.mu.Unlock()
-	if full {
-		s.refuse(errTooManyNamespaces)
-		return
-	}
-	c.enqueue(s, item{kind: itemConnect})
 }
 
 // forget drops a socket that never connected, so that the client may try again.
@@ -218,8 +228,9 @@ func (c *client) forget(s *Socket) {
 	c.mu.Unlock()
 }
 
-// joined notes that a namespace has been joined: the connect timeout is over.
-func (c *client) joined() {
+// joined notes that s has joined its namespace: the connect timeout is over.
+func (c *client) joined(s *Socket) {
+	c.decided(s)
 	c.mu.Lock()
 	if c.timer != nil {
 		c.timer.Stop()
@@ -230,7 +241,7 @@ func (c *client) joined() {
 
 // enqueue gives a socket something to do; Work will see to it.
 func (c *client) enqueue(s *Socket, it item) {
-	runnable, err := s.queue.push(it, &c.server.cfg.Limits)
+	runnable, err := s.queue.push(it, &c.load, &c.server.cfg.Limits)
 	if err != nil {
 		c.server.stats.queueFull.Add(1)
 		c.fail(ReasonQueueFull, err)
@@ -320,6 +331,7 @@ func (c *client) end(reason transport.CloseReason) {
 		c.timer = nil
 	}
 	c.pending.Stop()
+	c.closeLobby()
 	c.mu.Unlock()
 	for _, s := range sockets {
 		s.leave(reason)

@@ -17,8 +17,12 @@ const (
 	DefaultPath            = "/socket.io/"
 	DefaultConnectTimeout  = 45 * time.Second
 	DefaultMaxNamespaces   = 1000
-	DefaultMaxQueuedEvents = 32768
+	DefaultMaxQueuedEvents = 1 << 18
 	DefaultMaxQueuedBytes  = 16 << 20
+	DefaultMaxEarlyEvents  = 32
+	DefaultMaxConnecting   = 16
+	DefaultConnectRate     = 20
+	DefaultMaxAuthBytes    = 256 << 10
 )
 
 // Config configures a Server. The zero value is usable: every zero field means its default, those of
@@ -66,11 +70,27 @@ type Limits struct {
 	packet.Limits
 	// MaxNamespaces bounds the namespaces a session may be in. Default DefaultMaxNamespaces.
 	MaxNamespaces int
-	// MaxQueuedEvents and MaxQueuedBytes bound the events of one socket that wait for its handlers.
-	// Beyond either the session is closed with ReasonQueueFull. Default DefaultMaxQueuedEvents,
-	// DefaultMaxQueuedBytes.
+	// MaxConnecting bounds the CONNECTs of a session that are in progress at a time, which is how many of
+	// its middlewares run at once. Those beyond wait, MaxNamespaces at most. Default DefaultMaxConnecting.
+	MaxConnecting int
+	// ConnectsPerSecond bounds the CONNECTs of a session, the first 16 aside, with bursts of ten seconds'
+	// worth. Those beyond wait. Default DefaultConnectRate. Every CONNECT is also an event to the limits of
+	// events below.
+	ConnectsPerSecond int
+	// MaxAuthBytes bounds the auth payloads, and the names of the namespaces, that are kept for a session.
+	// A socket beyond is refused with a *LimitError. Default DefaultMaxAuthBytes.
+	MaxAuthBytes int
+	// MaxQueuedEvents and MaxQueuedBytes bound the events of a session that wait for the handlers of its
+	// sockets or are with them, with what each costs the server beside its text. At half of either the
+	// server reads no more from the client while handlers get on; beyond either, which takes handlers
+	// that do not, the session is closed with ReasonQueueFull. One body of a million bytes stays below,
+	// whatever it holds. Default DefaultMaxQueuedEvents, DefaultMaxQueuedBytes.
 	MaxQueuedEvents int
 	MaxQueuedBytes  int
+	// MaxEarlyEvents bounds the events of a session that come before the answer to their namespace's
+	// CONNECT; together they may have a sixteenth of MaxQueuedBytes. Beyond it the session is closed.
+	// Default DefaultMaxEarlyEvents.
+	MaxEarlyEvents int
 	// EventsPerSecond bounds the events a session may send, with bursts of two seconds' worth.
 	// Beyond it the session is closed with ReasonRateLimited. Zero means no limit.
 	EventsPerSecond int
@@ -126,6 +146,10 @@ func (cfg Config) withDefaults() (Config, error) {
 		def   int
 	}{
 		{"MaxNamespaces", &cfg.Limits.MaxNamespaces, DefaultMaxNamespaces},
+		{"MaxConnecting", &cfg.Limits.MaxConnecting, DefaultMaxConnecting},
+		{"ConnectsPerSecond", &cfg.Limits.ConnectsPerSecond, DefaultConnectRate},
+		{"MaxAuthBytes", &cfg.Limits.MaxAuthBytes, DefaultMaxAuthBytes},
+		{"MaxEarlyEvents", &cfg.Limits.MaxEarlyEvents, DefaultMaxEarlyEvents},
 		{"MaxQueuedEvents", &cfg.Limits.MaxQueuedEvents, DefaultMaxQueuedEvents},
 		{"MaxQueuedBytes", &cfg.Limits.MaxQueuedBytes, DefaultMaxQueuedBytes},
 		{"EventsPerSecond", &cfg.Limits.EventsPerSecond, 0},

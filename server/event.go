@@ -86,9 +86,9 @@ func (e *Event) parse() (name []byte, ok bool) {
 	return name, true
 }
 
-// size is what the event holds, in bytes.
+// size is what the event holds beside itself, in bytes.
 func (e *Event) size() int {
-	n := len(e.data)
+	n := cap(e.data) // which may be that of a larger event before
 	for _, a := range e.attachments {
 		n += len(a)
 	}

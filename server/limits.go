@@ -32,32 +32,37 @@ func (b *bounds) init(l *Limits) {
 // LimitError says that a socket is refused because a limit is reached. Returned by a middleware, its fields
 // are the data of the client's connect_error.
 type LimitError struct {
-	Limit string `json:"limit"` // what is bounded: LimitSessionsPerIdentity
+	Limit string `json:"limit"` // what is bounded: LimitSessionsPerIdentity and so on
 	Max   int    `json:"max"`   // how many there may be
 }
 
-// LimitSessionsPerIdentity is the Limit of the error that Socket.SetIdentity returns.
-const LimitSessionsPerIdentity = "sessions per identity"
+// The values of LimitError.Limit.
+const (
+	LimitSessionsPerIdentity = "sessions per identity"
+	LimitEventsPerIdentity   = "events per second of one identity"
+	LimitAuthBytes           = "bytes of auth payloads"
+)
 
 // Error names the limit.
 func (e *LimitError) Error() string { return fmt.Sprintf("too many %s", e.Limit) }
 
 // SetIdentity says whose socket it is: the name of an account, as the application has found out, for the
 // limits per identity. It is called in a middleware, which returns its error: a *LimitError when the
-// identity has Limits.MaxSessionsPerIdentity sessions on this server already, ErrDisconnected when the
-// client has gone, and ErrOtherIdentity when the socket was recovered from the session of another. Sockets of
-// one session count once. Another identity takes the place of the one before; "" is none. A recovered socket
-// has the identity it had.
+// identity has Limits.MaxSessionsPerIdentity sessions on this server already, or, as a CONNECT is an event to
+// the limits, is beyond Limits.EventsPerSecondPerIdentity; ErrDisconnected when the client has gone, and
+// ErrOtherIdentity when the socket was recovered from the session of another. Sockets of one session count
+// once. Another identity takes the place of the one before; "" is none. A recovered socket has the identity it
+// had.
 func (s *Socket) SetIdentity(id string) error {
 	srv := s.client.server
 	if r := s.recovery; r != nil && r.identity != "" && id != r.identity && s.state.Load() == stateConnecting {
 		return ErrOtherIdentity
 	}
+	if id != "" && s.state.Load() == stateConnecting && !srv.bounds.identities.Take(id, time.Now()) {
+		return s.limited(LimitEventsPerIdentity, srv.cfg.Limits.EventsPerSecondPerIdentity)
+	}
 	if id != "" && !srv.bounds.holders.Enter(id, s.client) {
-		if srv.bounds.notice.News(LimitSessionsPerIdentity, time.Now()) {
-			s.client.log().Warn("sockets are refused: a limit is reached", "limit", LimitSessionsPerIdentity)
-		}
-		return &LimitError{LimitSessionsPerIdentity, srv.bounds.holders.Max()}
+		return s.limited(LimitSessionsPerIdentity, srv.bounds.holders.Max())
 	}
 	gone := false
 	old := id // which a socket that has gone gives back at once
@@ -71,6 +76,14 @@ func (s *Socket) SetIdentity(id string) error {
 		return ErrDisconnected
 	}
 	return nil
+}
+
+// limited returns the error of a limit that is reached, and says so in the log.
+func (s *Socket) limited(what string, most int) error {
+	if s.client.server.bounds.notice.News(what, time.Now()) {
+		s.client.log().Warn("sockets are refused: a limit is reached", "limit", what)
+	}
+	return &LimitError{what, most}
 }
 
 // Identity returns what SetIdentity has set, or "".
@@ -94,7 +107,8 @@ func (c *client) giveUp(identity string) {
 	}
 }
 
-// exceeds returns the limit that one more event of the socket is beyond, or "".
+// exceeds returns the limit that one more event of the socket is beyond, or "". A CONNECT has no socket yet; it
+// counts for its identity when that is known.
 func (c *client) exceeds(s *Socket) (cause string) {
 	b := &c.server.bounds
 	now := time.Now()
@@ -104,7 +118,7 @@ func (c *client) exceeds(s *Socket) (cause string) {
 	if b.addresses != nil && !b.addresses.Take(limit.Address(c.session.Handshake().Addr()), now) {
 		return causeAddressRate
 	}
-	if b.identities != nil {
+	if b.identities != nil && s != nil {
 		if id := s.Identity(); id != "" && !b.identities.Take(id, now) {
 			return causeIdentityRate
 		}
@@ -141,6 +155,8 @@ const (
 	RefusedNamespace  = "invalid namespace"
 	RefusedNamespaces = "too many namespaces"
 	RefusedIdentity   = "too many sessions of one identity"
+	RefusedRate       = "too many events of one identity"
+	RefusedAuth       = "auth payloads too large"
 	RefusedMiddleware = "middleware" // of the application
 )
 
@@ -153,6 +169,12 @@ func refusalCause(err error) string {
 	case errors.Is(err, errTooManyNamespaces):
 		return RefusedNamespaces
 	case errors.As(err, &l):
+		switch l.Limit {
+		case LimitEventsPerIdentity:
+			return RefusedRate
+		case LimitAuthBytes:
+			return RefusedAuth
+		}
 		return RefusedIdentity
 	}
 	return RefusedMiddleware

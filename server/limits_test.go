@@ -173,13 +173,15 @@ func TestEventsPerAddress(t *testing.T) {
 	q.Flood(20, `42["x"]`)
 	p.ExpectClosed()
 	q.ExpectClosed()
-	if s := srv.Stats(); s.RateLimitedAddr != 2 || s.EventsIn < 10 || s.EventsIn > 38 {
+	// Two of the ten that may come at once were CONNECTs.
+	if s := srv.Stats(); s.RateLimitedAddr != 2 || s.EventsIn < 8 || s.EventsIn > 36 {
 		t.Errorf("stats %+v", s)
 	}
 }
 
 func TestLimitsAreChecked(t *testing.T) {
 	for _, l := range []server.Limits{
+		{MaxConnecting: -1}, {ConnectsPerSecond: -1}, {MaxAuthBytes: -1}, {MaxEarlyEvents: -1},
 		{EventsPerSecondPerAddr: -1}, {EventsPerSecondPerIdentity: -1}, {MaxSessionsPerIdentity: -1},
 	} {
 		if _, err := server.New(server.Config{Limits: l}); err == nil {

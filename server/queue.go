@@ -1,21 +1,67 @@
 package server
 
 import (
+	"encoding/binary"
 	"errors"
 	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/beanpole/beanpole/server/packet"
 )
 
 var (
 	errInvalidState      = errors.New("packet for a namespace the client is not in")
 	errTooManyNamespaces = errors.New("too many namespaces")
+	errAuthTooLarge      = errors.New("auth payloads too large")
+	errTooEarly          = errors.New("too many events before the answer to CONNECT")
 	errRateLimited       = errors.New("too many events per second")
 	errQueueFull         = errors.New("too many events wait for the handlers")
 )
 
-// item is one thing a socket has to do, in its turn.
+// item is one thing a socket has to do, in its turn. An event is itself or, behind many others, packed.
 type item struct {
-	kind  itemKind
-	event *Event // itemEvent
+	kind   itemKind
+	event  *Event
+	packed []byte // see pack
+}
+
+// unpacked is how many events of a session wait as they are. Those behind them take a fifth of the memory,
+// and are made again when it is their turn.
+const unpacked = 64
+
+// What an event costs beside its text.
+const (
+	itemCost  = int(unsafe.Sizeof(item{})) + 16 // with the allocator's rounding
+	eventCost = int(unsafe.Sizeof(Event{})) + itemCost
+)
+
+// pack returns what is needed to make the event of the socket again: the acknowledgement's id, or zero, and
+// the payload. The event has no attachments.
+func pack(p *packet.Packet) []byte {
+	b := make([]byte, 8, 8+len(p.Data))
+	if p.HasID {
+		binary.LittleEndian.PutUint64(b, p.ID+1) // an id is far below the largest number
+	}
+	return append(b, p.Data...)
+}
+
+// unpack makes the event of s again.
+func (s *Socket) unpack(b []byte) *Event {
+	e := takeEvent(b[8:], nil)
+	e.socket = s
+	if id := binary.LittleEndian.Uint64(b); id > 0 {
+		e.ack.socket, e.ack.id = s, id-1
+	}
+	return e
+}
+
+// size is what the item makes the server hold, in bytes.
+func (it *item) size() int {
+	if it.event == nil {
+		return len(it.packed) + itemCost
+	}
+	return it.event.size() + eventCost
 }
 
 type itemKind uint8
@@ -39,44 +85,57 @@ const maxPooledItems = 1024
 
 var itemLists = sync.Pool{New: func() any { return &items{list: make([]item, 0, 16)} }}
 
+// load is what waits for the handlers of a session, and what they are at, in all its sockets. Only Receive
+// adds to it.
+type load struct {
+	bytes   atomic.Int64
+	events  atomic.Int32
+	watched atomic.Bool // Receive waits until it is light
+}
+
+// add reports whether an event of that size may be taken. A single one may be of any size.
+func (l *load) add(size int, limits *Limits) bool {
+	n := int(l.events.Load())
+	if n >= limits.MaxQueuedEvents || n > 0 && int(l.bytes.Load())+size > limits.MaxQueuedBytes {
+		return false
+	}
+	l.events.Add(1)
+	l.bytes.Add(int64(size))
+	return true
+}
+
+// exceeds reports whether the load is above the part 1/n of the limits.
+func (l *load) exceeds(limits *Limits, n int) bool {
+	return int(l.events.Load()) > limits.MaxQueuedEvents/n || int(l.bytes.Load()) > limits.MaxQueuedBytes/n
+}
+
 // queue holds what a socket has to do, in order, and knows whether somebody does it. It borrows a
 // goroutine only while there is work.
 type queue struct {
 	mu      sync.Mutex
 	items   *items // nil when empty
-	bytes   int
 	running bool
 	drop    bool // events are dropped: the server has disconnected the socket
 }
 
-// len is called with mu held.
-func (q *queue) len() int {
-	if q.items == nil {
-		return 0
-	}
-	return len(q.items.list) - q.items.head
-}
-
 // push appends it. It reports whether the caller must have the queue run, or errQueueFull.
-func (q *queue) push(it item, limits *Limits) (runnable bool, err error) {
+func (q *queue) push(it item, l *load, limits *Limits) (runnable bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := q.len()
 	if it.kind == itemEvent {
 		if q.drop {
 			return false, nil
 		}
-		size := it.event.size()
-		if n >= limits.MaxQueuedEvents || q.bytes+size > limits.MaxQueuedBytes && n > 0 {
+		if !l.add(it.size(), limits) {
 			return false, errQueueFull
 		}
-		q.bytes += size
 	}
-	if n == 0 {
+	first := q.items == nil
+	if first {
 		q.items = itemLists.Get().(*items)
 	}
 	q.items.list = append(q.items.list, it)
-	return !q.running && n == 0, nil
+	return !q.running && first, nil
 }
 
 // start claims the queue; it reports false when somebody has it.
@@ -90,22 +149,20 @@ func (q *queue) start() bool {
 	return true
 }
 
-// next returns the next item, or gives the queue up and reports false.
+// next returns the next item, or gives the queue up and reports false. An event that is to be dropped
+// comes as one of kind zero.
 func (q *queue) next() (item, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.items != nil {
-		it := q.pop()
-		if it.kind == itemEvent {
-			q.bytes -= it.event.size()
-			if q.drop {
-				continue
-			}
-		}
-		return it, true
+	if q.items == nil {
+		q.running = false
+		return item{}, false
 	}
-	q.running = false
-	return item{}, false
+	it := q.pop()
+	if it.kind == itemEvent && q.drop {
+		it.kind = 0
+	}
+	return it, true
 }
 
 // pop takes the first item. Called with mu held, on a queue that is not empty.

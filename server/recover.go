@@ -63,7 +63,7 @@ func (r *recovery) lastOffset() string {
 // anew makes the socket one that is not recovered, because of err if the client has asked for it.
 func (s *Socket) anew(err error) {
 	if err != nil {
-		s.client.server.stats.notRecovered.Add(1)
+		s.client.server.stats.notRecovered.add(recoveryCause(err))
 		s.client.log().Debug("session not recovered", "namespace", s.name, "err", err)
 	}
 	pid := newID()

@@ -22,6 +22,7 @@ func (s *Socket) run() {
 // application's ends the goroutine, another goes on where this one has stopped.
 func (s *Socket) work() {
 	var it item
+	size := 0 // of an event
 	finished := false
 	defer func() {
 		if finished {
@@ -30,6 +31,7 @@ func (s *Socket) work() {
 		broken, err := it, exited()
 		s.client.server.wg.Go(func() {
 			s.broken(broken, err)
+			s.client.lighten(broken, size)
 			s.work()
 			s.client.Work() // what the lost goroutine would have come to
 		})
@@ -40,9 +42,11 @@ func (s *Socket) work() {
 			finished = true
 			return
 		}
+		size = it.size()
 		if err := s.do(&it); err != nil {
 			s.broken(it, err)
 		}
+		s.client.lighten(it, size)
 	}
 }
 
@@ -51,11 +55,16 @@ func (s *Socket) do(it *item) (err error) {
 	defer recovered(&err)
 	switch it.kind {
 	case itemConnect:
-		if s.connect() {
+		ok := s.connect()
+		s.client.decided(s)
+		if ok {
 			it.kind = itemConnected
 			return s.observed("connection", s.connected)
 		}
 	case itemEvent:
+		if it.event == nil {
+			it.event = s.unpack(it.packed)
+		}
 		s.event(it.event)
 	case itemDisconnect:
 		s.disconnect()
@@ -73,6 +82,7 @@ func (s *Socket) broken(it item, err error) {
 			s.nsp.release()
 		}
 		s.refuse(err)
+		s.client.decided(s)
 	case itemConnected:
 		// A client with half of its handlers would wait for answers that never come.
 		_ = s.report("connection", err)
@@ -110,7 +120,7 @@ func (s *Socket) connect() bool {
 		s.nsp.release()
 		return false
 	}
-	s.client.joined()
+	s.client.joined(s)
 	srv.stats.connected.Add(1)
 	s.emitEarly()
 	s.welcome()
@@ -226,7 +236,7 @@ func (s *Socket) refuse(err error) {
 	s.queue.dropEvents()
 	s.client.forget(s)
 	s.dropIdentity()
-	s.client.server.stats.refuse(refusalCause(err))
+	s.client.server.stats.refused.add(refusalCause(err))
 	var data any
 	var withData *Error
 	var limited *LimitError
@@ -390,4 +400,5 @@ func (s *Socket) disconnect() {
 	}
 	s.border = nil
 	s.mu.Unlock()
+	s.client.bury(s)
 }

@@ -24,6 +24,8 @@ type Socket struct {
 	watching atomic.Bool          // OnAnyOutgoing has been called
 	hold     atomic.Pointer[hold] // nil once the client has been told that it is connected
 
+	connecting bool // guarded by client.mu; its CONNECT is in progress
+
 	// Data holds the application's values for this socket (Node: socket.data).
 	Data Data
 

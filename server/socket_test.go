@@ -344,6 +344,10 @@ func TestClientThatBreaksTheProtocolIsClosed(t *testing.T) {
 		{`40`, `42["x",` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `]`}, {`40`, `42/nope,["x"]`},
 	} {
 		p := dial(t, url)
+		if packets[0] == "40" {
+			p.Connect("/", "")
+			packets = packets[1:]
+		}
 		p.Send(packets...)
 		p.ExpectClosed()
 	}

@@ -1,31 +1,63 @@
 package server
 
 import (
+	"errors"
 	"maps"
 	"sync"
 	"sync/atomic"
+
+	"github.com/beanpole/beanpole/adapter"
 )
 
 // counters count what a server has done since New.
 type counters struct {
-	connected, disconnected, recovered, notRecovered atomic.Uint64
-	eventsIn, eventsOut                              atomic.Uint64
-	refusedPackets, rateLimited, queueFull           atomic.Uint64
-	rateLimitedAddr, rateLimitedIdentity             atomic.Uint64
-	handlerErrors, panics                            atomic.Uint64
+	connected, disconnected, recovered     atomic.Uint64
+	eventsIn, eventsOut                    atomic.Uint64
+	refusedPackets, rateLimited, queueFull atomic.Uint64
+	rateLimitedAddr, rateLimitedIdentity   atomic.Uint64
+	connectsDelayed, readsHeld             atomic.Uint64
+	handlerErrors, panics                  atomic.Uint64
 
-	mu        sync.Mutex
-	refusedBy map[string]uint64 // guarded by mu; sockets, by cause
+	refused, notRecovered tally
 }
 
-// refuse counts a refused socket.
-func (c *counters) refuse(cause string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.refusedBy == nil {
-		c.refusedBy = make(map[string]uint64)
+// tally counts by cause. The causes are the program's own, and few.
+type tally struct {
+	mu sync.Mutex
+	by map[string]uint64 // guarded by mu
+}
+
+func (t *tally) add(cause string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.by == nil {
+		t.by = make(map[string]uint64)
 	}
-	c.refusedBy[cause]++
+	t.by[cause]++
+}
+
+// read returns the counts and their sum.
+func (t *tally) read() (by map[string]uint64, sum uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, n := range t.by {
+		sum += n
+	}
+	return maps.Clone(t.by), sum
+}
+
+// The causes for which a connection state could not be recovered, the keys of Stats.NotRecoveredBy.
+const (
+	NotRecoveredFull  = "given up for newer ones" // see adapter.Recovery.MaxSessions
+	NotRecoveredOther = "unknown"                 // or expired, or its events are no longer held
+)
+
+// recoveryCause returns the cause for which a recovery failed with err.
+func recoveryCause(err error) string {
+	if errors.Is(err, adapter.ErrSessionsFull) {
+		return NotRecoveredFull
+	}
+	return NotRecoveredOther
 }
 
 // Stats are the counters of a Server since New.
@@ -34,12 +66,15 @@ type Stats struct {
 	RefusedConnects         uint64            // sockets that were refused
 	RefusedBy               map[string]uint64 // the same by cause: RefusedNamespace and so on
 	Recovered, NotRecovered uint64            // connection states asked for
+	NotRecoveredBy          map[string]uint64 // the latter by cause: NotRecoveredFull and so on
 	EventsIn, EventsOut     uint64
 	RefusedPackets          uint64 // sessions closed for breaking the protocol or a limit, those below included
 	RateLimited, QueueFull  uint64
 	// RateLimitedAddr and RateLimitedIdentity are those of RateLimited that were beyond the limit of their
 	// address or identity.
 	RateLimitedAddr, RateLimitedIdentity uint64
+	ConnectsDelayed                      uint64 // CONNECTs that had to wait for others of their session
+	ReadsHeld                            uint64 // times that a client was not read while its handlers caught up
 	HandlerErrors, Panics                uint64
 }
 
@@ -48,17 +83,14 @@ func (s *Server) Stats() Stats {
 	c := &s.stats
 	st := Stats{
 		Connected: c.connected.Load(), Disconnected: c.disconnected.Load(),
-		Recovered: c.recovered.Load(), NotRecovered: c.notRecovered.Load(),
-		EventsIn: c.eventsIn.Load(), EventsOut: c.eventsOut.Load(),
+		Recovered: c.recovered.Load(),
+		EventsIn:  c.eventsIn.Load(), EventsOut: c.eventsOut.Load(),
 		RefusedPackets: c.refusedPackets.Load(), RateLimited: c.rateLimited.Load(), QueueFull: c.queueFull.Load(),
 		RateLimitedAddr: c.rateLimitedAddr.Load(), RateLimitedIdentity: c.rateLimitedIdentity.Load(),
+		ConnectsDelayed: c.connectsDelayed.Load(), ReadsHeld: c.readsHeld.Load(),
 		HandlerErrors: c.handlerErrors.Load(), Panics: c.panics.Load(),
 	}
-	c.mu.Lock()
-	st.RefusedBy = maps.Clone(c.refusedBy)
-	c.mu.Unlock()
-	for _, n := range st.RefusedBy {
-		st.RefusedConnects += n
-	}
+	st.RefusedBy, st.RefusedConnects = c.refused.read()
+	st.NotRecoveredBy, st.NotRecovered = c.notRecovered.read()
 	return st
 }

@@ -87,7 +87,8 @@ type Config struct {
 	ShardedPubSub bool
 	// OnlyPlaintext says that no event holds binaries (Node: onlyPlaintext). Streams mode.
 	OnlyPlaintext bool
-	// Recovery turns on connection state recovery. Streams mode only. MaxBytes has no effect.
+	// Recovery turns on connection state recovery. Streams mode only. Of its limits only
+	// MaxDisconnection and MaxEvents have an effect: sessions wait in Redis.
 	Recovery *adapter.Recovery
 	// SessionPrefix begins the keys of sessions kept for recovery. Empty means DefaultSessionPrefix.
 	SessionPrefix string

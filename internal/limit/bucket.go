@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"crypto/sha256"
 	"sync"
 	"time"
 )
@@ -22,16 +23,19 @@ func NewBucket(perSecond, seconds int) Bucket {
 }
 
 // Take takes a token and reports whether there was one. A nil Bucket always has one.
-func (b *Bucket) Take(now time.Time) bool {
+func (b *Bucket) Take(now time.Time) bool { return b.Wait(now) == 0 }
+
+// Wait takes a token and returns zero, or takes none and returns how long it is until there is one.
+func (b *Bucket) Wait(now time.Time) time.Duration {
 	if b == nil || b.rate == 0 {
-		return true
+		return 0
 	}
 	b.fill(now)
 	if b.tokens < 1 {
-		return false
+		return max(time.Duration((1-b.tokens)/b.rate*float64(time.Second)), 1)
 	}
 	b.tokens--
-	return true
+	return 0
 }
 
 // fill adds the tokens that have come since the last time.
@@ -44,6 +48,19 @@ func (b *Bucket) fill(now time.Time) {
 
 // MaxKeys is how many keys a Table holds at most.
 const MaxKeys = 1 << 17
+
+// maxKey is the length from which a key is kept as its hash: clients may be able to choose keys, such as the
+// name of an account that nobody checks.
+const maxKey = 64
+
+// short returns what key is kept as.
+func short(key string) string {
+	if len(key) <= maxKey {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return string(sum[:])
+}
 
 // Table is a Bucket for each key. A nil Table always has a token. Its methods may be called from any
 // goroutine.
@@ -77,6 +94,7 @@ func (t *Table) Take(key string, now time.Time) bool {
 	if t == nil {
 		return true
 	}
+	key = short(key)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	// After so long a bucket that nobody has used is full, and as good as a new one.

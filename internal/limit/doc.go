@@ -12,6 +12,8 @@
 //     long as its bucket takes to fill is forgotten with its generation, which changes nothing. When there
 //     are more keys than that, the older half is forgotten early: who can send from so many addresses is not
 //     held up by a limit per address, and nobody else is to be refused for it.
+//   - 2026-11: a Table keeps a long key as its hash: an identity may be a text that clients choose, and 131,072
+//     of a megabyte would be a bound in name only.
 //   - 2026-11: addresses of IPv6 count by their first 64 bits, which is what one customer of a network has.
 //     Where they hold an address of IPv4 (NAT64, SIIT, 6to4, Teredo) that counts: it is what the client has,
 //     and the 64 bits are the translator's or the relay's. In the local prefix of NAT64 each network puts it

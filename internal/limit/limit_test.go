@@ -2,6 +2,7 @@ package limit
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -83,6 +84,44 @@ func TestTableIsBounded(t *testing.T) {
 	}
 	if n := table.Len(); n > 200 {
 		t.Errorf("%d keys are kept, want 200 at most", n)
+	}
+}
+
+// Keys that clients choose cost no more than others, and are still told apart.
+func TestTableKeepsLongKeysShort(t *testing.T) {
+	now := time.Unix(1000, 0)
+	table := NewTable(1, 3)
+	long := strings.Repeat("x", 1<<20)
+	for _, key := range []string{long + "a", long + "b"} {
+		if got := taken(10, func() bool { return table.Take(key, now) }); got != 3 {
+			t.Errorf("%d tokens, want 3", got)
+		}
+	}
+	for key := range table.current {
+		if len(key) > maxKey {
+			t.Errorf("a key of %d bytes is kept", len(key))
+		}
+	}
+}
+
+func TestBucketTellsHowLongToWait(t *testing.T) {
+	now := time.Unix(1000, 0)
+	b := NewBucket(10, 1)
+	for range 10 {
+		if d := b.Wait(now); d != 0 {
+			t.Fatalf("a full bucket says %v", d)
+		}
+	}
+	d := b.Wait(now)
+	if d <= 0 || d > 101*time.Millisecond {
+		t.Errorf("an empty bucket of ten a second says %v", d)
+	}
+	if d = b.Wait(now.Add(d + time.Microsecond)); d != 0 {
+		t.Errorf("after that time it says %v", d)
+	}
+	var none *Bucket
+	if d := none.Wait(now); d != 0 {
+		t.Errorf("no bucket says %v", d)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -99,7 +100,9 @@ func (c collector) sockets(out sink) {
 	countEach(out, "sockets_refused_total", "Sockets refused, by cause.", "cause", st.RefusedBy)
 	const recoveries = "Connection states that clients asked to recover, by outcome."
 	out.count("recoveries_total", recoveries, st.Recovered, "outcome", "recovered")
-	out.count("recoveries_total", recoveries, st.NotRecovered, "outcome", "not recovered")
+	full := st.NotRecoveredBy[server.NotRecoveredFull]
+	out.count("recoveries_total", recoveries, full, "outcome", "not recovered, "+server.NotRecoveredFull)
+	out.count("recoveries_total", recoveries, st.NotRecovered-full, "outcome", "not recovered")
 	const events = "Socket.IO events."
 	out.count("events_total", events, st.EventsIn, "direction", "in")
 	out.count("events_total", events, st.EventsOut, "direction", "out")
@@ -109,6 +112,8 @@ func (c collector) sockets(out sink) {
 	out.count("violations_total", broke, st.RateLimitedIdentity, "cause", "rate limited, identity")
 	out.count("violations_total", broke, st.QueueFull, "cause", "event queue full")
 	out.count("violations_total", broke, st.RefusedPackets-st.RateLimited-st.QueueFull, "cause", "protocol")
+	out.count("connects_delayed_total", "CONNECTs that had to wait for others of their session.", st.ConnectsDelayed)
+	out.count("reads_held_total", "Times a client was not read while its handlers caught up.", st.ReadsHeld)
 	out.count("panics_total", "Panics of handlers, recovered.", st.Panics)
 	out.count("handler_errors_total", "Errors of handlers and middlewares of events, panics included.", st.HandlerErrors)
 	namespaces := c.s.SocketCounts()

@@ -80,14 +80,15 @@ func (d *msgpackDecoder) Add(m Message) (*Packet, error) {
 	default:
 		return nil, ErrPayload
 	}
+	// One buffer for all members: what a member takes is in proportion to it, not to what follows it.
+	r := msgpackReader{b: b, lim: d.lim.orDefaults(defaultMsgpackAttachments), out: make([]byte, 0, jsonSize(len(b)))}
 	var f fields
 	for range n {
-		var err error
-		if b, err = f.read(b, d.lim); err != nil {
+		if err := f.read(&r); err != nil {
 			return nil, err
 		}
 	}
-	if len(b) > 0 {
+	if len(r.b) > 0 {
 		return nil, ErrPayload
 	}
 	return f.packet()
@@ -99,21 +100,22 @@ type fields struct {
 	attachments         [][]byte
 }
 
-// read reads one member from the start of b and returns what follows it.
-func (f *fields) read(b []byte, lim Limits) ([]byte, error) {
-	r := msgpackReader{b: b}
+// read reads one member.
+func (f *fields) read(r *msgpackReader) error {
+	begin := len(r.out)
 	if err := r.key(); err != nil {
-		return nil, err
+		return err
 	}
-	name := r.out
+	name := string(r.out[begin:min(len(r.out), begin+len(`"type"`)+1)])
+	r.out = r.out[:begin]
 	if r.undefined() {
-		return r.b, nil
+		return nil
 	}
-	value, attachments, rest, err := FromMsgpack(r.b, lim)
+	value, attachments, err := r.whole()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	switch string(name) {
+	switch name {
 	case `"type"`:
 		f.kind = value
 	case `"nsp"`:
@@ -122,8 +124,10 @@ func (f *fields) read(b []byte, lim Limits) ([]byte, error) {
 		f.id = value
 	case `"data"`:
 		f.data, f.attachments = value, attachments
+	default:
+		r.out = r.out[:begin] // nobody wants it
 	}
-	return rest, nil
+	return nil
 }
 
 // packet checks the members and makes the packet of them.

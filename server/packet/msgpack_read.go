@@ -25,16 +25,13 @@ const defaultMsgpackAttachments = 1024
 // ErrDepth, ErrTooManyAttachments or ErrAttachmentBytes for what exceeds lim, and
 // ErrIllegalAttachments when a map beside a binary imitates a placeholder.
 func FromMsgpack(b []byte, lim Limits) (data []byte, attachments [][]byte, rest []byte, err error) {
-	r := msgpackReader{b: b, lim: lim.orDefaults(defaultMsgpackAttachments), out: make([]byte, 0, len(b)+len(b)/4+16)}
-	if err := r.value(0); err != nil {
+	// The value may be a small part of b.
+	r := msgpackReader{b: b, lim: lim.orDefaults(defaultMsgpackAttachments), out: make([]byte, 0, min(jsonSize(len(b)), 256))}
+	data, attachments, err = r.whole()
+	if err != nil {
 		return nil, nil, b, err
 	}
-	if len(r.attachments) > 0 {
-		if err := checkPlaceholders(r.out, len(r.attachments)); err != nil {
-			return nil, nil, b, err
-		}
-	}
-	return r.out, r.attachments, r.b, nil
+	return data, attachments, r.b, nil
 }
 
 type msgpackReader struct {
@@ -43,6 +40,25 @@ type msgpackReader struct {
 	out         []byte
 	attachments [][]byte
 	bytes       int
+}
+
+// jsonSize is the size that most MessagePack values of n bytes stay below as JSON.
+func jsonSize(n int) int { return n + n/4 + 16 }
+
+// whole reads the next value and returns it as JSON with its binaries. Neither is shared with other values.
+func (r *msgpackReader) whole() (data []byte, attachments [][]byte, err error) {
+	begin := len(r.out)
+	r.attachments, r.bytes = nil, 0
+	if err := r.value(0); err != nil {
+		return nil, nil, err
+	}
+	data = r.out[begin:len(r.out):len(r.out)]
+	if len(r.attachments) > 0 {
+		if err := checkPlaceholders(data, len(r.attachments)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return data, r.attachments, nil
 }
 
 // take takes the next n bytes, or returns nil when there are fewer.
