@@ -27,7 +27,7 @@ type saved struct {
 	Session
 	of   *log
 	at   time.Time
-	size int    // zero when it has been given up
+	size int // zero when it has been given up
 }
 
 // savedCost is what a session costs beside its texts: itself, and its places in a list and a map.

@@ -112,7 +112,7 @@ func TestJSONPIsOffUnlessSaid(t *testing.T) {
 		want(t, "err", err, nil)
 		want(t, method, fmt.Sprint(a.status, a.body, a.header.Get("Content-Type")), `400{"code":3,"message":"Bad request"}application/json`)
 	}
-	want(t, "refused", h.srv.Stats().Refused[causeJSONP], uint64(2))
+	want(t, "refused", h.srv.Stats().Refused[causeOtherProtocol], uint64(2))
 	_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
 	c.query = "EIO=4&transport=polling"
 	want(t, "poll", c.get().body, "4x")

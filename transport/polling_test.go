@@ -290,6 +290,7 @@ func TestNoAnswerIsSniffed(t *testing.T) {
 	h := newHarness(t, Config{AllowEIO3: true, JSONP: JSONPAll, MaxHTTPBufferSize: 100,
 		UnknownSession: func(http.ResponseWriter, *http.Request, string) bool { return false }}, echo)
 	c, _ := h.openPolling()
+	big, _ := h.openPolling()
 	c3 := h.poller("EIO=3&transport=polling")
 	c3.open()
 	for _, tt := range []struct {
@@ -302,7 +303,7 @@ func TestNoAnswerIsSniffed(t *testing.T) {
 		{"post of bytes", "POST", c3.query + "&sid=" + c3.sid, "\x01\x02\xff\x04\x01", "application/octet-stream", "200 text/html"},
 		{"poll of bytes", "GET", c3.query + "&sid=" + c3.sid, "", "", "200 application/octet-stream"},
 		{"script", "GET", "EIO=4&transport=polling&j=0", "", "", "200 text/javascript; charset=UTF-8"},
-		{"too big", "POST", c.query + "&sid=" + c.sid, strings.Repeat("4", 200), "text/plain", "413 "},
+		{"too big", "POST", big.query + "&sid=" + big.sid, strings.Repeat("4", 200), "text/plain", "413 "},
 		{"transport unknown", "GET", "EIO=4&transport=x", "", "", "400 application/json"},
 		{"session unknown", "GET", "EIO=4&transport=polling&sid=x", "", "", "400 application/json"},
 		{"preflight", "OPTIONS", "EIO=4&transport=polling", "", "", "400 application/json"},
