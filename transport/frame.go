@@ -106,6 +106,9 @@ func (f *frameReader) next(buf []byte, fn func(ws.OpCode, []byte) error) ([]byte
 	if f.frame.OpCode.IsControl() {
 		f.ctl = append(f.ctl, buf[:n]...)
 	} else {
+		if !f.frame.Fin {
+			left = f.max - int64(len(f.msg)) // how much more follows is not known
+		}
 		f.msg = appendPart(f.msg, buf[:n], left)
 	}
 	f.got += n
@@ -151,7 +154,9 @@ func (f *frameReader) header(buf []byte) (rest []byte, ok bool) {
 }
 
 // parseFrameHeader reads the header at the start of b into h and returns its size, or 0 if b does not
-// hold it whole. A length with the highest bit set comes out negative. RFC 6455 section 5.2.
+// hold it whole. A length with the highest bit set comes out negative. RFC 6455 section 5.2. That a length
+// is in its shortest form is asked of control frames only, as Node's ws does: in a longer one it comes out
+// as too long.
 func parseFrameHeader(h *ws.Header, b []byte) int {
 	if len(b) < 2 {
 		return 0
@@ -180,6 +185,9 @@ func parseFrameHeader(h *ws.Header, b []byte) int {
 		h.Length = int64(binary.BigEndian.Uint64(b[2:]))
 	default:
 		h.Length = int64(n)
+	}
+	if h.OpCode.IsControl() && b[1]&0x7f > ws.MaxControlFramePayloadSize {
+		h.Length = ws.MaxControlFramePayloadSize + 1
 	}
 	if h.Masked {
 		copy(h.Mask[:], b[size-4:])
@@ -281,9 +289,9 @@ func deliver(op ws.OpCode, data []byte, fn func(ws.OpCode, []byte) error) error 
 // minPart is the least room taken for a message that comes in parts, in bytes.
 const minPart = 1 << 10
 
-// appendPart appends part, the next of left bytes that the frame still has. The room taken grows with
-// what has arrived, not with what the header promises, and at least doubles, so that a large message is
-// copied a constant number of times.
+// appendPart appends part, the next of at most left bytes that the message still has. The room taken grows
+// with what has arrived, not with what a header promises, and doubles at least, so that a message is copied
+// a constant number of times whatever the number of its fragments.
 func appendPart(msg, part []byte, left int64) []byte {
 	if need := len(msg) + len(part); need > cap(msg) {
 		room := max(2*cap(msg), need, minPart)

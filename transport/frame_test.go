@@ -105,6 +105,7 @@ func TestFrames(t *testing.T) {
 		{"5.4 message inside a message", join(clientFrame(false, 0, ws.OpText, []byte("a")), text("b")), false, "error 1002 transport error"},
 		{"5.5 long control", clientFrame(true, 0, ws.OpPing, make([]byte, 126)), false, "error 1002 transport error"},
 		{"5.5 control of 125", clientFrame(true, 0, ws.OpPong, bytes.Repeat([]byte("p"), 125)), false, `a "` + strings.Repeat("p", 125) + `"`},
+		{"5.5 control of 5 with a longer length", []byte("\x89\xfe\x00\x05\x00\x00\x00\x00Hello"), false, "error 1002 transport error"},
 		{"5.5 fragmented control", clientFrame(false, 0, ws.OpPing, nil), false, "error 1002 transport error"},
 		{"5.5.1 close", join(closeWith(1000, "bye"), text("not read")), false, `8 "\x03\xe8bye"`},
 		{"5.5.1 close without code", clientFrame(true, 0, ws.OpClose, nil), false, `8 ""`},
@@ -200,6 +201,35 @@ func TestFrameReaderTakesRoomAsBytesArrive(t *testing.T) {
 	}
 	if copied > 3*fed {
 		t.Errorf("%d bytes of room in all for a message of %d", copied, fed)
+	}
+}
+
+// A message in many fragments is copied as often as one in few: 64 KB in fragments of a byte were copied
+// 65,536 times once, two gigabytes in all.
+func TestFrameReaderCopiesFragmentsFewTimes(t *testing.T) {
+	const size = 64 << 10
+	f := newFrameReader(1<<20, false)
+	got := 0
+	fn := func(_ ws.OpCode, data []byte) error { got = len(data); return nil }
+	copied := 0
+	for i := range size {
+		op := ws.OpContinuation
+		if i == 0 {
+			op = ws.OpBinary
+		}
+		before := cap(f.msg)
+		if err := f.feed(clientFrame(i == size-1, 0, op, []byte{1}), fn); err != nil {
+			t.Fatal(err)
+		}
+		if c := cap(f.msg); c > before {
+			copied += c
+		}
+		if c := cap(f.msg); c > 2*i+minPart {
+			t.Fatalf("%d bytes of room after %d", c, i)
+		}
+	}
+	if got != size || copied > 3*size {
+		t.Errorf("%d bytes of room in all for a message of %d", copied, got)
 	}
 }
 
