@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"sync"
 
 	"github.com/beanpole/beanpole/server/packet"
@@ -35,6 +36,20 @@ func (h *hold) put(opts transport.SendOptions, p *transport.Prepared) bool {
 	return true
 }
 
+// next takes the first packet out; with the last the hold is over.
+func (h *hold) next() (x held, waiting int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if waiting = len(h.list); waiting == 0 {
+		h.list, h.over = nil, true
+		return held{}, 0
+	}
+	x = h.list[0]
+	h.list[0] = held{}
+	h.list = h.list[1:]
+	return x, waiting
+}
+
 // prepare encodes p, or returns nil and says so when that cannot be done.
 func (s *Server) prepare(p *packet.Packet) *transport.Prepared {
 	var room [4]packet.Message
@@ -50,19 +65,23 @@ func (s *Server) prepare(p *packet.Packet) *transport.Prepared {
 	return transport.Prepare(messages...)
 }
 
-// welcome sends the answer to CONNECT, and behind it what has been held.
+// welcome sends the answer to CONNECT, and behind it what has been held: no faster than the client takes it,
+// as what a recovered one has missed may be more than may wait for it.
 func (s *Socket) welcome() {
-	h := s.hold.Load()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.over = true
-	session := s.client.session
+	h, session := s.hold.Load(), s.client.session
 	// A session that closed says so by Closed.
 	_ = session.SendPrepared(transport.SendOptions{}, s.client.server.prepare(s.connectPacket()))
-	for _, x := range h.list {
+	for {
+		x, waiting := h.next()
+		if waiting == 0 {
+			break
+		}
+		if waiting > s.client.server.cfg.Limits.MaxQueuedEvents {
+			session.Close(transport.ReasonSlowConsumer) // more is sent than it takes
+		}
+		_ = session.Ready(context.Background()) // which ends with the session
 		_ = session.SendPrepared(x.opts, x.p)
 	}
-	h.list = nil
 	s.hold.Store(nil)
 }
 

@@ -235,3 +235,24 @@ func TestContextOfEventsBehindTheEnd(t *testing.T) {
 		t.Errorf("the last event's context: %v", err)
 	}
 }
+
+// What a client has missed may be more than may wait for it: it gets it as fast as it reads.
+func TestReplayWaitsForTheClient(t *testing.T) {
+	srv, url, in, out := recovering(t, server.Recovery{}, nil)
+	p := dial(t, url)
+	first := p.connect("")
+	await(t, in)
+	_ = p.Conn.Close()
+	await(t, out)
+	const n, size = 1200, 10_000
+	for i := range n {
+		_ = srv.Emit("missed", i, strings.Repeat("x", size))
+	}
+	q := dial(t, url)
+	q.connect(`{"pid":"` + first.PID + `"}`)
+	for i := range n {
+		if got := q.Text(); !strings.HasPrefix(got, fmt.Sprintf(`42["missed",%d,`, i)) {
+			t.Fatalf("event %d is %.40s", i, got)
+		}
+	}
+}
