@@ -13,7 +13,7 @@
 //	local.go    Local, the part of every adapter that concerns this node
 //	acks.go     Answers, which gathers the answers of many to one question
 //	memory.go   Memory, the adapter of a single node
-//	sequence.go Sequence, functions one after the other without a goroutine
+//	trail.go    Trail, what a member should have got: in which rooms it was when
 //	log.go      the events Memory keeps for recovery
 //	vault.go    the sessions Memory keeps for recovery
 //
@@ -27,8 +27,12 @@
 //     messages are sent without it. Walking a list is also cheaper than walking a map.
 //   - 2026-11: With recovery, clients get events in the order of their offsets. Otherwise the offset
 //     of a client that saw the second of two events, but not yet the first, would lose the first.
-//     This is a queue that one of the emitters works off, not a lock, because an application may emit
-//     from a handler of what is being sent.
+//     This is a lock, held while an event gets its number and is delivered: what waits is who emits,
+//     so nothing piles up. What the application has to be told of it, whose listeners may emit, is
+//     called without the lock (2026-11-29; a queue that one emitter worked off for all grew without
+//     end, and what others sent meanwhile overtook it).
+//   - 2026-11-29: A session stays where it is saved until Resume takes it, so that a middleware that
+//     refuses its client, or a client that goes, costs nothing.
 //   - 2026-11: Rooms tells of rooms that came or went after its lock is released and out of order;
 //     the callee looks at the state of now. So no callback runs under the lock.
 package adapter

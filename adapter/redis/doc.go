@@ -51,8 +51,7 @@
 //   - 2026-11: A command whose answer was lost is not sent again in pub/sub modes, because Redis may
 //     have done it and clients would get the event twice. In streams mode the stream itself says
 //     whether it was done.
-//   - 2026-11: With recovery, events reach local clients through the stream as well: clients must see
-//     all events in the order of their offsets, or an offset would say nothing about what came
-//     before it. When the stream is out of reach or slow they are delivered ahead of it, and the offset
-//     says so (offset.go); without that, they came a second time to clients that recovered.
+//   - 2026-11-29: With recovery, clients of this node get its events at once, and the offset says up to
+//     which of them (offset.go). They waited for the stream before, and acknowledgements and the end of a
+//     socket overtook them. The price: Node's servers do not know such an offset.
 package redis
