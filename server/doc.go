@@ -12,10 +12,13 @@
 //	http.Handle("/socket.io/", io)
 //
 // The files: server.go (Server), names.go (whose a name is, and how a namespace comes and goes), namespace.go
-// (Namespace), dynamic.go (Dynamic, for names by pattern or function), socket.go (Socket), run.go (what a socket does, in its turn), queue.go (the turn), handler.go (typed handlers),
-// event.go and args.go (their raw form), emit.go and ack.go (to one socket), broadcast.go and remote.go
-// (to many, anywhere in the cluster), local.go (what the adapter sees), client.go (one session and its
-// sockets), data.go, config.go, errors.go, stats.go.
+// (Namespace), dynamic.go (Dynamic, for names by pattern or function), socket.go (Socket), run.go (what a
+// socket does, in its turn), connect.go (what stands before its first event), hold.go (what waits for the
+// answer to CONNECT), recover.go (connection state recovery), queue.go (the turn), handler.go and signature.go
+// (typed handlers), guard.go (the one recovery point), event.go and args.go (their raw form), emit.go and
+// ack.go (to one socket), broadcast.go and remote.go (to many, anywhere in the cluster), local.go (what the
+// adapter sees), client.go (one session and its sockets), lobby.go (CONNECTs that wait), data.go, config.go,
+// errors.go, stats.go.
 //
 // # Guarantees
 //
@@ -23,7 +26,7 @@
 // not before the connection handlers have returned. Packets leave in the order they were emitted.
 // Acknowledgements overtake events, so a handler may wait for an answer of its own client. The
 // disconnect handlers come last, once. A handler that blocks or panics harms nothing but its socket or
-// its event. No emit waits for a client or for the network.
+// its event. No emit waits for a client or for the network; with recovery it waits for its turn.
 //
 // # Decisions
 //

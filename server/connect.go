@@ -1,0 +1,189 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// connect does what stands between the client's CONNECT and the connection handlers, and reports whether
+// they are to be called. Protocol: Connection to a namespace.
+func (s *Socket) connect() bool {
+	srv := s.client.server
+	if err := srv.find(s); err != nil {
+		s.refuse(err)
+		return false
+	}
+	if err := s.admit(); err != nil {
+		s.nsp.release()
+		s.refuse(err)
+		return false
+	}
+	if !s.state.CompareAndSwap(stateConnecting, stateConnected) {
+		// The client has gone meanwhile. It was no member to whoever ended it.
+		s.queue.dropEvents()
+		s.mu.Lock()
+		reason := s.atBorder().reason
+		s.mu.Unlock()
+		s.part(reason, false)
+		s.nsp.release()
+		return false
+	}
+	s.client.joined(s)
+	srv.stats.connected.Add(1)
+	s.emitEarly()
+	s.welcome()
+	return true
+}
+
+// connected calls the connection handlers, up to one that panics.
+func (s *Socket) connected() error {
+	for _, fn := range s.nsp.connectionHandlers() {
+		if err := guard(func() error { fn(s); return nil }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wanted returns the rooms that the middlewares have joined.
+func (s *Socket) wanted() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.atBorder().rooms)
+}
+
+// joinLate joins what has been joined since wanted. From then on the adapter knows the rooms.
+func (s *Socket) joinLate(had int) {
+	for {
+		s.mu.Lock()
+		b := s.atBorder()
+		if b.entered = len(b.rooms) <= had; b.entered {
+			s.mu.Unlock()
+			return
+		}
+		rooms := slices.Clone(b.rooms[had:])
+		had = len(b.rooms)
+		s.mu.Unlock()
+		s.nsp.adapter.Join(s, rooms...)
+	}
+}
+
+// emitEarly sends what the middlewares have emitted, now that the adapter can.
+func (s *Socket) emitEarly() {
+	s.mu.Lock()
+	list := s.atBorder().early
+	if !s.gone() {
+		s.border = nil
+	}
+	s.mu.Unlock()
+	for _, e := range list {
+		_ = e.u.emit(e.m) // it has encoded, and a session that closed says so by Closed
+	}
+}
+
+// reset undoes what the middlewares have done to a socket that has to pass them once more.
+func (s *Socket) reset() {
+	s.dropIdentity()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.atBorder()
+	b.rooms, b.early = nil, nil
+}
+
+// admit has the socket pass the middlewares and makes it a member. When its session cannot be resumed although
+// it could be restored, as when somebody else was faster, it begins anew.
+func (s *Socket) admit() error {
+	session := s.identify()
+	err := s.middlewares(session)
+	if err != nil {
+		return err
+	}
+	err = s.enter(session)
+	if err == nil {
+		return nil
+	}
+	s.reset()
+	s.anew(err)
+	if err := s.middlewares(nil); err != nil {
+		return err
+	}
+	return s.enter(nil)
+}
+
+// middlewares runs the middlewares of the namespace. A socket that is recovered has passed them before, unless
+// its session comes from a server that does not say of which namespace it is.
+func (s *Socket) middlewares(session *adapter.Session) error {
+	if session != nil {
+		if err := s.SetIdentity(session.Identity); err != nil {
+			return err
+		}
+	}
+	skip := session != nil && session.Namespace != "" && !s.client.server.cfg.Recovery.RunMiddlewares
+	return s.observed("middleware", func() error { return s.nsp.admit(s, skip) })
+}
+
+// connectPacket is the answer to CONNECT.
+func (s *Socket) connectPacket() *packet.Packet {
+	p := &packet.Packet{Type: packet.Connect, Namespace: s.name}
+	if s.client.session.Protocol() == 3 {
+		return p
+	}
+	p.Data = append(append(p.Data, `{"sid":"`...), s.id...)
+	if s.recovery != nil {
+		p.Data = append(append(p.Data, `","pid":"`...), s.recovery.pid...)
+	}
+	p.Data = append(p.Data, `"}`...)
+	return p
+}
+
+// refuse answers CONNECT_ERROR. Source: socket.io/lib/namespace.ts, _add.
+func (s *Socket) refuse(err error) {
+	err = hidePanic(err)
+	s.state.Store(stateGone)
+	s.unhold()
+	s.queue.dropEvents()
+	s.client.forget(s)
+	s.dropIdentity()
+	s.client.server.stats.refused.add(refusalCause(err))
+	var data any
+	var withData *Error
+	var limited *LimitError
+	switch {
+	case errors.As(err, &withData):
+		data = withData.Data
+	case errors.As(err, &limited):
+		data = limited
+	}
+	_ = s.send(transport.SendOptions{}, &packet.Packet{
+		Type: packet.ConnectError, Namespace: s.name, Data: s.refusal(err, data),
+	})
+}
+
+// refusal is the payload of the CONNECT_ERROR for err. A packet of that kind has no attachments, so a
+// []byte in the data is base64, as in any JSON.
+func (s *Socket) refusal(err error, data any) []byte {
+	payload := any(struct {
+		Message string `json:"message"`
+		Data    any    `json:"data,omitempty"`
+	}{err.Error(), data})
+	if s.client.session.Protocol() == 3 && !errors.Is(err, errInvalidNamespace) {
+		if payload = data; data == nil {
+			payload = err.Error()
+		}
+	}
+	raw, encErr := appendJSON(payload)
+	if encErr == nil {
+		return raw
+	}
+	s.client.log().Warn("data of a refusal cannot be encoded", "namespace", s.name, "type", fmt.Sprintf("%T", data),
+		"err", s.report("connect", encErr))
+	if data == nil {
+		return []byte(internalError)
+	}
+	return s.refusal(err, nil)
+}
