@@ -357,10 +357,11 @@ func TestDisconnectTakesBackAConnectThatWaits(t *testing.T) {
 		io.Use(g.pass)
 		io.Of("/b").Use(g.pass)
 		io.Of("/c")
+		io.Of("/d")
 	})
 	p := dial(t, url)
-	p.Send("40", "40/b,", "40/c,", "41/b,")
-	eventually(t, "two wait", func() bool { return srv.Stats().ConnectsDelayed == 2 })
+	p.Send("40", "40/b,", "40/c,", "41/b,", "40/d,")
+	eventually(t, "three have had to wait", func() bool { return srv.Stats().ConnectsDelayed == 3 })
 	g.release()
 	p.Text()
 	if got := p.Text(); !strings.HasPrefix(got, "40/c,") {
