@@ -54,6 +54,7 @@ func TestClients(t *testing.T) {
 		"--test-reporter=./lib/reporter.mjs", "--test-reporter-destination=stdout",
 	}, files...)
 	out, runErr := run(t.Context(), env, node, args...)
+	whole := out
 	if _, table, found := strings.Cut(out, "\n\n     "); found {
 		out = "     " + table // the failures are reported below, each with its own subtest
 	}
@@ -77,7 +78,7 @@ func TestClients(t *testing.T) {
 		})
 	}
 	if runErr != nil && !failed {
-		t.Errorf("node --test: %v\n%s", runErr, out)
+		t.Errorf("node --test: %v\n%s", runErr, whole) // of something that is in no cell of the table
 	}
 }
 

@@ -72,7 +72,7 @@ async function main() {
       if (times.length && show) show(times[0].slice(1));
     }
   }
-  const strip = (a) => (mode === "streams" && typeof a[a.length - 1] === "string" && /^\d+-\d+$/.test(a[a.length - 1]) ? a.slice(0, -1) : a);
+  const strip = (a) => (mode === "streams" && typeof a[a.length - 1] === "string" && /^\d+-\d+(~[0-9a-z]+\.[0-9a-f]+)*$/.test(a[a.length - 1]) ? a.slice(0, -1) : a);
 
   for (const from of names) {
     const others = names.filter((x) => x !== from);
@@ -227,6 +227,13 @@ async function recovery(from, to, urls, clients) {
   await clients.node.do("emit", { event: "m3", rooms: [id] });
   await Promise.race([again, sleep(5000)]);
   assert(x.connected, "not connected again");
+  if (to === "node") {
+    // Its client has an event of Beanpole's that came ahead of the stream, which Node's servers do not know: it
+    // is told that it begins anew (docs/adapters.md).
+    assert(!x.recovered && x.id !== id, "half recovered");
+    x.close();
+    return;
+  }
   assert(x.recovered, "not recovered");
   assert.strictEqual(x.id, id);
   await clients[from].do("emit", { event: "after", rooms: ["kept"] });
