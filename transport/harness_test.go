@@ -130,7 +130,7 @@ type harness struct {
 	srv    *Server
 	http   *httptest.Server
 	addr   string
-	dialer func() (net.Conn, error)
+	dialer func() (net.Conn, error) // nil: plain TCP to addr
 
 	mu       sync.Mutex
 	sessions []*recorder
@@ -165,7 +165,6 @@ func newHarnessOn(t *testing.T, cfg Config, edit func(*recorder), start func(htt
 	h.srv = srv
 	h.http = start(srv)
 	h.addr = h.http.Listener.Addr().String()
-	h.dialer = func() (net.Conn, error) { return net.Dial("tcp", h.addr) }
 	if h.http.TLS != nil {
 		h.dialer = func() (net.Conn, error) {
 			return tls.Dial("tcp", h.addr, &tls.Config{InsecureSkipVerify: true})
@@ -398,9 +397,16 @@ func (h *harness) tryDial(query string) (*wsClient, int, error) {
 	return h.tryDialWith(query, "", nil)
 }
 
+func (h *harness) connect() (net.Conn, error) {
+	if h.dialer != nil {
+		return h.dialer()
+	}
+	return net.Dial("tcp", h.addr)
+}
+
 // tryDialWith sends headers, and frames in the same segment, with the handshake.
 func (h *harness) tryDialWith(query, headers string, frames []byte) (*wsClient, int, error) {
-	conn, err := h.dialer()
+	conn, err := h.connect()
 	if err != nil {
 		return nil, 0, err
 	}
