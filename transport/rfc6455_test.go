@@ -481,7 +481,7 @@ func TestWebSocketHandshakes(t *testing.T) {
 			{"no Upgrade", head("GET "+path+" HTTP/1.1", host, connection, key, version), 400},
 			{"Upgrade to something else", head("GET "+path+" HTTP/1.1", host, "Upgrade: h2c", connection, key, version), 400},
 		} {
-			conn, err := h.dialer()
+			conn, err := h.connect()
 			if err != nil {
 				t.Fatal(err)
 			}
