@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/net/publicsuffix"
 )
 
 // Browsers let any page open a WebSocket anywhere, send forms, and load what it likes as a script, each with
@@ -61,19 +63,31 @@ func checkOrigin(o string, credentials bool) error {
 	return nil
 }
 
-// anybodys reports whether anybody can have a page of the origin o: no domain stands behind its "*", or it is
-// that of pages without an origin, which every frame with the attribute sandbox is.
+// anybodys reports whether anybody can have a page of the origin o: no domain that one owner has registered
+// stands behind its "*", or it is that of pages without an origin, which every frame with the attribute sandbox is.
 func anybodys(o string) bool {
 	if o == "*" || o == "null" {
 		return true
 	}
 	before, after, wild := strings.Cut(o, "*")
-	if _, host, _ := strings.Cut(before, "://"); !wild || strings.Contains(host, ":") { // in the port
+	if !wild {
+		return false
+	}
+	_, host, _ := strings.Cut(before, "://")
+	if strings.HasPrefix(host, "[") {
+		return !strings.Contains(host, "]") // in the address, else in the port
+	}
+	if strings.Contains(host, ":") { // in the port
 		return false
 	}
 	name, _, _ := strings.Cut(after, ":")
 	_, domain, _ := strings.Cut(name, ".")
-	return domain != "localhost" && !strings.Contains(strings.Trim(domain, "."), ".")
+	domain = strings.ToLower(strings.Trim(domain, "."))
+	if domain == "localhost" {
+		return false
+	}
+	suffix, _ := publicsuffix.PublicSuffix(domain) // https://publicsuffix.org, co.uk and github.io among it
+	return domain == suffix
 }
 
 // list returns who is allowed, or nil if everybody is.
@@ -130,12 +144,26 @@ func (s *Server) foreign(r *http.Request) bool {
 	if s.listed == nil {
 		return false
 	}
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		site := r.Header.Get("Sec-Fetch-Site")
-		return site == "cross-site" || site == "same-site"
+	switch origins := r.Header["Origin"]; {
+	case len(origins) > 1:
+		return true // no browser sends two; a proxy may add one, and which of them counts?
+	case len(origins) == 0 || origins[0] == "":
+		return !OwnSite(r)
+	default:
+		return !s.listed(r, origins[0]) && !s.own(r, origins[0])
 	}
-	return !s.listed(r, origin) && !s.own(r, origin)
+}
+
+// OwnSite reports whether the browser that sent r, if it was one, says in Sec-Fetch-Site that no page of another
+// site or origin made it: the page is the server's own, or a person has typed the address. Programs and old
+// browsers do not say.
+func OwnSite(r *http.Request) bool {
+	for _, site := range r.Header["Sec-Fetch-Site"] {
+		if site != "" && site != "same-origin" && site != "none" {
+			return false
+		}
+	}
+	return true
 }
 
 // own reports whether pages of the origin are the server's own: from the scheme and host that r is for. Proxies

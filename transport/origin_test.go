@@ -98,13 +98,19 @@ func TestOrigins(t *testing.T) {
 // A page that loads something without reading it sends no Origin.
 func TestFetchMetadataTellsForeignPages(t *testing.T) {
 	s := foreignServer(t, "https://app.example.com")
-	for site, foreign := range map[string]bool{"": false, "none": false, "same-origin": false, "same-site": true, "cross-site": true} {
+	for site, foreign := range map[string]bool{"": false, "none": false, "same-origin": false, "same-site": true, "cross-site": true,
+		"Cross-Site": true, "none, cross-site": true} {
 		r := httptest.NewRequest("GET", "/socket.io/", nil)
 		r.Header.Set("Sec-Fetch-Site", site)
 		want(t, "foreign "+site, s.foreign(r), foreign)
 		r.Header.Set("Origin", "https://app.example.com")
 		want(t, "foreign in the list "+site, s.foreign(r), false)
 	}
+	r := httptest.NewRequest("GET", "/socket.io/", nil)
+	r.Header["Sec-Fetch-Site"] = []string{"", "cross-site"}
+	want(t, "foreign by the second", s.foreign(r), true)
+	r.Header["Origin"] = []string{"https://app.example.com", "https://evil.example.com"}
+	want(t, "foreign by the second origin", s.foreign(r), true)
 	for _, list := range [][]string{nil, {"*"}, {"https://app.example.com", "*"}} {
 		r := httptest.NewRequest("GET", "/socket.io/", nil)
 		r.Header.Set("Sec-Fetch-Site", "cross-site")

@@ -48,6 +48,7 @@ func TestAdminListenerIsForThisMachinesPrograms(t *testing.T) {
 		{"GET", "debug/pprof/heap", []string{"Origin", "http://a.example"}, 403},
 		{"GET", "metrics", []string{"Sec-Fetch-Site", "cross-site"}, 403},
 		{"GET", "metrics", []string{"Sec-Fetch-Site", "same-site"}, 403},
+		{"GET", "metrics", []string{"Sec-Fetch-Site", "Cross-Site"}, 403},
 		{"GET", "debug/pprof/profile?seconds=301", nil, 400},
 		{"GET", "debug/pprof/trace?seconds=NaN", nil, 400},
 		{"GET", "debug/pprof/heap?seconds=1e9", nil, 400},

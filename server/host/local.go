@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/beanpole/beanpole/transport"
 )
 
 // A listener on the loopback address keeps other machines out, but not the pages in a browser on this one. What
@@ -17,11 +19,11 @@ import (
 func localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, origin := r.Header["Origin"]
-		site := r.Header.Get("Sec-Fetch-Site")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		switch {
 		case !loopback(r.Host):
 			http.Error(w, "the Host header must name this machine: localhost, 127.0.0.1 or [::1]", http.StatusForbidden)
-		case origin, site != "" && site != "none" && site != "same-origin":
+		case origin, !transport.OwnSite(r):
 			http.Error(w, "not for pages of a site", http.StatusForbidden)
 		default:
 			next.ServeHTTP(w, r)
