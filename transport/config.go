@@ -91,7 +91,8 @@ type Config struct {
 	// NodeID identifies this server inside its session ids. Zero means random.
 	NodeID NodeID
 	// UnknownSession, if not nil, is offered a request whose sid this server does not hold. It
-	// returns true when it has answered (a cluster forwards to the session's node).
+	// returns true when it has answered (a cluster forwards to the session's node). Headers that this server
+	// sets on its answers are set already: the other's are to replace them.
 	UnknownSession func(w http.ResponseWriter, r *http.Request, sid string) bool
 	// ClientAddr returns the client's address without port, and whether the client came over TLS.
 	// Nil means the peer's address and r.TLS != nil. server/host counts trusted proxy hops here.

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -162,24 +161,9 @@ func (s *Server) verify(req *request) (session *Session, ok bool) {
 }
 
 // offer offers req, whose session this server does not hold, to Config.UnknownSession, and reports whether that
-// has answered. The answer of the server that holds it brings the headers that this one has set so far; of two
-// Access-Control-Allow-Origin a browser takes neither.
+// has answered.
 func (s *Server) offer(req *request) bool {
-	if s.cfg.UnknownSession == nil {
-		return false
-	}
-	h := req.w.Header()
-	before := h.Clone()
-	for name := range before {
-		if name == "Vary" || name == nosniff || strings.HasPrefix(name, "Access-Control-") {
-			delete(h, name)
-		}
-	}
-	if s.cfg.UnknownSession(req.w, req.r, req.query.sid) {
-		return true
-	}
-	maps.Copy(h, before)
-	return false
+	return s.cfg.UnknownSession != nil && s.cfg.UnknownSession(req.w, req.r, req.query.sid)
 }
 
 // refuseMismatch refuses a request for a transport that its session does not use (any more).

@@ -233,39 +233,3 @@ func TestUnknownSessionIsOffered(t *testing.T) {
 	c.sid = "nowhere"
 	want(t, "answer", c.get().body, `{"code":1,"message":"Session ID unknown"}`)
 }
-
-// A browser takes no answer that names the allowed origin twice.
-func TestForwardedAnswerHasItsHeadersOnce(t *testing.T) {
-	const origin = "https://a.example"
-	cfg := Config{CORS: &CORS{Origins: []string{origin}, Credentials: true}}
-	there := newHarness(t, cfg, nil)
-	c, r := there.openPolling()
-	_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
-	cfg.UnknownSession = func(w http.ResponseWriter, r *http.Request, sid string) bool {
-		if sid != c.sid {
-			return false
-		}
-		answer := httptest.NewRecorder()
-		there.srv.ServeHTTP(answer, r)
-		for name, values := range answer.Header() { // as httputil.ReverseProxy
-			for _, v := range values {
-				w.Header().Add(name, v)
-			}
-		}
-		w.WriteHeader(answer.Code)
-		_, _ = w.Write(answer.Body.Bytes())
-		return true
-	}
-	here := newHarness(t, cfg, nil)
-	for sid, body := range map[string]string{c.sid: "4x", "unknown": `{"code":1,"message":"Session ID unknown"}`} {
-		req, _ := http.NewRequest("GET", "http://"+here.addr+"/engine.io/?EIO=4&transport=polling&sid="+sid, nil)
-		req.Header.Set("Origin", origin)
-		w := httptest.NewRecorder()
-		here.srv.ServeHTTP(w, req)
-		want(t, "body", w.Body.String(), body)
-		for name, value := range map[string]string{"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true",
-			"Vary": "Origin", "X-Content-Type-Options": "nosniff"} {
-			want(t, name+" of "+sid, strings.Join(w.Header()[name], "|"), value)
-		}
-	}
-}

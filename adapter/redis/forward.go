@@ -2,9 +2,6 @@ package redis
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,9 +9,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"strconv"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -29,27 +23,26 @@ type ForwardConfig struct {
 	URL string
 	// Secret authenticates requests between nodes. Empty means one that the first node keeps in Redis.
 	Secret string
+	// ClientAddr returns the client's address without port, and whether it came over TLS, of a request that
+	// has come here first. The node that serves it learns them by Client. Nil means the connection's.
+	ClientAddr func(*http.Request) (addr string, secure bool)
 	// DialTimeout bounds the way to another node. Zero means 2 seconds.
 	DialTimeout time.Duration
+	// AnswerTimeout bounds how long another node may take to begin its answer, which for a poll is a ping
+	// interval at most. Zero means a minute.
+	AnswerTimeout time.Duration
 }
 
 // The causes in which a Forwarder counts requests.
 const (
 	CauseForwarded   = "forwarded"
 	CauseInvalid     = "invalid session id"   // names no node: never issued, or by another kind of server
-	CauseOwn         = "session of this node" // expired, or never issued
+	CauseOwn         = "session of this node" // or of one that had its address: expired, or never issued
 	CauseNodeDead    = "node dead"
 	CauseLoop        = "forwarded already" // its node does not hold it
 	CauseUnreachable = "node unreachable"
 	CauseRedis       = "redis unreachable"
 )
-
-// forwardedHeader marks a request that comes from another node: when, from whom, and a signature
-// over both, the node it was sent to and the session.
-const forwardedHeader = "Beanpole-Forwarded"
-
-// skew bounds how old the mark of a request may be, and how far two nodes' clocks may be apart.
-const skew = 5 * time.Minute
 
 // Forwarder takes requests of sessions that live on other nodes there, so that any node serves any
 // session. Give UnknownSession to transport.Config.
@@ -60,8 +53,6 @@ type Forwarder struct {
 	proxy *httputil.ReverseProxy
 	way   *http.Transport
 
-	mu     sync.Mutex
-	secret string
 	counts map[string]*atomic.Uint64
 }
 
@@ -76,15 +67,22 @@ func (c *Cluster) Forward(cfg ForwardConfig) (*Forwarder, error) {
 		return nil, errors.New("redis: forward: Node and NodeOf are required")
 	}
 	orDefault(&cfg.DialTimeout, 2*time.Second)
-	f := &Forwarder{cfg: cfg, log: c.cfg.Logger, secret: cfg.Secret, counts: map[string]*atomic.Uint64{},
-		reg: &registry{c: c, node: cfg.Node, addr: cfg.URL, known: map[string]place{}}}
+	orDefault(&cfg.AnswerTimeout, time.Minute)
+	if cfg.ClientAddr == nil {
+		cfg.ClientAddr = peerAddr
+	}
+	u.Fragment = "" // which is the registry's
+	f := &Forwarder{cfg: cfg, log: c.cfg.Logger, counts: map[string]*atomic.Uint64{},
+		reg: newRegistry(c, cfg.Node, u.String(), cfg.Secret)}
 	for _, cause := range []string{CauseForwarded, CauseInvalid, CauseOwn, CauseNodeDead, CauseLoop, CauseUnreachable, CauseRedis} {
 		f.counts[cause] = new(atomic.Uint64)
 	}
 	f.way = &http.Transport{DialContext: (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext, MaxIdleConnsPerHost: 256,
-		IdleConnTimeout: time.Minute, TLSHandshakeTimeout: cfg.DialTimeout, DisableCompression: true}
-	f.proxy = &httputil.ReverseProxy{Transport: f.way, Rewrite: f.rewrite, ErrorHandler: f.failed, FlushInterval: -1,
-		ErrorLog: slog.NewLogLogger(c.cfg.Logger.Handler(), slog.LevelDebug)}
+		IdleConnTimeout: time.Minute, TLSHandshakeTimeout: cfg.DialTimeout, ResponseHeaderTimeout: cfg.AnswerTimeout,
+		DisableCompression: true}
+	f.proxy = &httputil.ReverseProxy{Transport: f.way, Rewrite: f.rewrite, ModifyResponse: f.replace, ErrorHandler: f.failed,
+		FlushInterval: -1,
+		ErrorLog:      slog.NewLogLogger(c.cfg.Logger.Handler(), slog.LevelDebug)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -100,8 +98,9 @@ func (c *Cluster) Forward(cfg ForwardConfig) (*Forwarder, error) {
 
 // attempt is one forwarding, kept in the context of its request.
 type attempt struct {
-	node, addr, mark string
-	err              error
+	w          http.ResponseWriter
+	addr, mark string
+	err        error
 }
 
 type attemptKey struct{}
@@ -124,12 +123,12 @@ func (f *Forwarder) forward(w http.ResponseWriter, r *http.Request, sid string) 
 	case node == f.cfg.Node:
 		return CauseOwn
 	}
-	secret, err := f.key(r.Context())
-	if err != nil {
-		return CauseRedis
-	}
-	if f.marked(r, secret, sid) {
+	if len(r.Header[forwardedHeader]) > 0 {
 		return CauseLoop
+	}
+	secret := f.reg.sharedSecret()
+	if secret == "" {
+		return CauseRedis
 	}
 	addr, err := f.reg.find(r.Context(), node)
 	switch {
@@ -137,8 +136,12 @@ func (f *Forwarder) forward(w http.ResponseWriter, r *http.Request, sid string) 
 		return CauseRedis
 	case addr == "":
 		return CauseNodeDead
+	case addr == f.reg.addr:
+		return CauseOwn
 	}
-	a := &attempt{node: node, addr: addr, mark: mark(secret, time.Now().Unix(), f.cfg.Node, node, sid)}
+	m := mark{at: time.Now().Unix(), from: f.cfg.Node}
+	m.addr, m.secure = f.cfg.ClientAddr(r)
+	a := &attempt{w: w, addr: addr, mark: m.sign(secret, sid)}
 	// A WebSocket lasts, and must end with the cluster.
 	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), attemptKey{}, a))
 	defer cancel()
@@ -161,14 +164,10 @@ func (f *Forwarder) rewrite(p *httputil.ProxyRequest) {
 		p.Out.URL.Scheme, p.Out.URL.Host = u.Scheme, u.Host
 	}
 	p.Out.Host = p.In.Host // origins are compared with it
-	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 		if v, ok := p.In.Header[name]; ok {
-			p.Out.Header[name] = v
+			p.Out.Header[name] = v // as they came: what this node would add is in the mark
 		}
-	}
-	if addr, _, err := net.SplitHostPort(p.In.RemoteAddr); err == nil {
-		chain := append(p.In.Header["X-Forwarded-For"], addr)
-		p.Out.Header.Set("X-Forwarded-For", strings.Join(chain, ", "))
 	}
 	p.Out.Header.Set(forwardedHeader, a.mark)
 }
@@ -178,45 +177,35 @@ func (f *Forwarder) failed(_ http.ResponseWriter, r *http.Request, err error) {
 	r.Context().Value(attemptKey{}).(*attempt).err = err
 }
 
-// mark is the value of forwardedHeader.
-func mark(secret string, at int64, from, to, sid string) string {
-	h := hmac.New(sha256.New, []byte(secret))
-	fmt.Fprintf(h, "%d\n%s\n%s\n%s", at, from, to, sid)
-	return strconv.FormatInt(at, 10) + " " + from + " " + hex.EncodeToString(h.Sum(nil))
+// replace makes the headers of the answer take the place of those that this node has set: of two
+// Access-Control-Allow-Origin a browser takes neither.
+func (f *Forwarder) replace(res *http.Response) error {
+	h := res.Request.Context().Value(attemptKey{}).(*attempt).w.Header()
+	for name := range res.Header {
+		delete(h, name)
+	}
+	return nil
 }
 
-// marked reports whether r was forwarded to this node by another one. Clients cannot make it true.
-func (f *Forwarder) marked(r *http.Request, secret, sid string) bool {
-	got := r.Header.Get(forwardedHeader)
-	part := strings.Split(got, " ")
-	if len(part) != 3 {
-		return false
+// Client returns the client's address without port, and whether it came over TLS, of a request that another
+// node has forwarded, as that node saw them. ok is false for every other request, and for one that only says
+// it was forwarded. It asks nobody, and is safe for concurrent use.
+func (f *Forwarder) Client(r *http.Request) (addr string, secure, ok bool) {
+	v := r.Header[forwardedHeader]
+	if len(v) != 1 {
+		return "", false, false
 	}
-	at, err := strconv.ParseInt(part[0], 10, 64)
-	if err != nil || time.Since(time.Unix(at, 0)).Abs() > skew {
-		return false
-	}
-	return hmac.Equal([]byte(got), []byte(mark(secret, at, part[1], f.cfg.Node, sid)))
+	m, ok := readMark(v[0], f.reg.sharedSecret(), r.URL.Query().Get("sid"))
+	return m.addr, m.secure, ok
 }
 
-// key returns the secret of the cluster.
-func (f *Forwarder) key(ctx context.Context) (string, error) {
-	f.mu.Lock()
-	secret := f.secret
-	f.mu.Unlock()
-	if secret != "" {
-		return secret, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
-	defer cancel()
-	secret, err := f.reg.secret(ctx)
+// peerAddr is the default of ForwardConfig.ClientAddr.
+func peerAddr(r *http.Request) (addr string, secure bool) {
+	addr, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		return "", err
+		addr = r.RemoteAddr
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.secret = secret
-	return secret, nil
+	return addr, r.TLS != nil
 }
 
 // Counts returns how many requests of unknown sessions there were, by cause.

@@ -3,23 +3,32 @@ package redis
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// registry says in Redis under which address other nodes reach this one, and finds theirs. An entry
-// expires when its node stops renewing it.
+// registry says in Redis under which address other nodes reach this one, and finds theirs. An entry expires
+// when its node stops renewing it.
+//
+// The value of an entry is the node's URL, and in its fragment the instance: a random text of this registry
+// alone. A second key says which node has an address. So a node finds out, when it renews both, that another
+// has its name or announces its address, and takes out what a process that had its address before has left.
 type registry struct {
-	c    *Cluster
-	node string
-	addr string
+	c        *Cluster
+	node     string
+	addr     string
+	instance string
+	fixed    bool // the secret was given
 
-	mu    sync.Mutex
-	known map[string]place
+	mu     sync.Mutex
+	secret string // of the cluster; empty until it is known
+	known  map[string]place
+	twin   error // another node has this one's name or address
 }
 
 // place is what was last heard of a node.
@@ -37,20 +46,27 @@ const (
 	lookupTimeout = 500 * time.Millisecond
 )
 
+func newRegistry(c *Cluster, node, addr, secret string) *registry {
+	return &registry{c: c, node: node, addr: addr, instance: rand.Text(), fixed: secret != "", secret: secret, known: map[string]place{}}
+}
+
 func (r *registry) key(node string) string { return r.c.cfg.Prefix + "-beanpole:node:" + node }
 
-// run renews the entry of this node until ctx is done, and then takes it out.
+// addrKey is the key that says which node has this one's address.
+func (r *registry) addrKey() string { return r.c.cfg.Prefix + "-beanpole:addr:" + r.addr }
+
+// run renews the entry of this node until ctx is done.
 func (r *registry) run(ctx context.Context) {
 	t := time.NewTicker(r.c.cfg.HeartbeatInterval)
 	defer t.Stop()
-	ttl := time.Duration(r.c.cfg.HeartbeatMisses+1) * r.c.cfg.HeartbeatInterval
-	for {
+	for first := true; ; {
 		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		err := r.c.client.Set(tctx, r.key(r.node), r.addr, ttl).Err()
+		err := r.renew(tctx, first)
 		cancel()
 		if ctx.Err() != nil {
 			return
 		}
+		first = first && err != nil
 		r.c.state.set("registry", err)
 		select {
 		case <-t.C:
@@ -60,11 +76,122 @@ func (r *registry) run(ctx context.Context) {
 	}
 }
 
-// leave takes the entry of this node out.
+// renew learns the secret and renews the entry, unless another node has its name or address: then neither is
+// found by it, as nobody could say which of them is meant. first means that what is there was left by a
+// process of before.
+func (r *registry) renew(ctx context.Context, first bool) error {
+	if err := r.learn(ctx); err != nil {
+		return err
+	}
+	ttl := time.Duration(r.c.cfg.HeartbeatMisses+1) * r.c.cfg.HeartbeatInterval
+	here := r.node + "#" + r.instance
+	entry, err := r.swap(ctx, r.key(r.node), r.value(), ttl)
+	if err != nil {
+		return err
+	}
+	holder, err := r.swap(ctx, r.addrKey(), here, ttl)
+	if err != nil {
+		return err
+	}
+	other, _, _ := strings.Cut(holder, "#")
+	if first {
+		if other != "" && other != r.node {
+			return r.c.client.Del(ctx, r.key(other)).Err()
+		}
+		return nil
+	}
+	var twin error
+	switch {
+	case entry != "" && !strings.HasSuffix(entry, "#"+r.instance):
+		twin = errors.New("another server has this one's NodeID")
+	case holder != "" && holder != here:
+		twin = fmt.Errorf("another server announces %s, too: each needs an address at which the others reach it, and nobody else", r.addr)
+	}
+	if r.say(twin) {
+		return r.c.client.Set(ctx, r.key(r.node), r.value(), ttl).Err()
+	}
+	return nil
+}
+
+// value is the text of this node's entry: without its address while there is a twin.
+func (r *registry) value() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.twin != nil {
+		return "#" + r.instance
+	}
+	return r.addr + "#" + r.instance
+}
+
+// swap sets a key for ttl and returns what it held before.
+func (r *registry) swap(ctx context.Context, key, value string, ttl time.Duration) (before string, err error) {
+	var got *redis.StringCmd
+	var set *redis.StatusCmd
+	_, _ = r.c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		got, set = p.Get(ctx, key), p.Set(ctx, key, value, ttl)
+		return nil
+	})
+	if before, err = got.Result(); errors.Is(err, redis.Nil) {
+		err = nil
+	}
+	return before, errors.Join(err, set.Err())
+}
+
+// say notes whether there is a twin, logs that one was found, or is gone, and reports whether it has.
+func (r *registry) say(twin error) (changed bool) {
+	r.mu.Lock()
+	changed = (twin == nil) != (r.twin == nil)
+	r.twin = twin
+	r.mu.Unlock()
+	switch {
+	case changed && twin != nil:
+		r.c.cfg.Logger.Warn("requests are not forwarded to this server", "node", r.node, "cause", twin)
+	case changed:
+		r.c.cfg.Logger.Info("requests are forwarded to this server again", "node", r.node)
+	}
+	return changed
+}
+
+// learn takes over the secret that all nodes share, making it if there is none. A Redis that has lost it is
+// given this node's again.
+func (r *registry) learn(ctx context.Context) error {
+	if r.fixed {
+		return nil
+	}
+	own := r.sharedSecret()
+	if own == "" {
+		own = rand.Text() + rand.Text()
+	}
+	key := r.c.cfg.Prefix + "-beanpole:secret"
+	if err := r.c.client.SetNX(ctx, key, own, 0).Err(); err != nil {
+		return err
+	}
+	secret, err := r.c.client.Get(ctx, key).Result()
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.secret = secret
+	r.mu.Unlock()
+	return nil
+}
+
+// sharedSecret returns the secret of the cluster, empty before it is known.
+func (r *registry) sharedSecret() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.secret
+}
+
+// leave takes the entries of this node out, if they still are its own.
 func (r *registry) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	_ = r.c.client.Del(ctx, r.key(r.node)).Err() // else it expires
+	for key, value := range map[string]string{r.key(r.node): r.value(), r.addrKey(): r.node + "#" + r.instance} {
+		if v, err := r.c.client.Get(ctx, key).Result(); err == nil && v == value {
+			_ = r.c.client.Del(ctx, key).Err() // else it expires
+		}
+	}
 }
 
 // find returns the address of a node, empty when there is none.
@@ -77,9 +204,9 @@ func (r *registry) find(ctx context.Context, node string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	addr, err := r.c.client.Get(ctx, r.key(node)).Result()
+	entry, err := r.c.client.Get(ctx, r.key(node)).Result()
 	if errors.Is(err, redis.Nil) {
-		addr, err = "", nil
+		err = nil
 	}
 	if err != nil {
 		if ok && p.addr != "" && time.Since(p.at) < staleFor {
@@ -87,6 +214,7 @@ func (r *registry) find(ctx context.Context, node string) (string, error) {
 		}
 		return "", err
 	}
+	addr, _, _ := strings.Cut(entry, "#")
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.known) > 10_000 { // names are a client's to choose
@@ -101,15 +229,4 @@ func (r *registry) forget(node string) {
 	r.mu.Lock()
 	delete(r.known, node)
 	r.mu.Unlock()
-}
-
-// secret returns the secret that all nodes share, making it if this is the first node.
-func (r *registry) secret(ctx context.Context) (string, error) {
-	key := r.c.cfg.Prefix + "-beanpole:secret"
-	b := make([]byte, 32)
-	rand.Read(b)
-	if err := r.c.client.SetNX(ctx, key, base64.RawStdEncoding.EncodeToString(b), 0).Err(); err != nil {
-		return "", err
-	}
-	return r.c.client.Get(ctx, key).Result()
 }

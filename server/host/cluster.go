@@ -3,13 +3,10 @@ package host
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -88,9 +85,20 @@ func (c *cluster) unknownSession(w http.ResponseWriter, r *http.Request, sid str
 	return f != nil && f.UnknownSession(w, r, sid)
 }
 
+// client returns the address of r's client and whether it came over TLS: as the server saw them that has
+// forwarded r, or else as seen says.
+func (c *cluster) client(r *http.Request, seen clientAddr) (addr string, secure bool) {
+	if f := c.forwarder.Load(); f != nil {
+		if addr, secure, ok := f.Client(r); ok {
+			return addr, secure
+		}
+	}
+	return seen(r)
+}
+
 // forward makes this server known to the others, once its port is open, so that any of them serves any
 // session.
-func (c *cluster) forward(cfg *Config, engine *transport.Server, listener net.Addr, log *slog.Logger) error {
+func (c *cluster) forward(cfg *Config, engine *transport.Server, listener net.Addr, client clientAddr, log *slog.Logger) error {
 	if c.redis == nil || cfg.NoForwarding {
 		return nil
 	}
@@ -104,7 +112,8 @@ func (c *cluster) forward(cfg *Config, engine *transport.Server, listener net.Ad
 		}
 	}
 	f, err := c.redis.Forward(redis.ForwardConfig{
-		Node: hex.EncodeToString(node[:]), URL: at, Secret: cfg.NodeSecret,
+		Node: hex.EncodeToString(node[:]), URL: at, Secret: cfg.NodeSecret, ClientAddr: client,
+		AnswerTimeout: cfg.PingInterval + cfg.PingTimeout, // a poll is answered within the first
 		NodeOf: func(sid string) (string, bool) {
 			id, ok := transport.NodeOf(sid)
 			return hex.EncodeToString(id[:]), ok
@@ -116,38 +125,4 @@ func (c *cluster) forward(cfg *Config, engine *transport.Server, listener net.Ad
 	c.forwarder.Store(f)
 	log.Info("sessions are forwarded between servers", "at", at)
 	return nil
-}
-
-// nodeURL guesses where other servers reach this one: the address it listens on, or else the one from
-// which it reaches Redis, which they reach too.
-func nodeURL(cfg *Config, listener net.Addr) (string, error) {
-	name, port, err := net.SplitHostPort(listener.String())
-	if err != nil {
-		return "", err
-	}
-	if ip := net.ParseIP(name); ip != nil && ip.IsUnspecified() {
-		if name, err = addrTowards(cfg.RedisURL); err != nil {
-			return "", err
-		}
-	}
-	return "http://" + net.JoinHostPort(name, port), nil
-}
-
-// addrTowards returns this machine's address on the way to the host of a URL. Nothing is sent.
-func addrTowards(to string) (string, error) {
-	u, err := url.Parse(to)
-	if err != nil {
-		return "", errors.New("REDIS_URL is no URL") // whose text may hold a password
-	}
-	port := u.Port()
-	if port == "" {
-		port = strconv.Itoa(6379)
-	}
-	conn, err := net.Dial("udp", net.JoinHostPort(u.Hostname(), port))
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = conn.Close() }()
-	addr, _, err := net.SplitHostPort(conn.LocalAddr().String())
-	return addr, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -130,6 +131,32 @@ func TestNodeURL(t *testing.T) {
 		got, err := nodeURL(&Config{RedisURL: c.redis}, textAddr(c.listener))
 		if err != nil || got != c.want {
 			t.Errorf("%s, %s: %q, %v; want %q", c.listener, c.redis, got, err, c.want)
+		}
+	}
+}
+
+// What is announced reaches this server from everywhere, or nothing is announced.
+func TestAnnouncedAddress(t *testing.T) {
+	addr := netip.MustParseAddr
+	bridge := netip.MustParsePrefix("172.17.0.0/16")
+	for name, c := range map[string]struct {
+		listen string
+		way    way
+		want   string
+	}{
+		"one machine":                      {"127.0.0.1", way{own: addr("127.0.0.1"), redis: addr("127.0.0.1")}, "127.0.0.1"},
+		"one machine, a container":         {"0.0.0.0", way{own: addr("127.0.0.1"), redis: addr("127.0.0.1"), contained: true}, "127.0.0.1"},
+		"loopback, with Redis elsewhere":   {"127.0.0.1", way{own: addr("10.0.0.5"), redis: addr("10.0.0.9")}, ""},
+		"loopback of IPv6":                 {"::1", way{own: addr("10.0.0.5"), redis: addr("10.0.0.9")}, ""},
+		"an instance":                      {"0.0.0.0", way{own: addr("10.0.0.5"), redis: addr("10.0.1.9")}, "10.0.0.5"},
+		"an instance of the default VPC":   {"::", way{own: addr("172.31.0.5"), redis: addr("172.31.9.9")}, "172.31.0.5"},
+		"Docker's bridge":                  {"0.0.0.0", way{own: addr("172.17.0.2"), redis: addr("172.31.9.9"), network: bridge, contained: true}, ""},
+		"a bridge that Redis is on, too":   {"0.0.0.0", way{own: addr("172.17.0.2"), redis: addr("172.17.0.3"), network: bridge, contained: true}, "172.17.0.2"},
+		"a container whose network is new": {"0.0.0.0", way{own: addr("172.17.0.2"), redis: addr("172.17.0.3"), contained: true}, ""},
+	} {
+		got, err := c.way.announced(addr(c.listen))
+		if (err != nil) != (c.want == "") || err == nil && got.String() != c.want {
+			t.Errorf("%s: %v, %v; want %s", name, got, err, c.want)
 		}
 	}
 }

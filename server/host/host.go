@@ -43,9 +43,11 @@ type Host struct {
 	http    *http.Server
 	cluster *cluster
 	client  *bundle
-	metrics *metrics.Metrics      // nil without the admin listener
-	adminUI *adminui.UI           // or nil
-	traces  *trace.TracerProvider // or nil
+
+	clientOf clientAddr            // whose a request is
+	metrics  *metrics.Metrics      // nil without the admin listener
+	adminUI  *adminui.UI           // or nil
+	traces   *trace.TracerProvider // or nil
 
 	spoke    string       // value of InstanceHeader
 	listener net.Listener // set by Listen
@@ -84,6 +86,12 @@ func (h *Host) make() (err error) {
 	}
 	sc := cfg.server(h.log, h.cluster.factory)
 	asked := newRequests()
+	seen := sc.Transport.ClientAddr
+	if seen == nil { // Adjust may have taken it away
+		seen = hops(cfg.TrustedHops).client
+	}
+	h.clientOf = func(r *http.Request) (string, bool) { return h.cluster.client(r, seen) }
+	sc.Transport.ClientAddr = h.clientOf
 	if h.cluster.redis != nil {
 		sc.Transport.UnknownSession = h.cluster.unknownSession
 		sc.Adapter = asked.watch(sc.Adapter)
@@ -169,7 +177,7 @@ func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.router.Serv
 // ClientAddr returns the address of the client that sent r and whether it came over TLS, as seen by the
 // trusted proxies.
 func (h *Host) ClientAddr(r *http.Request) (addr string, secure bool) {
-	return hops(h.cfg.TrustedHops).client(r)
+	return h.clientOf(r)
 }
 
 // Listen opens the port. Run does so too if it has not been done; a program calls it to know the URL.
@@ -183,7 +191,7 @@ func (h *Host) Listen() error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	if err := h.cluster.forward(&h.cfg, h.app.Engine(), h.listener.Addr(), h.log); err != nil {
+	if err := h.cluster.forward(&h.cfg, h.app.Engine(), h.listener.Addr(), h.clientOf, h.log); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	h.listenAdmin()

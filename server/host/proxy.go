@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// clientAddr returns the address of a request's client and whether it came over TLS.
+type clientAddr = func(*http.Request) (addr string, secure bool)
+
 // hops is the number of proxies in front that are trusted to append to X-Forwarded-For.
 type hops int
 
