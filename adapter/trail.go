@@ -27,9 +27,11 @@ type stays struct {
 	left  []Stay   // the last that have ended
 }
 
-// leave ends the stay in a room, the k-th of those joined.
+// leave ends the stay in a room, the k-th of those joined. One that ended nobody knows when is forgotten.
 func (t *stays) leave(k int, room, at string) {
-	t.left = append(t.left, Stay{Room: room, From: t.since[k], To: at})
+	if at != "" {
+		t.left = append(t.left, Stay{Room: room, From: t.since[k], To: at})
+	}
 	t.since = slices.Delete(t.since, k, k+1)
 	if len(t.left) > maxLeft {
 		t.left = slices.Delete(t.left, 0, 1)

@@ -303,13 +303,21 @@ func (n *namespace) claim(ctx context.Context, s *adapter.Session) error {
 	return nil
 }
 
+// firstPage is how many entries are read at once before it is known how large they are.
+const firstPage = 16
+
+// nextPage is how many are to be read at once behind that many of some bytes together: about a mebibyte.
+func nextPage(n int64, bytes int) int64 {
+	return max(1, min(2*n, 500, n<<20/int64(bytes+1)))
+}
+
 // missed reads the events of the session after what the client has and up to an entry, as far as they may wait
 // to be replayed. seen is the number of
 // the last entry of each node among them.
 func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset, end streamID) (
 	list []tailEvent, seen map[string]uint64, err error,
 ) {
-	const page = 500
+	page := int64(firstPage)
 	seen = map[string]uint64{}
 	bytes := 0
 	after := have.id
@@ -318,9 +326,12 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 		}
+		length := int64(len(entries))
+		size := 0
 		for _, x := range entries {
 			after, _ = parseStreamID(x.ID)
 			e := parseEntry(x.Values)
+			size += len(e.data)
 			if e.seq > 0 {
 				seen[e.uid] = max(seen[e.uid], e.seq)
 			}
@@ -343,9 +354,10 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 				return nil, nil, fmt.Errorf("%w: %w: %d bytes", adapter.ErrNoRecovery, adapter.ErrReplayFull, bytes)
 			}
 		}
-		if len(entries) < page {
+		if length < page {
 			break
 		}
+		page = nextPage(page, size)
 	}
 	return list, seen, nil
 }
