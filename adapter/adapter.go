@@ -159,14 +159,22 @@ type Adapter interface {
 type Session struct {
 	SID, PID  string
 	Namespace string // set by Save; empty when restored from a server that does not say it, as Node's
+	Owner     string // the pattern or function that let it in, as the server names it; empty for neither
 	Identity  string // whose it is, if the application has said so
 	Rooms     []string
 	Data      Raw    // the socket's application data
 	Last      string // offset of the last event that was sent to it, "" when none was
 	Trail     Trail  // as Remove returned it
 
-	// After is set by Restore: the offset that the events to replay come after.
-	After string
+	// Set by Restore: the offset that the events to replay come after, and which saving of the state this is,
+	// so that Resume takes no other.
+	After   string
+	Version string
+	// Reserve, if not nil, is asked by Resume, before it takes the session, whether the events to replay may
+	// have that many bytes in all; it may be asked again for more. Resume fails with ErrReplayFull when not.
+	Reserve func(bytes int) bool
+
+	index map[string][]Stay // of Missed
 }
 
 // Factory makes the adapter of one namespace. The server calls it when it opens the namespace, without a lock,
@@ -181,6 +189,9 @@ var (
 	// ErrSessionsFull says that a session was given up for newer ones, within Recovery.MaxSessions and
 	// MaxSessionBytes, or that it is larger than all may be together. Restore returns it with ErrNoRecovery.
 	ErrSessionsFull = errors.New("too many saved sessions")
+	// ErrReplayFull says that a session missed more than may wait to be replayed. Resume returns it with
+	// ErrNoRecovery.
+	ErrReplayFull = errors.New("too much to replay")
 	// ErrDegraded is returned when the network between nodes is down: what could be done locally was.
 	ErrDegraded = errors.New("cluster degraded: done on this node only")
 )
@@ -203,7 +214,9 @@ func (e *PartialError) Unwrap() error { return e.Err }
 type Recovery struct {
 	MaxDisconnection time.Duration // how long a session is kept; zero means 2 minutes
 	MaxEvents        int           // events held per namespace; zero means 10,000
-	MaxBytes         int           // bytes of events held per namespace, in Memory; zero means 64 MiB
+	// MaxBytes bounds the bytes of the events that Memory holds, in all namespaces together, and what one
+	// session may have missed, in Redis. Zero means 64 MiB.
+	MaxBytes int
 	// MaxSessions and MaxSessionBytes bound the sessions that Memory keeps, in all namespaces together, and
 	// what they cost with their data and rooms. The oldest go first; who asks for one of those is told
 	// ErrSessionsFull. Zero means 100,000 and 64 MiB. In Redis, sessions expire there.

@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"bytes"
+	"container/list"
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
@@ -51,21 +52,19 @@ func (r Recovery) withDefaults() (Recovery, error) {
 // earlier process is never taken for one of this. It gives away nothing: what a client may see is
 // decided by its pid.
 type log struct {
-	limits    Recovery
 	namespace string
 	prefix    string
 	vault     *vault
+	shelf     *shelf
 
 	// order is held while an event gets its number and is delivered, so that who has seen one has seen
 	// all before it. It is taken before every other lock.
 	order sync.Mutex
 
-	// Guarded by mu.
-	mu      sync.Mutex
+	// Guarded by shelf.mu.
 	entries []entry // entries[head:] are held
 	head    int
 	last    uint64 // number of the last event
-	bytes   int
 }
 
 // entry is one event of the log.
@@ -73,13 +72,23 @@ type entry struct {
 	m  Message // with its offset
 	t  Target
 	at time.Time
+	on *list.Element // of shelf.order
 }
 
-// newLog returns an empty log within the limits of v.
-func newLog(namespace string, v *vault) *log {
+// shelf is what the logs of all namespaces of one Memory have together: their lock, and one budget of bytes.
+type shelf struct {
+	limits Recovery
+
+	mu    sync.Mutex
+	bytes int       // guarded by mu, as are the entries of all logs
+	order list.List // guarded by mu: of *log, one for each entry, the oldest first
+}
+
+// newLog returns an empty log with a place on s, for the sessions in v.
+func newLog(namespace string, v *vault, s *shelf) *log {
 	b := make([]byte, 6)
 	rand.Read(b)
-	return &log{namespace: namespace, limits: v.limits, vault: v, prefix: base64.RawURLEncoding.EncodeToString(b) + "."}
+	return &log{namespace: namespace, vault: v, shelf: s, prefix: base64.RawURLEncoding.EncodeToString(b) + "."}
 }
 
 // WithOffset returns m, an event, with offset as one more argument at the end.
@@ -99,7 +108,8 @@ func (m Message) Misleads() bool {
 	return len(data) > 0 && data[len(data)-1] == '"'
 }
 
-func (m Message) size() int {
+// Size returns the bytes of the event and its attachments.
+func (m Message) Size() int {
 	n := len(m.Data)
 	for _, a := range m.Attachments {
 		n += len(a)
@@ -119,8 +129,8 @@ func (l *log) number(offset string) (uint64, bool) {
 
 // position is the offset of the last event.
 func (l *log) position() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.shelf.mu.Lock()
+	defer l.shelf.mu.Unlock()
 	return l.offset(l.last)
 }
 
@@ -142,29 +152,40 @@ func (l *log) broadcast(m Message, t Target, local *Local) {
 // append adds the event m and returns it with its offset. Called with order held.
 func (l *log) append(m Message, t Target) Message {
 	now := time.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.shelf.mu.Lock()
+	defer l.shelf.mu.Unlock()
 	l.last++
 	m = WithOffset(m, l.offset(l.last))
 	t.Rooms, t.Except = slices.Clone(t.Rooms), slices.Clone(t.Except)
-	l.entries = append(l.entries, entry{m: m, t: t, at: now})
-	l.bytes += m.size()
+	l.entries = append(l.entries, entry{m, t, now, l.shelf.order.PushBack(l)})
+	l.shelf.bytes += m.Size()
 	l.trim(now)
 	return m
 }
 
-// trim drops what is beyond the limits. Called with mu held.
+// trim drops what is beyond the limits: of this log, and the oldest of all. Called with mu held.
 func (l *log) trim(now time.Time) {
-	old := now.Add(-l.limits.MaxDisconnection)
-	for l.head < len(l.entries) {
-		e := &l.entries[l.head]
-		if len(l.entries)-l.head <= l.limits.MaxEvents && l.bytes <= l.limits.MaxBytes && !e.at.Before(old) {
+	s := l.shelf
+	for len(l.entries)-l.head > s.limits.MaxEvents {
+		l.drop()
+	}
+	old := now.Add(-s.limits.MaxDisconnection)
+	for s.order.Len() > 0 {
+		oldest := s.order.Front().Value.(*log)
+		if s.bytes <= s.limits.MaxBytes && !oldest.entries[oldest.head].at.Before(old) {
 			break
 		}
-		l.bytes -= e.m.size()
-		*e = entry{}
-		l.head++
+		oldest.drop()
 	}
+}
+
+// drop drops the first entry. Called with mu held.
+func (l *log) drop() {
+	e := &l.entries[l.head]
+	l.shelf.bytes -= e.m.Size()
+	l.shelf.order.Remove(e.on)
+	*e = entry{}
+	l.head++
 	// Half of the slice is free: move the rest down, which costs one move per event on average.
 	if l.head > 64 && l.head > len(l.entries)/2 {
 		n := copy(l.entries, l.entries[l.head:])
@@ -188,8 +209,8 @@ func (l *log) restore(pid, offset string) (*Session, error) {
 	if s.After, ok = s.Start(offset, l.before); !ok {
 		return nil, fmt.Errorf("%w: unknown offset", ErrNoRecovery)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.shelf.mu.Lock()
+	defer l.shelf.mu.Unlock()
 	if _, err := l.after(s.After); err != nil {
 		return nil, err
 	}
@@ -219,8 +240,11 @@ func (l *log) after(offset string) (int, error) {
 func (l *log) resume(s *Session, replay func(Message), join func()) error {
 	l.order.Lock()
 	defer l.order.Unlock()
-	missed, err := l.take(s)
+	missed, err := l.missed(s)
 	if err != nil {
+		return err
+	}
+	if err := l.vault.take(l, s); err != nil {
 		return err
 	}
 	join()
@@ -230,19 +254,18 @@ func (l *log) resume(s *Session, replay func(Message), join func()) error {
 	return nil
 }
 
-// take takes the session out and returns what it missed.
-func (l *log) take(s *Session) (missed []Message, err error) {
-	if err := l.vault.take(l, s); err != nil {
-		return nil, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// missed returns what the session missed. Called with order held.
+func (l *log) missed(s *Session) (missed []Message, err error) {
+	l.shelf.mu.Lock()
 	i, err := l.after(s.After)
+	list := slices.Clone(l.entries[min(i, len(l.entries)):])
+	n := l.last - uint64(len(list))
+	l.shelf.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	n := l.last - uint64(len(l.entries)-i)
-	for _, e := range l.entries[i:] {
+	bytes := 0
+	for _, e := range list {
 		n++
 		isAfter := func(offset string) bool {
 			x, _ := l.number(offset)
@@ -250,14 +273,20 @@ func (l *log) take(s *Session) (missed []Message, err error) {
 		}
 		if s.Missed(&e.t, isAfter) {
 			missed = append(missed, e.m)
+			bytes += e.m.Size()
 		}
+	}
+	if s.Reserve != nil && !s.Reserve(bytes) {
+		return nil, fmt.Errorf("%w: %w: %d bytes", ErrNoRecovery, ErrReplayFull, bytes)
 	}
 	return missed, nil
 }
 
 func (l *log) clear() {
-	l.mu.Lock()
-	l.entries, l.head, l.bytes = nil, 0, 0
-	l.mu.Unlock()
+	l.shelf.mu.Lock()
+	for l.head < len(l.entries) {
+		l.drop()
+	}
+	l.shelf.mu.Unlock()
 	l.vault.forget(l)
 }

@@ -15,9 +15,9 @@ func Memory(r *Recovery) Factory {
 	if err != nil {
 		return func(Namespace) (Adapter, error) { return nil, err }
 	}
-	v := newVault(limits)
+	v, shelf := newVault(limits), &shelf{limits: limits}
 	return func(n Namespace) (Adapter, error) {
-		m := &memory{Local: Local{Namespace: n}, log: newLog(n.Name(), v)}
+		m := &memory{Local: Local{Namespace: n}, log: newLog(n.Name(), v, shelf)}
 		m.Position = m.log.position
 		return m, nil
 	}

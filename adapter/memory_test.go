@@ -198,3 +198,47 @@ func TestMemoryTrimsItsLog(t *testing.T) {
 		})
 	}
 }
+
+// The events of all namespaces together have one budget: the names may be the clients' choice.
+func TestMemoryHoldsSoManyBytesOfEvents(t *testing.T) {
+	f := adapter.Memory(&adapter.Recovery{MaxBytes: 1 << 20})
+	leave := func(nsp string) (*adaptertest.Node, adapter.Session) {
+		n := adaptertest.NewNode(t, nsp, f)
+		m := adaptertest.NewMember("member-0000000000001")
+		n.Join(m)
+		s := m.Leave(n, "pid")
+		if err := n.Save(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		return n, s
+	}
+	big := adaptertest.Event(`["` + strings.Repeat("x", 400<<10) + `"]`)
+	first, s := leave("/first")
+	for range 2 {
+		if err := first.Broadcast(big, adapter.Target{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := first.Restore(t.Context(), s.PID, ""); err != nil {
+		t.Errorf("within the budget: %v", err)
+	}
+	second, s2 := leave("/second")
+	if err := second.Broadcast(big, adapter.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Restore(t.Context(), s.PID, ""); !errors.Is(err, adapter.ErrNoRecovery) || !strings.Contains(err.Error(), "trimmed") {
+		t.Errorf("above the budget: %v", err)
+	}
+	if _, err := second.Restore(t.Context(), s2.PID, ""); err != nil {
+		t.Errorf("the newest: %v", err)
+	}
+	if err := first.Close(t.Context()); err != nil { // gives its share back
+		t.Fatal(err)
+	}
+	if err := second.Broadcast(big, adapter.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.Restore(t.Context(), s2.PID, ""); err != nil {
+		t.Errorf("after the other was closed: %v", err)
+	}
+}

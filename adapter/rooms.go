@@ -27,7 +27,7 @@ type Rooms struct {
 	list    []Member
 	joined  [][]*room // rooms of the member at the same index of list
 	rooms   map[string]*room
-	trails  map[Member]*Trail // with Position
+	trails  map[Member]*stays // with Position
 }
 
 // gone is what a member may have beside ID: whether it has left the namespace for good. It is read
@@ -137,6 +137,13 @@ func (r *Rooms) join(m Member, rooms []string, add bool, trail Trail) {
 	var changed, joined []string
 	watched := r.watch.Load() != nil
 	at := r.position()
+	before, left := trail.since()
+	since := func(room string) string {
+		if from, ok := before[room]; ok {
+			return from
+		}
+		return at
+	}
 	r.mu.Lock()
 	i, ok := r.slot(m)
 	if g, can := m.(gone); !ok && (!add || can && g.Gone()) {
@@ -146,8 +153,10 @@ func (r *Rooms) join(m Member, rooms []string, add bool, trail Trail) {
 	if !ok {
 		i, changed = r.add(m, changed)
 		if r.Position != nil {
-			r.begin(m, trail)
-			r.enter(m, m.ID(), at)
+			if r.trails == nil {
+				r.trails = make(map[Member]*stays)
+			}
+			r.trails[m] = &stays{own: since(m.ID()), left: left}
 		}
 		if watched {
 			joined = append(joined, m.ID())
@@ -171,7 +180,8 @@ func (r *Rooms) join(m Member, rooms []string, add bool, trail Trail) {
 		x.add(m)
 		r.joined[i] = append(r.joined[i], x)
 		if r.Position != nil {
-			r.enter(m, name, at)
+			t := r.trails[m]
+			t.since = append(t.since, since(name))
 		}
 		if watched {
 			joined = append(joined, name)
@@ -221,7 +231,7 @@ func (r *Rooms) Leave(m Member, rooms ...string) {
 		k := slices.Index(r.joined[i], x)
 		r.joined[i] = slices.Delete(r.joined[i], k, k+1)
 		if r.Position != nil {
-			r.trails[m].leave(name, at)
+			r.trails[m].leave(k, name, at)
 		}
 		if watched {
 			left = append(left, name)
@@ -252,8 +262,7 @@ func (r *Rooms) Remove(m Member) (rooms []string, trail Trail) {
 		return nil, Trail{}
 	}
 	if t := r.trails[m]; t != nil {
-		trail = *t
-		trail.End = at
+		trail = t.trail(m.ID(), r.joined[i], at)
 	}
 	names, changed := r.remove(m, i, nil)
 	r.mu.Unlock()

@@ -20,28 +20,47 @@ type Stay struct {
 	To   string // "" while it lasts, which it does while the client is away
 }
 
-// in reports whether the trail is in the room now.
-func (t *Trail) in(room string) bool {
-	return slices.ContainsFunc(t.Stays, func(s Stay) bool { return s.Room == room && s.To == "" })
+// stays is the trail of a member while it is one.
+type stays struct {
+	own   string   // since when it is a member
+	since []string // since when it is in the rooms of Rooms.joined, in their order
+	left  []Stay   // the last that have ended
 }
 
-// leave ends the stay in a room.
-func (t *Trail) leave(room, at string) {
-	left, oldest := 0, 0
-	for i := range t.Stays {
-		s := &t.Stays[i]
-		if s.To == "" && s.Room == room {
-			s.To = at
-		}
+// leave ends the stay in a room, the k-th of those joined. One that ended nobody knows when is forgotten.
+func (t *stays) leave(k int, room, at string) {
+	if at != "" {
+		t.left = append(t.left, Stay{Room: room, From: t.since[k], To: at})
+	}
+	t.since = slices.Delete(t.since, k, k+1)
+	if len(t.left) > maxLeft {
+		t.left = slices.Delete(t.left, 0, 1)
+	}
+}
+
+// trail returns the Trail of a member with that id and these rooms.
+func (t *stays) trail(id string, joined []*room, end string) Trail {
+	list := make([]Stay, 0, len(t.left)+1+len(joined))
+	list = append(append(list, t.left...), Stay{Room: id, From: t.own})
+	for k, x := range joined {
+		list = append(list, Stay{Room: x.name, From: t.since[k]})
+	}
+	return Trail{Stays: list, End: end}
+}
+
+// since returns since when the trail is in the rooms that it is in, by name, and the stays that have ended.
+func (t *Trail) since() (in map[string]string, left []Stay) {
+	for _, s := range t.Stays {
 		if s.To != "" {
-			if left++; left == 1 {
-				oldest = i
-			}
+			left = append(left, s)
+			continue
 		}
+		if in == nil {
+			in = make(map[string]string, len(t.Stays))
+		}
+		in[s.Room] = s.From
 	}
-	if left > maxLeft {
-		t.Stays = slices.Delete(t.Stays, oldest, oldest+1)
-	}
+	return in, left
 }
 
 // position is Position, or "".
@@ -50,21 +69,6 @@ func (r *Rooms) position() string {
 		return ""
 	}
 	return r.Position()
-}
-
-// begin makes m, a new member, go on with t. Called with mu held.
-func (r *Rooms) begin(m Member, t Trail) {
-	if r.trails == nil {
-		r.trails = make(map[Member]*Trail)
-	}
-	r.trails[m] = &Trail{Stays: slices.Clone(t.Stays)}
-}
-
-// enter begins a stay of m, unless its trail has it. Called with mu held.
-func (r *Rooms) enter(m Member, room, at string) {
-	if t := r.trails[m]; t != nil && !t.in(room) {
-		t.Stays = append(t.Stays, Stay{Room: room, From: at})
-	}
 }
 
 // Start returns the offset after which to replay for a client whose last event has the offset last, "" when
@@ -93,34 +97,21 @@ func (s *Session) began() string {
 }
 
 // Missed reports whether the session should have got an event for t. after reports whether the event comes
-// after an offset.
+// after an offset. Not for concurrent use.
 func (s *Session) Missed(t *Target, after func(offset string) bool) bool {
-	if len(s.Trail.Stays) == 0 { // saved by a server that keeps none
-		return t.selects(s.Rooms)
-	}
-	in, member := len(t.Rooms) == 0, false
-	for _, stay := range s.Trail.Stays {
-		own, wanted := stay.Room == s.SID, slices.Contains(t.Rooms, stay.Room)
-		unwanted := slices.Contains(t.Except, stay.Room)
-		if !own && !wanted && !unwanted || !after(stay.From) || stay.To != "" && after(stay.To) {
-			continue
+	if s.index == nil {
+		s.index = make(map[string][]Stay, len(s.Trail.Stays))
+		for _, stay := range s.Trail.Stays {
+			s.index[stay.Room] = append(s.index[stay.Room], stay)
 		}
-		if unwanted {
-			return false
+		if len(s.Trail.Stays) == 0 { // saved by a server that keeps none
+			for _, room := range append(s.Rooms, s.SID) {
+				s.index[room] = []Stay{{}}
+			}
 		}
-		in, member = in || wanted, member || own
 	}
-	return in && member
-}
-
-// selects reports whether t selects a socket that is in rooms, its own id among them.
-func (t *Target) selects(rooms []string) bool {
-	in := len(t.Rooms) == 0
-	for _, name := range rooms {
-		if slices.Contains(t.Except, name) {
-			return false
-		}
-		in = in || slices.Contains(t.Rooms, name)
+	in := func(room string) bool {
+		return slices.ContainsFunc(s.index[room], func(x Stay) bool { return after(x.From) && (x.To == "" || !after(x.To)) })
 	}
-	return in
+	return in(s.SID) && !slices.ContainsFunc(t.Except, in) && (len(t.Rooms) == 0 || slices.ContainsFunc(t.Rooms, in))
 }

@@ -3,6 +3,7 @@ package adapter
 import (
 	"container/list"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 	"unsafe"
@@ -20,6 +21,7 @@ type vault struct {
 	kept     list.List                         // of *saved, in the order saved
 	givenUp  list.List                         // of *saved without a session, in the order saved
 	bytes    int                               // of kept
+	saves    uint64                            // so far
 }
 
 // saved is one session that may come back.
@@ -39,7 +41,7 @@ func newVault(r Recovery) *vault {
 
 // cost is what the session makes the server hold, in bytes.
 func (s *Session) cost() int {
-	n := savedCost + len(s.SID) + len(s.PID) + len(s.Data) + len(s.Identity)
+	n := savedCost + len(s.SID) + len(s.PID) + len(s.Data) + len(s.Identity) + len(s.Owner)
 	for _, stay := range s.Trail.Stays {
 		n += int(unsafe.Sizeof(stay)) + len(stay.Room) + len(stay.From) + len(stay.To)
 	}
@@ -55,6 +57,8 @@ func (v *vault) save(of *log, s Session) error {
 	e := &saved{Session: s, of: of, at: now, size: s.cost()}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.saves++
+	e.Version = strconv.FormatUint(v.saves, 10)
 	v.remove(of, s.PID)
 	if e.size > v.limits.MaxSessionBytes {
 		v.giveUp(e)
@@ -91,7 +95,7 @@ func (v *vault) take(of *log, s *Session) error {
 	at, ok := v.sessions[of][s.PID]
 	if ok {
 		e := at.Value.(*saved)
-		ok = e.size > 0 && e.Trail.End == s.Trail.End && e.Last == s.Last
+		ok = e.size > 0 && e.Version == s.Version
 	}
 	if !ok {
 		return fmt.Errorf("%w: session taken by another", ErrNoRecovery)

@@ -31,6 +31,11 @@ func (s *Socket) connect() bool {
 		s.mu.Unlock()
 		s.part(reason, false)
 		s.nsp.release()
+		s.unhold()
+		if reason == ReasonServerDisconnect { // and not the session: its client learns that it was in, and is out
+			_ = s.send(transport.SendOptions{}, s.connectPacket())
+			_ = s.send(transport.SendOptions{}, s.disconnectPacket())
+		}
 		return false
 	}
 	s.client.joined(s)
@@ -139,6 +144,10 @@ func (s *Socket) connectPacket() *packet.Packet {
 	}
 	p.Data = append(p.Data, `"}`...)
 	return p
+}
+
+func (s *Socket) disconnectPacket() *packet.Packet {
+	return &packet.Packet{Type: packet.Disconnect, Namespace: s.name}
 }
 
 // refuse answers CONNECT_ERROR. Source: socket.io/lib/namespace.ts, _add.

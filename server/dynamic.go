@@ -6,6 +6,7 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"strconv"
 	"sync"
 )
 
@@ -16,6 +17,7 @@ import (
 type Dynamic struct {
 	// Set when it is made, then read only.
 	server  *Server
+	number  int            // of this one among all, in the order made
 	pattern *regexp.Regexp // nil for a function
 	allow   func(ctx context.Context, name string, auth json.RawMessage) bool
 
@@ -85,6 +87,19 @@ func (d *Dynamic) lets(s *Socket) (ok bool, err error) {
 		return nil
 	})
 	return ok && err == nil, err
+}
+
+// key names d where a session is saved, the same on every server of one program; "" for no Dynamic. Whoever comes
+// back has passed the middlewares of this one, and of no other.
+func (d *Dynamic) key() string {
+	switch {
+	case d == nil:
+		return ""
+	case d.pattern != nil:
+		return "pattern " + d.pattern.String()
+	default:
+		return "function " + strconv.Itoa(d.number)
+	}
 }
 
 // adopt makes n a child of its parent, if it has one. Called with server.mu held.

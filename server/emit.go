@@ -110,8 +110,12 @@ func (s *Socket) sendEvent(u Unicast, p *packet.Packet) error {
 
 // send encodes p and hands it to the session, which copies it.
 func (s *Socket) send(opts transport.SendOptions, p *packet.Packet) error {
-	if h := s.hold.Load(); h != nil && h.put(opts, s.client.server.prepare(p)) {
-		return nil
+	if h := s.hold.Load(); h != nil {
+		if x := s.client.server.prepare(p); x == nil {
+			return errUnsendable
+		} else if h.put(held{opts: opts, p: x}) {
+			return nil
+		}
 	}
 	o := takeOutgoing()
 	defer o.put()

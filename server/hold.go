@@ -1,9 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server/packet"
 	"github.com/beanpole/beanpole/transport"
 )
@@ -11,29 +13,60 @@ import (
 // hold keeps what is sent to a socket that is a member of its namespace already while its client has not been
 // told yet: nothing is missed in between, and nothing comes before the answer to CONNECT.
 type hold struct {
-	mu   sync.Mutex
-	list []held // guarded by mu
-	over bool   // guarded by mu
+	mu       sync.Mutex
+	list     []held // guarded by mu
+	over     bool   // guarded by mu
+	reserved int    // guarded by mu: of Server.replaying
 }
 
-// held is one packet, or one event that was emitted before the socket was a member.
+// held is one packet, encoded or not yet.
 type held struct {
 	opts transport.SendOptions
 	p    *transport.Prepared
+	m    adapter.Message // if p is nil: an event that was missed, whose bytes may be shared with others
 }
 
 // put keeps a packet. It reports false when the hold is over. What is volatile is dropped, as for any client
 // that cannot take it.
-func (h *hold) put(opts transport.SendOptions, p *transport.Prepared) bool {
+func (h *hold) put(x held) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.over {
 		return false
 	}
-	if !opts.Volatile && p != nil {
-		h.list = append(h.list, held{opts, p})
+	if !x.opts.Volatile {
+		h.list = append(h.list, x)
 	}
 	return true
+}
+
+// maxReplaying bounds the bytes of what recovered sockets have missed and not been sent yet, of all sockets of a
+// server together. What fits a session's backlog is not counted, as any session may have that.
+const maxReplaying = 256 << 20
+
+// reserve is adapter.Session.Reserve for the socket: it has bytes reserved in all, or reports false.
+func (s *Socket) reserve(bytes int) bool {
+	h, srv := s.hold.Load(), s.client.server
+	if bytes <= cmp.Or(srv.cfg.Transport.MaxBacklogBytes, transport.DefaultMaxBacklogBytes) {
+		return true
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	more := int64(bytes - h.reserved)
+	if srv.replaying.Add(more) > maxReplaying {
+		srv.replaying.Add(-more)
+		return false
+	}
+	h.reserved = bytes
+	return true
+}
+
+// end ends the hold and gives back what was reserved. What is still held is dropped.
+func (h *hold) end(s *Server) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.replaying.Add(-int64(h.reserved))
+	h.list, h.over, h.reserved = nil, true, 0
 }
 
 // next takes the first packet out; with the last the hold is over.
@@ -65,31 +98,48 @@ func (s *Server) prepare(p *packet.Packet) *transport.Prepared {
 	return transport.Prepare(messages...)
 }
 
-// welcome sends the answer to CONNECT, and behind it what has been held: no faster than the client takes it,
-// as what a recovered one has missed may be more than may wait for it.
+// welcome sends the answer to CONNECT, and behind it what has been held: no faster than the client takes it, as
+// what a recovered one has missed may be more than may wait for it. The application does not wait for that.
 func (s *Socket) welcome() {
-	h, session := s.hold.Load(), s.client.session
 	// A session that closed says so by Closed.
-	_ = session.SendPrepared(transport.SendOptions{}, s.client.server.prepare(s.connectPacket()))
+	_ = s.client.session.SendPrepared(transport.SendOptions{}, s.client.server.prepare(s.connectPacket()))
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	if !s.release(now) {
+		s.client.server.wg.Go(func() { s.release(context.Background()) })
+	}
+}
+
+// release sends what is held, as the client takes it, until nothing is, and ends the hold; or until ctx ends, and
+// then it reports false.
+func (s *Socket) release(ctx context.Context) bool {
+	h, session := s.hold.Load(), s.client.session
 	for {
+		if err := session.Ready(ctx); err != nil && err == ctx.Err() {
+			return false
+		}
 		x, waiting := h.next()
 		if waiting == 0 {
-			break
+			s.unhold()
+			return true
 		}
 		if waiting > s.client.server.cfg.Limits.MaxQueuedEvents {
 			session.Close(transport.ReasonSlowConsumer) // more is sent than it takes
 		}
-		_ = session.Ready(context.Background()) // which ends with the session
-		_ = session.SendPrepared(x.opts, x.p)
+		if x.p == nil {
+			x.p = s.client.server.prepare(&packet.Packet{
+				Type: packet.Event, Namespace: s.name, Data: x.m.Data, Attachments: x.m.Attachments,
+			})
+		}
+		if x.p != nil {
+			_ = session.SendPrepared(x.opts, x.p)
+		}
 	}
-	s.hold.Store(nil)
 }
 
-// unhold drops what has been held for a socket that is not let in.
+// unhold ends the hold of a socket that is let in, or is not.
 func (s *Socket) unhold() {
 	if h := s.hold.Swap(nil); h != nil {
-		h.mu.Lock()
-		h.list, h.over = nil, true
-		h.mu.Unlock()
+		h.end(s.client.server)
 	}
 }

@@ -2,10 +2,10 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/beanpole/beanpole/adapter"
-	"github.com/beanpole/beanpole/server/packet"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -99,7 +99,14 @@ func (s *Socket) restore() (*adapter.Session, error) {
 	}
 	ctx, cancel := context.WithTimeout(s.Context(), closeTimeout)
 	defer cancel()
-	return s.nsp.adapter.Restore(ctx, *auth.PID, offset)
+	session, err := s.nsp.adapter.Restore(ctx, *auth.PID, offset)
+	if err == nil && session.Namespace != "" && session.Owner != s.nsp.parent.key() {
+		err = fmt.Errorf("%w: let in by another pattern or function", adapter.ErrNoRecovery)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return session, nil
 }
 
 // enter makes the socket a member of its namespace; a recovered one gets its rooms and what it missed. What is
@@ -112,14 +119,13 @@ func (s *Socket) enter(session *adapter.Session) error {
 		return nil
 	}
 	session.Rooms = append(session.Rooms, rooms...)
+	session.Reserve = s.reserve
 	// Not ended by the client's going: what has been taken is saved again then.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), closeTimeout)
 	defer cancel()
 	err := s.nsp.adapter.Resume(ctx, s, session, func(m adapter.Message) {
 		s.sent(&m.Offset)
-		s.hold.Load().put(transport.SendOptions{}, s.client.server.prepare(&packet.Packet{
-			Type: packet.Event, Namespace: s.name, Data: m.Data, Attachments: m.Attachments,
-		}))
+		s.hold.Load().put(held{m: m})
 	})
 	if err == nil {
 		s.client.server.stats.recovered.Add(1)
@@ -150,7 +156,7 @@ func (s *Socket) part(reason transport.CloseReason, told bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	err := s.nsp.adapter.Save(ctx, adapter.Session{
-		SID: s.id, PID: r.pid, Identity: identity, Rooms: rooms, Data: data, Last: r.lastOffset(), Trail: trail,
+		SID: s.id, PID: r.pid, Owner: s.nsp.parent.key(), Identity: identity, Rooms: rooms, Data: data, Last: r.lastOffset(), Trail: trail,
 	})
 	if err != nil {
 		s.client.log().Debug("session not saved for recovery", "namespace", s.name, "err", err)

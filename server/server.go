@@ -30,6 +30,7 @@ type Server struct {
 	stats      counters
 	wg         sync.WaitGroup // goroutines that run handlers outside the transport
 	decoders   sync.Pool      // of packet.Decoder; see takeDecoder
+	replaying  atomic.Int64   // bytes; see maxReplaying
 
 	mu      sync.Mutex
 	own     map[string]struct{} // guarded by mu; names that are the application's own
@@ -140,6 +141,7 @@ func (s *Server) OfFunc(allow func(ctx context.Context, name string, auth json.R
 	need("OfFunc", allow != nil)
 	d := &Dynamic{server: s, allow: allow}
 	s.mu.Lock()
+	d.number = len(s.dynamic)
 	s.dynamic = append(slices.Clip(s.dynamic), d)
 	s.mu.Unlock()
 	return d

@@ -308,20 +308,18 @@ func (s *Socket) Disconnect(closeSession bool) {
 		s.client.disconnect()
 		return
 	}
-	if !s.Connected() {
-		return
-	}
 	s.queue.dropEvents()
-	_ = s.send(transport.SendOptions{}, &packet.Packet{Type: packet.Disconnect, Namespace: s.name}) // gone is as good
-	s.leave(ReasonServerDisconnect)
+	if s.leave(ReasonServerDisconnect) == stateConnected {
+		_ = s.send(transport.SendOptions{}, s.disconnectPacket()) // gone is as good
+	}
 }
 
 // leave ends the socket's membership at once and has its queue run the disconnect handlers in their
-// turn. Only the first call counts.
-func (s *Socket) leave(reason transport.CloseReason) {
-	was := s.state.Swap(stateGone)
+// turn, and returns its state before. Only the first call counts.
+func (s *Socket) leave(reason transport.CloseReason) (was int32) {
+	was = s.state.Swap(stateGone)
 	if was == stateGone {
-		return
+		return was
 	}
 	s.mu.Lock()
 	acks := s.acks
@@ -341,7 +339,7 @@ func (s *Socket) leave(reason transport.CloseReason) {
 		answer(Args{}, ErrDisconnected)
 	}
 	if was != stateConnected {
-		return // connect sees to the rest
+		return was // connect sees to the rest
 	}
 	s.part(reason, true)
 	s.client.enqueue(s, item{kind: itemDisconnect})
@@ -349,6 +347,7 @@ func (s *Socket) leave(reason transport.CloseReason) {
 		// The session may live on, and nobody else need be about to run the queue.
 		s.client.server.wg.Go(s.client.Work)
 	}
+	return was
 }
 
 // Handshake tells how a client connected to a namespace: the first request of its session, and the auth

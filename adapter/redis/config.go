@@ -87,8 +87,8 @@ type Config struct {
 	ShardedPubSub bool
 	// OnlyPlaintext says that no event holds binaries (Node: onlyPlaintext). Streams mode.
 	OnlyPlaintext bool
-	// Recovery turns on connection state recovery. Streams mode only. Of its limits only
-	// MaxDisconnection and MaxEvents have an effect: sessions wait in Redis.
+	// Recovery turns on connection state recovery. Streams mode only. Of its limits
+	// MaxSessions and MaxSessionBytes have no effect: sessions wait in Redis.
 	Recovery *adapter.Recovery
 	// SessionPrefix begins the keys of sessions kept for recovery. Empty means DefaultSessionPrefix.
 	SessionPrefix string
@@ -159,7 +159,8 @@ func (c *Config) check() error {
 		r := *c.Recovery
 		orDefault(&r.MaxDisconnection, adapter.DefaultMaxDisconnection)
 		orDefault(&r.MaxEvents, adapter.DefaultMaxEvents)
-		if r.MaxDisconnection < 0 || r.MaxEvents < 0 {
+		orDefault(&r.MaxBytes, adapter.DefaultMaxBytes)
+		if r.MaxDisconnection < 0 || r.MaxEvents < 0 || r.MaxBytes < 0 {
 			return errors.New("redis: negative limit of recovery")
 		}
 		c.Recovery = &r

@@ -277,7 +277,11 @@ func (p *publisher) resolve(ctx context.Context, doubt []*command, cause error) 
 		case opXAdd:
 			streams[c.key] = append(streams[c.key], c)
 		case opSet:
-			again = append(again, c) // setting twice does no harm
+			if !p.saved(ctx, c) {
+				again = append(again, c)
+			} else if c.done != nil {
+				c.done("", nil)
+			}
 		default:
 			p.drop(c, lostUnconfirmed, cause)
 		}
@@ -286,6 +290,33 @@ func (p *publisher) resolve(ctx context.Context, doubt []*command, cause error) 
 		again = append(again, p.ask(ctx, stream, list)...)
 	}
 	return again
+}
+
+// saved reports whether Redis has done a SET, even if the session that it saved has been claimed since: set once
+// more, it would be there for a second socket.
+func (p *publisher) saved(ctx context.Context, c *command) bool {
+	for n := 0; ; n++ {
+		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
+		text, err := p.client.Get(tctx, c.key).Result()
+		cancel()
+		switch {
+		case err == nil && !strings.HasPrefix(text, takenMark), text == takenBy(string(c.data)):
+			p.stats.published.Add(1)
+			return true // only who has claimed it can have saved another
+		case err == nil || errors.Is(err, redis.Nil):
+			if n > 0 { // as in ask
+				return false
+			}
+		default:
+			p.state.set("publish", err)
+			if ctx.Err() != nil || time.Since(c.at) > p.maxAge {
+				return false
+			}
+		}
+		if !pause(ctx, 3) {
+			return false
+		}
+	}
 }
 
 // ask reads the end of a stream until it is known which of the commands it holds.

@@ -2,10 +2,14 @@ package redis
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -25,6 +29,7 @@ type savedSession struct {
 	Rooms    names          `json:"rooms"`
 	Data     jsontext.Value `json:"data"`
 	Nsp      string         `json:"nsp"`
+	Owner    string         `json:"owner"`
 	Identity string         `json:"identity"`
 	Last     string         `json:"last"`
 	Stays    [][3]string    `json:"stays"` // room, from, to
@@ -45,6 +50,9 @@ func (n *namespace) Remove(m adapter.Member) ([]string, adapter.Trail) {
 func (n *namespace) Save(ctx context.Context, s adapter.Session) error {
 	if n.line == nil {
 		return adapter.ErrNoRecovery
+	}
+	if invalid := func(s string) bool { return !utf8.ValidString(s) }; invalid(s.Identity) || slices.ContainsFunc(s.Rooms, invalid) {
+		return errors.New("redis: session with an identity or a room that is no UTF-8: it would come back as another")
 	}
 	b, err := toMsgpack(nil, appendSession(nil, &s, n.name), nil)
 	if err != nil {
@@ -75,6 +83,9 @@ func appendSession(dst []byte, s *adapter.Session, nsp string) []byte {
 	dst = appendNames(append(dst, `,"rooms":`...), s.Rooms)
 	dst = appendRaw(append(dst, `,"data":`...), s.Data)
 	dst = appendQuoted(append(dst, `,"nsp":`...), nsp)
+	if s.Owner != "" {
+		dst = appendQuoted(append(dst, `,"owner":`...), s.Owner)
+	}
 	if s.Identity != "" {
 		dst = appendQuoted(append(dst, `,"identity":`...), s.Identity)
 	}
@@ -98,7 +109,8 @@ func (n *namespace) Restore(ctx context.Context, pid, at string) (*adapter.Sessi
 	ctx, cancel := n.bound(ctx)
 	defer cancel()
 	s, err := n.load(ctx, pid)
-	if errors.Is(err, redis.Nil) && n.takeOver(ctx, adapter.SocketID(pid)) {
+	if errors.Is(err, redis.Nil) {
+		n.takeOver(ctx, adapter.SocketID(pid)) // or it may have been saved between two questions
 		s, err = n.load(ctx, pid)
 	}
 	switch {
@@ -124,7 +136,14 @@ func (n *namespace) load(ctx context.Context, pid string) (*adapter.Session, err
 	if err != nil {
 		return nil, err
 	}
-	return parseSession(text)
+	if strings.HasPrefix(text, takenMark) {
+		return nil, redis.Nil
+	}
+	s, err := parseSession(text)
+	if err == nil {
+		s.Version = text
+	}
+	return s, err
 }
 
 // held returns nil when the stream still has all after an offset.
@@ -164,7 +183,7 @@ func parseSession(text string) (*adapter.Session, error) {
 	if err := json.Unmarshal(form, &s, lenient); err != nil {
 		return nil, err
 	}
-	out := &adapter.Session{SID: string(s.SID), PID: string(s.PID), Namespace: s.Nsp, Identity: s.Identity,
+	out := &adapter.Session{SID: string(s.SID), PID: string(s.PID), Namespace: s.Nsp, Owner: s.Owner, Identity: s.Identity,
 		Rooms: s.Rooms, Data: adapter.Raw(s.Data), Last: s.Last, Trail: adapter.Trail{End: s.End}}
 	for _, stay := range s.Stays {
 		out.Trail.Stays = append(out.Trail.Stays, adapter.Stay{Room: stay[0], From: stay[1], To: stay[2]})
@@ -222,9 +241,6 @@ func (n *namespace) Resume(ctx context.Context, m adapter.Member, s *adapter.Ses
 	}
 	ctx, cancel := n.bound(ctx)
 	defer cancel()
-	if err := n.claim(ctx, s); err != nil {
-		return err
-	}
 	// The client may have seen more on its last node than this one has read.
 	for {
 		pos, changed := n.line.r.at()
@@ -239,6 +255,12 @@ func (n *namespace) Resume(ctx context.Context, m adapter.Member, s *adapter.Ses
 	}
 	t, end := n.line.follow()
 	missed, seen, err := n.missed(ctx, s, have, end)
+	if err == nil {
+		err = n.held(ctx, s.After) // or some were trimmed before they were read
+	}
+	if err == nil {
+		err = n.claim(ctx, s)
+	}
 	if err != nil {
 		n.line.leave(t)
 		return err
@@ -247,34 +269,69 @@ func (n *namespace) Resume(ctx context.Context, m adapter.Member, s *adapter.Ses
 	return nil
 }
 
-// claim takes a session out of Redis, which one of several can.
+// takenMark begins what is left, for a while, where a session was: who could not see whether it had saved that
+// session finds out by it. To Node's servers it is no session either.
+const takenMark = "taken:"
+
+func takenBy(saved string) string {
+	sum := sha256.Sum256([]byte(saved))
+	return takenMark + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// claim takes a session out of Redis as Restore has seen it, which one of several can. One that somebody else
+// has taken and saved anew since stays.
 func (n *namespace) claim(ctx context.Context, s *adapter.Session) error {
-	taken, err := n.c.client.Del(ctx, n.c.cfg.SessionPrefix+s.PID).Result()
+	key := n.c.cfg.SessionPrefix + s.PID
+	errTaken := errors.New("session taken by another")
+	err := n.c.client.Watch(ctx, func(tx *redis.Tx) error {
+		if text, err := tx.Get(ctx, key).Result(); errors.Is(err, redis.Nil) || err == nil && text != s.Version {
+			return errTaken
+		} else if err != nil {
+			return err
+		}
+		_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			return p.Set(ctx, key, takenBy(s.Version), n.c.cfg.MaxOutboxAge+2*publishTimeout).Err()
+		})
+		return err
+	}, key)
+	if errors.Is(err, redis.TxFailedErr) {
+		err = errTaken
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
-	}
-	if taken == 0 {
-		return fmt.Errorf("%w: session taken by another", adapter.ErrNoRecovery)
 	}
 	return nil
 }
 
-// missed reads the events of the session after what the client has and up to an entry. seen is the number of
+// firstPage is how many entries are read at once before it is known how large they are.
+const firstPage = 16
+
+// nextPage is how many are to be read at once behind that many of some bytes together: about a mebibyte.
+func nextPage(n int64, bytes int) int64 {
+	return max(1, min(2*n, 500, n<<20/int64(bytes+1)))
+}
+
+// missed reads the events of the session after what the client has and up to an entry, as far as they may wait
+// to be replayed. seen is the number of
 // the last entry of each node among them.
 func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset, end streamID) (
 	list []tailEvent, seen map[string]uint64, err error,
 ) {
-	const page = 500
+	page := int64(firstPage)
 	seen = map[string]uint64{}
+	bytes := 0
 	after := have.id
 	for after.less(end) {
 		entries, err := n.c.client.XRangeN(ctx, n.line.r.stream, "("+after.String(), end.String(), page).Result()
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 		}
+		length := int64(len(entries))
+		size := 0
 		for _, x := range entries {
 			after, _ = parseStreamID(x.ID)
 			e := parseEntry(x.Values)
+			size += len(e.data)
 			if e.seq > 0 {
 				seen[e.uid] = max(seen[e.uid], e.seq)
 			}
@@ -292,10 +349,15 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 			if list = append(list, ev); len(list) > n.c.cfg.Recovery.MaxEvents {
 				return nil, nil, fmt.Errorf("%w: more than %d events missed", adapter.ErrNoRecovery, n.c.cfg.Recovery.MaxEvents)
 			}
+			bytes += ev.m.Size()
+			if bytes > n.c.cfg.Recovery.MaxBytes || s.Reserve != nil && !s.Reserve(bytes) {
+				return nil, nil, fmt.Errorf("%w: %w: %d bytes", adapter.ErrNoRecovery, adapter.ErrReplayFull, bytes)
+			}
 		}
-		if len(entries) < page {
+		if length < page {
 			break
 		}
+		page = nextPage(page, size)
 	}
 	return list, seen, nil
 }

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -122,4 +123,39 @@ func resume(t *testing.T, n *adaptertest.Node, s adapter.Session, last string) *
 		t.Fatal(err)
 	}
 	return m
+}
+
+// What is trimmed while a client is on its way back is missing: it is told, instead of getting the rest.
+func TestRecoveryOfWhatIsTrimmedMeanwhile(t *testing.T) {
+	cfg := redis.Config{Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: unique(), URL: shared.URL()}
+	cfg.Stream, cfg.SessionPrefix = cfg.Prefix, cfg.Prefix+":session:"
+	other := &goredis.XAddArgs{Stream: cfg.Stream, Values: []string{"uid", "another", "nsp", "/another", "type", "3", "data", `{}`}}
+	if err := shared.Client().XAdd(t.Context(), other).Err(); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, cfg)
+	n := adaptertest.NewNode(t, "/trimmed", c.Adapter())
+	ready(t, c)
+	m := adaptertest.NewMember("member-000000000001")
+	n.Join(m)
+	for range 3 {
+		if err := n.Broadcast(adaptertest.Event(`["e"]`), adapter.Target{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := adaptertest.Offset(t, m.Wait(t, 3)[0])
+	s := m.Leave(n, "pid")
+	if err := n.Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	restored, err := n.Restore(t.Context(), s.PID, last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shared.Client().XTrimMaxLen(t.Context(), cfg.Stream, 1).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Resume(t.Context(), m, restored, m.Replay); !errors.Is(err, adapter.ErrNoRecovery) {
+		t.Errorf("Resume: %v", err)
+	}
 }

@@ -1,0 +1,79 @@
+package adaptertest
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// away makes a member that has gone, with its session saved, and returns what it was saved as.
+func away(t *testing.T, n *Node, member int, rooms ...string) adapter.Session {
+	t.Helper()
+	m := NewMember(id(member))
+	n.Join(m, rooms...)
+	send(t, n, `["x"]`, adapter.Target{Rooms: []string{m.ID()}})
+	m.Wait(t, 1)
+	s := m.Leave(n, "pid-"+t.Name())
+	s.Owner = "pattern ^/x$"
+	if err := n.Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// testClaim: who has restored a session takes that one, and none that was saved since, with other rooms.
+func testClaim(t *testing.T, c Cluster, n int) {
+	nodes := c(t, "/"+t.Name(), n)
+	here, there := nodes[0], nodes[n-1]
+	s := away(t, here, 1, "secret")
+	slow, err := here.Restore(t.Context(), s.PID, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slow.Owner != s.Owner {
+		t.Errorf("owner %q, want %q", slow.Owner, s.Owner)
+	}
+	quick, _ := comeBack(t, there, s, "")
+	there.Leave(quick, "secret")
+	if err := there.Save(t.Context(), quick.Leave(there, s.PID)); err != nil {
+		t.Fatal(err)
+	}
+	m := NewMember(s.SID)
+	if err := here.Resume(t.Context(), m, slow, m.Replay); !errors.Is(err, adapter.ErrNoRecovery) {
+		t.Errorf("Resume of what another has taken and saved anew: %v", err)
+	}
+	if rooms := here.RoomsOf(m); rooms != nil {
+		t.Errorf("it is in %q", rooms)
+	}
+	last, _ := comeBack(t, here, s, "")
+	if rooms := here.RoomsOf(last); slices.Contains(rooms, "secret") {
+		t.Errorf("it is in %q", rooms)
+	}
+}
+
+// testReserve: a session that missed more than may be replayed is not taken.
+func testReserve(t *testing.T, c Cluster, n int) {
+	nodes := c(t, "/"+t.Name(), n)
+	here, there := nodes[0], nodes[n-1]
+	w := newMember(id(2))
+	there.Join(w)
+	s := away(t, here, 1)
+	send(t, here, `["a lot"]`, adapter.Target{})
+	w.Wait(t, 1)
+	restored, err := there.Restore(t.Context(), s.PID, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	restored.Reserve = func(bytes int) bool { asked = bytes; return false }
+	m := NewMember(s.SID)
+	err = there.Resume(t.Context(), m, restored, m.Replay)
+	if !errors.Is(err, adapter.ErrNoRecovery) || !errors.Is(err, adapter.ErrReplayFull) || asked == 0 {
+		t.Errorf("Resume: %v; asked for %d bytes", err, asked)
+	}
+	if _, missed := comeBack(t, there, s, ""); !slices.Contains(missed, `["a lot"]`) {
+		t.Errorf("missed %q", missed)
+	}
+}

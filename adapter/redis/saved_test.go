@@ -1,0 +1,37 @@
+package redis
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter/redis/redistest"
+)
+
+// A SET whose answer was lost is done again if Redis has not done it, and never if somebody may have taken what
+// it saved: that would be there for a second socket.
+func TestSetInDoubt(t *testing.T) {
+	s := redistest.Start(t)
+	client := s.Client()
+	p := &publisher{client: client, stats: &counters{}, state: newState(slog.New(slog.DiscardHandler)), maxAge: time.Minute}
+	for name, c := range map[string]struct {
+		holds string
+		want  bool
+	}{
+		"not done":                           {"", false},
+		"not done, where another was taken":  {takenBy("another"), false},
+		"done":                               {"mine", true},
+		"done and taken":                     {takenBy("mine"), true},
+		"done, taken, and saved by somebody": {"another", true},
+	} {
+		key := "key " + name
+		if c.holds != "" {
+			if err := client.Set(t.Context(), key, c.holds, 0).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := p.saved(t.Context(), &command{op: opSet, key: key, data: []byte("mine"), at: time.Now()}); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -1,0 +1,172 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server"
+)
+
+// Who was let in by one pattern or function comes back by that one, or passes the middlewares of another.
+func TestRecoveryIsBoundToWhoLetTheClientIn(t *testing.T) {
+	_, url := start(t, server.Config{Recovery: &server.Recovery{}}, func(io *server.Server) {
+		io.OfFunc(func(_ context.Context, name string, auth json.RawMessage) bool {
+			return strings.Contains(string(auth), "guest")
+		}).OnConnection(func(s *server.Socket) { _ = s.Emit("welcome", "guest", s.Recovered()) })
+		staff := io.OfPattern(regexp.MustCompile(`^/doc-`))
+		staff.Use(func(s *server.Socket) error {
+			if !strings.Contains(string(s.Handshake().RawAuth()), "staff") {
+				return errors.New("not staff")
+			}
+			return nil
+		})
+		staff.OnConnection(func(s *server.Socket) { _ = s.Emit("welcome", "staff", s.Recovered()) })
+	})
+	come := func(auth string) (w welcome, greeting string) {
+		t.Helper()
+		p := dial(t, url)
+		p.Send("40/doc-1," + auth)
+		text, ok := strings.CutPrefix(p.Text(), "40/doc-1,")
+		if !ok || json.Unmarshal([]byte(text), &w) != nil {
+			return w, text
+		}
+		greeting = p.Text()
+		p.Send("1") // the transport's, so that it may be recovered
+		p.ExpectClosed()
+		return w, greeting
+	}
+	guest, _ := come(`{"invite":"guest"}`)
+	pid := func(more string) string { return fmt.Sprintf(`{"pid":%q%s}`, guest.PID, more) }
+	if _, got := come(pid("")); !strings.Contains(got, "not staff") {
+		t.Errorf("a guest without the invitation: %s", got)
+	}
+	if w, got := come(pid(`,"token":"staff"`)); w.SID == guest.SID || !strings.Contains(got, `"staff",false`) {
+		t.Errorf("staff with a guest's pid: %v, %s", w, got)
+	}
+	if w, _ := come(pid(`,"invite":"guest"`)); w != guest {
+		t.Errorf("the guest again: %v, want %v", w, guest)
+	}
+}
+
+// slowResume is an adapter whose Resume goes on only when told, once the socket is a member.
+type slowResume struct {
+	adapter.Adapter
+	in, on chan struct{}
+}
+
+func (a slowResume) Resume(ctx context.Context, m adapter.Member, s *adapter.Session, replay func(adapter.Message)) error {
+	err := a.Adapter.Resume(ctx, m, s, replay)
+	a.in <- struct{}{}
+	<-a.on
+	return err
+}
+
+// A socket is disconnected from the moment on that it is counted, and does not come back then.
+func TestDisconnectWhileComingBack(t *testing.T) {
+	for _, closeSession := range []bool{false, true} {
+		t.Run(fmt.Sprint(closeSession), func(t *testing.T) {
+			in, on := make(chan struct{}), make(chan struct{})
+			r := adapter.Recovery{}
+			memory := adapter.Memory(&r)
+			sockets, out := make(chan *server.Socket, 8), make(chan struct{}, 8)
+			srv, url := start(t, server.Config{Recovery: &server.Recovery{Recovery: r}, Adapter: func(n adapter.Namespace) (adapter.Adapter, error) {
+				a, err := memory(n)
+				return slowResume{a, in, on}, err
+			}}, func(io *server.Server) {
+				io.OnConnection(func(s *server.Socket) {
+					s.OnDisconnect(func(string) { out <- struct{}{} })
+					sockets <- s
+				})
+			})
+			p := dial(t, url)
+			first := p.connect("")
+			await(t, sockets).Join("user:eve")
+			_ = p.Conn.Close()
+			await(t, out)
+			q := dial(t, url)
+			q.Send(`40{"pid":"` + first.PID + `"}`)
+			await(t, in)
+			if n := srv.LocalCount(); n != 1 {
+				t.Fatalf("%d members", n)
+			}
+			if err := srv.To("user:eve").DisconnectSockets(closeSession); err != nil {
+				t.Fatal(err)
+			}
+			close(on)
+			if closeSession {
+				q.ExpectClosed()
+			} else {
+				if got := q.Text(); !strings.HasPrefix(got, `40{"sid":"`+first.SID) {
+					t.Errorf("got %s", got)
+				}
+				q.Expect("41")
+			}
+			eventually(t, "it is no member any more", func() bool { return srv.LocalCount() == 0 })
+			if again := dial(t, url).connect(`{"pid":"` + first.PID + `"}`); again.SID == first.SID {
+				t.Error("it was recovered")
+			}
+		})
+	}
+}
+
+// The application does not wait until a client has taken what it missed: it could take its time, and what ends
+// it is set up in the connection handler.
+func TestHandlersDoNotWaitForTheReplay(t *testing.T) {
+	srv, url, in, out := recovering(t, server.Recovery{}, nil)
+	p := dial(t, url)
+	first := p.connect("")
+	await(t, in)
+	_ = p.Conn.Close()
+	await(t, out)
+	for range 1200 {
+		_ = srv.Emit("missed", strings.Repeat("x", 10_000))
+	}
+	q := dial(t, url)
+	q.Send(`40{"pid":"` + first.PID + `"}`) // and reads nothing
+	s := await(t, in)
+	if !s.Recovered() {
+		t.Fatal(s.RecoveryError())
+	}
+	s.Disconnect(true)
+	if reason := await(t, out); reason != string(server.ReasonServerDisconnect) {
+		t.Errorf("it ended by %q", reason)
+	}
+}
+
+// What clients that come back do not read is bounded for all together. Who would exceed it begins anew.
+func TestReplaysAreBounded(t *testing.T) {
+	srv, url, in, out := recovering(t, server.Recovery{}, nil)
+	pids := []string{}
+	for range 2 {
+		p := dial(t, url)
+		pids = append(pids, p.connect("").PID)
+		await(t, in)
+		_ = p.Conn.Close()
+		await(t, out)
+	}
+	for range 500 {
+		_ = srv.Emit("missed", strings.Repeat("x", 10_000))
+	}
+	free := srv.Replaying(server.MaxReplaying)
+	p := dial(t, url)
+	p.Send(`40{"pid":"` + pids[0] + `"}`)
+	if s := await(t, in); s.Recovered() || !errors.Is(s.RecoveryError(), adapter.ErrReplayFull) {
+		t.Errorf("recovered %v: %v", s.Recovered(), s.RecoveryError())
+	}
+	free()
+	q := dial(t, url)
+	q.connect(`{"pid":"` + pids[1] + `"}`)
+	if s := await(t, in); !s.Recovered() {
+		t.Error(s.RecoveryError())
+	}
+	for range 500 {
+		q.Text()
+	}
+	eventually(t, "nothing is reserved any more", func() bool { return srv.Replaying(0) != nil })
+}
