@@ -202,7 +202,7 @@ func TestDynamicNamespaces(t *testing.T) {
 func TestShutdownReasonAndNothingLeft(t *testing.T) {
 	reasons := make(chan string, 1)
 	srv, url := start(t, server.Config{}, func(io *server.Server) {
-		io.OnConnection(func(s *server.Socket) { s.OnDisconnect(func(r string) { reasons <- r }) })
+		io.OnConnection(func(s *server.Socket) { s.OnDisconnect(func(d server.Disconnection) { reasons <- string(d.Reason) }) })
 	})
 	p, _ := join(t, url, "/")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -77,7 +77,7 @@ func (s *Socket) welcome() {
 			break
 		}
 		if waiting > s.client.server.cfg.Limits.MaxQueuedEvents {
-			session.Close(transport.ReasonSlowConsumer) // more is sent than it takes
+			session.CloseCause(transport.ReasonSlowConsumer, transport.ErrBacklog) // more is sent than it takes
 		}
 		_ = session.Ready(context.Background()) // which ends with the session
 		_ = session.SendPrepared(x.opts, x.p)

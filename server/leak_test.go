@@ -22,7 +22,7 @@ func TestClientsThatGoAtAnyMomentLeaveNothing(t *testing.T) {
 			s.Join("room", fmt.Sprint(rand.IntN(5)))
 			s.On("join", func(room string) { s.Join(room) })
 			s.On("kick", func() { s.Disconnect(rand.IntN(2) == 0) })
-			s.OnDisconnect(func(string) { s.Join("ghost") })
+			s.OnDisconnect(func(server.Disconnection) { s.Join("ghost") })
 			_ = s.Emit("hello")
 		}
 		io.OnConnection(setup)
