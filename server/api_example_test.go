@@ -64,8 +64,8 @@ func ExampleNamespace_OnConnection() {
 
 	io.OnConnection(func(s *server.Socket) {
 		log.Print(s.ID(), s.Handshake().Addr(), s.Handshake().Query().Get("v"), s.Recovered())
-		s.OnDisconnecting(func(reason string) { log.Print("leaves ", s.Rooms()) })
-		s.OnDisconnect(func(reason string) { log.Print("gone: ", reason) })
+		s.OnDisconnecting(func(server.Disconnection) { log.Print("leaves ", s.Rooms()) })
+		s.OnDisconnect(func(why server.Disconnection) { log.Print("gone: ", why) })
 	})
 }
 

@@ -36,7 +36,7 @@ func TestBinaryStreamsLongerThanTheAttachmentTimeout(t *testing.T) {
 				ends, parts := make(chan string, 1), 0
 				io.OnConnection(func(s *server.Socket) {
 					s.On("part", func(e *server.Event) { parts++ })
-					s.OnDisconnect(func(reason string) { ends <- reason })
+					s.OnDisconnect(func(why server.Disconnection) { ends <- string(why.Reason) })
 				})
 				serve := func(method, sid, body string) string {
 					w := httptest.NewRecorder()

@@ -19,11 +19,12 @@ type Broadcast struct {
 	nsp     *Namespace
 	target  adapter.Target
 	timeout time.Duration
+	from    *Socket // whose it is, or nil
 }
 
 // Broadcast selects every socket of the namespace but this one.
 func (s *Socket) Broadcast() Broadcast {
-	return Broadcast{nsp: s.nsp, target: adapter.Target{Except: []string{s.id}}}
+	return Broadcast{nsp: s.nsp, target: adapter.Target{Except: []string{s.id}}, from: s}
 }
 
 // To selects the sockets in any of rooms, but for this one; In is the same.
@@ -97,6 +98,9 @@ func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (
 	defer n.release()
 	ctx, cancel := b.bound(ctx)
 	defer cancel()
+	if b.from != nil {
+		b.from.client.session.Yield() // we may be inside a handler of its
+	}
 	var answers answers
 	err = n.adapter.BroadcastWithAck(ctx, m, b.target, answers.add)
 	return answers.take(), err

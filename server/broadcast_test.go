@@ -202,7 +202,7 @@ func TestDynamicNamespaces(t *testing.T) {
 func TestShutdownReasonAndNothingLeft(t *testing.T) {
 	reasons := make(chan string, 1)
 	srv, url := start(t, server.Config{}, func(io *server.Server) {
-		io.OnConnection(func(s *server.Socket) { s.OnDisconnect(func(r string) { reasons <- r }) })
+		io.OnConnection(func(s *server.Socket) { s.OnDisconnect(func(d server.Disconnection) { reasons <- string(d.Reason) }) })
 	})
 	p, _ := join(t, url, "/")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -214,4 +214,61 @@ func TestShutdownReasonAndNothingLeft(t *testing.T) {
 		t.Errorf("reason %q", r)
 	}
 	p.ExpectClosed()
+}
+
+// A handler that asks many gives its reader up at once: its own client's answer, and what else that client sends,
+// does not wait for the five milliseconds after which a handler that blocks loses it. The best rounds count, as the
+// machine may be busy.
+func TestAskingManyFromAHandlerDoesNotStallItsClient(t *testing.T) {
+	const rounds, takeover = 50, 5 * time.Millisecond
+	for name, ask := range map[string]func(context.Context, *server.Server, *server.Socket) error{
+		"all, itself too": func(ctx context.Context, io *server.Server, _ *server.Socket) error {
+			_, err := io.EmitWithAck(ctx, "q")
+			return err
+		},
+		"all others": func(ctx context.Context, _ *server.Server, s *server.Socket) error {
+			_, err := s.Broadcast().EmitWithAck(ctx, "q")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var begun time.Time
+			var took time.Duration
+			quick := 0
+			poked := make(chan time.Time, 1)
+			_, url := start(t, server.Config{}, func(io *server.Server) {
+				io.On("ask", func(ctx context.Context, s *server.Socket) error { begun = time.Now(); return ask(ctx, io, s) })
+				io.Of("/other").On("poke", func() { poked <- time.Now() })
+			})
+			p, _ := join(t, url, "/")
+			p.Connect("/other", "")
+			q, _ := join(t, url, "/")
+			answer := func(p *peer) {
+				question := p.Text()
+				p.Send("43" + strings.TrimSuffix(strings.TrimPrefix(question, "42"), `["q"]`) + "[]")
+			}
+			for range rounds {
+				p.Send(`421["ask"]`)
+				if name == "all others" {
+					question := q.Text()
+					p.Send(`42/other,["poke"]`)
+					took = await(t, poked).Sub(begun)
+					q.Send("43" + strings.TrimSuffix(strings.TrimPrefix(question, "42"), `["q"]`) + "[]")
+				} else {
+					answer(q)
+					answer(p)
+				}
+				p.Expect("431[]")
+				if name != "all others" {
+					took = time.Since(begun)
+				}
+				if took < takeover {
+					quick++
+				}
+			}
+			if quick < rounds/10 {
+				t.Errorf("its client waited less than %v in %d of %d rounds", takeover, quick, rounds)
+			}
+		})
+	}
 }

@@ -384,7 +384,7 @@ func TestSocketThatHasLeftIsForgotten(t *testing.T) {
 			big := new([1 << 20]byte)
 			runtime.AddCleanup(big, func(struct{}) { close(freed) }, struct{}{})
 			s.On("big", func() { big[0]++ })
-			s.OnDisconnect(func(string) { close(left) })
+			s.OnDisconnect(func(server.Disconnection) { close(left) })
 		})
 	})
 	p, _ := join(t, url, "/")
@@ -412,7 +412,7 @@ func TestSavedStatesAreBounded(t *testing.T) {
 	r := &server.Recovery{Recovery: adapter.Recovery{MaxSessions: 1}}
 	srv, url := start(t, server.Config{Recovery: r}, func(io *server.Server) {
 		io.OnConnection(func(s *server.Socket) {
-			s.OnDisconnect(func(reason string) { gone <- reason })
+			s.OnDisconnect(func(why server.Disconnection) { gone <- string(why.Reason) })
 			sockets <- s
 		})
 	})

@@ -143,7 +143,7 @@ func (c *client) packet(p *packet.Packet) {
 	case p.Type == packet.Ack:
 		s.onAck(p)
 	case p.Type == packet.Disconnect:
-		s.leave(ReasonClientDisconnect)
+		s.leave(Disconnection{Reason: ReasonClientDisconnect})
 	default:
 		c.event(s, p)
 	}
@@ -283,7 +283,7 @@ func (c *client) fail(reason transport.CloseReason, err error) {
 	c.failed = true
 	c.server.stats.refusedPackets.Add(1)
 	c.log().Debug("session refused a packet", "reason", string(reason), "err", err)
-	c.session.Close(reason)
+	c.session.CloseCause(reason, err)
 }
 
 // attachments notes that a packet has come, or an attachment, and whether more attachments are waited for. It
@@ -302,7 +302,7 @@ func (c *client) watchAttachments() {
 	if n := c.waiting.Load(); n != c.watched {
 		c.watched = n
 		c.pending.Watch(n&1 == 1 && !c.closed, c.server.cfg.Limits.AttachmentTimeout, func() {
-			c.session.Close(transport.ReasonForcedClose)
+			c.session.CloseCause(transport.ReasonForcedClose, errAttachments)
 		})
 	}
 }
@@ -312,7 +312,7 @@ func (c *client) Closed(reason transport.CloseReason, cause error) {
 	if cause != nil {
 		c.log().Debug("session closed", "reason", string(reason), "err", cause)
 	}
-	c.end(reason)
+	c.end(disconnection(reason, cause))
 	c.mu.Lock()
 	work := len(c.ready) > 0
 	c.mu.Unlock()
@@ -322,7 +322,7 @@ func (c *client) Closed(reason transport.CloseReason, cause error) {
 	}
 }
 
-func (c *client) end(reason transport.CloseReason) {
+func (c *client) end(why Disconnection) {
 	c.mu.Lock()
 	c.closed = true
 	sockets := slices.Clone(c.sockets)
@@ -334,7 +334,7 @@ func (c *client) end(reason transport.CloseReason) {
 	c.closeLobby()
 	c.mu.Unlock()
 	for _, s := range sockets {
-		s.leave(reason)
+		s.leave(why)
 	}
 }
 

@@ -10,39 +10,50 @@ import (
 	"github.com/beanpole/beanpole/transport"
 )
 
-// connect does what stands between the client's CONNECT and the connection handlers, and reports whether
-// they are to be called. Protocol: Connection to a namespace.
-func (s *Socket) connect() bool {
+// connect does what stands between the client's CONNECT and the connection handlers, and returns what is left
+// to do, zero when the socket is refused. Protocol: Connection to a namespace.
+func (s *Socket) connect() itemKind {
 	srv := s.client.server
 	if err := srv.find(s); err != nil {
 		s.refuse(err)
-		return false
+		return 0
 	}
-	if err := s.admit(); err != nil {
+	err := s.admit()
+	if err == nil && s.state.CompareAndSwap(stateConnecting, stateConnected) {
+		s.client.joined(s)
+		srv.stats.connected.Add(1)
+		s.emitEarly()
+		s.welcome()
+		return itemConnected
+	}
+	if !s.gone() {
 		s.nsp.release()
 		s.refuse(err)
-		return false
+		return 0
 	}
-	if !s.state.CompareAndSwap(stateConnecting, stateConnected) {
-		// The client has gone meanwhile. It was no member to whoever ended it.
-		s.queue.dropEvents()
-		s.mu.Lock()
-		reason := s.atBorder().reason
-		s.mu.Unlock()
+	// The client has gone meanwhile, or was put out.
+	s.queue.dropEvents()
+	reason := s.left().Reason
+	if err == nil {
 		s.part(reason, false)
-		s.nsp.release()
-		s.unhold()
-		if reason == ReasonServerDisconnect { // and not the session: its client learns that it was in, and is out
-			_ = s.send(transport.SendOptions{}, s.connectPacket())
-			_ = s.send(transport.SendOptions{}, s.disconnectPacket())
-		}
-		return false
 	}
-	s.client.joined(s)
-	srv.stats.connected.Add(1)
-	s.emitEarly()
-	s.welcome()
-	return true
+	s.unhold()
+	switch {
+	case reason != ReasonServerDisconnect: // the session has ended, or is ending
+	case err != nil:
+		s.refuse(err)
+	default: // its client learns that it was in, and is out
+		_ = s.send(transport.SendOptions{}, s.connectPacket())
+		_ = s.send(transport.SendOptions{}, s.disconnectPacket())
+	}
+	return itemGone
+}
+
+// left returns why the socket has left.
+func (s *Socket) left() Disconnection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.atBorder().why
 }
 
 // connected calls the connection handlers, up to one that panics.
@@ -94,10 +105,15 @@ func (s *Socket) emitEarly() {
 // reset undoes what the middlewares have done to a socket that has to pass them once more.
 func (s *Socket) reset() {
 	s.dropIdentity()
+	s.handlers.clear()
+	s.watching.Store(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.atBorder()
 	b.rooms, b.early = nil, nil
+	if s.hooks != nil {
+		s.hooks = &hooks{life: s.hooks.life}
+	}
 }
 
 // admit has the socket pass the middlewares and makes it a member. When its session cannot be resumed although
@@ -154,6 +170,7 @@ func (s *Socket) disconnectPacket() *packet.Packet {
 func (s *Socket) refuse(err error) {
 	err = hidePanic(err)
 	s.state.Store(stateGone)
+	s.endContext()
 	s.unhold()
 	s.queue.dropEvents()
 	s.client.forget(s)

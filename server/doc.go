@@ -18,7 +18,7 @@
 // (typed handlers), guard.go (the one recovery point), event.go and args.go (their raw form), emit.go and
 // ack.go (to one socket), broadcast.go and remote.go (to many, anywhere in the cluster), local.go (what the
 // adapter sees), client.go (one session and its sockets), lobby.go (CONNECTs that wait), data.go, config.go,
-// errors.go, stats.go.
+// errors.go, reasons.go (why sockets end), stats.go.
 //
 // # Guarantees
 //

@@ -1,10 +1,6 @@
 package server
 
-import (
-	"errors"
-
-	"github.com/beanpole/beanpole/transport"
-)
+import "errors"
 
 // Errors a caller can act on.
 var (
@@ -37,23 +33,6 @@ var errInvalidNamespace = errors.New("Invalid namespace")
 
 // errUnsendable is a packet of which the parser makes no message: one of Config.Parser's own.
 var errUnsendable = errors.New("parser makes nothing of the packet")
-
-// The reasons of a disconnection beyond those of the transport. Source: socket.io/lib/socket-types.ts,
-// DisconnectReason. The last three are Beanpole's own.
-const (
-	ReasonClientDisconnect transport.CloseReason = "client namespace disconnect"
-	ReasonServerDisconnect transport.CloseReason = "server namespace disconnect"
-	ReasonQueueFull        transport.CloseReason = "event queue full"
-	ReasonRateLimited      transport.CloseReason = "rate limited"
-	ReasonTakenOver        transport.CloseReason = "taken over" // by a new session of the same client, which recovers
-)
-
-// recoverable reports whether a session that ended so may be recovered: unless the client or the application
-// ended it, or the client broke the protocol. Source: socket.io/lib/socket.ts, RECOVERABLE_DISCONNECT_REASONS,
-// and the reasons that only Beanpole has.
-func recoverable(r transport.CloseReason) bool {
-	return r != ReasonClientDisconnect && r != ReasonServerDisconnect && r != transport.ReasonParseError
-}
 
 // Error is an error with data for the client: returned by a middleware it becomes the CONNECT_ERROR
 // {"message":Message,"data":Data}, returned by a handler the acknowledgement {"error":Message,"data":Data}.

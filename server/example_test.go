@@ -40,8 +40,8 @@ func Example() {
 			}
 			return "delivered", s.To(room).Emit("message", s.ID(), m)
 		})
-		s.OnDisconnect(func(reason string) {
-			_ = io.Emit("left", s.ID(), reason)
+		s.OnDisconnect(func(why server.Disconnection) {
+			_ = io.Emit("left", s.ID(), why.Reason)
 		})
 	})
 	http.Handle("/socket.io/", io)

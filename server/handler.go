@@ -202,6 +202,13 @@ func (r *handlers) remove(h *handler) {
 	r.list = slices.DeleteFunc(slices.Clone(r.list), func(o *handler) bool { return o == h })
 }
 
+// clear removes all handlers.
+func (r *handlers) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = nil
+}
+
 // off removes all handlers of event.
 func (r *handlers) off(event string) {
 	r.mu.Lock()

@@ -124,7 +124,7 @@ func (s *Socket) release(ctx context.Context) bool {
 			return true
 		}
 		if waiting > s.client.server.cfg.Limits.MaxQueuedEvents {
-			session.Close(transport.ReasonSlowConsumer) // more is sent than it takes
+			session.CloseCause(transport.ReasonSlowConsumer, transport.ErrBacklog) // more is sent than it takes
 		}
 		if x.p == nil {
 			x.p = s.client.server.prepare(&packet.Packet{

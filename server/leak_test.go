@@ -22,7 +22,7 @@ func TestClientsThatGoAtAnyMomentLeaveNothing(t *testing.T) {
 			s.Join("room", fmt.Sprint(rand.IntN(5)))
 			s.On("join", func(room string) { s.Join(room) })
 			s.On("kick", func() { s.Disconnect(rand.IntN(2) == 0) })
-			s.OnDisconnect(func(string) { s.Join("ghost") })
+			s.OnDisconnect(func(server.Disconnection) { s.Join("ghost") })
 			_ = s.Emit("hello")
 		}
 		io.OnConnection(setup)
@@ -105,4 +105,18 @@ func goAway(t *testing.T, url string, worker, round int) {
 		}
 	}
 	_ = conn.Close()
+}
+
+// Counting the sockets of a server copies nothing, however many there are.
+func TestLocalCountCopiesNothing(t *testing.T) {
+	srv, url := start(t, server.Config{}, func(*server.Server) {})
+	for range 3 {
+		join(t, url, "/")
+	}
+	if n := srv.LocalCount(); n != 3 || srv.SocketCounts()["/"] != 3 {
+		t.Errorf("%d sockets, want 3", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { srv.LocalCount() }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
 }

@@ -89,6 +89,10 @@ func (l local) DeliverWithAck(m adapter.Message, f adapter.Flags, to []adapter.M
 	after := l.send(&packet.Packet{
 		Type: packet.Event, Namespace: l.n.name, ID: id, HasID: true, Data: m.Data, Attachments: m.Attachments,
 	}, f, to)
+	// Who asks may be inside a handler of one of those very sessions.
+	for _, m := range to {
+		m.(*Socket).client.session.Yield()
+	}
 	if after != nil {
 		after()
 	}

@@ -268,14 +268,22 @@ func (n *Namespace) made() bool {
 	}
 }
 
-// members returns the sockets of this server that t selects. It makes nothing.
+// existing returns what is open under the name, or nil. It makes nothing.
+func (n *Namespace) existing() *Namespace {
+	if n.space != nil && n.pinned.Load() {
+		return n
+	}
+	open, ok := n.server.names.Find(n.name)
+	if !ok {
+		return nil
+	}
+	return open
+}
+
+// members returns the sockets of this server that t selects.
 func (n *Namespace) members(t adapter.Target) []adapter.Member {
-	if n.space == nil || !n.pinned.Load() {
-		open, ok := n.server.names.Find(n.name)
-		if !ok {
-			return nil
-		}
-		n = open
+	if n = n.existing(); n == nil {
+		return nil
 	}
 	return n.adapter.Members(t)
 }

@@ -479,7 +479,7 @@ func TestRecoveryOfTheLastClientOfANamespace(t *testing.T) {
 	io, url := start(t, server.Config{Recovery: recovery}, func(io *server.Server) {
 		io.OfPattern(tenants).OnConnection(func(s *server.Socket) {
 			recovered <- s.Recovered()
-			s.OnDisconnect(func(r string) { gone <- r })
+			s.OnDisconnect(func(d server.Disconnection) { gone <- string(d.Reason) })
 		})
 	})
 	p := dial(t, url)

@@ -152,7 +152,13 @@ func (n *Namespace) Sockets() []*Socket {
 }
 
 // LocalCount returns how many sockets of this server are connected. Count asks the whole cluster.
-func (n *Namespace) LocalCount() int { return len(n.members(adapter.Target{})) }
+func (n *Namespace) LocalCount() int {
+	if n = n.existing(); n == nil {
+		return 0
+	}
+	count, _ := n.adapter.Count(context.Background(), adapter.Target{Flags: adapter.Flags{Local: true}}) // asks nobody
+	return count
+}
 
 // Socket returns the connected socket of this server with that id, or nil.
 func (n *Namespace) Socket(id string) *Socket {

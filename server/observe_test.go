@@ -49,7 +49,7 @@ func TestObserverSeesWhatHandlersDo(t *testing.T) {
 	done := make(chan struct{})
 	_, url := start(t, server.Config{Observers: []server.Observer{n}}, func(io *server.Server) {
 		io.OnConnection(func(s *server.Socket) {
-			s.OnDisconnect(func(string) { time.AfterFunc(0, func() { close(done) }) })
+			s.OnDisconnect(func(server.Disconnection) { time.AfterFunc(0, func() { close(done) }) })
 		})
 		io.On("works", func(ctx context.Context) any { return ctx.Value(noteKey{}) })
 		io.On("fails", func() error { return errors.New("no") })

@@ -94,7 +94,7 @@ func recovering(t *testing.T, r server.Recovery, setup func(*server.Server)) (sr
 	in, out = make(chan *server.Socket, 8), make(chan string, 8)
 	srv, url = start(t, server.Config{Recovery: &r}, func(io *server.Server) {
 		io.OnConnection(func(s *server.Socket) {
-			s.OnDisconnect(func(reason string) { out <- reason })
+			s.OnDisconnect(func(why server.Disconnection) { out <- string(why.Reason) })
 			in <- s
 		})
 		if setup != nil {

@@ -14,6 +14,7 @@ var (
 	errInvalidState      = errors.New("packet for a namespace the client is not in")
 	errTooManyNamespaces = errors.New("too many namespaces")
 	errAuthTooLarge      = errors.New("auth payloads too large")
+	errAttachments       = errors.New("attachments of a packet do not come")
 	errTooEarly          = errors.New("too many events before the answer to CONNECT")
 	errRateLimited       = errors.New("too many events per second")
 	errQueueFull         = errors.New("too many events wait for the handlers")
@@ -69,6 +70,7 @@ type itemKind uint8
 const (
 	itemConnect   itemKind = iota + 1
 	itemConnected          // the rest of itemConnect, never in a queue
+	itemGone               // the same when the client has gone meanwhile
 	itemEvent
 	itemDisconnect
 )

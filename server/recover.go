@@ -193,7 +193,7 @@ func (l local) TakeOver(ctx context.Context, id string) bool {
 		if s = n.Socket(id); s == nil || s.recovery == nil {
 			return false
 		}
-		s.leave(ReasonTakenOver)
+		s.leave(Disconnection{Reason: ReasonTakenOver})
 		s.client.session.Abort(ReasonTakenOver)
 	}
 	select {

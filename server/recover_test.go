@@ -80,7 +80,7 @@ func TestDisconnectWhileComingBack(t *testing.T) {
 				return slowResume{a, in, on}, err
 			}}, func(io *server.Server) {
 				io.OnConnection(func(s *server.Socket) {
-					s.OnDisconnect(func(string) { out <- struct{}{} })
+					s.OnDisconnect(func(server.Disconnection) { out <- struct{}{} })
 					sockets <- s
 				})
 			})

@@ -46,7 +46,7 @@ func TestRecoveryBringsBackStateAndMissedEvents(t *testing.T) {
 	srv, url := start(t, server.Config{Recovery: &server.Recovery{}}, func(io *server.Server) {
 		io.Use(func(*server.Socket) error { passes++; return nil })
 		io.OnConnection(func(s *server.Socket) {
-			s.OnDisconnect(func(r string) { gone <- r })
+			s.OnDisconnect(func(d server.Disconnection) { gone <- string(d.Reason) })
 			if !s.Recovered() {
 				s.Join("room")
 				s.Data.Set("name", "ann")
@@ -159,7 +159,7 @@ func TestRecoveryOutlivesAClientThatGoesMeanwhile(t *testing.T) {
 			var url string
 			srv, url = start(t, cfg, func(io *server.Server) {
 				io.OnConnection(func(s *server.Socket) {
-					s.OnDisconnect(func(r string) { gone <- r })
+					s.OnDisconnect(func(d server.Disconnection) { gone <- string(d.Reason) })
 					if !s.Recovered() {
 						s.Join("room")
 					}

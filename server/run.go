@@ -46,18 +46,20 @@ func (s *Socket) do(it *item) (err error) {
 	defer recovered(&err)
 	switch it.kind {
 	case itemConnect:
-		ok := s.connect()
+		it.kind = s.connect()
 		s.client.decided(s)
-		if ok {
-			it.kind = itemConnected
-			return s.observed("connection", s.connected)
-		}
+		return s.do(it)
+	case itemConnected:
+		return s.observed("connection", s.connected)
 	case itemEvent:
 		if it.event == nil {
 			it.event = s.unpack(it.packed)
 		}
 		s.event(it.event)
 	case itemDisconnect:
+		s.client.server.stats.disconnected.Add(1)
+		s.disconnect()
+	case itemGone:
 		s.disconnect()
 	}
 	return nil
@@ -82,8 +84,9 @@ func (s *Socket) broken(it item, err error) {
 		s.Disconnect(false)
 	case itemEvent:
 		s.answerFailure(it.event, s.report(it.event.Name, err))
-	case itemDisconnect:
+	case itemDisconnect, itemGone:
 		_ = s.report("disconnect", err)
+		it.kind = itemGone
 		_ = s.do(&it) // the handlers that have not been called
 	}
 }
@@ -191,21 +194,18 @@ func (s *Socket) answerFailure(e *Event, err error) {
 
 // disconnect runs the disconnect handlers: the last thing a socket does.
 func (s *Socket) disconnect() {
-	s.mu.Lock()
-	reason := string(s.atBorder().reason)
-	s.mu.Unlock()
+	why := s.left()
 	if h := s.hooked(); h.leaving() {
 		// Logged. Observers are told of a failure by its error.
 		_ = s.observed("disconnect", func() (failed error) {
 			for fn := s.nextLeaving(); fn != nil; fn = s.nextLeaving() {
-				if err := s.protect("disconnect", func() error { fn(reason); return nil }); err != nil {
+				if err := s.protect("disconnect", func() error { fn(why); return nil }); err != nil {
 					failed = err
 				}
 			}
 			return failed
 		})
 	}
-	s.client.server.stats.disconnected.Add(1)
 	s.nsp.release()
 	s.mu.Lock()
 	if b := s.border; b != nil && b.late != nil {

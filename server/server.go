@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/internal/names"
 	"github.com/beanpole/beanpole/transport"
 )
@@ -165,7 +164,7 @@ func (s *Server) Namespaces() []*Namespace { return s.names.All() }
 func (s *Server) SocketCounts() map[string]int {
 	out := make(map[string]int)
 	for _, n := range s.Namespaces() {
-		out[n.Name()] = len(n.adapter.Members(adapter.Target{}))
+		out[n.Name()] = n.LocalCount()
 	}
 	return out
 }

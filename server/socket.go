@@ -60,9 +60,9 @@ type (
 		entered bool     // it is a member
 		early   []early  // what was emitted before
 
-		reason   transport.CloseReason // set once it has left
-		identity string                // likewise
-		late     *life                 // of handlers that run when it has left
+		why      Disconnection // set once it has left
+		identity string        // likewise
+		late     *life         // of handlers that run when it has left
 	}
 	// early is an event that was emitted to a socket by a middleware.
 	early struct {
@@ -87,8 +87,8 @@ type hooks struct {
 	middlewares   []Middleware   // replaced, never changed
 	any           []func(*Event) // likewise
 	anyOutgoing   []func(*Event) // likewise
-	disconnecting []func(string)
-	disconnected  []func(string)
+	disconnecting []func(Disconnection)
+	disconnected  []func(Disconnection)
 }
 
 // hook has change add a function.
@@ -115,7 +115,7 @@ func (s *Socket) hooked() (h hooks) {
 func (h *hooks) leaving() bool { return len(h.disconnecting)+len(h.disconnected) > 0 }
 
 // nextLeaving takes the disconnect handler that is to be called next, or returns nil.
-func (s *Socket) nextLeaving() (fn func(string)) {
+func (s *Socket) nextLeaving() (fn func(Disconnection)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.hooks
@@ -175,7 +175,7 @@ func (s *Socket) RecoveryError() error {
 	return s.recovery.err
 }
 
-// Context returns a context that ends when the socket disconnects, whether handlers run or not.
+// Context returns a context that ends when the socket disconnects or is refused, whether handlers run or not.
 func (s *Socket) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,6 +190,13 @@ func (s *Socket) Context() context.Context {
 		}
 	}
 	return s.hooks.life.ctx
+}
+
+// endContext ends the context, if somebody has asked for it.
+func (s *Socket) endContext() {
+	if life := s.hooked().life; life != nil {
+		life.cancel()
+	}
 }
 
 // On registers a handler of the event and returns a function that removes it. fn is a function whose
@@ -236,16 +243,17 @@ func (s *Socket) Use(m Middleware) {
 	s.hook(func(h *hooks) { h.middlewares = append(slices.Clip(h.middlewares), m) })
 }
 
-// OnDisconnecting calls fn when the socket disconnects, while Rooms still tells where it was.
-func (s *Socket) OnDisconnecting(fn func(reason string)) {
+// OnDisconnecting calls fn when the socket disconnects, before the functions of OnDisconnect. In both, Rooms
+// tells where it was.
+func (s *Socket) OnDisconnecting(fn func(Disconnection)) {
 	need("OnDisconnecting", fn != nil)
 	s.hook(func(h *hooks) { h.disconnecting = append(h.disconnecting, fn) })
 }
 
 // OnDisconnect calls fn once the socket has disconnected, after the handlers of all events received
-// before. The reasons are Node's (socket-types.ts, DisconnectReason), those of package transport and
-// the Reason constants of this package.
-func (s *Socket) OnDisconnect(fn func(reason string)) {
+// before. One that a middleware has registered is called too when the client goes before it is connected; when
+// a middleware refuses the socket none is, and what has to be told then is told by Context.
+func (s *Socket) OnDisconnect(fn func(Disconnection)) {
 	need("OnDisconnect", fn != nil)
 	s.hook(func(h *hooks) { h.disconnected = append(h.disconnected, fn) })
 }
@@ -309,14 +317,14 @@ func (s *Socket) Disconnect(closeSession bool) {
 		return
 	}
 	s.queue.dropEvents()
-	if s.leave(ReasonServerDisconnect) == stateConnected {
+	if s.leave(Disconnection{Reason: ReasonServerDisconnect}) == stateConnected {
 		_ = s.send(transport.SendOptions{}, s.disconnectPacket()) // gone is as good
 	}
 }
 
 // leave ends the socket's membership at once and has its queue run the disconnect handlers in their
 // turn, and returns its state before. Only the first call counts.
-func (s *Socket) leave(reason transport.CloseReason) (was int32) {
+func (s *Socket) leave(why Disconnection) (was int32) {
 	was = s.state.Swap(stateGone)
 	if was == stateGone {
 		return was
@@ -325,15 +333,12 @@ func (s *Socket) leave(reason transport.CloseReason) (was int32) {
 	acks := s.acks
 	s.acks = nil
 	b := s.atBorder()
-	b.reason = reason
-	var life *life
+	b.why = why
 	if s.hooks != nil {
-		b.identity, life = s.hooks.identity, s.hooks.life
+		b.identity = s.hooks.identity
 	}
 	s.mu.Unlock()
-	if life != nil {
-		life.cancel()
-	}
+	s.endContext()
 	s.dropIdentity()
 	for _, answer := range acks {
 		answer(Args{}, ErrDisconnected)
@@ -341,9 +346,9 @@ func (s *Socket) leave(reason transport.CloseReason) (was int32) {
 	if was != stateConnected {
 		return was // connect sees to the rest
 	}
-	s.part(reason, true)
+	s.part(why.Reason, true)
 	s.client.enqueue(s, item{kind: itemDisconnect})
-	if reason == ReasonServerDisconnect || reason == ReasonTakenOver {
+	if why.Reason == ReasonServerDisconnect || why.Reason == ReasonTakenOver {
 		// The session may live on, and nobody else need be about to run the queue.
 		s.client.server.wg.Go(s.client.Work)
 	}

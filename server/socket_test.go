@@ -187,12 +187,12 @@ func TestDisconnectComesLastOnceWithItsReason(t *testing.T) {
 				io.OnConnection(func(s *server.Socket) {
 					s.Join("room")
 					s.On("last", func() { events <- "last" })
-					s.OnDisconnecting(func(string) {
+					s.OnDisconnecting(func(server.Disconnection) {
 						rooms := s.Rooms()
 						slices.Sort(rooms)
 						ends <- end{"disconnecting", rooms}
 					})
-					s.OnDisconnect(func(reason string) { ends <- end{reason, nil} })
+					s.OnDisconnect(func(why server.Disconnection) { ends <- end{string(why.Reason), nil} })
 					sockets <- s
 				})
 			})
@@ -232,7 +232,7 @@ func TestEventsReceivedBeforeTheEndAreHandled(t *testing.T) {
 	_, url := start(t, server.Config{}, func(io *server.Server) {
 		io.OnConnection(func(s *server.Socket) {
 			s.On("n", func() { mu.Lock(); count++; mu.Unlock() })
-			s.OnDisconnect(func(string) { mu.Lock(); done <- count; mu.Unlock() })
+			s.OnDisconnect(func(server.Disconnection) { mu.Lock(); done <- count; mu.Unlock() })
 		})
 	})
 	p, _ := join(t, url, "/")
@@ -339,7 +339,7 @@ func TestEmitWithAckEndsWithItsContextTimeoutOrSocket(t *testing.T) {
 func TestClientThatBreaksTheProtocolIsClosed(t *testing.T) {
 	srv, url := start(t, server.Config{}, func(io *server.Server) { io.On("x", func() {}) })
 	for _, packets := range [][]string{
-		{`42["x"]`}, {`40`, `40`}, {`40`, `42`}, {`40`, `43`}, {`40`, `42{}`}, {`40`, `42[]`}, {`40`, `42["connect"]`},
+		{`42["x"]`}, {`40`, `40`}, {`40`, `42`}, {`40`, `43{}`}, {`40`, `42{}`}, {`40`, `42[]`}, {`40`, `42["connect"]`},
 		{`40`, `44{}`}, {`49`}, {`40`, `4511-["x"]`}, {`40`, `42["x"`}, {`40`, `42` + strings.Repeat("[", 100_000)},
 		{`40`, `42["x",` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `]`}, {`40`, `42/nope,["x"]`},
 	} {

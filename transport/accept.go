@@ -51,7 +51,7 @@ type hijacked struct {
 func (s *Server) hijack(req *request, initial bool, frames []byte) (*hijacked, error) {
 	h := new(hijacked)
 	answer := append(s.switching(req, initial, h), frames...) // before the connection is ours: a hook may panic
-	conn, rw, err := http.NewResponseController(req.w).Hijack()
+	conn, rw, err := takeOver(req.w)
 	if err != nil {
 		err = fmt.Errorf("hijack: %w", err)
 		s.refuse(req, CodeBadRequest, causeNoUpgrade, map[string]any{"name": "TRANSPORT_HANDSHAKE_ERROR", "error": err})
@@ -65,6 +65,15 @@ func (s *Server) hijack(req *request, initial bool, frames []byte) (*hijacked, e
 	}
 	_ = conn.SetDeadline(time.Time{}) // those of http.Server included
 	return h, nil
+}
+
+// takeOver takes the connection of w away from net/http.
+func takeOver(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
+	to := able[http.Hijacker](w)
+	if to == nil {
+		return nil, nil, http.ErrNotSupported
+	}
+	return http.NewResponseController(to).Hijack()
 }
 
 // buffered returns a copy of what r has read and not given out.

@@ -53,28 +53,41 @@ func writeParts(w http.ResponseWriter, body []byte, timeout time.Duration) error
 		}
 		body = body[len(part):]
 	}
-	if !flushable(w) {
+	to := able[http.Flusher](w)
+	if to == nil {
 		return nil // net/http does it later
 	}
-	if err := control.Flush(); err != nil {
+	if err := http.NewResponseController(to).Flush(); err != nil {
 		return err
 	}
 	_ = control.SetWriteDeadline(time.Time{})
 	return nil
 }
 
-// flushable reports whether w and all that it unwraps to can be flushed: some writers, gin's for one, panic if
-// what is under them cannot.
-func flushable(w http.ResponseWriter) bool {
+// able returns the writer by which to use a method of w that is T's: w, unless one that it unwraps to stands on one
+// without the method, since some, gin's for one, panic then. In that case it is the innermost, or nil if that has no
+// such method either.
+func able[T any](w http.ResponseWriter) http.ResponseWriter {
+	to, inner, can := w, w, false
 	for {
-		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		_, is := inner.(T)
+		if can && !is {
+			to = nil
+		}
+		can = is
+		next, ok := inner.(interface{ Unwrap() http.ResponseWriter })
 		if !ok {
 			break
 		}
-		w = inner.Unwrap()
+		inner = next.Unwrap()
 	}
-	_, ok := w.(http.Flusher)
-	return ok
+	switch {
+	case !can:
+		return nil
+	case to == nil:
+		return inner
+	}
+	return to
 }
 
 // worth reports whether a body of size bytes is to be compressed.

@@ -1,8 +1,12 @@
 package transport
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/http"
+
+	"github.com/gobwas/ws"
 )
 
 // ErrClosed is returned by sends on a session that is closing or closed.
@@ -73,6 +77,26 @@ func (c ErrorCode) message() string {
 	default:
 		return "Bad request"
 	}
+}
+
+// CloseError is the cause of the end of a session whose client has sent a close frame.
+type CloseError struct {
+	Code int    // RFC 6455, section 7.4; 1005 when the frame had none
+	Text string // the client's own, of up to 123 bytes, and not part of Error
+}
+
+// Error names the code.
+func (e *CloseError) Error() string { return fmt.Sprintf("close frame with code %d", e.Code) }
+
+// Is makes it the end of the connection by the peer.
+func (e *CloseError) Is(target error) bool { return target == errPeerClosed }
+
+// newCloseError returns the error for a close frame's body, which checkClose has let pass.
+func newCloseError(body []byte) *CloseError {
+	if len(body) < 2 {
+		return &CloseError{Code: int(ws.StatusNoStatusRcvd)}
+	}
+	return &CloseError{Code: int(binary.BigEndian.Uint16(body)), Text: string(body[2:])}
 }
 
 // Causes of a session's end, handed to Receiver.Closed.

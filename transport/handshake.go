@@ -137,7 +137,7 @@ func (s *Session) accept(transport Name) {
 		s.unlock()
 		s.rx.Unlock()
 		if s.srv.stopping() { // Shutdown may have looked before the session could be seen
-			s.close(ReasonServerShuttingDown, shutdownPollGrace)
+			s.close(ReasonServerShuttingDown, nil, shutdownPollGrace)
 		}
 	}()
 	recv = s.srv.cfg.Accept(s)

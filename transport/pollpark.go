@@ -40,7 +40,7 @@ func (s *Session) leave(p *poll, req *request) bool {
 	}
 	c := &pollConn{srv: s.srv, session: s, poll: p}
 	c.prepare(req)
-	conn, rw, err := http.NewResponseController(req.w).Hijack()
+	conn, rw, err := takeOver(req.w)
 	if err != nil {
 		s.srv.returns.open.Store(false) // it will not be possible later either
 		return false
@@ -196,6 +196,9 @@ func (c *pollConn) answer() {
 	err := c.write(out, items, kinds)
 	s.answered(p, err)
 	if err != nil || c.raw == nil {
+		if c.raw != nil {
+			c.srv.parker.remove(c.raw) // it would keep the session until the descriptor is used again
+		}
 		_ = c.conn.Close()
 		return
 	}

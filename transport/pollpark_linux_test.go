@@ -11,11 +11,13 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"weak"
 )
 
 // newReturning is newHarness with GETs that leave net/http after delay.
@@ -331,6 +333,20 @@ func TestSlowClientOfLeftPoll(t *testing.T) {
 	want(t, "size", len(p.body()), len(big)+1)
 	p.send(getRequest(r.session.ID()))
 	left(t, r.session)
+}
+
+// Nothing is kept of a session whose answer could not be written.
+func TestFailedAnswerOfLeftPollLeavesNothing(t *testing.T) {
+	h := newReturning(t, Config{WriteTimeout: 20 * time.Millisecond}, time.Millisecond, nil)
+	p, r := h.openRaw()
+	p.send(getRequest(r.session.ID()))
+	left(t, r.session)
+	r.session.mu.Lock()
+	conn := weak.Make(r.session.poll.conn)
+	r.session.mu.Unlock()
+	_ = r.session.Send(SendOptions{NoCompress: true}, Message{Data: make([]byte, 16<<20)}) // and nobody reads
+	want(t, "reason", r.reason(t), "transport error")
+	eventually(t, "the connection is forgotten", func() bool { runtime.GC(); return conn.Value() == nil })
 }
 
 func TestUpgradeAnswersLeftPoll(t *testing.T) {

@@ -290,7 +290,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 
 	for _, session := range s.snapshot() {
-		session.close(ReasonServerShuttingDown, shutdownPollGrace)
+		session.close(ReasonServerShuttingDown, nil, shutdownPollGrace)
 	}
 	done := make(chan struct{})
 	// Ends when the last goroutine of the server does; after ctx is done that is soon, as all

@@ -127,7 +127,9 @@ func (s *Session) end(reason CloseReason, cause error) {
 	if s.ending == nil { // else Close has said why
 		s.ending = &ending{reason: reason}
 	}
-	s.ending.cause = cause
+	if s.ending.cause == nil {
+		s.ending.cause = cause
+	}
 	s.state = stateClosed
 	s.receiving.Store(false)
 	s.takeWaiting()
@@ -154,9 +156,12 @@ func (s *Session) end(reason CloseReason, cause error) {
 // counts. What the client sends from now on is dropped. A polling client between two polls is waited
 // for, but no longer than for a PONG: up to PingTimeout, the end of its heartbeat, or 30 seconds, whichever
 // comes first.
-func (s *Session) Close(reason CloseReason) { s.close(reason, closeWait) }
+func (s *Session) Close(reason CloseReason) { s.close(reason, nil, closeWait) }
 
-func (s *Session) close(reason CloseReason, wait time.Duration) {
+// CloseCause is Close with the cause that the receiver is told beside the reason.
+func (s *Session) CloseCause(reason CloseReason, cause error) { s.close(reason, cause, closeWait) }
+
+func (s *Session) close(reason CloseReason, cause error, wait time.Duration) {
 	s.mu.Lock()
 	defer s.unlock()
 	if s.state == stateClosing && wait < s.deadline-s.srv.uptime() {
@@ -169,7 +174,7 @@ func (s *Session) close(reason CloseReason, wait time.Duration) {
 		wait = min(wait, s.srv.cfg.PingTimeout, s.silence())
 	}
 	s.state = stateClosing
-	s.ending = &ending{reason: reason}
+	s.ending = &ending{reason, cause}
 	s.receiving.Store(false)
 	s.setDeadline(wait)
 	if s.ws != nil {

@@ -209,11 +209,14 @@ func TestWriteDeadlineEndsWithTheAnswer(t *testing.T) {
 	})
 }
 
-// stubborn is a writer that cannot be flushed, around which bold is one that tries.
+// stubborn and quiet are writers that cannot be flushed, around which bold is one that tries.
 type (
 	stubborn struct{ w http.ResponseWriter }
+	quiet    struct{ http.ResponseWriter }
 	bold     struct{ http.ResponseWriter }
 )
+
+func (q quiet) Unwrap() http.ResponseWriter { return q.ResponseWriter }
 
 func (s stubborn) Header() http.Header         { return s.w.Header() }
 func (s stubborn) WriteHeader(code int)        { s.w.WriteHeader(code) }
@@ -222,14 +225,19 @@ func (b bold) Unwrap() http.ResponseWriter     { return b.ResponseWriter }
 func (b bold) Flush()                          { b.ResponseWriter.(http.Flusher).Flush() }
 
 func TestWriterThatCannotBeFlushed(t *testing.T) {
-	h := newHarness(t, Config{}, nil)
-	h.http.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.srv.ServeHTTP(bold{stubborn{w}}, r)
-	})
-	c, r := h.openPolling()
-	_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
-	want(t, "poll", c.get().body, "4x")
-	want(t, "post", c.post("4y").body, "ok")
+	for name, wrap := range map[string]func(http.ResponseWriter) http.ResponseWriter{
+		"at all":     func(w http.ResponseWriter) http.ResponseWriter { return bold{stubborn{w}} },
+		"in between": func(w http.ResponseWriter) http.ResponseWriter { return bold{quiet{w}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t, Config{}, nil)
+			h.http.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.srv.ServeHTTP(wrap(w), r) })
+			c, r := h.openPolling()
+			_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+			want(t, "poll", c.get().body, "4x")
+			want(t, "post", c.post("4y").body, "ok")
+		})
+	}
 }
 
 // A hook that panics leaves no session, whose place in MaxSessions would be lost.

@@ -230,7 +230,7 @@ func (r *reader) takeFrame(op ws.OpCode, data []byte) error {
 		s.mu.Lock()
 		c.answerClose(data)
 		s.unlock()
-		return errPeerClosed
+		return newCloseError(data)
 	}
 	r.packets++
 	var p enginePacket
@@ -280,7 +280,7 @@ func (c *wsConn) stop(err error) {
 
 // causeOf leaves out the cause that says no more than the reason.
 func causeOf(err error) error {
-	if errors.Is(err, errPeerClosed) || errors.Is(err, errClientClosed) {
+	if errors.Is(err, errClientClosed) {
 		return nil
 	}
 	return err

@@ -293,7 +293,7 @@ func away(t *testing.T, g *gate, web *httptest.Server, token string) map[string]
 	t.Helper()
 	gone := make(chan struct{}, 1)
 	g.io.OnConnection(func(s *server.Socket) {
-		s.OnDisconnect(func(string) {
+		s.OnDisconnect(func(server.Disconnection) {
 			select {
 			case gone <- struct{}{}: // the first is the one
 			default:

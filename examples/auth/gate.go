@@ -158,7 +158,7 @@ func (g *gate) connected(s *server.Socket) {
 		_ = s.Emit("expired") // gone is as good
 		s.Disconnect(true)    // after which a client does not come back by itself
 	})
-	s.OnDisconnect(func(string) { end.Stop() })
+	s.OnDisconnect(func(server.Disconnection) { end.Stop() })
 	s.On("renew", func(token string) (session, error) {
 		p, err := g.tokens.check(token)
 		if err != nil || p.name != name { // a socket does not change hands

@@ -61,7 +61,7 @@ func newChat(io *server.Server, node string) *chat {
 	io.OnConnection(func(s *server.Socket) {
 		s.Use(limited())
 		_ = s.Emit("you", by(s)) // it is gone again otherwise
-		s.OnDisconnect(func(string) { c.news.of(room(s)) })
+		s.OnDisconnect(func(server.Disconnection) { c.news.of(room(s)) })
 	})
 	return c
 }

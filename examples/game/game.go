@@ -67,7 +67,7 @@ func newGame(io *server.Server, node string) *game {
 	io.OnServerSide("report", func(r Report) { g.garden.hear(r, time.Now()) })
 	io.OnConnection(func(s *server.Socket) {
 		s.Use(limited())
-		s.OnDisconnect(func(string) { g.garden.remove(id(s)) })
+		s.OnDisconnect(func(server.Disconnection) { g.garden.remove(id(s)) })
 	})
 	return g
 }

@@ -67,7 +67,7 @@ func (u *UI) admit(s *server.Socket) bool {
 		_ = s.Emit("session", id) // gone is as good
 	}
 	timer := time.AfterFunc(end.Sub(now), func() { s.Disconnect(false) })
-	s.OnDisconnect(func(string) { timer.Stop() })
+	s.OnDisconnect(func(server.Disconnection) { timer.Stop() })
 	return true
 }
 

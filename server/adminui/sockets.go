@@ -68,11 +68,11 @@ func (u *UI) watchSocket(n *server.Namespace, s *server.Socket) {
 	if err == nil && len(here) == 1 {
 		u.queue.put("socket_connected", details(here[0], n.Name()), timestamp(time.Now()))
 	}
-	s.OnDisconnect(func(reason string) {
+	s.OnDisconnect(func(why server.Disconnection) {
 		u.sockets.mu.Lock()
 		delete(u.sockets.list, s)
 		u.sockets.mu.Unlock()
-		u.queue.put("socket_disconnected", n.Name(), s.ID(), reason, timestamp(time.Now()))
+		u.queue.put("socket_disconnected", n.Name(), s.ID(), string(why.Reason), timestamp(time.Now()))
 	})
 	if n == u.admin {
 		return // what the page is told is no news

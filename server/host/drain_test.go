@@ -65,7 +65,7 @@ func status(t *testing.T, h *Host, target string) int {
 func TestDrainOverTheAdminListener(t *testing.T) {
 	h, _ := newTestHost(t, Config{Port: AnyPort, Host: "127.0.0.1"})
 	reasons := make(chan string, 9)
-	h.IO().OnConnection(func(s *server.Socket) { s.OnDisconnect(func(r string) { reasons <- r }) })
+	h.IO().OnConnection(func(s *server.Socket) { s.OnDisconnect(func(d server.Disconnection) { reasons <- string(d.Reason) }) })
 	done := running(t, h)
 	const clients = 5
 	answers := make(chan string, clients)

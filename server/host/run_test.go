@@ -68,7 +68,7 @@ func TestSignalStopsGracefully(t *testing.T) {
 		t.Run(sig.String(), func(t *testing.T) {
 			h, _ := newTestHost(t, Config{Port: AnyPort, Host: "127.0.0.1"})
 			reasons := make(chan string, 1)
-			h.IO().OnConnection(func(s *server.Socket) { s.OnDisconnect(func(r string) { reasons <- r }) })
+			h.IO().OnConnection(func(s *server.Socket) { s.OnDisconnect(func(d server.Disconnection) { reasons <- string(d.Reason) }) })
 			done := running(t, h)
 
 			open := get(t, h, "socket.io/?EIO=4&transport=polling")

@@ -15,7 +15,8 @@ type msgpack struct{}
 
 // MsgPack returns the parser of socket.io-msgpack-parser. Both ends have to use it.
 //
-// It refuses the events that Text refuses, which Node's does not, and takes nil for absent data.
+// It refuses the events that Text refuses, which Node's does not, and takes nil for absent data, and an
+// acknowledgement without data, as Text does.
 func MsgPack() Parser { return msgpack{} }
 
 // Encode appends the one message of p. The payload must be valid JSON: nothing is sent otherwise.
@@ -148,8 +149,9 @@ func (f *fields) packet() (*Packet, error) {
 		p.ID, p.HasID = id, true
 	}
 	if f.data == nil || string(f.data) == "null" {
-		if p.Type == Event || p.Type == Ack {
-			return nil, ErrPayload
+		var err error
+		if p.Data, err = absent(p.Type); err != nil {
+			return nil, err
 		}
 		return p, nil
 	}

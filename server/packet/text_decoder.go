@@ -180,14 +180,10 @@ func (p *Packet) readID(b []byte, i int) (int, error) {
 }
 
 // payload checks what a packet of type t has behind its header and returns it without white space
-// around it, nil when there is nothing. Only a packet that has to say nothing may have no payload:
-// an event without one, which Node lets through, has no name.
+// around it, or what absent makes of nothing.
 func payload(b []byte, t Type, depth int) ([]byte, error) {
 	if len(b) == 0 {
-		if t == Event || t == Ack {
-			return nil, ErrPayload
-		}
-		return nil, nil
+		return absent(t)
 	}
 	first := space(b, 0)
 	end, err := scan(b, first, depth)
@@ -199,6 +195,18 @@ func payload(b []byte, t Type, depth int) ([]byte, error) {
 	}
 	data := b[first:end:end]
 	return data, checkPayload(data, t)
+}
+
+// absent is the payload of a packet of type t that has none. An event without one, which Node lets through,
+// has no name; an acknowledgement without one has no values, as in Node.
+func absent(t Type) ([]byte, error) {
+	switch t {
+	case Event:
+		return nil, ErrPayload
+	case Ack:
+		return []byte("[]"), nil
+	}
+	return nil, nil
 }
 
 // checkPayload returns ErrPayload unless data is what packets of type t carry. data is valid JSON.

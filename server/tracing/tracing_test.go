@@ -92,7 +92,7 @@ func (p peer) Read(b []byte) (int, error) { return p.Reader.Read(b) }
 
 func app(srv *server.Server) {
 	srv.Use(func(*server.Socket) error { return nil })
-	srv.OnConnection(func(s *server.Socket) { s.OnDisconnect(func(string) {}) })
+	srv.OnConnection(func(s *server.Socket) { s.OnDisconnect(func(server.Disconnection) {}) })
 	srv.On("works", func(ctx context.Context) bool { return trace.SpanFromContext(ctx).SpanContext().IsValid() })
 	srv.On("fails", func() error { return errors.New("no beans") })
 	srv.On("panics", func() { panic("no beans") })

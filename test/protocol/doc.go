@@ -11,7 +11,7 @@
 // Socket.IO (the npm package socket.io, which it imports), by which every expectation has been checked.
 // In a folder of its own that has a copy of server.mjs:
 //
-//	npm install socket.io@4.8 && node --expose-gc server.mjs 3000
+//	npm install socket.io@4.8 && node --stack-size=16000 --expose-gc server.mjs 3000
 //
 // and here:
 //

@@ -69,20 +69,14 @@ func TestBareEvent(t *testing.T) {
 	})
 }
 
-// An ACK without payload. Socket.IO 5: mandatory. Node ignores it, since nobody waits for its id.
+// An ACK without payload, or without an id, that nobody waits for. Node ignores it, and so does this server.
 func TestBareAck(t *testing.T) {
 	bounded(t, func() {
-		for _, packet := range []string{"43", "431", "43[]"} {
-			s := openWebSocket(t)
-			s.join()
-			s.send(packet)
-			if onNode || packet == "43[]" {
-				s.echo()
-				_ = s.conn.Close()
-				continue
-			}
-			s.closed()
-		}
+		s := openWebSocket(t)
+		s.join()
+		s.send("43", "431", "43[]")
+		s.echo()
+		_ = s.conn.Close()
 	})
 }
 

@@ -147,6 +147,15 @@ func application(srv *server.Server) {
 		srv.Of(nsp).OnConnection(echo)
 	}
 	srv.OfPattern(regexp.MustCompile(`^/dyn-\d+$`))
+	srv.Of("/greeted").Use(func(s *server.Socket) error {
+		var auth struct{ Tell string }
+		if err := s.Handshake().Auth(&auth); err != nil {
+			return err
+		}
+		s.OnDisconnect(func(why server.Disconnection) { _ = srv.To(auth.Tell).Emit("left", why.Reason) })
+		return s.Emit("early", 1)
+	})
+	srv.Of("/greeted").OnConnection(func(s *server.Socket) { _ = s.Emit("late") })
 	srv.Of("/refused").Use(func(*server.Socket) error { return errors.New("not authorized") })
 	srv.Of("/refused-with-data").Use(func(*server.Socket) error {
 		return &server.Error{Message: "not authorized", Data: map[string]string{"code": "E1"}}

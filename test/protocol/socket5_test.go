@@ -221,10 +221,35 @@ func TestSocket5ClientAck(t *testing.T) {
 	s.send("461-" + ask() + `[{"_placeholder":true,"num":0}]`)
 	s.sendBinary([]byte{7})
 	s.expect(`451-["answer",{"_placeholder":true,"num":0}]`, "b\x07")
+	s.send("43" + ask()) // with no payload at all
+	s.expect(`42["answer"]`)
 	id := ask()
 	s.send("43"+id+`[]`, "43"+id+`["twice"]`, `4399999["of nothing"]`)
 	s.expect(`42["answer"]`)
 	s.echo()
+}
+
+// What a middleware emits comes behind the answer to CONNECT, and the disconnect handler that it sets runs.
+func TestSocket5MiddlewareEmitsAndWatches(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s session) {
+		s.join()
+		s.send(`420["id"]`)
+		connect := `40/greeted,{"tell":` + strings.Trim(s.next(), "430[]") + `}`
+		s.send(connect)
+		if onNode { // before the answer: its clients keep such an event until they are connected
+			s.expect(`42/greeted,["early",1]`)
+		}
+		if got := s.next(); !strings.HasPrefix(got, "40/greeted,{") {
+			t.Errorf("got %q, want the answer to CONNECT", got)
+		}
+		if !onNode {
+			s.expect(`42/greeted,["early",1]`)
+		}
+		s.expect(`42/greeted,["late"]`)
+		s.send("41/greeted")
+		s.expect(`42["left","client namespace disconnect"]`)
+	})
 }
 
 // Socket.IO 5: Disconnection from a namespace. No answer, and the session goes on.

@@ -273,6 +273,6 @@ func part(s *server.Socket, w *watch) {
 	s.On("watch", func(id string, ack server.Ack) { w.tell(id, ack) })
 	s.On("forget", func(id string) error { w.forget(id); return nil })
 	var rooms int
-	s.OnDisconnecting(func(string) { rooms = len(s.Rooms()) })
-	s.OnDisconnect(func(reason string) { w.end(s.ID(), end{Reason: reason, RoomsAtEnd: rooms}) })
+	s.OnDisconnecting(func(server.Disconnection) { rooms = len(s.Rooms()) })
+	s.OnDisconnect(func(why server.Disconnection) { w.end(s.ID(), end{Reason: string(why.Reason), RoomsAtEnd: rooms}) })
 }

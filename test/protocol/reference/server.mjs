@@ -41,6 +41,13 @@ for (const s of [io, strict]) {
   s.on("connection", echo);
   s.of("/custom").on("connection", echo);
   s.of(/^\/dyn-\d+$/).on("connection", () => {});
+  const greeted = s.of("/greeted");
+  greeted.use((socket, next) => {
+    socket.on("disconnect", (reason) => s.to(socket.handshake.auth.tell).emit("left", reason));
+    socket.emit("early", 1);
+    next();
+  });
+  greeted.on("connection", (socket) => socket.emit("late"));
   s.of("/refused").use((socket, next) => next(new Error("not authorized")));
   s.of("/refused-with-data").use((socket, next) =>
     next(Object.assign(new Error("not authorized"), { data: { code: "E1" } })),
