@@ -69,8 +69,8 @@ names=()
 while read -r name path; do
   out=$dir/$(tr / _ <<<"$name").test
   go test -race -c -o "$out" "$name" || exit 1
-  [ -f "$out" ] && names+=("$name $path $out") # no tests, no program
-done < <(go list -f '{{.ImportPath}} {{.Dir}}' "$@")
+  names+=("$name $path $out")
+done < <(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}}{{end}}' "$@")
 
 status=0
 for load in $loads; do
