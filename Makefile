@@ -29,6 +29,10 @@ unit: ## the tests of the packages alone, in a minute
 	go vet ./...
 	go test -race $$(go list ./... | grep -v /test/)
 
+.PHONY: loaded
+loaded: tools client ## all tests beside busy programs, and with half a core: hours
+	@test/loaded.sh
+
 # One package at a time: each has servers, clients or a browser that want the processor for themselves.
 e2e: tools ## the black-box tests: protocol, clients, Chromium
 	go test -race -count=1 -p 1 -timeout 20m ./test/...

@@ -336,9 +336,8 @@ func TestSecondConnectWaitsForTheFirst(t *testing.T) {
 
 			q := dial(t, url)
 			q.Send(`40{"token":"first"}`, `40{"token":"forgotten"}`, `40{"token":"second"}`)
-			eventually(t, "it is in the middleware, and the others wait", func() bool {
-				return g.in.Load() == 2 && srv.Stats().ConnectsDelayed == 4
-			})
+			eventually(t, "it is in the middleware", func() bool { return g.in.Load() == 2 })
+			eventually(t, "the others wait", func() bool { return srv.Stats().ConnectsDelayed == 4 }) // two of p's
 			g.release()
 			if good == "second" {
 				q.Expect(`44{"message":"bad token"}`)

@@ -95,6 +95,30 @@ func TestConnectionsAreKilled(t *testing.T) {
 	}
 }
 
+// All connections break, and the sender's are back before the other node has noticed: what it sends meanwhile
+// waits for the other. The library makes the connection of the publisher anew in silence.
+func TestSenderIsBackFirst(t *testing.T) {
+	for name, cfg := range modes() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			p := redistest.NewProxy(t, s.Addr())
+			f := pair(t, cfg, s.URL(), p.URL())
+			p.Block()
+			for _, kind := range []string{"normal", "pubsub"} {
+				if err := s.Client().Do(t.Context(), "client", "kill", "type", kind, "skipme", "yes").Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.flow()
+			pass(t, 500*time.Millisecond)
+			p.Unblock()
+			here, there := f.end()
+			f.check(here, there, !lossless(cfg))
+			f.counted(there)
+		})
+	}
+}
+
 // One node is cut off, as if its process were killed, while it is asked.
 func TestNodeDiesWhileItIsAsked(t *testing.T) {
 	for name, cfg := range modes() {

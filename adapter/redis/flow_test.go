@@ -91,6 +91,20 @@ func (f *flow) flow() {
 	})
 }
 
+// rest ends the flow until it is begun again, and waits until everything sent has arrived.
+func (f *flow) rest() {
+	f.t.Helper()
+	close(f.stop)
+	f.wg.Wait()
+	f.stop = make(chan struct{})
+	adaptertest.Eventually(f.t, func() error {
+		if here, there := len(numbers(f.here)), len(numbers(f.there)); here < f.sent || there < f.sent {
+			return fmt.Errorf("%d and %d of %d events arrived", here, there, f.sent)
+		}
+		return nil
+	})
+}
+
 // end ends the flow, waits until an event sent after it arrives, and returns what each got.
 func (f *flow) end() (here, there []int) {
 	f.t.Helper()
@@ -145,6 +159,18 @@ func (f *flow) check(here, there []int, may bool) {
 	f.t.Logf("sent %d, arrived %d; lost %v; reconnects %d", f.sent, len(there), stats.Lost, stats.Reconnects)
 	if len(there) != f.sent && !may {
 		f.t.Errorf("%d of %d events arrived, lost %v", len(there), f.sent, stats.Lost)
+	}
+}
+
+// counted wants everything there but what the sender has counted as lost.
+func (f *flow) counted(there []int) {
+	f.t.Helper()
+	counted := 0
+	for _, n := range f.clusters[0].Stats().Lost {
+		counted += int(n)
+	}
+	if missing := f.sent - len(there); missing > counted {
+		f.t.Errorf("%d of %d events are missing, %d counted", missing, f.sent, counted)
 	}
 }
 

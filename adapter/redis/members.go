@@ -52,6 +52,7 @@ type members struct {
 	flying  bool          // a beat is in the outbox
 	heard   bool          // something of this node came back since doubt
 	asked   time.Time     // when others were last asked since doubt
+	waiting bool          // for others to answer since doubt
 	quiet   time.Time     // since when beats that Redis took do not come back; zero while they do
 }
 
@@ -96,7 +97,7 @@ func (m *members) hello() {
 // doubt asks everyone for a sign: the connection to Redis broke, and theirs may have, too.
 func (m *members) doubt() {
 	m.mu.Lock()
-	m.heard = false
+	m.heard, m.waiting = false, true
 	for _, p := range m.peers {
 		p.heard = false
 	}
@@ -107,15 +108,20 @@ func (m *members) doubt() {
 // askEvery is how often others are asked for a sign after doubt.
 const askEvery = 200 * time.Millisecond
 
-// settled reports whether this node and all it knows have answered since doubt, and asks again those
-// that have not.
-func (m *members) settled() bool {
+// settled returns which nodes, of this one and all it knows, have not answered since doubt, and asks them
+// again. None is given up meanwhile, before the wait is over: they need time to reconnect, too.
+func (m *members) settled(over bool) (silent []string) {
 	m.mu.Lock()
-	settled := m.heard
-	for _, p := range m.peers {
-		settled = settled && p.heard
+	if !m.heard {
+		silent = append(silent, m.uid)
 	}
-	ask := !settled && time.Since(m.asked) > askEvery
+	for uid, p := range m.peers {
+		if !p.heard {
+			silent = append(silent, uid)
+		}
+	}
+	m.waiting = len(silent) > 0 && !over
+	ask := len(silent) > 0 && time.Since(m.asked) > askEvery
 	if ask {
 		m.asked = time.Now()
 	}
@@ -123,7 +129,7 @@ func (m *members) settled() bool {
 	if ask {
 		m.hello()
 	}
-	return settled
+	return silent
 }
 
 // bye says that this node goes.
@@ -318,7 +324,7 @@ func (m *members) own(n uint64) {
 	}
 	m.quiet = time.Time{}
 	for uid, p := range m.peers {
-		if n != m.beat { // late: those of others may be as late
+		if n != m.beat || m.waiting { // late, or just back: others may be as late
 			break
 		}
 		if p.missed++; p.missed > m.misses {

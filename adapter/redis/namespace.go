@@ -214,28 +214,26 @@ func (n *namespace) ServerSideEmitWithAck(ctx context.Context, m adapter.Message
 func (n *namespace) Servers(ctx context.Context) (int, error) {
 	ctx, cancel := n.bound(ctx)
 	defer cancel()
-	list, unnamed, err := n.others(ctx)
+	list, strangers, unheard, err := n.others(ctx)
 	named := len(list)
 	if err != nil {
 		return 1 + named, &adapter.PartialError{Err: errors.Join(adapter.ErrDegraded, err)}
 	}
-	return 1 + named + unnamed, nil
+	return 1 + named + strangers + unheard, nil
 }
 
 // others returns which nodes have this namespace besides this one: those known by name, and how many there
-// are besides, which are Node peers and Beanpole nodes that have not been heard yet. With an error it
+// are besides, which are strangers, Node peers, and Beanpole nodes that have not been heard yet. With an error it
 // returns the names all the same.
-func (n *namespace) others(ctx context.Context) (named []string, unnamed int, err error) {
+func (n *namespace) others(ctx context.Context) (named []string, strangers, unheard int, err error) {
 	everyone, ours, err := n.c.subscribers(ctx, n.subs[0].name, n.peers.name)
 	// After the count and once: a node that makes itself known meanwhile must not be missing in both.
 	named = n.c.members.with(n.name)
 	if err != nil {
-		return named, 0, err
+		return named, 0, 0, err
 	}
 	_, dead := n.c.members.count()
-	strangers := max(0, everyone-ours)
-	unheard := max(0, ours-1-len(named)-dead)
-	return named, strangers + unheard, nil
+	return named, max(0, everyone-ours), max(0, ours-1-len(named)-dead), nil
 }
 
 // subscribers returns how many connections subscribe to each of two channels.

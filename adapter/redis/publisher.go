@@ -33,12 +33,15 @@ type publisher struct {
 	last func(stream string) string
 
 	// doubt and settled, nil in streams mode, ask whether everyone hears again after the connection
-	// broke: what is published before they do is lost.
+	// broke: what is published before they do is lost. settled is told when they are waited for no more, and
+	// returns who has not answered.
 	doubt   func()
-	settled func() bool
+	settled func(over bool) (silent []string)
 
 	// Owned by run.
+	begun   bool       // there was a connection
 	held    time.Time  // publishing is held since; zero when it is not
+	unheard bool       // publishing goes on though not everyone has answered
 	pending []*command // taken from the outbox and not done
 	failed  int        // attempts in a row that failed
 	acked   map[string]string
@@ -83,8 +86,11 @@ func (p *publisher) run(ctx context.Context) {
 			p.state.set("outbox", nil)
 			continue
 		}
-		p.failed++
-		p.state.set("publish", err)
+		fresh := errors.Is(err, errFresh)
+		if !fresh {
+			p.failed++
+			p.state.set("publish", err)
+		}
 		if p.doubt != nil && !refused(err) {
 			// Only heartbeats until it is settled; the rest goes back, in order.
 			for _, c := range p.pending {
@@ -95,10 +101,10 @@ func (p *publisher) run(ctx context.Context) {
 			p.box.untake(p.pending)
 			p.pending = nil
 			p.expire()
-			p.held = time.Now()
+			p.held, p.unheard = time.Now(), false
 			p.doubt()
 		}
-		if !pause(ctx, p.failed) {
+		if !fresh && !pause(ctx, p.failed) {
 			break
 		}
 		// A heartbeat need not wait for those before it.
@@ -117,10 +123,35 @@ const holdMax = 6 * time.Second
 
 // hold reports whether publishing is held.
 func (p *publisher) hold() bool {
-	if !p.held.IsZero() && (p.settled() || p.box.isClosed() || p.failed == 0 && time.Since(p.held) > holdMax) {
-		p.held = time.Time{}
+	if p.held.IsZero() && !p.unheard {
+		return false
 	}
-	return !p.held.IsZero()
+	closed := p.box.isClosed()
+	over := p.unheard || closed || p.failed == 0 && time.Since(p.held) > holdMax
+	silent := p.settled(over)
+	if len(silent) > 0 && !over {
+		return true
+	}
+	if len(silent) > 0 && !p.unheard && !closed {
+		p.state.log.Warn("publishing goes on without nodes that do not answer", "nodes", silent,
+			"advice", "what they miss is counted as lost, unheard; look whether they run and reach the same Redis")
+	}
+	p.held, p.unheard = time.Time{}, len(silent) > 0
+	return false
+}
+
+// connected is called before the first command of a new connection. Redis may be another, where nobody listens
+// yet: only heartbeats may go there until everyone has answered.
+func (p *publisher) connected() error {
+	if p.doubt == nil || !p.begun {
+		p.begun = true
+		return nil
+	}
+	if p.held.IsZero() {
+		return errFresh
+	}
+	p.doubt() // who has answered may have lost the same server
+	return nil
 }
 
 // expire drops what has waited too long.
@@ -200,7 +231,7 @@ func (p *publisher) part(ctx context.Context, node *redis.Client) (part, rest []
 // send sends commands to one node and returns those to be sent again, with an error when there is
 // reason to wait before.
 func (p *publisher) send(ctx context.Context, node *redis.Client, part []*command) (again []*command, _ error) {
-	tctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	tctx, cancel := context.WithTimeout(context.WithValue(ctx, greeter{}, p.connected), publishTimeout)
 	defer cancel()
 	pipe := node.Pipeline()
 	replies := make([]redis.Cmder, len(part))
@@ -215,6 +246,9 @@ func (p *publisher) send(ctx context.Context, node *redis.Client, part []*comman
 		switch {
 		case err == nil:
 			p.stats.published.Add(1)
+			if p.unheard && !c.urgent {
+				p.stats.lost[lostUnheard].Add(1)
+			}
 			id := ""
 			if r, ok := replies[i].(*redis.Cmd); ok && c.op == opXAdd {
 				id, _ = r.Text()

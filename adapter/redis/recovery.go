@@ -200,19 +200,11 @@ func (n *namespace) takeOver(ctx context.Context, sid string) bool {
 	if n.Namespace.TakeOver(ctx, sid) {
 		return true
 	}
-	named := n.c.members.with(n.name)
-	if len(named) == 0 {
-		return false
-	}
 	ctx, cancel := context.WithTimeout(ctx, maxTakeOver)
 	defer cancel()
 	r := newRequest(kindTakeOver, nil)
-	r.ask(named, 0)
-	m := &message{kind: kindTakeOver, sid: sid, request: newID()}
-	n.mu.Lock()
-	n.requests[m.request] = r
-	n.mu.Unlock()
-	_ = n.finish(ctx, m, r, n.publish(m, "")) // who has it answers; the others do not matter
+	m := &message{kind: kindTakeOver, sid: sid}
+	_ = n.finish(ctx, m, r, n.start(ctx, m, r)) // who has it answers; the others do not matter
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.count > 0

@@ -198,12 +198,15 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 		r.ask(n.c.members.with(n.name), 0)
 		return errors.Join(adapter.ErrDegraded, err)
 	}
-	named, unnamed, err := n.others(ctx)
-	r.ask(named, unnamed)
+	named, strangers, unheard, err := n.others(ctx)
+	if m.kind == kindTakeOver {
+		strangers = 0 // they do not know the question
+	}
+	r.ask(named, strangers+unheard)
 	if err != nil {
 		return errors.Join(adapter.ErrDegraded, err)
 	}
-	if len(named)+unnamed == 0 {
+	if len(named)+strangers+unheard == 0 {
 		return nil
 	}
 	return n.publish(m, "")
@@ -255,9 +258,9 @@ func (n *namespace) await(ctx context.Context, r *request, recount bool) error {
 		if open == 0 {
 			continue
 		}
-		named, now, err := n.others(ctx)
+		named, strangers, unheard, err := n.others(ctx)
 		r.mu.Lock()
-		now += r.known(named)
+		now := strangers + unheard + r.known(named)
 		less := err == nil && r.unnamed > 0 && now < r.total
 		r.mu.Unlock()
 		if less {

@@ -29,8 +29,9 @@ type Stats struct {
 	Skipped   uint64 // messages dropped before decoding: own, or for rooms without members here
 	Malformed uint64 // messages that could not be understood
 	// Lost counts what was not published, by cause: "outbox full", "too old", "refused", "closed"; and
-	// "unconfirmed", which Redis may have published, though its answer was lost; "trimmed" counts gaps
-	// in a stream that was not read in time.
+	// "unconfirmed", which Redis may have published, though its answer was lost; "unheard", which was
+	// published while a node had not answered since the connection to Redis broke, and may have missed it;
+	// "trimmed" counts gaps in a stream that was not read in time.
 	Lost map[string]uint64
 	// Reconnects counts subscription connections that had to be made again.
 	Reconnects uint64
@@ -44,12 +45,13 @@ const (
 	lostAge
 	lostRefused
 	lostUnconfirmed
+	lostUnheard
 	lostClosed
 	lostTrimmed
 	lostCauses
 )
 
-var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "closed", "trimmed"}
+var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "unheard", "closed", "trimmed"}
 
 type counters struct {
 	published, received, skipped, malformed, reconnects atomic.Uint64
