@@ -62,12 +62,16 @@ func TestEmitFuncKeepsItsPlace(t *testing.T) {
 	answer := func(a server.Args, err error) { got <- fmt.Sprint(a.Values(), err) }
 	_, url := start(t, server.Config{}, func(io *server.Server) {
 		io.Use(func(s *server.Socket) error {
+			s.SetFace("face")
 			if err := s.EmitFunc(answer, "too early"); !errors.Is(err, server.ErrDisconnected) {
 				t.Errorf("before it is connected: %v", err)
 			}
 			return nil
 		})
 		io.OnConnection(func(s *server.Socket) {
+			if s.Face() != "face" {
+				t.Errorf("face %v", s.Face())
+			}
 			if err := s.EmitFunc(answer, "q", make(chan int)); err == nil {
 				t.Error("a channel was sent")
 			}

@@ -102,7 +102,7 @@ func (e *emitter) Emit(name events.EventName, args ...any) {
 		}
 		e.protect(string(name), func() {
 			if l.typed != nil {
-				l.typed(eventOf(string(name), args))
+				l.typed(emitted(string(name), args))
 				return
 			}
 			l.fn(args...)
@@ -175,7 +175,7 @@ func (e *emitter) Listeners(name events.EventName) []events.Listener {
 	var out []events.Listener
 	for _, l := range e.get(name) {
 		if l.typed != nil {
-			out = append(out, func(args ...any) { l.typed(eventOf(string(name), args)) })
+			out = append(out, func(args ...any) { l.typed(emitted(string(name), args)) })
 			continue
 		}
 		out = append(out, l.fn)
@@ -210,7 +210,7 @@ func (e *emitter) GetMaxListeners() uint { return 0 }
 // SetMaxListeners does nothing.
 func (e *emitter) SetMaxListeners(uint) {}
 
-// moveTo registers the listeners of another emitter here.
+// takeFrom registers the listeners of another emitter here.
 func (e *emitter) takeFrom(other events.EventEmitter) {
 	for _, name := range other.EventNames() {
 		_ = e.On(name, other.Listeners(name)...)
