@@ -47,6 +47,9 @@ func (h *Handler) connOf(s *transport.Session) *conn {
 	c.client = socket.NewClient(h.io, c)
 	h.internals.stopTimer(c.client)
 	first, _ := h.conns.LoadOrStore(s, c)
+	if !s.Open() {
+		h.conns.Delete(s) // Closed may have been here before
+	}
 	return first.(*conn)
 }
 

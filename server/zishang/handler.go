@@ -196,15 +196,22 @@ func (l *line) add(h *Handler, fn func()) {
 	defer l.mu.Unlock()
 	l.waiting = append(l.waiting, fn)
 	if !l.running {
-		l.running = h.background(l.run)
+		l.running = h.background(func() { l.run(h) })
 	}
 }
 
-func (l *line) run() {
+func (l *line) run(h *Handler) {
+	finished := false
+	defer func() {
+		if !finished { // a function has ended the goroutine
+			h.background(func() { l.run(h) })
+		}
+	}()
 	for {
 		l.mu.Lock()
 		if len(l.waiting) == 0 {
 			l.running, l.waiting = false, nil
+			finished = true
 			l.mu.Unlock()
 			return
 		}

@@ -23,6 +23,7 @@ type member struct {
 	conn   *conn
 
 	// Set by make, before anything of the application's, then read only.
+	id     string
 	socket *socket.Socket
 	nsp    *namespace
 	space  *space
@@ -93,7 +94,7 @@ func (h *Handler) make(s *server.Socket) error {
 		return server.ErrDisconnected
 	}
 	m.stand()
-	m.socket, m.nsp, m.space, m.kicked = made, n, space, false
+	m.id, m.socket, m.nsp, m.space, m.kicked = s.ID(), made, n, space, false
 	m.space.enter(m)
 	m.conn.enter(m)
 	return nil

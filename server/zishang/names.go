@@ -168,7 +168,7 @@ func (h *Handler) created(nsp socket.Namespace) {
 		return
 	}
 	h.told.Do(func() {
-		h.log.Info("clients of this namespace, as of others, need a function's leave; Static makes one of the application's own",
+		h.log.Warn("clients of this namespace, as of others, need a function's leave; Static makes one of the application's own",
 			"namespace", n.name)
 	})
 }

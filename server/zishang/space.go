@@ -71,15 +71,15 @@ func (h *Handler) space(name string) *space {
 
 func (s *space) enter(m *member) {
 	s.mu.Lock()
-	s.members[m.server.ID()] = m
+	s.members[m.id] = m
 	s.mu.Unlock()
 }
 
 func (s *space) leave(m *member) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if id := m.server.ID(); s.members[id] == m {
-		delete(s.members, id)
+	if s.members[m.id] == m {
+		delete(s.members, m.id)
 	}
 }
 
