@@ -221,7 +221,7 @@ func (c *conn) withRequest(fn func()) {
 func (c *conn) RemoteAddress() string { return c.session.Handshake().Addr() }
 
 // Transport returns a view of the transport in use.
-func (c *conn) Transport() transports.Transport { return view{c.h.inert, c} }
+func (c *conn) Transport() transports.Transport { return view{transports.MakeTransport(), c} }
 
 // ReadyState is "open" as long as something can be sent.
 func (c *conn) ReadyState() string {

@@ -95,22 +95,9 @@ func (e *emitter) Once(name events.EventName, listeners ...events.Listener) erro
 }
 
 // Emit calls the listeners one after the other.
-func (e *emitter) Emit(name events.EventName, args ...any) {
-	for _, l := range e.get(name) {
-		if !e.claim(name, l) {
-			continue
-		}
-		e.protect(string(name), func() {
-			if l.typed != nil {
-				l.typed(emitted(string(name), args))
-				return
-			}
-			l.fn(args...)
-		})
-	}
-}
+func (e *emitter) Emit(name events.EventName, args ...any) { e.dispatch(emitted(string(name), args)) }
 
-// dispatch calls the listeners of an event from the network and reports whether none panicked.
+// dispatch calls the listeners of an event and reports whether none panicked.
 func (e *emitter) dispatch(ev *event) (ok bool) {
 	ok = true
 	name := events.EventName(ev.name)

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 
 	"github.com/zishang520/engine.io/v2/engine"
-	"github.com/zishang520/engine.io/v2/transports"
 	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -26,7 +25,6 @@ type Handler struct {
 	log       *slog.Logger
 	internals internals
 	engine    *engineView
-	inert     transports.Transport
 	io        *socket.Server
 	server    *server.Server
 	alone     bool // there are no other servers, which could see the data of sockets
@@ -59,7 +57,7 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 		return nil, nil, err
 	}
 	h := &Handler{
-		cfg: cfg, log: cfg.Logger, alone: alone, inert: transports.MakeTransport(),
+		cfg: cfg, log: cfg.Logger, alone: alone,
 		spaces: make(map[string]*space), pinned: make(map[string]bool), wanted: make(map[string]*parent),
 	}
 	h.lifetime, h.end = context.WithCancel(context.Background())

@@ -122,11 +122,15 @@ func (p *parent) lets(ctx context.Context, name string, auth json.RawMessage) bo
 
 // find returns what the library has under the name, or nil.
 func (h *Handler) find(name string) *namespace {
-	if nsp, ok := h.internals.namespacesOf(h.io).Load(name); ok {
-		n, _ := nsp.Adapter().(*namespace)
-		return n
+	nsp, ok := h.internals.namespacesOf(h.io).Load(name)
+	if !ok {
+		return nil
 	}
-	return nil
+	n, ok := nsp.Adapter().(*namespace)
+	if ok {
+		<-n.made // between the two the library does next to nothing
+	}
+	return n
 }
 
 // opened has the library make the namespace that package server opens, unless it has. Until it returns
@@ -149,21 +153,25 @@ func (h *Handler) opened(n *server.Namespace) {
 // created is told of a namespace other than "/" that the library has made and can be asked for.
 func (h *Handler) created(nsp socket.Namespace) {
 	n, ok := nsp.Adapter().(*namespace)
-	if !ok {
+	if !ok || n.told.Swap(true) {
 		return
 	}
 	nsp.Cleanup(nil) // see closed
-	parents := h.parents()
+	parents, child := h.parents(), false
 	for _, p := range parents {
 		for _, pn := range p.namespaces {
 			if pn.Children().Has(nsp) {
 				n.inherit(pn)
-				return
+				child = true
 			}
 		}
 	}
-	if !couldHave(parents, n.name) {
-		n.own.Store(true)
+	n.own.Store(!child && !couldHave(parents, n.name))
+	close(n.made)
+	switch {
+	case child:
+		return
+	case n.own.Load():
 		h.pin(n.name)
 		return
 	}

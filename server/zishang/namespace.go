@@ -19,22 +19,24 @@ import (
 // of package server.
 type namespace struct {
 	*emitter // of the adapter: create-room, join-room, leave-room, delete-room
+	inert    // what package server does, or nobody needs
 
 	// Set when it is made, then read only.
 	h         *Handler
 	nsp       socket.Namespace
 	name      string
 	listeners *namespaceEmitter // of the namespace
+	made      chan struct{}     // closed by created
 	inherited inherited         // set by created
 
+	told   atomic.Bool // by the library, that it is made
 	own    atomic.Bool // of the application, not of a parent's
 	static atomic.Bool // by Static
 
 	mu      sync.Mutex
-	proto   socket.Adapter // guarded by mu
-	servers int64          // guarded by mu; the size of the cluster, as last heard
-	asked   time.Time      // guarded by mu; when that was
-	asking  int            // guarded by mu; broadcasts that wait for ServerCount: see ask.go
+	servers int64     // guarded by mu; the size of the cluster, as last heard
+	asked   time.Time // guarded by mu; when that was
+	asking  int       // guarded by mu; broadcasts that wait for ServerCount: see ask.go
 }
 
 var (
@@ -42,17 +44,26 @@ var (
 	_ socket.AdapterConstructor = constructor{}
 )
 
+// inert is an adapter of the library, of which nobody is a member.
+type inert struct{ socket.Adapter }
+
 // constructor makes the adapters of the library's namespaces.
 type constructor struct{ h *Handler }
 
 // New makes the adapter of a namespace.
 func (c constructor) New(nsp socket.Namespace) socket.Adapter {
-	n := &namespace{emitter: newEmitter(c.h.protect), h: c.h, nsp: nsp, name: nsp.Name(), servers: 1}
-	n.proto = n
+	n := &namespace{
+		emitter: newEmitter(c.h.protect), inert: inert{socket.NewAdapter(nsp)}, h: c.h, nsp: nsp, name: nsp.Name(),
+		made: make(chan struct{}), servers: 1,
+	}
+	n.Prototype(n)
 	n.listeners = &namespaceEmitter{emitter: newEmitter(c.h.protect), h: c.h}
 	e := nsp.EventEmitter()
 	n.listeners.takeFrom(e.EventEmitter)
 	e.EventEmitter = n.listeners
+	if n.name == "/" { // the library does not tell of this one
+		close(n.made)
+	}
 	return n
 }
 
@@ -78,40 +89,6 @@ func (n *namespace) server() *server.Namespace { return n.h.server.Of(n.name) }
 // member returns the socket of this server with that id, or nil.
 func (n *namespace) member(id socket.SocketId) *member { return n.h.space(n.name).member(string(id)) }
 
-// Nsp returns the library's namespace.
-func (n *namespace) Nsp() socket.Namespace { return n.nsp }
-
-// Prototype makes a the adapter that Proto returns. The library sets it where one adapter wraps another.
-func (n *namespace) Prototype(a socket.Adapter) {
-	n.mu.Lock()
-	n.proto = a
-	n.mu.Unlock()
-}
-
-// Proto returns the adapter itself, or the one that wraps it.
-func (n *namespace) Proto() socket.Adapter {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.proto
-}
-
-// Construct does nothing: New has done it.
-func (n *namespace) Construct(socket.Namespace) {}
-
-// Init does nothing, and the library never calls it.
-func (n *namespace) Init() {}
-
-// Close does nothing: package server closes what is under the name.
-func (n *namespace) Close() {}
-
-// PersistSession does nothing: package server saves what can be recovered.
-func (n *namespace) PersistSession(*socket.SessionToPersist) {}
-
-// RestoreSession does nothing, likewise.
-func (n *namespace) RestoreSession(socket.PrivateSessionId, string) (*socket.Session, error) {
-	return nil, nil
-}
-
 // AddAll puts a socket into rooms.
 func (n *namespace) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
 	if m := n.member(id); m != nil {
@@ -127,11 +104,7 @@ func (n *namespace) Del(id socket.SocketId, room socket.Room) {
 	}
 }
 
-// DelAll does nothing: who leaves package server has left its rooms. They can still be asked for until the
-// disconnect handlers have run.
-func (n *namespace) DelAll(socket.SocketId) {}
-
-// SocketRooms returns the rooms of a socket, nil if it is not known.
+// SocketRooms returns the rooms of a socket until its disconnect handlers have run, nil if it is not known.
 func (n *namespace) SocketRooms(id socket.SocketId) *types.Set[socket.Room] {
 	m := n.member(id)
 	if m == nil {
