@@ -57,10 +57,20 @@ func (s *Socket) expectAck(id uint64, answer func(Args, error)) {
 	s.mu.Unlock()
 }
 
-func (s *Socket) forgetAck(id uint64) {
+// forgetAck reports whether nobody has been told yet, and nobody will be.
+func (s *Socket) forgetAck(id uint64) (waiting bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, waiting = s.acks[id]
 	delete(s.acks, id)
-	s.mu.Unlock()
+	return waiting
+}
+
+// sendQuestion sends an event that wants the acknowledgement with that id.
+func (s *Socket) sendQuestion(u Unicast, id uint64, data []byte, attachments [][]byte) error {
+	return s.sendEvent(u, &packet.Packet{
+		Type: packet.Event, Namespace: s.name, ID: id, HasID: true, Data: data, Attachments: attachments,
+	})
 }
 
 // onAck takes the client's answer. It overtakes the events that wait, so a handler may wait for an
@@ -79,6 +89,25 @@ func (s *Socket) onAck(p *packet.Packet) {
 		return // the decoder has checked it
 	}
 	answer(Args{raw: elements, attachments: cloneLast(p.Attachments)}, nil)
+}
+
+// EmitFunc is EmitWithAck for those who do not wait: it returns once the event is sent, in its place among
+// the others, and answer is called once, with the client's answer or ErrDisconnected. That is on the goroutine
+// that reads from the client, and so answer must not block. After an error of EmitFunc it is not called.
+func (s *Socket) EmitFunc(answer func(Args, error), event string, args ...any) error {
+	data, attachments, err := appendEvent(nil, event, args)
+	if err != nil {
+		return err
+	}
+	if !s.Connected() {
+		return ErrDisconnected
+	}
+	id := s.nsp.ackID.Add(1)
+	s.expectAck(id, answer)
+	if err := s.sendQuestion(Unicast{socket: s}, id, data, attachments); err != nil && s.forgetAck(id) {
+		return err
+	}
+	return nil
 }
 
 // wait is ask, observed.
@@ -104,10 +133,7 @@ func (s *Socket) ask(ctx context.Context, u Unicast, data []byte, attachments []
 	id := s.nsp.ackID.Add(1)
 	done := make(chan result, 1)
 	s.expectAck(id, func(a Args, err error) { done <- result{a, err} })
-	err := s.sendEvent(u, &packet.Packet{
-		Type: packet.Event, Namespace: s.name, ID: id, HasID: true, Data: data, Attachments: attachments,
-	})
-	if err != nil {
+	if err := s.sendQuestion(u, id, data, attachments); err != nil {
 		s.forgetAck(id)
 		return Args{}, err
 	}

@@ -48,6 +48,14 @@ type client struct {
 
 // accept makes the client of a new session. It is the transport's Accept.
 func (s *Server) accept(session *transport.Session) transport.Receiver {
+	c := s.newClient(session)
+	if s.cfg.Wrap == nil {
+		return c
+	}
+	return s.cfg.Wrap(session, c)
+}
+
+func (s *Server) newClient(session *transport.Session) *client {
 	c := &client{server: s, session: session}
 	c.ready = c.room[:0]
 	if rate := s.cfg.Limits.EventsPerSecond; rate > 0 {
@@ -156,6 +164,9 @@ func (c *client) event(s *Socket, p *packet.Packet) {
 			c.rateLimited(cause)
 			return
 		}
+	}
+	if s.gone() {
+		return // on its way when the server disconnected the socket, or sent by a client that had left
 	}
 	c.server.stats.eventsIn.Add(1)
 	c.catchUp()

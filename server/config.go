@@ -51,6 +51,9 @@ type Config struct {
 
 	// Limits bound what one session may make the server hold.
 	Limits Limits
+	// Wrap, if not nil, gets each new session with what receives its messages, and returns what receives them
+	// instead and passes them on: to see sessions come and go, and what they send. It must not block.
+	Wrap func(*transport.Session, transport.Receiver) transport.Receiver
 	// Observers are told what handlers do, for metrics and traces.
 	Observers []Observer
 	// Logger receives the server's log. Nil discards it.

@@ -175,6 +175,11 @@ func (s *Socket) refuse(err error) {
 	s.queue.dropEvents()
 	s.client.forget(s)
 	s.dropIdentity()
+	s.mu.Lock()
+	if s.hooks != nil && s.hooks.life != nil {
+		s.hooks.life.cancel()
+	}
+	s.mu.Unlock()
 	s.client.server.stats.refused.add(refusalCause(err))
 	var data any
 	var withData *Error

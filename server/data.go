@@ -127,3 +127,10 @@ func (d *Data) restore(raw []byte) {
 		d.values[k] = datum{text: v}
 	}
 }
+
+// SetFace keeps a value with the socket, and Face returns it: what the socket is to a package that shows this one
+// in another form. It goes nowhere else.
+func (s *Socket) SetFace(v any) { s.hook(func(h *hooks) { h.face = v }) }
+
+// Face returns what SetFace has kept, or nil.
+func (s *Socket) Face() any { return s.hooked().face }

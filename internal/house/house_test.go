@@ -61,7 +61,7 @@ var imports = map[string][]string{
 	"server/adminui": {"transport", "adapter", "server", "server/packet", "internal/limit"},
 	"server/host": {"transport", "adapter", "server", "server/packet", "server/metrics", "server/tracing",
 		"server/adminui", "adapter/redis", "internal/limit"},
-	"server/zishang": {"transport", "adapter", "server", "server/packet", "internal/limit"},
+	"server/zishang": {"transport", "adapter", "server", "server/packet"},
 	"internal/limit": {},
 	"internal/names": {},
 	"adapter/redis":  {"adapter", "server/packet"}, // the forms of MessagePack are those of packets

@@ -3,13 +3,10 @@ package zishang
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
 	"github.com/zishang520/socket.io/v2/socket"
-
-	"github.com/beanpole/beanpole/adapter"
 )
 
 // The library's Emit with an acknowledgement calls BroadcastWithAck, then ServerCount, writes the count
@@ -47,26 +44,24 @@ func (n *namespace) BroadcastWithAck(p *parser.Packet, o *socket.BroadcastOption
 			limit = *o.Flags.Timeout
 		}
 	}
-	m, err := message(p.Data)
+	name, args, err := n.frozen(p.Data)
 	if err != nil {
-		n.failed("broadcast", err)
+		n.h.failed(n.name, "broadcast of "+name, err)
 		return // the library's timer tells the application
 	}
 	began := time.Now()
-	t := target(o)
+	b := n.selection(o)
 	n.h.background(func() {
 		ctx, cancel := context.WithTimeout(n.h.lifetime, max(limit-timeoutMargin, limit/2))
 		defer cancel()
-		var got answers
-		err := n.adapter.BroadcastWithAck(ctx, m, t, got.add)
-		list := got.take()
+		got, err := b.EmitWithAck(ctx, name, args...)
 		wait := time.NewTimer(settle - time.Since(began))
 		defer wait.Stop()
 		select {
 		case <-wait.C:
 		case <-ctx.Done():
 		}
-		n.h.protect("acknowledgement", func() { tell(list, err == nil, single, servers, count, ack) })
+		n.h.protect("acknowledgement", func() { tell(firstOf(got), err == nil, single, servers, count, ack) })
 	})
 }
 
@@ -92,33 +87,6 @@ func tell(list []any, complete, single bool, servers int64, count func(uint64), 
 	count(uint64(len(list)))
 }
 
-// ServerCount returns the number of servers in the cluster, this one included. It is asked for anew after
-// some seconds, but stays the same between a BroadcastWithAck and the library's question after it.
-func (n *namespace) ServerCount() int64 {
-	n.mu.Lock()
-	if n.asking > 0 {
-		n.asking--
-		defer n.mu.Unlock()
-		return n.servers
-	}
-	fresh := time.Since(n.asked) < countAge
-	servers := n.servers
-	n.mu.Unlock()
-	if fresh {
-		return servers
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
-	count, err := n.adapter.Servers(ctx)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.asked = time.Now()
-	if err == nil && count > 0 && n.asking == 0 {
-		n.servers = int64(count)
-	}
-	return n.servers
-}
-
 // Ask sends an event to the sockets of nsp in any of rooms, to all when there are none, in the whole
 // cluster, and returns the first value of each one's acknowledgement, when all have answered or ctx is
 // done; in that case together with an *adapter.PartialError. It does what the library's
@@ -128,38 +96,6 @@ func Ask(ctx context.Context, nsp socket.Namespace, rooms []socket.Room, event s
 	if !ok {
 		return nil, errNotOurs
 	}
-	m, err := message(append([]any{event}, args...))
-	if err != nil {
-		return nil, err
-	}
-	var got answers
-	err = n.adapter.BroadcastWithAck(ctx, m, adapter.Target{Rooms: names(rooms)}, got.add)
-	return got.take(), err
-}
-
-// answers collects answers in the library's form, from any goroutine.
-type answers struct {
-	mu   sync.Mutex
-	list []any
-	done bool
-}
-
-func (a *answers) add(m adapter.Message) {
-	if m.Data == nil {
-		return
-	}
-	v := value(m.Data, m.Attachments)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.done {
-		a.list = append(a.list, v)
-	}
-}
-
-// take returns what has come; later answers are dropped.
-func (a *answers) take() []any {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.done = true
-	return a.list
+	got, err := n.server().To(texts(rooms)...).EmitWithAck(ctx, event, wires(args)...)
+	return firstOf(got), err
 }

@@ -2,123 +2,122 @@ package zishang
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/zishang520/engine.io/v2/types"
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
 	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/beanpole/beanpole/adapter"
-	"github.com/beanpole/beanpole/transport"
+	"github.com/beanpole/beanpole/server"
 )
 
-// This file is what the library asks of the cluster, put into the words of package adapter.
+// This file is what the library asks of the cluster, put into the words of package server.
 
-// target is the selection that o means. Whether to compress is the transport's decision: the library's
-// flag is false unless an application sets it, so that it cannot say no.
-func target(o *socket.BroadcastOptions) adapter.Target {
+var errNoName = errors.New("event without a name")
+
+// selection is what o selects. Whether to compress is the transport's decision: the library's flag is false
+// unless an application sets it, so that it cannot say no.
+func (n *namespace) selection(o *socket.BroadcastOptions) server.Broadcast {
+	b := n.server().To()
 	if o == nil {
-		return adapter.Target{}
+		return b
 	}
-	t := adapter.Target{Rooms: textsOf(o.Rooms), Except: textsOf(o.Except)}
-	if o.Flags != nil {
-		t.Volatile, t.Local = o.Flags.Volatile, o.Flags.Local
+	b = b.To(textsOf(o.Rooms)...).Except(textsOf(o.Except)...)
+	if o.Flags == nil {
+		return b
 	}
-	return t
+	if o.Flags.Volatile {
+		b = b.Volatile()
+	}
+	if o.Flags.Local {
+		b = b.Local()
+	}
+	if o.Flags.Timeout != nil {
+		b = b.Timeout(*o.Flags.Timeout)
+	}
+	return b
 }
 
-// message encodes an event of the library. Binaries are copied, as applications of the library may change
-// them once Emit has returned.
-func message(data any) (adapter.Message, error) {
-	b, attachments, err := encodeEvent(data)
-	for i, a := range attachments {
-		attachments[i] = append([]byte{}, a...)
+// eventOf takes the payload of an event apart.
+func eventOf(data any) (name string, args []any, err error) {
+	list, _ := data.([]any)
+	if len(list) > 0 {
+		if name, ok := list[0].(string); ok {
+			return name, wires(list[1:]), nil
+		}
 	}
-	return adapter.Message{Data: b, Attachments: attachments}, err
+	return "", nil, errNoName
+}
+
+// frozen is eventOf for what is encoded later: the arguments are what they are now.
+func (n *namespace) frozen(data any) (name string, args []any, err error) {
+	if name, args, err = eventOf(data); err == nil {
+		err = errPanic
+		n.h.protect(name, func() { args, err = frozen(args) })
+	}
+	return name, args, err
 }
 
 // Broadcast sends an event to what o selects, here and on other servers.
 func (n *namespace) Broadcast(p *parser.Packet, o *socket.BroadcastOptions) {
-	t := target(o)
-	if p.Id != nil {
-		n.unicast(p, t)
+	if m := n.only(o); m != nil && (p.Id != nil || !m.server.Connected()) {
+		// With recovery the library sends all events to one socket through its adapter, these too.
+		m.emit(p)
 		return
 	}
-	m, err := message(p.Data)
+	name, args, err := eventOf(p.Data)
 	if err == nil {
-		err = n.adapter.Broadcast(m, t)
+		err = n.selection(o).Emit(name, args...)
 	}
-	n.failed("broadcast", err)
+	n.h.failed(n.name, "broadcast of "+name, err)
 }
 
-// unicast sends an event that wants an acknowledgement to the one socket of t. With recovery the library
-// sends all events through its adapter, these too, though nobody could answer them after a reconnection.
-func (n *namespace) unicast(p *parser.Packet, t adapter.Target) {
-	for _, name := range t.Rooms {
-		m := n.member(socket.SocketId(name))
-		if m == nil {
-			continue
-		}
-		n.notifyOutgoing(m, func() *parser.Packet { return p })
-		m.send(&parser.Packet{Type: parser.EVENT, Nsp: n.name, Id: p.Id, Data: p.Data},
-			transport.SendOptions{Volatile: t.Volatile})
+// only returns the socket of this server that o selects by its id, or nil.
+func (n *namespace) only(o *socket.BroadcastOptions) *member {
+	if o == nil || o.Rooms == nil || o.Rooms.Len() != 1 {
+		return nil
 	}
-}
-
-// failed logs what the library has no way to return.
-func (n *namespace) failed(what string, err error) {
-	switch {
-	case err == nil:
-	case errors.Is(err, adapter.ErrDegraded):
-		n.h.stats.degraded.Add(1)
-		n.h.log.Debug("done on this server only", "namespace", n.name, "what", what)
-	default:
-		n.h.log.Error("not done", "namespace", n.name, "what", what, "err", err)
-	}
+	return n.member(socket.SocketId(o.Rooms.Keys()[0]))
 }
 
 // Sockets returns the ids of the sockets in any of rooms, all when there are none, in the whole cluster.
 func (n *namespace) Sockets(rooms *types.Set[socket.Room]) *types.Set[socket.SocketId] {
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
-	details, err := n.adapter.Fetch(ctx, adapter.Target{Rooms: textsOf(rooms)})
-	n.failed("all sockets", err)
 	set := types.NewSet[socket.SocketId]()
-	for _, d := range details {
-		set.Add(socket.SocketId(d.ID))
-	}
+	n.FetchSockets(&socket.BroadcastOptions{Rooms: rooms})(func(list []socket.SocketDetails, err error) {
+		n.h.failed(n.name, "all sockets", err)
+		for _, s := range list {
+			set.Add(s.Id())
+		}
+	})
 	return set
 }
 
 // AddSockets puts what o selects into rooms.
 func (n *namespace) AddSockets(o *socket.BroadcastOptions, rooms []socket.Room) {
-	n.failed("sockets join", n.adapter.SocketsJoin(target(o), names(rooms)...))
+	n.h.failed(n.name, "sockets join", n.selection(o).SocketsJoin(texts(rooms)...))
 }
 
 // DelSockets takes what o selects out of rooms.
 func (n *namespace) DelSockets(o *socket.BroadcastOptions, rooms []socket.Room) {
-	n.failed("sockets leave", n.adapter.SocketsLeave(target(o), names(rooms)...))
+	n.h.failed(n.name, "sockets leave", n.selection(o).SocketsLeave(texts(rooms)...))
 }
 
 // DisconnectSockets disconnects what o selects.
 func (n *namespace) DisconnectSockets(o *socket.BroadcastOptions, closeSession bool) {
-	n.failed("disconnect sockets", n.adapter.Disconnect(target(o), closeSession))
+	n.h.failed(n.name, "disconnect sockets", n.selection(o).DisconnectSockets(closeSession))
 }
 
 // FetchSockets describes what o selects, in the whole cluster. When servers do not answer in time the
 // callback gets both what has come and an error.
 func (n *namespace) FetchSockets(o *socket.BroadcastOptions) func(func([]socket.SocketDetails, error)) {
 	return func(callback func([]socket.SocketDetails, error)) {
-		limit := askTimeout
-		if o != nil && o.Flags != nil && o.Flags.Timeout != nil {
-			limit = *o.Flags.Timeout
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		defer cancel()
-		details, err := n.adapter.Fetch(ctx, target(o))
-		out := make([]socket.SocketDetails, 0, len(details))
-		for _, d := range details {
-			out = append(out, n.describe(d))
+		list, err := n.selection(o).FetchSockets(n.h.lifetime) // within askTimeout
+		out := make([]socket.SocketDetails, 0, len(list))
+		for _, r := range list {
+			out = append(out, n.describe(r))
 		}
 		callback(out, err)
 	}
@@ -126,34 +125,79 @@ func (n *namespace) FetchSockets(o *socket.BroadcastOptions) func(func([]socket.
 
 // ServerSideEmit sends an event to the other servers. If the last of args is an acknowledgement, it gets
 // one answer of each.
-func (n *namespace) ServerSideEmit(args []any) error {
-	ack, ok := args[len(args)-1].(socket.Ack)
-	if !ok {
-		m, err := message(args)
+func (n *namespace) ServerSideEmit(list []any) error {
+	ack, asks := list[len(list)-1].(socket.Ack)
+	if asks {
+		list = list[:len(list)-1]
+	}
+	if !asks {
+		name, args, err := eventOf(list)
 		if err != nil {
 			return err
 		}
-		return n.adapter.ServerSideEmit(m)
+		return n.server().ServerSideEmit(name, args...)
 	}
-	m, err := message(args[:len(args)-1])
+	name, args, err := n.frozen(list)
 	if err != nil {
 		return err
 	}
 	n.h.background(func() {
 		ctx, cancel := context.WithTimeout(n.h.lifetime, askTimeout)
 		defer cancel()
-		var got answers
-		err := n.adapter.ServerSideEmitWithAck(ctx, m, got.add)
-		list := got.take()
-		n.h.protect("acknowledgement", func() { ack(list, err) })
+		got, err := n.server().ServerSideEmitWithAck(ctx, name, args...)
+		n.h.protect("acknowledgement", func() { ack(firstOf(got), err) })
 	})
 	return nil
 }
 
-func names(rooms []socket.Room) []string {
-	out := make([]string, len(rooms))
-	for i, r := range rooms {
-		out[i] = string(r)
+// firstOf returns the first value of each answer.
+func firstOf(answers []server.Args) (list []any) {
+	for _, a := range answers {
+		list = append(list, valueOf(0, a.Decode))
+	}
+	return list
+}
+
+// details is a socket anywhere in the cluster, as the library wants it.
+type details struct {
+	id        socket.SocketId
+	handshake *socket.Handshake
+	rooms     *types.Set[socket.Room]
+	data      any
+}
+
+func (d details) Id() socket.SocketId            { return d.id }
+func (d details) Handshake() *socket.Handshake   { return d.handshake }
+func (d details) Rooms() *types.Set[socket.Room] { return d.rooms }
+func (d details) Data() any                      { return d.data }
+
+// describe turns r into the library's form. A socket of this server has its data as the application has
+// set them; those of others come as the values encoding/json makes.
+func (n *namespace) describe(r *server.RemoteSocket) socket.SocketDetails {
+	out := details{id: socket.SocketId(r.ID()), rooms: roomsOf(r.Rooms())}
+	if m := n.member(out.id); m != nil {
+		out.handshake, out.data = m.socket.Handshake(), m.socket.Data()
+		return out
+	}
+	out.handshake, out.data = fromHandshake(r.Handshake()), value(r.RawData())
+	return out
+}
+
+func fromHandshake(h adapter.Handshake) *socket.Handshake {
+	out := &socket.Handshake{
+		Headers: make(map[string][]string, len(h.Headers)), Query: make(map[string][]string, len(h.Query)),
+		Time: h.Time, Address: h.Address, Xdomain: h.XDomain, Secure: h.Secure, Issued: h.Issued, Url: h.URL,
+		Auth: value(json.RawMessage(h.Auth)),
+	}
+	for k, v := range h.Headers {
+		out.Headers[k] = []string{v}
+	}
+	for k, v := range h.Query {
+		out.Query[k] = []string{v}
 	}
 	return out
 }
+
+// askTimeout bounds questions to other servers that come without a limit of their own. Node's adapters wait as
+// long (requestsTimeout), and so does package server.
+const askTimeout = 5 * time.Second

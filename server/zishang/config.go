@@ -2,7 +2,6 @@ package zishang
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -14,15 +13,8 @@ import (
 	"github.com/beanpole/beanpole/transport"
 )
 
-const (
-	// askTimeout bounds questions to other nodes that come without a limit of their own. Node's adapters
-	// wait as long (requestsTimeout).
-	askTimeout = 5 * time.Second
-	// closeTimeout bounds what is closed or saved in the background.
-	closeTimeout = 10 * time.Second
-	// attachmentTimeout is the default of server.Limits.AttachmentTimeout.
-	attachmentTimeout = 10 * time.Second
-)
+// closeTimeout bounds Server.Close.
+const closeTimeout = 10 * time.Second
 
 // Config configures a server. The zero value is usable: a zero field means its default.
 type Config struct {
@@ -82,12 +74,6 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Transport.Logger == nil {
-		cfg.Transport.Logger = cfg.Logger
-	}
-	if cfg.Parser == nil {
-		cfg.Parser = packet.Text()
-	}
 	options := socket.DefaultServerOptions()
 	if cfg.Options != nil {
 		if err := checkOptions(cfg.Options); err != nil {
@@ -101,30 +87,6 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.Adapter == nil {
 		cfg.Adapter = adapter.Memory(recovery(options))
-	}
-	l := &cfg.Limits
-	for _, n := range []struct {
-		name  string
-		value *int
-		def   int
-	}{
-		{"MaxNamespaces", &l.MaxNamespaces, server.DefaultMaxNamespaces},
-		{"MaxQueuedEvents", &l.MaxQueuedEvents, server.DefaultMaxQueuedEvents},
-		{"MaxQueuedBytes", &l.MaxQueuedBytes, server.DefaultMaxQueuedBytes},
-		{"EventsPerSecond", &l.EventsPerSecond, 0},
-		{"EventsPerSecondPerAddr", &l.EventsPerSecondPerAddr, 0},
-		{"EventsPerSecondPerIdentity", &l.EventsPerSecondPerIdentity, 0},
-		{"MaxSessionsPerIdentity", &l.MaxSessionsPerIdentity, 0},
-	} {
-		if *n.value < 0 {
-			return cfg, fmt.Errorf("zishang: Limits.%s is %d; it must not be negative", n.name, *n.value)
-		}
-		if *n.value == 0 {
-			*n.value = n.def
-		}
-	}
-	if l.AttachmentTimeout == 0 {
-		l.AttachmentTimeout = attachmentTimeout
 	}
 	return cfg, applyOptions(&cfg.Transport, options)
 }
@@ -142,7 +104,7 @@ func recoveryWithDefaults(r *socket.ConnectionStateRecovery) *socket.ConnectionS
 }
 
 // recovery is what o asks of an adapter, nil without recovery.
-func recovery(o *socket.ServerOptions) *adapter.Recovery {
+func recovery(o socket.ServerOptionsInterface) *adapter.Recovery {
 	r := o.GetRawConnectionStateRecovery()
 	if r == nil {
 		return nil

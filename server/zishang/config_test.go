@@ -5,7 +5,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gobwas/ws/wsutil"
 	"github.com/zishang520/engine.io/v2/types"
 	"github.com/zishang520/socket.io/v2/socket"
 
@@ -20,8 +22,18 @@ func TestServeHandlerFailsClosed(t *testing.T) {
 	n := start(t, zishang.Config{}, func(io *socket.Server) { onConnection(io.Sockets(), echo) })
 	wrong := newWeb(t, n.io.ServeHandler(nil))
 	p := dial(t, wrong)
-	p.Send("40")
+	closed := make(chan struct{})
+	go func() { // the library's engine drops what comes before it listens
+		for wsutil.WriteClientText(p.Conn, []byte("40")) == nil {
+			select {
+			case <-closed:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
 	p.ExpectClosed()
+	close(closed)
 }
 
 func TestOptionsAreChecked(t *testing.T) {

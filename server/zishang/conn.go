@@ -1,133 +1,175 @@
 package zishang
 
 import (
+	"errors"
 	"io"
-	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
 	epacket "github.com/zishang520/engine.io-go-parser/packet"
 	"github.com/zishang520/engine.io/v2/engine"
-	"github.com/zishang520/engine.io/v2/events"
 	"github.com/zishang520/engine.io/v2/transports"
 	"github.com/zishang520/engine.io/v2/types"
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
+	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/beanpole/beanpole/transport"
 )
 
-// This file is what the library, and the application by Socket.Conn, sees of a session.
+// This file is what the library, and the application by Socket.Conn, sees of a session, and what it sends to it.
 
-var _ engine.Socket = (*session)(nil)
+// conn is a session as the library's engine.Socket.
+type conn struct {
+	*emitter // the library's listeners, and those of the application on Socket.Conn
 
-// Id returns the session id, a credential.
-func (s *session) Id() string { return s.session.ID() }
+	// Set by connOf, then read only.
+	h       *Handler
+	session *transport.Session
+	client  *socket.Client
 
-// Protocol returns the revision of Engine.IO the client speaks. While the library makes its client, that
-// is 4: for 3 it would run the application's middlewares within accept, which must not block.
-func (s *session) Protocol() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.opened {
-		return 4
+	mu       sync.Mutex
+	members  []*member          // guarded by mu; few, so a list
+	closed   bool               // guarded by mu
+	upgraded bool               // guarded by mu; the upgrade has been told
+	users    int                // guarded by mu; of withRequest
+	request  *types.HttpContext // guarded by mu; made when there are users
+}
+
+var _ engine.Socket = (*conn)(nil)
+
+// connOf returns the session's.
+func (h *Handler) connOf(s *transport.Session) *conn {
+	if c, ok := h.conns.Load(s); ok {
+		return c.(*conn)
 	}
-	return s.session.Protocol()
+	c := &conn{emitter: newEmitter(unprotected), h: h, session: s}
+	c.client = socket.NewClient(h.io, c)
+	h.internals.stopTimer(c.client)
+	first, _ := h.conns.LoadOrStore(s, c)
+	if !s.Open() {
+		h.conns.Delete(s) // Closed may have been here before
+	}
+	return first.(*conn)
 }
 
-// contextCache holds the library's view of the request while a connection is being made: the library
-// asks five times then, and must not keep it.
-type contextCache struct {
-	mu      sync.Mutex
-	users   int
-	context *types.HttpContext
+// receiver stands between a session and package server's client.
+type receiver struct {
+	transport.Receiver
+	conn *conn
 }
 
-// Request returns the request that opened the session, without body.
-func (s *session) Request() *types.HttpContext {
-	c := &s.request
+// wrap is called for every new session.
+func (h *Handler) wrap(s *transport.Session, r transport.Receiver) transport.Receiver {
+	c := h.connOf(s)
+	h.engine.protect("connection", func() { h.engine.Emit("connection", c) })
+	return receiver{r, c}
+}
+
+// Receive takes one message of the session.
+func (r receiver) Receive(m transport.Message) {
+	r.conn.noticeUpgrade()
+	r.Receiver.Receive(m)
+}
+
+// Closed ends all sockets of the client, and tells the library.
+func (r receiver) Closed(reason transport.CloseReason, cause error) {
+	c := r.conn
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	r.Receiver.Closed(reason, cause)
+	c.h.conns.Delete(c.session)
+	// The description is nil or an error; the reason must be plain text to the library.
+	var description any
+	if cause != nil {
+		description = cause
+	}
+	c.h.protect("close", func() { c.Emit("close", string(reason), description) })
+}
+
+// enter makes m the one that packets of its namespace are for.
+func (c *conn) enter(m *member) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.context != nil {
-		return c.context
+	c.members = append(c.members, m)
+}
+
+func (c *conn) leave(m *member) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.members = slices.DeleteFunc(c.members, func(o *member) bool { return o == m })
+}
+
+// member returns the socket that entered the namespace last, or nil.
+func (c *conn) member(namespace string) *member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range slices.Backward(c.members) {
+		if m.nsp.name == namespace {
+			return m
+		}
 	}
-	context := newContext(newRequest(s.session.Handshake()))
-	if c.users > 0 {
-		c.context = context
-	}
-	return context
+	return nil
 }
 
-// keepRequest makes Request keep what it returns until as many calls of dropRequest.
-func (s *session) keepRequest() {
-	s.request.mu.Lock()
-	s.request.users++
-	s.request.mu.Unlock()
+// handover is the library's parser: it hands packets on as they are, to be encoded by package server.
+type handover struct{}
+
+var _ parser.Parser = handover{}
+
+// handed is a packet on its way through the library to conn.Write.
+type handed struct {
+	types.BufferInterface // empty, for who looks into it
+	packet                *parser.Packet
 }
 
-func (s *session) dropRequest() {
-	s.request.mu.Lock()
-	if s.request.users--; s.request.users == 0 {
-		s.request.context = nil
-	}
-	s.request.mu.Unlock()
+// Clone returns the same packet, which nobody changes: the library clones for every receiver.
+func (p *handed) Clone() types.BufferInterface { return p }
+
+// NewEncoder returns the encoder.
+func (p handover) NewEncoder() parser.Encoder { return p }
+
+// Encode hands p on.
+func (handover) Encode(p *parser.Packet) []types.BufferInterface {
+	return []types.BufferInterface{&handed{types.NewStringBuffer(nil), p}}
 }
 
-// RemoteAddress returns the client's address without port, as transport.Config.ClientAddr tells it.
-func (s *session) RemoteAddress() string { return s.session.Handshake().Addr() }
+// NewDecoder returns a decoder that refuses everything: sessions of package server are not decoded here.
+func (handover) NewDecoder() parser.Decoder { return refusing{newEmitter(unprotected)} }
 
-// Transport returns a view of the transport in use.
-func (s *session) Transport() transports.Transport { return view{s.h.inert, s} }
+// refusing is what the library takes for the decoder of a session.
+type refusing struct{ *emitter }
 
-// ReadyState is "open" as long as something can be sent.
-func (s *session) ReadyState() string {
-	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	switch {
-	case closed:
-		return "closed"
-	case !s.session.Open():
-		return "closing"
-	}
-	return "open"
+// Add returns an error.
+func (refusing) Add(any) error {
+	return errors.New("zishang: serve the Handler that New returned, not Server.ServeHandler or Attach")
 }
 
-// SetReadyState does nothing: the transport knows its state.
-func (s *session) SetReadyState(string) {}
-
-// Upgraded reports whether the session was upgraded from polling to WebSocket.
-func (s *session) Upgraded() bool {
-	return s.session.Transport() == transport.WebSocket &&
-		s.session.Handshake().Query().Get("transport") == string(transport.Polling)
-}
-
-// Upgrading is never true: an upgrade is the transport's own affair.
-func (s *session) Upgrading() bool { return false }
-
-// Construct does nothing: the session is made by the transport.
-func (s *session) Construct(string, engine.BaseServer, transports.Transport, *types.HttpContext, int) {
-}
-
-// MaybeUpgrade does nothing, likewise.
-func (s *session) MaybeUpgrade(transports.Transport) {}
-
-// Send is Write.
-func (s *session) Send(data io.Reader, o *epacket.Options, sent engine.SendCallback) engine.Socket {
-	return s.Write(data, o, sent)
-}
+// Destroy does nothing.
+func (refusing) Destroy() {}
 
 // Write sends a packet of the library, or as one message what an application writes by itself. It neither
 // blocks nor emits: the library holds a lock of the client meanwhile.
-func (s *session) Write(data io.Reader, _ *epacket.Options, sent engine.SendCallback) engine.Socket {
-	if e, ok := data.(*encoded); ok {
-		s.write(e)
-	} else if m, err := rawMessage(data); err == nil {
-		_ = s.session.Send(transport.SendOptions{}, m)
-	}
+func (c *conn) Write(data io.Reader, _ *epacket.Options, sent engine.SendCallback) engine.Socket {
+	if p, ok := data.(*handed); !ok {
+		if m, err := rawMessage(data); err == nil {
+			_ = c.session.Send(transport.SendOptions{}, m) // a session that closed says so by Closed
+		}
+	} else if p.packet.Type == parser.EVENT {
+		if m := c.member(p.packet.Nsp); m != nil {
+			m.emit(p.packet)
+		}
+	} // the others are package server's
 	if sent != nil {
-		sent(s.Transport())
+		sent(c.Transport())
 	}
-	return s
+	return c
+}
+
+// Send is Write.
+func (c *conn) Send(data io.Reader, o *epacket.Options, sent engine.SendCallback) engine.Socket {
+	return c.Write(data, o, sent)
 }
 
 func rawMessage(data io.Reader) (transport.Message, error) {
@@ -139,121 +181,99 @@ func rawMessage(data io.Reader) (transport.Message, error) {
 	return transport.Message{Data: b, Binary: true}, err
 }
 
-func (s *session) write(e *encoded) {
-	var m *member
-	switch e.typ {
-	case parser.CONNECT:
-		if m = s.connecting(e.namespace); m == nil || m.over.Load() {
-			return // the client has been refused, or has left, while the library was at it
-		}
-	case parser.CONNECT_ERROR:
-		m = s.connecting(e.namespace)
-	case parser.DISCONNECT:
-		if m := s.connected(e.namespace); m == nil || m.over.Load() || m.leaving.Load() {
-			return // the client has left by itself, or was never told that it is in
-		}
+// Id returns the session id, a credential.
+func (c *conn) Id() string { return c.session.ID() }
+
+// Protocol returns the revision of Engine.IO the client speaks.
+func (c *conn) Protocol() int { return c.session.Protocol() }
+
+// Request returns the request that opened the session, without body.
+func (c *conn) Request() *types.HttpContext {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.request != nil {
+		return c.request
 	}
-	_ = s.session.Send(transport.SendOptions{}, e.messages...) // a session that closed says so by Closed
-	if m != nil && e.typ == parser.CONNECT_ERROR {
-		m.refused()
+	r := newContext(newRequest(c.session.Handshake()))
+	if c.users > 0 {
+		c.request = r
 	}
+	return r
 }
 
+// withRequest calls fn, during which Request makes one only: the library asks five times for each socket, and
+// must not keep it.
+func (c *conn) withRequest(fn func()) {
+	c.mu.Lock()
+	c.users++
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		if c.users--; c.users == 0 {
+			c.request = nil
+		}
+		c.mu.Unlock()
+	}()
+	fn()
+}
+
+// RemoteAddress returns the client's address without port, as transport.Config.ClientAddr tells it.
+func (c *conn) RemoteAddress() string { return c.session.Handshake().Addr() }
+
+// Transport returns a view of the transport in use.
+func (c *conn) Transport() transports.Transport { return view{transports.MakeTransport(), c} }
+
+// ReadyState is "open" as long as something can be sent.
+func (c *conn) ReadyState() string {
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	switch {
+	case closed:
+		return "closed"
+	case !c.session.Open():
+		return "closing"
+	}
+	return "open"
+}
+
+// SetReadyState does nothing: the transport knows its state.
+func (c *conn) SetReadyState(string) {}
+
+// Upgraded reports whether the session was upgraded from polling to WebSocket.
+func (c *conn) Upgraded() bool {
+	return c.session.Transport() == transport.WebSocket &&
+		c.session.Handshake().Query().Get("transport") == string(transport.Polling)
+}
+
+// Upgrading is never true: an upgrade is the transport's own affair.
+func (c *conn) Upgrading() bool { return false }
+
+// Construct does nothing: the session is made by the transport.
+func (c *conn) Construct(string, engine.BaseServer, transports.Transport, *types.HttpContext, int) {}
+
+// MaybeUpgrade does nothing, likewise.
+func (c *conn) MaybeUpgrade(transports.Transport) {}
+
 // Close closes the session; with discard, what waits is dropped.
-func (s *session) Close(discard bool) {
+func (c *conn) Close(discard bool) {
 	if discard {
-		s.session.Abort(transport.ReasonForcedClose)
+		c.session.Abort(transport.ReasonForcedClose)
 		return
 	}
-	s.session.Close(transport.ReasonForcedClose)
+	c.session.Close(transport.ReasonForcedClose)
 }
 
 // noticeUpgrade tells who listens for the event upgrade, with the first message that comes after it.
-func (s *session) noticeUpgrade() {
-	if s.ListenerCount("upgrade") == 0 {
+func (c *conn) noticeUpgrade() {
+	if c.ListenerCount("upgrade") == 0 || !c.Upgraded() {
 		return
 	}
-	s.mu.Lock()
-	told := s.upgraded
-	s.mu.Unlock()
-	if told || !s.Upgraded() {
-		return
+	c.mu.Lock()
+	told := c.upgraded
+	c.upgraded = true
+	c.mu.Unlock()
+	if !told {
+		c.h.background(func() { c.h.protect("upgrade", func() { c.Emit("upgrade", c.Transport()) }) })
 	}
-	s.mu.Lock()
-	s.upgraded = true
-	s.mu.Unlock()
-	s.h.wg.Go(func() { s.h.protect("upgrade", func() { s.Emit("upgrade", s.Transport()) }) })
-}
-
-// view is a session's transport. What it does not know is answered by an inert one.
-type view struct {
-	transports.Transport
-	s *session
-}
-
-func (v view) Name() string                { return string(v.s.session.Transport()) }
-func (v view) Sid() string                 { return v.s.session.ID() }
-func (v view) Writable() bool              { return v.s.session.Writable() }
-func (v view) Protocol() int               { return v.s.session.Protocol() }
-func (v view) Discarded() bool             { return false }
-func (v view) Proto() transports.Transport { return v }
-func (v view) ReadyState() string          { return v.s.ReadyState() }
-func (v view) HandlesUpgrades() bool       { return v.s.session.Transport() == transport.WebSocket }
-func (v view) SupportsBinary() bool        { return true }
-
-// MaxHttpBufferSize returns the limit of a message, in bytes.
-func (v view) MaxHttpBufferSize() int64 { return v.s.h.cfg.Transport.MaxHTTPBufferSize }
-
-// Close closes the session.
-func (v view) Close(then ...types.Callable) {
-	v.s.Close(false)
-	for _, fn := range then {
-		fn()
-	}
-}
-
-// On, Once and AddListener register nothing: transports here have no events, and the view lives only as
-// long as it is looked at.
-func (view) On(events.EventName, ...events.Listener) error          { return nil }
-func (view) Once(events.EventName, ...events.Listener) error        { return nil }
-func (view) AddListener(events.EventName, ...events.Listener) error { return nil }
-
-// The rest would change the inert transport that all views share, or write past the session.
-func (view) SetSid(string)                                 {}
-func (view) SetWritable(bool)                              {}
-func (view) SetSupportsBinary(bool)                        {}
-func (view) SetReadyState(string)                          {}
-func (view) SetHttpCompression(*types.HttpCompression)     {}
-func (view) SetPerMessageDeflate(*types.PerMessageDeflate) {}
-func (view) SetMaxHttpBufferSize(int64)                    {}
-func (view) Prototype(transports.Transport)                {}
-func (view) Construct(*types.HttpContext)                  {}
-func (view) Discard()                                      {}
-func (view) OnRequest(*types.HttpContext)                  {}
-func (view) OnError(string, error)                         {}
-func (view) OnPacket(*epacket.Packet)                      {}
-func (view) OnData(types.BufferInterface)                  {}
-func (view) OnClose()                                      {}
-func (view) Send([]*epacket.Packet)                        {}
-func (view) DoClose(types.Callable)                        {}
-
-// splitQuery separates the query from a namespace as v2 clients send it ("/admin?token=1"). Source:
-// socket.io/lib/client.ts, _parseNamespace.
-func splitQuery(nsp string) (name, query string) {
-	name, query, _ = strings.Cut(nsp, "?")
-	return name, query
-}
-
-// connectPacket is the CONNECT of a client as the library takes it: the name of a v2 client's namespace
-// is a URL to it.
-func (s *session) connectPacket(name string, auth []byte, query string) *parser.Packet {
-	p := &parser.Packet{Type: parser.CONNECT, Nsp: name}
-	if s.session.Protocol() == 3 {
-		p.Nsp = (&url.URL{Path: name, RawQuery: query}).String()
-		return p
-	}
-	if len(auth) > 0 {
-		p.Data = value(auth, nil)
-	}
-	return p
 }

@@ -16,31 +16,47 @@
 //
 //	handler.go    New, Handler: serving and closing
 //	config.go     Config; options.go: the library's options as the transport's
-//	session.go    one session: what it receives, whose turn it is; queue.go: the turn
-//	turn.go       what a socket does in its turn: connect, events, disconnect
-//	member.go     one socket of the library with what the guard keeps of it
-//	namespace.go  the library's adapter on an adapter.Adapter; rooms.go: rooms and membership
-//	broadcast.go  …: what goes to many; ask.go: with answers; recovery.go: connection state recovery
-//	local.go      what an adapter.Adapter asks of the namespace on this server
-//	conn.go       a session as the library's engine.Socket; engine.go: the transport as its engine
-//	event.go      events between wire and listeners; codec.go: the library's parser on package packet
-//	emitter.go    listeners; on.go: typed ones; internals.go: two fields of the library's Socket
-//	request.go    the request that opened a session; stats.go: counters
+//	names.go      whose a namespace's name is; its middlewares and connection handlers
+//	member.go     one socket of package server together with the library's, from CONNECT to its end
+//	event.go      one event: middlewares and listeners, in the socket's turn
+//	space.go      what stands between package server and an adapter: data of sockets, what is sent, recovery
+//	namespace.go  the library's adapter: rooms; broadcast.go: what goes to many; ask.go: with answers
+//	conn.go       a session as the library's engine.Socket; view.go: its transport; engine.go: the engine
+//	values.go     values as the library has them and as they are encoded
+//	emitter.go    listeners; on.go: typed ones; internals.go: the library's fields that are reached
+//	request.go    the request that opened a session
 //
 // # Guarantees
 //
-// Those of package server: events of one socket reach its handlers in the order sent, one at a time, the
-// first not before the connection handlers have returned; acknowledgements overtake events, so that a
-// handler may wait for its own client; "disconnecting" and "disconnect" come last, once; a handler that
-// blocks or panics harms nothing but its socket or its event.
+// They are package server's, which every socket of the library is a socket of: events of one socket reach its
+// handlers in the order sent, one at a time, the first not before the connection handlers have returned; it is
+// a member of its namespace before its client knows that it is connected, and nothing comes before that;
+// acknowledgements overtake events, so that a handler may wait for its own client; "disconnecting" and
+// "disconnect" come last, once; a handler that blocks or panics harms nothing but its socket or its event. A
+// panic in a connection handler disconnects the socket. An event whose handler panics, or whose answer cannot
+// be encoded, is answered {"error":"internal error"}. All limits and counters are package server's.
+//
+// Names are as there too: a client passes the middlewares of the pattern or function that lets it in, whatever
+// was done with the name before; a function is asked for every client, and the parent made first decides. A
+// name that was given to io.Of before any pattern or function could have it, and that something was registered
+// on, is the application's own, as are those of Static. A namespace that nobody is in is forgotten.
+//
+// A middleware of a socket may call next from another goroutine: the socket waits for it, a second at most.
+// One that has not called next by then has dropped its event; what it lets through later gets a turn of its own,
+// and this socket's middlewares are not waited for any more.
 //
 // What an application may notice: in "disconnecting" the socket is out of its namespace already, though
 // Rooms still tells where it was (Connected is false). Adapter().Rooms and Sids return copies. Socket ids
 // have 20 characters, as Node's. FetchSockets, AllSockets and ServerCount wait for other servers.
 // Compress(false) has no effect, as the library cannot tell it from not being called; whether to compress
-// is Config.Transport's. Data of a socket must have a JSON form to be seen by other servers and to survive
-// a recovery there. Adapter events (join-room and such) are of this server's own Join and Leave.
-// Server.SetAdapter, Attach and ServeHandler are not to be called: sessions of another engine are refused.
+// is Config.Transport's. Adapter events (join-room and such) are of this server's own Join and Leave. A client
+// that breaks the protocol is closed without an "error" event. Server.SetAdapter, Attach and ServeHandler are
+// not to be called: sessions of another engine are refused.
+//
+// Data of a socket must have a JSON form to be seen by other servers and to survive a recovery there. With
+// Config.Adapter they are encoded when handlers have returned (above 16 KiB once a second), or when another
+// server asks and no handler runs: what changes them from elsewhere needs a MarshalJSON that locks. Without
+// other servers nobody encodes them.
 //
 // # Defects of the library
 //
@@ -51,7 +67,7 @@
 //	 1 the frame 42 or 43<id> ends the process                 gone: checked first  TestMalformedPacketsAreRefused
 //	 2 a PONG before the first PING ends the process           gone: E not used     TestPongBeforePingIsHarmless
 //	 3 emit with ack to a RemoteSocket panics                  gone                 TestNoRaceRemoteSocketAck
-//	 4 connection state recovery panics at start               gone: S not used     TestRecoveryInMemory
+//	 4 connection state recovery panics at start               gone: A not used     TestRecoveryInMemory
 //	 5 POST bodies without limit                               gone: E not used     TestPostBodyIsBounded
 //	 6 inflated size without limit                             gone: E not used     transport.TestInflateStopsAtTheLimit
 //	 7 attachments without limit                               gone: checked first  TestAttachmentsAreBounded
@@ -71,7 +87,7 @@
 //	   a Join that races with the end stays                    gone: own index      TestJoinAfterDisconnectLeavesNothing
 //	20 acks of a broadcast kept for ever, called twice         gone                 TestAsk, TestEmitWaitsForAck
 //	   an answer in the moment of Timeout calls back twice     remains (1)
-//	21 timers that leak or block                               gone but for (2)     TestIdleConnectionIsSmall
+//	21 timers that leak or block                               gone                 TestIdleConnectionIsSmall
 //	   RemoveListener removes another; Once waits for itself   gone: own emitter    TestListenersAreTheirOwn
 //	22 the request kept, two goroutines for a connection       gone                 TestIdleConnectionIsSmall
 //	23 "disconnect" twice                                      gone                 TestDisconnectComesOnceAndLast
@@ -81,13 +97,27 @@
 //	27 Set-Cookie headers of others lost                       gone: E not used     TestHeadersOfOthersSurvive
 //	28 handlers on the read path: pongs late, deadlocks        gone: turns          TestBlockedHandlersDelayNobody
 //	   a panic in a handler ends the process                   gone but for (1)     TestPanicsEndNothing
-//	29 Socket.Volatile, Timeout, To share flags                remains (3)
-//	   races of a broadcast's acks: called twice               contained (4)        TestNoRaceBroadcastAckComesOnce, TestAsk
-//	30 dynamic namespaces made twice                           gone: one at a time  TestDynamicNamespaceIsMadeOnce
-//	31 offsets doubled, lost in a race with their cleaning     gone: S not used     TestRecoveryInMemory, TestClusterRecovery
+//	29 Socket.Volatile, Timeout, To share flags                remains (2)
+//	   races of a broadcast's acks: called twice               contained (3)        TestNoRaceBroadcastAckComesOnce, TestAsk
+//	30 dynamic namespaces made twice by clients                gone: one at a time  TestDynamicNamespaceIsMadeOnce
+//	   the same by Of in two goroutines at once                remains (4)
+//	31 offsets doubled, lost in a race with their cleaning     gone: A not used     TestRecoveryInMemory, TestClusterRecovery
 //	32 Close leaves the engine open                            gone                 TestCloseRefusesHandshakes
 //	   numeric event names refused                             gone                 TestNumericEventName
 //	   the client bundle from beside the executable            not served here: package host has it
+//	33 a child that was cleaned up comes back without guards   gone: own names      TestNoWayAroundTheMiddlewares
+//	   so does any name of a function or pattern, by Of        gone: own names      TestNoWayAroundTheMiddlewares
+//	   who joins while a child is cleaned up is in none        gone: own names      TestNobodyIsOrphaned
+//	   every name given to Of stays for ever                   gone: own names      TestEmitLeavesNoNamespace
+//	34 parents are asked in no order                           gone: own names      TestParentsInOrder
+//	   a function is not asked once the namespace is there     gone: own names      TestNoWayAroundTheMiddlewares
+//	   a function that calls next later is not heard           gone: own names      TestFunctionTakesItsTime
+//	35 next twice in a middleware connects twice               gone: S not used     TestMiddlewareCallsNextTwice
+//	36 events after the client's DISCONNECT are handled        gone: turns          TestNothingRunsAfterDisconnect
+//	37 an answer that cannot be encoded never comes            gone: encoded first  TestAnswersAlwaysCome
+//	   a panic in MarshalJSON ends the process                 gone: S not used     TestAnswersAlwaysCome
+//	   Emit returns nil for what it has not sent               remains: logged, with the event and the reason
+//	   its acknowledgement never comes then                    remains, but for Timeout
 //	R1 io.Emit to all or two rooms stays on its node           gone: R not used     TestCluster/…/Broadcast
 //	R2, R4, R9, R15 FetchSockets empty, local or timed out     gone: R, A not used  TestCluster/…/Fetch
 //	R3 not Node's wire form                                    gone: R not used     redis.TestGolden, TestClusterWithNativeServer
@@ -105,28 +135,32 @@
 // when the time is over: out of turn, without recover, and in the moment of an answer possibly twice. Check
 // err before the arguments there. Ask and OnAck have no such timer.
 //
-// (2) The library starts one goroutine for each session until that has joined a namespace.
-//
-// (3) socket.Volatile().Emit in two goroutines at once may mix their flags. Emit from the socket's own
+// (2) socket.Volatile().Emit in two goroutines at once may mix their flags. Emit from the socket's own
 // handlers, which run one at a time, or through its namespace.
 //
-// (4) The library writes expectedServerCount without a lock while its callbacks may read it. They are
+// (3) The library writes expectedServerCount without a lock while its callbacks may read it. They are
 // called late enough, and once, so that nothing comes of it; the race detector sees it all the same.
+//
+// (4) Both reach the same sockets. What is registered on the one that Of does not return afterwards is lost:
+// register where the application starts.
 //
 // # Decisions
 //
-// 2026-11-23: the library is asked for three things only: to connect a socket, to disconnect it, and for
-// what the application registered. Events never enter Client.ondecoded, which starts a goroutine for each;
-// they are decoded by package packet and handed to the listeners in the socket's turn. A seam that waits
-// for those goroutines to end was tried before: it needs the same turns and cannot recover a panic in them.
+// 2026-11: package server connects, orders, bounds and ends the sockets, and the library keeps what the application
+// sees of them: the Socket with its listeners, the Namespace with its list, the Client. Before, this package did
+// the former by itself, around the library's own ways, and had most faults of package server a second time.
 //
-// 2026-11-23: two fields of socket.Socket are reached by their offset (internals.go): the list of
-// middlewares, which the library runs in such a goroutine only, and the id. Offsets and types are looked up
-// in the type itself when New is called, which fails on any other version.
+// 2026-11: eight fields of the library are reached by their offset (internals.go), since it has no way to be told
+// that a socket is connected, or that a namespace is gone, without doing the rest its own way too. Offsets and
+// types are looked up in the types themselves when New is called, which fails on any other version.
 //
-// 2026-11-23: emitters of sockets and namespaces are replaced through the library's exported fields. That is
-// where connect, disconnect and new_namespace are met, without waiting for anything by time.
+// 2026-11: emitters of sockets and namespaces are replaced through the library's exported fields. That is
+// where an application's Disconnect and new namespaces are met, without waiting for anything by time.
 //
-// 2026-11-23: a socket that is disconnected between the library's answer to CONNECT and the connection
-// handlers is never told of: no connection, no disconnect.
+// 2026-11: data are encoded where handlers cannot be changing them, at the price of doing it for nobody most
+// of the time. To wait for a turn is not possible where they are asked for: an adapter's lock is held there,
+// which the handler that is waited for may want.
+//
+// 2026-11: a turn waits for a middleware that calls next from another goroutine, since order is worth more than
+// a second once: nobody can tell a middleware that will call next from one that will not.
 package zishang

@@ -95,22 +95,9 @@ func (e *emitter) Once(name events.EventName, listeners ...events.Listener) erro
 }
 
 // Emit calls the listeners one after the other.
-func (e *emitter) Emit(name events.EventName, args ...any) {
-	for _, l := range e.get(name) {
-		if !e.claim(name, l) {
-			continue
-		}
-		e.protect(string(name), func() {
-			if l.typed != nil {
-				l.typed(eventOf(string(name), args))
-				return
-			}
-			l.fn(args...)
-		})
-	}
-}
+func (e *emitter) Emit(name events.EventName, args ...any) { e.dispatch(emitted(string(name), args)) }
 
-// dispatch calls the listeners of an event from the network and reports whether none panicked.
+// dispatch calls the listeners of an event and reports whether none panicked.
 func (e *emitter) dispatch(ev *event) (ok bool) {
 	ok = true
 	name := events.EventName(ev.name)
@@ -175,7 +162,7 @@ func (e *emitter) Listeners(name events.EventName) []events.Listener {
 	var out []events.Listener
 	for _, l := range e.get(name) {
 		if l.typed != nil {
-			out = append(out, func(args ...any) { l.typed(eventOf(string(name), args)) })
+			out = append(out, func(args ...any) { l.typed(emitted(string(name), args)) })
 			continue
 		}
 		out = append(out, l.fn)
@@ -210,7 +197,7 @@ func (e *emitter) GetMaxListeners() uint { return 0 }
 // SetMaxListeners does nothing.
 func (e *emitter) SetMaxListeners(uint) {}
 
-// moveTo registers the listeners of another emitter here.
+// takeFrom registers the listeners of another emitter here.
 func (e *emitter) takeFrom(other events.EventEmitter) {
 	for _, name := range other.EventNames() {
 		_ = e.On(name, other.Listeners(name)...)

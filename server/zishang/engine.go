@@ -23,7 +23,7 @@ var _ engine.BaseServer = (*engineView)(nil)
 func (e *engineView) Opts() config.ServerOptionsInterface { return e.h.cfg.Options }
 
 // ClientsCount returns the number of open sessions.
-func (e *engineView) ClientsCount() uint64 { return uint64(e.h.transport.Sessions()) }
+func (e *engineView) ClientsCount() uint64 { return uint64(e.h.Engine().Sessions()) }
 
 // Close closes all sessions and waits for their handlers, no longer than closeTimeout. Server.Close calls
 // it last.

@@ -1,31 +1,40 @@
 package zishang
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
-	"github.com/zishang520/engine.io/v2/types"
+	"github.com/zishang520/engine.io/v2/events"
 	"github.com/zishang520/socket.io/v2/socket"
 
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/packet"
-	"github.com/beanpole/beanpole/transport"
 )
 
-// event is an event on its way to handlers: from a client, from another server, or emitted by the
-// application itself. It keeps the wire's form until a handler wants the library's.
+var (
+	errPanic      = errors.New("panic")
+	internalError = []any{map[string]any{"error": "internal error"}} // the answer of what has no other
+)
+
+// event is an event on its way to listeners: from a client, from another server, or emitted by the
+// application itself. It keeps the wire's form until a listener wants the library's.
 type event struct {
-	name        string
-	raw         [][]byte // JSON of each argument
-	attachments [][]byte
-	ack         socket.Ack // nil when no answer is wanted
-	size        int        // bytes, while it waits
+	name   string
+	n      int                      // arguments
+	decode func(i int, v any) error // one argument
+	ack    socket.Ack               // nil when no answer is wanted
+	ctx    context.Context          // for typed listeners of a socket's event; nil for others
 
 	decoded bool  // args holds
 	args    []any // with ack at the end
-	stale   bool  // raw and attachments do not hold
 }
 
-// newEvent makes an event of a payload and its attachments, which belong to it from now on.
+// newEvent makes an event of what comes from another server.
 func newEvent(data []byte, attachments [][]byte) (*event, bool) {
 	raw, err := packet.Split(nil, data)
 	if err != nil || len(raw) == 0 {
@@ -35,16 +44,15 @@ func newEvent(data []byte, attachments [][]byte) (*event, bool) {
 	if err != nil {
 		return nil, false
 	}
-	e := &event{name: string(name), raw: raw[1:], attachments: attachments, size: len(data)}
-	for _, a := range attachments {
-		e.size += len(a)
-	}
-	return e, true
+	raw = raw[1:]
+	return &event{name: string(name), n: len(raw), decode: func(i int, v any) error {
+		return packet.Decode(raw[i], attachments, v)
+	}}, true
 }
 
-// eventOf makes an event of arguments in the library's form.
-func eventOf(name string, args []any) *event {
-	e := &event{name: name}
+// emitted makes an event of arguments in the library's form.
+func emitted(name string, args []any) *event {
+	e := &event{}
 	e.replace(append([]any{name}, args...))
 	return e
 }
@@ -54,29 +62,20 @@ func (e *event) replace(named []any) {
 	if name, ok := named[0].(string); ok {
 		e.name = name
 	}
-	e.decoded, e.args = true, named[1:]
-	e.stale, e.raw, e.attachments, e.ack = true, nil, nil, nil
-	if n := len(e.args); n > 0 {
-		e.ack, _ = e.args[n-1].(socket.Ack)
-	}
-}
-
-// encode brings the wire's form up to date.
-func (e *event) encode() {
-	if !e.stale {
-		return
-	}
-	e.stale = false
-	args := e.args
-	if e.ack != nil {
-		args = args[:len(args)-1]
-	}
-	for _, arg := range args {
-		data, attachments, err := packet.AppendValue(nil, e.attachments, plain(arg))
-		if err != nil {
-			data = []byte("null")
+	e.decoded, e.args, e.ack = true, named[1:], nil
+	e.n = len(e.args)
+	if e.n > 0 {
+		if e.ack, _ = e.args[e.n-1].(socket.Ack); e.ack != nil {
+			e.n--
 		}
-		e.raw, e.attachments = append(e.raw, data), attachments
+	}
+	args := e.args
+	e.decode = func(i int, v any) error {
+		data, attachments, err := packet.AppendValue(nil, nil, wire(args[i]))
+		if err != nil {
+			return err
+		}
+		return packet.Decode(data, attachments, v)
 	}
 }
 
@@ -86,7 +85,7 @@ func (e *event) encode() {
 func (e *event) arguments() []any {
 	if !e.decoded {
 		e.decoded = true
-		e.args = values(e.raw, e.attachments)
+		e.args = valuesOf(e.n, e.decode)
 		if e.ack != nil {
 			e.args = append(e.args, e.ack)
 		}
@@ -94,51 +93,15 @@ func (e *event) arguments() []any {
 	return slices.Clone(e.args)
 }
 
+// named are the arguments as catch-all listeners and middlewares get them: behind the name.
+func (e *event) named() []any { return append([]any{e.name}, e.arguments()...) }
+
 // first decodes the first argument into v, which stays as it is when there is none.
 func (e *event) first(v any) error {
-	e.encode()
-	if len(e.raw) == 0 {
+	if e.n == 0 {
 		return nil
 	}
-	return packet.Decode(e.raw[0], e.attachments, v)
-}
-
-// values decodes JSON values into the library's form.
-func values(raw, attachments [][]byte) []any {
-	out := make([]any, len(raw))
-	for i := range raw {
-		out[i] = value(raw[i], attachments)
-	}
-	return out
-}
-
-// value decodes one JSON value into the library's form.
-func value(raw []byte, attachments [][]byte) any {
-	var v any
-	if packet.Decode(raw, attachments, &v) != nil {
-		return nil
-	}
-	if len(attachments) == 0 {
-		return v
-	}
-	return buffered(v)
-}
-
-// buffered puts binaries into the buffers the library hands out. It changes v.
-func buffered(v any) any {
-	switch v := v.(type) {
-	case []byte:
-		return types.NewBytesBuffer(v)
-	case []any:
-		for i := range v {
-			v[i] = buffered(v[i])
-		}
-	case map[string]any:
-		for k := range v {
-			v[k] = buffered(v[k])
-		}
-	}
-	return v
+	return e.decode(0, v)
 }
 
 // once makes an answer that counts the first time only.
@@ -147,10 +110,157 @@ func once(fn func([]any)) socket.Ack {
 	return func(args []any, _ error) { o.Do(func() { fn(args) }) }
 }
 
-// messages turns encoded packets into the transport's.
-func messages(dst []transport.Message, encoded []packet.Message) []transport.Message {
-	for _, m := range encoded {
-		dst = append(dst, transport.Message(m))
+// answerOf is the first of an application's values as an answer to another server.
+func (h *Handler) answerOf(event string, args []any) adapter.Message {
+	if len(args) == 0 {
+		args = []any{nil}
 	}
-	return dst
+	var m adapter.Message
+	err := errPanic
+	h.protect(event, func() { m.Data, m.Attachments, err = packet.AppendValue(nil, nil, wire(args[0])) })
+	if err != nil {
+		h.log.Warn("answer cannot be encoded", "event", event, "err", err)
+		return adapter.Message{Data: []byte(`{"error":"internal error"}`)}
+	}
+	return m
+}
+
+// event runs the handlers of one event: what the library's Socket.onevent and dispatch do. It is the only
+// middleware of the socket that package server knows.
+func (m *member) event(ctx context.Context, from *server.Event) error {
+	m.turn.Lock()
+	defer m.turn.Unlock()
+	defer m.note()
+	e := &event{name: from.Name, n: from.Len(), decode: from.Decode, ctx: ctx}
+	if from.WantsAck() {
+		e.ack = func(args []any, _ error) { _ = from.Ack(wires(args)...) } // logged, or answered already
+	}
+	for _, fn := range m.socket.ListenersAny() {
+		if fn != nil {
+			m.h.protect(e.name, func() { fn(e.named()...) })
+		}
+	}
+	if m.pass(e) {
+		m.dispatch(e)
+	}
+	return nil
+}
+
+// The states of an event in the middlewares.
+const (
+	passing int32 = iota // within its turn
+	passed
+	parked // its turn is over; a middleware may let it through later
+)
+
+// patience is how long a turn waits for a middleware that has returned to call next, from another goroutine. A
+// socket with one that has not done so is not waited for again.
+const patience = time.Second
+
+// pass runs the socket's middlewares and reports whether the handlers are to be called now. An event that is let
+// through when its turn is over gets another. Called with turn held.
+func (m *member) pass(e *event) bool {
+	list := m.h.internals.middlewaresOf(m.socket)
+	if len(list) == 0 {
+		return true
+	}
+	args := e.named()
+	var state atomic.Int32
+	through := make(chan bool, 1)
+	done := func(ok bool) {
+		switch {
+		case state.CompareAndSwap(passing, passed):
+			through <- ok
+		case ok && state.CompareAndSwap(parked, passed):
+			m.h.background(func() { m.late(e, args) })
+		}
+	}
+	var step func(i int)
+	step = func(i int) {
+		if i == len(list) {
+			done(true)
+			return
+		}
+		var called atomic.Bool
+		next := func(err error) {
+			switch {
+			case called.Swap(true):
+			case err == nil:
+				step(i + 1)
+			default:
+				m.socket.EmitReserved("error", err)
+				done(false)
+			}
+		}
+		if !m.h.protect(e.name, func() { list[i](args, next) }) && !called.Load() {
+			m.fail(e)
+			done(false)
+		}
+	}
+	step(0)
+	select {
+	case ok := <-through:
+		return ok && m.resume(e, args)
+	default:
+	}
+	if !m.hasty {
+		m.server.Session().Yield()
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		select {
+		case ok := <-through:
+			return ok && m.resume(e, args)
+		case <-timer.C:
+			m.hasty = true
+			m.h.log.Warn("a middleware of a socket does not call next: what it lets through later is out of order",
+				"session", m.server.Session().Num(), "namespace", m.nsp.name, "event", e.name)
+		}
+	}
+	if state.CompareAndSwap(passing, parked) {
+		return false
+	}
+	return <-through && m.resume(e, args)
+}
+
+// resume has the event go on with what the middlewares have made of its arguments. It reports whether it may.
+func (m *member) resume(e *event, args []any) bool {
+	e.replace(args)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.kicked // by a middleware
+}
+
+// late runs the handlers of an event that a middleware has let through after its turn, in a turn of its own.
+func (m *member) late(e *event, args []any) {
+	m.turn.Lock()
+	defer m.turn.Unlock()
+	if !m.ended && m.resume(e, args) {
+		defer m.note()
+		m.dispatch(e)
+	}
+}
+
+// dispatch calls the listeners of e.
+func (m *member) dispatch(e *event) {
+	listeners := m.socket.StrictEventEmitter.EventEmitter.(*socketEmitter)
+	known := len(listeners.get(events.EventName(e.name))) > 0
+	var err error
+	for _, o := range m.h.cfg.Observers {
+		var done func(error)
+		m.h.protect(e.name, func() { _, done = o.Handling(e.ctx, nil, e.name, known) })
+		if done != nil {
+			defer m.h.protect(e.name, func() { done(err) })
+		}
+	}
+	if !listeners.dispatch(e) {
+		err = server.ErrPanic
+		m.fail(e)
+	}
+}
+
+// fail answers an event whose handling has panicked.
+func (m *member) fail(e *event) {
+	if e.ack != nil {
+		e.ack(internalError, nil)
+	}
 }

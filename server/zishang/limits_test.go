@@ -33,7 +33,7 @@ func TestSessionsPerIdentity(t *testing.T) {
 			next(socket.NewExtendedError("no", nil))
 		})
 	})
-	const refused = `{"data":{"limit":"sessions per identity","max":2},"message":"too many sessions per identity"}`
+	const refused = `{"message":"too many sessions per identity","data":{"limit":"sessions per identity","max":2}}`
 	a, b, c := dial(t, n.url), dial(t, n.url), dial(t, n.url)
 	a.enter("", "ada")
 	a.enter("/b,", "ada") // the same session

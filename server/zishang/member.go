@@ -2,90 +2,46 @@ package zishang
 
 import (
 	"context"
+	"encoding/json"
+	"net/url"
 	"sync"
-	"sync/atomic"
 
 	"github.com/zishang520/engine.io/v2/events"
+	"github.com/zishang520/engine.io/v2/types"
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
 	"github.com/zishang520/socket.io/v2/socket"
 
-	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
-	"github.com/beanpole/beanpole/server/packet"
-	"github.com/beanpole/beanpole/transport"
 )
 
-// The states of a member, in their order.
-const (
-	stateConnecting int32 = iota
-	stateConnected
-	stateGone
-)
-
-// member is one socket of the library with what this package keeps of it. It is the member of the
-// namespace that the adapter sees.
+// member is one socket of package server together with the library's.
 type member struct {
-	// Set by session.connect, then read only.
-	seat *seat
+	// Set when it is made, then read only.
+	h      *Handler
+	server *server.Socket
+	parent *parent // that has let it in, nil for none
+	conn   *conn
 
-	// Set by bind, before any listener of the application, then read only.
+	// Set by make, before anything of the application's, then read only.
+	id     string
 	socket *socket.Socket
 	nsp    *namespace
-	id     string
+	space  *space
 
-	state   atomic.Int32
-	over    atomic.Bool // refused, abandoned or gone: its seat is free
-	out     atomic.Bool // of the adapter, for good
-	leaving atomic.Bool // the client's DISCONNECT has been received
-	dropped atomic.Bool // the server has disconnected it: events that wait are not for it any more
+	calls line // acknowledgements, which overtake events
 
-	limited atomic.Bool // refused for the limit of its identity
+	turn  sync.Mutex // held while its handlers run
+	ended bool       // guarded by turn; its disconnect handlers have run
+	hasty bool       // guarded by turn; it has a middleware that does not call next: see pass
 
-	last atomic.Pointer[string] // the offset of the last event that was sent to it
-
-	mu       sync.Mutex
-	identity string                           // guarded by mu; see SetIdentity
-	holding  bool                             // guarded by mu; its queue is held until the connection is made
-	turning  bool                             // guarded by mu; a connection is being made
-	asks     map[uint64]func(adapter.Message) // guarded by mu; broadcasts that wait for this client's answer
-	reason   string                           // guarded by mu; why it ends, if the library cannot know
-	args     []any                            // guarded by mu; of the disconnection: its reason and description
-	saved    *adapter.Session                 // guarded by mu; to be saved once it has left
-	trail    adapter.Trail                    // guarded by mu; set when it has left its rooms
-	ctx      context.Context                  // guarded by mu; made when first asked for
-	cancel   context.CancelFunc               // guarded by mu
+	mu     sync.Mutex
+	over   bool     // guarded by mu; it has left, or was not let in
+	told   bool     // guarded by mu; its connection handlers are called
+	kicked bool     // guarded by mu; the application has disconnected it
+	data   snapshot // guarded by mu
 }
 
-var _ adapter.Member = (*member)(nil)
-
-// ID returns the socket's id.
-func (m *member) ID() string { return m.id }
-
-// Gone reports whether the socket has left: a Join that races with that does not bring it back.
-func (m *member) Gone() bool { return m.out.Load() }
-
-// free reports whether the client may connect to the namespace again.
-func (m *member) free() bool { return m.over.Load() || m.leaving.Load() }
-
-// socketEmitter takes the place of a socket's own emitter.
-type socketEmitter struct {
-	*emitter
-	member *member
-}
-
-// Emit calls the listeners of name. The end of the socket is not told here and now but in its turn, once:
-// the library may come twice, and in any goroutine.
-func (e *socketEmitter) Emit(name events.EventName, args ...any) {
-	switch name {
-	case "disconnecting":
-	case "disconnect":
-		e.member.left(args)
-	default:
-		e.emitter.Emit(name, args...)
-	}
-}
-
-// memberOf returns the member of a socket that has been bound, or nil.
+// memberOf returns the member of a socket of a server made by New, or nil.
 func memberOf(s *socket.Socket) *member {
 	if e, ok := s.StrictEventEmitter.EventEmitter.(*socketEmitter); ok {
 		return e.member
@@ -93,155 +49,216 @@ func memberOf(s *socket.Socket) *member {
 	return nil
 }
 
-// bind makes s the library's socket of the member that is being connected to the namespace, and returns
-// that, or nil when there is none any more. A fresh socket, which nobody has seen yet, gets an id in the
-// form of Node's: the library's are 24 characters, and adapters tell the room of one socket by its 20.
-func (n *namespace) bind(s *socket.Socket, fresh bool) *member {
-	if m := memberOf(s); m != nil {
-		return m
-	}
-	conn, ok := s.Conn().(*session)
-	if !ok {
-		return nil
-	}
-	m := conn.connecting(n.name)
-	if m == nil || m.over.Load() || m.socket != nil {
-		return nil
-	}
-	if fresh && !s.Recovered() && conn.session.Protocol() != 3 {
-		n.h.internals.setID(s, newID())
-	}
-	m.mu.Lock()
-	m.socket, m.nsp, m.id = s, n, string(s.Id())
-	m.mu.Unlock()
-	n.claim(m)
-	e := &socketEmitter{emitter: newEmitter(n.h.protect), member: m}
-	e.takeFrom(s.StrictEventEmitter.EventEmitter)
-	s.StrictEventEmitter.EventEmitter = e
-	return m
-}
+// faceOf is memberOf for a socket of package server.
+func faceOf(s *server.Socket) *member { m, _ := s.Face().(*member); return m }
 
-// context ends when the socket disconnects.
-func (m *member) context() context.Context {
+// make makes the library's socket. It is the first middleware, and comes twice when a socket could not be
+// recovered after all.
+func (h *Handler) make(s *server.Socket) error {
+	name, auth := s.Namespace().Name(), s.Handshake().RawAuth()
+	m := faceOf(s)
+	if m == nil {
+		m = &member{h: h, server: s, conn: h.connOf(s.Session())}
+		if p, ok := h.chosen.LoadAndDelete(s.Context()); ok {
+			m.parent = p.(*parent)
+		} else if name != "/" { // package server asks nobody for this name
+			if m.parent, ok = h.choose(s.Context(), name, auth); !ok {
+				return errInvalidNamespace
+			}
+		}
+		s.SetFace(m)
+		s.Use(m.event)
+		s.OnDisconnecting(m.disconnect)
+		context.AfterFunc(s.Context(), m.leave)
+	}
+	n := h.find(name)
+	if n == nil {
+		return errInvalidNamespace
+	}
+	space := h.space(name)
+	var previous *socket.Session
+	if s.Recovered() {
+		previous = &socket.Session{SessionToPersist: &socket.SessionToPersist{
+			Rooms: types.NewSet[socket.Room](), Data: space.restored(s),
+		}}
+	}
+	var made *socket.Socket
+	m.conn.withRequest(func() { made = socket.NewSocket(n.nsp, m.conn.client, authOf(s, auth), previous) })
+	h.internals.setID(made, s.ID())
+	e := &socketEmitter{emitter: newEmitter(h.protect), member: m}
+	e.takeFrom(made.StrictEventEmitter.EventEmitter)
+	made.StrictEventEmitter.EventEmitter = e
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.ctx == nil {
-		m.ctx, m.cancel = context.WithCancel(context.Background())
-		if m.over.Load() {
-			m.cancel()
+	if m.over {
+		return server.ErrDisconnected
+	}
+	m.stand()
+	m.id, m.socket, m.nsp, m.space, m.kicked = s.ID(), made, n, space, false
+	m.space.enter(m)
+	m.conn.enter(m)
+	return nil
+}
+
+// authOf is the auth payload in the library's form.
+func authOf(s *server.Socket, auth json.RawMessage) any {
+	v := value(auth)
+	if flat, ok := v.(map[string]any); ok && s.Session().Protocol() == 3 {
+		values := make(url.Values, len(flat))
+		for k, v := range flat {
+			text, _ := v.(string) // package server makes it of a query
+			values[k] = []string{text}
 		}
+		return values
 	}
-	return m.ctx
+	return v
 }
 
-// left is told by the library that the socket is disconnected and out of everything. Only the first call
-// counts. The handlers run in the socket's turn, after the events received before.
-func (m *member) left(args []any) {
+// seat makes the socket one of the library's namespace. It is the last middleware: from here on the client
+// may be told that it is connected.
+func (h *Handler) seat(s *server.Socket) error {
+	m := faceOf(s)
 	m.mu.Lock()
-	was := m.state.Load()
-	if m.over.Swap(true) {
-		m.mu.Unlock()
+	defer m.mu.Unlock()
+	if m.over {
+		return server.ErrDisconnected
+	}
+	h.internals.setConnected(m.socket, true)
+	m.nsp.nsp.Sockets().Store(m.socket.Id(), m.socket)
+	h.internals.socketsOf(m.conn.client).Store(m.socket.Id(), m.socket)
+	return nil
+}
+
+// stand undoes seat, if there is anything to undo. Called with mu held.
+func (m *member) stand() {
+	if m.socket == nil {
 		return
 	}
-	m.state.Store(stateGone)
-	m.args = m.because(args)
-	asks, cancel, saved, identity := m.asks, m.cancel, m.saved, m.takeIdentity()
-	m.asks, m.saved = nil, nil
-	if saved != nil {
-		if saved.Identity, saved.Trail = identity, m.trail; m.last.Load() != nil {
-			saved.Last = *m.last.Load()
+	m.h.internals.setConnected(m.socket, false)
+	m.nsp.nsp.Sockets().CompareAndDelete(m.socket.Id(), m.socket)
+	m.h.internals.socketsOf(m.conn.client).CompareAndDelete(m.socket.Id(), m.socket)
+	m.conn.leave(m)
+	if !m.told {
+		m.space.leave(m)
+	}
+}
+
+// leave is called when the socket has left package server, for whatever reason, or was not let in.
+func (m *member) leave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.over = true
+	m.stand()
+}
+
+// connected calls the connection handlers. A panic in one has package server disconnect the socket.
+func (h *Handler) connected(s *server.Socket) {
+	m := faceOf(s)
+	m.turn.Lock()
+	defer m.turn.Unlock()
+	m.mu.Lock()
+	m.told = true
+	m.space.enter(m) // it may have left already, and be out
+	kicked := m.kicked
+	m.mu.Unlock()
+	if kicked {
+		s.Disconnect(false)
+		return
+	}
+	defer m.note()
+	m.nsp.welcome(m.parent, m.socket)
+}
+
+// disconnect runs the disconnect handlers: the last thing a socket does.
+func (m *member) disconnect(reason string) {
+	m.leave()
+	m.turn.Lock()
+	defer m.turn.Unlock()
+	defer m.space.leave(m)
+	m.ended = true
+	m.nsp.left(m, m.server.Rooms())
+	e := m.socket.StrictEventEmitter.EventEmitter.(*socketEmitter)
+	e.emitter.Emit("disconnecting", reason)
+	e.emitter.Emit("disconnect", reason)
+}
+
+// socketEmitter takes the place of a socket's own emitter.
+type socketEmitter struct {
+	*emitter
+	member *member
+}
+
+// Emit calls the listeners of name. That the socket is to be disconnected is learnt here, where the library
+// holds no lock; that it has been is told in its turn.
+func (e *socketEmitter) Emit(name events.EventName, args ...any) {
+	switch name {
+	case "disconnecting":
+		if len(args) > 0 && args[0] == string(server.ReasonServerDisconnect) {
+			e.member.kick()
 		}
+	case "disconnect":
+	default:
+		e.emitter.Emit(name, args...)
 	}
-	m.mu.Unlock()
-	m.seat.session.giveUp(identity)
-	if cancel != nil {
-		cancel()
-	}
-	for _, answer := range asks {
-		answer(adapter.Message{})
-	}
-	if was != stateConnected {
-		return // nobody was told of it
-	}
-	if saved != nil {
-		m.nsp.save(saved)
-	}
-	m.seat.session.enqueueFrom(&m.seat.queue, item{kind: itemDisconnect, member: m})
 }
 
-// because returns the reason and description of the socket's end, of which the library knows what it was
-// told. Called with mu held.
-func (m *member) because(args []any) []any {
-	if len(args) == 0 || args[0] != string(server.ReasonServerDisconnect) {
-		return args
-	}
-	switch {
-	case m.reason != "":
-		return []any{m.reason}
-	case m.leaving.Load():
-		return []any{string(server.ReasonClientDisconnect)}
-	}
-	m.dropped.Store(true)
-	return args
-}
-
-// onAck hands on the client's answer to the packet with that id, at most once.
-func (m *member) onAck(id uint64, raw, attachments [][]byte) {
+// kick disconnects the socket for the application.
+func (m *member) kick() {
 	m.mu.Lock()
-	answer := m.asks[id]
-	delete(m.asks, id)
+	m.kicked = true
 	m.mu.Unlock()
-	if answer != nil {
-		first := adapter.Message{Data: []byte("null")}
-		if len(raw) > 0 {
-			first = adapter.Message{Data: raw[0], Attachments: attachments}
-		}
-		answer(first)
+	m.server.Disconnect(false) // or else connected does
+}
+
+// emit sends an event of the library. It may be called with the library's lock of the client held.
+func (m *member) emit(p *parser.Packet) {
+	args, ok := p.Data.([]any)
+	if !ok || len(args) == 0 {
 		return
 	}
-	if fn, ok := m.socket.Acks().LoadAndDelete(id); ok {
-		m.seat.session.h.protect("acknowledgement", func() { fn(values(raw, attachments), nil) })
+	name, _ := args[0].(string)
+	var err error
+	if p.Id == nil {
+		err = m.server.Emit(name, wires(args[1:])...)
+	} else {
+		id := *p.Id
+		err = m.server.EmitFunc(func(a server.Args, err error) { m.answered(id, a, err) }, name, wires(args[1:])...)
 	}
+	m.h.failed(m.nsp.name, "event "+name, err)
 }
 
-// expect registers who is told the client's answer to the packet with that id.
-func (m *member) expect(id uint64, answer func(adapter.Message)) {
-	m.mu.Lock()
-	if m.over.Load() {
-		m.mu.Unlock()
-		answer(adapter.Message{})
+// answered hands on the client's answer. One that will not come is not told of, as in Node.
+func (m *member) answered(id uint64, a server.Args, err error) {
+	fn, ok := m.socket.Acks().LoadAndDelete(id)
+	if !ok || err != nil {
 		return
 	}
-	if m.asks == nil {
-		m.asks = make(map[uint64]func(adapter.Message), 1)
+	m.calls.add(m.h, func() { m.h.protect("acknowledgement", func() { fn(valuesOf(a.Len(), a.Decode), nil) }) })
+}
+
+// SetIdentity says whose socket it is: the name of an account, as the application has found out, for the
+// limits per identity in Config.Limits. It is called in a middleware, which hands its result to next:
+//
+//	io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) { next(zishang.SetIdentity(s, nameOf(s))) })
+//
+// The result is not nil when server.Socket.SetIdentity returns an error; when a limit is reached its data are
+// a *server.LimitError. Sockets of one session count once. A recovered socket has the identity it had. On a
+// socket that is of no server made by New it does nothing.
+func SetIdentity(s *socket.Socket, id string) *socket.ExtendedError {
+	m := memberOf(s)
+	if m == nil {
+		return nil
 	}
-	m.asks[id] = answer
-	m.mu.Unlock()
-}
-
-func (m *member) forget(id uint64) {
-	m.mu.Lock()
-	delete(m.asks, id)
-	m.mu.Unlock()
-}
-
-// sendAck answers the event with that id.
-func (m *member) sendAck(id uint64, args []any) {
-	if m.state.Load() != stateConnected {
-		return
+	if err := m.server.SetIdentity(id); err != nil {
+		return socket.NewExtendedError(err.Error(), err)
 	}
-	m.send(&parser.Packet{Type: parser.ACK, Nsp: m.seat.name, Id: &id, Data: args}, transport.SendOptions{})
+	return nil
 }
 
-// send sends a packet past the library.
-func (m *member) send(p *parser.Packet, o transport.SendOptions) {
-	for _, e := range m.seat.session.h.codec.Encode(p) {
-		_ = m.seat.session.session.Send(o, e.(*encoded).messages...) // a session that closed says so by Closed
+// Identity returns what SetIdentity has set, or "".
+func Identity(s *socket.Socket) string {
+	if m := memberOf(s); m != nil {
+		return m.server.Identity()
 	}
-}
-
-// sendEvent sends an event in the adapter's form.
-func (m *member) sendEvent(msg adapter.Message, o transport.SendOptions) {
-	p := &packet.Packet{Type: packet.Event, Namespace: m.seat.name, Data: msg.Data, Attachments: msg.Attachments}
-	_ = m.seat.session.session.Send(o, messages(nil, m.seat.session.h.cfg.Parser.Encode(nil, nil, p))...)
+	return ""
 }

@@ -2,38 +2,41 @@ package zishang
 
 import (
 	"context"
-	"encoding/json"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zishang520/engine.io/v2/events"
+	"github.com/zishang520/engine.io/v2/types"
 	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server"
 )
 
-// namespace is the library's adapter of one of its namespaces, on an adapter.Adapter. It also is where
-// the guard meets the namespace: it puts its own emitter and its own first middleware into it.
+// namespace is the library's adapter of one of its namespaces: who is in which rooms, and what goes to many, asked
+// of package server.
 type namespace struct {
 	*emitter // of the adapter: create-room, join-room, leave-room, delete-room
+	inert    // what package server does, or nobody needs
 
-	// Set by newNamespace, then read only.
-	h       *Handler
-	nsp     socket.Namespace
-	name    string
-	adapter adapter.Adapter
+	// Set when it is made, then read only.
+	h         *Handler
+	nsp       socket.Namespace
+	name      string
+	listeners *namespaceEmitter // of the namespace
+	made      chan struct{}     // closed by created
+	inherited inherited         // set by created
 
-	remote remoteEvents
+	told   atomic.Bool // by the library, that it is made
+	own    atomic.Bool // of the application, not of a parent's
+	static atomic.Bool // by Static
 
 	mu      sync.Mutex
-	proto   socket.Adapter              // guarded by mu
-	closed  bool                        // guarded by mu
-	records map[socket.SocketId]*record // guarded by mu
-	servers int64                       // guarded by mu; the size of the cluster, as last heard
-	asked   time.Time                   // guarded by mu; when that was
-	asking  int                         // guarded by mu; broadcasts that wait for ServerCount: see ask.go
-	data    map[string]keptData         // guarded by mu; data of saved sessions, by pid
-	swept   time.Time                   // guarded by mu; when data was last swept
+	servers int64     // guarded by mu; the size of the cluster, as last heard
+	asked   time.Time // guarded by mu; when that was
+	asking  int       // guarded by mu; broadcasts that wait for ServerCount: see ask.go
 }
 
 var (
@@ -41,158 +44,191 @@ var (
 	_ socket.AdapterConstructor = constructor{}
 )
 
+// inert is an adapter of the library, of which nobody is a member.
+type inert struct{ socket.Adapter }
+
 // constructor makes the adapters of the library's namespaces.
 type constructor struct{ h *Handler }
 
 // New makes the adapter of a namespace.
 func (c constructor) New(nsp socket.Namespace) socket.Adapter {
-	h := c.h
 	n := &namespace{
-		emitter: newEmitter(h.protect), h: h, nsp: nsp, name: nsp.Name(),
-		records: make(map[socket.SocketId]*record), servers: 1,
+		emitter: newEmitter(c.h.protect), inert: inert{socket.NewAdapter(nsp)}, h: c.h, nsp: nsp, name: nsp.Name(),
+		made: make(chan struct{}), servers: 1,
 	}
-	n.proto = n
-	n.remote.namespace = n
-	a, err := h.cfg.Adapter(local{n})
-	if err != nil {
-		// The library cannot be told. What concerns this server alone goes on; New of this package fails.
-		h.log.Error("adapter not made: the namespace works on this server alone", "namespace", n.name, "err", err)
-		h.failed(err)
-		a, _ = adapter.Memory(nil)(local{n}) // never fails without recovery
-	}
-	n.adapter = a
+	n.Prototype(n)
+	n.listeners = &namespaceEmitter{emitter: newEmitter(c.h.protect), h: c.h}
 	e := nsp.EventEmitter()
-	own := &namespaceEmitter{emitter: newEmitter(h.protect), namespace: n}
-	own.takeFrom(e.EventEmitter)
-	e.EventEmitter = own
-	if n.name == "/" { // the library does not tell of this one: see created
-		nsp.Use(n.first)
-		h.register(n)
+	n.listeners.takeFrom(e.EventEmitter)
+	e.EventEmitter = n.listeners
+	if n.name == "/" { // the library does not tell of this one
+		close(n.made)
 	}
 	return n
-}
-
-// first is the first middleware: it sees every socket before the application does.
-func (n *namespace) first(s *socket.Socket, next func(*socket.ExtendedError)) {
-	if n.bind(s, true) == nil {
-		next(socket.NewExtendedError("disconnected", nil)) // the client has gone meanwhile
-		return
-	}
-	next(nil)
 }
 
 // namespaceEmitter takes the place of a namespace's own emitter.
 type namespaceEmitter struct {
 	*emitter
-	namespace *namespace
+	h *Handler
 }
 
-// Emit calls the listeners of name. The library emits connect and connection for every new socket, one
-// after the other, and on "/" new_namespace for every namespace it makes.
+// Emit calls the listeners of name. On "/" the library emits new_namespace for every namespace it makes.
 func (e *namespaceEmitter) Emit(name events.EventName, args ...any) {
-	switch name {
-	case "connect", "connection":
-		s, ok := firstSocket(args)
-		if !ok {
-			return
+	if name == "new_namespace" && len(args) > 0 {
+		if child, ok := args[0].(socket.Namespace); ok {
+			e.h.created(child)
 		}
-		if name == "connect" && !e.namespace.onConnect(s) || memberOf(s) == nil {
-			return
-		}
-		e.emitter.Emit(name, args...)
-		if name == "connection" {
-			e.namespace.onConnected(s)
-		}
-	case "new_namespace":
-		if child, ok := firstNamespace(args); ok {
-			e.namespace.h.created(child)
-		}
-		e.emitter.Emit(name, args...)
-	default:
-		e.emitter.Emit(name, args...)
+	}
+	e.emitter.Emit(name, args...)
+}
+
+// server is the namespace as package server has it.
+func (n *namespace) server() *server.Namespace { return n.h.server.Of(n.name) }
+
+// member returns the socket of this server with that id, or nil.
+func (n *namespace) member(id socket.SocketId) *member { return n.h.space(n.name).member(string(id)) }
+
+// AddAll puts a socket into rooms.
+func (n *namespace) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
+	if m := n.member(id); m != nil {
+		names := textsOf(rooms)
+		n.telling(m, names, func() { m.server.Join(names...) })
 	}
 }
 
-func firstSocket(args []any) (*socket.Socket, bool) {
-	if len(args) == 0 {
-		return nil, false
+// Del takes a socket out of a room.
+func (n *namespace) Del(id socket.SocketId, room socket.Room) {
+	if m := n.member(id); m != nil {
+		n.telling(m, []string{string(room)}, func() { m.server.Leave(string(room)) })
 	}
-	s, ok := args[0].(*socket.Socket)
-	return s, ok
 }
 
-func firstNamespace(args []any) (socket.Namespace, bool) {
-	if len(args) == 0 {
-		return nil, false
+// SocketRooms returns the rooms of a socket until its disconnect handlers have run, nil if it is not known.
+func (n *namespace) SocketRooms(id socket.SocketId) *types.Set[socket.Room] {
+	m := n.member(id)
+	if m == nil {
+		return nil
 	}
-	n, ok := args[0].(socket.Namespace)
-	return n, ok
+	return roomsOf(m.server.Rooms())
 }
 
-// Nsp returns the library's namespace.
-func (n *namespace) Nsp() socket.Namespace { return n.nsp }
+// telling does a change of a member's rooms and emits the events of the library's adapter for it. Rooms
+// changed for whole targets or by other servers are not told of.
+func (n *namespace) telling(m *member, names []string, change func()) {
+	if n.Len() == 0 {
+		change()
+		return
+	}
+	before, was := m.server.Rooms(), n.inhabited(m, names)
+	change()
+	after, is := m.server.Rooms(), n.inhabited(m, names)
+	for _, name := range names {
+		room, id := socket.Room(name), m.socket.Id()
+		if is[name] && !was[name] {
+			n.Emit("create-room", room)
+		}
+		switch in, out := slices.Contains(after, name), slices.Contains(before, name); {
+		case in && !out:
+			n.Emit("join-room", room, id)
+		case out && !in:
+			n.Emit("leave-room", room, id)
+		}
+		if was[name] && !is[name] {
+			n.Emit("delete-room", room)
+		}
+	}
+}
 
-// Prototype makes a the adapter that Proto returns. The library sets it where one adapter wraps another.
-func (n *namespace) Prototype(a socket.Adapter) {
+// left emits the events for a member that has left the namespace and was in rooms.
+func (n *namespace) left(m *member, rooms []string) {
+	if n.Len() == 0 {
+		return
+	}
+	is := n.inhabited(m, rooms)
+	for _, name := range rooms {
+		n.Emit("leave-room", socket.Room(name), m.socket.Id())
+		if !is[name] {
+			n.Emit("delete-room", socket.Room(name))
+		}
+	}
+}
+
+func (n *namespace) inhabited(m *member, names []string) map[string]bool {
+	out := make(map[string]bool, len(names))
+	for _, name := range names {
+		out[name] = len(m.server.Namespace().Adapter().Members(adapter.Target{Rooms: []string{name}})) > 0
+	}
+	return out
+}
+
+// Rooms returns a copy of who is in which room on this server.
+func (n *namespace) Rooms() *types.Map[socket.Room, *types.Set[socket.SocketId]] {
+	out := &types.Map[socket.Room, *types.Set[socket.SocketId]]{}
+	for _, s := range n.server().Sockets() {
+		for _, name := range s.Rooms() {
+			set, _ := out.LoadOrStore(socket.Room(name), types.NewSet[socket.SocketId]())
+			set.Add(socket.SocketId(s.ID()))
+		}
+	}
+	return out
+}
+
+// Sids returns a copy of which socket of this server is in which rooms.
+func (n *namespace) Sids() *types.Map[socket.SocketId, *types.Set[socket.Room]] {
+	out := &types.Map[socket.SocketId, *types.Set[socket.Room]]{}
+	for _, s := range n.server().Sockets() {
+		out.Store(socket.SocketId(s.ID()), roomsOf(s.Rooms()))
+	}
+	return out
+}
+
+// ServerCount returns the number of servers in the cluster, this one included. It is asked for anew after
+// some seconds, but stays the same between a BroadcastWithAck and the library's question after it.
+func (n *namespace) ServerCount() int64 {
 	n.mu.Lock()
-	n.proto = a
+	if n.asking > 0 {
+		n.asking--
+		defer n.mu.Unlock()
+		return n.servers
+	}
+	fresh := time.Since(n.asked) < countAge
+	servers := n.servers
 	n.mu.Unlock()
-}
-
-// Proto returns the adapter itself, or the one that wraps it.
-func (n *namespace) Proto() socket.Adapter {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.proto
-}
-
-// Construct does nothing: New has done it.
-func (n *namespace) Construct(socket.Namespace) {}
-
-// Init does nothing, and the library never calls it.
-func (n *namespace) Init() {}
-
-// Close ends the adapter's work for the namespace.
-func (n *namespace) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	if fresh {
+		return servers
+	}
+	ctx, cancel := context.WithTimeout(n.h.lifetime, askTimeout)
 	defer cancel()
-	if err := n.close(ctx); err != nil {
-		n.h.log.Warn("adapter not closed", "namespace", n.name, "err", err)
-	}
-}
-
-func (n *namespace) close(ctx context.Context) error {
-	n.mu.Lock()
-	was := n.closed
-	n.closed = true
-	n.mu.Unlock()
-	if was {
-		return nil
-	}
-	n.h.unregister(n)
-	return n.adapter.Close(ctx)
-}
-
-// member returns the connected member with that id, or nil.
-func (n *namespace) member(id socket.SocketId) *member {
+	count, err := n.server().Servers(ctx)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if r := n.records[id]; r != nil && r.entered && !r.left {
-		return r.member
+	n.asked = time.Now()
+	if err == nil && count > 0 && n.asking == 0 {
+		n.servers = int64(count)
 	}
-	return nil
+	return n.servers
 }
 
-// jsonOf encodes the application's data of a socket.
-func (n *namespace) jsonOf(data any) adapter.Raw {
-	if data == nil {
+func textsOf(rooms *types.Set[socket.Room]) []string {
+	if rooms == nil {
 		return nil
 	}
-	raw, err := json.Marshal(data)
-	if err != nil {
-		n.h.log.Warn("socket data is not JSON: other servers will not see it, and recovery will lose it",
-			"namespace", n.name, "err", err)
-		return nil
+	return texts(rooms.Keys())
+}
+
+func texts(rooms []socket.Room) []string {
+	out := make([]string, len(rooms))
+	for i, r := range rooms {
+		out[i] = string(r)
 	}
-	return raw
+	return out
+}
+
+func roomsOf(names []string) *types.Set[socket.Room] {
+	set := types.NewSet[socket.Room]()
+	for _, name := range names {
+		set.Add(socket.Room(name))
+	}
+	return set
 }

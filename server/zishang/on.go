@@ -1,6 +1,7 @@
 package zishang
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/zishang520/engine.io/v2/events"
@@ -30,7 +31,7 @@ func handle[T any](s *socket.Socket, name string, fn func(context.Context, T) ([
 		// Not a socket of a server made by New, or one that has gone: nothing to guard.
 		_ = s.On(name, func(args ...any) {
 			var arg T
-			e := eventOf(name, args)
+			e := emitted(name, args)
 			if e.first(&arg) != nil {
 				return
 			}
@@ -45,7 +46,7 @@ func handle[T any](s *socket.Socket, name string, fn func(context.Context, T) ([
 		err := e.first(&arg)
 		var values []any
 		if err == nil {
-			values, err = fn(m.context(), arg)
+			values, err = fn(cmp.Or(e.ctx, m.server.Context()), arg)
 		}
 		m.answer(e, values, err, answers)
 	}
@@ -55,14 +56,11 @@ func handle[T any](s *socket.Socket, name string, fn func(context.Context, T) ([
 // answer acknowledges an event with what its handler returned.
 func (m *member) answer(e *event, values []any, err error, answers bool) {
 	if err != nil {
-		h := m.seat.session.h
-		h.stats.handlerErrors.Add(1)
-		h.log.Debug("handler failed", "session", m.seat.session.session.Num(), "namespace", m.seat.name,
-			"event", e.name, "err", err)
-		if e.ack != nil {
-			e.ack([]any{map[string]any{"error": err.Error()}}, nil)
-		}
-		return
+		text := err.Error() // which may panic: then dispatch answers
+		m.h.handlerErrors.Add(1)
+		m.h.log.Debug("handler failed", "session", m.server.Session().Num(), "namespace", m.nsp.name,
+			"event", e.name, "err", text)
+		values, answers = []any{map[string]any{"error": text}}, true
 	}
 	if answers && e.ack != nil {
 		e.ack(values, nil)

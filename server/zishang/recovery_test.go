@@ -116,3 +116,44 @@ func TestEmitWithAckAndRecovery(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Of two who come with one session one is recovered; the other has taken it over, or is new. Nothing is left of
+// what was begun for the one that could not be recovered after all.
+func TestTwoComeBackAsOne(t *testing.T) {
+	n := start(t, zishang.Config{Options: withRecovery()}, func(io *socket.Server) {
+		io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) { s.Join("again"); next(nil) })
+		onConnection(io.Sockets(), echo)
+	})
+	nobody := func() bool {
+		nsp := n.io.Sockets()
+		return nsp.Sockets().Len() == 0 && nsp.Adapter().Rooms().Len() == 0
+	}
+	for range 50 {
+		p := dial(t, n.url)
+		w := p.Connect("/", "")
+		n.io.Emit("one")
+		offset := offsetOf(t, p.Text())
+		p.HangUp()
+		eventually(t, "saved", nobody)
+		peers := [2]*peer{dial(t, n.url), dial(t, n.url)}
+		for _, q := range peers {
+			q.Send(`40{"pid":"` + w.PID + `","offset":"` + offset + `"}`)
+		}
+		in := 0
+		for _, q := range peers {
+			if got, _, err := q.Read(); err == nil && strings.HasPrefix(string(got), `40{"sid":`) {
+				in++
+			}
+		}
+		if in == 0 {
+			t.Fatal("nobody is in")
+		}
+		for _, q := range peers {
+			q.HangUp()
+		}
+		eventually(t, "nothing is left", nobody)
+	}
+	if s := n.handler.Stats(); s.Recovered == 0 {
+		t.Errorf("stats %+v", s)
+	}
+}

@@ -93,7 +93,7 @@ func TestMiddlewareRefuses(t *testing.T) {
 	p.Send("40")
 	p.Expect(`44{"message":"who are you"}`)
 	p.Send("40/data,")
-	p.Expect(`44/data,{"data":{"code":7},"message":"no"}`)
+	p.Expect(`44/data,{"message":"no","data":{"code":7}}`)
 	p.Send("40/none,")
 	p.Expect(`44/none,{"message":"Invalid namespace"}`)
 	p.Connect("/", `{"token":"t"}`) // a client that was refused may try again

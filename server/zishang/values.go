@@ -1,0 +1,149 @@
+package zishang
+
+import (
+	"encoding/json"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/zishang520/engine.io/v2/types"
+
+	"github.com/beanpole/beanpole/server/packet"
+)
+
+// This file is values: as the library has them, and as package server takes and gives them.
+
+// valueOf decodes one value into the library's form: what encoding/json makes, with binaries in buffers.
+func valueOf(i int, decode func(i int, v any) error) any {
+	var v any
+	if decode(i, &v) != nil {
+		return nil
+	}
+	return buffered(v)
+}
+
+// valuesOf is valueOf for all of n.
+func valuesOf(n int, decode func(i int, v any) error) []any {
+	out := make([]any, n)
+	for i := range out {
+		out[i] = valueOf(i, decode)
+	}
+	return out
+}
+
+// value decodes JSON; what is none is nil.
+func value(text json.RawMessage) (v any) {
+	if len(text) == 0 || json.Unmarshal(text, &v) != nil {
+		return nil
+	}
+	return v
+}
+
+// buffered puts binaries into the buffers the library hands out. It changes v.
+func buffered(v any) any {
+	switch v := v.(type) {
+	case []byte:
+		return types.NewBytesBuffer(v)
+	case []any:
+		for i := range v {
+			v[i] = buffered(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = buffered(v[k])
+		}
+	}
+	return v
+}
+
+// wires is wire for every value. It returns list itself when there is nothing to replace.
+func wires(list []any) []any {
+	out, _ := replaceList(list)
+	return out
+}
+
+// wire replaces the readers and buffers that the library allows as values by texts and bytes, in a copy. Buffers
+// are not emptied, so that they can be sent again, and binaries are copied, as applications of the library may
+// change them.
+func wire(v any) any {
+	out, _ := replace(v)
+	return out
+}
+
+// replace is wire, and reports whether it replaced anything.
+func replace(v any) (any, bool) {
+	switch v := v.(type) {
+	case *types.StringBuffer:
+		return v.String(), true
+	case *strings.Reader:
+		b, err := io.ReadAll(v)
+		return string(b), err == nil
+	case types.BufferInterface:
+		return append([]byte{}, v.Bytes()...), true
+	case io.Reader:
+		if c, ok := v.(io.Closer); ok {
+			defer c.Close()
+		}
+		b, err := io.ReadAll(v)
+		return b, err == nil
+	case []byte:
+		return slices.Clone(v), v != nil
+	case []any:
+		return replaceList(v)
+	case map[string]any:
+		return replaceMap(v)
+	}
+	return v, false
+}
+
+func replaceList(v []any) ([]any, bool) {
+	out := v
+	changed := false
+	for i, e := range v {
+		p, ok := replace(e)
+		if !ok {
+			continue
+		}
+		if !changed {
+			out, changed = slices.Clone(v), true
+		}
+		out[i] = p
+	}
+	return out, changed
+}
+
+func replaceMap(v map[string]any) (map[string]any, bool) {
+	out := v
+	changed := false
+	for k, e := range v {
+		p, ok := replace(e)
+		if !ok {
+			continue
+		}
+		if !changed {
+			out, changed = maps.Clone(v), true
+		}
+		out[k] = p
+	}
+	return out, changed
+}
+
+// frozen returns values as they are now, for what encodes them later.
+func frozen(list []any) ([]any, error) {
+	out := make([]any, len(list))
+	for i, v := range list {
+		data, attachments, err := packet.AppendValue(nil, nil, wire(v))
+		if err != nil {
+			return nil, err
+		}
+		out[i] = json.RawMessage(data)
+		if len(attachments) > 0 {
+			out[i] = nil
+			if err := packet.Decode(data, attachments, &out[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
