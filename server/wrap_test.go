@@ -24,7 +24,7 @@ func TestNothingRunsAfterTheClientHasLeft(t *testing.T) {
 					late.Add(1)
 				}
 			})
-			s.OnDisconnect(func(string) { over = true; close(ended) })
+			s.OnDisconnect(func(server.Disconnection) { over = true; close(ended) })
 		})
 		io.Of("/other").On("echo", func(v int) int { return v })
 	})

@@ -170,7 +170,7 @@ func (h *Handler) connected(s *server.Socket) {
 }
 
 // disconnect runs the disconnect handlers: the last thing a socket does.
-func (m *member) disconnect(reason string) {
+func (m *member) disconnect(why server.Disconnection) {
 	m.leave()
 	m.turn.Lock()
 	defer m.turn.Unlock()
@@ -178,8 +178,8 @@ func (m *member) disconnect(reason string) {
 	m.ended = true
 	m.nsp.left(m, m.server.Rooms())
 	e := m.socket.StrictEventEmitter.EventEmitter.(*socketEmitter)
-	e.emitter.Emit("disconnecting", reason)
-	e.emitter.Emit("disconnect", reason)
+	e.emitter.Emit("disconnecting", string(why.Reason))
+	e.emitter.Emit("disconnect", string(why.Reason))
 }
 
 // socketEmitter takes the place of a socket's own emitter.
