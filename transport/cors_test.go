@@ -110,7 +110,7 @@ func TestCORSRefusesWhatBrowsersRefuse(t *testing.T) {
 		{CORS{Origins: []string{"https://*example.co.uk"}, Credentials: true}, "pages of anybody"},
 		{CORS{Origins: []string{"https://*.co.uk"}, Credentials: true}, "pages of anybody"},
 		{CORS{Origins: []string{"https://*.github.io"}, Credentials: true}, "pages of anybody"},
-		{CORS{Origins: []string{"http://[2001:db8::*]"}, Credentials: true}, "pages of anybody"},
+		{CORS{Origins: []string{"file://"}, Credentials: true}, "pages of anybody"},
 		{CORS{Origins: []string{"https://*.example.co.uk", "https://*.me.github.io"}, Credentials: true}, ""},
 		{CORS{Origins: []string{"https://*.example.com", "https://pr-*.example.com:8443", "http://*.localhost:3000",
 			"http://localhost:*", "http://[::1]:*"}, Credentials: true}, ""},

@@ -17,6 +17,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/beanpole/beanpole/adapter/redis"
+	"github.com/beanpole/beanpole/internal/origin"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -135,6 +136,9 @@ func (cfg *Config) check() error {
 			return badValue(f, text(field.Interface()))
 		}
 	}
+	if err := cfg.checkSites(); err != nil {
+		return err
+	}
 	silence := cmp.Or(cfg.PingInterval, transport.DefaultPingInterval) + cmp.Or(cfg.PingTimeout, transport.DefaultPingTimeout)
 	if cfg.IdleTimeout > 0 && cfg.IdleTimeout <= silence {
 		return &ValueError{"BEANPOLE_IDLE_TIMEOUT", text(cfg.IdleTimeout), fmt.Sprintf(
@@ -154,11 +158,29 @@ func (cfg *Config) check() error {
 	if _, err := parseHeaders(cfg.TracesHeaders); err != nil {
 		return err
 	}
-	if len(cfg.AllowedOrigins) > 0 && cfg.cors().Check() != nil { // each is an origin, so it is the credentials
-		return &ValueError{"BEANPOLE_ALLOWED_ORIGINS", text(cfg.AllowedOrigins),
-			"origins of domains of your own when BEANPOLE_ALLOW_CREDENTIALS is on, as cookies would go to pages of anybody"}
-	}
 	return cfg.checkJSONP()
+}
+
+// checkSites returns a *ValueError for lists of origins and hosts that no browser's headers can match, or that would
+// give anybody's pages cookies. What is wrong follows what is allowed.
+func (cfg *Config) checkSites() error {
+	bad := func(field string, value []string, err error) error {
+		f, _ := reflect.TypeFor[Config]().FieldByName(field)
+		return &ValueError{f.Tag.Get("env"), text(value), f.Tag.Get("allow") + "; " + err.Error()}
+	}
+	if len(cfg.AllowedOrigins) > 0 {
+		if err := (&transport.CORS{Origins: cfg.AllowedOrigins}).Check(); err != nil {
+			return bad("AllowedOrigins", cfg.AllowedOrigins, err)
+		}
+		if cfg.cors().Check() != nil { // each is an origin, so it is the credentials
+			return &ValueError{"BEANPOLE_ALLOWED_ORIGINS", text(cfg.AllowedOrigins),
+				"origins of domains of your own when BEANPOLE_ALLOW_CREDENTIALS is on, as cookies would go to pages of anybody"}
+		}
+	}
+	if _, err := origin.ParseHosts(cfg.AllowedHosts); err != nil {
+		return bad("AllowedHosts", cfg.AllowedHosts, err)
+	}
+	return nil
 }
 
 // checkJSONP returns a *ValueError where JSONP does not go with the rest.
@@ -228,10 +250,6 @@ func allowed(f reflect.StructField, value any) bool {
 	case "StaticDir", "ClientDir":
 		info, err := os.Stat(value.(string))
 		return err == nil && info.IsDir()
-	case "AllowedOrigins":
-		return (&transport.CORS{Origins: value.([]string)}).Check() == nil
-	case "AllowedHosts":
-		return transport.CheckHosts(value.([]string)) == nil
 	}
 	return true
 }
