@@ -165,6 +165,9 @@ type Config struct {
 	AdminUIPasswordHash string `env:"BEANPOLE_ADMIN_UI_PASSWORD_HASH" allow:"a hash of bcrypt, such as htpasswd -nbB writes"`
 	// Shows everything in the Admin UI and lets nobody change anything by it.
 	AdminUIReadOnly bool `env:"BEANPOLE_ADMIN_UI_READ_ONLY" allow:"true or false"`
+	// Origins of pages that may connect to the Admin UI beside the server's own, where BEANPOLE_ALLOWED_ORIGINS has no list,
+	// separated by commas; with a list its pages may.
+	AdminUIAllowedOrigins []string `env:"BEANPOLE_ADMIN_UI_ALLOWED_ORIGINS" allow:"origins such as https://admin.socket.io"`
 	// The name of this server in the Admin UI; without it, host name and process id.
 	AdminUIServerName string `env:"BEANPOLE_ADMIN_UI_SERVER_NAME" allow:"a word of letters, digits, dots and dashes"`
 

@@ -90,7 +90,7 @@ func fromEnv(environ []string) (Config, error) {
 		f, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
 		return Config{}, badValue(f, set[f.Tag.Get("env")])
 	}
-	for _, l := range [][]string{cfg.AllowedOrigins, cfg.AllowedHosts} {
+	for _, l := range [][]string{cfg.AllowedOrigins, cfg.AllowedHosts, cfg.AdminUIAllowedOrigins} {
 		for i, v := range l {
 			l[i] = strings.TrimSpace(v)
 		}
@@ -177,19 +177,28 @@ func (cfg *Config) checkSites() error {
 				"origins of domains of your own when BEANPOLE_ALLOW_CREDENTIALS is on, as cookies would go to pages of anybody"}
 		}
 	}
+	for _, o := range cfg.AdminUIAllowedOrigins {
+		if _, err := origin.ParsePattern(o); err != nil {
+			return bad("AdminUIAllowedOrigins", cfg.AdminUIAllowedOrigins, err)
+		}
+	}
 	if _, err := origin.ParseHosts(cfg.AllowedHosts); err != nil {
 		return bad("AllowedHosts", cfg.AllowedHosts, err)
 	}
 	return nil
 }
 
+// listed reports whether only the pages of a list may connect.
+func (cfg *Config) listed() bool {
+	return len(cfg.AllowedOrigins) > 0 && !slices.Contains(cfg.AllowedOrigins, "*")
+}
+
 // checkJSONP returns a *ValueError where JSONP does not go with the rest.
 func (cfg *Config) checkJSONP() error {
-	listed := len(cfg.AllowedOrigins) > 0 && !slices.Contains(cfg.AllowedOrigins, "*")
 	switch {
 	case cfg.JSONP == transport.JSONPEIO3 && !cfg.AllowEIO3:
 		return &ValueError{"BEANPOLE_JSONP", text(cfg.JSONP), "used with BEANPOLE_ALLOW_EIO3, or another"}
-	case cfg.JSONP != "" && cfg.JSONP != transport.JSONPDespiteOrigins && listed:
+	case cfg.JSONP != "" && cfg.JSONP != transport.JSONPDespiteOrigins && cfg.listed():
 		return &ValueError{"BEANPOLE_JSONP", text(cfg.JSONP), "despite-origins, or not set, when BEANPOLE_ALLOWED_ORIGINS is: " +
 			"by JSONP pages of other origins can read"}
 	}

@@ -42,7 +42,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"BEANPOLE_REDIS_MODE":  "streams", "BEANPOLE_REDIS_PREFIX": "app", "BEANPOLE_NODE_URL": "http://10.0.0.5:5000",
 		"BEANPOLE_NODE_SECRET": "0123456789abcdef", "BEANPOLE_ADMIN_UI_USERNAME": "ada",
 		"BEANPOLE_ADMIN_UI_PASSWORD_HASH": hashOfX, "BEANPOLE_ADMIN_UI_SERVER_NAME": "one",
-		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_HEADERS": "a=b",
+		"BEANPOLE_ADMIN_UI_ALLOWED_ORIGINS": "https://a.example.com",
+		"OTEL_EXPORTER_OTLP_ENDPOINT":       "http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_HEADERS": "a=b",
 	}
 	var environ []string
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
