@@ -37,12 +37,15 @@ func suffix(host string) string {
 	return s
 }
 
+// maxName is the length of the longest host name (RFC 1035, section 2.3.4).
+const maxName = 255
+
 // Anybodys reports whether a rule that allows the page's origin allows it to anybody: it is the origin of pages that
 // have none, or the rule does not mind what the registered name is called. For it allows others then, which differ in
 // one letter.
 func Anybodys(o string, allows func(origin string) bool) bool {
 	host := Parse(o).Host
-	if host == "" {
+	if host == "" || len(host) > maxName {
 		return true
 	}
 	if suffix(host) == "localhost" {

@@ -15,7 +15,7 @@
 // # Files
 //
 //	handler.go    New, Handler: serving and closing
-//	config.go     Config; options.go: the library's options as the transport's
+//	config.go     Config; options.go: the library's options as the transport's, cors.go: Cors
 //	session.go    one session: what it receives, whose turn it is; queue.go: the turn
 //	turn.go       what a socket does in its turn: connect, events, disconnect
 //	member.go     one socket of the library with what the guard keeps of it
