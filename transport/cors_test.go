@@ -105,6 +105,7 @@ func TestCORSRefusesWhatBrowsersRefuse(t *testing.T) {
 		{CORS{Origins: []string{"https://*example.com"}, Credentials: true}, "pages of anybody"},
 		{CORS{Origins: []string{"https://*.com"}, Credentials: true}, "pages of anybody"},
 		{CORS{Origins: []string{"https://*.com."}, Credentials: true}, "pages of anybody"},
+		{CORS{Origins: []string{"http://*.168.1.5"}, Credentials: true}, "pages of anybody"},
 		{CORS{Origins: []string{"http://192.168.1.*"}, Credentials: true}, "pages of anybody"},
 		{CORS{Origins: []string{"null"}, Credentials: true}, "pages of anybody"},
 		{CORS{Origins: []string{"https://*example.co.uk"}, Credentials: true}, "pages of anybody"},

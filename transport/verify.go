@@ -229,6 +229,7 @@ func writeRefusal(req *request, status int, code ErrorCode, message string) {
 	// Only invalid UTF-8 is an error, and it is replaced all the same.
 	body, _ = jsontext.AppendQuote(body, message)
 	body = append(body, '}')
+	h.Set(nosniff, "nosniff")
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	req.w.WriteHeader(status)

@@ -24,8 +24,9 @@ func (p Pattern) Guard() (Pattern, error) {
 	}
 	_, domain, _ := strings.Cut(after, ".") // what stands behind the "*" in the same label is no domain
 	domain = strings.Trim(domain, ".")
-	if p.suffix = suffix(domain); domain == p.suffix && domain != "localhost" {
-		return p, ErrAnybodys
+	p.suffix = suffix(domain)
+	if number := strings.Trim(p.suffix, "0123456789") == ""; number || domain == p.suffix && domain != "localhost" {
+		return p, ErrAnybodys // number: of an address, whose last part names nobody's network
 	}
 	return p, nil
 }
