@@ -71,7 +71,8 @@ type Config struct {
 	// AllowedHosts are the values the Host header may have: names with or without port, such as
 	// chat.example.com, which is any port's, and localhost:5000. Requests for others are refused with
 	// CodeForbidden, so that a page whose own name an attacker has pointed at this server (DNS rebinding) is
-	// not taken for the server's. Empty means any.
+	// not taken for the server's. Empty means any. Routes beside this server's need Server.RefuseHost. An entry that
+	// no browser sends, such as one with "*", is an error.
 	AllowedHosts []string
 	// JSONP says which clients may poll by JSONP. The zero value is none, and refuses requests with the
 	// parameter j with CodeBadRequest (Node serves it to everybody).
@@ -177,14 +178,16 @@ const (
 // CORS says which pages of other origins may connect; the headers are by github.com/rs/cors. If that is not
 // every origin, requests of others' pages are refused with CodeForbidden over both transports, be they
 // handshakes or for a session (Node's option sends headers alone). The server's own pages are always allowed:
-// those from the scheme (see Config.ClientAddr) and the host of the request.
+// those from the scheme (see Config.ClientAddr) and the host of the request, whose port is the scheme's default one
+// unless Host has another. Where the list allows the https origin of that host, plain HTTP is not its own.
 type CORS struct {
-	// Origins allowed: exact ("https://app.example.com"), with one "*" in the host name or for the port, which
-	// stands for one or more letters, digits, dots, dashes and underscores, or the single "*". Empty means "*"
-	// if AllowOrigin is nil. With Credentials an origin that anybody can have ("*", "https://*", "https://*.com",
-	// "null") is an error.
+	// Origins allowed: exact ("https://app.example.com", "file://", "null"), with one "*" in the host name or for
+	// the port, which stands for one or more letters, digits, dots, dashes and underscores, or the single "*". Empty
+	// means "*" if AllowOrigin is nil. What no browser sends is an error. With Credentials an origin that anybody can
+	// have ("*", "https://*", "https://*.com", "null", "file://") is one too, and a "*" stands for no name of a domain
+	// below which anybody can register one ("https://*.amazonaws.com" is not "https://x.s3.amazonaws.com").
 	Origins []string
-	// AllowOrigin, if not nil, decides instead of Origins.
+	// AllowOrigin, if not nil, decides instead of Origins. It may be asked for the server's own origin too.
 	AllowOrigin func(r *http.Request, origin string) bool
 	Methods     []string // empty means GET, HEAD, PUT, PATCH, POST, DELETE, as npm cors
 	Headers     []string // request headers allowed; empty reflects those asked for

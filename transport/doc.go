@@ -77,4 +77,8 @@
 // 2026-11-29: a list of origins is who may connect, where Node's only adds headers to answers. Whoever writes one
 // means that; and browsers ask no list before they open a WebSocket, send a form or load a script. For the
 // latter Node's JSONP is open to everybody; here it is off, and has the type of a script where it is on.
+//
+// 2026-11-29: a Host without port has the default port of the scheme, never any port. Proxies that drop the port are
+// common, and browsers leave default ports out: the two look the same, and the pages of every other port of a name,
+// which get its cookies, would be the server's own. Where a proxy drops one, the list has to name the origin.
 package transport

@@ -73,6 +73,7 @@ func (s *Server) prepare(req *request, addr string, secure bool) *Session {
 		wsB64: req.query.b64,
 		state: stateOpen,
 	}
+	session.hs.others = s.ofOthers(req.r)
 	session.rx.Lock()
 	session.receiving.Store(true)
 	var err error
@@ -162,6 +163,7 @@ type Handshake struct {
 	issued int64 // milliseconds since 1970, as Node's issued
 	secure bool
 	cross  bool
+	others bool
 }
 
 // fieldEnd cannot be in a header value (RFC 9110 section 5.5) nor in a request line.
@@ -257,6 +259,10 @@ func (h *Handshake) Secure() bool { return h.secure }
 
 // CrossOrigin reports whether the request had an Origin header (Node: xdomain).
 func (h *Handshake) CrossOrigin() bool { return h.cross }
+
+// OfOthers reports whether a page has opened the session that is neither the server's own nor of Config.CORS's list:
+// without a list any page may.
+func (h *Handshake) OfOthers() bool { return h.others }
 
 // Time returns when the session was opened, to the millisecond.
 func (h *Handshake) Time() time.Time { return time.UnixMilli(h.issued) }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/beanpole/beanpole/internal/limit"
+	"github.com/beanpole/beanpole/internal/origin"
 )
 
 // Server is the Engine.IO server: one http.Handler for polling and WebSocket. It serves any path.
@@ -24,7 +25,7 @@ type Server struct {
 	log       *slog.Logger
 	cors      func(http.ResponseWriter, *http.Request) (handled bool)
 	listed    func(r *http.Request, origin string) bool // who may connect of other origins; nil: everybody
-	hosts     hosts
+	hosts     origin.Hosts
 	polling   bool // transports allowed
 	websocket bool
 	started   time.Time
@@ -85,7 +86,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("transport config: %w", err)
 	}
 	s.listed = cfg.CORS.list()
-	s.hosts = newHosts(cfg.AllowedHosts)
+	if s.hosts, err = origin.ParseHosts(cfg.AllowedHosts); err != nil {
+		return nil, fmt.Errorf("transport config: AllowedHosts: %w", err)
+	}
 	if err := cfg.Cookie.validate(); err != nil {
 		return nil, fmt.Errorf("transport config: %w", err)
 	}
@@ -162,9 +165,6 @@ func (c *Config) check() error {
 		}
 		c.PerMessageDeflate = &d
 	}
-	if err := CheckHosts(c.AllowedHosts); err != nil {
-		return fmt.Errorf("AllowedHosts: %w", err)
-	}
 	if err := c.checkJSONP(); err != nil {
 		return err
 	}
@@ -197,8 +197,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// What clients send is in the answers: no page may have it taken for a script or a document.
 		w.Header().Set(nosniff, "nosniff")
 	}
-	if !s.hosts.has(r.Host) {
-		s.refuse(&req, CodeForbidden, causeHost, map[string]any{"message": causeHost, "host": r.Host})
+	if s.RefuseHost(w, r) {
 		return
 	}
 	if s.cors(w, r) {

@@ -209,6 +209,13 @@ func (s *Server) refused(req *request, code ErrorCode, message, cause string, co
 
 func writeRefusal(req *request, status int, code ErrorCode, message string) {
 	h := req.w.Header()
+	// Caches may keep a refusal unasked, and whose page it was of is not in the URL.
+	h.Set("Cache-Control", "no-store")
+	for _, name := range []string{"Origin", "Sec-Fetch-Site"} {
+		if !headerHasToken(h, "Vary", name) {
+			h.Add("Vary", name)
+		}
+	}
 	if req.upgrade {
 		h.Set("Connection", "close")
 		h.Set("Content-Type", "text/html")
@@ -222,6 +229,7 @@ func writeRefusal(req *request, status int, code ErrorCode, message string) {
 	// Only invalid UTF-8 is an error, and it is replaced all the same.
 	body, _ = jsontext.AppendQuote(body, message)
 	body = append(body, '}')
+	h.Set(nosniff, "nosniff")
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	req.w.WriteHeader(status)

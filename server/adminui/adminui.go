@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/beanpole/beanpole/internal/limit"
+	"github.com/beanpole/beanpole/internal/origin"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -35,6 +36,10 @@ type Config struct {
 	Username, PasswordHash string
 	// NoAuth lets everybody in who reaches the server.
 	NoAuth bool
+	// AllowedOrigins are those of pages that may connect beside the server's own and those that transport.CORS lists or
+	// AllowOrigin allows, such as https://admin.socket.io where the server has no list. They are written as in that
+	// list, without the single "*": any page could have the administrator's address locked out, or read with NoAuth.
+	AllowedOrigins []string
 	// SessionTTL is how long the password need not be typed again. Zero means DefaultSessionTTL.
 	SessionTTL time.Duration
 	// ReadOnly refuses every command.
@@ -62,6 +67,7 @@ type UI struct {
 	stop     context.CancelFunc
 	done     chan struct{}
 	logins   *logins
+	pages    []origin.Pattern // of AllowedOrigins
 	refused  limit.Sampler
 
 	stats   deltas // owned by run
@@ -95,6 +101,13 @@ func Attach(io *server.Server, cfg Config) (*UI, error) {
 	}
 	u := &UI{cfg: cfg, io: io, started: time.Now(), log: cfg.Logger, queue: newQueue(), done: make(chan struct{}),
 		logins: newLogins(cfg.Username, cfg.PasswordHash)}
+	for _, o := range cfg.AllowedOrigins {
+		p, err := origin.ParsePattern(o)
+		if err != nil {
+			return nil, fmt.Errorf("adminui: AllowedOrigins: origin %q: %w", o, err)
+		}
+		u.pages = append(u.pages, p)
+	}
 	u.hostname, _ = os.Hostname() // "" is a name too
 	if u.cfg.ServerID == "" {
 		u.cfg.ServerID = fmt.Sprintf("%s#%d", u.hostname, os.Getpid())

@@ -4,16 +4,21 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"net/http/httptest"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/adapter/redis/redistest"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/adminui"
+	"github.com/beanpole/beanpole/transport"
 )
 
 const login = `{"username":"admin","password":"changeit"}`
@@ -34,6 +39,8 @@ func TestConfigIsChecked(t *testing.T) {
 		"NoAuth":       {NoAuth: true, Username: "admin"},
 		"PasswordHash": {Username: "admin", PasswordHash: "changeit"},
 		"SessionTTL":   {NoAuth: true, SessionTTL: -1},
+
+		"AllowedOrigins": {NoAuth: true, AllowedOrigins: []string{"*"}},
 	} {
 		if _, err := adminui.Attach(io, cfg); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%+v: %v, want an error about %s", cfg, err, name)
@@ -92,6 +99,67 @@ func TestGuessingIsBounded(t *testing.T) {
 	}
 	if _, got := dial(t, url, "/admin", login); !strings.HasPrefix(got, "44") {
 		t.Errorf("the eleventh: %s", got)
+	}
+}
+
+// A page of any site that the administrator looks at is on his network, and has his address.
+func TestPagesOfOtherOrigins(t *testing.T) {
+	t.Parallel()
+	const refused = `44/admin,{"message":"origin not allowed"}`
+	var log lines
+	guarded, none := withPassword(), open()
+	guarded.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	none.AllowedOrigins = []string{"https://admin.socket.io"}
+	_, url := start(t, server.Config{}, guarded, nil)
+	for range 15 {
+		if _, got := dialFrom(t, url, "Origin: http://evil.example", "/admin", `{"username":"admin","password":"guess"}`); got != refused {
+			t.Fatalf("a guess of a foreign page: %s", got)
+		}
+	}
+	if !strings.Contains(log.String(), "origin=http://evil.example") || !strings.Contains(log.String(), "AllowedOrigins") {
+		t.Errorf("log %s", log.String())
+	}
+	if _, got := dialFrom(t, url, "Origin: "+url, "/admin", login); !strings.HasPrefix(got, "40/admin,") {
+		t.Errorf("the administrator after it: %s", got)
+	}
+	any, some := server.Config{}, server.Config{}
+	any.Transport.CORS = &transport.CORS{Origins: []string{"*"}}
+	some.Transport.CORS = &transport.CORS{Origins: []string{"https://own.example"}}
+	for name, tt := range map[string]struct {
+		sc      server.Config
+		allowed []string
+	}{
+		"no list":   {server.Config{}, []string{"https://admin.socket.io"}},
+		"any page":  {any, []string{"https://admin.socket.io"}},
+		"some page": {some, []string{"https://own.example"}},
+	} {
+		_, url := start(t, tt.sc, none, nil)
+		tt.allowed = append(tt.allowed, url)
+		for _, page := range []string{"https://admin.socket.io", "https://own.example", url, "https" + strings.TrimPrefix(url, "http"), "null"} {
+			if name == "some page" && !slices.Contains(tt.allowed, page) {
+				continue // opens no session
+			}
+			_, got := dialFrom(t, url, "Origin: "+page, "/admin", "")
+			if want := slices.Contains(tt.allowed, page); want == (got == refused) || want != strings.HasPrefix(got, "40/admin,") {
+				t.Errorf("%s: a page of %s: %s", name, page, got)
+			}
+		}
+		if _, got := dial(t, url, "/admin", ""); !strings.HasPrefix(got, "40/admin,") {
+			t.Errorf("%s: a program: %s", name, got)
+		}
+	}
+}
+
+// Another page could have a click on the Admin UI made unawares.
+func TestPageIsShownInNoFrame(t *testing.T) {
+	t.Parallel()
+	page := adminui.Page(fstest.MapFS{"index.html": {Data: []byte("<title>admin</title>")}})
+	for path, status := range map[string]int{"/": 200, "/gone": 404} {
+		w := httptest.NewRecorder()
+		page.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if h := w.Header(); w.Code != status || h.Get("Content-Security-Policy") != "frame-ancestors 'none'" || h.Get("X-Frame-Options") != "DENY" {
+			t.Errorf("%s: %d %v", path, w.Code, h)
+		}
 	}
 }
 

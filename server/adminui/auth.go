@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
 	"time"
 
+	"github.com/beanpole/beanpole/internal/origin"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -22,6 +24,15 @@ type credentials struct {
 func (u *UI) authenticate(s *server.Socket) error {
 	if u.queue.isClosed() {
 		return errCredentials
+	}
+	if u.foreign(s) {
+		if leftOut, ok := u.refused.Sample(time.Now()); ok {
+			h := s.Handshake().Header()
+			u.log.Warn("a page of another origin is refused the admin namespace: if it is the administrator's, list its origin "+
+				"(AllowedOrigins, BEANPOLE_ADMIN_UI_ALLOWED_ORIGINS), or have a trusted proxy tell the scheme",
+				"client", s.Handshake().Addr(), "origin", h.Get("Origin"), "host", h.Get("Host"), "left_out", leftOut)
+		}
+		return errPage
 	}
 	if u.cfg.NoAuth {
 		return nil
@@ -46,9 +57,21 @@ func (u *UI) authenticate(s *server.Socket) error {
 	return err
 }
 
+// foreign reports whether the socket is that of a page which may not connect: neither the server's own nor listed.
+func (u *UI) foreign(s *server.Socket) bool {
+	if !s.Handshake().OfOthers() {
+		return false
+	}
+	page := origin.Parse(s.Handshake().Header().Get("Origin"))
+	return !slices.ContainsFunc(u.pages, func(p origin.Pattern) bool { return p.Matches(page) })
+}
+
 // admit gives a page that has logged in with its password a session, and ends the socket with the session.
 // It reports false for one whose session has ended since the middleware, or that has passed none.
 func (u *UI) admit(s *server.Socket) bool {
+	if u.foreign(s) {
+		return false
+	}
 	if u.cfg.NoAuth {
 		return true
 	}

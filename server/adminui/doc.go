@@ -6,12 +6,13 @@
 //	ui, err := adminui.Attach(io, adminui.Config{Username: "admin", PasswordHash: "$2a$10$…"})
 //	defer ui.Close()
 //
-// Attach before the application registers its own handlers. The page is static: serve node_modules/
+// Attach before the application registers its own handlers. The page is static: have Page serve node_modules/
 // @socket.io/admin-ui/ui/dist, or allow the origin https://admin.socket.io, where it is too.
 //
 // # Files
 //
 //   - adminui.go: Config, Attach, UI and its one goroutine
+//   - page.go: the page's files
 //   - auth.go: who is let in, and the sessions that spare typing the password again
 //   - logins.go: names and passwords, and what guessing them may cost
 //   - commands.go: what the page may do
@@ -32,6 +33,9 @@
 //     process's memory is little: passwords are in it while the pages that sent them are connected.
 //   - 2026-11: Guesses are bounded by address alone. A bound on all of them together would be a way to keep
 //     the owner out.
+//   - 2026-11: Pages of other origins are refused unless they are listed, even where the server lets every page
+//     connect. From the administrator's own browser, any page could guess until his address is locked out, or read
+//     what is open to his machine.
 //   - 2026-11: Cookies, Authorization and the auth payload are not shown, and neither is a session's id, which
 //     is a credential: the page gets a hash to tell clients apart by.
 //   - 2026-11: What happens to sockets goes through a queue, bounded in number and bytes, to one goroutine. It

@@ -21,6 +21,7 @@ var (
 	errCredentials = errors.New("invalid credentials")
 	errGuesses     = errors.New("too many failed logins, try again in a minute")
 	errBusy        = errors.New("too many logins at once, try again")
+	errPage        = errors.New("origin not allowed")
 )
 
 const (

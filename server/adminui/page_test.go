@@ -74,8 +74,15 @@ func (p *peer) Write(b []byte) (int, error) { return p.conn.Write(b) }
 // dial connects to a namespace ("/" or "/admin") and returns the answer to CONNECT.
 func dial(t *testing.T, url, nsp, auth string) (p *peer, answer string) {
 	t.Helper()
+	return dialFrom(t, url, "X-None: 1", nsp, auth)
+}
+
+// dialFrom is dial with one more header, which says what page it is.
+func dialFrom(t *testing.T, url, page, nsp, auth string) (p *peer, answer string) {
+	t.Helper()
 	d := ws.Dialer{Header: ws.HandshakeHeaderString("Cookie: secret=1\r\nAuthorization: secret 2\r\nX-Api-Key: secret 3\r\n" +
-		"X-Amz-Security-Token: secret 4\r\nReferer: http://a.test/?code=secret\r\nX-Whatever: secret 5\r\nVia: 1.1 seen\r\n")}
+		"X-Amz-Security-Token: secret 4\r\nReferer: http://a.test/?code=secret\r\nX-Whatever: secret 5\r\nVia: 1.1 seen\r\n" +
+		page + "\r\n")}
 	conn, br, _, err := d.Dial(t.Context(), "ws"+strings.TrimPrefix(url, "http")+"/socket.io/?EIO=4&transport=websocket&v=1")
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,7 @@ import (
 // transport.Server.Returns.
 func (h *Host) logRequest(c *gin.Context) {
 	path := c.Request.URL.Path
-	if h.cfg.AccessLog == AccessNone || path == "/healthz" || path == "/livez" {
+	if h.cfg.AccessLog == AccessNone || isHealth(path) {
 		c.Next()
 		return
 	}

@@ -49,6 +49,10 @@ func TestAdminListenerIsForThisMachinesPrograms(t *testing.T) {
 		{"GET", "metrics", []string{"Sec-Fetch-Site", "cross-site"}, 403},
 		{"GET", "metrics", []string{"Sec-Fetch-Site", "same-site"}, 403},
 		{"GET", "metrics", []string{"Sec-Fetch-Site", "Cross-Site"}, 403},
+		{"GET", "metrics", []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"}, 200}, // typed
+		{"GET", "metrics", []string{"Sec-Fetch-Site", "none", "Sec-Purpose", "prefetch"}, 403},    // speculation rules
+		{"GET", "metrics", []string{"Sec-Fetch-Site", "none", "Sec-Purpose", "prefetch;prerender"}, 403},
+		{"GET", "metrics", []string{"Sec-Fetch-Site", "none", "Purpose", "prefetch"}, 403},
 		{"GET", "debug/pprof/profile?seconds=301", nil, 400},
 		{"GET", "debug/pprof/trace?seconds=NaN", nil, 400},
 		{"GET", "debug/pprof/heap?seconds=1e9", nil, 400},

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"slices"
+
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/beanpole/beanpole/server/adminui"
@@ -15,10 +17,13 @@ func (cfg *Config) checkAdminUI() error {
 		return &ValueError{hash, "", "the bcrypt hash of a password when " + user + " is set"}
 	case !on && cfg.AdminUIPasswordHash != "":
 		return &ValueError{user, "", "a name when " + hash + " is set"}
-	case !on && (cfg.AdminUIReadOnly || cfg.AdminUIServerName != ""):
+	case !on && (cfg.AdminUIReadOnly || cfg.AdminUIServerName != "" || len(cfg.AdminUIAllowedOrigins) > 0):
 		return &ValueError{user, "", "a name when another BEANPOLE_ADMIN_UI_ variable is set"}
 	case on && cfg.Server != nil:
 		return &ValueError{user, cfg.AdminUIUsername, "not set for an application that is not of package server"}
+	case cfg.listed() && slices.ContainsFunc(cfg.AdminUIAllowedOrigins, func(o string) bool { return !slices.Contains(cfg.AllowedOrigins, o) }):
+		return &ValueError{"BEANPOLE_ADMIN_UI_ALLOWED_ORIGINS", text(cfg.AdminUIAllowedOrigins),
+			"in BEANPOLE_ALLOWED_ORIGINS too when that is set, or not set: no others may connect then, and those may"}
 	case on:
 		if _, err := bcrypt.Cost([]byte(cfg.AdminUIPasswordHash)); err != nil {
 			return &ValueError{hash, "…", "the bcrypt hash of a password, such as htpasswd -nbB writes"} // not shown
@@ -34,11 +39,12 @@ func (h *Host) attachAdminUI() (err error) {
 		return nil
 	}
 	h.adminUI, err = adminui.Attach(h.io, adminui.Config{
-		Username:     h.cfg.AdminUIUsername,
-		PasswordHash: h.cfg.AdminUIPasswordHash,
-		ReadOnly:     h.cfg.AdminUIReadOnly,
-		ServerID:     h.cfg.AdminUIServerName,
-		Logger:       h.log,
+		Username:       h.cfg.AdminUIUsername,
+		PasswordHash:   h.cfg.AdminUIPasswordHash,
+		AllowedOrigins: h.cfg.AdminUIAllowedOrigins,
+		ReadOnly:       h.cfg.AdminUIReadOnly,
+		ServerID:       h.cfg.AdminUIServerName,
+		Logger:         h.log,
 	})
 	return err
 }

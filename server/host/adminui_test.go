@@ -47,6 +47,7 @@ func TestAdminUIByVariables(t *testing.T) {
 
 func TestAdminUINeedsALogin(t *testing.T) {
 	const user, hash = "BEANPOLE_ADMIN_UI_USERNAME", "BEANPOLE_ADMIN_UI_PASSWORD_HASH"
+	const origins = "BEANPOLE_ADMIN_UI_ALLOWED_ORIGINS"
 	for _, c := range []struct {
 		environ  []string
 		variable string
@@ -55,6 +56,10 @@ func TestAdminUINeedsALogin(t *testing.T) {
 		{[]string{hash + "=" + hashOfX}, user},
 		{[]string{user + "=ada", hash + "=hunter2"}, hash},
 		{[]string{"BEANPOLE_ADMIN_UI_READ_ONLY=true"}, user},
+		{[]string{"BEANPOLE_ADMIN_UI_ALLOWED_ORIGINS=https://admin.socket.io"}, user},
+		{[]string{user + "=ada", hash + "=" + hashOfX, origins + "=admin.socket.io"}, origins},
+		{[]string{user + "=ada", hash + "=" + hashOfX, origins + "=https://admin.socket.io",
+			"BEANPOLE_ALLOWED_ORIGINS=https://app.example.com"}, origins},
 	} {
 		_, err := fromEnv(c.environ)
 		var bad *ValueError

@@ -57,15 +57,16 @@ type Config struct {
 	ClientDir string `env:"BEANPOLE_CLIENT_DIR" allow:"a folder"`
 
 	// Origins that pages of other sites may connect from, separated by commas. Entries are exact
-	// (https://app.example.com), have one * in the host name (https://*.example.com, for names of any depth)
+	// (https://app.example.com, file://), have one * in the host name (https://*.example.com, for names of any depth)
 	// or for the port, or are the single *. When set, every request of a page of any other origin is refused,
 	// the server's own pages excepted; without it any page may connect by WebSocket, as with Node.
 	AllowedOrigins []string `env:"BEANPOLE_ALLOWED_ORIGINS" allow:"origins such as https://app.example.com,https://*.example.com, or *"`
 	// Lets pages of the allowed origins send cookies with polls (CORS credentials); not with origins that
-	// anybody can have, such as *, https://* and null.
+	// anybody can have, such as *, https://*, file:// and null.
 	AllowCredentials bool `env:"BEANPOLE_ALLOW_CREDENTIALS" allow:"true or false"`
-	// The names by which clients reach the server, separated by commas, each with or without a port. When set,
-	// requests for any other host are refused, which ends DNS rebinding; health checks are answered by any.
+	// The names by which clients reach the server, separated by commas, each with or without a port, and none with a *.
+	// When set, requests for any other host are refused, whatever they are for, which ends DNS rebinding; health checks
+	// are answered by any, and the admin listener has its own rule.
 	AllowedHosts []string `env:"BEANPOLE_ALLOWED_HOSTS" allow:"names such as chat.example.com,localhost:5000"`
 	// How many proxies stand in front, each of which appends the address it saw to X-Forwarded-For.
 	// nginx alone is 1, a load balancer with nginx behind it 2.
@@ -164,6 +165,9 @@ type Config struct {
 	AdminUIPasswordHash string `env:"BEANPOLE_ADMIN_UI_PASSWORD_HASH" allow:"a hash of bcrypt, such as htpasswd -nbB writes"`
 	// Shows everything in the Admin UI and lets nobody change anything by it.
 	AdminUIReadOnly bool `env:"BEANPOLE_ADMIN_UI_READ_ONLY" allow:"true or false"`
+	// Origins of pages that may connect to the Admin UI beside the server's own, where BEANPOLE_ALLOWED_ORIGINS has no list,
+	// separated by commas; with a list its pages may.
+	AdminUIAllowedOrigins []string `env:"BEANPOLE_ADMIN_UI_ALLOWED_ORIGINS" allow:"origins such as https://admin.socket.io"`
 	// The name of this server in the Admin UI; without it, host name and process id.
 	AdminUIServerName string `env:"BEANPOLE_ADMIN_UI_SERVER_NAME" allow:"a word of letters, digits, dots and dashes"`
 

@@ -20,7 +20,7 @@
 //   - host.go: Host, its routes, its life; run.go: signals and the graceful stop
 //   - router.go: the gin router; access.go: the access log; static.go: files
 //   - client.go: the client bundle; health.go: /healthz and /livez
-//   - origin.go: allowed origins; proxy.go: the client's address behind trusted proxies
+//   - proxy.go: the client's address behind trusted proxies
 //   - drain.go: sessions closed a few at a time; admin.go: the loopback listener that a deployment drains
 //     by; unused.go: connections that a stop does not wait for
 //   - adminui.go: the Admin UI by variables; tracing.go: OpenTelemetry by variables,
@@ -38,6 +38,8 @@
 //     proxies in front. The left-most entry is whatever the client sent.
 //   - 2026-11: allowed origins are enforced at the handshake too. CORS alone does not stop a page of
 //     another site from opening a WebSocket with the visitor's cookies.
+//   - 2026-11: allowed hosts hold for every route but health checks, which load balancers ask for by address. The
+//     rule is the transport's (RefuseHost), so that its counters and hooks see every refusal.
 //   - 2026-11: spans are sent by an exporter of our own. The official one brings gRPC along, even for HTTP:
 //     examples/chat is 51 MB with it, 33 MB with ours and 32 MB with none.
 //   - 2026-11: http.Server has no WriteTimeout, for it would cut polls that wait; the transport has its

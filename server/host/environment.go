@@ -17,6 +17,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/beanpole/beanpole/adapter/redis"
+	"github.com/beanpole/beanpole/internal/origin"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -89,7 +90,7 @@ func fromEnv(environ []string) (Config, error) {
 		f, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
 		return Config{}, badValue(f, set[f.Tag.Get("env")])
 	}
-	for _, l := range [][]string{cfg.AllowedOrigins, cfg.AllowedHosts} {
+	for _, l := range [][]string{cfg.AllowedOrigins, cfg.AllowedHosts, cfg.AdminUIAllowedOrigins} {
 		for i, v := range l {
 			l[i] = strings.TrimSpace(v)
 		}
@@ -135,6 +136,9 @@ func (cfg *Config) check() error {
 			return badValue(f, text(field.Interface()))
 		}
 	}
+	if err := cfg.checkSites(); err != nil {
+		return err
+	}
 	silence := cmp.Or(cfg.PingInterval, transport.DefaultPingInterval) + cmp.Or(cfg.PingTimeout, transport.DefaultPingTimeout)
 	if cfg.IdleTimeout > 0 && cfg.IdleTimeout <= silence {
 		return &ValueError{"BEANPOLE_IDLE_TIMEOUT", text(cfg.IdleTimeout), fmt.Sprintf(
@@ -154,20 +158,47 @@ func (cfg *Config) check() error {
 	if _, err := parseHeaders(cfg.TracesHeaders); err != nil {
 		return err
 	}
-	if len(cfg.AllowedOrigins) > 0 && cfg.cors().Check() != nil { // each is an origin, so it is the credentials
-		return &ValueError{"BEANPOLE_ALLOWED_ORIGINS", text(cfg.AllowedOrigins),
-			"origins of domains of your own when BEANPOLE_ALLOW_CREDENTIALS is on, as cookies would go to pages of anybody"}
-	}
 	return cfg.checkJSONP()
+}
+
+// checkSites returns a *ValueError for lists of origins and hosts that no browser's headers can match, or that would
+// give anybody's pages cookies. What is wrong follows what is allowed.
+func (cfg *Config) checkSites() error {
+	bad := func(field string, value []string, err error) error {
+		f, _ := reflect.TypeFor[Config]().FieldByName(field)
+		return &ValueError{f.Tag.Get("env"), text(value), f.Tag.Get("allow") + "; " + err.Error()}
+	}
+	if len(cfg.AllowedOrigins) > 0 {
+		if err := (&transport.CORS{Origins: cfg.AllowedOrigins}).Check(); err != nil {
+			return bad("AllowedOrigins", cfg.AllowedOrigins, err)
+		}
+		if cfg.cors().Check() != nil { // each is an origin, so it is the credentials
+			return &ValueError{"BEANPOLE_ALLOWED_ORIGINS", text(cfg.AllowedOrigins),
+				"origins of domains of your own when BEANPOLE_ALLOW_CREDENTIALS is on, as cookies would go to pages of anybody"}
+		}
+	}
+	for _, o := range cfg.AdminUIAllowedOrigins {
+		if _, err := origin.ParsePattern(o); err != nil {
+			return bad("AdminUIAllowedOrigins", cfg.AdminUIAllowedOrigins, err)
+		}
+	}
+	if _, err := origin.ParseHosts(cfg.AllowedHosts); err != nil {
+		return bad("AllowedHosts", cfg.AllowedHosts, err)
+	}
+	return nil
+}
+
+// listed reports whether only the pages of a list may connect.
+func (cfg *Config) listed() bool {
+	return len(cfg.AllowedOrigins) > 0 && !slices.Contains(cfg.AllowedOrigins, "*")
 }
 
 // checkJSONP returns a *ValueError where JSONP does not go with the rest.
 func (cfg *Config) checkJSONP() error {
-	listed := len(cfg.AllowedOrigins) > 0 && !slices.Contains(cfg.AllowedOrigins, "*")
 	switch {
 	case cfg.JSONP == transport.JSONPEIO3 && !cfg.AllowEIO3:
 		return &ValueError{"BEANPOLE_JSONP", text(cfg.JSONP), "used with BEANPOLE_ALLOW_EIO3, or another"}
-	case cfg.JSONP != "" && cfg.JSONP != transport.JSONPDespiteOrigins && listed:
+	case cfg.JSONP != "" && cfg.JSONP != transport.JSONPDespiteOrigins && cfg.listed():
 		return &ValueError{"BEANPOLE_JSONP", text(cfg.JSONP), "despite-origins, or not set, when BEANPOLE_ALLOWED_ORIGINS is: " +
 			"by JSONP pages of other origins can read"}
 	}
@@ -228,10 +259,6 @@ func allowed(f reflect.StructField, value any) bool {
 	case "StaticDir", "ClientDir":
 		info, err := os.Stat(value.(string))
 		return err == nil && info.IsDir()
-	case "AllowedOrigins":
-		return (&transport.CORS{Origins: value.([]string)}).Check() == nil
-	case "AllowedHosts":
-		return transport.CheckHosts(value.([]string)) == nil
 	}
 	return true
 }

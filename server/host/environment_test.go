@@ -42,7 +42,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"BEANPOLE_REDIS_MODE":  "streams", "BEANPOLE_REDIS_PREFIX": "app", "BEANPOLE_NODE_URL": "http://10.0.0.5:5000",
 		"BEANPOLE_NODE_SECRET": "0123456789abcdef", "BEANPOLE_ADMIN_UI_USERNAME": "ada",
 		"BEANPOLE_ADMIN_UI_PASSWORD_HASH": hashOfX, "BEANPOLE_ADMIN_UI_SERVER_NAME": "one",
-		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_HEADERS": "a=b",
+		"BEANPOLE_ADMIN_UI_ALLOWED_ORIGINS": "https://a.example.com",
+		"OTEL_EXPORTER_OTLP_ENDPOINT":       "http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_HEADERS": "a=b",
 	}
 	var environ []string
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
@@ -98,7 +99,8 @@ func TestBadValueIsOneLine(t *testing.T) {
 		"BEANPOLE_ALLOWED_ORIGINS=example.com", "BEANPOLE_ALLOWED_ORIGINS=https://example.com/",
 		"BEANPOLE_ALLOWED_ORIGINS=https://*.*.com", "BEANPOLE_ALLOWED_ORIGINS=*://app.example.com",
 		"BEANPOLE_ALLOWED_ORIGINS=https://app.example.com#x", "BEANPOLE_ALLOWED_HOSTS=https://chat.example.com",
-		"BEANPOLE_ALLOWED_HOSTS=a b", "BEANPOLE_JSONP=yes", "BEANPOLE_JSONP=eio3", "BEANPOLE_TRUSTED_HOPS=-1", "BEANPOLE_TRUSTED_HOPS=17",
+		"BEANPOLE_ALLOWED_HOSTS=a b", "BEANPOLE_ALLOWED_HOSTS=*.example.com", "BEANPOLE_ALLOWED_HOSTS=chat.example.com:",
+		"BEANPOLE_ALLOWED_ORIGINS=http://localhost:99999", "BEANPOLE_ALLOWED_ORIGINS=http://127.1", "BEANPOLE_ALLOWED_ORIGINS=file://*", "BEANPOLE_JSONP=yes", "BEANPOLE_JSONP=eio3", "BEANPOLE_TRUSTED_HOPS=-1", "BEANPOLE_TRUSTED_HOPS=17",
 		"BEANPOLE_TRANSPORTS=carrier-pigeon", "OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4318", "BEANPOLE_TRACING=perhaps",
 		"BEANPOLE_ADMIN_UI_READ_ONLY=sometimes", "BEANPOLE_ADMIN_UI_SERVER_NAME=a b", "BEANPOLE_HANDSHAKES_PER_SECOND_PER_ADDR=-1",
 		"BEANPOLE_MAX_SESSIONS_PER_IDENTITY=many", "BEANPOLE_COOKIE=a=b", "BEANPOLE_PING_INTERVAL=25",
@@ -118,6 +120,22 @@ func TestBadValueIsOneLine(t *testing.T) {
 			bad.Allowed == "" || strings.Contains(text, "\n") {
 			t.Errorf("fromEnv(%q): %q", environ, text)
 		}
+	}
+}
+
+// A list says which of its entries nothing matches, and why.
+func TestBadEntryOfAList(t *testing.T) {
+	for environ, why := range map[string]string{
+		"BEANPOLE_ALLOWED_HOSTS=localhost,b\u00fccher.example":           `host "bücher.example": browsers write it xn--bcher-kva.example`,
+		"BEANPOLE_ALLOWED_HOSTS=localhost,*.example.com":                 `host "*.example.com": "*" stands for nothing here: list the names`,
+		"BEANPOLE_ALLOWED_ORIGINS=https://a.example,https://b.example:0": `origin "https://b.example:0": no port 0`,
+	} {
+		if _, err := fromEnv([]string{environ}); err == nil || !strings.HasSuffix(err.Error(), why) {
+			t.Errorf("%s: %v, want %s", environ, err, why)
+		}
+	}
+	if _, err := fromEnv([]string{"BEANPOLE_ALLOWED_ORIGINS=file://,null,https://app.example.com:443"}); err != nil {
+		t.Error(err)
 	}
 }
 

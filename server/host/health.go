@@ -6,6 +6,9 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
+// isHealth reports whether the path is that of a health check.
+func isHealth(path string) bool { return path == "/healthz" || path == "/livez" }
+
 // serveHealth tells load balancers whether to send clients here: 200, or 503 while draining. A cluster
 // that is not whole is told but no reason to send nobody, as local delivery goes on.
 func (h *Host) serveHealth(c *gin.Context) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/gin-gonic/gin"
 
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/transport"
@@ -173,16 +176,31 @@ func TestAllowedOrigins(t *testing.T) {
 	}
 }
 
+// What is refused to a page of an attacker's name that points here is everything, not the Socket.IO path alone.
 func TestAllowedHosts(t *testing.T) {
-	h, _ := newTestHost(t, Config{AllowedHosts: []string{"chat.example.com"}})
-	for url, status := range map[string]int{
-		"http://chat.example.com:81/socket.io/?EIO=4&transport=polling": 200,
-		"http://evil.example.com/socket.io/?EIO=4&transport=polling":    403,
-		"http://10.0.0.7/healthz":                                       200, // as load balancers ask
-	} {
-		if w := ask(h, "GET", url); w.Code != status {
-			t.Errorf("%s: %d, want %d", url, w.Code, status)
+	h, log := newTestHost(t, Config{AllowedHosts: []string{"chat.example.com"}, StaticDir: t.TempDir(), AccessLog: AccessAll})
+	h.Static(fstest.MapFS{"index.html": {Data: []byte("secret")}})
+	h.Handle("GET", "/app", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "secret") }))
+	h.Router().GET("/gin", func(c *gin.Context) { c.String(200, "secret") })
+	h.Handle("POST", "/login", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "secret") }))
+	for _, path := range []string{"/socket.io/?EIO=4&transport=polling", "/socket.io/socket.io.js", "/", "/app", "/gin", "/nothing", "/healthz/", "//livez"} {
+		if w := ask(h, "GET", "http://evil.example.com"+path); w.Code != 403 || strings.Contains(w.Body.String(), "secret") {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
+		if w := ask(h, "GET", "http://chat.example.com:81"+path); w.Code == 403 {
+			t.Errorf("%s of the own name: %d %s", path, w.Code, w.Body)
+		}
+	}
+	if w := ask(h, "POST", "http://evil.example.com/login"); w.Code != 403 {
+		t.Errorf("/login: %d %s", w.Code, w.Body)
+	}
+	for _, path := range []string{"/healthz", "/livez"} {
+		if w := ask(h, "GET", "http://10.0.0.7"+path); w.Code != 200 { // as load balancers ask
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	if got := log.String(); strings.Count(got, "host=evil.example.com") != 1 || !strings.Contains(got, "path=/app status=403") {
+		t.Errorf("log %s", got)
 	}
 }
 

@@ -13,7 +13,9 @@ import (
 
 // A listener on the loopback address keeps other machines out, but not the pages in a browser on this one. What
 // follows is for the admin listener: a page of a site is known by the headers that browsers send, and one whose
-// name its owner has made to mean this machine (DNS rebinding), by the Host header.
+// name its owner has made to mean this machine (DNS rebinding), by the Host header. What is left: whoever types the
+// address of a site that redirects here has that site's choice of a GET served, which changes nothing and which the
+// site cannot read; a profile that he takes so is in the way of others for as long.
 
 // localOnly serves requests that were sent to this machine by name, and by no page of a site.
 func localOnly(next http.Handler) http.Handler {

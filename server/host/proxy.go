@@ -32,7 +32,8 @@ func (h hops) client(r *http.Request) (addr string, secure bool) {
 	}
 	secure = r.TLS != nil
 	if protos := list(r.Header["X-Forwarded-Proto"]); len(protos) > 0 {
-		secure = strings.EqualFold(protos[max(0, len(protos)-int(h))], "https")
+		proto := strings.ToLower(protos[max(0, len(protos)-int(h))])
+		secure = proto == "https" || proto == "wss" // some proxies (Traefik) say what the client speaks after an upgrade
 	}
 	return addr, secure
 }

@@ -32,6 +32,8 @@ func TestClientAddress(t *testing.T) {
 		{"IPv4 in IPv6", 0, "[::ffff:192.0.2.1]:1", nil, false, "192.0.2.1", false},
 		{"no address", 2, "127.0.0.1:1", header{"X-Forwarded-For": {"198.51.100.7, unknown"}}, false, "127.0.0.1", false},
 		{"protocol of each proxy", 2, "127.0.0.1:1", header{"X-Forwarded-Proto": {"http, https, http"}}, false, "127.0.0.1", true},
+		{"a WebSocket over TLS", 1, "127.0.0.1:1", header{"X-Forwarded-Proto": {"wss"}}, false, "127.0.0.1", true},
+		{"a WebSocket", 1, "127.0.0.1:1", header{"X-Forwarded-Proto": {"WSS, ws"}}, true, "127.0.0.1", false},
 		{"a socket without address", 0, "@", nil, false, "@", false},
 	} {
 		r := httptest.NewRequest("GET", "/", nil)

@@ -22,7 +22,7 @@ func (h *Host) newRouter() *gin.Engine {
 	r.ForwardedByClientIP = false
 	// A redirect would turn a POST without the trailing slash into a GET.
 	r.RedirectTrailingSlash = false
-	r.Use(h.nameInstance, h.logRequest, h.recoverPanic)
+	r.Use(h.nameInstance, h.logRequest, h.recoverPanic, h.refuseHost)
 
 	r.Any(h.cfg.Path+"*file", h.serveSocketIO)
 	if bare := strings.TrimSuffix(h.cfg.Path, "/"); h.cfg.NoTrailingSlash && bare != "" {
@@ -41,6 +41,14 @@ func (h *Host) newRouter() *gin.Engine {
 func (h *Host) serveSocketIO(c *gin.Context) {
 	if !h.client.serve(c.Writer, c.Request, strings.TrimPrefix(c.Param("file"), "/")) {
 		h.app.ServeHTTP(c.Writer, c.Request)
+	}
+}
+
+// refuseHost refuses requests for a host that is not allowed, whatever they ask for: a page of an attacker's name that
+// points here may read all that a browser gets. Those who check health know an address alone.
+func (h *Host) refuseHost(c *gin.Context) {
+	if !isHealth(c.Request.URL.Path) && h.app.Engine().RefuseHost(c.Writer, c.Request) {
+		c.Abort()
 	}
 }
 

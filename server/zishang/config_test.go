@@ -54,7 +54,14 @@ func TestOptionsAreChecked(t *testing.T) {
 			t.Errorf("error %v, want %s in it", err, want)
 		}
 	}
-	for _, origin := range []any{true, regexp.MustCompile(`^https://`), []any{"https://a.example", regexp.MustCompile(`.*`)}} {
+	for _, origin := range []any{
+		true, "null", "file://", []string{"https://a.example", "null"}, []any{"https://a.example", "null"},
+		regexp.MustCompile(`^https://`), regexp.MustCompile(`^http://`), []any{"https://a.example", regexp.MustCompile(`.*`)},
+		regexp.MustCompile(`^https://.*\.github\.io$`), regexp.MustCompile(`^https?://[^.]+\.co\.uk$`),
+		// With anything in front or behind, a.example.evil.net and evil.net/a.example too.
+		regexp.MustCompile(`a\.example`), regexp.MustCompile(`^https://a\.example`), regexp.MustCompile(`a\.example$`),
+		regexp.MustCompile(`^https://a\.example$|b\.example$`), regexp.MustCompile(`(?m)^https://a\.example$`),
+	} {
 		_, _, err := zishang.New(zishang.Config{Options: cors(types.Cors{Origin: origin, Credentials: true})})
 		if err == nil || !strings.Contains(err.Error(), "pages of anybody") {
 			t.Errorf("credentials for %v: %v", origin, err)
@@ -71,6 +78,8 @@ func TestCorsIsWhoMayConnect(t *testing.T) {
 	}{
 		{types.Cors{Origin: "https://a.example", Credentials: true}, 403, "https://a.example"},
 		{types.Cors{Origin: regexp.MustCompile(`^https://[ab]\.example$`)}, 403, "https://a.example"},
+		{types.Cors{Origin: regexp.MustCompile(`^https://[ab]\.example$|^(https://c\.example)$`), Credentials: true}, 403, "https://a.example"},
+		{types.Cors{Origin: regexp.MustCompile(`^https://[a-z]{4}\.example$|^https://a\.example$`), Credentials: true}, 403, "https://a.example"},
 		{types.Cors{Origin: "*", Credentials: true}, 200, "*"}, // to browsers, without credentials
 		{types.Cors{Origin: true}, 200, "*"},
 	} {

@@ -15,7 +15,7 @@
 // # Files
 //
 //	handler.go    New, Handler: serving and closing
-//	config.go     Config; options.go: the library's options as the transport's
+//	config.go     Config; options.go: the library's options as the transport's, cors.go: Cors
 //	names.go      whose a namespace's name is; its middlewares and connection handlers
 //	member.go     one socket of package server together with the library's, from CONNECT to its end
 //	event.go      one event: middlewares and listeners, in the socket's turn

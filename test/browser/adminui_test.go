@@ -61,7 +61,7 @@ func TestAdminUIInChromium(t *testing.T) {
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", io)
-	mux.Handle("/", http.FileServer(http.Dir("adminui/node_modules/@socket.io/admin-ui/ui/dist")))
+	mux.Handle("/", adminui.Page(os.DirFS("adminui/node_modules/@socket.io/admin-ui/ui/dist")))
 	mux.Handle("/client/", http.StripPrefix("/client/", http.FileServer(http.Dir("../../node_modules/socket.io-client/dist"))))
 	web := httptest.NewServer(mux)
 	defer web.Close()

@@ -26,7 +26,8 @@ import (
 )
 
 // TestForeignPagesInChromium has a page of another origin, of the same site and of another, try what a page can
-// try on a program of five lines. Each row of the table in docs/security.md is an attempt of the page, and
+// try on a program of five lines, and a page on another port of one on a default port, to which browsers send a Host
+// without port. Each row of the table in docs/security.md is an attempt of the page, and
 // its cells are what the test sees come of it.
 func TestForeignPagesInChromium(t *testing.T) {
 	if testing.Short() {
@@ -34,10 +35,11 @@ func TestForeignPagesInChromium(t *testing.T) {
 	}
 	chromium := tool(t, cmp.Or(os.Getenv("CHROMIUM"), "chromium"))
 	rows := documentRows(t)
+	list := host.Config{AllowedOrigins: []string{"https://app.example.com"}, AllowCredentials: true}
 	a := &attack{t: t, rows: rows, done: make(chan struct{}), targets: map[string]*victim{
-		"defaults": newVictim(t, host.Config{}, func(row string) string { return rows[row][0] }),
-		"list": newVictim(t, host.Config{AllowedOrigins: []string{"https://app.example.com"}, AllowCredentials: true},
-			func(row string) string { return rows[row][1] }),
+		"defaults":     newVictim(t, host.Config{}, func(row string) string { return rows[row][0] }),
+		"list":         newVictim(t, list, func(row string) string { return rows[row][1] }),
+		"default port": newVictim(t, list, func(row string) string { return rows[row][1] }),
 		// That the scripts would read if they could.
 		"jsonp": newVictim(t, host.Config{JSONP: transport.JSONPAll}, func(row string) string {
 			if strings.Contains(row, "JSONP") {
@@ -49,11 +51,15 @@ func TestForeignPagesInChromium(t *testing.T) {
 	web := httptest.NewServer(a)
 	defer web.Close()
 	a.sameSite, a.otherSite = web.URL, strings.Replace(web.URL, "127.0.0.1", "localhost", 1)
+	a.otherPort = strings.Replace(web.URL, "127.0.0.1", "chat.localhost", 1)
+	onDefault := a.targets["default port"]
+	onDefault.url = "http://chat.localhost"
 
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
 		"--disable-background-networking", "--disable-component-update", "--no-first-run", "--user-data-dir="+t.TempDir(),
+		"--host-resolver-rules=MAP chat.localhost:80 "+onDefault.web.Listener.Addr().String()+", MAP *.localhost 127.0.0.1",
 		a.targets["defaults"].web.URL+"/visit?next="+a.sameSite)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
@@ -98,11 +104,12 @@ func documentRows(t *testing.T) map[string][2]string {
 
 // attack serves the page and holds what comes of each attempt against the document.
 type attack struct {
-	t                   *testing.T
-	rows                map[string][2]string
-	targets             map[string]*victim
-	sameSite, otherSite string
-	done                chan struct{} // closed when the page has been through on both sites
+	t       *testing.T
+	rows    map[string][2]string
+	targets map[string]*victim
+	done    chan struct{} // closed when the page has been through everywhere
+
+	sameSite, otherSite, otherPort string
 
 	cookies sync.Map // that went with a WebSocket, by the page's origin and the target
 }
@@ -135,9 +142,17 @@ func (a *attack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if documented := slices.Sorted(maps.Keys(a.rows)); !slices.Equal(tried, documented) {
 			a.t.Errorf("the page tries\n%s\nand docs/security.md has\n%s", strings.Join(tried, "\n"), strings.Join(documented, "\n"))
 		}
-		answer = slices.Sorted(maps.Keys(a.targets))
+		answer = []string{"defaults", "jsonp", "list"}
+		if origin == a.otherPort {
+			answer = []string{"default port"}
+		}
 	case "/before":
 		answer = v.prepare(a.t, strings.Contains(asked.Row, "knows"))
+	case "/answered":
+		select {
+		case <-v.answered:
+		case <-time.After(10 * time.Second): // it is not sent, says the outcome
+		}
 	case "/after":
 		if got, want := v.outcome(a.t, asked.Read), v.want(asked.Row); got != want {
 			a.t.Errorf("a page of %s %s; %s: %s, want %s (it read %.200q)", origin, asked.Row, asked.Target, got, want, asked.Read)
@@ -146,9 +161,12 @@ func (a *attack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			a.cookies.Store(origin+" "+asked.Target, strings.TrimRight(cookies, "\"]\n"))
 		}
 	case "/next":
-		if origin == a.sameSite {
+		switch origin {
+		case a.sameSite:
 			answer = map[string]string{"next": a.otherSite}
-		} else {
+		case a.otherSite:
+			answer = map[string]string{"next": a.otherPort}
+		default:
 			close(a.done)
 		}
 	}
@@ -159,9 +177,11 @@ func (a *attack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type victim struct {
 	host *host.Host
 	web  *httptest.Server
+	url  string // where pages find it
 	want func(row string) string
 
-	requests atomic.Int64 // preflights excepted
+	requests atomic.Int64  // preflights excepted
+	answered chan struct{} // of size 1; has a value when one has been answered
 	acts     atomic.Int64
 
 	// Of the attempt that is under way; the page makes one at a time.
@@ -177,7 +197,7 @@ func newVictim(t *testing.T, cfg host.Config, want func(row string) string) *vic
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &victim{host: h, want: want}
+	v := &victim{host: h, want: want, answered: make(chan struct{}, 1)}
 	h.IO().OnConnection(func(s *server.Socket) {
 		s.On("act", func() string {
 			v.acts.Add(1)
@@ -196,7 +216,12 @@ func newVictim(t *testing.T, cfg host.Config, want func(row string) string) *vic
 			v.requests.Add(1)
 		}
 		h.ServeHTTP(w, r)
+		select {
+		case v.answered <- struct{}{}:
+		default:
+		}
 	}))
+	v.url = v.web.URL
 	t.Cleanup(func() {
 		h.IO().Engine().Each(func(s *transport.Session) bool { s.Abort(transport.ReasonServerShuttingDown); return true })
 		if err := h.Shutdown(context.Background()); err != nil {
@@ -230,12 +255,13 @@ func (v *victim) ask(t *testing.T, method, url, body string) string {
 // prepare returns the URLs for the next attempt. If the page is to know a session, the visitor has one, for
 // which a message waits.
 func (v *victim) prepare(t *testing.T, known bool) map[string]string {
-	engine := v.web.URL + "/socket.io/?EIO=4&transport="
+	const engine = "/socket.io/?EIO=4&transport="
 	v.session = ""
+	sid := ""
 	if known {
-		_, sid, _ := strings.Cut(v.ask(t, "GET", engine+"polling", ""), `"sid":"`)
+		_, sid, _ = strings.Cut(v.ask(t, "GET", v.web.URL+engine+"polling", ""), `"sid":"`)
 		sid, _, _ = strings.Cut(sid, `"`)
-		v.session = engine + "polling&sid=" + sid
+		v.session = v.web.URL + engine + "polling&sid=" + sid
 		v.ask(t, "POST", v.session, "40")
 		v.ask(t, "GET", v.session, "")
 		if err := v.host.IO().Emit("news", "secret"); err != nil {
@@ -244,10 +270,16 @@ func (v *victim) prepare(t *testing.T, known bool) map[string]string {
 	}
 	v.stats = v.host.IO().Engine().Stats()
 	v.pastRequests, v.pastActs = v.requests.Load(), v.acts.Load()
+	select {
+	case <-v.answered:
+	default:
+	}
+	socket := strings.Replace(v.url, "http", "ws", 1) + engine + "websocket"
 	return map[string]string{
-		"open": engine + "polling", "guessed": engine + "polling&sid=AAAAAAAAAAAAAAAAAAAA", "known": v.session,
-		"socket":  strings.Replace(engine, "http", "ws", 1) + "websocket",
-		"upgrade": strings.Replace(strings.Replace(v.session, "http", "ws", 1), "=polling", "=websocket", 1),
+		"open": v.url + engine + "polling", "guessed": v.url + engine + "polling&sid=AAAAAAAAAAAAAAAAAAAA",
+		"known": v.url + engine + "polling&sid=" + sid, "socket": socket, "upgrade": socket + "&sid=" + sid,
+		// Nothing is fetched ahead across sites from where the visitor has cookies.
+		"ahead": strings.Replace(v.url, "127.0.0.1", "ahead.localhost", 1) + engine + "polling",
 	}
 }
 

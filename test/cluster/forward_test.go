@@ -104,7 +104,14 @@ func TestPollingWithoutSticky(t *testing.T) {
 	installed(t)
 	s := redistest.Start(t)
 	f := newFleet(t, 3, s.URL())
-	time.Sleep(700 * time.Millisecond) // the addresses are in Redis by then
+	known := s.Client()
+	for n := 0; n < 3; { // until the addresses are in Redis
+		keys, err := known.Keys(t.Context(), "fleet-beanpole:node:*").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n = len(keys)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", "polling.js")

@@ -21,8 +21,14 @@ async function main() {
     list.push(s);
     if (i % 20 === 19) await sleep(50);
   }
+  // Fails when nothing has gone on for 30 s, however long all of it takes.
   const until = async (what, fn) => {
-    for (let i = 0; i < 600; i++) { if (list.every(fn)) return; await sleep(50); }
+    for (let i = 0, before = ""; i < 600; i++) {
+      if (list.every(fn)) return;
+      const now = list.map((s) => s.echoes + "/" + s.homes.length).join();
+      if (now !== before) [before, i] = [now, 0];
+      await sleep(50);
+    }
     fail(what + " " + list.filter((s) => !fn(s)).length + " clients are not");
   };
   await until("connected", (s) => s.homes.length === 1);
