@@ -16,6 +16,7 @@ import "time"
 // Who reads is decided under Session.mu and only there: a turn has a number, taking over moves the number
 // on, and a goroutine that comes back from Work goes on reading only if the number is still its own. A
 // timer that fires late so takes over too early a turn, if one is in Work, or nothing; either is right.
+// A Work that ends its goroutine is one that never returns, and loses the reader likewise.
 // The reader's own fields (wsConn) are not touched during Work, so the hand-over needs no more than the
 // lock. The goroutine that takes over is added to Server.wg while the other is still counted.
 
