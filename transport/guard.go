@@ -26,8 +26,21 @@ func (s *Session) receive(m Message) {
 	s.recv.Receive(m)
 }
 
-// work lets the receiver work on what it has got.
-func (s *Session) work() {
+// work lets the receiver work on what it has got, in the turn of that number, or in none if it is zero. It
+// reports whether the turn's reader still is the caller.
+func (s *Session) work(turn uint64) (mine bool) {
+	exits := true
+	defer func() {
+		if exits && turn != 0 { // at once, as long as this goroutine is counted
+			s.handOver(turn)
+		}
+	}()
+	s.callWork()
+	exits = false
+	return turn != 0 && s.endWork(turn)
+}
+
+func (s *Session) callWork() {
 	defer s.recovered("Work")
 	s.recv.Work()
 }

@@ -27,7 +27,7 @@ var faults = map[string]func(){
 // badHeader marks the requests for which, and for whose sessions, the application's code fails.
 const badHeader = "X-Bad"
 
-// failing is a Receiver that echoes from Work, and fails in one of its methods: at the message "bad" in
+// failing is a Receiver that echoes from Work, and fails in one of its methods: over the message "bad" in
 // Receive and Work.
 type failing struct {
 	session *Session
@@ -49,20 +49,19 @@ func (f *failing) Receive(m Message) {
 }
 
 func (f *failing) Work() {
-	for {
-		f.mu.Lock()
-		if len(f.queue) == 0 {
-			f.mu.Unlock()
-			return
-		}
-		message := f.queue[0]
-		f.queue = f.queue[1:]
-		f.mu.Unlock()
+	f.mu.Lock()
+	bad := false
+	for _, message := range f.queue {
 		if message == "bad" && f.where == "Work" {
-			go f.Work() // what came in the same read
-			f.fail()
+			bad = true
+			continue
 		}
 		_ = f.session.Send(SendOptions{}, Message{Data: []byte(message)})
+	}
+	f.queue = nil
+	f.mu.Unlock()
+	if bad {
+		f.fail() // what has been sent leaves all the same
 	}
 }
 

@@ -242,8 +242,5 @@ func (s *Session) workOnPost() {
 		turn = s.beginWork(nil)
 	}
 	s.mu.Unlock()
-	s.work()
-	if turn != 0 {
-		s.endWork(turn)
-	}
+	s.work(turn)
 }

@@ -209,8 +209,7 @@ func (c *wsConn) take(data []byte, from *buffer) bool {
 	s.rx.Unlock()
 	switch {
 	case received:
-		s.work()
-		return s.endWork(turn) && !closed
+		return s.work(turn) && !closed
 	case closed:
 		c.gone(nil)
 	}
