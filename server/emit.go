@@ -115,15 +115,15 @@ func (s *Socket) send(opts transport.SendOptions, p *packet.Packet) error {
 	}
 	o := takeOutgoing()
 	defer o.put()
-	encoded := s.client.server.cfg.Parser.Encode(o.encoded[:0], o.text[:0], p)
+	encoded, err := s.client.server.encode(o.encoded[:0], o.text[:0], p)
+	if err != nil {
+		return err
+	}
 	messages := o.messages[:0]
 	for _, m := range encoded {
 		messages = append(messages, transport.Message(m))
 	}
-	if len(messages) == 0 {
-		return errUnsendable
-	}
-	err := s.client.session.Send(opts, messages...)
+	err = s.client.session.Send(opts, messages...)
 	o.text = encoded[0].Data
 	if errors.Is(err, transport.ErrClosed) {
 		return ErrDisconnected

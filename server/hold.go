@@ -53,14 +53,14 @@ func (h *hold) next() (x held, waiting int) {
 // prepare encodes p, or returns nil and says so when that cannot be done.
 func (s *Server) prepare(p *packet.Packet) *transport.Prepared {
 	var room [4]packet.Message
-	encoded := s.cfg.Parser.Encode(room[:0], nil, p)
+	encoded, err := s.encode(room[:0], nil, p)
+	if err != nil {
+		s.cfg.Logger.Error("packet not sent", "namespace", p.Namespace, "err", s.report(s.cfg.Logger, "packet", err))
+		return nil
+	}
 	messages := make([]transport.Message, len(encoded))
 	for i, m := range encoded {
 		messages[i] = transport.Message(m)
-	}
-	if len(messages) == 0 {
-		s.cfg.Logger.Error("packet not sent", "namespace", p.Namespace, "err", errUnsendable)
-		return nil
 	}
 	return transport.Prepare(messages...)
 }
@@ -70,7 +70,9 @@ func (s *Server) prepare(p *packet.Packet) *transport.Prepared {
 func (s *Socket) welcome() {
 	h, session := s.hold.Load(), s.client.session
 	// A session that closed says so by Closed.
-	_ = session.SendPrepared(transport.SendOptions{}, s.client.server.prepare(s.connectPacket()))
+	if p := s.client.server.prepare(s.connectPacket()); p != nil {
+		_ = session.SendPrepared(transport.SendOptions{}, p)
+	}
 	for {
 		x, waiting := h.next()
 		if waiting == 0 {

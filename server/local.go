@@ -149,7 +149,11 @@ func (n *Namespace) runServerSide(e *Event, list []*handler) {
 		n.server.stats.handlerErrors.Add(1)
 		n.server.cfg.Logger.Error("server-side handler failed", "namespace", n.name, "event", e.Name, "err", err)
 		if e.WantsAck() {
-			_ = e.answer([]any{failure(hidePanic(err))}) // answered already
+			_ = ending(func(err error) {
+				if err != nil { // the methods of its data may end the goroutine
+					_ = e.answer([]any{failure(errInternal)}) // answered already
+				}
+			}, func() error { return e.answer([]any{failure(hidePanic(err))}) })
 		}
 	}, func() error { return list[0].guardedCall(context.Background(), e) })
 }

@@ -218,27 +218,27 @@ func (s *Socket) Off(event string) { s.handlers.off(event) }
 
 // OnAny calls fn for every event that arrives, before its handlers.
 func (s *Socket) OnAny(fn func(*Event)) {
-	need("OnAny", fn != nil)
+	need("OnAny", "a function", fn != nil)
 	s.hook(func(h *hooks) { h.any = append(slices.Clip(h.any), fn) })
 }
 
 // OnAnyOutgoing calls fn for every event that is sent to this socket, in the emitter's goroutine: it
 // must not block.
 func (s *Socket) OnAnyOutgoing(fn func(*Event)) {
-	need("OnAnyOutgoing", fn != nil)
+	need("OnAnyOutgoing", "a function", fn != nil)
 	s.hook(func(h *hooks) { h.anyOutgoing = append(slices.Clip(h.anyOutgoing), fn) })
 	s.watching.Store(true)
 }
 
 // Use adds a middleware for the events of this socket.
 func (s *Socket) Use(m Middleware) {
-	need("Use", m != nil)
+	need("Use", "a function", m != nil)
 	s.hook(func(h *hooks) { h.middlewares = append(slices.Clip(h.middlewares), m) })
 }
 
 // OnDisconnecting calls fn when the socket disconnects, while Rooms still tells where it was.
 func (s *Socket) OnDisconnecting(fn func(reason string)) {
-	need("OnDisconnecting", fn != nil)
+	need("OnDisconnecting", "a function", fn != nil)
 	s.hook(func(h *hooks) { h.disconnecting = append(h.disconnecting, fn) })
 }
 
@@ -246,7 +246,7 @@ func (s *Socket) OnDisconnecting(fn func(reason string)) {
 // before. The reasons are Node's (socket-types.ts, DisconnectReason), those of package transport and
 // the Reason constants of this package.
 func (s *Socket) OnDisconnect(fn func(reason string)) {
-	need("OnDisconnect", fn != nil)
+	need("OnDisconnect", "a function", fn != nil)
 	s.hook(func(h *hooks) { h.disconnected = append(h.disconnected, fn) })
 }
 
@@ -312,7 +312,8 @@ func (s *Socket) Disconnect(closeSession bool) {
 		return
 	}
 	s.queue.dropEvents()
-	_ = s.send(transport.SendOptions{}, &packet.Packet{Type: packet.Disconnect, Namespace: s.name}) // gone is as good
+	_ = s.report("disconnect", // gone is as good
+		s.send(transport.SendOptions{}, &packet.Packet{Type: packet.Disconnect, Namespace: s.name}))
 	s.leave(ReasonServerDisconnect)
 }
 
