@@ -17,6 +17,7 @@ import (
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // What the application's code does in these tests instead of returning.
@@ -526,6 +527,7 @@ func TestParserMayPanic(t *testing.T) {
 		t.Errorf("ended by %q", reason)
 	}
 	p.ExpectClosed()
+	wantClosed(t, srv, transport.ReasonForcedClose, 1)
 	if n := srv.Stats().Panics; n != 5 {
 		t.Errorf("%d panics are counted", n)
 	}
