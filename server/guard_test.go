@@ -371,6 +371,46 @@ func TestDataIsOfWhenItWasSet(t *testing.T) {
 	close(stop)
 }
 
+// An event that comes from another server is delivered by the adapter's goroutine, which no listener ends.
+func TestListenersDoNotEndTheAdaptersGoroutine(t *testing.T) {
+	for how, fail := range faults {
+		t.Run(how, func(t *testing.T) {
+			spaces, told := make(chan adapter.Namespace, 1), make(chan string, 4)
+			srv, url := start(t, server.Config{Adapter: func(n adapter.Namespace) (adapter.Adapter, error) {
+				spaces <- n
+				return adapter.Memory(nil)(n)
+			}}, func(io *server.Server) {
+				io.OnConnection(func(s *server.Socket) {
+					s.OnAnyOutgoing(func(e *server.Event) { told <- e.Name; fail() })
+				})
+				io.On("x", func() int { return 1 })
+			})
+			n := await(t, spaces)
+			p, _ := join(t, url, "/")
+			q, _ := join(t, url, "/")
+			for _, p := range []*peer{p, q} { // the connection handler has run when an event is answered
+				p.Send(`421["x"]`)
+				p.Expect(`431[1]`)
+			}
+			survived := make(chan bool, 1)
+			go func() {
+				defer func() { survived <- false }()
+				after := n.Deliver(adapter.Message{Data: []byte(`["news"]`)}, adapter.Flags{}, srv.Adapter().Members(adapter.Target{}))
+				after()
+				survived <- true
+			}()
+			if !await(t, survived) {
+				t.Error("the adapter's goroutine has ended")
+			}
+			p.Expect(`42["news"]`)
+			q.Expect(`42["news"]`)
+			if n := len(told); n != 2 {
+				t.Errorf("%d listeners were told", n)
+			}
+		})
+	}
+}
+
 // badObserver fails where it is told to.
 type badObserver struct {
 	where atomic.Pointer[string]

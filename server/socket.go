@@ -222,8 +222,9 @@ func (s *Socket) OnAny(fn func(*Event)) {
 	s.hook(func(h *hooks) { h.any = append(slices.Clip(h.any), fn) })
 }
 
-// OnAnyOutgoing calls fn for every event that is sent to this socket, in the emitter's goroutine: it
-// must not block.
+// OnAnyOutgoing calls fn for every event that is sent to this socket: an event to it alone before it is sent, in
+// the emitter's goroutine, and a broadcast when it has been sent, in another for which the emitter waits, or the
+// adapter if the event comes from another server. So fn must not block.
 func (s *Socket) OnAnyOutgoing(fn func(*Event)) {
 	need("OnAnyOutgoing", "a function", fn != nil)
 	s.hook(func(h *hooks) { h.anyOutgoing = append(slices.Clip(h.anyOutgoing), fn) })
