@@ -12,8 +12,8 @@ import (
 
 // Everything of the application's is called under one recovery point, recovered: by guard, or by a
 // function that defers recovered itself, where a closure would cost. That is handlers, hooks, observers,
-// functions of the configuration and its Parser, and the methods of its values (MarshalJSON, Error and the like) wherever
-// this package encodes values or asks errors.
+// functions of the configuration and its Parser, and the methods of its values (MarshalJSON, Error and the
+// like) wherever this package encodes values or asks errors.
 //
 // A function that ends its goroutine (runtime.Goexit, as testify's require does) cannot be recovered. What
 // has to be done after such a call is deferred: see Socket.work.

@@ -323,6 +323,50 @@ func TestErrorsOfValuesThatPanic(t *testing.T) {
 	p.Expect(`42["end"]`)
 }
 
+// The errors of an emit that the document names.
+func TestErrorsOfEmits(t *testing.T) {
+	for _, recovery := range []*server.Recovery{nil, {}} {
+		sockets, gone := make(chan *server.Socket, 2), make(chan string, 2)
+		srv, url := start(t, server.Config{
+			Recovery: recovery, Transport: transport.Config{MaxSendBytes: 1000, MaxBacklogPackets: 2},
+		}, func(io *server.Server) {
+			io.OnConnection(func(s *server.Socket) {
+				s.OnDisconnect(func(reason string) { gone <- reason })
+				sockets <- s
+			})
+		})
+		want := func(what string, got, want error) {
+			t.Helper()
+			if recovery != nil && what != "reserved" {
+				want = nil
+			}
+			if !errors.Is(got, want) {
+				t.Errorf("%s, recovery %v: %v, want %v", what, recovery != nil, got, want)
+			}
+		}
+		p := dialPolling(t, url)
+		p.post("40")
+		s := await(t, sockets)
+		p.get()
+		want("reserved", s.Emit("connect"), server.ErrReservedEvent)
+		want("large", s.Emit("x", strings.Repeat("x", 1000)), transport.ErrTooLarge)
+		if err := errors.Join(s.Emit("x", 1), s.Emit("x", 2)); err != nil {
+			t.Error(err)
+		}
+		want("full", s.Emit("x", 3), transport.ErrBacklog)
+		if reason := await(t, gone); reason != "slow consumer" {
+			t.Errorf("ended by %q", reason)
+		}
+		want("left", s.Emit("x"), server.ErrDisconnected)
+		if err := srv.Emit("disconnect"); !errors.Is(err, server.ErrReservedEvent) {
+			t.Errorf("broadcast: %v", err)
+		}
+		if err := srv.Emit("x", strings.Repeat("x", 1000)); err != nil {
+			t.Errorf("broadcast: %v", err)
+		}
+	}
+}
+
 // What was set is what travels, whatever becomes of the value afterwards.
 func TestDataIsOfWhenItWasSet(t *testing.T) {
 	stop := make(chan struct{})

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -529,4 +531,37 @@ func TestCodeOfOneRequestMayFail(t *testing.T) {
 			})
 		}
 	}
+}
+
+// telling is a log handler that sends each line to a session.
+type telling struct {
+	slog.Handler
+	session func() *Session
+}
+
+func (h telling) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h telling) Handle(_ context.Context, r slog.Record) error {
+	if s := h.session(); s != nil {
+		_ = s.Send(SendOptions{}, Message{Data: []byte(r.Message)})
+	}
+	return nil
+}
+
+// A log may be sent to its readers by this very server.
+func TestLogThatIsSentToASession(t *testing.T) {
+	var reader atomic.Pointer[Session]
+	h := newHarness(t, Config{Logger: slog.New(telling{slog.DiscardHandler, reader.Load})}, nil)
+	c, r := h.openPolling()
+	reader.Store(r.session)
+	defer reader.Store(nil)
+	w := h.dial("EIO=4&transport=websocket&sid=" + c.sid)
+	w.send("2probe")
+	want(t, "probe", w.text(), "3probe")
+	w.send("5")
+	want(t, "message", w.text(), "4session upgraded")
+	other, _ := h.openWebSocket()
+	want(t, "message", w.text(), "4session opened")
+	other.conn.Close()
+	want(t, "message", w.text(), "4session closed")
 }
