@@ -181,6 +181,7 @@ func TestConnectionHandlerThatFailsDisconnects(t *testing.T) {
 					for _, name := range []string{"first ", "second ", "third "} {
 						s.OnDisconnecting(func(reason string) { ends <- name + reason; fail() })
 					}
+					s.OnDisconnect(func(reason string) { ends <- "fourth " + reason; fail() })
 					s.OnDisconnect(func(reason string) { ends <- "last " + reason })
 					fail()
 				})
@@ -192,7 +193,7 @@ func TestConnectionHandlerThatFailsDisconnects(t *testing.T) {
 			for range 3 {
 				p.Connect("/", "")
 				p.Expect("41")
-				for _, want := range []string{"first ", "second ", "third ", "last "} {
+				for _, want := range []string{"first ", "second ", "third ", "fourth ", "last "} {
 					if got := await(t, ends); got != want+"server namespace disconnect" {
 						t.Errorf("got %q, want %q", got, want)
 					}
