@@ -38,22 +38,9 @@ func TestBinaryStreamsLongerThanTheAttachmentTimeout(t *testing.T) {
 					s.On("part", func(e *server.Event) { parts++ })
 					s.OnDisconnect(func(why server.Disconnection) { ends <- string(why.Reason) })
 				})
-				serve := func(method, sid, body string) string {
-					w := httptest.NewRecorder()
-					io.ServeHTTP(w, httptest.NewRequest(method, "/?EIO=4&transport=polling"+sid, strings.NewReader(body)))
-					synctest.Wait()
-					return w.Body.String()
-				}
-				_, open, _ := strings.Cut(serve("GET", "", ""), `"sid":"`)
-				sid, _, _ := strings.Cut(open, `"`)
-				sid = "&sid=" + sid
-				post := func(body string) {
-					t.Helper()
-					if got := serve("POST", sid, body); got != "ok" {
-						t.Fatalf("post: %s", got)
-					}
-				}
-				_ = serve("POST", sid, "40")
+				v := openVirtual(t, io)
+				post := v.post
+				post("40")
 				post(placeholders(strings.Count(strings.Join(bodies, ""), "bAQID")))
 				for range 20 {
 					for _, body := range bodies {
@@ -76,3 +63,37 @@ func TestBinaryStreamsLongerThanTheAttachmentTimeout(t *testing.T) {
 		})
 	}
 }
+
+// virtual is a client of polling in virtual time.
+type virtual struct {
+	t   *testing.T
+	srv *server.Server
+	sid string
+}
+
+func openVirtual(t *testing.T, srv *server.Server) *virtual {
+	t.Helper()
+	v := &virtual{t: t, srv: srv}
+	_, open, _ := strings.Cut(v.poll(), `"sid":"`)
+	sid, _, _ := strings.Cut(open, `"`)
+	v.sid = "&sid=" + sid
+	return v
+}
+
+func (v *virtual) serve(method, body string) string {
+	w := httptest.NewRecorder()
+	v.srv.ServeHTTP(w, httptest.NewRequest(method, "/?EIO=4&transport=polling"+v.sid, strings.NewReader(body)))
+	synctest.Wait()
+	return w.Body.String()
+}
+
+// post sends a body and waits until everything that can be done about it has been.
+func (v *virtual) post(body string) {
+	v.t.Helper()
+	if got := v.serve("POST", body); got != "ok" {
+		v.t.Fatalf("post: %s", got)
+	}
+}
+
+// poll returns the answer to a poll, for which it waits.
+func (v *virtual) poll() string { return v.serve("GET", "") }

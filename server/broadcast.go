@@ -67,8 +67,9 @@ func (b Broadcast) Compress(compress bool) Broadcast { b.target.NoCompress = !co
 func (b Broadcast) Timeout(d time.Duration) Broadcast { b.timeout = d; return b }
 
 // Emit sends an event to the sockets selected. It is encoded once. See Socket.Emit for the arguments.
-// An error says that the arguments do not encode; adapter.ErrDegraded that other servers could not be
-// reached, while the sockets of this one have got the event.
+// An error says that the arguments do not encode, that the name is reserved, or that there is no namespace
+// (ErrServerClosed, or why it cannot be made); adapter.ErrDegraded that other servers could not be reached, while the
+// sockets of this one have got the event.
 func (b Broadcast) Emit(event string, args ...any) error {
 	m, err := newMessage(event, args)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // answerAcks answers every event that asks for it with value, until the connection ends.
@@ -155,6 +156,7 @@ func TestFetchAndActOnSockets(t *testing.T) {
 	}
 	b.Expect("41")
 	b.ExpectClosed()
+	wantClosed(t, srv, transport.ReasonForcedServerClose, 1)
 	if n, _ := srv.Count(t.Context()); n != 0 {
 		t.Errorf("%d sockets left", n)
 	}
@@ -214,6 +216,7 @@ func TestShutdownReasonAndNothingLeft(t *testing.T) {
 		t.Errorf("reason %q", r)
 	}
 	p.ExpectClosed()
+	wantClosed(t, srv, transport.ReasonServerShuttingDown, 1)
 }
 
 // A handler that asks many gives its reader up at once: its own client's answer, and what else that client sends,

@@ -14,6 +14,7 @@ import (
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // A middleware that blocks until the test lets it go on, and counts how many are in it.
@@ -64,6 +65,7 @@ func TestQueuedBytesAreTheSessions(t *testing.T) {
 		_, _ = p.Conn.Write(frames(fmt.Sprintf(`42/%d,["block","%s"]`, i, text)))
 	}
 	p.ExpectClosed()
+	wantClosed(t, srv, server.ReasonQueueFull, 1)
 	if n := srv.Stats().QueueFull; n != 1 {
 		t.Errorf("%d sessions closed for a full queue, want one", n)
 	}
@@ -102,6 +104,7 @@ func TestEventsBeforeTheAnswerToConnectAreFew(t *testing.T) {
 	q.Send("40/0,", "40/1,")
 	q.Send(`42/0,["echo",0]`, `42/1,["echo",1]`, `42/0,["echo",2]`, `42/1,["echo",3]`, `42/0,["echo",4]`)
 	q.ExpectClosed()
+	wantClosed(t, srv, transport.ReasonForcedServerClose, 1)
 }
 
 // One legal body of the smallest events is worked off, and the client stays.
@@ -248,6 +251,7 @@ func TestConnectsCountAsEvents(t *testing.T) {
 			p := dial(t, url)
 			p.Flood(30, "40")
 			p.ExpectClosed()
+			wantClosed(t, srv, server.ReasonRateLimited, 1)
 			if s := srv.Stats(); s.RateLimited != 1 {
 				t.Errorf("stats %+v", s)
 			}
@@ -333,6 +337,7 @@ func TestSecondConnectWaitsForTheFirst(t *testing.T) {
 			p.Send(`40{"token":"forgotten"}`, `40{"token":"second"}`)
 			p.Send("41/elsewhere,") // nothing was sent for it
 			p.ExpectClosed()
+			wantClosed(t, srv, transport.ReasonForcedServerClose, 1)
 
 			q := dial(t, url)
 			q.Send(`40{"token":"first"}`, `40{"token":"forgotten"}`, `40{"token":"second"}`)
@@ -454,7 +459,11 @@ func dialPolling(t testing.TB, url string) *polling {
 		t.Fatal(err)
 	}
 	p.url += "&sid=" + hello.SID
-	t.Cleanup(func() { p.post("1") })
+	t.Cleanup(func() { // the session may have ended
+		if resp, err := http.Post(p.url, "text/plain", strings.NewReader("1")); err == nil {
+			_ = resp.Body.Close()
+		}
+	})
 	return p
 }
 

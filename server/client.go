@@ -87,14 +87,10 @@ func (c *client) Receive(m transport.Message) {
 	if c.failed {
 		return
 	}
-	decoder := c.decoder
-	if decoder == nil {
-		decoder = c.server.takeDecoder()
-	}
-	p, err := decoder.Add(packet.Message(m))
+	decoder, p, err := c.decode(packet.Message(m))
 	if err != nil {
 		c.decoder = nil
-		c.fail(transport.ReasonForcedClose, err) // socket.io/lib/client.ts, ondata
+		c.fail(transport.ReasonForcedClose, c.server.report(c.log(), "message", err)) // socket.io/lib/client.ts, ondata
 		return
 	}
 	if m.Binary || p == nil {

@@ -27,8 +27,8 @@ func (s *Socket) connect() itemKind {
 		return itemConnected
 	}
 	if !s.gone() {
-		s.nsp.release()
 		s.refuse(err)
+		s.nsp.release()
 		return 0
 	}
 	// The client has gone meanwhile, or was put out.
@@ -169,18 +169,6 @@ func (s *Socket) disconnectPacket() *packet.Packet {
 // refuse answers CONNECT_ERROR. Source: socket.io/lib/namespace.ts, _add.
 func (s *Socket) refuse(err error) {
 	err = hidePanic(err)
-	s.state.Store(stateGone)
-	s.endContext()
-	s.unhold()
-	s.queue.dropEvents()
-	s.client.forget(s)
-	s.dropIdentity()
-	s.mu.Lock()
-	if s.hooks != nil && s.hooks.life != nil {
-		s.hooks.life.cancel()
-	}
-	s.mu.Unlock()
-	s.client.server.stats.refused.add(refusalCause(err))
 	var data any
 	var withData *Error
 	var limited *LimitError
@@ -190,9 +178,17 @@ func (s *Socket) refuse(err error) {
 	case errors.As(err, &limited):
 		data = limited
 	}
-	_ = s.send(transport.SendOptions{}, &packet.Packet{
-		Type: packet.ConnectError, Namespace: s.name, Data: s.refusal(err, data),
-	})
+	payload := s.refusal(err, data) // first, as the data's methods may end the goroutine
+	s.state.Store(stateGone)
+	s.endContext()
+	s.unhold()
+	s.queue.dropEvents()
+	s.client.forget(s)
+	s.dropIdentity()
+	s.client.server.stats.refused.add(refusalCause(err))
+	_ = s.report("connect", s.send(transport.SendOptions{}, &packet.Packet{
+		Type: packet.ConnectError, Namespace: s.name, Data: payload,
+	}))
 }
 
 // refusal is the payload of the CONNECT_ERROR for err. A packet of that kind has no attachments, so a

@@ -25,8 +25,10 @@
 // Events of one socket reach its handlers in the order they were sent, one at a time, and the first one
 // not before the connection handlers have returned. Packets leave in the order they were emitted.
 // Acknowledgements overtake events, so a handler may wait for an answer of its own client. The
-// disconnect handlers come last, once. A handler that blocks or panics harms nothing but its socket or
-// its event. No emit waits for a client or for the network; with recovery it waits for its turn.
+// disconnect handlers come last, once. A handler that blocks harms nothing but its socket, and one that panics or
+// ends its goroutine nothing but its event, which is answered; a connection handler that does disconnects its socket.
+// No emit waits for a client or for the network. It waits for its turn with recovery, for OnAnyOutgoing listeners, and
+// for a namespace that is being made or closed.
 //
 // # Decisions
 //

@@ -37,6 +37,7 @@ func (d *Dynamic) Use(fn func(*Socket) error) { d.use(middleware{fn: fn}) }
 func (d *Dynamic) UseAlways(fn func(*Socket) error) { d.use(middleware{fn, true}) }
 
 func (d *Dynamic) use(m middleware) {
+	need("Use", "a function", m.fn != nil)
 	d.mu.Lock()
 	d.middlewares = append(slices.Clip(d.middlewares), m)
 	d.mu.Unlock()
@@ -44,6 +45,7 @@ func (d *Dynamic) use(m middleware) {
 
 // OnConnection is Namespace.OnConnection for all children.
 func (d *Dynamic) OnConnection(fn func(*Socket)) {
+	need("OnConnection", "a function", fn != nil)
 	d.mu.Lock()
 	d.connection = append(slices.Clip(d.connection), fn)
 	d.mu.Unlock()

@@ -22,8 +22,10 @@ type Unicast struct {
 }
 
 // Emit sends an event to the client and returns at once. args are any values that encode as JSON; a
-// []byte anywhere inside them travels as a binary; it must not be changed afterwards. It returns an error when they do not encode, when
-// the event's name is reserved, and ErrDisconnected.
+// []byte anywhere inside them travels as a binary; it must not be changed afterwards. It returns an error when they
+// do not encode (ErrPanic when a method of theirs panics), ErrReservedEvent, ErrDisconnected, and
+// transport.ErrTooLarge and ErrBacklog. With recovery it goes the way of a broadcast, whose errors it has instead: the
+// event may be kept for a client that has left.
 func (s *Socket) Emit(event string, args ...any) error {
 	return Unicast{socket: s}.Emit(event, args...)
 }
@@ -119,15 +121,15 @@ func (s *Socket) send(opts transport.SendOptions, p *packet.Packet) error {
 	}
 	o := takeOutgoing()
 	defer o.put()
-	encoded := s.client.server.cfg.Parser.Encode(o.encoded[:0], o.text[:0], p)
+	encoded, err := s.client.server.encode(o.encoded[:0], o.text[:0], p)
+	if err != nil {
+		return err
+	}
 	messages := o.messages[:0]
 	for _, m := range encoded {
 		messages = append(messages, transport.Message(m))
 	}
-	if len(messages) == 0 {
-		return errUnsendable
-	}
-	err := s.client.session.Send(opts, messages...)
+	err = s.client.session.Send(opts, messages...)
 	o.text = encoded[0].Data
 	if errors.Is(err, transport.ErrClosed) {
 		return ErrDisconnected

@@ -160,7 +160,12 @@ func (e *Event) answer(values []any) error {
 	o.packet = packet.Packet{
 		Type: packet.Ack, Namespace: s.name, ID: a.id, HasID: true, Data: data, Attachments: attachments,
 	}
-	return cmp.Or(err, s.send(transport.SendOptions{}, &o.packet))
+	sendErr := s.send(transport.SendOptions{}, &o.packet)
+	if errors.Is(sendErr, ErrPanic) || errors.Is(sendErr, errUnsendable) { // the parser's doing
+		o.packet.Data, o.packet.Attachments = []byte("["+internalError+"]"), nil
+		_ = s.send(transport.SendOptions{}, &o.packet) // the first error tells more
+	}
+	return cmp.Or(err, sendErr)
 }
 
 // reply answers an event of another server, which takes one value.

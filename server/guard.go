@@ -12,8 +12,8 @@ import (
 
 // Everything of the application's is called under one recovery point, recovered: by guard, or by a
 // function that defers recovered itself, where a closure would cost. That is handlers, hooks, observers,
-// functions of the configuration, and the methods of its values (MarshalJSON, Error and the like) wherever
-// this package encodes values or asks errors.
+// functions of the configuration and its Parser, and the methods of its values (MarshalJSON, Error and the
+// like) wherever this package encodes values or asks errors.
 //
 // A function that ends its goroutine (runtime.Goexit, as testify's require does) cannot be recovered. What
 // has to be done after such a call is deferred: see Socket.work.
@@ -117,6 +117,25 @@ func ending(done func(error), fn func() error) (err error) {
 	err = fn()
 	returned = true
 	return err
+}
+
+// encode is Config.Parser's Encode. It makes one message at least, or an error.
+func (s *Server) encode(dst []packet.Message, buf []byte, p *packet.Packet) (messages []packet.Message, err error) {
+	defer recovered(&err)
+	if messages = s.cfg.Parser.Encode(dst, buf, p); len(messages) == 0 {
+		err = errUnsendable
+	}
+	return messages, err
+}
+
+// decode gives a message to the decoder of the packet in progress, or of a new one.
+func (c *client) decode(m packet.Message) (d packet.Decoder, p *packet.Packet, err error) {
+	defer recovered(&err)
+	if d = c.decoder; d == nil {
+		d = c.server.takeDecoder()
+	}
+	p, err = d.Add(m)
+	return d, p, err
 }
 
 // appendArgs is packet.AppendArgs of values of the application's.

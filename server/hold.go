@@ -86,14 +86,14 @@ func (h *hold) next() (x held, waiting int) {
 // prepare encodes p, or returns nil and says so when that cannot be done.
 func (s *Server) prepare(p *packet.Packet) *transport.Prepared {
 	var room [4]packet.Message
-	encoded := s.cfg.Parser.Encode(room[:0], nil, p)
+	encoded, err := s.encode(room[:0], nil, p)
+	if err != nil {
+		s.cfg.Logger.Error("packet not sent", "namespace", p.Namespace, "err", s.report(s.cfg.Logger, "packet", err))
+		return nil
+	}
 	messages := make([]transport.Message, len(encoded))
 	for i, m := range encoded {
 		messages[i] = transport.Message(m)
-	}
-	if len(messages) == 0 {
-		s.cfg.Logger.Error("packet not sent", "namespace", p.Namespace, "err", errUnsendable)
-		return nil
 	}
 	return transport.Prepare(messages...)
 }
@@ -102,7 +102,9 @@ func (s *Server) prepare(p *packet.Packet) *transport.Prepared {
 // what a recovered one has missed may be more than may wait for it. The application does not wait for that.
 func (s *Socket) welcome() {
 	// A session that closed says so by Closed.
-	_ = s.client.session.SendPrepared(transport.SendOptions{}, s.client.server.prepare(s.connectPacket()))
+	if p := s.client.server.prepare(s.connectPacket()); p != nil {
+		_ = s.client.session.SendPrepared(transport.SendOptions{}, p)
+	}
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
 	if !s.release(now) {

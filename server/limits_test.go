@@ -155,6 +155,7 @@ func TestEventsPerIdentity(t *testing.T) {
 	}
 	also.Flood(30, `42["echo",1]`)
 	also.ExpectClosed()
+	wantClosed(t, srv, server.ReasonRateLimited, 1)
 	bob.Send(`420["echo",1]`)
 	bob.Expect(`430[1]`)
 	if s := srv.Stats(); s.RateLimited != 1 || s.RateLimitedIdentity != 1 || s.RateLimitedAddr != 0 {
@@ -173,6 +174,7 @@ func TestEventsPerAddress(t *testing.T) {
 	q.Flood(20, `42["x"]`)
 	p.ExpectClosed()
 	q.ExpectClosed()
+	wantClosed(t, srv, server.ReasonRateLimited, 2)
 	// Two of the ten that may come at once were CONNECTs.
 	if s := srv.Stats(); s.RateLimitedAddr != 2 || s.EventsIn < 8 || s.EventsIn > 36 {
 		t.Errorf("stats %+v", s)

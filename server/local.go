@@ -64,10 +64,23 @@ func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) (aft
 	if watched == nil {
 		return nil
 	}
-	return func() {
-		for _, s := range watched {
-			s.notifyOutgoing(p)
-		}
+	return func() { tell(watched, p) }
+}
+
+// tell calls the catch-all listeners of those who watch what is sent, and returns when they have returned. They
+// run on another goroutine, since the caller's may be the adapter's, which they must not end.
+func tell(watched []*Socket, p *packet.Packet) {
+	for len(watched) > 0 {
+		done := make(chan int, 1)
+		go func() {
+			n := 0
+			defer func() { done <- n }()
+			for _, s := range watched {
+				n++
+				s.notifyOutgoing(p)
+			}
+		}()
+		watched = watched[<-done:]
 	}
 }
 
@@ -153,7 +166,11 @@ func (n *Namespace) runServerSide(e *Event, list []*handler) {
 		n.server.stats.handlerErrors.Add(1)
 		n.server.cfg.Logger.Error("server-side handler failed", "namespace", n.name, "event", e.Name, "err", err)
 		if e.WantsAck() {
-			_ = e.answer([]any{failure(hidePanic(err))}) // answered already
+			_ = ending(func(err error) {
+				if err != nil { // the methods of its data may end the goroutine
+					_ = e.answer([]any{failure(errInternal)}) // answered already
+				}
+			}, func() error { return e.answer([]any{failure(hidePanic(err))}) })
 		}
 	}, func() error { return list[0].guardedCall(context.Background(), e) })
 }

@@ -83,7 +83,7 @@ func (n *Namespace) Use(fn func(*Socket) error) { n.use(middleware{fn: fn}) }
 func (n *Namespace) UseAlways(fn func(*Socket) error) { n.use(middleware{fn, true}) }
 
 func (n *Namespace) use(m middleware) {
-	need("Use", m.fn != nil)
+	need("Use", "a function", m.fn != nil)
 	n.register(func(s *space) {
 		s.mu.Lock()
 		s.middlewares = append(slices.Clip(s.middlewares), m)
@@ -93,7 +93,7 @@ func (n *Namespace) use(m middleware) {
 
 // OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event.
 func (n *Namespace) OnConnection(fn func(*Socket)) {
-	need("OnConnection", fn != nil)
+	need("OnConnection", "a function", fn != nil)
 	n.register(func(s *space) {
 		s.mu.Lock()
 		s.connection = append(slices.Clip(s.connection), fn)

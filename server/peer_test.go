@@ -11,6 +11,7 @@ import (
 
 	"github.com/beanpole/beanpole/internal/wsclient"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // patience bounds every wait of a test; a test that waits so long has failed.
@@ -62,6 +63,17 @@ func join(t testing.TB, url, nsp string) (*peer, string) {
 	t.Helper()
 	p := dial(t, url)
 	return p, p.Connect(nsp, "").SID
+}
+
+// wantClosed waits until n sessions have ended for the reason, and no more.
+func wantClosed(t testing.TB, srv *server.Server, reason transport.CloseReason, n uint64) {
+	t.Helper()
+	closed := func() map[transport.CloseReason]uint64 { return srv.Engine().Stats().Closed }
+	for end := time.Now().Add(patience); closed()[reason] != n; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("sessions ended: %v; want %d by %q", closed(), n, reason)
+		}
+	}
 }
 
 // await receives from ch within patience.

@@ -2,42 +2,52 @@ package server
 
 import "context"
 
+// begun is an item that the queue is at.
+type begun struct {
+	item
+	size int   // of an event, with the client's load
+	err  error // why it was broken off
+}
+
 // run does what is in the socket's queue until it is empty, unless somebody does already.
 func (s *Socket) run() {
 	if s.queue.start() {
-		s.work()
+		s.work(begun{})
 	}
 }
 
-// work does what is in the queue, which is the caller's, until it is empty. When something of the
-// application's ends the goroutine, another goes on where this one has stopped.
-func (s *Socket) work() {
-	var it item
-	size := 0 // of an event
+// work does what is in the queue, which is the caller's, until it is empty; before that, what is left to do for
+// an item that was broken off. When something of the application's ends the goroutine, another goes on where
+// this one has stopped.
+func (s *Socket) work(b begun) {
 	finished := false
 	defer func() {
 		if finished {
 			return
 		}
-		broken, err := it, exited()
+		broken := b
+		broken.err = exited()
 		s.client.server.wg.Go(func() {
-			s.broken(broken, err)
-			s.client.lighten(broken, size)
-			s.work()
+			s.work(broken)
 			s.client.Work() // what the lost goroutine would have come to
 		})
 	}()
-	for {
-		var ok bool
-		if it, ok = s.queue.next(); !ok {
+	for more := b.err != nil; ; {
+		if more {
+			if b.err == nil {
+				b.err = s.do(&b.item)
+			}
+			if b.err != nil {
+				s.broken(b.item, b.err)
+			}
+			s.client.lighten(b.item, b.size)
+		}
+		b = begun{}
+		if b.item, more = s.queue.next(); !more {
 			finished = true
 			return
 		}
-		size = it.size()
-		if err := s.do(&it); err != nil {
-			s.broken(it, err)
-		}
-		s.client.lighten(it, size)
+		b.size = b.item.size()
 	}
 }
 

@@ -119,6 +119,7 @@ func (s *Server) Static(name string) *Namespace {
 // are made when they are needed. For a pattern of the same text it returns the same Dynamic. When several
 // patterns and functions let a client in, the one that was registered first does.
 func (s *Server) OfPattern(re *regexp.Regexp) *Dynamic {
+	need("OfPattern", "an expression", re != nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.dynamic {
@@ -137,7 +138,7 @@ func (s *Server) OfPattern(re *regexp.Regexp) *Dynamic {
 //
 // As it may allow any name, names of the application's own come first, or are made by Static.
 func (s *Server) OfFunc(allow func(ctx context.Context, name string, auth json.RawMessage) bool) *Dynamic {
-	need("OfFunc", allow != nil)
+	need("OfFunc", "a function", allow != nil)
 	d := &Dynamic{server: s, allow: allow}
 	s.mu.Lock()
 	d.number = len(s.dynamic)
@@ -151,7 +152,7 @@ func (s *Server) OfFunc(allow func(ctx context.Context, name string, auth json.R
 // namespace is not made. While fn runs others wait for the namespace; fn itself may use it, through Of too, but
 // not wait for another goroutine that does.
 func (s *Server) OnNamespace(fn func(*Namespace)) {
-	need("OnNamespace", fn != nil)
+	need("OnNamespace", "a function", fn != nil)
 	s.mu.Lock()
 	s.created = append(slices.Clip(s.created), fn)
 	s.mu.Unlock()

@@ -98,10 +98,10 @@ func insteadOf(event string) string {
 	return ""
 }
 
-// need panics when a function to be registered is nil: that is found here and not when it is called.
-func need(what string, given bool) {
+// need panics when what is to be registered is nil: that is found here and not when it is used.
+func need(who, what string, given bool) {
 	if !given {
-		panic("server: " + what + " needs a function, not nil")
+		panic("server: " + who + " needs " + what + ", not nil")
 	}
 }
 

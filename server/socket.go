@@ -226,28 +226,29 @@ func (s *Socket) Off(event string) { s.handlers.off(event) }
 
 // OnAny calls fn for every event that arrives, before its handlers.
 func (s *Socket) OnAny(fn func(*Event)) {
-	need("OnAny", fn != nil)
+	need("OnAny", "a function", fn != nil)
 	s.hook(func(h *hooks) { h.any = append(slices.Clip(h.any), fn) })
 }
 
-// OnAnyOutgoing calls fn for every event that is sent to this socket, in the emitter's goroutine: it
-// must not block.
+// OnAnyOutgoing calls fn for every event that is sent to this socket: an event to it alone before it is sent, in
+// the emitter's goroutine, and a broadcast when it has been sent, in another for which the emitter waits, or the
+// adapter if the event comes from another server. So fn must not block.
 func (s *Socket) OnAnyOutgoing(fn func(*Event)) {
-	need("OnAnyOutgoing", fn != nil)
+	need("OnAnyOutgoing", "a function", fn != nil)
 	s.hook(func(h *hooks) { h.anyOutgoing = append(slices.Clip(h.anyOutgoing), fn) })
 	s.watching.Store(true)
 }
 
 // Use adds a middleware for the events of this socket.
 func (s *Socket) Use(m Middleware) {
-	need("Use", m != nil)
+	need("Use", "a function", m != nil)
 	s.hook(func(h *hooks) { h.middlewares = append(slices.Clip(h.middlewares), m) })
 }
 
 // OnDisconnecting calls fn when the socket disconnects, before the functions of OnDisconnect. In both, Rooms
 // tells where it was.
 func (s *Socket) OnDisconnecting(fn func(Disconnection)) {
-	need("OnDisconnecting", fn != nil)
+	need("OnDisconnecting", "a function", fn != nil)
 	s.hook(func(h *hooks) { h.disconnecting = append(h.disconnecting, fn) })
 }
 
@@ -255,7 +256,7 @@ func (s *Socket) OnDisconnecting(fn func(Disconnection)) {
 // before. One that a middleware has registered is called too when the client goes before it is connected; when
 // a middleware refuses the socket none is, and what has to be told then is told by Context.
 func (s *Socket) OnDisconnect(fn func(Disconnection)) {
-	need("OnDisconnect", fn != nil)
+	need("OnDisconnect", "a function", fn != nil)
 	s.hook(func(h *hooks) { h.disconnected = append(h.disconnected, fn) })
 }
 
@@ -319,7 +320,7 @@ func (s *Socket) Disconnect(closeSession bool) {
 	}
 	s.queue.dropEvents()
 	if s.leave(Disconnection{Reason: ReasonServerDisconnect}) == stateConnected {
-		_ = s.send(transport.SendOptions{}, s.disconnectPacket()) // gone is as good
+		_ = s.report("disconnect", s.send(transport.SendOptions{}, s.disconnectPacket())) // gone is as good
 	}
 }
 

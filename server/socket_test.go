@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/beanpole/beanpole/server"
@@ -338,72 +339,151 @@ func TestEmitWithAckEndsWithItsContextTimeoutOrSocket(t *testing.T) {
 
 func TestClientThatBreaksTheProtocolIsClosed(t *testing.T) {
 	srv, url := start(t, server.Config{}, func(io *server.Server) { io.On("x", func() {}) })
-	for _, packets := range [][]string{
-		{`42["x"]`}, {`40`, `40`}, {`40`, `42`}, {`40`, `43{}`}, {`40`, `42{}`}, {`40`, `42[]`}, {`40`, `42["connect"]`},
-		{`40`, `44{}`}, {`49`}, {`40`, `4511-["x"]`}, {`40`, `42["x"`}, {`40`, `42` + strings.Repeat("[", 100_000)},
-		{`40`, `42["x",` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `]`}, {`40`, `42/nope,["x"]`},
+	for reason, sent := range map[transport.CloseReason][][]string{
+		// For a namespace that the client is not in, or not what a client sends.
+		transport.ReasonForcedServerClose: {{`42["x"]`}, {`40`, `40`}, {`40`, `44{}`}, {`40`, `42/nope,["x"]`}},
+		// Not to be decoded.
+		transport.ReasonForcedClose: {
+			{`40`, `42`}, {`40`, `43{}`}, {`40`, `42{}`}, {`40`, `42[]`}, {`40`, `42["connect"]`}, {`49`},
+			{`40`, `4511-["x"]`}, {`40`, `42["x"`}, {`40`, `42` + strings.Repeat("[", 100_000)},
+			{`40`, `42["x",` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `]`},
+		},
 	} {
-		p := dial(t, url)
-		if packets[0] == "40" {
-			p.Connect("/", "")
-			packets = packets[1:]
+		for i, packets := range sent {
+			p := dial(t, url)
+			if packets[0] == "40" {
+				p.Connect("/", "")
+				packets = packets[1:]
+			}
+			p.Send(packets...)
+			p.ExpectClosed()
+			wantClosed(t, srv, reason, uint64(i+1))
 		}
-		p.Send(packets...)
-		p.ExpectClosed()
 	}
 	eventually(t, "all sessions gone", func() bool { return srv.Engine().Sessions() == 0 && len(srv.Sockets()) == 0 })
 }
 
+// A session has ConnectTimeout to join a namespace; being refused by one is not joining.
 func TestConnectTimeout(t *testing.T) {
-	srv, url := start(t, server.Config{ConnectTimeout: 20 * time.Millisecond}, func(*server.Server) {})
-	silent := dial(t, url)
-	p, _ := join(t, url, "/")
-	silent.ExpectClosed()
-	eventually(t, "only the session that connected is left", func() bool { return srv.Engine().Sessions() == 1 })
-	p.Send("40/nope,") // and it is open
-	p.Text()
+	synctest.Test(t, func(t *testing.T) {
+		const timeout = time.Minute
+		srv, err := server.New(server.Config{ConnectTimeout: timeout, Transport: transport.Config{PingInterval: time.Hour}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.On("x", func() string { return "here" })
+		silent, refused, in := openVirtual(t, srv), openVirtual(t, srv), openVirtual(t, srv)
+		in.post("40")
+		in.poll()
+		refused.post("40/nope,")
+		refused.poll()
+		time.Sleep(timeout - time.Nanosecond)
+		synctest.Wait()
+		if n := srv.Engine().Sessions(); n != 3 {
+			t.Errorf("%d sessions before the timeout, want all three", n)
+		}
+		for _, v := range []*virtual{silent, refused} {
+			if got := v.poll(); got != "1" {
+				t.Errorf("poll %q, want CLOSE", got)
+			}
+		}
+		if st := srv.Engine().Stats(); st.Sessions != 1 || st.Closed[transport.ReasonForcedServerClose] != 2 {
+			t.Errorf("%d sessions open, closed %v", st.Sessions, st.Closed)
+		}
+		time.Sleep(timeout)
+		in.post(`421["x"]`)
+		if got := in.poll(); got != `431["here"]` {
+			t.Errorf("who has joined gets %q", got)
+		}
+		_ = srv.Shutdown(t.Context())
+	})
 }
 
-func TestLimits(t *testing.T) {
-	hold := make(chan struct{})
-	_, url := start(t, server.Config{Limits: server.Limits{MaxNamespaces: 2, MaxQueuedEvents: 10}}, func(io *server.Server) {
-		io.On("block", func() { <-hold })
+func TestMaxNamespaces(t *testing.T) {
+	_, url := start(t, server.Config{Limits: server.Limits{MaxNamespaces: 2}}, func(io *server.Server) {
 		io.Of("/a")
 		io.Of("/b")
 	})
-	defer close(hold)
 	p, _ := join(t, url, "/")
-	p.Send("40/a,")
-	p.Text()
+	p.Connect("/a", "")
 	p.Send("40/b,")
 	p.Expect(`44/b,{"message":"too many namespaces"}`)
 	p.Send("41/a,", "40/b,")
-	if got := p.Text(); !strings.HasPrefix(got, "40/b,") {
+	if got := p.Text(); !strings.HasPrefix(got, "40/b,{") {
 		t.Errorf("after leaving one: %q", got)
 	}
+}
 
-	q, _ := join(t, url, "/")
-	for range 12 {
-		q.Send(`42["block"]`)
+// So many events may wait for their handlers, the one that is being handled among them; with one more the
+// session ends, and those that were taken are handled.
+func TestMaxQueuedEvents(t *testing.T) {
+	const limit = 10
+	hold := make(chan struct{})
+	handled, ends := make(chan struct{}, 2*limit), make(chan string, 1)
+	srv, url := start(t, server.Config{Limits: server.Limits{MaxQueuedEvents: limit}}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { s.OnDisconnect(func(why server.Disconnection) { ends <- string(why.Reason) }) })
+		io.On("block", func() { <-hold; handled <- struct{}{} })
+	})
+	p, _ := join(t, url, "/")
+	p.Flood(limit, `42["block"]`)
+	eventually(t, "all are taken", func() bool { return srv.Stats().EventsIn == limit })
+	p.Send("40/nope,") // read behind them, by a session that is open
+	p.Expect(`44/nope,{"message":"Invalid namespace"}`)
+	p.Send(`42["block"]`)
+	p.ExpectClosed()
+	wantClosed(t, srv, server.ReasonQueueFull, 1)
+	close(hold)
+	if reason := await(t, ends); reason != string(server.ReasonQueueFull) {
+		t.Errorf("disconnected by %q", reason)
 	}
-	q.ExpectClosed()
+	if n := len(handled); n != limit || srv.Stats().QueueFull != 1 {
+		t.Errorf("%d events were handled, want %d; stats %+v", n, limit, srv.Stats())
+	}
 }
 
 func TestRateLimit(t *testing.T) {
-	srv, url := start(t, server.Config{Limits: server.Limits{EventsPerSecond: 5}}, func(*server.Server) {})
+	const perSecond = 5
+	srv, url := start(t, server.Config{Limits: server.Limits{EventsPerSecond: perSecond}}, func(*server.Server) {})
 	p, _ := join(t, url, "/")
-	for range 30 {
-		p.Send(`42["x"]`)
-	}
+	p.Flood(500, `42["x"]`)
 	p.ExpectClosed()
-	if srv.Stats().RateLimited != 1 {
-		t.Errorf("stats %+v", srv.Stats())
+	wantClosed(t, srv, server.ReasonRateLimited, 1)
+	if s := srv.Stats(); s.RateLimited != 1 || s.EventsIn < 2*perSecond-1 { // a burst, of which CONNECT is one
+		t.Errorf("stats %+v", s)
 	}
 }
 
+// A packet whose attachments do not come ends its session: by the timer, as it breaks no rule.
 func TestAttachmentsThatNeverComeCloseTheSession(t *testing.T) {
-	_, url := start(t, server.Config{Limits: server.Limits{AttachmentTimeout: 20 * time.Millisecond}}, func(*server.Server) {})
-	p, _ := join(t, url, "/")
-	p.Send(`451-["x",{"_placeholder":true,"num":0}]`)
-	p.ExpectClosed()
+	synctest.Test(t, func(t *testing.T) {
+		const timeout = 20 * time.Second
+		srv, err := server.New(server.Config{
+			Limits: server.Limits{AttachmentTimeout: timeout}, Transport: transport.Config{PingInterval: time.Hour},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends := make(chan string, 1)
+		srv.OnConnection(func(s *server.Socket) { s.OnDisconnect(func(why server.Disconnection) { ends <- string(why.Reason) }) })
+		srv.On("x", func(*server.Event) { t.Error("a packet without its attachment came") })
+		v := openVirtual(t, srv)
+		v.post("40")
+		v.poll()
+		v.post(`451-["x",{"_placeholder":true,"num":0}]`)
+		time.Sleep(timeout - time.Nanosecond)
+		synctest.Wait()
+		if n := srv.Engine().Sessions(); n != 1 {
+			t.Errorf("%d sessions before the timeout", n)
+		}
+		if got := v.poll(); got != "1" {
+			t.Errorf("poll %q, want CLOSE", got)
+		}
+		if reason := <-ends; reason != string(transport.ReasonForcedClose) {
+			t.Errorf("ended by %q", reason)
+		}
+		if s := srv.Stats(); s.RefusedPackets != 0 {
+			t.Errorf("a packet was refused: %+v", s)
+		}
+		_ = srv.Shutdown(t.Context())
+	})
 }

@@ -134,7 +134,7 @@ type Config struct {
 	HandshakesPerSecond        int
 	HandshakesPerSecondPerAddr int
 
-	// Logger receives Debug lines of sessions. Nil discards.
+	// Logger receives Debug lines of sessions, and an Error for a panic of a Receiver. Nil discards.
 	Logger *slog.Logger
 }
 

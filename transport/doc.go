@@ -18,7 +18,8 @@
 //	admission.go  refuses what would be too much: sessions, sessions of one address, handshakes
 //	handshake.go  opens a session, and what it keeps of the request
 //	session.go    Session: its state, and how it ends exactly once
-//	receive.go    what a packet from the client does; who may call the Receiver
+//	receive.go    what a packet from the client does
+//	guard.go      calls the Receiver, whose code may fail
 //	send.go       Send, SendPrepared, what Writable means and how to wait with Ready
 //	backlog.go    what waits for a poll, bounded
 //	prepared.go   messages encoded once for many sessions

@@ -124,9 +124,6 @@ func (s *Session) openPacket(transport Name) []byte {
 
 // accept hands the session to the application and starts its heartbeat.
 func (s *Session) accept(transport Name) {
-	count(&s.srv.counters, s.srv.counters.opened, transport)
-	s.srv.log.Debug("session opened", "session", s.num, "transport", string(transport))
-	s.opened.Store(true)
 	var recv Receiver
 	defer func() {
 		s.mu.Lock()
@@ -141,6 +138,9 @@ func (s *Session) accept(transport Name) {
 			s.close(ReasonServerShuttingDown, nil, shutdownPollGrace)
 		}
 	}()
+	count(&s.srv.counters, s.srv.counters.opened, transport)
+	s.opened.Store(true)
+	s.srv.log.Debug("session opened", "session", s.num, "transport", string(transport))
 	recv = s.srv.cfg.Accept(s)
 }
 

@@ -158,6 +158,14 @@ func newHarnessOn(t *testing.T, cfg Config, edit func(*recorder), start func(htt
 		h.opened <- r
 		return r
 	}
+	h.serve(cfg, start)
+	return h
+}
+
+// serve starts the Server of h, whose Accept is that of cfg, until the test ends.
+func (h *harness) serve(cfg Config, start func(http.Handler) *httptest.Server) {
+	t := h.t
+	t.Helper()
 	srv, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +204,6 @@ func newHarnessOn(t *testing.T, cfg Config, edit func(*recorder), start func(htt
 			t.Errorf("%d sessions left", n)
 		}
 	})
-	return h
 }
 
 // session returns the recorder of the session opened last.

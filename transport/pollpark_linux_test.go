@@ -502,3 +502,24 @@ func TestReturnsClosed(t *testing.T) {
 	want(t, "closed", err, io.ErrClosedPipe)
 	_ = a.Close()
 }
+
+// The hook that tells the headers of a poll's answer is called when the poll leaves net/http: what it fails
+// with ends that poll's session as it would there.
+func TestHookOfAPollThatLeavesMayFail(t *testing.T) {
+	for how, fail := range faults {
+		t.Run(how, func(t *testing.T) {
+			cfg := failingConfig("Headers", fail, nil)
+			h := newReturning(t, cfg, time.Millisecond, nil)
+			for range tries {
+				c, r := h.openPolling()
+				h.fail(http.MethodGet, c.url(), "", nil)
+				want(t, "reason", r.reason(t), "transport error")
+			}
+			c, r := h.openPolling()
+			poll := c.goGet()
+			left(t, r.session)
+			_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+			want(t, "poll", receive(t, "poll", poll).body, "4x")
+		})
+	}
+}

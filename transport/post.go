@@ -55,6 +55,7 @@ func (s *Session) servePost(req *request) {
 	}
 	p := &post{control: http.NewResponseController(req.w)}
 	s.post = p
+	defer s.abandonPost(p)
 	_ = p.control.SetReadDeadline(time.Now().Add(s.srv.cfg.BodyTimeout))
 	s.mu.Unlock()
 
@@ -81,6 +82,17 @@ func (s *Session) servePost(req *request) {
 	h.Set("Content-Type", "text/html")
 	h.Set("Content-Length", strconv.Itoa(len("ok")))
 	_ = writeParts(req.w, []byte("ok"), s.srv.cfg.WriteTimeout)
+}
+
+// abandonPost ends the session if p was not worked off because the application's code panicked or ended the
+// goroutine.
+func (s *Session) abandonPost(p *post) {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.post == p {
+		s.post = nil
+		s.end(ReasonForcedServerClose, errExited)
+	}
 }
 
 // failPost answers a POST whose body could not be read, and ends the session: in this order, as Node does, or a
@@ -230,8 +242,5 @@ func (s *Session) workOnPost() {
 		turn = s.beginWork(nil)
 	}
 	s.mu.Unlock()
-	s.recv.Work()
-	if turn != 0 {
-		s.endWork(turn)
-	}
+	s.work(turn)
 }

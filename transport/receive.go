@@ -14,7 +14,7 @@ func (s *Session) onPacket(p enginePacket) (message bool, err error) {
 	}
 	switch p.kind {
 	case kindMessage:
-		s.recv.Receive(Message{Data: p.data, Binary: p.binary})
+		s.receive(Message{Data: p.data, Binary: p.binary})
 		return true, nil
 	case kindPing:
 		if s.proto != 3 {

@@ -1,9 +1,7 @@
 package transport
 
 import (
-	"context"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -30,49 +28,6 @@ func TestConfigIsChecked(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), test.err) {
 			t.Errorf("%s: error %v", test.name, err)
 		}
-	}
-}
-
-// A hook that panics, which net/http recovers, leaves nothing behind.
-func TestPanickingHooks(t *testing.T) {
-	var where string
-	srv, err := New(Config{
-		Accept: func(*Session) Receiver {
-			if where == "Accept" {
-				panic(http.ErrAbortHandler)
-			}
-			return nil
-		},
-		AllowRequest: func(*http.Request) error {
-			if where == "AllowRequest" {
-				panic(http.ErrAbortHandler)
-			}
-			return nil
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ts := httptest.NewServer(srv)
-	defer ts.Close()
-	h := &harness{t: t, srv: srv, addr: ts.Listener.Addr().String()}
-	for _, where = range []string{"Accept", "AllowRequest"} {
-		for _, query := range []string{"EIO=4&transport=polling", "EIO=4&transport=websocket"} {
-			if strings.HasSuffix(query, "websocket") {
-				if c, status, err := h.tryDial(query); err == nil && status == 101 {
-					c.eof()
-				}
-				continue
-			}
-			_, err := h.poller(query).do("GET", nil, "")
-			want(t, "answered", err == nil, false)
-		}
-		eventually(t, "sessions gone", func() bool { return srv.Sessions() == 0 })
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := srv.Shutdown(ctx); err != nil {
-		t.Error(err)
 	}
 }
 

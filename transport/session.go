@@ -109,13 +109,14 @@ func (s *Session) finish() {
 	s.srv.mu.Lock()
 	delete(s.srv.sessions, s.sid)
 	s.srv.mu.Unlock()
-	if s.recv == nil { // never opened
+	if !s.opened.Load() {
 		return
 	}
-	reason, cause := s.ending.reason, s.ending.cause
-	count(&s.srv.counters, s.srv.counters.closed, reason)
-	s.srv.log.Debug("session closed", "session", s.num, "reason", string(reason), "cause", cause)
-	s.recv.Closed(reason, cause)
+	count(&s.srv.counters, s.srv.counters.closed, s.ending.reason)
+	s.srv.log.Debug("session closed", "session", s.num, "reason", string(s.ending.reason), "cause", s.ending.cause)
+	if s.recv != nil { // else Accept panicked, or had no use for the session
+		s.reportEnd()
+	}
 }
 
 // end makes the session closed, with what it has open. A session that Close has been called on keeps

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,39 +236,5 @@ func TestWriterThatCannotBeFlushed(t *testing.T) {
 			want(t, "poll", c.get().body, "4x")
 			want(t, "post", c.post("4y").body, "ok")
 		})
-	}
-}
-
-// A hook that panics leaves no session, whose place in MaxSessions would be lost.
-func TestHookThatPanics(t *testing.T) {
-	for _, query := range []string{"EIO=4&transport=polling", "EIO=4&transport=websocket"} {
-		for _, hook := range []string{"InitialHeaders", "Headers"} {
-			t.Run(query+" "+hook, func(t *testing.T) {
-				fail := func(http.Header, *http.Request) { panic(http.ErrAbortHandler) }
-				cfg := Config{MaxSessions: 1}
-				if hook == "Headers" {
-					cfg.Headers = fail
-				} else {
-					cfg.InitialHeaders = fail
-				}
-				h := newHarness(t, cfg, nil)
-				for range 3 {
-					conn, err := net.Dial("tcp", h.addr)
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer conn.Close()
-					_ = conn.SetDeadline(time.Now().Add(patience))
-					headers := "Host: x\r\n"
-					if strings.HasSuffix(query, "websocket") {
-						headers = wsHeaders
-					}
-					_, _ = io.WriteString(conn, "GET /?"+query+" HTTP/1.1\r\n"+headers+"\r\n")
-					_, err = conn.Read(make([]byte, 1))
-					want(t, "end of the connection", err, io.EOF)
-					eventually(t, "no session", func() bool { return h.srv.Sessions() == 0 })
-				}
-			})
-		}
 	}
 }

@@ -20,11 +20,13 @@ type Stats struct {
 	BytesOut       uint64 // bodies before compression, and frames
 	// VolatileDropped counts volatile sends dropped, and volatile packets dropped from a full outbox.
 	VolatileDropped uint64
+	// Panics counts panics of a session's Receiver, which are recovered.
+	Panics uint64
 }
 
 // counters are what Stats is made of.
 type counters struct {
-	packetsIn, packetsOut, bytesIn, bytesOut, volatileDropped, upgrades atomic.Uint64
+	packetsIn, packetsOut, bytesIn, bytesOut, volatileDropped, upgrades, panics atomic.Uint64
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -59,6 +61,7 @@ func (s *Server) Stats() Stats {
 		BytesIn:         c.bytesIn.Load(),
 		BytesOut:        c.bytesOut.Load(),
 		VolatileDropped: c.volatileDropped.Load(),
+		Panics:          c.panics.Load(),
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

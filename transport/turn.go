@@ -16,6 +16,7 @@ import "time"
 // Who reads is decided under Session.mu and only there: a turn has a number, taking over moves the number
 // on, and a goroutine that comes back from Work goes on reading only if the number is still its own. A
 // timer that fires late so takes over too early a turn, if one is in Work, or nothing; either is right.
+// A Work that ends its goroutine never returns, and has the reader replaced likewise.
 // The reader's own fields (wsConn) are not touched during Work, so the hand-over needs no more than the
 // lock. The goroutine that takes over is added to Server.wg while the other is still counted.
 
@@ -70,7 +71,7 @@ func startTakeover(s *Session, c *wsConn) *takeover {
 }
 
 func (t *takeover) fire() {
-	if c := t.session.yield(); c != nil {
+	if c := t.session.yield(0); c != nil {
 		c.readLoop()
 	}
 }
@@ -106,12 +107,12 @@ func (s *Session) endGather() {
 	}
 }
 
-// yield ends the gathering of the turn that is in Work, if one is, and takes its reader away. If the
-// turn has one, it returns the connection, which the caller must have read.
-func (s *Session) yield() *wsConn {
+// yield ends the gathering of the turn that is in Work, if one is, and takes its reader away; of that turn
+// alone, if it is not zero. If the turn has a reader, it returns the connection, which the caller must have read.
+func (s *Session) yield(turn uint64) *wsConn {
 	s.mu.Lock()
 	defer s.unlock()
-	if !s.working {
+	if !s.working || turn != 0 && s.turn != turn {
 		return nil
 	}
 	c := s.takeover.c
@@ -126,8 +127,11 @@ func (s *Session) yield() *wsConn {
 
 // Yield tells the session that the goroutine inside Work is about to wait for something: what has
 // been gathered leaves now and another goroutine takes over reading. Harmless elsewhere.
-func (s *Session) Yield() {
-	if c := s.yield(); c != nil {
+func (s *Session) Yield() { s.handOver(0) }
+
+// handOver is yield, with a goroutine that reads.
+func (s *Session) handOver(turn uint64) {
+	if c := s.yield(turn); c != nil {
 		go c.readLoop()
 	}
 }

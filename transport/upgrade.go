@@ -123,9 +123,14 @@ func (h *hijacked) closeAtOnce() {
 // takeProbe works off a packet that came on a WebSocket which is not the transport. Node, socket.ts,
 // _maybeUpgrade.
 func (c *wsConn) takeProbe(p enginePacket, err error) error {
-	s := c.s
+	s, upgraded := c.s, false
 	s.mu.Lock()
-	defer s.unlock()
+	defer func() {
+		s.unlock()
+		if upgraded { // not under mu: the log's handler is the application's
+			s.srv.log.Debug("session upgraded", "session", s.num)
+		}
+	}()
 	u := s.upgrade
 	if u == nil || u.c != c {
 		return nil // on its way out
@@ -140,6 +145,7 @@ func (c *wsConn) takeProbe(p enginePacket, err error) error {
 		}
 	case p.kind == kindUpgrade:
 		s.completeUpgrade()
+		upgraded = true
 		c.reader.turn = true
 		s.beginTurn()
 	default:
@@ -156,7 +162,6 @@ func (s *Session) completeUpgrade() {
 	s.ws = c
 	s.gathering = false // a POST's turn ends; what it sends leaves on its own, or in the turn that follows
 	s.srv.counters.upgrades.Add(1)
-	s.srv.log.Debug("session upgraded", "session", s.num)
 	if s.poll != nil {
 		s.answerPoll(kindNoop)
 	}

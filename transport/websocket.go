@@ -118,24 +118,26 @@ func newWSConn(s *Session, stream stream, deflate bool) *wsConn {
 
 // start works off what came with the handshake, and then parks or reads the connection.
 func (c *wsConn) start(early []byte) {
+	defer c.s.srv.wg.Done()
 	if len(early) > 0 && !c.take(early, nil) {
-		c.s.srv.wg.Done()
 		return
 	}
 	c.s.mu.Lock()
 	parked := c.park()
 	c.s.mu.Unlock()
-	if parked {
-		c.s.srv.wg.Done()
-		return
+	if !parked {
+		c.read()
 	}
-	c.readLoop()
 }
 
-// readLoop reads the connection until it ends, is parked, or until a turn's Work has lost the reader. It
-// is counted in Server.wg.
+// readLoop is read on a goroutine that is counted in Server.wg.
 func (c *wsConn) readLoop() {
 	defer c.s.srv.wg.Done()
+	c.read()
+}
+
+// read reads the connection until it ends, is parked, or until a turn's Work has lost the reader.
+func (c *wsConn) read() {
 	in := &c.takeReader().in
 	for {
 		if c.reads == readsOn && c.parkable() {
@@ -174,7 +176,7 @@ func (c *wsConn) take(data []byte, from *buffer) bool {
 
 	size := len(data)
 	r.received, r.packets = false, 0
-	err := r.frames.feed(data, r.onFrame)
+	err := r.feed(data)
 	if from != nil {
 		putRead(from)
 	}
@@ -207,12 +209,35 @@ func (c *wsConn) take(data []byte, from *buffer) bool {
 	s.rx.Unlock()
 	switch {
 	case received:
-		s.recv.Work()
-		return s.endWork(turn) && !closed
+		return s.work(turn) && !closed
 	case closed:
 		c.gone(nil)
 	}
 	return !closed
+}
+
+// feed has takeFrame called for what is in data. Called with rx held.
+func (r *reader) feed(data []byte) (err error) {
+	err = errExited
+	defer func() {
+		if errors.Is(err, errExited) {
+			r.c.readerLost()
+		}
+	}()
+	return r.frames.feed(data, r.onFrame)
+}
+
+// readerLost ends the session, whose receiver is just ending the goroutine that reads, and has another end
+// the connection. Called with rx held, which it gives back.
+func (c *wsConn) readerLost() {
+	s := c.s
+	s.mu.Lock()
+	s.endGather()
+	s.end(ReasonForcedServerClose, errExited)
+	s.srv.wg.Add(1) // this goroutine is still counted
+	s.unlock()
+	s.rx.Unlock()
+	go c.readLoop()
 }
 
 // takeFrame is called for every message and control frame in what was read.

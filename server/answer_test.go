@@ -1,0 +1,457 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/packet"
+)
+
+// Who waits for an answer gets one, whatever the handler has for it, and the log says what was wrong.
+func TestAnswersThatCannotBeEncoded(t *testing.T) {
+	cyclic := map[string]any{}
+	cyclic["self"] = cyclic
+	values := map[string]any{
+		"chan int":                make(chan int),
+		"func()":                  func() {},
+		"func() string":           time.Time{}.String, // a method value
+		"json.RawMessage":         json.RawMessage(`{"a":`),
+		"json.Number":             json.Number("seven"),
+		"map[string]interface {}": cyclic,
+		"complex128":              1i,
+		"[]interface {}":          []any{1, make(chan int)},
+	}
+	log := &lines{}
+	failed := make(chan error, 1)
+	_, url := start(t, server.Config{Logger: slog.New(slog.NewTextHandler(log, nil))}, func(io *server.Server) {
+		for name, v := range values {
+			io.On("result "+name, func() any { return v })
+			io.On("results "+name, func() (int, any, error) { return 1, v, nil })
+			io.On("ack "+name, func(ack server.Ack) { go func() { failed <- ack(v) }() })
+			io.On("event "+name, func(e *server.Event) { failed <- e.Ack(v) })
+			io.On("error "+name, func() error { return &server.Error{Message: "no", Data: v} })
+		}
+	})
+	p, _ := join(t, url, "/")
+	for name := range values {
+		for _, way := range []string{"result", "results", "ack", "event", "error"} {
+			before := log.count("answer cannot be encoded")
+			p.Send(fmt.Sprintf(`421["%s %s"]`, way, name))
+			if got := p.Text(); got != `431[`+internal+`]` {
+				t.Errorf("%s of %s: got %s", way, name, got)
+			}
+			if way == "ack" || way == "event" {
+				if err := await(t, failed); !errors.Is(err, packet.ErrValue) {
+					t.Errorf("%s of %s: error %v", way, name, err)
+				}
+			}
+			line := fmt.Sprintf(`level=WARN msg="answer cannot be encoded" session=1 event="%s %s" type=%s`, way, name, quoted(name))
+			if log.count("answer cannot be encoded") != before+1 || log.count(line) != 1 {
+				t.Errorf("%s of %s: no line %s", way, name, line)
+			}
+		}
+	}
+}
+
+// quoted is s as slog's text has it.
+func quoted(s string) string {
+	if strings.ContainsAny(s, ` "=`) {
+		return `"` + s + `"`
+	}
+	return s
+}
+
+func TestNumbersThatJSONDoesNotHaveAreNull(t *testing.T) {
+	sockets := make(chan *server.Socket, 1)
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { sockets <- s })
+		io.On("result", func() (float64, float32, any) {
+			return math.NaN(), float32(math.Inf(1)), []any{math.Inf(-1), map[string]float64{"x": math.NaN()}, point{}}
+		})
+		io.On("error", func() error { return &server.Error{Message: "no", Data: math.NaN()} })
+	})
+	p, _ := join(t, url, "/")
+	p.Send(`421["result"]`, `422["error"]`)
+	p.Expect(`431[null,null,[null,{"x":null},{"X":0,"Y":0}]]`, `432[{"error":"no","data":null}]`)
+	s := await(t, sockets)
+	if err := errors.Join(s.Emit("x", math.NaN()), s.Data.Set("x", math.Inf(1))); err != nil {
+		t.Error(err)
+	}
+	p.Expect(`42["x",null]`)
+	if b, _ := s.Data.MarshalJSON(); string(b) != `{"x":null}` {
+		t.Errorf("data %s", b)
+	}
+}
+
+// What a handler returns answers, whatever else the handler takes.
+func TestResultsAnswerWhateverAHandlerTakes(t *testing.T) {
+	twice := make(chan error, 2)
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		for name, fn := range map[string]any{
+			"event":          func(*server.Event) string { return "r" },
+			"event, error":   func(*server.Event, int) error { return nil },
+			"event, fails":   func(*server.Event, int) error { return errors.New("no") },
+			"all":            func(context.Context, *server.Socket, *server.Event, string) (int, error) { return 7, nil },
+			"ack":            func(server.Ack) string { return "r" },
+			"ack, no result": func(_ int, ack server.Ack) error { return ack("by itself") },
+			"ack, fails":     func(server.Ack) error { return errors.New("no") },
+			"answered": func(e *server.Event) string {
+				_ = e.Ack("first")
+				twice <- e.Ack("second")
+				return "third"
+			},
+			"answered, fails": func(e *server.Event) error {
+				_ = e.Ack("first")
+				return errors.New("no")
+			},
+		} {
+			io.On(name, fn)
+		}
+		io.On("next", func() string { return "next" })
+	})
+	p, _ := join(t, url, "/")
+	for send, want := range map[string]string{
+		`"event"`:           `"r"`,
+		`"event, error",1`:  ``,
+		`"event, fails",1`:  `{"error":"no"}`,
+		`"all","x"`:         `7`,
+		`"ack"`:             `"r"`,
+		`"ack, no result"`:  `"by itself"`,
+		`"ack, fails"`:      `{"error":"no"}`,
+		`"answered"`:        `"first"`,
+		`"answered, fails"`: `"first"`,
+	} {
+		p.Send(`421[`+send+`]`, `422["next"]`)
+		p.Expect(`431[`+want+`]`, `432["next"]`)
+	}
+	if err := await(t, twice); !errors.Is(err, server.ErrAcknowledged) {
+		t.Errorf("second answer: %v", err)
+	}
+}
+
+type (
+	hidden   struct{ a, b int }
+	deepChan struct {
+		List []map[string]*struct{ C chan int }
+	}
+	skipped struct {
+		C chan int `json:"-"`
+		c chan int
+		N int
+	}
+	tree struct {
+		Left, Right *tree
+		N           int
+	}
+	myError interface {
+		error
+		Code() int
+	}
+)
+
+// Functions that cannot be handlers are found when they are registered, with what is wrong and where.
+func TestSignaturesThatCannotWork(t *testing.T) {
+	srv, err := server.New(server.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	const (
+		before   = "before the arguments"
+		noForm   = "no form in JSON"
+		last     = "only be the last"
+		function = "not a function"
+	)
+	for _, c := range []struct {
+		fn   any
+		want string
+	}{
+		{1, function},
+		{nil, function},
+		{(func())(nil), function},
+		{(func(int) error)(nil), function},
+		{func(int, context.Context) {}, before},
+		{func(string, *server.Socket) {}, before},
+		{func(int, *server.Event) {}, before},
+		{func([]*server.Socket) {}, before},
+		{func(struct{ E *server.Event }) {}, before},
+		{func(map[string]context.Context) {}, before},
+		{func(...*server.Socket) {}, before},
+		{func() *server.Socket { return nil }, before},
+		{func() (int, context.Context) { return 0, nil }, before},
+		{func(server.Ack, int) {}, last},
+		{func(server.Ack, server.Ack) {}, last},
+		{func(...server.Ack) {}, last},
+		{func() server.Ack { return nil }, last},
+		{func() (error, int) { return nil, 0 }, last},
+		{func() (error, error) { return nil, nil }, last},
+		{func(error) {}, last},
+		{func([]error) {}, last},
+		{func() []error { return nil }, last},
+		{func() (int, myError) { return 0, nil }, last},
+		{func(chan int) {}, noForm},
+		{func(...chan int) {}, noForm},
+		{func(int, func()) {}, noForm},
+		{func(io.Reader) {}, "use []byte"},
+		{func(*io.ReadCloser) {}, "use []byte"},
+		{func(complex128) {}, noForm},
+		{func(unsafe.Pointer) {}, noForm},
+		{func(deepChan) {}, "deepChan has chan int"},
+		{func(...*deepChan) {}, "deepChan has chan int"},
+		{func(map[[2]int]string) {}, "names"},
+		{func(fmt.Stringer) {}, "what to decode into"},
+		{func(hidden) {}, "no exported fields"},
+		{func() hidden { return hidden{} }, "no exported fields"},
+		{func() chan int { return nil }, noForm},
+		{func() (func(), error) { return nil, nil }, noForm},
+		{func() io.Reader { return nil }, "use []byte"},
+		{func() (int, deepChan) { return 0, deepChan{} }, "result 2"},
+	} {
+		for where, on := range map[string]func(string, any) func(){
+			"server": srv.On, "server side": srv.OnServerSide, "pattern": srv.OfPattern(tenants).On,
+		} {
+			got := panicOf(func() { on("my event", c.fn) })
+			if !strings.Contains(got, c.want) || !strings.Contains(got, `"my event"`) {
+				t.Errorf("%s, %T: panic %q, want %q in it", where, c.fn, got, c.want)
+			}
+		}
+	}
+	for _, fn := range []any{
+		func(any) any { return nil }, func(...any) {}, func(time.Time) *time.Time { return nil }, func(json.RawMessage) {},
+		func(skipped) skipped { return skipped{} }, func(*tree) []tree { return nil }, func(map[int]string) {},
+		func(context.Context, *server.Event, ...string) {}, func(struct{}) {}, func(json.Number, [2]bool) {},
+		func(http.Header) fmt.Stringer { return nil },
+	} {
+		if got := panicOf(func() { srv.On("fine", fn) }); got != "" {
+			t.Errorf("%T: panic %q", fn, got)
+		}
+	}
+}
+
+// panicOf returns what fn panics with, or "".
+func panicOf(fn func()) (text string) {
+	defer func() {
+		if v := recover(); v != nil {
+			text = fmt.Sprint(v)
+		}
+	}()
+	fn()
+	return ""
+}
+
+func TestNilFunctions(t *testing.T) {
+	sockets := make(chan *server.Socket, 1)
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { sockets <- s })
+	})
+	join(t, url, "/")
+	s, d := await(t, sockets), srv.OfPattern(tenants)
+	for name, do := range map[string]func(){
+		"Use": func() { srv.Use(nil) }, "UseAlways": func() { srv.UseAlways(nil) },
+		"OnConnection": func() { srv.OnConnection(nil) }, "OnNamespace": func() { srv.OnNamespace(nil) },
+		"OfFunc": func() { srv.OfFunc(nil) }, "OfPattern": func() { srv.OfPattern(nil) },
+		"Dynamic's Use": func() { d.Use(nil) }, "Dynamic's UseAlways": func() { d.UseAlways(nil) },
+		"Dynamic's OnConnection": func() { d.OnConnection(nil) },
+		"Socket's Use":           func() { s.Use(nil) }, "OnAny": func() { s.OnAny(nil) },
+		"OnAnyOutgoing": func() { s.OnAnyOutgoing(nil) }, "OnDisconnect": func() { s.OnDisconnect(nil) },
+		"OnDisconnecting": func() { s.OnDisconnecting(nil) },
+	} {
+		if got := panicOf(do); !strings.Contains(got, "not nil") {
+			t.Errorf("%s: panic %q", name, got)
+		}
+	}
+}
+
+// Names that are no events say what takes their place.
+func TestNamesThatAreNoEvents(t *testing.T) {
+	sockets := make(chan *server.Socket, 1)
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { sockets <- s })
+	})
+	join(t, url, "/")
+	s := await(t, sockets)
+	for event, advice := range map[string]string{
+		"connection": "OnConnection", "connect": "OnConnection", "disconnect": "OnDisconnect",
+		"disconnecting": "OnDisconnecting", "new_namespace": "OnNamespace", "connect_error": "another name",
+		"newListener": "another name", "removeListener": "another name",
+	} {
+		for where, on := range map[string]func(string, any) func(){
+			"server": srv.On, "socket": s.On, "once": s.Once, "pattern": srv.OfPattern(tenants).On, "server side": srv.OnServerSide,
+		} {
+			want := fmt.Sprintf("server: %q is no event that is sent; use %s", event, advice)
+			if got := panicOf(func() { on(event, func() {}) }); !strings.HasPrefix(got, want) {
+				t.Errorf("%s: panic %q, want %q", where, got, want)
+			}
+		}
+	}
+}
+
+// The client is told which of its arguments does not fit, and what would, in its own terms.
+func TestDecodeFailuresNameTheArgument(t *testing.T) {
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		for name, fn := range map[string]any{
+			"string": func(string) {}, "two": func(string, int) {}, "bool": func(bool) {}, "list": func([]string) {},
+			"binary": func([]byte) {}, "object": func(point) {}, "nested": func(int, map[string][]point) {},
+			"variadic": func(int, ...float64) {}, "small": func(int8) {}, "unsigned": func(*uint) {}, "time": func(time.Time) {},
+			"by itself": func(e *server.Event) error { var n int; return e.Scan(new(string), &n) },
+		} {
+			io.On(name, fn)
+		}
+	})
+	p, _ := join(t, url, "/")
+	for send, want := range map[string]string{
+		`"string",1`:                       "argument 1: expected string, got number",
+		`"two","a","b"`:                    "argument 2: expected integer, got string",
+		`"two","a",1.5`:                    "argument 2: expected integer, got number",
+		`"bool","true"`:                    "argument 1: expected boolean, got string",
+		`"list",{}`:                        "argument 1: expected array, got object",
+		`"list",["a",1]`:                   "argument 1: 1: expected string, got number",
+		`"binary",7`:                       "argument 1: expected binary, got number",
+		`"object",[1]`:                     "argument 1: expected object, got array",
+		`"object",{"X":"1"}`:               "argument 1: X: expected integer, got string",
+		`"nested",1,{"a":[{},{"Y":true}]}`: "argument 2: a.1.Y: expected integer, got boolean",
+		`"variadic",1,2,"3"`:               "argument 3: expected number, got string",
+		`"small",300`:                      "argument 1: expected integer in range, got number",
+		`"unsigned",-1`:                    "argument 1: expected integer in range, got number",
+		`"time",true`:                      "argument 1: this boolean does not fit",
+		`"by itself","a",[]`:               "argument 2: expected integer, got array",
+	} {
+		p.Send(`421[` + send + `]`)
+		if got := p.Text(); got != `431[{"error":"`+want+`"}]` {
+			t.Errorf("%s: got %s, want %s", send, got, want)
+		}
+	}
+	p.Send(`451-1["string",{"_placeholder":true,"num":0}]`)
+	p.SendBinary([]byte("x"))
+	p.Expect(`431[{"error":"argument 1: expected string, got binary"}]`)
+}
+
+// A handshake that is sent on is JSON, its auth payload included.
+func TestHandshakeIsEmittedAsJSON(t *testing.T) {
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("handshakes", func(ctx context.Context, s *server.Socket) ([]adapter.Handshake, error) {
+			found, err := s.Namespace().FetchSockets(ctx)
+			list := make([]adapter.Handshake, len(found))
+			for i, r := range found {
+				list[i] = r.Handshake()
+			}
+			return list, err
+		})
+	})
+	for auth, want := range map[string]string{
+		`{"token":"t","list":[1,2]}`: `{"token":"t","list":[1,2]}`,
+		"":                           `{}`,
+	} {
+		p := dial(t, url)
+		p.Connect("/", auth)
+		p.Send(`421["handshakes"]`)
+		answer := p.Text()
+		var got [][]struct {
+			Auth    json.RawMessage
+			Headers map[string]string
+			Query   map[string]string
+			Address string
+		}
+		if err := json.Unmarshal([]byte(strings.TrimPrefix(answer, "431")), &got); err != nil || len(got) != 1 || len(got[0]) != 1 {
+			t.Fatalf("answer %s, %v", answer, err)
+		}
+		h := got[0][0]
+		if string(h.Auth) != want || h.Query["EIO"] != "4" || h.Address != "127.0.0.1" || h.Headers["upgrade"] != "websocket" {
+			t.Errorf("handshake %+v, want auth %s", h, want)
+		}
+		found, err := srv.FetchSockets(t.Context())
+		if err != nil || len(found) != 1 {
+			t.Fatal(found, err)
+		}
+		if err := srv.Emit("h", found[0].Handshake()); err != nil {
+			t.Error(err)
+		}
+		if event := p.Text(); !strings.HasPrefix(event, `42["h",{"headers":`) || !strings.Contains(event, `"auth":`+want) {
+			t.Errorf("event %s", event)
+		}
+		p.HangUp()
+		eventually(t, "it left", func() bool { return srv.LocalCount() == 0 })
+	}
+}
+
+// Recovery is configured in the server and in an adapter of one's own, or in neither.
+func TestHalfARecoveryIsAnError(t *testing.T) {
+	keeps := adapter.Memory(&adapter.Recovery{})
+	forgets := adapter.Memory(nil)
+	for _, c := range []struct {
+		name string
+		cfg  server.Config
+		want string
+	}{
+		{"neither", server.Config{Adapter: forgets}, ""},
+		{"both", server.Config{Adapter: keeps, Recovery: &server.Recovery{}}, ""},
+		{"the server's own adapter", server.Config{Recovery: &server.Recovery{}}, ""},
+		{"the server alone", server.Config{Adapter: forgets, Recovery: &server.Recovery{}}, "the Adapter keeps no sessions"},
+		{"the adapter alone", server.Config{Adapter: keeps}, "Recovery is not set"},
+	} {
+		closed := false
+		if factory := c.cfg.Adapter; factory != nil {
+			c.cfg.Adapter = func(n adapter.Namespace) (adapter.Adapter, error) {
+				a, err := factory(n)
+				return closing{a, func() { closed = true }}, err
+			}
+		}
+		srv, err := server.New(c.cfg)
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", c.name, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || !closed):
+			t.Errorf("%s: error %v, want %q; the adapter closed: %v", c.name, err, c.want, closed)
+		}
+		if srv != nil {
+			_ = srv.Close()
+		}
+	}
+}
+
+// What is nested too deep for a packet is refused where it is emitted, and the rest arrives, by either parser.
+func TestDeepRawMessages(t *testing.T) {
+	for name, parser := range map[string]packet.Parser{"text": packet.Text(), "msgpack": packet.MsgPack()} {
+		t.Run(name, func(t *testing.T) {
+			sockets := make(chan *server.Socket, 1)
+			_, url := start(t, server.Config{Parser: parser}, func(io *server.Server) {
+				io.OnConnection(func(s *server.Socket) { sockets <- s })
+			})
+			p := dial(t, url)
+			for _, m := range parser.Encode(nil, nil, &packet.Packet{Type: packet.Connect, Namespace: "/"}) {
+				if m.Binary {
+					p.SendBinary(m.Data)
+				} else {
+					p.Send("4" + string(m.Data))
+				}
+			}
+			s := await(t, sockets)
+			_, _, _ = p.Read() // the answer
+			for _, depth := range []int{1, 100, 1000, 1023, 1024, 1025, 5000, 100_000} {
+				raw := json.RawMessage(strings.Repeat("[", depth) + strings.Repeat("]", depth))
+				err := s.Emit("x", raw)
+				if errors.Is(err, server.ErrPanic) || depth < 1000 && err != nil {
+					t.Fatalf("%d deep: %v", depth, err)
+				}
+				if err != nil {
+					continue
+				}
+				if data, _, err := p.Read(); err != nil || len(data) < depth {
+					t.Fatalf("%d deep: read %d bytes, %v", depth, len(data), err)
+				}
+			}
+		})
+	}
+}
