@@ -22,10 +22,10 @@ func (s *Socket) work() {
 		if finished {
 			return
 		}
-		broken, err := it, exited()
+		broken, held, err := it, size, exited() // copies, or both would be allocated for every call
 		s.client.server.wg.Go(func() {
 			s.broken(broken, err)
-			s.client.lighten(broken, size)
+			s.client.lighten(broken, held)
 			s.work()
 			s.client.Work() // what the lost goroutine would have come to
 		})
