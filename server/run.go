@@ -141,9 +141,9 @@ func (s *Socket) event(e *Event) {
 	}
 }
 
-// late is how long the context of handlers that run when their socket has left lasts at most, or one that waits for
+// lateTimeout is how long the context of handlers that run when their socket has left lasts at most, or one that waits for
 // its end would keep the socket for ever.
-const late = 10 * time.Second
+const lateTimeout = 10 * time.Second
 
 // handling returns the context for a handler: that of the socket, or for one that runs when the socket has
 // left, to work off what had been received before, one that ends when that is done, or after a while.
@@ -155,7 +155,7 @@ func (s *Socket) handling() context.Context {
 	defer s.mu.Unlock()
 	b := s.atBorder()
 	if b.late == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), late)
+		ctx, cancel := context.WithTimeout(context.Background(), lateTimeout)
 		b.late = &life{ctx, cancel}
 	}
 	return b.late.ctx
