@@ -2,13 +2,20 @@ package server_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // joining is an adapter that has something happen right after a socket has become a member.
@@ -132,6 +139,61 @@ func TestLiveSocketIsTakenOver(t *testing.T) {
 	}
 }
 
+// The same for a client that polls: the poll that waits on the old connection is answered.
+func TestLivePollingSocketIsTakenOver(t *testing.T) {
+	srv, url, in, out := recovering(t, server.Recovery{}, nil)
+	base := url + "/socket.io/?EIO=4&transport=polling"
+	get := func(sid string) (string, error) {
+		resp, err := http.Get(base + sid)
+		if err != nil {
+			return "", err
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		return string(b), err
+	}
+	open, err := get("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sid := "&sid=" + strings.Split(open, `"`)[3]
+	resp, err := http.Post(base+sid, "text/plain", strings.NewReader("40"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	answer, err := get(sid)
+	var first welcome
+	if err != nil || json.Unmarshal([]byte(strings.TrimPrefix(answer, "40")), &first) != nil {
+		t.Fatalf("answer %q: %v", answer, err)
+	}
+	s := await(t, in)
+	waits := make(chan string, 1)
+	go func() {
+		body, err := get(sid)
+		if err != nil {
+			body = err.Error()
+		}
+		waits <- body
+	}()
+	eventually(t, "the poll waits", s.Session().Writable)
+
+	q := dial(t, url)
+	if again := q.connect(fmt.Sprintf(`{"pid":%q}`, first.PID)); again != first {
+		t.Fatalf("recovered as %v, want %v", again, first)
+	}
+	if got := await(t, waits); got != "1" {
+		t.Errorf("the poll is answered %q", got)
+	}
+	if reason := await(t, out); reason != string(server.ReasonTakenOver) {
+		t.Errorf("the old socket ended with %q", reason)
+	}
+	_ = srv.Emit("live")
+	if got := q.Text(); !strings.HasPrefix(got, `42["live",`) {
+		t.Errorf("got %s", got)
+	}
+}
+
 // A client that has got no event knows its pid alone.
 func TestRecoveryOfAClientThatHasSeenNothing(t *testing.T) {
 	srv, url, in, out := recovering(t, server.Recovery{}, nil)
@@ -234,6 +296,37 @@ func TestContextOfEventsBehindTheEnd(t *testing.T) {
 	if err := await(t, got); err != nil {
 		t.Errorf("the last event's context: %v", err)
 	}
+}
+
+// But not for ever: a handler that waits for its client's end gets it.
+func TestHandlersBehindTheEndEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		io, err := server.New(server.Config{Transport: transport.Config{PingInterval: time.Hour}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone := make(chan struct{})
+		ended := 0 // in the socket's turn
+		io.OnConnection(func(s *server.Socket) {
+			s.OnDisconnect(func(server.Disconnection) { close(gone) })
+			s.On("stream", func(ctx context.Context) { <-ctx.Done(); ended++ })
+		})
+		serve := func(method, sid, body string) string {
+			w := httptest.NewRecorder()
+			io.ServeHTTP(w, httptest.NewRequest(method, "/?EIO=4&transport=polling"+sid, strings.NewReader(body)))
+			synctest.Wait()
+			return w.Body.String()
+		}
+		sid := "&sid=" + strings.Split(serve("GET", "", ""), `"`)[3]
+		serve("POST", sid, "40")
+		serve("POST", sid, `42["stream"]`+"\x1e"+`42["stream"]`+"\x1e"+`42["stream"]`+"\x1e41")
+		start := time.Now()
+		<-gone
+		if d := time.Since(start); d > 10*time.Second || ended != 3 {
+			t.Errorf("%d have ended after %v", ended, d)
+		}
+		_ = io.Shutdown(t.Context())
+	})
 }
 
 // What a client has missed may be more than may wait for it: it gets it as fast as it reads.

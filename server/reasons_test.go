@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -222,26 +223,70 @@ func TestAcknowledgementWithoutPayload(t *testing.T) {
 // What ends a session here for a limit of ours, and would not have on Node or is recoverable there, is
 // recoverable.
 func TestLimitsOfOursAreRecoverable(t *testing.T) {
-	for reason, end := range map[string]func(*peer){
-		"forced close": func(p *peer) { p.Send("4garbage") },
-		"slow consumer": func(p *peer) {
-			frame := ws.MustCompileFrame(ws.MaskFrame(ws.NewPingFrame(make([]byte, 100))))
-			go func() { // until the connection ends
-				for pings := bytes.Repeat(frame, 1000); ; {
-					if _, err := p.Conn.Write(pings); err != nil {
-						return
+	type limit struct {
+		reason transport.CloseReason
+		set    func(*server.Config)
+		beyond func(*peer)
+	}
+	for name, c := range map[string]limit{
+		"invalid packet": {server.ReasonForcedClose, nil, func(p *peer) { p.Send("4garbage") }},
+		"backlog": {
+			server.ReasonSlowConsumer, func(c *server.Config) { c.Transport.MaxBacklogBytes = 10 << 10 },
+			func(p *peer) {
+				frame := ws.MustCompileFrame(ws.MaskFrame(ws.NewPingFrame(make([]byte, 100))))
+				go func() { // until the connection ends
+					for pings := bytes.Repeat(frame, 1000); ; {
+						if _, err := p.Conn.Write(pings); err != nil {
+							return
+						}
 					}
-				}
-			}()
+				}()
+			},
+		},
+		"message": {
+			server.ReasonTransportError, func(c *server.Config) { c.Transport.MaxHTTPBufferSize = 1000 },
+			func(p *peer) { p.Send("42" + strings.Repeat("x", 1000)) },
+		},
+		"write timeout": {
+			server.ReasonTransportError, func(c *server.Config) { c.Transport.WriteTimeout = 20 * time.Millisecond },
+			func(p *peer) { p.Send(`42["large"]`) },
+		},
+		"attachments": {
+			server.ReasonForcedClose, func(c *server.Config) { c.Limits.AttachmentTimeout = time.Millisecond },
+			func(p *peer) { p.Send(`451-["x",{"_placeholder":true,"num":0}]`) },
+		},
+		"nesting": {
+			server.ReasonForcedClose, func(c *server.Config) { c.Limits.MaxDepth = 3 },
+			func(p *peer) { p.Send(`42["x",[[[[]]]]]`) },
+		},
+		"events per second": {
+			server.ReasonRateLimited, func(c *server.Config) { c.Limits.EventsPerSecond = 5 },
+			func(p *peer) { p.Flood(100, `42["x"]`) },
+		},
+		"queue": {
+			server.ReasonQueueFull, func(c *server.Config) { c.Limits.MaxQueuedEvents = 10 },
+			func(p *peer) { p.Flood(100, `42["block"]`) },
+		},
+		"silence": {
+			server.ReasonPingTimeout, func(c *server.Config) {
+				c.Transport.PingInterval, c.Transport.PingTimeout = time.Second, 20*time.Millisecond
+			},
+			func(*peer) {},
 		},
 	} {
-		t.Run(reason, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			recovered := make(chan bool, 2)
-			gone := make(chan string, 2)
-			cfg := server.Config{Recovery: &server.Recovery{}, Transport: transport.Config{MaxBacklogBytes: 10 << 10}}
+			gone := make(chan transport.CloseReason, 2)
+			cfg := server.Config{Recovery: &server.Recovery{}}
+			if c.set != nil {
+				c.set(&cfg)
+			}
 			srv, url := start(t, cfg, func(io *server.Server) {
+				io.On("block", func(s *server.Socket) { <-s.Context().Done() })
+				io.On("large", func(s *server.Socket) error { return s.Volatile().Emit("large", strings.Repeat("x", 16<<20)) })
 				io.OnConnection(func(s *server.Socket) {
-					s.OnDisconnect(func(why server.Disconnection) { gone <- string(why.Reason) })
+					s.OnDisconnect(func(why server.Disconnection) { gone <- why.Reason })
 					recovered <- s.Recovered()
 				})
 			})
@@ -252,9 +297,9 @@ func TestLimitsOfOursAreRecoverable(t *testing.T) {
 				t.Fatal(err)
 			}
 			last := offset(t, p.Text())
-			end(p)
-			if got := await(t, gone); got != reason {
-				t.Errorf("ended by %q", got)
+			c.beyond(p)
+			if got := await(t, gone); got != c.reason {
+				t.Errorf("ended by %q, want %q", got, c.reason)
 			}
 			q := dial(t, url)
 			if again := q.connect(`{"pid":"` + first.PID + `","offset":"` + last + `"}`); again != first || !await(t, recovered) {

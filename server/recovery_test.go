@@ -201,3 +201,46 @@ func TestRecoveryOutlivesAClientThatGoesMeanwhile(t *testing.T) {
 		})
 	}
 }
+
+// late is an adapter whose sessions somebody else has always just taken.
+type late struct{ adapter.Adapter }
+
+func (late) Resume(context.Context, adapter.Member, *adapter.Session, func(adapter.Message)) error {
+	return adapter.ErrNoRecovery
+}
+
+// A socket that could be restored and not be resumed passes the middlewares once more, and has what they have set
+// once.
+func TestMiddlewaresRunAnewForASessionThatIsTaken(t *testing.T) {
+	cfg := server.Config{Recovery: &server.Recovery{}, Adapter: func(n adapter.Namespace) (adapter.Adapter, error) {
+		a, err := adapter.Memory(&adapter.Recovery{})(n)
+		return late{a}, err
+	}}
+	gone, asked := make(chan struct{}, 4), make(chan struct{}, 4)
+	_, url := start(t, cfg, func(io *server.Server) {
+		io.UseAlways(func(s *server.Socket) error {
+			s.On("ask", func() error { asked <- struct{}{}; return nil })
+			s.OnDisconnect(func(server.Disconnection) { gone <- struct{}{} })
+			return s.Emit("early")
+		})
+	})
+	p := dial(t, url)
+	first := p.connect("")
+	_ = p.Conn.Close()
+	await(t, gone)
+	q := dial(t, url)
+	if again := q.connect(`{"pid":"` + first.PID + `"}`); again == first {
+		t.Fatal("recovered")
+	}
+	q.Send(`421["ask"]`)
+	for _, want := range []string{`42["early",`, `431[]`} {
+		if got := q.Text(); !strings.HasPrefix(got, want) {
+			t.Errorf("got %s, want %s…", got, want)
+		}
+	}
+	_ = q.Conn.Close()
+	await(t, gone)
+	if len(asked) != 1 || len(gone) > 0 {
+		t.Errorf("%d handlers ran for one event, %d more for one end", len(asked), len(gone))
+	}
+}

@@ -1,6 +1,9 @@
 package server
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // begun is an item that the queue is at.
 type begun struct {
@@ -148,8 +151,12 @@ func (s *Socket) event(e *Event) {
 	}
 }
 
+// lateTimeout is how long the context of handlers that run when their socket has left lasts at most, or one that waits for
+// its end would keep the socket for ever.
+const lateTimeout = 10 * time.Second
+
 // handling returns the context for a handler: that of the socket, or for one that runs when the socket has
-// left, to work off what had been received before, one that ends when that is done.
+// left, to work off what had been received before, one that ends when that is done, or after a while.
 func (s *Socket) handling() context.Context {
 	if !s.gone() {
 		return s.Context()
@@ -158,7 +165,7 @@ func (s *Socket) handling() context.Context {
 	defer s.mu.Unlock()
 	b := s.atBorder()
 	if b.late == nil {
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithTimeout(context.Background(), lateTimeout)
 		b.late = &life{ctx, cancel}
 	}
 	return b.late.ctx

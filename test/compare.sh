@@ -20,7 +20,7 @@ for ((i = 0; i < rounds; i++)); do
       dir=$p
       [ "$side" = before ] && dir=build/compare/before/$p
       [ -x "$bin/$side-${p//\//-}" ] || continue
-      (cd "$dir" && "$bin/$side-${p//\//-}" -test.run '^$' -test.bench . -test.benchmem -test.benchtime 0.2s) >> "build/$side.txt"
+      (cd "$dir" && "$bin/$side-${p//\//-}" -test.run '^$' -test.bench . -test.benchmem -test.benchtime 0.2s) >> "build/$side.txt" || echo "$side of $p failed" >&2 # a panic of an old benchmark
     done
   done
 done
