@@ -105,18 +105,26 @@ func (p *parent) lets(ctx context.Context, name string, auth json.RawMessage) bo
 	if p.pattern != nil {
 		return p.pattern.MatchString(name)
 	}
-	verdict := make(chan bool, 1)
-	(*p.allow)(name, value(auth), func(err error, allow bool) {
+	ok, _ := answer(ctx, func(next func(bool)) {
+		(*p.allow)(name, value(auth), func(err error, allow bool) { next(err == nil && allow) })
+	})
+	return ok
+}
+
+// answer returns what ask calls next with, the first time and from any goroutine, or false when ctx ends before.
+func answer[T any](ctx context.Context, ask func(next func(T))) (v T, ok bool) {
+	first := make(chan T, 1)
+	ask(func(v T) {
 		select {
-		case verdict <- err == nil && allow:
-		default: // said already
+		case first <- v:
+		default:
 		}
 	})
 	select {
-	case ok := <-verdict:
-		return ok
+	case v = <-first:
+		return v, true
 	case <-ctx.Done():
-		return false
+		return v, false
 	}
 }
 
@@ -291,26 +299,17 @@ func (n *namespace) welcome(p *parent, s *socket.Socket) {
 func (h *Handler) admit(s *server.Socket) error {
 	m := faceOf(s)
 	for _, fn := range m.nsp.middlewares(m.parent) {
-		if err := pass(s.Context(), m.socket, fn); err != nil {
+		if err := passes(s.Context(), m.socket, fn); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// pass calls one middleware, which may call next once, from any goroutine.
-func pass(ctx context.Context, s *socket.Socket, fn socket.NamespaceMiddleware) error {
-	verdict := make(chan *socket.ExtendedError, 1)
-	fn(s, func(err *socket.ExtendedError) {
-		select {
-		case verdict <- err:
-		default: // said already
-		}
-	})
-	var refused *socket.ExtendedError
-	select {
-	case refused = <-verdict:
-	case <-ctx.Done():
+// passes calls one middleware, which may call next once, from any goroutine.
+func passes(ctx context.Context, s *socket.Socket, fn socket.NamespaceMiddleware) error {
+	refused, ok := answer(ctx, func(next func(*socket.ExtendedError)) { fn(s, next) })
+	if !ok {
 		return server.ErrDisconnected
 	}
 	if refused == nil {

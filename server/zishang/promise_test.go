@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zishang520/engine.io/v2/types"
 	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -252,6 +253,8 @@ func TestAnswersAlwaysCome(t *testing.T) {
 					ack([]any{make(chan int)}, nil)
 				case "panics":
 					ack([]any{panics{}}, nil)
+				case "no buffer":
+					ack([]any{(*types.BytesBuffer)(nil)}, nil)
 				case "panic":
 					panic("handler")
 				}
@@ -275,6 +278,8 @@ func TestAnswersAlwaysCome(t *testing.T) {
 				_ = s.Emit("bad", panics{})
 				_ = io.Sockets().Emit("bad", panics{})
 				_ = io.Sockets().Emit("bad", func() {})
+				_ = s.Emit("bad", (*types.BytesBuffer)(nil))
+				_ = io.Sockets().Emit("bad", (*types.BytesBuffer)(nil))
 				s.SetData(panics{})
 				_ = s.Emit("good", math.Inf(1))
 			})
@@ -287,6 +292,7 @@ func TestAnswersAlwaysCome(t *testing.T) {
 	const internal = `{"error":"internal error"}`
 	for i, c := range []struct{ event, what, want string }{
 		{"answer", "NaN", "null"}, {"answer", "channel", internal}, {"answer", "panics", internal}, {"answer", "panic", internal},
+		{"answer", "no buffer", internal},
 		{"typed", "NaN", "null"}, {"typed", "channel", internal}, {"typed", "panics", internal}, {"typed", "panic", internal},
 		{"typed", "nil", internal},
 	} {
