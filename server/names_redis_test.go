@@ -78,13 +78,14 @@ func TestEmitsToNamesOfOtherServers(t *testing.T) {
 			})
 		}
 		one, url, _ := start(setup)
-		two, other, _ := start(setup)
+		two, other, ready := start(setup)
 		eventually(t, "they know each other", func() bool {
 			n, err := one.Servers(t.Context())
 			return n == 2 && err == nil
 		})
 		p := dial(t, other)
 		p.Connect("/tenant-5", `{"token":"yes"}`)
+		ready() // or the first question could be asked before its server hears it, and wait for it in vain
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		eventually(t, "the client is counted", func() bool {

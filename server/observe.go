@@ -13,8 +13,7 @@ type Observer interface {
 	// "middleware" or "disconnect" with known true for what is not sent by the client. known also says
 	// that the event has a handler, so that names made up by clients can be told apart. It returns the
 	// context for the handlers, which is or derives from ctx, and what is called when they have returned:
-	// with the first error, a panic included (ErrPanic). s is nil for an application of another API, that
-	// of package zishang.
+	// with the first error, a panic included (ErrPanic).
 	Handling(ctx context.Context, s *Socket, event string, known bool) (context.Context, func(error))
 	// Acknowledged is called when a wait for a client's acknowledgement has ended.
 	Acknowledged(s *Socket, took time.Duration, err error)

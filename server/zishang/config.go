@@ -27,12 +27,13 @@ type Config struct {
 	// Parser is the wire form of packets: packet.Text (nil) or packet.MsgPack.
 	Parser packet.Parser
 	// Adapter makes the adapter of each namespace. Nil means adapter.Memory, with recovery if Options
-	// ask for it. With an Adapter of your own, configure recovery there too.
+	// ask for it. With an Adapter of your own, configure recovery there too: one without the other is an
+	// error of New.
 	Adapter adapter.Factory
 	// Limits bound what one session may make the server hold. Zero fields have server.Limits' defaults.
 	Limits server.Limits
-	// Observers are told how long the listeners of each event took, and whether one panicked; they get no
-	// *server.Socket, as there is none.
+	// Observers are told how long the listeners of each event took, and whether one panicked; nothing of
+	// connections and acknowledgements.
 	Observers []server.Observer
 	// Logger receives the server's log. Nil discards it.
 	Logger *slog.Logger

@@ -11,6 +11,7 @@ import (
 	"github.com/zishang520/engine.io/v2/types"
 	"github.com/zishang520/socket.io/v2/socket"
 
+	beanpole "github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/zishang"
 	"github.com/beanpole/beanpole/transport"
@@ -44,7 +45,9 @@ func TestOptionsAreChecked(t *testing.T) {
 		o.SetCors(&c)
 		return o
 	}
+	forgetful := beanpole.Memory(nil)
 	for want, cfg := range map[string]zishang.Config{
+		"Recovery is set": {Options: withRecovery(), Adapter: forgetful},
 		"Config.Adapter":  {Options: adapter},
 		"origin is a int": {Options: cors(types.Cors{Origin: 7})},
 		"MaxNamespaces":   {Limits: server.Limits{MaxNamespaces: -1}},

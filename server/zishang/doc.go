@@ -116,6 +116,7 @@
 //	36 events after the client's DISCONNECT are handled        gone: turns          TestNothingRunsAfterDisconnect
 //	37 an answer that cannot be encoded never comes            gone: encoded first  TestAnswersAlwaysCome
 //	   a panic in MarshalJSON ends the process                 gone: S not used     TestAnswersAlwaysCome
+//	   one in OnAnyOutgoing is Socket.Emit's caller's          remains
 //	   Emit returns nil for what it has not sent               remains: logged, with the event and the reason
 //	   its acknowledgement never comes then                    remains, but for Timeout
 //	R1 io.Emit to all or two rooms stays on its node           gone: R not used     TestCluster/…/Broadcast

@@ -247,7 +247,7 @@ func (m *member) dispatch(e *event) {
 	var err error
 	for _, o := range m.h.cfg.Observers {
 		var done func(error)
-		m.h.protect(e.name, func() { _, done = o.Handling(e.ctx, nil, e.name, known) })
+		m.h.protect(e.name, func() { _, done = o.Handling(e.ctx, m.server, e.name, known) })
 		if done != nil {
 			defer m.h.protect(e.name, func() { done(err) })
 		}

@@ -43,7 +43,6 @@ type Handler struct {
 	mu      sync.Mutex
 	closing bool
 	spaces  map[string]*space  // guarded by mu; the namespaces that are open
-	pinned  map[string]bool    // guarded by mu; names that are the application's own
 	wanted  map[string]*parent // guarded by mu; who lets clients into a namespace that is being opened
 }
 
@@ -58,7 +57,7 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 	}
 	h := &Handler{
 		cfg: cfg, log: cfg.Logger, alone: alone,
-		spaces: make(map[string]*space), pinned: make(map[string]bool), wanted: make(map[string]*parent),
+		spaces: make(map[string]*space), wanted: make(map[string]*parent),
 	}
 	h.lifetime, h.end = context.WithCancel(context.Background())
 	if h.internals, err = findInternals(); err != nil {
@@ -85,8 +84,8 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 	if h.server, err = server.New(sc); err != nil {
 		return nil, nil, fmt.Errorf("zishang: %w", err)
 	}
-	h.guard(h.server)
-	h.guard(h.server.OfFunc(h.lets))
+	h.guard(h.server.Namespace)
+	h.server.OfFunc(h.lets)
 	h.server.OnNamespace(h.opened)
 	if cfg.Options.ServeClient() {
 		h.log.Info("the client bundle is not served here: serve it as a file, or with package host")
@@ -94,13 +93,8 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 	return h.io, h, nil
 }
 
-// guard has the sockets of a namespace, or of many, become the library's.
-func (h *Handler) guard(n interface {
-	UseAlways(fn func(*server.Socket) error)
-	Use(fn func(*server.Socket) error)
-	OnConnection(fn func(*server.Socket))
-},
-) {
+// guard has the sockets of a namespace become the library's.
+func (h *Handler) guard(n *server.Namespace) {
 	n.UseAlways(h.make)
 	n.Use(h.admit)
 	n.UseAlways(h.seat)

@@ -71,7 +71,7 @@ func (h *Handler) make(s *server.Socket) error {
 		s.OnDisconnecting(m.disconnect)
 		context.AfterFunc(s.Context(), m.leave)
 	}
-	n := h.find(name)
+	n := h.findMade(name)
 	if n == nil {
 		return errInvalidNamespace
 	}

@@ -89,7 +89,7 @@ func (h *Handler) lets(ctx context.Context, name string, auth json.RawMessage) b
 // choose returns the parent that lets a client into the namespace, nil when that is the application's own.
 func (h *Handler) choose(ctx context.Context, name string, auth json.RawMessage) (p *parent, ok bool) {
 	parents := h.parents()
-	if n := h.find(name); n != nil && n.own.Load() && (n.static.Load() || n.registered() || !couldHave(parents, name)) {
+	if n := h.findMade(name); n != nil && n.own.Load() && (n.static.Load() || n.registered() || !couldHave(parents, name)) {
 		return nil, true
 	}
 	for _, p := range parents {
@@ -105,38 +105,53 @@ func (p *parent) lets(ctx context.Context, name string, auth json.RawMessage) bo
 	if p.pattern != nil {
 		return p.pattern.MatchString(name)
 	}
-	verdict := make(chan bool, 1)
-	(*p.allow)(name, value(auth), func(err error, allow bool) {
+	ok, _ := answer(ctx, func(next func(bool)) {
+		(*p.allow)(name, value(auth), func(err error, allow bool) { next(err == nil && allow) })
+	})
+	return ok
+}
+
+// answer returns what ask calls next with, the first time and from any goroutine, or false when ctx ends before.
+func answer[T any](ctx context.Context, ask func(next func(T))) (v T, ok bool) {
+	first := make(chan T, 1)
+	ask(func(v T) {
 		select {
-		case verdict <- err == nil && allow:
-		default: // said already
+		case first <- v:
+		default:
 		}
 	})
 	select {
-	case ok := <-verdict:
-		return ok
+	case v = <-first:
+		return v, true
 	case <-ctx.Done():
-		return false
+		return v, false
 	}
 }
 
 // find returns what the library has under the name, or nil.
 func (h *Handler) find(name string) *namespace {
-	nsp, ok := h.internals.namespacesOf(h.io).Load(name)
-	if !ok {
-		return nil
+	if nsp, ok := h.internals.namespacesOf(h.io).Load(name); ok {
+		n, _ := nsp.Adapter().(*namespace)
+		return n
 	}
-	n, ok := nsp.Adapter().(*namespace)
-	if ok {
-		<-n.made // between the two the library does next to nothing
+	return nil
+}
+
+// findMade is find for a client, who has to wait while the library tells of the namespace: listeners of
+// new_namespace may be about to put middlewares on it.
+func (h *Handler) findMade(name string) *namespace {
+	n := h.find(name)
+	if n != nil {
+		<-n.made
 	}
 	return n
 }
 
-// opened has the library make the namespace that package server opens, unless it has. Until it returns
-// everybody else waits.
+// opened puts this package before everything else on a namespace that package server opens, and has the library
+// make its own, unless it has. Until it returns everybody else waits.
 func (h *Handler) opened(n *server.Namespace) {
 	name := n.Name()
+	h.guard(n)
 	h.mu.Lock()
 	p := h.wanted[name]
 	delete(h.wanted, name)
@@ -150,10 +165,11 @@ func (h *Handler) opened(n *server.Namespace) {
 	}
 }
 
-// created is told of a namespace other than "/" that the library has made and can be asked for.
-func (h *Handler) created(nsp socket.Namespace) {
+// created is told of a namespace other than "/" that the library has made, before tell tells the application.
+func (h *Handler) created(nsp socket.Namespace, tell func()) {
 	n, ok := nsp.Adapter().(*namespace)
 	if !ok || n.told.Swap(true) {
+		tell()
 		return
 	}
 	nsp.Cleanup(nil) // see closed
@@ -166,36 +182,31 @@ func (h *Handler) created(nsp socket.Namespace) {
 			}
 		}
 	}
-	n.own.Store(!child && !couldHave(parents, n.name))
-	close(n.made)
+	own := !child && !couldHave(parents, n.name)
+	n.own.Store(own)
+	func() {
+		defer close(n.made) // however tell ends
+		tell()
+	}()
 	switch {
-	case child:
-		return
-	case n.own.Load():
+	case own:
 		h.pin(n.name)
-		return
+	case !child:
+		h.told.Do(func() {
+			h.log.Warn("clients of this namespace, as of others, need a function's leave; Static makes one of the application's own",
+				"namespace", n.name)
+		})
 	}
-	h.told.Do(func() {
-		h.log.Warn("clients of this namespace, as of others, need a function's leave; Static makes one of the application's own",
-			"namespace", n.name)
-	})
 }
 
 // pin makes a namespace of the application's own, which stays open, and so hears other servers.
 func (h *Handler) pin(name string) {
-	h.mu.Lock()
-	was := h.pinned[name]
-	h.pinned[name] = true
-	h.mu.Unlock()
-	if was {
-		return
-	}
 	defer func() {
 		if v := recover(); v != nil {
 			h.log.Error("namespace not opened: clients are refused", "namespace", name, "err", v)
 		}
 	}()
-	h.guard(h.server.Static(name))
+	h.server.Static(name)
 }
 
 // Static is io.Of for a name that is the application's own whatever patterns and functions there are: its
@@ -246,6 +257,9 @@ func common[F any](a, b []F) (n int) {
 	return n
 }
 
+// behind is what follows the first n, some of which may have been removed.
+func behind[F any](list []F, n int) []F { return list[min(n, len(list)):] }
+
 // registered reports whether the application has put something on the namespace itself.
 func (n *namespace) registered() bool {
 	of := n.listeners
@@ -261,7 +275,7 @@ func (n *namespace) middlewares(p *parent) (list []socket.NamespaceMiddleware) {
 			list = append(list, pn.Fns().All()...)
 		}
 	}
-	return append(list, n.nsp.Fns().All()[n.inherited.middlewares:]...)
+	return append(list, behind(n.nsp.Fns().All(), n.inherited.middlewares)...)
 }
 
 // welcome calls the connection handlers for a socket that p has let in, or nobody. A panic in one is the
@@ -278,7 +292,7 @@ func (n *namespace) welcome(p *parent, s *socket.Socket) {
 				}
 			}
 		}
-		for _, l := range n.listeners.get(event.name)[event.skip:] {
+		for _, l := range behind(n.listeners.get(event.name), event.skip) {
 			if n.listeners.claim(event.name, l) {
 				l.fn(s)
 			}
@@ -291,26 +305,17 @@ func (n *namespace) welcome(p *parent, s *socket.Socket) {
 func (h *Handler) admit(s *server.Socket) error {
 	m := faceOf(s)
 	for _, fn := range m.nsp.middlewares(m.parent) {
-		if err := pass(s.Context(), m.socket, fn); err != nil {
+		if err := passes(s.Context(), m.socket, fn); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// pass calls one middleware, which may call next once, from any goroutine.
-func pass(ctx context.Context, s *socket.Socket, fn socket.NamespaceMiddleware) error {
-	verdict := make(chan *socket.ExtendedError, 1)
-	fn(s, func(err *socket.ExtendedError) {
-		select {
-		case verdict <- err:
-		default: // said already
-		}
-	})
-	var refused *socket.ExtendedError
-	select {
-	case refused = <-verdict:
-	case <-ctx.Done():
+// passes calls one middleware, which may call next once, from any goroutine.
+func passes(ctx context.Context, s *socket.Socket, fn socket.NamespaceMiddleware) error {
+	refused, ok := answer(ctx, func(next func(*socket.ExtendedError)) { fn(s, next) })
+	if !ok {
 		return server.ErrDisconnected
 	}
 	if refused == nil {

@@ -204,3 +204,40 @@ func TestNobodyIsOrphaned(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Clients that ask for a name while the application makes it wait until new_namespace has been told.
+func TestNamesAppearUnderClients(t *testing.T) {
+	const many = 100
+	n := start(t, zishang.Config{}, func(io *socket.Server) {
+		_ = io.On("new_namespace", func(args ...any) {
+			nsp := args[0].(socket.Namespace)
+			_ = nsp.Emit("from within") // to nobody
+			time.Sleep(time.Millisecond)
+			onConnection(nsp, echo)
+		})
+	})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			p := dial(t, n.url)
+			for i := range many {
+				name := fmt.Sprint("/n", i)
+				for {
+					p.Send("40" + name + ",")
+					if got := p.Text(); strings.HasPrefix(got, "40"+name) {
+						break
+					} else if got != "44"+name+`,{"message":"Invalid namespace"}` {
+						t.Error(got)
+						return
+					}
+				}
+				p.Send(fmt.Sprintf(`42%s,1["echo",1]`, name))
+				p.Expect(fmt.Sprintf(`43%s,1[1]`, name))
+			}
+		})
+	}
+	for i := range many {
+		n.io.Of(fmt.Sprint("/n", i), nil)
+	}
+	wg.Wait()
+}

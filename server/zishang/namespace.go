@@ -26,7 +26,7 @@ type namespace struct {
 	nsp       socket.Namespace
 	name      string
 	listeners *namespaceEmitter // of the namespace
-	made      chan struct{}     // closed by created
+	made      chan struct{}     // closed when the application has been told of it
 	inherited inherited         // set by created
 
 	told   atomic.Bool // by the library, that it is made
@@ -75,12 +75,14 @@ type namespaceEmitter struct {
 
 // Emit calls the listeners of name. On "/" the library emits new_namespace for every namespace it makes.
 func (e *namespaceEmitter) Emit(name events.EventName, args ...any) {
+	tell := func() { e.emitter.Emit(name, args...) }
 	if name == "new_namespace" && len(args) > 0 {
 		if child, ok := args[0].(socket.Namespace); ok {
-			e.h.created(child)
+			e.h.created(child, tell)
+			return
 		}
 	}
-	e.emitter.Emit(name, args...)
+	tell()
 }
 
 // server is the namespace as package server has it.

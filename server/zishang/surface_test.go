@@ -73,7 +73,8 @@ func TestRoomsTellOfThemselves(t *testing.T) {
 // watching is an observer.
 type watching struct{ notes }
 
-func (w *watching) Handling(ctx context.Context, _ *server.Socket, event string, known bool) (context.Context, func(error)) {
+func (w *watching) Handling(ctx context.Context, s *server.Socket, event string, known bool) (context.Context, func(error)) {
+	w.add("of %s", s.ID())
 	if event == "panic" {
 		defer panic("observer")
 	}
@@ -91,11 +92,11 @@ func TestObserversSeeEvents(t *testing.T) {
 			_ = s.On("panic", func(...any) {})
 		})
 	})
-	p, _ := join(t, n.url, "/")
+	p, id := join(t, n.url, "/")
 	p.Send(`42["fail"]`, `42["nobody's"]`, `42["panic"]`, `421["echo",1]`)
 	p.Expect(`431[1]`)
 	eventually(t, "all seen", func() bool {
-		return w.has("fail true true") && w.has("nobody's false false") && w.has("echo true false")
+		return w.has("of "+id) && w.has("fail true true") && w.has("nobody's false false") && w.has("echo true false")
 	})
 }
 

@@ -2,6 +2,7 @@ package zishang
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -57,11 +58,23 @@ func buffered(v any) any {
 	return v
 }
 
-// wires is wire for every value. It returns list itself when there is nothing to replace.
-func wires(list []any) []any {
-	out, _ := replaceList(list)
+// wires is wire for every value. It returns list itself when there is nothing to replace, and what cannot be
+// encoded when one of the values panics.
+func wires(list []any) (out []any) {
+	defer func() {
+		if v := recover(); v != nil {
+			out = []any{broken{v}}
+		}
+	}()
+	out, _ = replaceList(list)
 	return out
 }
+
+// broken is in the place of values that have panicked.
+type broken struct{ panic any }
+
+// MarshalJSON returns an error.
+func (b broken) MarshalJSON() ([]byte, error) { return nil, fmt.Errorf("%w: %v", errPanic, b.panic) }
 
 // wire replaces the readers and buffers that the library allows as values by texts and bytes, in a copy. Buffers
 // are not emptied, so that they can be sent again, and binaries are copied, as applications of the library may
