@@ -166,9 +166,10 @@ type Session struct {
 	Last      string // offset of the last event that was sent to it, "" when none was
 	Trail     Trail  // as Remove returned it
 
-	// Set by Restore: the offset that the events to replay come after, and which saving of the state this is,
-	// so that Resume takes no other.
-	After   string
+	// After is set by Restore: the offset that the events to replay come after.
+	After string
+	// Version says which saving of the state this is, so that Resume takes no other. Set by Restore. Who saves a
+	// session that was recovered sets that of the one it was recovered from.
 	Version string
 	// Reserve, if not nil, is asked by Resume, before it takes the session, whether the events to replay may
 	// have that many bytes in all; it may be asked again for more. Resume fails with ErrReplayFull when not.
@@ -189,6 +190,9 @@ var (
 	// ErrSessionsFull says that a session was given up for newer ones, within Recovery.MaxSessions and
 	// MaxSessionBytes, or that it is larger than all may be together. Restore returns it with ErrNoRecovery.
 	ErrSessionsFull = errors.New("too many saved sessions")
+	// ErrTaken says that another attempt took the session, after Restore and before Resume, which returns it with
+	// ErrNoRecovery.
+	ErrTaken = errors.New("session taken by another")
 	// ErrReplayFull says that a session missed more than may wait to be replayed. Resume returns it with
 	// ErrNoRecovery.
 	ErrReplayFull = errors.New("too much to replay")

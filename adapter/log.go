@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 )
 
 // Defaults of Recovery; the first is Node's maxDisconnectionDuration.
@@ -74,6 +75,20 @@ type entry struct {
 	at time.Time
 	on *list.Element // of shelf.order
 }
+
+// Cost returns what keeping the event, for t, costs in bytes: more than its size where texts are short or rooms
+// are many.
+func (m *Message) Cost(t *Target) int {
+	n := int(unsafe.Sizeof(entry{})+unsafe.Sizeof(list.Element{})) + m.Size() + len(m.Offset)
+	for _, rooms := range [][]string{t.Rooms, t.Except} {
+		for _, room := range rooms {
+			n += len(room) + int(unsafe.Sizeof(room))
+		}
+	}
+	return n
+}
+
+func (e *entry) cost() int { return e.m.Cost(&e.t) }
 
 // shelf is what the logs of all namespaces of one Memory have together: their lock, and one budget of bytes.
 type shelf struct {
@@ -157,8 +172,9 @@ func (l *log) append(m Message, t Target) Message {
 	l.last++
 	m = WithOffset(m, l.offset(l.last))
 	t.Rooms, t.Except = slices.Clone(t.Rooms), slices.Clone(t.Except)
-	l.entries = append(l.entries, entry{m, t, now, l.shelf.order.PushBack(l)})
-	l.shelf.bytes += m.Size()
+	e := entry{m, t, now, l.shelf.order.PushBack(l)}
+	l.entries = append(l.entries, e)
+	l.shelf.bytes += e.cost()
 	l.trim(now)
 	return m
 }
@@ -182,7 +198,7 @@ func (l *log) trim(now time.Time) {
 // drop drops the first entry. Called with mu held.
 func (l *log) drop() {
 	e := &l.entries[l.head]
-	l.shelf.bytes -= e.m.Size()
+	l.shelf.bytes -= e.cost()
 	l.shelf.order.Remove(e.on)
 	*e = entry{}
 	l.head++
@@ -238,6 +254,7 @@ func (l *log) after(offset string) (int, error) {
 
 // resume takes the session out of the log, calls join and replays what the session missed.
 func (l *log) resume(s *Session, replay func(Message), join func()) error {
+	s.stays() // which takes its time in many rooms
 	l.order.Lock()
 	defer l.order.Unlock()
 	missed, err := l.missed(s)
@@ -258,14 +275,14 @@ func (l *log) resume(s *Session, replay func(Message), join func()) error {
 func (l *log) missed(s *Session) (missed []Message, err error) {
 	l.shelf.mu.Lock()
 	i, err := l.after(s.After)
-	list := slices.Clone(l.entries[min(i, len(l.entries)):])
-	n := l.last - uint64(len(list))
+	held := slices.Clone(l.entries[min(i, len(l.entries)):])
+	n := l.last - uint64(len(held))
 	l.shelf.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
 	bytes := 0
-	for _, e := range list {
+	for _, e := range held {
 		n++
 		isAfter := func(offset string) bool {
 			x, _ := l.number(offset)
@@ -273,7 +290,7 @@ func (l *log) missed(s *Session) (missed []Message, err error) {
 		}
 		if s.Missed(&e.t, isAfter) {
 			missed = append(missed, e.m)
-			bytes += e.m.Size()
+			bytes += e.cost()
 		}
 	}
 	if s.Reserve != nil && !s.Reserve(bytes) {

@@ -159,13 +159,15 @@ func TestMemorySessionExpires(t *testing.T) {
 }
 
 func TestMemoryTrimsItsLog(t *testing.T) {
+	one := adaptertest.Event(`["x",1000,"xxxxxxxx.xx"]`)
+	one.Offset = "xxxxxxxx.xx"
 	for _, c := range []struct {
 		name   string
 		limits adapter.Recovery
 		held   int // events after the offset that may be missed at most
 	}{
 		{"events", adapter.Recovery{MaxEvents: 100}, 100},
-		{"bytes", adapter.Recovery{MaxBytes: 100 * len(`["x",1000,"xxxxxxxx.xx"]`)}, 100},
+		{"bytes", adapter.Recovery{MaxBytes: 100 * one.Cost(&adapter.Target{})}, 100},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := adaptertest.NewNode(t, "/", adapter.Memory(&c.limits))
@@ -232,6 +234,14 @@ func TestMemoryHoldsSoManyBytesOfEvents(t *testing.T) {
 	if _, err := second.Restore(t.Context(), s2.PID, ""); err != nil {
 		t.Errorf("the newest: %v", err)
 	}
+	long := adapter.Target{Rooms: []string{strings.Repeat("r", 700<<10)}} // a name is held, too
+	if err := second.Broadcast(adaptertest.Event(`["hi"]`), long); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.Restore(t.Context(), s2.PID, ""); !errors.Is(err, adapter.ErrNoRecovery) {
+		t.Errorf("above the budget by a room's name: %v", err)
+	}
+	second, s2 = leave("/third")
 	if err := first.Close(t.Context()); err != nil { // gives its share back
 		t.Fatal(err)
 	}

@@ -156,7 +156,7 @@ func (r *Rooms) join(m Member, rooms []string, add bool, trail Trail) {
 			if r.trails == nil {
 				r.trails = make(map[Member]*stays)
 			}
-			r.trails[m] = &stays{own: since(m.ID()), left: left}
+			r.trails[m] = &stays{own: since(m.ID()), left: left, forgot: trail.Forgot}
 		}
 		if watched {
 			joined = append(joined, m.ID())

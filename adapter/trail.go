@@ -9,8 +9,9 @@ const maxLeft = 64
 // Trail says in which rooms a member was and when, in offsets: what it should have got, whatever it joined
 // and left while events were on their way to it, and nothing that was sent before it was let into a room.
 type Trail struct {
-	Stays []Stay
-	End   string // of the last event delivered before the member was removed
+	Stays  []Stay
+	End    string // of the last event delivered before the member was removed
+	Forgot string // before it the trail says not all; "" for nothing
 }
 
 // Stay is one stay in a room: a member gets the events after From, up to To.
@@ -22,9 +23,10 @@ type Stay struct {
 
 // stays is the trail of a member while it is one.
 type stays struct {
-	own   string   // since when it is a member
-	since []string // since when it is in the rooms of Rooms.joined, in their order
-	left  []Stay   // the last that have ended
+	own    string   // since when it is a member
+	since  []string // since when it is in the rooms of Rooms.joined, in their order
+	left   []Stay   // the last that have ended
+	forgot string   // the end of the last that was dropped
 }
 
 // leave ends the stay in a room, the k-th of those joined. One that ended nobody knows when is forgotten.
@@ -34,6 +36,7 @@ func (t *stays) leave(k int, room, at string) {
 	}
 	t.since = slices.Delete(t.since, k, k+1)
 	if len(t.left) > maxLeft {
+		t.forgot = t.left[0].To
 		t.left = slices.Delete(t.left, 0, 1)
 	}
 }
@@ -45,7 +48,7 @@ func (t *stays) trail(id string, joined []*room, end string) Trail {
 	for k, x := range joined {
 		list = append(list, Stay{Room: x.name, From: t.since[k]})
 	}
-	return Trail{Stays: list, End: end}
+	return Trail{Stays: list, End: end, Forgot: t.forgot}
 }
 
 // since returns since when the trail is in the rooms that it is in, by name, and the stays that have ended.
@@ -77,6 +80,11 @@ func (r *Rooms) position() string {
 // this one and nothing of before. It reports false when nothing can be said. before reports whether the offset a is
 // before b, or none that is known.
 func (s *Session) Start(last string, before func(a, b string) bool) (after string, ok bool) {
+	defer func() {
+		if ok && s.Trail.Forgot != "" && before(after, s.Trail.Forgot) {
+			ok = false
+		}
+	}()
 	switch began := s.began(); {
 	case s.Trail.End != "" && (last == s.Last || s.Last == ""):
 		return s.Trail.End, true
@@ -99,6 +107,15 @@ func (s *Session) began() string {
 // Missed reports whether the session should have got an event for t. after reports whether the event comes
 // after an offset. Not for concurrent use.
 func (s *Session) Missed(t *Target, after func(offset string) bool) bool {
+	s.stays()
+	in := func(room string) bool {
+		return slices.ContainsFunc(s.index[room], func(x Stay) bool { return after(x.From) && (x.To == "" || !after(x.To)) })
+	}
+	return in(s.SID) && !slices.ContainsFunc(t.Except, in) && (len(t.Rooms) == 0 || slices.ContainsFunc(t.Rooms, in))
+}
+
+// stays makes the index.
+func (s *Session) stays() {
 	if s.index == nil {
 		s.index = make(map[string][]Stay, len(s.Trail.Stays))
 		for _, stay := range s.Trail.Stays {
@@ -110,8 +127,4 @@ func (s *Session) Missed(t *Target, after func(offset string) bool) bool {
 			}
 		}
 	}
-	in := func(room string) bool {
-		return slices.ContainsFunc(s.index[room], func(x Stay) bool { return after(x.From) && (x.To == "" || !after(x.To)) })
-	}
-	return in(s.SID) && !slices.ContainsFunc(t.Except, in) && (len(t.Rooms) == 0 || slices.ContainsFunc(t.Rooms, in))
 }

@@ -98,7 +98,7 @@ func (v *vault) take(of *log, s *Session) error {
 		ok = e.size > 0 && e.Version == s.Version
 	}
 	if !ok {
-		return fmt.Errorf("%w: session taken by another", ErrNoRecovery)
+		return fmt.Errorf("%w: %w", ErrNoRecovery, ErrTaken)
 	}
 	v.remove(of, s.PID)
 	return nil

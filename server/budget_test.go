@@ -370,8 +370,9 @@ func TestDisconnectTakesBackAConnectThatWaits(t *testing.T) {
 	eventually(t, "three have had to wait", func() bool { return srv.Stats().ConnectsDelayed == 3 })
 	g.release()
 	p.Text()
-	if got := p.Text(); !strings.HasPrefix(got, "40/c,") {
-		t.Errorf("got %s", got)
+	// Answers of different namespaces have no order.
+	if a, b := p.Text(), p.Text(); !strings.HasPrefix(min(a, b), "40/c,") || !strings.HasPrefix(max(a, b), "40/d,") {
+		t.Errorf("got %s and %s", a, b)
 	}
 	if n := g.passed.Load(); n != 1 {
 		t.Errorf("%d middlewares ran, want one", n)

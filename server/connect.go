@@ -37,7 +37,8 @@ func (s *Socket) connect() itemKind {
 	if err == nil {
 		s.part(reason, false)
 	}
-	s.unhold()
+	s.unhold(false)
+	s.settle()
 	switch {
 	case reason != ReasonServerDisconnect: // the session has ended, or is ending
 	case err != nil:
@@ -119,17 +120,22 @@ func (s *Socket) reset() {
 // admit has the socket pass the middlewares and makes it a member. When its session cannot be resumed although
 // it could be restored, as when somebody else was faster, it begins anew.
 func (s *Socket) admit() error {
-	session := s.identify()
-	err := s.middlewares(session)
-	if err != nil {
-		return err
+	for first := true; ; first = false {
+		session := s.identify()
+		if err := s.middlewares(session); err != nil {
+			return err
+		}
+		err := s.enter(session)
+		if err == nil {
+			return nil
+		}
+		s.reset()
+		if first && errors.Is(err, adapter.ErrTaken) {
+			continue // an earlier attempt of the client was faster: that one is taken over now
+		}
+		s.anew(err)
+		break
 	}
-	err = s.enter(session)
-	if err == nil {
-		return nil
-	}
-	s.reset()
-	s.anew(err)
 	if err := s.middlewares(nil); err != nil {
 		return err
 	}
@@ -181,7 +187,8 @@ func (s *Socket) refuse(err error) {
 	payload := s.refusal(err, data) // first, as the data's methods may end the goroutine
 	s.state.Store(stateGone)
 	s.endContext()
-	s.unhold()
+	s.unhold(false)
+	s.settle()
 	s.queue.dropEvents()
 	s.client.forget(s)
 	s.dropIdentity()

@@ -112,10 +112,10 @@ func (s *Socket) sendEvent(u Unicast, p *packet.Packet) error {
 
 // send encodes p and hands it to the session, which copies it.
 func (s *Socket) send(opts transport.SendOptions, p *packet.Packet) error {
-	if h := s.hold.Load(); h != nil {
+	if s.hold.Load() != nil {
 		if x := s.client.server.prepare(p); x == nil {
 			return errUnsendable
-		} else if h.put(held{opts: opts, p: x}) {
+		} else if s.keep(held{opts: opts, p: x}) {
 			return nil
 		}
 	}

@@ -11,12 +11,14 @@ import (
 )
 
 // hold keeps what is sent to a socket that is a member of its namespace already while its client has not been
-// told yet: nothing is missed in between, and nothing comes before the answer to CONNECT.
+// told yet, or has not taken yet what it missed: nothing is missed in between, nothing comes before the answer to
+// CONNECT, and everything in its order. It ends with the membership, so that no two holds of a client follow each
+// other.
 type hold struct {
-	mu       sync.Mutex
-	list     []held // guarded by mu
-	over     bool   // guarded by mu
-	reserved int    // guarded by mu: of Server.replaying
+	mu       sync.Mutex // taken before client.mu and the session's
+	list     []held     // guarded by mu
+	over     bool       // guarded by mu
+	reserved int        // guarded by mu: of Server.replaying
 }
 
 // held is one packet, encoded or not yet.
@@ -26,18 +28,45 @@ type held struct {
 	m    adapter.Message // if p is nil: an event that was missed, whose bytes may be shared with others
 }
 
-// put keeps a packet. It reports false when the hold is over. What is volatile is dropped, as for any client
-// that cannot take it.
-func (h *hold) put(x held) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.over {
+// heldCost is what a packet costs beside its text, in bytes.
+const heldCost = 256
+
+// keep keeps a packet for a socket that has a hold, and reports false when it has none. What is volatile is
+// dropped, as for any client that cannot take it. What was not missed counts for the session, as its backlog does.
+func (s *Socket) keep(x held) bool {
+	h := s.hold.Load()
+	if h == nil {
 		return false
 	}
-	if !x.opts.Volatile {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.over:
+		return false
+	case x.opts.Volatile:
+	case x.p != nil && !s.client.hold(x.p.Size()+heldCost):
+		s.client.session.Abort(transport.ReasonSlowConsumer) // as one whose backlog is full
+	default:
 		h.list = append(h.list, x)
 	}
 	return true
+}
+
+// hold reports whether the sockets of the session may hold so many bytes more. One packet may be of any size.
+func (c *client) hold(bytes int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.inLobby()
+	if l.held > c.server.maxBacklog() {
+		return false
+	}
+	l.held += bytes
+	return true
+}
+
+// maxBacklog is transport.Config.MaxBacklogBytes.
+func (s *Server) maxBacklog() int {
+	return cmp.Or(s.cfg.Transport.MaxBacklogBytes, transport.DefaultMaxBacklogBytes)
 }
 
 // maxReplaying bounds the bytes of what recovered sockets have missed and not been sent yet, of all sockets of a
@@ -47,7 +76,7 @@ const maxReplaying = 256 << 20
 // reserve is adapter.Session.Reserve for the socket: it has bytes reserved in all, or reports false.
 func (s *Socket) reserve(bytes int) bool {
 	h, srv := s.hold.Load(), s.client.server
-	if bytes <= cmp.Or(srv.cfg.Transport.MaxBacklogBytes, transport.DefaultMaxBacklogBytes) {
+	if h == nil || bytes <= srv.maxBacklog() {
 		return true
 	}
 	h.mu.Lock()
@@ -61,26 +90,68 @@ func (s *Socket) reserve(bytes int) bool {
 	return true
 }
 
-// end ends the hold and gives back what was reserved. What is still held is dropped.
-func (h *hold) end(s *Server) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	s.replaying.Add(-int64(h.reserved))
-	h.list, h.over, h.reserved = nil, true, 0
-}
-
-// next takes the first packet out; with the last the hold is over.
-func (h *hold) next() (x held, waiting int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if waiting = len(h.list); waiting == 0 {
-		h.list, h.over = nil, true
-		return held{}, 0
-	}
-	x = h.list[0]
+// take takes the first thing out of the hold. Called with h.mu held.
+func (s *Socket) take(h *hold) held {
+	x := h.list[0]
 	h.list[0] = held{}
 	h.list = h.list[1:]
-	return x, waiting
+	if x.p == nil {
+		n := min(h.reserved, x.m.Size())
+		h.reserved -= n
+		s.client.server.replaying.Add(-int64(n))
+		return x
+	}
+	s.client.mu.Lock()
+	s.client.inLobby().held -= x.p.Size() + heldCost
+	s.client.mu.Unlock()
+	return x
+}
+
+// step sends the first thing that is held, or ends the hold, and reports whether there may be more.
+func (s *Socket) step(h *hold) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.list) == 0 {
+		s.end(h)
+		return false
+	}
+	x := s.take(h)
+	if x.p == nil {
+		x.p = s.client.server.prepare(&packet.Packet{
+			Type: packet.Event, Namespace: s.name, Data: x.m.Data, Attachments: x.m.Attachments,
+		})
+	}
+	if x.p != nil {
+		_ = s.client.session.SendPrepared(x.opts, x.p) // a session that closed says so by Closed
+	}
+	return true
+}
+
+// end ends the hold and drops what is in it. Called with h.mu held.
+func (s *Socket) end(h *hold) {
+	for len(h.list) > 0 {
+		s.take(h)
+	}
+	s.client.server.replaying.Add(-int64(h.reserved))
+	h.list, h.over, h.reserved = nil, true, 0
+	s.hold.CompareAndSwap(h, nil)
+}
+
+// unhold ends the hold of a socket that leaves or is not let in. What was emitted to it since it came is sent
+// if live says so; what it missed is not.
+func (s *Socket) unhold(live bool) {
+	h := s.hold.Load()
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for live && len(h.list) > 0 {
+		if x := s.take(h); x.p != nil {
+			_ = s.client.session.SendPrepared(x.opts, x.p)
+		}
+	}
+	s.end(h)
 }
 
 // prepare encodes p, or returns nil and says so when that cannot be done.
@@ -107,41 +178,21 @@ func (s *Socket) welcome() {
 	}
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
-	if !s.release(now) {
-		s.client.server.wg.Go(func() { s.release(context.Background()) })
+	h := s.hold.Load()
+	if h != nil && !s.release(now, h) {
+		s.client.server.wg.Go(func() { s.release(context.Background(), h) })
 	}
 }
 
 // release sends what is held, as the client takes it, until nothing is, and ends the hold; or until ctx ends, and
 // then it reports false.
-func (s *Socket) release(ctx context.Context) bool {
-	h, session := s.hold.Load(), s.client.session
+func (s *Socket) release(ctx context.Context, h *hold) bool {
 	for {
-		if err := session.Ready(ctx); err != nil && err == ctx.Err() {
+		if err := s.client.session.Ready(ctx); err != nil && err == ctx.Err() {
 			return false
 		}
-		x, waiting := h.next()
-		if waiting == 0 {
-			s.unhold()
+		if !s.step(h) {
 			return true
 		}
-		if waiting > s.client.server.cfg.Limits.MaxQueuedEvents {
-			session.CloseCause(transport.ReasonSlowConsumer, transport.ErrBacklog) // more is sent than it takes
-		}
-		if x.p == nil {
-			x.p = s.client.server.prepare(&packet.Packet{
-				Type: packet.Event, Namespace: s.name, Data: x.m.Data, Attachments: x.m.Attachments,
-			})
-		}
-		if x.p != nil {
-			_ = session.SendPrepared(x.opts, x.p)
-		}
-	}
-}
-
-// unhold ends the hold of a socket that is let in, or is not.
-func (s *Socket) unhold() {
-	if h := s.hold.Swap(nil); h != nil {
-		h.end(s.client.server)
 	}
 }

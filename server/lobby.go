@@ -19,6 +19,8 @@ type lobby struct {
 	timer   *time.Timer // until the bucket has a token; nil unless it runs
 	waiting []*Socket   // one of each namespace
 
+	held int // bytes that its sockets hold for the client; see hold
+
 	early, earlyBytes int // events that came behind a CONNECT since last none was in progress
 
 	light chan struct{} // told when the load is light, if that is watched

@@ -51,7 +51,7 @@ func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) (aft
 			if s.watching.Load() {
 				watched = append(watched, s)
 			}
-			if h := s.hold.Load(); h == nil || !h.put(held{opts: opts, p: prepared}) {
+			if !s.keep(held{opts: opts, p: prepared}) {
 				sessions[n] = s.client.session
 				n++
 			}

@@ -41,9 +41,9 @@ type space struct {
 	ackID      atomic.Uint64
 
 	mu          sync.Mutex
-	middlewares []middleware       // guarded by mu; replaced, never changed
-	connection  []func(*Socket)    // guarded by mu; likewise
-	leaving     map[string]*Socket // guarded by mu; those whose state is being saved, by id
+	middlewares []middleware         // guarded by mu; replaced, never changed
+	connection  []func(*Socket)      // guarded by mu; likewise
+	transit     map[string][]transit // guarded by mu; by id
 }
 
 // middleware is one that sockets pass before they are connected.

@@ -18,12 +18,15 @@ type recovery struct {
 
 	identity string // the identity of the session it was recovered from
 
-	last  atomic.Pointer[string] // the offset of the last event that was sent to the client, if any
-	saved chan struct{}          // closed when the state of a socket that has left is saved, or will not be
+	last    atomic.Pointer[string] // the offset of the last event that was sent to the client, if any
+	version string                 // of the session it was recovered from
+	settled atomic.Bool            // saved is closed
+	saved   chan struct{}          // closed when the state of a socket that has left is saved, or will not be
 }
 
 // identify gives the socket its ids: those it had, when the client asks for recovery and it is possible.
 func (s *Socket) identify() *adapter.Session {
+	s.settle() // what an attempt before this one was
 	srv := s.client.server
 	if srv.cfg.Recovery == nil || s.client.session.Protocol() == 3 { // a v2 client keeps no pid
 		s.id = s.newID()
@@ -39,7 +42,8 @@ func (s *Socket) identify() *adapter.Session {
 		return nil
 	}
 	s.id = session.SID
-	s.recovery = &recovery{pid: session.PID, recovered: true, identity: session.Identity, saved: make(chan struct{})}
+	s.recovery = &recovery{pid: session.PID, recovered: true, identity: session.Identity,
+		version: session.Version, saved: make(chan struct{})}
 	s.sent(&session.Last)
 	s.Data.restore(session.Data)
 	return session
@@ -66,6 +70,7 @@ func (s *Socket) anew(err error) {
 		s.client.server.stats.notRecovered.add(recoveryCause(err))
 		s.client.log().Debug("session not recovered", "namespace", s.name, "err", err)
 	}
+	s.settle()
 	pid := newID()
 	s.id, s.recovery = adapter.SocketID(pid), &recovery{pid: pid, err: err, saved: make(chan struct{})}
 	s.Data.restore([]byte("{}"))
@@ -120,12 +125,14 @@ func (s *Socket) enter(session *adapter.Session) error {
 	}
 	session.Rooms = append(session.Rooms, rooms...)
 	session.Reserve = s.reserve
+	s.depart() // until it is a member
+	defer s.arrive()
 	// Not ended by the client's going: what has been taken is saved again then.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), closeTimeout)
 	defer cancel()
 	err := s.nsp.adapter.Resume(ctx, s, session, func(m adapter.Message) {
 		s.sent(&m.Offset)
-		s.hold.Load().put(held{m: m})
+		s.keep(held{m: m})
 	})
 	if err == nil {
 		s.client.server.stats.recovered.Add(1)
@@ -138,10 +145,11 @@ func (s *Socket) enter(session *adapter.Session) error {
 // come back: one that has been told its pid, by this socket or one before.
 func (s *Socket) part(reason transport.CloseReason, told bool) {
 	r := s.recovery
+	defer s.settle()
 	keep := r != nil && recoverable(reason) && (told || r.recovered)
 	if keep {
 		s.nsp.keep() // or there would be nothing to come back to
-		s.nsp.leaves(s)
+		s.depart()
 	}
 	rooms, trail := s.nsp.adapter.Remove(s)
 	s.mu.Lock()
@@ -151,55 +159,14 @@ func (s *Socket) part(reason transport.CloseReason, told bool) {
 	if !keep {
 		return
 	}
-	defer s.nsp.left(s)
 	data, _ := s.Data.MarshalJSON() // never an error
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	err := s.nsp.adapter.Save(ctx, adapter.Session{
-		SID: s.id, PID: r.pid, Owner: s.nsp.parent.key(), Identity: identity, Rooms: rooms, Data: data, Last: r.lastOffset(), Trail: trail,
+		SID: s.id, PID: r.pid, Version: r.version, Owner: s.nsp.parent.key(), Identity: identity,
+		Rooms: rooms, Data: data, Last: r.lastOffset(), Trail: trail,
 	})
 	if err != nil {
 		s.client.log().Debug("session not saved for recovery", "namespace", s.name, "err", err)
-	}
-}
-
-// leaves notes that the state of a socket that is no member any more is being saved.
-func (n *Namespace) leaves(s *Socket) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.leaving == nil {
-		n.leaving = make(map[string]*Socket)
-	}
-	n.leaving[s.id] = s
-}
-
-func (n *Namespace) left(s *Socket) {
-	close(s.recovery.saved)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.leaving[s.id] == s {
-		delete(n.leaving, s.id)
-	}
-}
-
-// TakeOver ends the session of a socket whose client is coming anew by another, before the server has noticed
-// that the old connection is dead.
-func (l local) TakeOver(ctx context.Context, id string) bool {
-	n := l.n
-	n.mu.Lock()
-	s := n.leaving[id]
-	n.mu.Unlock()
-	if s == nil {
-		if s = n.Socket(id); s == nil || s.recovery == nil {
-			return false
-		}
-		s.leave(Disconnection{Reason: ReasonTakenOver})
-		s.client.session.Abort(ReasonTakenOver)
-	}
-	select {
-	case <-s.recovery.saved:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // Who was let in by one pattern or function comes back by that one, or passes the middlewares of another.
@@ -169,4 +170,70 @@ func TestReplaysAreBounded(t *testing.T) {
 		q.Text()
 	}
 	eventually(t, "nothing is reserved any more", func() bool { return srv.Replaying(0) != nil })
+}
+
+// comingBack returns a client that is recovered, has missed 12 MB, and has read nothing but the answer to CONNECT.
+func comingBack(t *testing.T, setup func(*server.Server)) (srv *server.Server, q *peer, s *server.Socket, out chan string) {
+	t.Helper()
+	srv, url, in, out := recovering(t, server.Recovery{}, setup)
+	p := dial(t, url)
+	first := p.connect("")
+	await(t, in)
+	_ = p.Conn.Close()
+	await(t, out)
+	for range 1200 {
+		_ = srv.Emit("missed", strings.Repeat("x", 10_000))
+	}
+	q = dial(t, url)
+	if again := q.connect(`{"pid":"` + first.PID + `"}`); again != first {
+		t.Fatalf("recovered as %v, want %v", again, first)
+	}
+	return srv, q, await(t, in), out
+}
+
+// What is emitted to a client that does not take what it missed is bounded as for any client.
+func TestHoldIsBounded(t *testing.T) {
+	_, _, s, out := comingBack(t, nil)
+	for range 20 {
+		_ = s.Emit("more", strings.Repeat("x", 1<<20))
+	}
+	if reason := await(t, out); reason != string(transport.ReasonSlowConsumer) {
+		t.Errorf("it ended by %q", reason)
+	}
+}
+
+// Who is put out while it takes what it missed gets no more of that, but learns that it is out.
+func TestDisconnectEndsTheReplay(t *testing.T) {
+	for _, closeSession := range []bool{false, true} {
+		_, q, s, out := comingBack(t, nil)
+		_ = s.Emit("bye")
+		s.Disconnect(closeSession)
+		await(t, out)
+		var got []string
+		for len(got) == 0 || got[len(got)-1] != "41" {
+			got = append(got, q.Text())
+		}
+		if n := len(got); n > 1000 || n < 2 || !strings.HasPrefix(got[n-2], `42["bye"`) {
+			t.Errorf("it got %d packets, before the last %.40s", n, got[max(0, n-2)])
+		}
+		if closeSession {
+			q.ExpectClosed()
+		}
+	}
+}
+
+// A client that leaves and comes again on one session gets nothing of what was meant for it before.
+func TestComingAgainEndsTheReplay(t *testing.T) {
+	_, q, _, _ := comingBack(t, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { _ = s.Emit("hello", s.Recovered()) })
+	})
+	q.Send("41", "40")
+	for got := q.Text(); !strings.HasPrefix(got, `40{"sid"`); got = q.Text() {
+		if !strings.HasPrefix(got, `42["missed"`) && !strings.HasPrefix(got, `42["hello",false`) { // of its first time
+			t.Fatalf("got %.60s", got)
+		}
+	}
+	if got := q.Text(); !strings.HasPrefix(got, `42["hello",false`) {
+		t.Errorf("got %.60s", got)
+	}
 }

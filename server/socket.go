@@ -296,8 +296,7 @@ func (s *Socket) beforeIn(change func(*border)) bool {
 	return false
 }
 
-// Rooms returns the rooms the socket is in, its own id among them; after it has disconnected, those it
-// was in, until the disconnect handlers have run.
+// Rooms returns the rooms the socket is in, its own id first; until the disconnect handlers have run, those it was in.
 func (s *Socket) Rooms() []string {
 	if s.Connected() {
 		return s.nsp.adapter.RoomsOf(s)
@@ -310,9 +309,9 @@ func (s *Socket) Rooms() []string {
 	return slices.Clone(s.border.rooms)
 }
 
-// Disconnect takes the socket out of its namespace, or closes the client's session with all its sockets.
-// The client sees "io server disconnect" and does not reconnect by itself. Events that wait for their
-// handlers are dropped.
+// Disconnect takes the socket out of its namespace, or closes the client's session with all its sockets. The
+// client sees "io server disconnect" and does not reconnect by itself. Events that wait for their handlers are
+// dropped, and so is what a recovered client has missed and not taken yet.
 func (s *Socket) Disconnect(closeSession bool) {
 	if closeSession {
 		s.client.disconnect()
@@ -324,8 +323,8 @@ func (s *Socket) Disconnect(closeSession bool) {
 	}
 }
 
-// leave ends the socket's membership at once and has its queue run the disconnect handlers in their
-// turn, and returns its state before. Only the first call counts.
+// leave ends the membership at once, has the queue run the disconnect handlers in their turn, and returns the
+// state before. Only the first call counts.
 func (s *Socket) leave(why Disconnection) (was int32) {
 	was = s.state.Swap(stateGone)
 	if was == stateGone {
@@ -348,6 +347,7 @@ func (s *Socket) leave(why Disconnection) (was int32) {
 	if was != stateConnected {
 		return was // connect sees to the rest
 	}
+	s.unhold(why.Reason == ReasonServerDisconnect)
 	s.part(why.Reason, true)
 	s.client.enqueue(s, item{kind: itemDisconnect})
 	if why.Reason == ReasonServerDisconnect || why.Reason == ReasonTakenOver {
@@ -364,8 +364,8 @@ type Handshake struct {
 	auth json.RawMessage
 }
 
-// Auth decodes the auth payload into v. Without a payload v is left as it is. The text of an error names
-// what was expected and may go to the client.
+// Auth decodes the auth payload into v, which is left as it is without one. An error's text names what was
+// expected and may go to the client.
 func (h Handshake) Auth(v any) error {
 	if len(h.auth) == 0 {
 		return nil

@@ -57,6 +57,9 @@ func Prepare(msgs ...Message) *Prepared {
 	return p
 }
 
+// Size returns the bytes of the messages, and one more for each.
+func (p *Prepared) Size() int { return p.size }
+
 // frame returns the messages as frames of the form; threshold, if positive, is the size from which
 // messages are deflated.
 func (p *Prepared) frame(f form, threshold int) []byte {

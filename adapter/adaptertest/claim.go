@@ -2,6 +2,7 @@ package adaptertest
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -41,7 +42,7 @@ func testClaim(t *testing.T, c Cluster, n int) {
 		t.Fatal(err)
 	}
 	m := NewMember(s.SID)
-	if err := here.Resume(t.Context(), m, slow, m.Replay); !errors.Is(err, adapter.ErrNoRecovery) {
+	if err := here.Resume(t.Context(), m, slow, m.Replay); !errors.Is(err, adapter.ErrNoRecovery) || !errors.Is(err, adapter.ErrTaken) {
 		t.Errorf("Resume of what another has taken and saved anew: %v", err)
 	}
 	if rooms := here.RoomsOf(m); rooms != nil {
@@ -74,6 +75,34 @@ func testReserve(t *testing.T, c Cluster, n int) {
 		t.Errorf("Resume: %v; asked for %d bytes", err, asked)
 	}
 	if _, missed := comeBack(t, there, s, ""); !slices.Contains(missed, `["a lot"]`) {
+		t.Errorf("missed %q", missed)
+	}
+}
+
+// testForgotten: a trail holds so many rooms that were left. Who may have missed events in others is told.
+func testForgotten(t *testing.T, c Cluster, n int) {
+	node := c(t, "/"+t.Name(), n)[0]
+	m := newMember(id(1))
+	node.Join(m)
+	send(t, node, `["seen"]`, adapter.Target{})
+	m.Wait(t, 1)
+	seen := lastOffset(t, m)
+	for i := range 100 {
+		room := fmt.Sprint("room", i)
+		node.Join(m, room)
+		send(t, node, `["in it"]`, adapter.Target{Rooms: []string{room}})
+		m.Wait(t, i+2)
+		node.Leave(m, room)
+	}
+	last := lastOffset(t, m)
+	s := m.Leave(node, "pid-"+t.Name())
+	if err := node.Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := node.Restore(t.Context(), s.PID, seen); !errors.Is(err, adapter.ErrNoRecovery) {
+		t.Errorf("Restore from before what is forgotten: %v", err)
+	}
+	if _, missed := comeBack(t, node, s, last); len(missed) != 0 {
 		t.Errorf("missed %q", missed)
 	}
 }

@@ -195,7 +195,11 @@ func (f *Forwarder) Client(r *http.Request) (addr string, secure, ok bool) {
 	if len(v) != 1 {
 		return "", false, false
 	}
-	m, ok := readMark(v[0], f.reg.sharedSecret(), r.URL.Query().Get("sid"))
+	sids := r.URL.Query()["sid"]
+	if len(sids) == 0 {
+		return "", false, false
+	}
+	m, ok := readMark(v[0], f.reg.sharedSecret(), sids[len(sids)-1]) // the last counts, as in transport
 	return m.addr, m.secure, ok
 }
 

@@ -69,5 +69,5 @@ func (o offset) has(uid string, seq uint64) bool {
 func offsetBefore(a, b string) bool {
 	x, ok := parseOffset(a)
 	y, _ := parseOffset(b)
-	return !ok || x.id.less(y.id)
+	return !ok || x.id.less(y.id) || x.id == y.id && slices.ContainsFunc(y.early, func(e early) bool { return !x.has(e.uid, e.seq) })
 }

@@ -23,6 +23,7 @@ type command struct {
 	data  []byte // payload, or value of opSet
 	xadd  *entry // fields of opXAdd
 	ttl   time.Duration
+	was   string // what opSet may find there, if it was not done: the mark of an earlier claim
 	// done, if not nil, is called once from the publisher, or from Close: with the id of a stream entry, or
 	// with an error when the command was dropped. It must not block.
 	done func(id string, err error)

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -34,6 +35,7 @@ type savedSession struct {
 	Last     string         `json:"last"`
 	Stays    [][3]string    `json:"stays"` // room, from, to
 	End      string         `json:"end"`
+	Forgot   string         `json:"forgot"`
 }
 
 // Remove ends a membership.
@@ -60,7 +62,7 @@ func (n *namespace) Save(ctx context.Context, s adapter.Session) error {
 	}
 	key := n.c.cfg.SessionPrefix + s.PID
 	done := make(chan error, 1)
-	err = n.c.put(&command{op: opSet, key: key, route: key, data: base64.StdEncoding.AppendEncode(nil, b),
+	err = n.c.put(&command{op: opSet, key: key, route: key, was: s.Version, data: base64.StdEncoding.AppendEncode(nil, b),
 		ttl: n.c.cfg.Recovery.MaxDisconnection, done: func(_ string, err error) { done <- err }})
 	if err != nil {
 		return err
@@ -91,6 +93,9 @@ func appendSession(dst []byte, s *adapter.Session, nsp string) []byte {
 	}
 	dst = appendQuoted(append(dst, `,"last":`...), s.Last)
 	dst = appendQuoted(append(dst, `,"end":`...), s.Trail.End)
+	if s.Trail.Forgot != "" {
+		dst = appendQuoted(append(dst, `,"forgot":`...), s.Trail.Forgot)
+	}
 	dst = append(dst, `,"stays":[`...)
 	for i, stay := range s.Trail.Stays {
 		if i > 0 {
@@ -132,7 +137,11 @@ func (n *namespace) Restore(ctx context.Context, pid, at string) (*adapter.Sessi
 }
 
 func (n *namespace) load(ctx context.Context, pid string) (*adapter.Session, error) {
-	text, err := n.c.client.Get(ctx, n.c.cfg.SessionPrefix+pid).Result()
+	var text string
+	err := persist(ctx, func() (err error) {
+		text, err = n.c.client.Get(ctx, n.c.cfg.SessionPrefix+pid).Result()
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +150,7 @@ func (n *namespace) load(ctx context.Context, pid string) (*adapter.Session, err
 	}
 	s, err := parseSession(text)
 	if err == nil {
-		s.Version = text
+		s.Version = takenBy(text)
 	}
 	return s, err
 }
@@ -150,7 +159,11 @@ func (n *namespace) load(ctx context.Context, pid string) (*adapter.Session, err
 func (n *namespace) held(ctx context.Context, at string) error {
 	o, _ := parseOffset(at)
 	if o.id == (streamID{}) { // the stream was empty then
-		length, err := n.c.client.XLen(ctx, n.line.r.stream).Result()
+		var length int64
+		err := persist(ctx, func() (err error) {
+			length, err = n.c.client.XLen(ctx, n.line.r.stream).Result()
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 		}
@@ -159,8 +172,7 @@ func (n *namespace) held(ctx context.Context, at string) error {
 		}
 		return nil
 	}
-	id := o.id.String()
-	entries, err := n.c.client.XRangeN(ctx, n.line.r.stream, id, id, 1).Result()
+	entries, err := n.entries(ctx, o.id.String(), o.id.String(), 1)
 	if err != nil {
 		return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 	}
@@ -184,7 +196,7 @@ func parseSession(text string) (*adapter.Session, error) {
 		return nil, err
 	}
 	out := &adapter.Session{SID: string(s.SID), PID: string(s.PID), Namespace: s.Nsp, Owner: s.Owner, Identity: s.Identity,
-		Rooms: s.Rooms, Data: adapter.Raw(s.Data), Last: s.Last, Trail: adapter.Trail{End: s.End}}
+		Rooms: s.Rooms, Data: adapter.Raw(s.Data), Last: s.Last, Trail: adapter.Trail{End: s.End, Forgot: s.Forgot}}
 	for _, stay := range s.Stays {
 		out.Trail.Stays = append(out.Trail.Stays, adapter.Stay{Room: stay[0], From: stay[1], To: stay[2]})
 	}
@@ -274,25 +286,51 @@ func takenBy(saved string) string {
 // has taken and saved anew since stays.
 func (n *namespace) claim(ctx context.Context, s *adapter.Session) error {
 	key := n.c.cfg.SessionPrefix + s.PID
-	errTaken := errors.New("session taken by another")
-	err := n.c.client.Watch(ctx, func(tx *redis.Tx) error {
-		if text, err := tx.Get(ctx, key).Result(); errors.Is(err, redis.Nil) || err == nil && text != s.Version {
-			return errTaken
-		} else if err != nil {
+	mark := s.Version + " " + rand.Text() // by which a claim whose answer was lost is known again
+	err := persist(ctx, func() error {
+		return n.c.client.Watch(ctx, func(tx *redis.Tx) error {
+			text, err := tx.Get(ctx, key).Result()
+			switch {
+			case err == nil && text == mark:
+				return nil
+			case errors.Is(err, redis.Nil) || err == nil && takenBy(text) != s.Version:
+				return adapter.ErrTaken
+			case err != nil:
+				return err
+			}
+			_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+				return p.Set(ctx, key, mark, n.c.cfg.MaxOutboxAge+2*publishTimeout).Err()
+			})
 			return err
-		}
-		_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			return p.Set(ctx, key, takenBy(s.Version), n.c.cfg.MaxOutboxAge+2*publishTimeout).Err()
-		})
-		return err
-	}, key)
+		}, key)
+	})
 	if errors.Is(err, redis.TxFailedErr) {
-		err = errTaken
+		err = adapter.ErrTaken
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 	}
 	return nil
+}
+
+// persist calls fn again as long as the connection to Redis breaks, until ctx ends.
+func persist(ctx context.Context, fn func() error) error {
+	for n := 0; ; n++ {
+		err := fn()
+		var answer redis.Error
+		if err == nil || errors.As(err, &answer) || errors.Is(err, adapter.ErrNoRecovery) || errors.Is(err, adapter.ErrTaken) ||
+			ctx.Err() != nil || !pause(ctx, n) {
+			return err
+		}
+	}
+}
+
+func (n *namespace) entries(ctx context.Context, from, to string, count int64) (list []redis.XMessage, err error) {
+	err = persist(ctx, func() (err error) {
+		list, err = n.c.client.XRangeN(ctx, n.line.r.stream, from, to, count).Result()
+		return err
+	})
+	return list, err
 }
 
 // firstPage is how many entries are read at once before it is known how large they are.
@@ -314,7 +352,7 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 	bytes := 0
 	after := have.id
 	for after.less(end) {
-		entries, err := n.c.client.XRangeN(ctx, n.line.r.stream, "("+after.String(), end.String(), page).Result()
+		entries, err := n.entries(ctx, "("+after.String(), end.String(), page)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 		}
@@ -341,7 +379,7 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 			if list = append(list, ev); len(list) > n.c.cfg.Recovery.MaxEvents {
 				return nil, nil, fmt.Errorf("%w: more than %d events missed", adapter.ErrNoRecovery, n.c.cfg.Recovery.MaxEvents)
 			}
-			bytes += ev.m.Size()
+			bytes += ev.m.Cost(&ev.t)
 			if bytes > n.c.cfg.Recovery.MaxBytes || s.Reserve != nil && !s.Reserve(bytes) {
 				return nil, nil, fmt.Errorf("%w: %w: %d bytes", adapter.ErrNoRecovery, adapter.ErrReplayFull, bytes)
 			}

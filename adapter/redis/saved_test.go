@@ -15,14 +15,16 @@ func TestSetInDoubt(t *testing.T) {
 	client := s.Client()
 	p := &publisher{client: client, stats: &counters{}, state: newState(slog.New(slog.DiscardHandler)), maxAge: time.Minute}
 	for name, c := range map[string]struct {
-		holds string
-		want  bool
+		holds, was string
+		want       bool
 	}{
-		"not done":                           {"", false},
-		"not done, where another was taken":  {takenBy("another"), false},
-		"done":                               {"mine", true},
-		"done and taken":                     {takenBy("mine"), true},
-		"done, taken, and saved by somebody": {"another", true},
+		"not done":                            {"", "", false},
+		"not done, after another was taken":   {takenBy("before") + " x", takenBy("before"), false},
+		"done":                                {"mine", takenBy("before"), true},
+		"done and taken":                      {takenBy("mine") + " x", "", true},
+		"done and taken, after another":       {takenBy("mine") + " x", takenBy("before"), true},
+		"done, taken, and saved by somebody":  {"another", "", true},
+		"done, taken, saved, and taken again": {takenBy("another") + " x", takenBy("before"), true},
 	} {
 		key := "key " + name
 		if c.holds != "" {
@@ -30,7 +32,7 @@ func TestSetInDoubt(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := p.saved(t.Context(), &command{op: opSet, key: key, data: []byte("mine"), at: time.Now()}); got != c.want {
+		if got := p.saved(t.Context(), &command{op: opSet, key: key, data: []byte("mine"), was: c.was, at: time.Now()}); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

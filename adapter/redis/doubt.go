@@ -1,0 +1,132 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// resolve decides about commands of which it is not known whether Redis has done them. Published
+// messages are given up; a stream is asked. It returns what is to be sent again.
+func (p *publisher) resolve(ctx context.Context, doubt []*command, cause error) (again []*command) {
+	streams := map[string][]*command{}
+	for _, c := range doubt {
+		switch c.op {
+		case opXAdd:
+			streams[c.key] = append(streams[c.key], c)
+		case opSet:
+			if !p.saved(ctx, c) {
+				again = append(again, c)
+			} else if c.done != nil {
+				c.done("", nil)
+			}
+		default:
+			p.drop(c, lostUnconfirmed, cause)
+		}
+	}
+	for stream, list := range streams {
+		again = append(again, p.ask(ctx, stream, list)...)
+	}
+	return again
+}
+
+// saved reports whether Redis has done a SET, even if the session that it saved has been claimed since: set once
+// more, it would be there for a second socket.
+func (p *publisher) saved(ctx context.Context, c *command) bool {
+	for n := 0; ; n++ {
+		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
+		text, err := p.client.Get(tctx, c.key).Result()
+		cancel()
+		switch {
+		case err == nil && (c.was == "" || !strings.HasPrefix(text, c.was)):
+			p.stats.published.Add(1)
+			return true // it is there, or has been claimed, as only then another can be
+		case err == nil || errors.Is(err, redis.Nil):
+			if n > 0 { // as in ask
+				return false
+			}
+		default:
+			p.state.set("publish", err)
+			if ctx.Err() != nil || time.Since(c.at) > p.maxAge {
+				return false
+			}
+		}
+		if !pause(ctx, 3) {
+			return false
+		}
+	}
+}
+
+// ask reads the end of a stream until it is known which of the commands it holds.
+func (p *publisher) ask(ctx context.Context, stream string, list []*command) (missing []*command) {
+	after := p.acked[stream]
+	if after == "" {
+		after = p.last(stream)
+	}
+	found := map[uint64]string{}
+	// A server that stood still may take what the broken connection brought it some moments after
+	// the first question. Twice the same answer is taken for the truth.
+	for n, before := 0, -1; ; n++ {
+		if err := p.scan(ctx, stream, after, list[0].xadd.source(), found); err != nil {
+			p.state.set("publish", err)
+			if ctx.Err() != nil || time.Since(list[0].at) > p.maxAge {
+				return list // flush drops what is too old
+			}
+			if !pause(ctx, n) {
+				return list
+			}
+			before = -1
+			continue
+		}
+		seen := 0
+		for _, c := range list {
+			if _, ok := found[c.xadd.seq]; ok {
+				seen++
+			}
+		}
+		if seen == len(list) || seen == before {
+			break
+		}
+		before = seen
+		if !pause(ctx, 3) {
+			return list
+		}
+	}
+	for _, c := range list {
+		id, ok := found[c.xadd.seq]
+		if !ok {
+			missing = append(missing, c)
+			continue
+		}
+		p.stats.published.Add(1)
+		p.acked[stream] = id
+		if c.done != nil {
+			c.done(id, nil)
+		}
+	}
+	return missing
+}
+
+// scan adds the numbers and ids of the entries of a source after an id to found.
+func (p *publisher) scan(ctx context.Context, stream, after, source string, found map[uint64]string) error {
+	for {
+		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
+		list, err := p.client.XRangeN(tctx, stream, "("+after, "+", 1000).Result()
+		cancel()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+		for _, e := range list {
+			if x := parseEntry(e.Values); x.seq > 0 && x.source() == source {
+				found[x.seq] = e.ID
+			}
+			after = e.ID
+		}
+		if len(list) < 1000 {
+			return nil
+		}
+	}
+}
