@@ -55,7 +55,6 @@ func (s *Session) servePost(req *request) {
 	}
 	p := &post{control: http.NewResponseController(req.w)}
 	s.post = p
-	_ = p.control.SetReadDeadline(time.Now().Add(s.srv.cfg.BodyTimeout))
 	s.mu.Unlock()
 
 	body := takeWrite()
