@@ -190,7 +190,9 @@ func (o offered) WriteHeader(status int) {
 }
 
 // Write writes a part of the body.
-func (o offered) Write(b []byte) (int, error) { return limit.WriteParts(o.ResponseWriter, b, o.timeout) }
+func (o offered) Write(b []byte) (int, error) {
+	return limit.WriteParts(o.ResponseWriter, b, o.timeout)
+}
 
 // Unwrap is for http.ResponseController.
 func (o offered) Unwrap() http.ResponseWriter { return o.ResponseWriter }

@@ -56,7 +56,8 @@ type Host struct {
 	draining atomic.Bool
 	drainer  drainer
 	failures limit.Sampler // of the access log
-	unused   unused
+
+	connections connections
 }
 
 // New checks cfg and returns a Host that does not listen yet. The error is a *ValueError for a field
@@ -140,9 +141,9 @@ func (h *Host) make() (err error) {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
-		ConnState:         h.unused.note,
+		ConnContext:       h.connections.context,
+		ConnState:         h.connections.note,
 	}
-	h.http.RegisterOnShutdown(h.unused.close)
 	return nil
 }
 
@@ -220,9 +221,23 @@ func (h *Host) Shutdown(ctx context.Context) error {
 		h.adminUI.Close()
 	}
 	err := h.app.Shutdown(ctx)
-	if e := h.http.Shutdown(ctx); e != nil {
+	if e := h.shutdownHTTP(ctx); e != nil {
 		err = errors.Join(err, e, h.http.Close())
 	}
 	h.endTracing(ctx)
 	return errors.Join(err, h.cluster.close(ctx))
+}
+
+// shutdownHTTP ends the http.Server, for whose connections their clients are not waited for without end.
+func (h *Host) shutdownHTTP(ctx context.Context) error {
+	hurried, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.connections.hurry(hurried)
+	}()
+	err := h.http.Shutdown(ctx)
+	stop()
+	<-done
+	return err
 }
