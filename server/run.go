@@ -53,6 +53,9 @@ func (s *Socket) do(it *item) (err error) {
 			return s.observed("connection", s.connected)
 		}
 	case itemEvent:
+		if it.owed && !s.counted() {
+			return nil
+		}
 		if it.event == nil {
 			it.event = s.unpack(it.packed)
 		}

@@ -1,6 +1,7 @@
 package zishang
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/zishang520/socket.io/v2/socket"
@@ -92,32 +93,50 @@ func (s *session) giveUp(identity string) {
 	}
 }
 
-// exceeds reports whether one more event of the socket is beyond a limit, and counts it.
-func (s *session) exceeds(m *member) bool {
-	b, stats := &s.h.bounds, &s.h.stats
+// exceeds reports whether one more event of the socket is beyond a limit, and counts it; and whether the event has
+// still to be counted for an identity (see counted): there is none yet.
+func (s *session) exceeds(m *member) (beyond, owed bool) {
+	b := &s.h.bounds
 	if !b.events {
-		return false
+		return false, false
 	}
 	now := time.Now()
-	cause := ""
+	id := m.owner()
 	switch {
 	case !s.bucket.Take(now):
-		cause = "session"
+		s.rateLimited("session", nil)
 	case b.addresses != nil && !b.addresses.Take(limit.Address(s.session.Handshake().Addr()), now):
-		cause = "address"
-		stats.rateLimitedAddr.Add(1)
-	case b.identities != nil:
-		if id := m.owner(); id != "" && !b.identities.Take(id, now) {
-			cause = "identity"
-			stats.rateLimitedIdentity.Add(1)
-		}
+		s.rateLimited("address", &s.h.stats.rateLimitedAddr)
+	case b.identities != nil && id != "" && !b.identities.Take(id, now):
+		s.rateLimited("identity", &s.h.stats.rateLimitedIdentity)
+	default:
+		return false, b.identities != nil && id == ""
 	}
-	if cause == "" {
-		return false
+	return true, false
+}
+
+// rateLimited counts a session that is closed for its events, and says so in the log.
+func (s *session) rateLimited(cause string, counter *atomic.Uint64) {
+	s.h.stats.rateLimited.Add(1)
+	if counter != nil {
+		counter.Add(1)
 	}
-	stats.rateLimited.Add(1)
-	if b.notice.News(cause, now) {
+	if s.h.bounds.notice.News(cause, time.Now()) {
 		s.log().Warn("sessions are closed: a limit of events is reached", "of", cause, "client", s.session.Handshake().Addr())
 	}
-	return true
+}
+
+// counted counts an event that came before the socket had an identity, now that it is handed on. It reports false
+// when that is beyond the limit, which has closed the session.
+func (m *member) counted() bool {
+	s := m.seat.session
+	id := m.owner()
+	if id == "" || s.h.bounds.identities.Take(id, time.Now()) {
+		return true
+	}
+	if s.session.Open() { // the first of those that came
+		s.rateLimited("identity", &s.h.stats.rateLimitedIdentity)
+		s.session.Close(server.ReasonRateLimited)
+	}
+	return false
 }

@@ -16,6 +16,7 @@ var (
 // item is one thing to do for a socket, in its turn.
 type item struct {
 	kind   itemKind
+	owed   bool // itemEvent: counted when it is handed on; see exceeds
 	member *member
 	event  *event        // itemEvent
 	call   func(*member) // itemCall

@@ -114,14 +114,17 @@ func (s *session) packet(p *packet.Packet) {
 	case p.Type == packet.Disconnect:
 		m.leaving.Store(true)
 		s.enqueue(&seat.queue, item{kind: itemLeave, member: m})
-	case s.exceeds(m):
-		s.fail(server.ReasonRateLimited, errRateLimited)
 	default:
 		s.event(seat, m, p)
 	}
 }
 
 func (s *session) event(seat *seat, m *member, p *packet.Packet) {
+	beyond, owed := s.exceeds(m)
+	if beyond {
+		s.fail(server.ReasonRateLimited, errRateLimited)
+		return
+	}
 	e, ok := newEvent(slices.Clone(p.Data), cloneLast(p.Attachments))
 	if !ok {
 		return // the decoder has checked it
@@ -131,7 +134,7 @@ func (s *session) event(seat *seat, m *member, p *packet.Packet) {
 		e.ack = once(func(args []any) { m.sendAck(id, args) })
 	}
 	s.h.stats.eventsIn.Add(1)
-	s.enqueue(&seat.queue, item{kind: itemEvent, member: m, event: e})
+	s.enqueue(&seat.queue, item{kind: itemEvent, member: m, event: e, owed: owed})
 }
 
 // acknowledge has the answer handed to whoever waits for it, past the events that wait.

@@ -19,7 +19,9 @@ func (t *seat) do(it item) (held bool) {
 	case itemConnect:
 		return it.member.connect(it.auth, it.query)
 	case itemEvent:
-		it.member.event(it.event)
+		if !it.owed || it.member.counted() {
+			it.member.event(it.event)
+		}
 	case itemLeave:
 		it.member.leave()
 	case itemDisconnect:
