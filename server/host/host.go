@@ -181,6 +181,11 @@ func (h *Host) ClientAddr(r *http.Request) (addr string, secure bool) {
 	return h.clientOf(r)
 }
 
+// AddrKey returns what limits count the client's address by, for limits of the application's own: the address, of IPv6
+// its first 64 bits, which is what one customer of a network has, or the address of IPv4 that it holds (NAT64, SIIT,
+// 6to4, Teredo). What is no address is its own key. docs/limits.md has the rule.
+func AddrKey(addr string) string { return limit.Address(addr) }
+
 // Listen opens the port. Run does so too if it has not been done; a program calls it to know the URL.
 func (h *Host) Listen() error {
 	if h.listener != nil {
