@@ -114,12 +114,8 @@ func (g *gate) admit(s *server.Socket) error {
 	if err != nil {
 		return err
 	}
-	if s.Recovered() {
-		was, _ := server.Value[string](&s.Data, "name")
-		made, _ := server.Value[time.Time](&s.Data, "made")
-		if was != p.name || g.tokens.ended(pass{name: was, made: made}) {
-			return errToken // what was missed is for another, or was left; a page that logs in anew begins anew
-		}
+	if was, _ := server.Value[string](&s.Data, "name"); s.Recovered() && was != p.name {
+		return errToken // what was missed is for another
 	}
 	ctx, cancel := context.WithTimeout(s.Context(), 2*time.Second)
 	defer cancel()

@@ -46,7 +46,7 @@ func main() {
 		}
 		// The people of an application are in its database.
 		people := map[string]string{"ada": "bean", "grace": "pole"}
-		g, err := newGate(h.IO(), from, newTokens(key, ttl, h.Config().Recovery), people, bcrypt.DefaultCost)
+		g, err := newGate(h.IO(), from, newTokens(key, ttl), people, bcrypt.DefaultCost)
 		if err != nil {
 			return err
 		}

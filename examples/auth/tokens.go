@@ -29,21 +29,19 @@ type claims struct {
 // tokens makes and checks tokens (RFC 7519), signed with a key of its own (HS256). Safe for concurrent use.
 type tokens struct {
 	// Set by newTokens, then read only.
-	key  []byte
-	ttl  time.Duration
-	keep time.Duration // how long what was ended has to be known
+	key []byte
+	ttl time.Duration
 
 	mu   sync.Mutex
 	left map[string]time.Time // guarded by mu; before when the tokens of a name have ended
 }
 
-// newTokens uses key, or a random one, with which tokens end when the program does. away is how long a socket that
-// a token has let in may be recovered.
-func newTokens(key string, ttl, away time.Duration) *tokens {
+// newTokens uses key, or a random one, with which tokens end when the program does.
+func newTokens(key string, ttl time.Duration) *tokens {
 	if key == "" {
 		key = rand.Text()
 	}
-	return &tokens{key: []byte(key), ttl: ttl, keep: ttl + away, left: make(map[string]time.Time)}
+	return &tokens{key: []byte(key), ttl: ttl, left: make(map[string]time.Time)}
 }
 
 // issue makes a token for somebody whose password was right.
@@ -70,13 +68,13 @@ func (t *tokens) check(token string) (pass, error) {
 	return p, nil
 }
 
-// end ends the tokens of a name that were made until then. They are forgotten when they have expired,
-// and nothing can be recovered that they let in. A server that starts later does not know: an application keeps this where its accounts are.
+// end ends the tokens of a name that were made until then. They are forgotten when they have expired. A
+// server that starts later does not know: an application keeps this where its accounts are.
 func (t *tokens) end(name string, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for who, when := range t.left {
-		if at.Sub(when) > t.keep {
+		if at.Sub(when) > t.ttl {
 			delete(t.left, who)
 		}
 	}
