@@ -61,6 +61,9 @@ func newChat(io *server.Server, node string) *chat {
 	io.OnConnection(func(s *server.Socket) {
 		s.Use(server.Keep(s, newLimits).pass)
 		_ = s.Emit("you", by(s)) // it is gone again otherwise
+		if s.Recovered() {
+			c.back(s)
+		}
 		s.OnDisconnect(func(string) { c.news.of(room(s)) })
 	})
 	return c
