@@ -136,7 +136,7 @@ func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) {
 		content = f.gzip()
 		head.Set("Content-Encoding", "gzip")
 	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	http.ServeContent(w, fewRanges(r), "", time.Time{}, bytes.NewReader(content))
 }
 
 // acceptsGzip reports whether an Accept-Encoding header names gzip without refusing it.

@@ -168,8 +168,8 @@ func (h *Host) Handle(method, path string, handler http.Handler) {
 }
 
 // Static serves the files of fsys for every path that has no route. Folders are served by their
-// index.html and never listed; names that start with a dot are hidden, and a link that leads out of fsys is
-// not there. Call it before Run.
+// index.html and never listed; names that start with a dot are hidden, and a link that leads to one, or out of fsys,
+// is not there. Call it before Run.
 func (h *Host) Static(fsys fs.FS) { h.files = fileServer(fsys) }
 
 // ServeHTTP serves a request as the listening host would, for tests and for embedding.
