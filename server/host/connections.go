@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -41,6 +42,58 @@ func (cs *connections) of(r *http.Request) *connection {
 		return conn
 	}
 	return new(connection)
+}
+
+// forwarding is transport.Config.UnknownSession around next, which has another server answer: while a request waits for
+// that, as a poll does, it does not wait for its client.
+func (cs *connections) forwarding(next func(http.ResponseWriter, *http.Request, string) bool) func(http.ResponseWriter, *http.Request, string) bool {
+	return func(w http.ResponseWriter, r *http.Request, sid string) bool {
+		f := forwarded{w, cs.of(r)}
+		f.conn.waits.Store(false)
+		defer f.conn.waits.Store(true)
+		if r.ContentLength != 0 {
+			own := *r // net/http looks at the body that it made
+			own.Body = forwardedBody{r.Body, f.conn}
+			r = &own
+		}
+		return next(f, r, sid)
+	}
+}
+
+// forwarded writes the answer of another server.
+type forwarded struct {
+	http.ResponseWriter
+	conn *connection
+}
+
+// Write waits for the client.
+func (f forwarded) Write(b []byte) (int, error) {
+	f.conn.waits.Store(true)
+	defer f.conn.waits.Store(false)
+	return f.ResponseWriter.Write(b)
+}
+
+// FlushError waits for the client. http.ResponseController finds it here.
+func (f forwarded) FlushError() error {
+	f.conn.waits.Store(true)
+	defer f.conn.waits.Store(false)
+	return http.NewResponseController(f.ResponseWriter).Flush()
+}
+
+// Unwrap is for http.ResponseController.
+func (f forwarded) Unwrap() http.ResponseWriter { return f.ResponseWriter }
+
+// forwardedBody is the body of a request that another server answers.
+type forwardedBody struct {
+	io.ReadCloser
+	conn *connection
+}
+
+// Read waits for the client.
+func (b forwardedBody) Read(p []byte) (int, error) {
+	b.conn.waits.Store(true)
+	defer b.conn.waits.Store(false)
+	return b.ReadCloser.Read(p)
 }
 
 // note is http.Server.ConnState.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/beanpole/beanpole/server"
 )
 
 // pipes is a listener for connections in memory, whose time is the test's.
@@ -242,5 +244,58 @@ func TestStopDoesNotWaitForClients(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+func TestStopDoesNotWaitForABodyToForward(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := newTestHost(t, Config{Adjust: func(c *server.Config) {
+			c.Transport.UnknownSession = func(_ http.ResponseWriter, r *http.Request, _ string) bool {
+				_, _ = io.Copy(io.Discard, r.Body)
+				return true
+			}
+		}})
+		dial, stop := servePipes(t, h)
+		send(t, dial(), "POST /socket.io/?EIO=4&transport=polling&sid=elsewhere HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+		synctest.Wait()
+		start := time.Now()
+		if err := stop(); err != nil || time.Since(start) > 2*stopGrace {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+	})
+}
+
+// A poll that another server will answer is no client that is waited for, unless it does not take the answer.
+func TestStopWaitsForWhatIsForwarded(t *testing.T) {
+	for name, takes := range map[string]bool{"taken": true, "not taken": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h, _ := newTestHost(t, Config{Adjust: func(c *server.Config) {
+					c.Transport.UnknownSession = func(w http.ResponseWriter, _ *http.Request, _ string) bool {
+						time.Sleep(10 * time.Second)
+						_, _ = io.WriteString(w, "late")
+						_ = http.NewResponseController(w).Flush()
+						return true
+					}
+				}})
+				dial, stop := servePipes(t, h)
+				c, start := dial(), time.Now()
+				send(t, c, "GET /socket.io/?EIO=4&transport=polling&sid=elsewhere HTTP/1.1\r\nHost: x\r\n\r\n")
+				synctest.Wait()
+				answer := make(chan string, 1)
+				if takes {
+					go func() {
+						b, _ := io.ReadAll(c)
+						answer <- string(b)
+					}()
+				}
+				if err := stop(); err != nil || time.Since(start) < 10*time.Second {
+					t.Errorf("after %v: %v", time.Since(start), err)
+				}
+				if takes && !strings.Contains(<-answer, "late") {
+					t.Error("the poll is not answered")
+				}
+			})
+		})
 	}
 }

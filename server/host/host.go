@@ -97,6 +97,9 @@ func (h *Host) make() (err error) {
 		sc.Transport.UnknownSession = h.cluster.unknownSession
 		sc.Adapter = asked.watch(sc.Adapter)
 	}
+	if next := sc.Transport.UnknownSession; next != nil {
+		sc.Transport.UnknownSession = h.connections.forwarding(next)
+	}
 	if !cfg.NoAdmin { // where the metrics are shown
 		h.metrics = metrics.New()
 		sc.Observers = append(sc.Observers, h.metrics)
