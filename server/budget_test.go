@@ -311,7 +311,7 @@ func TestSecondConnectWaitsForTheFirst(t *testing.T) {
 	for _, good := range []string{"first", "second"} {
 		t.Run(good, func(t *testing.T) {
 			g := newGate(t)
-			_, url := start(t, server.Config{}, func(io *server.Server) {
+			srv, url := start(t, server.Config{}, func(io *server.Server) {
 				io.Use(func(s *server.Socket) error {
 					if err := g.pass(s); err != nil {
 						return err
@@ -337,6 +337,7 @@ func TestSecondConnectWaitsForTheFirst(t *testing.T) {
 			q := dial(t, url)
 			q.Send(`40{"token":"first"}`, `40{"token":"forgotten"}`, `40{"token":"second"}`)
 			eventually(t, "it is in the middleware", func() bool { return g.in.Load() == 2 })
+			eventually(t, "the others wait", func() bool { return srv.Stats().ConnectsDelayed == 4 })
 			g.release()
 			if good == "second" {
 				q.Expect(`44{"message":"bad token"}`)
