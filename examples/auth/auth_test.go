@@ -339,7 +339,9 @@ func TestNewLoginRecoversWhatWasLeft(t *testing.T) {
 	}
 	back(t, web, lost).expect(`44{"message":"not authorized"}`)
 	_, lost["token"] = login(t, web, `{"name":"ada","password":"bean"}`)
-	back(t, web, lost).expect(`40{"sid":"`)
+	if got := back(t, web, lost).expect(`40{"sid":"`); !strings.Contains(got, lost["pid"]) {
+		t.Errorf("not recovered: %s", got)
+	}
 }
 
 func TestLeaveEverywhereEndsWhoIsOnItsWayIn(t *testing.T) {
