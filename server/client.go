@@ -132,7 +132,8 @@ func (c *client) packet(p *packet.Packet) {
 	}
 	s := c.socket(name)
 	if p.Type == packet.Connect && c.server.bounds.events {
-		if cause := c.exceeds(nil); cause != "" { // a CONNECT is work, as an event is
+		if cause, _ := c.exceeds(nil); cause != "" { // a CONNECT is work, as an event is
+			c.failed = true
 			c.rateLimited(cause)
 			return
 		}
@@ -155,8 +156,11 @@ func (c *client) packet(p *packet.Packet) {
 
 // event takes an event for the socket.
 func (c *client) event(s *Socket, p *packet.Packet) {
+	it := item{kind: itemEvent}
 	if c.server.bounds.events {
-		if cause := c.exceeds(s); cause != "" {
+		var cause string
+		if cause, it.owed = c.exceeds(s); cause != "" {
+			c.failed = true
 			c.rateLimited(cause)
 			return
 		}
@@ -166,7 +170,6 @@ func (c *client) event(s *Socket, p *packet.Packet) {
 	}
 	c.server.stats.eventsIn.Add(1)
 	c.catchUp()
-	it := item{kind: itemEvent}
 	if len(p.Attachments) == 0 && c.load.events.Load() >= unpacked {
 		it.packed = pack(p)
 	} else {
@@ -288,6 +291,11 @@ func (c *client) Work() {
 // fail closes the session of a client that broke the protocol or a limit.
 func (c *client) fail(reason transport.CloseReason, err error) {
 	c.failed = true
+	c.refusedPacket(reason, err)
+}
+
+// refusedPacket is fail for any goroutine.
+func (c *client) refusedPacket(reason transport.CloseReason, err error) {
 	c.server.stats.refusedPackets.Add(1)
 	c.log().Debug("session refused a packet", "reason", string(reason), "err", err)
 	c.session.CloseCause(reason, err)

@@ -107,23 +107,38 @@ func (c *client) giveUp(identity string) {
 	}
 }
 
-// exceeds returns the limit that one more event of the socket is beyond, or "". A CONNECT has no socket yet; it
-// counts for its identity when that is known.
-func (c *client) exceeds(s *Socket) (cause string) {
+// exceeds returns the limit that one more event of the socket is beyond, or "", and whether the event has still to
+// be counted for an identity (see counted): there is none yet. A CONNECT has no socket; SetIdentity counts it.
+func (c *client) exceeds(s *Socket) (cause string, owed bool) {
 	b := &c.server.bounds
 	now := time.Now()
 	if !c.bucket.Take(now) {
-		return causeRate
+		return causeRate, false
 	}
 	if b.addresses != nil && !b.addresses.Take(limit.Address(c.session.Handshake().Addr()), now) {
-		return causeAddressRate
+		return causeAddressRate, false
 	}
-	if b.identities != nil && s != nil {
-		if id := s.Identity(); id != "" && !b.identities.Take(id, now) {
-			return causeIdentityRate
-		}
+	if b.identities == nil || s == nil {
+		return "", false
 	}
-	return ""
+	id := s.Identity()
+	if id != "" && !b.identities.Take(id, now) {
+		return causeIdentityRate, false
+	}
+	return "", id == ""
+}
+
+// counted counts an event that came before the socket had an identity, now that it is handed on. It reports false
+// when that is beyond the limit, which has closed the session.
+func (s *Socket) counted() bool {
+	id := s.Identity()
+	if id == "" || s.client.server.bounds.identities.Take(id, time.Now()) {
+		return true
+	}
+	if s.client.session.Open() { // the first of those that came
+		s.client.rateLimited(causeIdentityRate)
+	}
+	return false
 }
 
 // The causes for which an event is beyond a limit.
@@ -147,7 +162,7 @@ func (c *client) rateLimited(cause string) {
 		c.log().Warn("sessions are closed: a limit of events is reached", "cause", cause,
 			"client", c.session.Handshake().Addr())
 	}
-	c.fail(ReasonRateLimited, errRateLimited)
+	c.refusedPacket(ReasonRateLimited, errRateLimited)
 }
 
 // The causes for which a socket is refused, the keys of Stats.RefusedBy.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/beanpole/beanpole/server"
@@ -163,6 +164,32 @@ func TestEventsPerIdentity(t *testing.T) {
 	}
 	if n := log.count("a limit of events is reached"); n != 1 {
 		t.Errorf("%d log lines of the limit, want one", n)
+	}
+}
+
+// Events that come behind their CONNECT, when nobody knows whose they are, count as well.
+func TestEarlyEventsCountForTheIdentity(t *testing.T) {
+	var handled atomic.Int32
+	pass := make(chan struct{})
+	srv, url := start(t, server.Config{Limits: server.Limits{EventsPerSecondPerIdentity: 5}}, func(io *server.Server) {
+		io.Use(func(s *server.Socket) error {
+			<-pass // until all have come
+			return identified(s)
+		})
+		io.On("echo", func() { handled.Add(1) })
+	})
+	p := dial(t, url)
+	p.Send(`40{"name":"ada"}`)
+	p.Flood(32, `42["echo"]`)
+	eventually(t, "all have come", func() bool { return srv.Stats().EventsIn == 32 })
+	close(pass)
+	p.ExpectClosed()
+	eventually(t, "the limit has closed the session", func() bool { return srv.Stats().RateLimitedIdentity == 1 })
+	if n := handled.Load(); n > 15 {
+		t.Errorf("%d of 32 events are handled", n)
+	}
+	if s := srv.Stats(); s.RateLimited != 1 {
+		t.Errorf("stats %+v", s)
 	}
 }
 

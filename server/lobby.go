@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"time"
 
@@ -24,6 +25,8 @@ type lobby struct {
 	early, earlyBytes int // events that came behind a CONNECT since last none was in progress
 
 	light chan struct{} // told when the load is light, if that is watched
+
+	kept map[reflect.Type]any // see Keep
 }
 
 // inLobby returns the lobby, which it makes if need be. Called with mu held.
@@ -50,7 +53,7 @@ func (c *client) connect(nsp string, auth []byte) {
 		if c.lobby != nil {
 			c.lobby.withdraw(nsp)
 		}
-		if c.lobby == nil && c.free(nsp) && c.connects < unpaced {
+		if (c.lobby == nil || len(c.lobby.waiting) == 0) && c.free(nsp) && c.connects < unpaced {
 			c.connects++
 			c.begin(s)
 			begun = append(begun, s)

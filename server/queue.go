@@ -23,6 +23,7 @@ var (
 // item is one thing a socket has to do, in its turn. An event is itself or, behind many others, packed.
 type item struct {
 	kind   itemKind
+	owed   bool // an event that is counted when it is handed on; see exceeds
 	event  *Event
 	packed []byte // see pack
 }

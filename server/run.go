@@ -65,6 +65,9 @@ func (s *Socket) do(it *item) (err error) {
 	case itemConnected:
 		return s.observed("connection", s.connected)
 	case itemEvent:
+		if it.owed && !s.counted() {
+			return nil
+		}
 		if it.event == nil {
 			it.event = s.unpack(it.packed)
 		}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zlib"
+
+	"github.com/beanpole/beanpole/internal/limit"
 )
 
 // writeBody answers r with 200 and body. If compress asks for it and HTTPCompression has it for a body
@@ -44,14 +46,8 @@ func (s *Server) writeBody(w http.ResponseWriter, r *http.Request, contentType s
 // writeParts writes body as the whole body of w. Each part of it may take so long: the deadline is one for
 // progress. It is taken back when all has left, as the connection's next request need not be ours.
 func writeParts(w http.ResponseWriter, body []byte, timeout time.Duration) error {
-	control := http.NewResponseController(w)
-	for more := true; more; more = len(body) > 0 {
-		part := body[:min(len(body), readBuffer)]
-		_ = control.SetWriteDeadline(time.Now().Add(timeout)) // there may be none
-		if _, err := w.Write(part); err != nil {
-			return err
-		}
-		body = body[len(part):]
+	if _, err := limit.WriteParts(w, body, timeout); err != nil {
+		return err
 	}
 	to := able[http.Flusher](w)
 	if to == nil {
@@ -60,7 +56,7 @@ func writeParts(w http.ResponseWriter, body []byte, timeout time.Duration) error
 	if err := http.NewResponseController(to).Flush(); err != nil {
 		return err
 	}
-	_ = control.SetWriteDeadline(time.Time{})
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	return nil
 }
 

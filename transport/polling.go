@@ -81,8 +81,11 @@ func (s *Session) answered(p *poll, err error) {
 // await parks the poll until there is something to answer. It returns true when the poll needs no answer
 // from the caller: the client has gone, which has ended the session, or the poll has left net/http.
 func (s *Session) await(p *poll, req *request) (left bool) {
-	// http.Server's ReadTimeout counts from the request's arrival and would end the wait.
-	_ = http.NewResponseController(req.w).SetReadDeadline(time.Time{})
+	// http.Server's ReadTimeout counts from the request's arrival and would end the wait. Nobody reads a body
+	// now, but net/http will before it answers.
+	if req.r.ContentLength == 0 {
+		_ = http.NewResponseController(req.w).SetReadDeadline(time.Time{})
+	}
 	late := s.srv.takeTimer(s.srv.pollParkDelay)
 	defer s.srv.putTimer(late)
 	for {

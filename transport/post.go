@@ -56,7 +56,6 @@ func (s *Session) servePost(req *request) {
 	p := &post{control: http.NewResponseController(req.w)}
 	s.post = p
 	defer s.abandonPost(p)
-	_ = p.control.SetReadDeadline(time.Now().Add(s.srv.cfg.BodyTimeout))
 	s.mu.Unlock()
 
 	body := takeWrite()

@@ -193,6 +193,7 @@ const nosniff = "X-Content-Type-Options"
 // waits; after the handshake of a WebSocket it returns at once.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req := request{w: w, r: r, upgrade: isUpgrade(r)}
+	s.bound(&req)
 	if !req.upgrade {
 		// What clients send is in the answers: no page may have it taken for a script or a document.
 		w.Header().Set(nosniff, "nosniff")

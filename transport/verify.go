@@ -5,8 +5,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/beanpole/beanpole/internal/limit"
 )
 
 // request is one HTTP request on its way through the server.
@@ -163,7 +166,48 @@ func (s *Server) verify(req *request) (session *Session, ok bool) {
 // offer offers req, whose session this server does not hold, to Config.UnknownSession, and reports whether that
 // has answered.
 func (s *Server) offer(req *request) bool {
-	return s.cfg.UnknownSession != nil && s.cfg.UnknownSession(req.w, req.r, req.query.sid)
+	if s.cfg.UnknownSession == nil {
+		return false
+	}
+	_ = http.NewResponseController(req.w).SetWriteDeadline(time.Time{}) // it may be a poll that waits
+	if s.cfg.UnknownSession(offered{req.w, s.cfg.WriteTimeout}, req.r, req.query.sid) {
+		return true
+	}
+	s.bound(req)
+	return false
+}
+
+// offered writes an answer that another gives, which its client has to take like ours.
+type offered struct {
+	http.ResponseWriter
+	timeout time.Duration
+}
+
+// WriteHeader begins the answer. Nothing else need be written before net/http sends it.
+func (o offered) WriteHeader(status int) {
+	_ = http.NewResponseController(o.ResponseWriter).SetWriteDeadline(time.Now().Add(o.timeout))
+	o.ResponseWriter.WriteHeader(status)
+}
+
+// Write writes a part of the body.
+func (o offered) Write(b []byte) (int, error) {
+	return limit.WriteParts(o.ResponseWriter, b, o.timeout)
+}
+
+// Unwrap is for http.ResponseController.
+func (o offered) Unwrap() http.ResponseWriter { return o.ResponseWriter }
+
+// bound gives req the time in which its body has to come and its answer has to be taken; net/http reads what is
+// left of a body before it answers, whoever the request is for. Who waits for something else in between sets
+// the deadline for writing anew.
+func (s *Server) bound(req *request) {
+	control, now := http.NewResponseController(req.w), time.Now()
+	answer := now.Add(s.cfg.WriteTimeout)
+	if req.r.ContentLength != 0 {
+		_ = control.SetReadDeadline(now.Add(s.cfg.BodyTimeout))
+		answer = answer.Add(s.cfg.BodyTimeout)
+	}
+	_ = control.SetWriteDeadline(answer) // net/http takes it back behind the answer
 }
 
 // refuseMismatch refuses a request for a transport that its session does not use (any more).

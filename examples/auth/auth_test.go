@@ -329,6 +329,21 @@ func TestLeaveEverywhereEndsTheTokenAndWhoIsAway(t *testing.T) {
 	dial(t, web, token).expect("40")
 }
 
+// What a lost connection has missed is its owner's, who has shown the password again.
+func TestNewLoginRecoversWhatWasLeft(t *testing.T) {
+	g, web := start(t, time.Minute)
+	_, token := login(t, web, `{"name":"ada","password":"bean"}`)
+	lost := away(t, g, web, token)
+	if err := g.leave("ada", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	back(t, web, lost).expect(`44{"message":"not authorized"}`)
+	_, lost["token"] = login(t, web, `{"name":"ada","password":"bean"}`)
+	if got := back(t, web, lost).expect(`40{"sid":"`); !strings.Contains(got, lost["pid"]) {
+		t.Errorf("not recovered: %s", got)
+	}
+}
+
 func TestLeaveEverywhereEndsWhoIsOnItsWayIn(t *testing.T) {
 	g, web := start(t, time.Minute)
 	_, token := login(t, web, `{"name":"ada","password":"bean"}`)

@@ -23,7 +23,7 @@ const (
 // gate lets people in with a password, and their sockets with the token they got for it.
 type gate struct {
 	io     *server.Server
-	addr   func(*http.Request) string // whose tries count together
+	from   func(*http.Request) string // whose tries count together: see host.AddrKey
 	tokens *tokens
 	logins *logins
 	people map[string][]byte // bcrypt hashes of passwords, by name
@@ -33,8 +33,8 @@ type gate struct {
 	expired uint64 // guarded by mu; sockets that were disconnected for it
 }
 
-func newGate(io *server.Server, addr func(*http.Request) string, t *tokens, passwords map[string]string, cost int) (*gate, error) {
-	g := &gate{io: io, addr: addr, tokens: t, logins: newLogins(), people: make(map[string][]byte)}
+func newGate(io *server.Server, from func(*http.Request) string, t *tokens, passwords map[string]string, cost int) (*gate, error) {
+	g := &gate{io: io, from: from, tokens: t, logins: newLogins(), people: make(map[string][]byte)}
 	var err error
 	if g.nobody, err = bcrypt.GenerateFromPassword([]byte("nobody"), cost); err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (g *gate) login(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "a name and a password are needed", http.StatusBadRequest)
 		return
 	}
-	right, err := g.logins.try(r.Context(), g.addr(r), who.Name, func() bool {
+	right, err := g.logins.try(r.Context(), g.from(r), who.Name, func() bool {
 		hash, known := g.people[who.Name]
 		if !known {
 			hash = g.nobody

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -12,7 +11,7 @@ import (
 const (
 	window        = time.Minute // in which tries are counted
 	maxPerAddress = 10          // tries of one address that failed or are not decided
-	maxPerName    = 30          // likewise of one name, from addresses that have not logged in with it
+	maxPerName    = 30          // likewise of one name: from then on a stranger has one, and who has logged in all
 	maxKeys       = 10_000      // of each map; a full one is emptied
 	maxHashing    = 2           // passwords that are compared at a time, which is slow on purpose
 	maxQueued     = 20          // tries that wait for their turn, but for those from where the name has logged in
@@ -48,10 +47,10 @@ func newLogins() *logins {
 }
 
 // try returns what compare does, which it calls when it is the turn of this try. It returns errTries when too
-// many of the address or the name have failed, and errBusy when too many others wait or ctx ends: neither
+// many of the network or the name have failed, and errBusy when too many others wait or ctx ends: neither
 // costs a comparison.
-func (l *logins) try(ctx context.Context, addr, name string, compare func() bool) (right bool, err error) {
-	from := place{name, network(addr)}
+func (l *logins) try(ctx context.Context, network, name string, compare func() bool) (right bool, err error) {
+	from := place{name, network}
 	if err := l.begin(from, time.Now()); err != nil {
 		return false, err
 	}
@@ -85,10 +84,10 @@ func (l *logins) begin(from place, now time.Time) error {
 			clear(m)
 		}
 	}
-	// Those who guess elsewhere do not lock out who has been here before.
-	stranger := !l.known[from]
+	// Those who guess elsewhere lock out nobody who has not failed, nor who has been here before.
+	stranger, failed := !l.known[from], l.byNetwork[from.network]
 	switch {
-	case l.byNetwork[from.network] >= maxPerAddress || stranger && l.byName[from.name] >= maxPerName:
+	case failed >= maxPerAddress || stranger && failed > 0 && l.byName[from.name] >= maxPerName:
 		return errTries
 	case stranger && l.queued >= maxQueued:
 		return errBusy
@@ -118,17 +117,4 @@ func (l *logins) takeBack(from place, right bool) {
 		clear(l.known)
 	}
 	l.known[from] = true
-}
-
-// network is what tries count by: the address, of IPv6 the first 64 bits, since who has one has them all.
-func network(addr string) string {
-	ip, err := netip.ParseAddr(addr)
-	if err != nil {
-		return addr
-	}
-	if ip = ip.Unmap(); ip.Is4() {
-		return ip.String()
-	}
-	net, _ := ip.WithZone("").Prefix(64) // 64 bits are always there
-	return net.String()
 }

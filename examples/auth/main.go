@@ -40,13 +40,13 @@ func main() {
 		if key != "" && len(key) < minKey {
 			return fmt.Errorf("AUTH_KEY has %d letters, and needs %d", len(key), minKey)
 		}
-		addr := func(r *http.Request) string { // behind proxies, BEANPOLE_TRUSTED_HOPS makes it the client's
-			a, _ := h.ClientAddr(r)
-			return a
+		from := func(r *http.Request) string { // behind proxies, BEANPOLE_TRUSTED_HOPS makes it the client's
+			addr, _ := h.ClientAddr(r)
+			return host.AddrKey(addr)
 		}
 		// The people of an application are in its database.
 		people := map[string]string{"ada": "bean", "grace": "pole"}
-		g, err := newGate(h.IO(), addr, newTokens(key, ttl), people, bcrypt.DefaultCost)
+		g, err := newGate(h.IO(), from, newTokens(key, ttl), people, bcrypt.DefaultCost)
 		if err != nil {
 			return err
 		}

@@ -59,23 +59,29 @@ func newChat(io *server.Server, node string) *chat {
 	io.OnServerSide("message", func(room string, m Message) { c.history.add(room, m) })
 	io.OnServerSide("history", func(room string) []Message { return c.history.of(room) })
 	io.OnConnection(func(s *server.Socket) {
-		s.Use(limited())
+		s.Use(server.Keep(s, newLimits).pass)
 		_ = s.Emit("you", by(s)) // it is gone again otherwise
+		if s.Recovered() {
+			c.back(s)
+		}
 		s.OnDisconnect(func(server.Disconnection) { c.news.of(room(s)) })
 	})
 	return c
 }
 
-// limited is a middleware that bounds what one socket may have done: what it sends goes to everybody in its
-// room, and who enters a room asks all servers and gets its history.
-func limited() server.Middleware {
-	events, rooms := rate.NewLimiter(10, 100), rate.NewLimiter(1, 10)
-	return func(_ context.Context, e *server.Event) error {
-		if !events.Allow() || e.Name == "enter" && !rooms.Allow() {
-			return errors.New("not so fast")
-		}
-		return nil
+// limits bound what one session may have done: what it sends goes to everybody in its room, and who enters a
+// room asks all servers and gets its history. They are the session's, since a client makes itself another socket
+// for three bytes.
+type limits struct{ events, rooms *rate.Limiter }
+
+func newLimits() *limits { return &limits{rate.NewLimiter(10, 100), rate.NewLimiter(1, 10)} }
+
+// pass is a middleware.
+func (l *limits) pass(_ context.Context, e *server.Event) error {
+	if !l.events.Allow() || e.Name == "enter" && !l.rooms.Allow() {
+		return errors.New("not so fast")
 	}
+	return nil
 }
 
 // enter moves a socket to a room; it is in one at a time. Of the room it is in already it gets the history.

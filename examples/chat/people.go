@@ -13,8 +13,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"go.mau.fi/util/confusable"
-
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -51,6 +49,9 @@ func admit(s *server.Socket) error {
 	if !ok {
 		return errors.New("a name has 1 to 24 characters")
 	}
+	if mixed(name) {
+		return errors.New("a word of a name is of one alphabet")
+	}
 	if len(auth.Key) < minKey || len(auth.Key) > maxKey {
 		return errors.New("a key has 24 to 64 characters")
 	}
@@ -75,31 +76,51 @@ func by(s *server.Socket) string {
 	return v
 }
 
+// errTaken is for who comes under another's name.
+var errTaken = errors.New("somebody else has that name there, or one that looks like it")
+
 // takeName refuses a name in a room where somebody else has it, or one that looks like it, or has said
-// something that is still shown. The socket holds the name first and looks then, so that of two that come at
-// the same time, to whatever server, at most one gets it.
+// something that is still shown. The socket looks, holds the name, and looks again, so that of two that come at
+// the same time, to whatever server, at most one gets it, and who is refused is in nobody's way.
 func (c *chat) takeName(s *server.Socket, to string) error {
-	mine, keys := by(s), nameKeys(to, name(s))
-	taken := func(who Person) bool {
-		return who.By != mine && slices.ContainsFunc(nameKeys(to, who.Name), func(k string) bool { return slices.Contains(keys, k) })
+	keys := nameKeys(to, name(s))
+	if !c.free(s, to, keys) {
+		return errTaken
 	}
 	s.Join(keys...)
+	if !c.free(s, to, keys) {
+		s.Leave(keys...)
+		return errTaken
+	}
+	return nil
+}
+
+// free reports whether nobody else has the name whose keys those are.
+func (c *chat) free(s *server.Socket, to string, keys []string) bool {
+	mine := by(s)
 	ctx, cancel := context.WithTimeout(s.Context(), fetchTimeout)
 	defer cancel()
 	holders, _ := c.io.In(keys...).FetchSockets(ctx) // of the servers that answer: without the others one can chat
-	free := true
 	for _, h := range holders {
-		who, _ := server.Value[string](&h.Data, "by")
-		free = free && who == mine
+		if who, _ := server.Value[string](&h.Data, "by"); who != mine {
+			return false
+		}
 	}
-	for _, m := range c.history.of(to) {
-		free = free && !taken(Person{m.By, m.Name})
+	return !slices.ContainsFunc(c.history.of(to), func(m Message) bool {
+		return m.By != mine && slices.ContainsFunc(nameKeys(to, m.Name), func(k string) bool { return slices.Contains(keys, k) })
+	})
+}
+
+// back puts out of its room who was away, and whose name another has there by now: recovery has brought it in
+// again. The page enters anew whenever it connects, and is told why it cannot.
+func (c *chat) back(s *server.Socket) {
+	in := room(s)
+	if in == "" || c.takeName(s, in) == nil {
+		return
 	}
-	if !free {
-		s.Leave(keys...)
-		return errors.New("somebody else has that name there, or one that looks like it")
-	}
-	return nil
+	s.Data.Set("room", "")
+	s.Leave(append(nameKeys(in, name(s)), key(in))...)
+	c.news.of(in)
 }
 
 // nameKeys are the Socket.IO rooms in which a name is held. Names that look alike have one in common.
@@ -109,22 +130,6 @@ func nameKeys(room, name string) []string {
 		keys = append(keys, "name:"+strings.ToLower(room)+"\x00"+look)
 	}
 	return keys
-}
-
-// looks are what a name looks like (UTS #39), in small letters. A capital I looks like a small l, and is the
-// small i to many readers: so it is looked at both before and after letters are made small.
-func looks(name string) []string {
-	name = strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Variation_Selector, r) {
-			return -1
-		}
-		return r
-	}, name)
-	all := []string{
-		strings.ToLower(confusable.Skeleton(name)),
-		strings.ToLower(confusable.Skeleton(strings.ToLower(name))),
-	}
-	return slices.Compact(all)
 }
 
 // tidy returns text without what does not print, with single spaces, if it has 1 to most characters.

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/internal/wsclient"
 	"github.com/beanpole/beanpole/server"
 )
@@ -18,7 +19,7 @@ import (
 // start serves a chat.
 func start(t *testing.T) (c *chat, url string) {
 	t.Helper()
-	io, err := server.New(server.Config{})
+	io, err := server.New(server.Config{Recovery: &server.Recovery{Recovery: adapter.Recovery{MaxDisconnection: time.Minute}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,10 +49,18 @@ func come(t *testing.T, url, name, word string) *visitor {
 	}
 	v := &visitor{Client: wsclient.Dial(t, url, "4", nil)}
 	v.Connect("/", string(auth))
-	if err := json.Unmarshal([]byte(v.until(`42["you",`)), &v.by); err != nil || v.by == "" {
-		t.Fatal(v.by, err)
-	}
+	v.by, _ = v.you()
 	return v
+}
+
+// you returns who the server says one is, and the event's offset.
+func (v *visitor) you() (by, offset string) {
+	v.T.Helper()
+	var you []string
+	if err := json.Unmarshal([]byte("["+v.until(`42["you",`)+"]"), &you); err != nil || len(you) != 2 {
+		v.T.Fatal(you, err)
+	}
+	return you[0], you[1]
 }
 
 // until returns the rest of the next packet that begins so, without the bracket at its end.
@@ -123,7 +132,7 @@ func TestNameBelongsToOnePersonInARoom(t *testing.T) {
 	const refused = `{"error":"somebody else has that name there, or one that looks like it"}`
 	ada := come(t, url, "Ada Lovelace", "ada")
 	ada.enters("a")
-	for _, name := range []string{"Ada Lovelace", "ada lovelace", "Ad\u0430 Lovelace", "\u0391da Lovelace", "Ada LoveIace", "Ada\u034F Lovelace\uFE0F"} {
+	for _, name := range []string{"Ada Lovelace", "ada lovelace", "Ada LoveIace", "Ada\u034F Lovelace\uFE0F", "Ａda Lovelace"} {
 		eve := come(t, url, name, "eve")
 		if got := eve.ask("enter", "A"); got != refused {
 			t.Errorf("%q comes in: %s", name, got)
@@ -159,7 +168,11 @@ func TestLooks(t *testing.T) {
 	alike := func(a, b string) bool {
 		return slices.ContainsFunc(looks(a), func(l string) bool { return slices.Contains(looks(b), l) })
 	}
-	for _, c := range [][2]string{{"Ida", "ida"}, {"Ida", "lda"}, {"B0b", "bob"}, {"Bob", "Воb"}, {"Emma", "Ernma"}, {"ŕ", "r\u0301"}} {
+	for _, c := range [][2]string{{"Ida", "ida"}, {"Ida", "lda"}, {"B0b", "bob"}, {"Bob", "Воb"}, {"Emma", "Ernma"}, {"ŕ", "r\u0301"},
+		{"Adam Miller", "Ａｄａｍ Ｍｉｌｌｅｒ"}, {"Adam Miller", "ADAM MILLER"}, {"Adam Miller", "ADA\u041c \u041cILL\u0415R"},
+		{"Adam Miller", "Adam Mi\u0307ller"}, {"Adam Miller", "Adam M\u0130ller"}, {"Adam Miller", "Adam Mi\u1175ller"},
+		{"Adam Miller", "Adam Miller\u0345"}, {"boss", "ⓑⓞⓢⓢ"}, {"boss", "🄱🄾🅂🅂"}, {"boss", "🅱🅾🆂🆂"}, {"Παύλος", "ΠΑΎΛΟΣ"},
+	} {
 		if !alike(c[0], c[1]) {
 			t.Errorf("%q does not look like %q: %q, %q", c[0], c[1], looks(c[0]), looks(c[1]))
 		}
@@ -168,6 +181,62 @@ func TestLooks(t *testing.T) {
 		if alike(c[0], c[1]) {
 			t.Errorf("%q looks like %q: %q, %q", c[0], c[1], looks(c[0]), looks(c[1]))
 		}
+	}
+}
+
+func TestMixed(t *testing.T) {
+	for _, name := range []string{"Ad\u0430", "\u0391da Lovelace", "Adam \u041cILLER", "Mi\u0585er"} {
+		if !mixed(name) {
+			t.Errorf("%q is of one alphabet", name)
+		}
+	}
+	for _, name := range []string{"Ada Lovelace", "Ада Lovelace", "José 2", "Παύλος", "田中さん", "T田中", "김 Kim", "👩‍🚀 Ada", "ⓑoss"} {
+		if mixed(name) {
+			t.Errorf("%q is mixed", name)
+		}
+	}
+}
+
+// Who takes a name while its owner is away has it; the owner is not brought back beside.
+func TestNameThatWasTakenMeanwhile(t *testing.T) {
+	c, url := start(t)
+	auth := map[string]string{"name": "Ada", "key": strings.Repeat("k", minKey) + "ada"}
+	gone := make(chan struct{}, 1)
+	c.io.OnConnection(func(s *server.Socket) {
+		if by(s) == author(auth["key"]) {
+			s.OnDisconnect(func(server.Disconnection) { gone <- struct{}{} })
+		}
+	})
+	for taken := range 2 {
+		room := fmt.Sprint("room ", taken)
+		ada := &visitor{Client: wsclient.Dial(t, url, "4", nil)}
+		b, _ := json.Marshal(auth)
+		welcome := ada.Connect("/", string(b))
+		_, offset := ada.you()
+		ada.enters(room)
+		ada.HangUp()
+		<-gone
+		eve := come(t, url, "Ada", "eve")
+		if taken == 1 {
+			eve.enters(room)
+		}
+		again := map[string]string{"pid": welcome.PID, "offset": offset}
+		for k, v := range auth {
+			again[k] = v
+		}
+		b, _ = json.Marshal(again)
+		ada = &visitor{Client: wsclient.Dial(t, url, "4", nil)}
+		if w := ada.Connect("/", string(b)); w.PID != welcome.PID {
+			t.Fatalf("not recovered: %v", w)
+		}
+		said := ada.ask("message", map[string]string{"id": "1", "text": "here"})
+		entered := ada.ask("enter", room)
+		if refused := strings.Contains(entered, "somebody else"); refused != (taken == 1) || strings.Contains(said, "enter a room first") != refused {
+			t.Errorf("taken %d: says %s, enters %s", taken, said, entered)
+		}
+		eve.HangUp()
+		ada.Send("41")
+		<-gone
 	}
 }
 
@@ -202,6 +271,10 @@ func TestEnteringIsBounded(t *testing.T) {
 	ada := come(t, url, "Ada", "ada")
 	refused := 0
 	for i := range 50 {
+		if i%8 == 7 { // another socket is no way round
+			ada.Send("41")
+			ada.Connect("/", `{"name":"Ada","key":"`+strings.Repeat("k", minKey)+`"}`)
+		}
 		if ada.ask("enter", fmt.Sprint("room ", i)) == `{"error":"not so fast"}` {
 			refused++
 		}

@@ -66,22 +66,24 @@ func newGame(io *server.Server, node string) *game {
 	io.On("latency", func() error { return nil }) // the acknowledgement is all
 	io.OnServerSide("report", func(r Report) { g.garden.hear(r, time.Now()) })
 	io.OnConnection(func(s *server.Socket) {
-		s.Use(limited())
+		s.Use(server.Keep(s, newLimits).pass)
 		s.OnDisconnect(func(server.Disconnection) { g.garden.remove(id(s)) })
 	})
 	return g
 }
 
-// limited is a middleware that bounds what one socket may have done: the page sends an input twenty times a
-// second, and joins once.
-func limited() server.Middleware {
-	events, joins := rate.NewLimiter(40, 200), rate.NewLimiter(1, 5)
-	return func(_ context.Context, e *server.Event) error {
-		if !events.Allow() || e.Name == "join" && !joins.Allow() {
-			return errors.New("not so fast")
-		}
-		return nil
+// limits bound what one session may have done: the page sends an input twenty times a second, and joins once.
+// They are the session's, since a client makes itself another socket for three bytes.
+type limits struct{ events, joins *rate.Limiter }
+
+func newLimits() *limits { return &limits{rate.NewLimiter(40, 200), rate.NewLimiter(1, 5)} }
+
+// pass is a middleware.
+func (l *limits) pass(_ context.Context, e *server.Event) error {
+	if !l.events.Allow() || e.Name == "join" && !l.joins.Allow() {
+		return errors.New("not so fast")
 	}
+	return nil
 }
 
 // join lets a socket play. Who plays already goes on as it was.

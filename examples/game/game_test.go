@@ -166,6 +166,10 @@ func TestJoiningAgainAndAgain(t *testing.T) {
 	c.Connect("/", "")
 	refused := 0
 	for i := range 20 {
+		if i%4 == 3 { // another socket is no way round
+			c.Send("41")
+			c.Connect("/", "")
+		}
 		c.Send(fmt.Sprintf(`42%d["join","Ada %d"]`, i, i))
 		if strings.Contains(c.Text(), "not so fast") {
 			refused++
@@ -176,7 +180,7 @@ func TestJoiningAgainAndAgain(t *testing.T) {
 	for _, p := range all {
 		names += p.Name + ","
 	}
-	if refused == 0 || len(all) != 1+botsEach || !strings.Contains(names, "Ada 0,") {
+	if refused == 0 || len(all) > 1+botsEach {
 		t.Errorf("%d refused, players are %s", refused, names)
 	}
 }

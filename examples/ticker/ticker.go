@@ -57,7 +57,7 @@ func newTicker(io *server.Server, node string) *ticker {
 		t.symbols[s.Symbol] = s
 	}
 	io.OnConnection(func(s *server.Socket) {
-		s.Use(limited())
+		s.Use(server.Keep(s, newLimits).pass)
 		_ = s.Emit("welcome", t.welcome(time.Now())) // it is gone again otherwise
 	})
 	io.On("follow", t.follow)
@@ -65,16 +65,18 @@ func newTicker(io *server.Server, node string) *ticker {
 	return t
 }
 
-// limited is a middleware that bounds what one socket may have done: a few bytes that follow a symbol have
-// 3,000 prices computed and sent.
-func limited() server.Middleware {
-	limit := rate.NewLimiter(2, 30)
-	return func(context.Context, *server.Event) error {
-		if !limit.Allow() {
-			return errors.New("not so fast")
-		}
-		return nil
+// limits bound what one session may have done: a few bytes that follow a symbol have 3,000 prices computed and
+// sent. They are the session's, since a client makes itself another socket for three bytes.
+type limits struct{ events *rate.Limiter }
+
+func newLimits() *limits { return &limits{rate.NewLimiter(2, 30)} }
+
+// pass is a middleware.
+func (l *limits) pass(context.Context, *server.Event) error {
+	if !l.events.Allow() {
+		return errors.New("not so fast")
 	}
+	return nil
 }
 
 func (t *ticker) welcome(now time.Time) Welcome {

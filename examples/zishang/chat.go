@@ -5,11 +5,13 @@ import (
 	"errors"
 	"sort"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/zishang520/engine.io/v2/engine"
 	"github.com/zishang520/socket.io/v2/socket"
 	"golang.org/x/time/rate"
 
@@ -36,6 +38,7 @@ type line struct {
 
 // setup gives the server its handlers, in the library's own words but for one.
 func setup(io *socket.Server) {
+	var limits limiters
 	var soon atomic.Bool
 	come := func() {
 		if soon.CompareAndSwap(false, true) {
@@ -58,7 +61,7 @@ func setup(io *socket.Server) {
 	})
 	_ = io.On("connection", func(args ...any) {
 		s := args[0].(*socket.Socket)
-		limit := rate.NewLimiter(5, 50) // what it sends goes to everybody
+		limit := limits.of(s.Conn())
 		come()
 		_ = s.On("typing", func(...any) {
 			if limit.Allow() {
@@ -79,6 +82,21 @@ func setup(io *socket.Server) {
 			return l, s.Broadcast().Emit("message", l)
 		})
 	})
+}
+
+// limiters bound what a session sends, since that goes to everybody. They are the session's and not the socket's: a
+// client makes itself another socket for three bytes. The zero value is ready.
+type limiters struct{ all sync.Map } // of *rate.Limiter, by session
+
+func (l *limiters) of(session engine.Socket) *rate.Limiter {
+	limit, known := l.all.LoadOrStore(session, rate.NewLimiter(5, 50))
+	if !known {
+		_ = session.Once("close", func(...any) { l.all.Delete(session) })
+		if session.ReadyState() == "closed" { // it may have been before
+			l.all.Delete(session)
+		}
+	}
+	return limit.(*rate.Limiter)
 }
 
 // announce tells everybody who is there, on all servers.

@@ -37,3 +37,27 @@ func Address(addr string) string {
 	net, _ := ip.Prefix(64) // 64 bits are always there
 	return net.String()
 }
+
+// Networks returns the keys of the networks that addr is in, the widest first and Address last: of IPv4 those of 16
+// and 24 bits, of IPv6 those of 32 and 48. Who has many addresses has few of these.
+func Networks(addr string) [3]string {
+	key := Address(addr)
+	all := [...]string{key, key, key}
+	wide, narrow := 16, 24
+	ip, err := netip.ParseAddr(key)
+	if err != nil {
+		net, err := netip.ParsePrefix(key)
+		if err != nil {
+			return all
+		}
+		ip = net.Addr()
+	}
+	if ip.Is6() {
+		wide, narrow = 32, 48
+	}
+	for i, bits := range []int{wide, narrow} {
+		net, _ := ip.Prefix(bits) // it has as many
+		all[i] = net.String()
+	}
+	return all
+}

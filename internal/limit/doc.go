@@ -3,8 +3,9 @@
 //
 // Files: bucket.go (Bucket: a rate; Table: a rate for each key), tally.go (Tally: how often each key did
 // something of late), holders.go (Holders: how many of one key there are), deadline.go (Deadline: a wait),
-// address.go (the key of an address), notice.go (Notice: one log line for a limit that is reached again and
-// again), sampler.go (Sampler: ten lines a second of what may happen without end).
+// parts.go (WriteParts: an answer that is waited for as long as it goes on), address.go (the key of an address),
+// notice.go (Notice: one log line for a limit that is reached again and again), sampler.go (Sampler: ten lines a
+// second of what may happen without end).
 //
 // # Decisions
 //

@@ -181,6 +181,20 @@ func TestAddress(t *testing.T) {
 	}
 }
 
+func TestNetworks(t *testing.T) {
+	for in, want := range map[string][3]string{
+		"192.0.2.7":                 {"192.0.0.0/16", "192.0.2.0/24", "192.0.2.7"},
+		"64:ff9b::192.0.2.7":        {"192.0.0.0/16", "192.0.2.0/24", "192.0.2.7"},
+		"2001:db8:1:2::9":           {"2001:db8::/32", "2001:db8:1::/48", "2001:db8:1:2::/64"},
+		"64:ff9b:1:fffe::192.0.2.7": {"64:ff9b::/32", "64:ff9b:1::/48", "64:ff9b:1:fffe::c000:207"},
+		"@":                         {"@", "@", "@"},
+	} {
+		if got := Networks(in); got != want {
+			t.Errorf("Networks(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fired atomic.Int32

@@ -7,7 +7,9 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	mathrand "math/rand/v2"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -28,14 +30,19 @@ const (
 	// maxFailures is how many wrong passwords one address may send in failureWindow.
 	maxFailures   = 10
 	failureWindow = time.Minute
+	// maxAsked is how many comparisons of one network are counted. One is forgotten after askedWindow / maxAsked:
+	// slowly, or who has many addresses would take them in turn.
+	maxAsked    = 1000
+	askedWindow = 10 * time.Hour
 	// maxWaiting bounds those whose password waits to be compared.
 	maxWaiting = 64
 )
 
 // logins decides on names and passwords, and bounds what guessing them costs. Only the address that has been
 // wrong is refused for it. bcrypt is slow on purpose, and so one comparison runs at a time; of those who wait
-// the one is next whose address has asked least of late, and of these the last who came: whoever guesses, from
-// however many addresses, waits behind who logs in. Once the right login has been seen, others are known for
+// the one is next from whose networks least has been asked for of late, whether there was room for it or not: whoever
+// guesses, from however many addresses of a network, waits behind who logs in from another. Among equals it is a
+// lottery, which no number of strangers can win each time. Once the right login has been seen, others are known for
 // what they are at once, and nobody waits.
 type logins struct {
 	// Set by newLogins, then read only.
@@ -43,7 +50,7 @@ type logins struct {
 	compare        func(hash, password []byte) error
 	key            []byte // of sum
 	wrong          *limit.Tally
-	asked          *limit.Tally // comparisons
+	asked          [3]*limit.Tally // comparisons, by limit.Networks
 
 	mu      sync.Mutex
 	right   []byte     // guarded by mu; the sum of the right login, once it has been seen
@@ -53,14 +60,20 @@ type logins struct {
 
 // visitor is one who waits for a comparison.
 type visitor struct {
-	asked int
+	asked [3]int    // from its networks, the widest first
 	turn  chan bool // gets one value: false if there is no room
 }
+
+// compare compares what has been asked for by v and by o.
+func (v *visitor) compare(o *visitor) int { return slices.Compare(v.asked[:], o.asked[:]) }
 
 func newLogins(username, hash string) *logins {
 	l := &logins{
 		username: username, hash: hash, compare: bcrypt.CompareHashAndPassword, key: make([]byte, sha256.Size),
-		wrong: limit.NewTally(maxFailures, failureWindow), asked: limit.NewTally(1000, failureWindow),
+		wrong: limit.NewTally(maxFailures, failureWindow),
+	}
+	for i := range l.asked {
+		l.asked[i] = limit.NewTally(maxAsked, askedWindow)
 	}
 	_, _ = rand.Read(l.key) // never fails (crypto/rand since Go 1.24)
 	return l
@@ -69,12 +82,13 @@ func newLogins(username, hash string) *logins {
 // check returns nil for the right name and password, and else what to tell the client, or the error of ctx
 // if that ends before there is an answer.
 func (l *logins) check(ctx context.Context, addr string, c *credentials) error {
+	networks := limit.Networks(addr)
 	addr = limit.Address(addr)
 	sum := l.sum(c)
 	if decided, err := l.decide(addr, sum); decided {
 		return err
 	}
-	if err := l.enter(ctx, addr); err != nil {
+	if err := l.enter(ctx, networks); err != nil {
 		return err
 	}
 	defer l.leave()
@@ -128,20 +142,23 @@ func (l *logins) sum(c *credentials) []byte {
 }
 
 // enter waits for the turn of one comparison, which leave ends.
-func (l *logins) enter(ctx context.Context, addr string) error {
+func (l *logins) enter(ctx context.Context, networks [3]string) error {
 	now := time.Now()
-	v := &visitor{l.asked.Count(addr, now), make(chan bool, 1)}
-	l.asked.Add(addr, now)
+	v := &visitor{turn: make(chan bool, 1)}
+	for i, tally := range l.asked {
+		v.asked[i] = tally.Count(networks[i], now)
+		tally.Add(networks[i], now)
+	}
 	l.mu.Lock()
 	if !l.busy {
 		l.busy = true
 		l.mu.Unlock()
 		return nil
 	}
-	behind := slices.IndexFunc(l.waiting, func(o *visitor) bool { return o.asked < v.asked })
-	if behind < 0 {
-		behind = len(l.waiting)
-	}
+	// Those who have asked more are first in the list, and last to be served.
+	from := sort.Search(len(l.waiting), func(i int) bool { return v.compare(l.waiting[i]) >= 0 })
+	to := sort.Search(len(l.waiting), func(i int) bool { return v.compare(l.waiting[i]) > 0 })
+	behind := from + mathrand.IntN(to-from+1)
 	l.waiting = slices.Insert(l.waiting, behind, v)
 	if len(l.waiting) > maxWaiting {
 		l.waiting[0].turn <- false

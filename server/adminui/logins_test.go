@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/beanpole/beanpole/internal/limit"
 )
 
 var (
@@ -132,6 +135,40 @@ func TestRightPasswordOvertakesGuesses(t *testing.T) {
 	})
 }
 
+// Strangers with any number of addresses do not keep out who has not failed, who is let in at the first try.
+func TestStreamOfGuessesLocksNobodyOut(t *testing.T) {
+	for name, c := range map[string]struct {
+		perSecond int
+		address   func(i int) string
+	}{
+		"a network of IPv4, in turn": {80, func(i int) string { return fmt.Sprintf("198.51.100.%d", i%254) }},
+		"a /56 of IPv6, in turn":     {30, func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i%256) }},
+		"always a new one":           {250, func(i int) string { return fmt.Sprintf("10.%d.%d.%d", i&255, i>>8&255, i>>16) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var compared atomic.Int64
+				l := testLogins(&compared)
+				ctx, cancel := context.WithCancel(t.Context())
+				var all sync.WaitGroup
+				defer all.Wait()
+				defer cancel()
+				all.Go(func() {
+					for i := 0; ctx.Err() == nil; i++ {
+						all.Go(func() { _ = l.check(ctx, c.address(i), wrongLogin) })
+						time.Sleep(time.Second / time.Duration(c.perSecond))
+					}
+				})
+				time.Sleep(30 * time.Second)
+				start := time.Now()
+				if err := l.check(t.Context(), "192.0.2.7", rightLogin); err != nil {
+					t.Errorf("after %v: %v", time.Since(start), err)
+				}
+			})
+		})
+	}
+}
+
 func TestQueueOfLoginsIsBoundedAndLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var compared atomic.Int64
@@ -158,12 +195,12 @@ func TestTurnIsNotLost(t *testing.T) {
 	l := newLogins("ada", "right")
 	l.compare = func(_, _ []byte) error { return nil }
 	for range 2000 {
-		if err := l.enter(t.Context(), "a"); err != nil {
+		if err := l.enter(t.Context(), limit.Networks("a")); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		left := make(chan error)
-		go func() { left <- l.enter(ctx, "b") }()
+		go func() { left <- l.enter(ctx, limit.Networks("b")) }()
 		go cancel()
 		l.leave()
 		if err := <-left; err == nil {

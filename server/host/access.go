@@ -33,7 +33,8 @@ func (h *Host) logRequest(c *gin.Context) {
 	switch {
 	case !h.logged(c, status, ofSocketIO):
 		return
-	case ofSocketIO && status >= 400 && h.cfg.AccessLog != AccessAll:
+	case status >= 400 && h.cfg.AccessLog != AccessAll && (ofSocketIO || c.FullPath() == "" && status < 500):
+		// Strangers ask for what is not there as often as they like.
 		var ok bool
 		if leftOut, ok = h.failures.Sample(time.Now()); !ok {
 			return

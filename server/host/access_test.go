@@ -59,6 +59,20 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
+func TestAccessLogOfWhatIsNotThere(t *testing.T) {
+	for kind, want := range map[AccessLog]int{AccessApp: limit.LinesPerSecond, AccessSessions: limit.LinesPerSecond, AccessAll: 100} {
+		synctest.Test(t, func(t *testing.T) {
+			h, log := newTestHost(t, Config{AccessLog: kind})
+			for i := range 100 {
+				ask(h, []string{"GET", "POST"}[i%2], fmt.Sprint("/missing/", i))
+			}
+			if n := len(loggedPaths(log)); n != want {
+				t.Errorf("%s: %d lines for 100 requests, want %d", kind, n, want)
+			}
+		})
+	}
+}
+
 func TestAccessLogOfAStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, log := newTestHost(t, Config{AccessLog: AccessSessions})

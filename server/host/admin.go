@@ -107,7 +107,11 @@ func (h *Host) adminResume(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Host) adminStatus(w http.ResponseWriter, _ *http.Request) {
-	answer(w, map[string]any{"draining": h.draining.Load(), "sessions": h.app.Engine().Sessions()})
+	status := map[string]any{"draining": h.draining.Load(), "sessions": h.app.Engine().Sessions()}
+	if err := h.cluster.health(); err != nil {
+		status["cluster"] = err.Error()
+	}
+	answer(w, status)
 }
 
 func answer(w http.ResponseWriter, v any) {

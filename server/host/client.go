@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -106,16 +107,14 @@ func packageVersion(dir string, min []byte) string {
 	return fmt.Sprintf("size-%d", len(min))
 }
 
-// serve answers a request for a file of the bundle and reports whether name is one. The bundle is the
-// same for everybody, so that pages of any origin may load it.
-func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) bool {
-	known := false
-	for _, f := range clientFiles {
-		known = known || f == name
-	}
-	if !known || (r.Method != http.MethodGet && r.Method != http.MethodHead) {
-		return false
-	}
+// serves reports whether r, for a file of that name, is for the bundle.
+func (b *bundle) serves(r *http.Request, name string) bool {
+	return slices.Contains(clientFiles[:], name) && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+}
+
+// serve answers a request for a file of the bundle. The bundle is the same for everybody, so that pages of any
+// origin may load it.
+func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) {
 	head := w.Header()
 	head.Set("Access-Control-Allow-Origin", "*")
 	head.Set("Cross-Origin-Resource-Policy", "cross-origin")
@@ -123,7 +122,7 @@ func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) bool
 	f, ok := b.files[name]
 	if !ok {
 		http.Redirect(w, r, "https://cdn.socket.io/"+cdnVersion+"/"+name, http.StatusFound)
-		return true
+		return
 	}
 	head.Set("ETag", b.etag)
 	head.Set("Vary", "Accept-Encoding")
@@ -137,8 +136,7 @@ func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) bool
 		content = f.gzip()
 		head.Set("Content-Encoding", "gzip")
 	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
-	return true
+	http.ServeContent(w, fewRanges(r), "", time.Time{}, bytes.NewReader(content))
 }
 
 // acceptsGzip reports whether an Accept-Encoding header names gzip without refusing it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -95,6 +96,14 @@ func TestHostGoesOnWithoutRedis(t *testing.T) {
 	session := connect(t, h)
 	r.Kill()
 	eventually(t, "the health check says so", func() bool { return strings.Contains(get(t, h, "healthz"), `"status":"degraded"`) })
+	if got := get(t, h, "healthz"); !strings.Contains(got, `"cluster":"redis unreachable"`) {
+		t.Errorf("strangers are told %s", got)
+	}
+	w := httptest.NewRecorder()
+	h.adminStatus(w, nil)
+	if got := w.Body.String(); !strings.Contains(got, `"cluster":"since 2`) {
+		t.Errorf("the admin listener says %s", got)
+	}
 	if code := status(t, h, "healthz"); code != http.StatusOK {
 		t.Errorf("the health check answers %d: the load balancer would send nobody any more", code)
 	}

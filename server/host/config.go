@@ -137,8 +137,8 @@ type Config struct {
 	LogFormat LogFormat `env:"BEANPOLE_LOG_FORMAT" default:"text" allow:"text or json"`
 	// Which requests get a log line: those to the application's own routes (app); these and, of each session,
 	// its handshake and its upgrade (sessions); those that failed with a 5xx (errors); all but health checks
-	// (all); or none. Polls are in sessions only when they fail. Of Socket.IO requests that fail ten a second
-	// get a line, which says how many before it were left out, but in all.
+	// (all); or none. Polls are in sessions only when they fail. Of Socket.IO requests that fail, and of those for
+	// what is not there, ten a second get a line, which says how many before it were left out, but in all.
 	AccessLog AccessLog `env:"BEANPOLE_ACCESS_LOG" default:"app" allow:"app, sessions, errors, all or none"`
 	// How long a graceful stop may take before what is left is cut off.
 	ShutdownTimeout time.Duration `env:"BEANPOLE_SHUTDOWN_TIMEOUT" default:"20s" allow:"a duration from 100ms to 1h"`

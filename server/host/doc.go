@@ -22,7 +22,8 @@
 //   - client.go: the client bundle; health.go: /healthz and /livez
 //   - proxy.go: the client's address behind trusted proxies
 //   - drain.go: sessions closed a few at a time; admin.go: the loopback listener that a deployment drains
-//     by; unused.go: connections that a stop does not wait for
+//     by; exchange.go: how long a request waits for its client; connections.go: those that a stop
+//     does not wait for
 //   - adminui.go: the Admin UI by variables; tracing.go: OpenTelemetry by variables,
 //     otlp.go: spans on their way to a collector
 //   - instance.go: the header that says who answered; probe.go: the namespace of beanpole doctor
@@ -42,7 +43,8 @@
 //     rule is the transport's (RefuseHost), so that its counters and hooks see every refusal.
 //   - 2026-11: spans are sent by an exporter of our own. The official one brings gRPC along, even for HTTP:
 //     examples/chat is 51 MB with it, 33 MB with ours and 32 MB with none.
-//   - 2026-11: http.Server has no WriteTimeout, for it would cut polls that wait; the transport has its
-//     own. IdleTimeout is above the keep-alive time of nginx and of load balancers, so that it is never
+//   - 2026-11: http.Server has neither ReadTimeout nor WriteTimeout, which count from the request's beginning: they
+//     would cut polls that wait and what is large, and a ReadTimeout ends a handler's context. The deadlines are
+//     each request's: for a body that has not come, and for each part of an answer. IdleTimeout is above the keep-alive time of nginx and of load balancers, so that it is never
 //     the server that closes a connection which a proxy is about to use.
 package host

@@ -56,7 +56,8 @@ type Host struct {
 	draining atomic.Bool
 	drainer  drainer
 	failures limit.Sampler // of the access log
-	unused   unused
+
+	connections connections
 }
 
 // New checks cfg and returns a Host that does not listen yet. The error is a *ValueError for a field
@@ -95,6 +96,9 @@ func (h *Host) make() (err error) {
 	if h.cluster.redis != nil {
 		sc.Transport.UnknownSession = h.cluster.unknownSession
 		sc.Adapter = asked.watch(sc.Adapter)
+	}
+	if next := sc.Transport.UnknownSession; next != nil {
+		sc.Transport.UnknownSession = h.connections.forwarding(next)
 	}
 	if !cfg.NoAdmin { // where the metrics are shown
 		h.metrics = metrics.New()
@@ -140,9 +144,9 @@ func (h *Host) make() (err error) {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
-		ConnState:         h.unused.note,
+		ConnContext:       h.connections.context,
+		ConnState:         h.connections.note,
 	}
-	h.http.RegisterOnShutdown(h.unused.close)
 	return nil
 }
 
@@ -167,8 +171,8 @@ func (h *Host) Handle(method, path string, handler http.Handler) {
 }
 
 // Static serves the files of fsys for every path that has no route. Folders are served by their
-// index.html and never listed; names that start with a dot are hidden, and a link that leads out of fsys is
-// not there. Call it before Run.
+// index.html and never listed; names that start with a dot are hidden, and a link that leads to one, or out of fsys,
+// is not there. Call it before Run.
 func (h *Host) Static(fsys fs.FS) { h.files = fileServer(fsys) }
 
 // ServeHTTP serves a request as the listening host would, for tests and for embedding.
@@ -179,6 +183,11 @@ func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.router.Serv
 func (h *Host) ClientAddr(r *http.Request) (addr string, secure bool) {
 	return h.clientOf(r)
 }
+
+// AddrKey returns what limits count the client's address by, for limits of the application's own: the address, of IPv6
+// its first 64 bits, which is what one customer of a network has, or the address of IPv4 that it holds (NAT64, SIIT,
+// 6to4, Teredo). What is no address is its own key. docs/limits.md has the rule.
+func AddrKey(addr string) string { return limit.Address(addr) }
 
 // Listen opens the port. Run does so too if it has not been done; a program calls it to know the URL.
 func (h *Host) Listen() error {
@@ -220,9 +229,23 @@ func (h *Host) Shutdown(ctx context.Context) error {
 		h.adminUI.Close()
 	}
 	err := h.app.Shutdown(ctx)
-	if e := h.http.Shutdown(ctx); e != nil {
+	if e := h.shutdownHTTP(ctx); e != nil {
 		err = errors.Join(err, e, h.http.Close())
 	}
 	h.endTracing(ctx)
 	return errors.Join(err, h.cluster.close(ctx))
+}
+
+// shutdownHTTP ends the http.Server, for whose connections their clients are not waited for without end.
+func (h *Host) shutdownHTTP(ctx context.Context) error {
+	hurried, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.connections.hurry(hurried)
+	}()
+	err := h.http.Shutdown(ctx)
+	stop()
+	<-done
+	return err
 }

@@ -273,15 +273,16 @@ func TestStaticFiles(t *testing.T) {
 	}
 }
 
-func TestLinksThatLeadOutOfTheFolderAreNotThere(t *testing.T) {
+func TestLinksThatLeadOutOfTheFolderOrToWhatIsHiddenAreNotThere(t *testing.T) {
 	top := t.TempDir()
 	dir := filepath.Join(top, "public")
-	for _, d := range []string{"public/sub", "public/listed", "other"} {
+	for _, d := range []string{"public/sub", "public/listed", "other", "public/.git", "public/..2026"} {
 		if err := os.MkdirAll(filepath.Join(top, d), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for name, text := range map[string]string{"public/a.txt": "a", "public/sub/b.txt": "b", "other/index.html": "out", "secret": "out"} {
+	for name, text := range map[string]string{"public/a.txt": "a", "public/sub/b.txt": "b", "other/index.html": "out", "secret": "out",
+		"public/.env": "out", "public/.git/config": "out", "public/..2026/index.txt": "in"} {
 		if err := os.WriteFile(filepath.Join(top, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -289,6 +290,7 @@ func TestLinksThatLeadOutOfTheFolderAreNotThere(t *testing.T) {
 	for name, target := range map[string]string{
 		"absolute": filepath.Join(top, "secret"), "relative": "../secret", "folder": "../other", "sub/deep": "../../secret",
 		"round": "sub/../../secret", "chain": "relative", "listed/index.html": "../../secret", "loop": "loop",
+		"visible": ".env", "g": ".git", "over": "sub/../.git/config", "..data": "..2026", "index.txt": "..data/index.txt",
 		"inside": "sub/b.txt", "sub/up": "../a.txt", "here": "sub", "gone": "nothing",
 	} {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
@@ -303,11 +305,23 @@ func TestLinksThatLeadOutOfTheFolderAreNotThere(t *testing.T) {
 		for target, want := range map[string]int{
 			"/a.txt": 200, "/inside": 200, "/sub/up": 200, "/here/b.txt": 200, "/gone": 404,
 			"/absolute": 404, "/relative": 404, "/folder/": 404, "/sub/deep": 404, "/here/deep": 404,
+			"/visible": 404, "/g/config": 404, "/over": 404, "/index.txt": 200, "/..data/index.txt": 404, "/a.txt%00": 404,
 			"/round": 404, "/chain": 404, "/listed/": 404, "/loop": 404,
 		} {
 			if w := ask(h, "GET", target); w.Code != want || w.Body.String() == "out" {
 				t.Errorf("%s: GET %s: %d %q, want %d", name, target, w.Code, w.Body, want)
 			}
+		}
+	}
+}
+
+// Many small ranges would be many times what is asked for.
+func TestManyRangesAreTheWhole(t *testing.T) {
+	h, _ := newTestHost(t, Config{})
+	h.Static(fstest.MapFS{"a.txt": {Data: []byte("0123456789")}})
+	for ranges, want := range map[string]int{"bytes=0-0": 206, "bytes=0-0,2-2": 206, "bytes=0-0" + strings.Repeat(",0-0", 20): 200} {
+		if w := ask(h, "GET", "/a.txt", "Range", ranges); w.Code != want || w.Body.Len() > 1000 {
+			t.Errorf("%.20s: %d with %d bytes, want %d", ranges, w.Code, w.Body.Len(), want)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func (h *Host) newRouter() *gin.Engine {
 	r.ForwardedByClientIP = false
 	// A redirect would turn a POST without the trailing slash into a GET.
 	r.RedirectTrailingSlash = false
-	r.Use(h.nameInstance, h.logRequest, h.recoverPanic, h.refuseHost)
+	r.Use(h.bound, h.nameInstance, h.logRequest, h.recoverPanic, h.refuseHost)
 
 	r.Any(h.cfg.Path+"*file", h.serveSocketIO)
 	if bare := strings.TrimSuffix(h.cfg.Path, "/"); h.cfg.NoTrailingSlash && bare != "" {
@@ -39,9 +39,13 @@ func (h *Host) newRouter() *gin.Engine {
 // serveSocketIO serves the client bundle and leaves everything else below the path to the server, which
 // has its own answer for what is no request of the protocol.
 func (h *Host) serveSocketIO(c *gin.Context) {
-	if !h.client.serve(c.Writer, c.Request, strings.TrimPrefix(c.Param("file"), "/")) {
+	name := strings.TrimPrefix(c.Param("file"), "/")
+	if !h.client.serves(c.Request, name) {
 		h.app.ServeHTTP(c.Writer, c.Request)
+		return
 	}
+	defer h.begin(c)()
+	h.client.serve(c.Writer, c.Request, name)
 }
 
 // refuseHost refuses requests for a host that is not allowed, whatever they ask for: a page of an attacker's name that

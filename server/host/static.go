@@ -32,12 +32,27 @@ func fileServer(fsys fs.FS) http.Handler {
 		}
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		files.ServeHTTP(w, r)
+		files.ServeHTTP(w, fewRanges(r))
 	})
 }
 
+// maxRanges is how many parts of a file a request may ask for. Each is sent with a head of its own, so that many small
+// ones are many times what is asked for.
+const maxRanges = 8
+
+// fewRanges returns r, or what asks for the whole instead of for too many ranges. RFC 9110 section 14.2.
+func fewRanges(r *http.Request) *http.Request {
+	if strings.Count(r.Header.Get("Range"), ",") < maxRanges {
+		return r
+	}
+	whole := *r
+	whole.Header = r.Header.Clone()
+	whole.Header.Del("Range")
+	return &whole
+}
+
 // visible is a file system of which only files, and folders with an index.html, can be opened, and nothing
-// outside it by a link.
+// hidden or outside it by a link.
 type visible struct{ fs.FS }
 
 // Open opens the file of that name.
@@ -47,7 +62,7 @@ func (v visible) Open(name string) (fs.File, error) {
 			return nil, notThere(name)
 		}
 	}
-	if leadsOut(v.FS, name) {
+	if strings.Contains(name, "\x00") || leadsAway(v.FS, name) {
 		return nil, notThere(name)
 	}
 	f, err := v.FS.Open(name)
@@ -72,18 +87,20 @@ func notThere(name string) error { return &fs.PathError{Op: "open", Path: name, 
 // maxLinks is how many links a name may lead over.
 const maxLinks = 40
 
-// leadsOut reports whether a name of a file system with links leads out of it, as os.DirFS lets it do. A
-// link with an absolute target does, wherever that is, as with os.Root.
-func leadsOut(fsys fs.FS, name string) bool {
+// leadsAway reports whether a name of a file system with links leads out of it, as os.DirFS lets it do, or to
+// something hidden. A link with an absolute target does, wherever that is, as with os.Root. Names that start with two
+// dots are not hidden to a link: Kubernetes has the files of a volume in such a folder, and links to them.
+func leadsAway(fsys fs.FS, name string) bool {
 	links, ok := fsys.(fs.ReadLinkFS)
 	if !ok {
 		return false
 	}
 	at, rest := ".", strings.Split(name, "/") // at is no link, nor is any folder it is in
 	for followed := 0; len(rest) > 0; {
-		next := path.Join(at, rest[0])
+		part := rest[0]
+		next := path.Join(at, part)
 		rest = rest[1:]
-		if !fs.ValidPath(next) {
+		if !fs.ValidPath(next) || len(part) > 1 && part[0] == '.' && part[1] != '.' {
 			return true
 		}
 		info, err := links.Lstat(next)

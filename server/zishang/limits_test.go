@@ -2,6 +2,7 @@ package zishang_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/zishang520/socket.io/v2/socket"
@@ -97,5 +98,32 @@ func TestEventsPerIdentityAndAddress(t *testing.T) {
 				t.Errorf("stats %+v", s)
 			}
 		})
+	}
+}
+
+// Events that come behind their CONNECT, when nobody knows whose they are, count as well.
+func TestEarlyEventsCountForTheIdentity(t *testing.T) {
+	var handled atomic.Int32
+	pass := make(chan struct{})
+	n := start(t, zishang.Config{Limits: server.Limits{EventsPerSecondPerIdentity: 5}}, func(io *socket.Server) {
+		io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
+			go func() {
+				<-pass // until all have come
+				identified(s, next)
+			}()
+		})
+		onConnection(io.Sockets(), func(s *socket.Socket) {
+			_ = s.On("echo", func(...any) { handled.Add(1) })
+		})
+	})
+	p := dial(t, n.url)
+	p.Send(`40{"name":"ada"}`)
+	p.Flood(32, `42["echo"]`)
+	eventually(t, "all have come", func() bool { return n.handler.Stats().EventsIn == 32 })
+	close(pass)
+	p.ExpectClosed()
+	eventually(t, "the limit has closed the session", func() bool { return n.handler.Stats().RateLimitedIdentity == 1 })
+	if n := handled.Load(); n > 15 {
+		t.Errorf("%d of 32 events are handled", n)
 	}
 }
