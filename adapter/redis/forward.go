@@ -207,7 +207,7 @@ func (f *Forwarder) key(ctx context.Context) (string, error) {
 	if secret != "" {
 		return secret, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
 	defer cancel()
 	secret, err := f.reg.secret(ctx)
 	if err != nil {

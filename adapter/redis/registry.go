@@ -31,10 +31,13 @@ type place struct {
 const (
 	// freshFor is how long an answer of Redis is believed without asking again.
 	freshFor = time.Second
-	// staleFor is how long it is believed while Redis is out of reach.
+	// staleFor is how long it is believed while Redis is out of reach, or the node has not renewed its entry:
+	// one that stands still for a moment has all its sessions, and one that is gone refuses the connection.
 	staleFor = time.Minute
-	// lookupTimeout bounds one question.
+	// lookupTimeout bounds one question when there is an older answer, firstTimeout when there is none: to wait
+	// costs a client less than its session.
 	lookupTimeout = 500 * time.Millisecond
+	firstTimeout  = 3 * time.Second
 )
 
 func (r *registry) key(node string) string { return r.c.cfg.Prefix + "-beanpole:node:" + node }
@@ -60,11 +63,11 @@ func (r *registry) run(ctx context.Context) {
 	}
 }
 
-// leave takes the entry of this node out.
+// leave says that this node is gone: nobody need try its address, as long as one is believed.
 func (r *registry) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	_ = r.c.client.Del(ctx, r.key(r.node)).Err() // else it expires
+	_ = r.c.client.Set(ctx, r.key(r.node), "", staleFor).Err() // else it expires
 }
 
 // find returns the address of a node, empty when there is none.
@@ -75,16 +78,21 @@ func (r *registry) find(ctx context.Context, node string) (string, error) {
 	if ok && time.Since(p.at) < freshFor {
 		return p.addr, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	stale := p.addr != "" && time.Since(p.at) < staleFor
+	timeout := firstTimeout
+	if stale {
+		timeout = lookupTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	addr, err := r.c.client.Get(ctx, r.key(node)).Result()
+	if err != nil && stale {
+		return p.addr, nil
+	}
 	if errors.Is(err, redis.Nil) {
 		addr, err = "", nil
 	}
 	if err != nil {
-		if ok && p.addr != "" && time.Since(p.at) < staleFor {
-			return p.addr, nil
-		}
 		return "", err
 	}
 	r.mu.Lock()
