@@ -64,7 +64,7 @@ half() {
   return 1
 }
 
-go build ./... || exit 1
+go build ./... && CGO_ENABLED=0 go build -trimpath ./... || exit 1 # as the tests of the examples and the image do
 names=()
 while read -r name path; do
   out=$dir/$(tr / _ <<<"$name").test
