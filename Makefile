@@ -45,7 +45,7 @@ clients: tools ## the clients of every language, and a table of what works where
 	  cat build/clients/*.txt; exit $$status
 
 browser: ## the examples in Chromium alone
-	go test -count=1 -v ./test/browser/
+	go test -count=1 -timeout 20m -v ./test/browser/
 
 lint: ## golangci-lint at the pinned version
 	go run $(GOLANGCI) run

@@ -133,7 +133,7 @@ func TestWriteTimeout(t *testing.T) {
 
 // A write after a drain whose deadline has passed must not fail.
 func TestWriteDeadlineIsCleared(t *testing.T) {
-	h := newHarness(t, Config{MaxBacklogBytes: 64 << 20, WriteTimeout: time.Second}, nil)
+	h := newHarness(t, Config{MaxBacklogBytes: 64 << 20, WriteTimeout: 3 * time.Second}, nil) // the client must get to read
 	c, r := h.openWebSocket()
 	for range 8 {
 		_ = r.session.Send(SendOptions{}, Message{Data: bytes.Repeat([]byte("x"), 1<<20)})
@@ -141,7 +141,7 @@ func TestWriteDeadlineIsCleared(t *testing.T) {
 	for range 8 {
 		c.text()
 	}
-	time.Sleep(1200 * time.Millisecond) // for the deadline, not for an event
+	time.Sleep(3200 * time.Millisecond) // for the deadline, not for an event
 	want(t, "send", r.session.Send(SendOptions{}, Message{Data: []byte("x")}), nil)
 	want(t, "message", c.text(), "4x")
 }

@@ -51,6 +51,9 @@
 //   - 2026-11: A command whose answer was lost is not sent again in pub/sub modes, because Redis may
 //     have done it and clients would get the event twice. In streams mode the stream itself says
 //     whether it was done.
+//   - 2026-11-29: A connection that is new to the publisher takes heartbeats only, until all known nodes have
+//     answered over it: the client library reconnects in silence, after a failover to a server where nobody
+//     listens yet.
 //   - 2026-11-29: With recovery, clients of this node get its events at once, and the offset says up to
 //     which of them (offset.go). They waited for the stream before, and acknowledgements and the end of a
 //     socket overtook them. The price: Node's servers do not know such an offset.

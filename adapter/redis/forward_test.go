@@ -214,6 +214,48 @@ func TestForwardToDeadNode(t *testing.T) {
 	p.Cut(false)
 }
 
+// A node that lives and does not get to renew its entry keeps its sessions.
+func TestForwardToNodeWithoutEntry(t *testing.T) {
+	defer http.DefaultClient.CloseIdleConnections()
+	s := redistest.Start(t)
+	prefix := unique()
+	p := redistest.NewProxy(t, s.Addr())
+	a, _ := newFront(t, "a", prefix, s.URL()), newFront(t, "b", prefix, p.URL())
+	a.forwards(t, "b")
+	p.Cut(true)
+	adaptertest.Eventually(t, func() error {
+		if n, err := s.Client().Exists(t.Context(), prefix+"-beanpole:node:b").Result(); n != 0 || err != nil {
+			return fmt.Errorf("%d entries, %v", n, err)
+		}
+		return nil
+	})
+	pass(t, 1100*time.Millisecond) // for a second it is not looked up again
+	if code, body := a.get(t, "b-1", nil); code != 200 {
+		t.Errorf("status %d: %s, counts %v", code, body, a.f.Counts())
+	}
+	p.Cut(false)
+}
+
+// The sessions of a node that has left are unknown at once.
+func TestForwardToNodeThatHasLeft(t *testing.T) {
+	defer http.DefaultClient.CloseIdleConnections()
+	prefix := unique()
+	a, b := newFront(t, "a", prefix, shared.URL()), newFront(t, "b", prefix, shared.URL())
+	a.forwards(t, "b")
+	ctx, cancel := context.WithTimeout(t.Context(), adaptertest.Patience)
+	defer cancel()
+	if err := b.cluster.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	adaptertest.Eventually(t, func() error {
+		a.get(t, "b-gone", nil)
+		if a.f.Counts()[redis.CauseNodeDead] == 0 {
+			return fmt.Errorf("counts %v", a.f.Counts())
+		}
+		return nil
+	})
+}
+
 func TestForwardWhileRedisIsDown(t *testing.T) {
 	defer http.DefaultClient.CloseIdleConnections()
 	s := redistest.Start(t)
@@ -278,8 +320,8 @@ func TestForwardTakesOverAnAddress(t *testing.T) {
 	}
 	newFrontAt(t, "a", prefix, shared.URL(), "127.0.0.1:0", redis.ForwardConfig{URL: url})
 	adaptertest.Eventually(t, func() error {
-		if n, err := client.Exists(t.Context(), prefix+"-beanpole:node:dead").Result(); n != 0 || err != nil {
-			return fmt.Errorf("its entry is still there, %v", err)
+		if got, err := client.Get(t.Context(), prefix+"-beanpole:node:dead").Result(); got != "#" || err != nil {
+			return fmt.Errorf("its entry is %q, %v", got, err)
 		}
 		return nil
 	})

@@ -16,7 +16,7 @@ import (
 // when its node stops renewing it.
 //
 // The value of an entry is the node's URL, and in its fragment the instance: a random text of this registry
-// alone. A second key says which node has an address. So a node finds out, when it renews both, that another
+// alone. Without a URL the node is not to be found. A second key says which node has an address. So a node finds out, when it renews both, that another
 // has its name or announces its address, and takes out what a process that had its address before has left.
 type registry struct {
 	c        *Cluster
@@ -40,10 +40,13 @@ type place struct {
 const (
 	// freshFor is how long an answer of Redis is believed without asking again.
 	freshFor = time.Second
-	// staleFor is how long it is believed while Redis is out of reach.
+	// staleFor is how long it is believed while Redis is out of reach, or the node has not renewed its entry:
+	// one that stands still for a moment has all its sessions, and one that is gone refuses the connection.
 	staleFor = time.Minute
-	// lookupTimeout bounds one question.
+	// lookupTimeout bounds one question when there is an older answer, firstTimeout when there is none: to wait
+	// costs a client less than its session.
 	lookupTimeout = 500 * time.Millisecond
+	firstTimeout  = 3 * time.Second
 )
 
 func newRegistry(c *Cluster, node, addr, secret string) *registry {
@@ -96,7 +99,7 @@ func (r *registry) renew(ctx context.Context, first bool) error {
 	other, _, _ := strings.Cut(holder, "#")
 	if first {
 		if other != "" && other != r.node {
-			return r.c.client.Del(ctx, r.key(other)).Err()
+			return r.c.client.Set(ctx, r.key(other), "#", staleFor).Err()
 		}
 		return nil
 	}
@@ -183,14 +186,20 @@ func (r *registry) sharedSecret() string {
 	return r.secret
 }
 
-// leave takes the entries of this node out, if they still are its own.
+// leave says that this node is gone, if the entries still are its own: nobody need try its address, as long as one
+// is believed.
 func (r *registry) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	for key, value := range map[string]string{r.key(r.node): r.value(), r.addrKey(): r.node + "#" + r.instance} {
-		if v, err := r.c.client.Get(ctx, key).Result(); err == nil && v == value {
-			_ = r.c.client.Del(ctx, key).Err() // else it expires
-		}
+	own := func(key, value string) bool {
+		v, err := r.c.client.Get(ctx, key).Result()
+		return err == nil && v == value
+	}
+	if own(r.key(r.node), r.value()) {
+		_ = r.c.client.Set(ctx, r.key(r.node), "#", staleFor).Err() // else it expires
+	}
+	if own(r.addrKey(), r.node+"#"+r.instance) {
+		_ = r.c.client.Del(ctx, r.addrKey()).Err()
 	}
 }
 
@@ -202,16 +211,21 @@ func (r *registry) find(ctx context.Context, node string) (string, error) {
 	if ok && time.Since(p.at) < freshFor {
 		return p.addr, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	stale := p.addr != "" && time.Since(p.at) < staleFor
+	timeout := firstTimeout
+	if stale {
+		timeout = lookupTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	entry, err := r.c.client.Get(ctx, r.key(node)).Result()
+	if err != nil && stale {
+		return p.addr, nil
+	}
 	if errors.Is(err, redis.Nil) {
 		err = nil
 	}
 	if err != nil {
-		if ok && p.addr != "" && time.Since(p.at) < staleFor {
-			return p.addr, nil
-		}
 		return "", err
 	}
 	addr, _, _ := strings.Cut(entry, "#")

@@ -10,7 +10,7 @@ let browser, client;
 
 // The page is a stranger's: it is found by the words that are on it.
 class Admin extends Visitor {
-  shows(text, timeout = 15_000) {
+  shows(text, timeout = 30_000) {
     return this.page.waitForFunction((t) => document.body.innerText.includes(t), { timeout, polling: 100 }, text)
       .catch(async (cause) => {
         throw new Error(`the page does not show ${text}, but ${await this.page.evaluate(() => document.body.innerText)}`, { cause });

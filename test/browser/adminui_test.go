@@ -2,7 +2,6 @@ package browser
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -25,7 +24,7 @@ func TestAdminUIInChromium(t *testing.T) {
 	}
 	node, npm := tool(t, "node"), tool(t, "npm")
 	chromium := tool(t, cmp.Or(os.Getenv("CHROMIUM"), "chromium"))
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := whole(t)
 	defer cancel()
 	run := func(dir, name string, args ...string) {
 		t.Helper()

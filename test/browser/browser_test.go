@@ -20,7 +20,7 @@ func TestExamplesInChromium(t *testing.T) {
 	npm := tool(t, "npm")
 	chromium := tool(t, cmp.Or(os.Getenv("CHROMIUM"), "chromium"))
 
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := whole(t)
 	defer cancel()
 	command := func(dir, name string, args ...string) *exec.Cmd {
 		c := exec.CommandContext(ctx, name, args...)
@@ -46,6 +46,15 @@ func TestExamplesInChromium(t *testing.T) {
 	test := command(".", node, "--test", "--test-reporter=spec", "--test-concurrency=1")
 	test.Env = append(os.Environ(), "PROGRAMS="+programs, "CHROMIUM="+chromium)
 	run(test)
+}
+
+// whole lasts as long as the tests may, but for what it takes to end a browser. Every step in it has a bound of
+// its own, and the sum says no more than how busy the machine is.
+func whole(t *testing.T) (context.Context, context.CancelFunc) {
+	if end, ok := t.Deadline(); ok {
+		return context.WithDeadline(t.Context(), end.Add(-30*time.Second))
+	}
+	return context.WithCancel(t.Context())
 }
 
 func tool(t *testing.T, name string) string {

@@ -155,7 +155,7 @@ for (const query of ["", "?transport=polling"]) {
     await ada.says("written while the server was away");
     assert.equal(await ada.tick("written while the server was away"), "sending");
     own = await startChat({ PORT: own.port });
-    await ada.sees("#state", "Connected", 15_000);
+    await ada.sees("#state", "Connected");
     await ada.seesTick("written while the server was away");
     assert.deepEqual(await ada.lines(), ["before", "written while the server was away"]);
     assert.equal(await ada.visible("#banner"), false);
@@ -180,7 +180,7 @@ for (const query of ["", "?transport=polling"]) {
     await bare.stop();
     await ada.sees("#state", "Reconnecting");
     const next = await startChat({ PORT: again }, { bare: true });
-    await ada.sees("#state", "Connected", 15_000);
+    await ada.sees("#state", "Connected");
     await next.stop();
   });
 }

@@ -56,7 +56,7 @@ for (const [query, transport] of [["", "WebSocket"], ["?transport=polling", "Pol
     for (const text of missed) await admin(text);
     assert.doesNotMatch(await v.text("#feed"), new RegExp(missed[0]));
 
-    await v.sees("#recovery", "3 missed events recovered", 15_000);
+    await v.sees("#recovery", "3 missed events recovered");
     await v.sees("#state", "Connected");
     await admin(`after ${transport}`);
     await v.sees("#feed", `after ${transport}`);
@@ -77,7 +77,7 @@ test("after a restart of the server everything is loaded anew", async (t) => {
   assert.equal(await own.stop(), 0, "exit code of a graceful stop");
   await v.sees("#state", "Reconnecting");
   own = await start("scores", { PORT: own.port });
-  await v.sees("#recovery", "loaded anew", 15_000);
+  await v.sees("#recovery", "loaded anew");
   assert.deepEqual(await events(v), []);
   await own.stop();
 });

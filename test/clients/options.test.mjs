@@ -172,7 +172,7 @@ suite("origins", [], (fixture) => {
 });
 
 // A short heartbeat: sessions whose client was sent to another node end by it alone.
-suite("balancer", ["--ping-interval=500", "--ping-timeout=1500"], (fixture) => {
+suite("balancer", ["--ping-interval=500", "--ping-timeout=5000"], (fixture) => {
   const options = { path: "/sticky/", reconnection: false };
   const tells = (socket) => new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("neither connected nor closed")), limit);

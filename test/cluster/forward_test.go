@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beanpole/beanpole/adapter/adaptertest"
 	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/adapter/redis/redistest"
 	"github.com/beanpole/beanpole/server"
@@ -104,14 +105,12 @@ func TestPollingWithoutSticky(t *testing.T) {
 	installed(t)
 	s := redistest.Start(t)
 	f := newFleet(t, 3, s.URL())
-	known := s.Client()
-	for n := 0; n < 3; { // until the addresses are in Redis
-		keys, err := known.Keys(t.Context(), "fleet-beanpole:node:*").Result()
-		if err != nil {
-			t.Fatal(err)
+	adaptertest.Eventually(t, func() error {
+		if list, err := s.Client().Keys(t.Context(), "fleet-beanpole:node:*").Result(); len(list) != len(f.servers) || err != nil {
+			return fmt.Errorf("addresses in Redis: %q, %v", list, err)
 		}
-		n = len(keys)
-	}
+		return nil
+	})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", "polling.js")
@@ -155,6 +154,9 @@ func TestPollingWithoutSticky(t *testing.T) {
 			passed = true
 		case strings.HasPrefix(line, "FAIL"):
 			t.Error(line)
+			for i, fw := range f.forward {
+				t.Logf("server%d has counted %v", i, fw.Counts())
+			}
 		default:
 			t.Log(line)
 		}

@@ -77,6 +77,7 @@ func exchange(t testing.TB, body string, lines ...string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	opened(t, strings.Fields(lines[0])[1], res, string(b))
 	return answer{res.StatusCode, res.Header, string(b)}
 }
 

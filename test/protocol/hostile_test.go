@@ -28,6 +28,7 @@ func bounded(t *testing.T, test func()) {
 		t.Fatal(err)
 	}
 	test()
+	endSessions(t)
 	awaitStats(t, fmt.Sprintf("no session and %d bytes of heap", before.Heap), func(s stats) bool {
 		return s.Sessions == 0 && s.Heap < before.Heap+slack
 	})
@@ -304,7 +305,7 @@ func TestSlowBody(t *testing.T) {
 		t.Skip("takes minutes on Node")
 	}
 	bounded(t, func() {
-		p := openPolling(t)
+		p := openAt(t, strictPath+"?EIO=4&transport=polling", false)
 		p.join()
 		conn, err := net.DialTimeout("tcp", strings.TrimPrefix(target, "http://"), patience)
 		if err != nil {
@@ -330,15 +331,11 @@ func TestSlowBody(t *testing.T) {
 				}
 			}
 		}()
-		start := time.Now()
 		answer, err := io.ReadAll(conn)
 		close(stop)
 		<-done
 		if !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") {
-			t.Errorf("answer %.100q", answer)
-		}
-		if took := time.Since(start); took > 5*bodyTimeout {
-			t.Errorf("the connection lived for %v, %v; want %v", took, err, bodyTimeout)
+			t.Errorf("answer %.100q, %v", answer, err)
 		}
 	})
 }
@@ -347,7 +344,7 @@ func TestSlowBody(t *testing.T) {
 func TestAbortedConnects(t *testing.T) {
 	const rounds = 100
 	address := strings.TrimPrefix(target, "http://")
-	handshake := "GET " + path + "?EIO=4&transport=%s HTTP/1.1\r\nHost: x\r\n%s\r\n"
+	handshake := "GET " + quickPath + "?EIO=4&transport=%s HTTP/1.1\r\nHost: x\r\n%s\r\n"
 	webSocket := "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 	write := func(text string) net.Conn {
 		t.Helper()

@@ -19,23 +19,31 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The server under test, as in the protocols' own suites but for what a suite of both protocols needs.
+// The server under test. Its heartbeat is the default one: a session is not to end because the machine is slow.
 const (
-	pingInterval   = 300 * time.Millisecond
-	pingTimeout    = 200 * time.Millisecond
-	connectTimeout = time.Second
-	maxPayload     = 1_000_000
-	bodyTimeout    = time.Second
+	pingInterval = 25 * time.Second
+	pingTimeout  = 20 * time.Second
+	maxPayload   = 1_000_000
+	bodyTimeout  = time.Second // at strictPath
 )
 
-// patience bounds every wait; a test that waits so long has failed.
-const patience = 10 * time.Second
+// The times at quickPath, for tests of time. A client must have answered within the second and the third.
+const (
+	quickInterval  = 300 * time.Millisecond
+	quickTimeout   = 5 * time.Second
+	connectTimeout = 5 * time.Second
+)
+
+// patience bounds every wait; a test that waits so long has failed. How fast a server is, is not promised, so it
+// is what the slowest machine takes, and less than a heartbeat.
+const patience = 30 * time.Second
 
 // The paths of the server under test: one for clients of all ages, with CORS, cookie and compression of
-// frames; one for Engine.IO 4 alone, which refuses what has an X-Refuse header.
+// frames; one for Engine.IO 4 alone, which refuses what has an X-Refuse header; and the first with quick times.
 const (
 	path       = "/socket.io/"
 	strictPath = "/strict/"
+	quickPath  = "/quick/"
 )
 
 // Set by TestMain, then read only.
@@ -82,13 +90,15 @@ func startServer() (stop func() error, err error) {
 		PingInterval:      pingInterval,
 		PingTimeout:       pingTimeout,
 		MaxHTTPBufferSize: maxPayload,
-		BodyTimeout:       bodyTimeout,
 	}
 	all, strict := base, base
 	all.AllowEIO3 = true
 	all.PerMessageDeflate = &transport.PerMessageDeflate{}
 	all.Cookie = &transport.Cookie{}
 	all.CORS = &transport.CORS{Origins: []string{"https://app.example.com"}, Credentials: true}
+	quick := all
+	quick.PingInterval, quick.PingTimeout = quickInterval, quickTimeout
+	strict.BodyTimeout = bodyTimeout
 	strict.JSONP = transport.JSONPAll
 	strict.AllowRequest = func(r *http.Request) error {
 		if text := r.Header.Get("X-Refuse"); text != "" {
@@ -98,8 +108,12 @@ func startServer() (stop func() error, err error) {
 	}
 	mux := http.NewServeMux()
 	var servers []*server.Server
-	for at, cfg := range map[string]transport.Config{path: all, strictPath: strict} {
-		s, err := server.New(server.Config{Transport: cfg, Path: at, ConnectTimeout: connectTimeout})
+	for at, cfg := range map[string]transport.Config{path: all, strictPath: strict, quickPath: quick} {
+		c := server.Config{Transport: cfg, Path: at}
+		if at == quickPath {
+			c.ConnectTimeout = connectTimeout
+		}
+		s, err := server.New(c)
 		if err != nil {
 			return nil, err
 		}

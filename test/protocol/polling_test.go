@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -52,7 +54,60 @@ func do(t testing.TB, req *http.Request) answer {
 	if err != nil {
 		t.Fatalf("%s %s: %v", req.Method, req.URL, err)
 	}
+	opened(t, req.URL.RequestURI(), res, string(b))
 	return answer{res.StatusCode, res.Header, string(b)}
+}
+
+// sessions are what tests have opened: how each ends.
+var sessions struct {
+	sync.Mutex
+	ends map[testing.TB][]func()
+}
+
+// endsWith has a session end with its test at the latest. One that nobody polls lives until its heartbeat is due.
+func endsWith(t testing.TB, end func()) {
+	sessions.Lock()
+	defer sessions.Unlock()
+	if sessions.ends == nil {
+		sessions.ends = map[testing.TB][]func(){}
+	}
+	if sessions.ends[t] == nil {
+		t.Cleanup(func() { endSessions(t) })
+	}
+	sessions.ends[t] = append(sessions.ends[t], end)
+}
+
+// endSessions ends what a test has opened, if it has not ended.
+func endSessions(t testing.TB) {
+	sessions.Lock()
+	list := sessions.ends[t]
+	delete(sessions.ends, t)
+	sessions.Unlock()
+	for _, end := range list {
+		end()
+	}
+}
+
+var openedSID = regexp.MustCompile(`"sid\\?":\\?"([^"\\]+)`)
+
+// opened looks whether an answer to uri is that to a handshake over polling, whose session then ends with its test.
+func opened(t testing.TB, uri string, res *http.Response, body string) {
+	m := openedSID.FindStringSubmatch(body)
+	if res.StatusCode != 200 || m == nil || strings.Contains(uri, "sid=") {
+		return
+	}
+	endsWith(t, func() {
+		body, form := "1", "text/plain"
+		if !strings.Contains(uri, "EIO=4") {
+			body = joinText3("1")
+		}
+		if strings.Contains(uri, "&j=") {
+			body, form = "d="+body, "application/x-www-form-urlencoded"
+		}
+		if res, err := client.Post(target+uri+"&sid="+url.QueryEscape(m[1]), form, strings.NewReader(body)); err == nil {
+			_ = res.Body.Close()
+		}
+	})
 }
 
 // hello is the OPEN packet's payload.
@@ -241,8 +296,8 @@ func (p *poller) later(parked bool) func() answer {
 		case <-time.After(patience):
 			p.t.Fatal("a poll cannot be sent")
 		}
-		// Nothing tells from outside that a request has been taken up; short of the ping interval by far.
-		time.Sleep(pingInterval / 6)
+		// Nothing tells from outside that a request has been taken up.
+		time.Sleep(50 * time.Millisecond)
 	}
 	return func() answer { return <-done }
 }

@@ -122,10 +122,10 @@ func TestSocket5NoConnectFirst(t *testing.T) {
 // Socket.IO 5: Connection to a namespace. And not for ever: connectTimeout.
 func TestSocket5ConnectTimeout(t *testing.T) {
 	t.Parallel()
-	s := openWebSocket(t)
 	start := time.Now()
+	s := openQuick(t)
 	s.closed() // PINGs are answered meanwhile
-	if took := time.Since(start); took < connectTimeout/2 || took > 4*connectTimeout {
+	if took := time.Since(start); took < connectTimeout {
 		t.Errorf("closed after %v, want %v", took, connectTimeout)
 	}
 }

@@ -32,7 +32,7 @@ func connect(t testing.TB) net.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
+	endsWith(t, func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	return conn
 }
@@ -60,7 +60,13 @@ func upgrade(t testing.TB, uri string, head ...string) (net.Conn, *bufio.Reader,
 // dial opens a WebSocket with the query appended to transport=websocket. It reads nothing from it.
 func dial(t testing.TB, query string, head ...string) *socket {
 	t.Helper()
-	conn, r, res := upgrade(t, path+"?transport=websocket&"+query, head...)
+	return dialAt(t, path, query, head...)
+}
+
+// dialAt is dial at another path.
+func dialAt(t testing.TB, at, query string, head ...string) *socket {
+	t.Helper()
+	conn, r, res := upgrade(t, at+"?transport=websocket&"+query, head...)
 	if res.StatusCode != 101 {
 		b, _ := io.ReadAll(res.Body)
 		t.Fatalf("websocket handshake: %d %s", res.StatusCode, b)
@@ -76,10 +82,23 @@ func openWebSocket(t testing.TB, head ...string) *socket {
 	return s
 }
 
-// openWebSocket3 opens a session of Engine.IO 3 on a WebSocket.
-func openWebSocket3(t testing.TB) *socket {
+// openQuick opens a session of Engine.IO 4 at quickPath on a WebSocket.
+func openQuick(t testing.TB) *socket {
 	t.Helper()
-	s := dial(t, "EIO=3")
+	s := dialAt(t, quickPath, "EIO=4")
+	s.hello = parseHello(t, s.raw())
+	return s
+}
+
+// openWebSocket3 opens a session of Engine.IO 3 on a WebSocket.
+func openWebSocket3(t testing.TB) *socket { t.Helper(); return openAt3(t, path) }
+
+// openQuick3 is openWebSocket3 at quickPath.
+func openQuick3(t testing.TB) *socket { t.Helper(); return openAt3(t, quickPath) }
+
+func openAt3(t testing.TB, at string) *socket {
+	t.Helper()
+	s := dialAt(t, at, "EIO=3")
 	s.eio3 = true
 	s.hello = parseHello(t, s.raw())
 	return s
@@ -182,6 +201,23 @@ func (s *socket) echo() {
 	s.t.Helper()
 	s.send(`42["message","echo"]`)
 	s.expect(`42["message-back","echo"]`)
+}
+
+// unanswered waits until the server ends the WebSocket, and answers no ping meanwhile.
+func (s *socket) unanswered() {
+	s.t.Helper()
+	for {
+		op, data, err := s.read()
+		var timeout net.Error
+		switch {
+		case errors.As(err, &timeout) && timeout.Timeout():
+			s.t.Fatal("the server does not end the session")
+		case err != nil || op == ws.OpClose:
+			return
+		case data != "2":
+			s.t.Fatalf("got opcode %x %q, want a PING or the end", op, data)
+		}
+	}
 }
 
 // closed waits until the server closes the WebSocket, answering its pings. It returns the code of its

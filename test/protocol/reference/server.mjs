@@ -10,7 +10,7 @@ const http = createServer((req, res) => {
   res.end(
     JSON.stringify({
       node: true,
-      sessions: io.engine.clientsCount + strict.engine.clientsCount,
+      sessions: [io, strict, quick].reduce((n, s) => n + s.engine.clientsCount, 0),
       heap: process.memoryUsage().heapUsed + process.memoryUsage().external,
     }),
   );
@@ -19,17 +19,22 @@ const http = createServer((req, res) => {
 const base = {
   serveClient: false,
   destroyUpgrade: false,
-  pingInterval: 300,
-  pingTimeout: 200,
-  connectTimeout: 1000,
   maxHttpBufferSize: 1_000_000,
 };
-const io = new Server(http, {
+const all = {
   ...base,
   allowEIO3: true,
   perMessageDeflate: true,
   cookie: true,
   cors: { origin: ["https://app.example.com"], credentials: true },
+};
+const io = new Server(http, all);
+const quick = new Server(http, {
+  ...all,
+  path: "/quick/",
+  pingInterval: 300,
+  pingTimeout: 5000,
+  connectTimeout: 5000,
 });
 const strict = new Server(http, {
   ...base,
@@ -37,7 +42,7 @@ const strict = new Server(http, {
   allowRequest: (req, cb) => cb(req.headers["x-refuse"] ?? null, !req.headers["x-refuse"]),
 });
 
-for (const s of [io, strict]) {
+for (const s of [io, strict, quick]) {
   s.on("connection", echo);
   s.of("/custom").on("connection", echo);
   s.of(/^\/dyn-\d+$/).on("connection", () => {});
