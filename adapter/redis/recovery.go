@@ -98,7 +98,9 @@ func (n *namespace) Restore(ctx context.Context, pid, at string) (*adapter.Sessi
 	ctx, cancel := n.bound(ctx)
 	defer cancel()
 	s, err := n.load(ctx, pid)
-	if errors.Is(err, redis.Nil) && n.takeOver(ctx, adapter.SocketID(pid)) {
+	if errors.Is(err, redis.Nil) {
+		// Whether somebody has given it up or not: it may have been saved since it was looked for.
+		n.takeOver(ctx, adapter.SocketID(pid))
 		s, err = n.load(ctx, pid)
 	}
 	switch {
@@ -176,14 +178,15 @@ func parseSession(text string) (*adapter.Session, error) {
 // its socket: one of them may be dead.
 const maxTakeOver = time.Second
 
-// takeOver ends the connection of a socket, here or on another node, and reports whether that has been saved.
-func (n *namespace) takeOver(ctx context.Context, sid string) bool {
+// takeOver ends the connection of a socket, here or on another node, and returns when that has been saved, or
+// when nobody has it.
+func (n *namespace) takeOver(ctx context.Context, sid string) {
 	if n.Namespace.TakeOver(ctx, sid) {
-		return true
+		return
 	}
 	named := n.c.members.with(n.name)
 	if len(named) == 0 {
-		return false
+		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxTakeOver)
 	defer cancel()
@@ -194,9 +197,6 @@ func (n *namespace) takeOver(ctx context.Context, sid string) bool {
 	n.requests[m.request] = r
 	n.mu.Unlock()
 	_ = n.finish(ctx, m, r, n.publish(m, "")) // who has it answers; the others do not matter
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.count > 0
 }
 
 // yield answers kindTakeOver.
