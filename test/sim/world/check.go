@@ -97,9 +97,11 @@ func (w *world) excused(l *life, e *emission, until int64) bool {
 		return false // nothing between the two but memory
 	}
 	m := &w.model
-	// A node that has just come is not known to the others at once.
-	if c := l.conn(); c != nil && e.src.node.young(e.from) {
-		return true
+	if e.ack && e.err != nil {
+		return true // the error says that others could not be asked
+	}
+	if slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.hears == 0 && c.node.young(e.from) }) {
+		return true // its node did not hear the others yet
 	}
 	if w.plan.Streams() && !e.ack { // the stream keeps it, unless Redis has lost the stream
 		return slices.ContainsFunc(m.wiped, func(at int64) bool { return at >= e.from-settle && at <= until }) ||
@@ -109,7 +111,7 @@ func (w *world) excused(l *life, e *emission, until int64) bool {
 }
 
 // recovery checks that a client which asked for its connection state got it, or that there is a reason.
-func (w *world) recovery(l *life, now int64, why error) {
+func (w *world) recovery(l *life, n *node, now int64, why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := l.conn()
@@ -127,6 +129,8 @@ func (w *world) recovery(l *life, now int64, why error) {
 		cause = l.why
 	case c != nil && c.node.killed():
 		cause = "its node was killed"
+	case !w.plan.Redis() && c != nil && c.node != n:
+		cause = "in the memory of another server"
 	case now-gone > int64(maxAway)-second:
 		cause = "too late"
 	case slices.ContainsFunc(w.model.wiped, func(at int64) bool { return at > l.conns[0].from-second }):

@@ -34,16 +34,16 @@ type sock struct {
 	c   *client
 	nsp string
 	// Guarded by client.mu.
-	state     string // "", connecting, connected, left (by the client), ended (by the server)
-	number    int    // of the connection
-	pid       string
-	offset    string
-	asked     *life // whose state was asked for
-	life      *life
-	up        int
-	nextAck   int
-	acks      map[int]pending
-	forgotten bool // acks of former connections are of no interest
+	state   string // "", connecting, connected, left (by the client), ended (by the server)
+	number  int    // of the connection
+	pid     string
+	offset  string
+	asked   *life // whose state was asked for
+	life    *life
+	up      int
+	nextAck int
+	acks    map[int]pending
+	behind  bool // events of a connection that the client has left may still come
 }
 
 // pending is an acknowledgement that the client waits for.
@@ -163,6 +163,9 @@ func (c *client) leave(e *engine) bool {
 		kind = 0
 	}
 	c.w.note(c.name, "leaves by %d", kind)
+	if kind != 7 {
+		c.unsettle()
+	}
 	switch kind {
 	case 0, 1, 2, 3:
 		e.end(errDropped)
@@ -190,8 +193,22 @@ func (c *client) leave(e *engine) bool {
 	return true
 }
 
+// unsettle notes that something is about to happen to the client's connection.
+func (c *client) unsettle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	for _, nsp := range namespaces {
+		if s := c.socks[nsp]; s != nil && s.life != nil {
+			s.life.unsettle(c.w.now())
+		}
+	}
+}
+
 // goodbye is how the client leaves when all is over.
 func (c *client) goodbye(e *engine) {
+	c.unsettle()
 	if c.rng.IntN(2) == 0 {
 		for _, s := range c.list() {
 			c.disconnect(s)
@@ -326,14 +343,14 @@ func (c *client) connect(nsp string) {
 
 // disconnect leaves a namespace.
 func (c *client) disconnect(s *sock) {
-	c.w.note(c.name, "DISCONNECT %s", s.nsp)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.state != "connected" {
 		return
 	}
-	s.state = "left"
+	s.state, s.behind = "left", true
 	c.w.mu.Lock()
+	c.w.line(c.name, "DISCONNECT "+s.nsp)
 	s.life.finish(c.w.now(), "left by the client")
 	c.w.mu.Unlock()
 	s.pid, s.offset = "", ""
@@ -358,6 +375,6 @@ func (c *client) ended() {
 				s.life.finish(at, "its session ended")
 			}
 		}
-		s.state, s.acks = "", nil
+		s.state, s.acks, s.behind = "", nil, false
 	}
 }

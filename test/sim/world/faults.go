@@ -2,7 +2,6 @@ package main
 
 import (
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"time"
 
@@ -57,19 +56,8 @@ func (w *world) cutClient(rng *rand.Rand) {
 	side := simnet.Side(rng.IntN(4))
 	c := w.client(l.From)
 	w.count("fault cut")
-	unsettle := func() {
-		c.fault(10 * time.Second)
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		for _, nsp := range namespaces {
-			if s := c.socks[nsp]; s != nil && s.life != nil {
-				s.life.unsettle(w.now())
-			}
-		}
-	}
-	unsettle()
+	c.fault(10 * time.Second)
+	c.unsettle()
 	if rng.IntN(2) == 0 {
 		bytes, byClient := rng.IntN(600), rng.IntN(2) == 0
 		w.note("FAULT", "cut %s after %d bytes of client=%v, noticed by %d", l, bytes, byClient, side)
@@ -122,7 +110,7 @@ func (w *world) killNode(rng *rand.Rand) {
 	w.count("fault kill")
 	n.kill()
 	time.Sleep(between(rng, 0, 2*time.Second))
-	w.start(n.slot)
+	w.start(n.slot).open()
 }
 
 func (w *world) drainNode(rng *rand.Rand) {
@@ -133,7 +121,7 @@ func (w *world) drainNode(rng *rand.Rand) {
 	w.count("fault drain")
 	n.drain(func(d time.Duration) time.Duration { return between(rng, 0, d) })
 	time.Sleep(between(rng, 0, time.Second))
-	w.start(n.slot)
+	w.start(n.slot).open()
 }
 
 // trouble notes that the nodes may not hear each other for so long, and the time they need to find together.
@@ -206,9 +194,4 @@ func (w *world) refuseRedis(rng *rand.Rand) {
 	w.redis.set(text, 0)
 	time.Sleep(d)
 	w.redis.set("", 0)
-}
-
-// onlyFaults reports whether no other faults than these may happen.
-func (w *world) onlyFaults(these ...string) bool {
-	return !slices.ContainsFunc(w.plan.Faults, func(f string) bool { return !slices.Contains(these, f) })
 }

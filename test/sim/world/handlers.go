@@ -36,10 +36,14 @@ func (n *node) connected(s *server.Socket) {
 	}
 	c := w.client(h.Client)
 	w.mu.Lock()
+	if n.dead { // and nobody hears of it
+		w.mu.Unlock()
+		return
+	}
 	at := w.now()
 	from, ok := server.Value[int64](&s.Data, "from")
 	l := w.model.lives[s.ID()]
-	k := &conn{node: n, number: h.Conn, from: at - second, open: at}
+	k := &conn{node: n, sock: s, number: h.Conn, from: at - second, open: at}
 	if ok && !s.Recovered() {
 		k.from = from
 	}
@@ -76,20 +80,24 @@ func (n *node) connected(s *server.Socket) {
 	if !s.Recovered() {
 		if h.PID != "" {
 			if old := c.formerLife(l.nsp); old != nil && old.sid != l.sid {
-				w.recovery(old, at, s.RecoveryError())
-				w.mu.Lock()
-				old.finish(at, "begun anew")
-				w.mu.Unlock()
+				w.recovery(old, n, at, s.RecoveryError())
 			}
 		}
 		for _, room := range h.Rooms {
-			joined := w.join(l, room)
+			joined := w.join(l, k, room)
 			s.Join(room)
 			joined()
 		}
 	}
 	x := &served{w: w, n: n, s: s, l: l, k: k, src: fmt.Sprintf("%s.%s.%d", n.name, s.ID(), number),
 		rng: w.rng("handlers " + h.Client + l.nsp + strconv.Itoa(h.Conn))}
+	context.AfterFunc(s.Context(), func() { // before handlers that are still to run
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if k.shaky == 0 {
+			k.shaky = w.now()
+		}
+	})
 	x.register()
 	if !s.Recovered() {
 		x.emit("ready") // the client can count on being in its rooms
@@ -135,14 +143,14 @@ func (x *served) register() {
 	})
 	s.On("join", func(room string) []string {
 		defer x.turn("join")()
-		joined := x.w.join(x.l, room)
+		joined := x.w.join(x.l, x.k, room)
 		s.Join(room)
 		joined()
 		return x.rooms()
 	})
 	s.On("leave", func(room string) []string {
 		defer x.turn("leave")()
-		left := x.w.leave(x.l, room)
+		left := x.w.leave(x.l, x.k, room)
 		s.Leave(room)
 		left()
 		return x.rooms()
@@ -202,14 +210,16 @@ func (x *served) turn(what string) (done func()) {
 
 // rooms are those that the socket is in, and checks that they are those of the model.
 func (x *served) rooms() []string {
-	got := slices.DeleteFunc(x.s.Rooms(), func(r string) bool { return r == x.s.ID() || r[0] == 'x' })
-	slices.Sort(got)
 	x.w.mu.Lock()
-	want := x.l.rooms()
-	ours := x.l.conn() == x.k && x.k.shaky == 0
-	x.w.mu.Unlock()
-	if ours && !slices.Equal(got, want) {
-		x.w.violated("rooms", x.l.client.name, "%s is in %v, and should be in %v", x.s.ID(), got, want)
+	defer x.w.mu.Unlock()
+	got := x.s.Rooms()
+	slices.Sort(got)
+	certain, possible := x.l.rooms()
+	wrong := x.l.conn() == x.k && x.k.held(x.w.now()) && !x.l.fits(got)
+	if wrong {
+		x.w.mu.Unlock()
+		x.w.violated("rooms", x.l.client.name, "%s is in %v, and should be in %v, at most in %v", x.s.ID(), got, certain, possible)
+		x.w.mu.Lock()
 	}
 	return got
 }
@@ -238,8 +248,11 @@ func (x *served) ask() {
 	w.emitted(e, err)
 	w.mu.Lock()
 	took := e.to - e.from
-	calm := x.l.steady(e.from, e.to) && !x.l.client.troubled(e.from, e.to)
+	calm := x.k.told != 0 && max(x.k.told, x.k.open) <= e.from && x.k.held(e.to) && !x.l.client.troubled(e.from, e.to)
 	w.counts["asked"]++
+	if errors.Is(err, server.ErrDisconnected) {
+		e.volatile = true // it may have been too late
+	}
 	w.mu.Unlock()
 	if took > int64(askTimeout)+second {
 		w.violated("wait-ends", e.id(), "the wait for an acknowledgement took %s", time.Duration(took))

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/beanpole/beanpole/server"
 )
 
 // model is what the checker knows: all that was emitted, and who was where when. Everything in it is guarded
@@ -128,6 +130,13 @@ type conn struct {
 	shaky  int64 // something happened to it: what is not kept may be lost from then on; 0 if nothing did
 	closed int64 // the disconnect handler ran
 	reason string
+	sock   *server.Socket
+}
+
+// held reports whether nothing has happened to the connection by b, a moment that is not to come. The server
+// may have ended it, and the handlers of what came before may not be through.
+func (c *conn) held(b int64) bool {
+	return c.shaky == 0 && c.sock.Connected() || c.shaky > b
 }
 
 // stay is a life's time in a room: it came between in0 and in1 and went between out0 and out1, 0 if not yet.
@@ -170,7 +179,7 @@ func (l *life) alive(a int64) bool {
 // steady reports whether one connection held all the time from a to b.
 func (l *life) steady(a, b int64) bool {
 	return slices.ContainsFunc(l.conns, func(c *conn) bool {
-		return c.open != 0 && c.told != 0 && max(c.open, c.told) <= a && (c.shaky == 0 || c.shaky > b)
+		return c.open != 0 && c.told != 0 && max(c.open, c.told) <= a && c.held(b)
 	})
 }
 
@@ -222,7 +231,7 @@ func (l *life) may(e *emission, b int64) string {
 // on reports whether it was connected to n all the time from a to b.
 func (l *life) on(n *node, a, b int64) bool {
 	return slices.ContainsFunc(l.conns, func(c *conn) bool {
-		return c.node == n && c.open != 0 && c.open <= a && (c.shaky == 0 || c.shaky > b)
+		return c.node == n && c.open != 0 && c.open <= a && c.held(b)
 	})
 }
 
@@ -249,42 +258,59 @@ func (l *life) finish(at int64, why string) {
 	l.unsettle(at)
 }
 
-// rooms are those it is certainly in.
-func (l *life) rooms() []string {
-	var out []string
+// rooms are those it is certainly in now, and those it may be in.
+func (l *life) rooms() (certain, possible []string) {
 	for _, s := range l.stays {
 		if s.in1 != 0 && s.out0 == 0 {
-			out = append(out, s.room)
+			certain = append(certain, s.room)
+		}
+		if s.out1 == 0 {
+			possible = append(possible, s.room)
 		}
 	}
-	slices.Sort(out)
-	return out
+	return certain, possible
 }
 
-// join and leave note a call on the socket's own node; the second is called when it has returned.
-func (w *world) join(l *life, room string) (joined func()) {
+// fits reports whether the rooms that a server says it is in are those of the model.
+func (l *life) fits(got []string) bool {
+	certain, possible := l.rooms()
+	for _, room := range got {
+		if room != l.sid && room[0] != 'x' && !slices.Contains(possible, room) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(certain, func(room string) bool { return !slices.Contains(got, room) })
+}
+
+// join and leave note a call on the socket's own node; the second is called when it has returned. On a socket
+// that has just been disconnected they have no effect, and nobody knows when that was.
+func (w *world) join(l *life, k *conn, room string) (joined func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if slices.ContainsFunc(l.stays, func(s *stay) bool { return s.room == room && s.out0 == 0 }) {
+	w.line(l.client.name, "joins "+room)
+	if slices.ContainsFunc(l.stays, func(s *stay) bool { return s.room == room && s.in1 != 0 && s.out0 == 0 }) {
 		return func() {}
 	}
 	s := &stay{room: room, in0: w.now()}
 	l.stays = append(l.stays, s)
-	w.line(l.client.name, "joins "+room)
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		s.in1 = w.now()
+		if k.sock.Connected() {
+			s.in1 = w.now()
+		}
 	}
 }
 
-func (w *world) leave(l *life, room string) (left func()) {
+func (w *world) leave(l *life, k *conn, room string) (left func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var gone []*stay
 	for _, s := range l.stays {
-		if s.room == room && s.out0 == 0 {
-			s.out0 = w.now()
+		if s.room == room && s.out1 == 0 {
+			if s.out0 == 0 {
+				s.out0 = w.now()
+			}
 			gone = append(gone, s)
 		}
 	}
@@ -292,6 +318,9 @@ func (w *world) leave(l *life, room string) (left func()) {
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		if !k.sock.Connected() {
+			return
+		}
 		for _, s := range gone {
 			s.out1 = w.now()
 		}

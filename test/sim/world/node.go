@@ -26,6 +26,7 @@ type node struct {
 	cluster *redis.Cluster // nil without Redis
 	web     *http.Server
 	from    int64 // when it was started
+	hears   int64 // since when it hears the others; 0 if it did not when it let clients in
 
 	// Guarded by world.mu.
 	dead     bool // killed
@@ -62,7 +63,9 @@ func (w *world) start(slot int) *node {
 			cfg.Adapter = adapter.Memory(keep)
 		}
 	} else {
-		c := redis.Config{Client: w.redis.client(n.name), Logger: log, RequestTimeout: requestTimeout,
+		client := w.redis.client(n.name)
+		defer func() { _ = client.Close() }() // its options are used, not the client
+		c := redis.Config{Client: client, Logger: log, RequestTimeout: requestTimeout,
 			HeartbeatInterval: time.Second, BlockTime: 2 * time.Second}
 		switch {
 		case w.plan.Mode == "sharded":
@@ -93,12 +96,27 @@ func (w *world) start(slot int) *node {
 	games := io.OfPattern(regexp.MustCompile(`^/game-\d$`))
 	games.Use(n.arriving)
 	games.OnConnection(n.connected)
-	n.listen()
 	w.mu.Lock()
 	w.slots[slot] = n
 	w.all = append(w.all, n)
 	w.mu.Unlock()
 	return n
+}
+
+// open lets clients in, when the node hears the others, or has waited long enough.
+func (n *node) open() {
+	if n.cluster != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := n.cluster.Ready(ctx); err != nil {
+			n.w.note(n.name, "not ready: %v", err)
+		} else {
+			n.w.mu.Lock()
+			n.hears = n.w.now()
+			n.w.mu.Unlock()
+		}
+	}
+	n.listen()
 }
 
 func (n *node) handle(nsp *server.Namespace) {
@@ -128,18 +146,6 @@ func (n *node) listen() {
 	}
 	n.web = &http.Server{Handler: n.io, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(&logger{w: n.w, who: n.name}, slog.LevelDebug)}
 	go func() { _ = n.web.Serve(l) }()
-}
-
-// ready waits until the node hears the others.
-func (w *world) ready(n *node) {
-	if n.cluster == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	if err := n.cluster.Ready(ctx); err != nil {
-		w.note(n.name, "not ready: %v", err)
-	}
 }
 
 func (n *node) killed() bool { return n.dead }

@@ -10,6 +10,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/beanpole/beanpole/test/sim/simnet"
 )
@@ -110,6 +111,15 @@ func (r *redisServer) hook(c *server.Peer, cmd string, args ...string) bool {
 		time.Sleep(lag)
 	}
 	switch {
+	case refusal == "" && cmd == "PUBSUB" && len(args) > 0 && strings.EqualFold(args[0], "SHARDNUMSUB"):
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		c.WriteLen(2 * len(args[1:]))
+		for _, name := range args[1:] {
+			c.WriteBulk(name)
+			c.WriteInt(len(r.shards[name]))
+		}
+		return true
 	case refusal == "":
 		return false
 	case strings.HasPrefix(refusal, "READONLY"), strings.HasPrefix(refusal, "OOM"):
@@ -125,7 +135,7 @@ func (r *redisServer) hook(c *server.Peer, cmd string, args ...string) bool {
 	return true
 }
 
-// The sharded channels of Redis 7. Source: redis.io, SSUBSCRIBE, SPUBLISH.
+// The sharded channels of Redis 7, which miniredis lacks. Source: redis.io, SSUBSCRIBE, SPUBLISH, PUBSUB.
 
 func (r *redisServer) ssubscribe(c *server.Peer, _ string, args []string) {
 	for _, name := range args {
@@ -221,7 +231,8 @@ func (r *redisServer) client(host string) *redis.Client {
 		Dialer: func(ctx context.Context, _, addr string) (net.Conn, error) {
 			return r.w.net.Dial(ctx, host, addr)
 		},
-		DialTimeout: 2 * time.Second,
-		PoolSize:    16,
+		DialTimeout:              2 * time.Second,
+		PoolSize:                 16,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 }

@@ -93,9 +93,9 @@ func (c *client) take(p packet) {
 			// It was on its way.
 		case "connecting":
 			c.mu.Lock()
-			again := s.number > 1 && s.life != nil && s.life.why == "left by the client"
+			behind := s.behind
 			c.mu.Unlock()
-			if !again { // else it was on its way to the former one
+			if !behind {
 				c.w.violated("connect-first", c.name, "an event before the answer to CONNECT: %s", p.data)
 			}
 		default:
@@ -127,6 +127,9 @@ func (c *client) connected(s *sock, p packet) {
 		l = c.w.birth(x.SID, s.nsp, c)
 	}
 	l.tell(s.number, at)
+	if former != nil && former != l {
+		former.finish(at, "begun anew")
+	}
 	c.w.mu.Unlock()
 	if recovered && former.sid != x.SID {
 		c.w.violated("recovery", c.name, "recovered %s as %s", former.sid, x.SID)
@@ -136,7 +139,7 @@ func (c *client) connected(s *sock, p packet) {
 	if !recovered {
 		s.offset = ""
 	}
-	s.state, s.life, s.pid = "connected", l, x.PID
+	s.state, s.life, s.pid, s.behind = "connected", l, x.PID, false
 }
 
 // birth makes a life. Called with mu held.
@@ -187,7 +190,7 @@ func (c *client) event(s *sock, p packet) {
 		return
 	}
 	answer := id
-	if strings.Contains(id, "?/") {
+	if strings.Contains(id, "?") {
 		answer += "|" + s.life.sid
 	}
 	data, _ := json.Marshal([]string{answer})

@@ -165,8 +165,8 @@ func (w *world) run() {
 	for i := range w.slots {
 		w.start(i)
 	}
-	for i := range w.slots {
-		w.ready(w.slots[i])
+	for _, n := range w.slots {
+		n.open()
 	}
 	for i := range w.plan.Clients {
 		c := newClient(w, i)
