@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -122,9 +123,12 @@ func (n *namespace) Restore(ctx context.Context, pid, at string) (*adapter.Sessi
 }
 
 func (n *namespace) load(ctx context.Context, pid string) (*adapter.Session, error) {
-	text, err := n.c.client.Get(ctx, n.c.cfg.SessionPrefix+pid).Result()
+	text, err := again(ctx, func() (string, error) { return n.c.client.Get(ctx, n.c.cfg.SessionPrefix+pid).Result() })
 	if err != nil {
 		return nil, err
+	}
+	if strings.HasPrefix(text, claimed) {
+		return nil, redis.Nil
 	}
 	return parseSession(text)
 }
@@ -133,7 +137,7 @@ func (n *namespace) load(ctx context.Context, pid string) (*adapter.Session, err
 func (n *namespace) held(ctx context.Context, at string) error {
 	o, _ := parseOffset(at)
 	if o.id == (streamID{}) { // the stream was empty then
-		length, err := n.c.client.XLen(ctx, n.line.r.stream).Result()
+		length, err := again(ctx, func() (int64, error) { return n.c.client.XLen(ctx, n.line.r.stream).Result() })
 		if err != nil {
 			return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 		}
@@ -143,7 +147,7 @@ func (n *namespace) held(ctx context.Context, at string) error {
 		return nil
 	}
 	id := o.id.String()
-	entries, err := n.c.client.XRangeN(ctx, n.line.r.stream, id, id, 1).Result()
+	entries, err := n.between(ctx, id, id, 1)
 	if err != nil {
 		return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 	}
@@ -151,6 +155,13 @@ func (n *namespace) held(ctx context.Context, at string) error {
 		return fmt.Errorf("%w: events trimmed", adapter.ErrNoRecovery)
 	}
 	return nil
+}
+
+// between returns the first entries of the stream from one to another.
+func (n *namespace) between(ctx context.Context, from, to string, limit int64) ([]redis.XMessage, error) {
+	return again(ctx, func() ([]redis.XMessage, error) {
+		return n.c.client.XRangeN(ctx, n.line.r.stream, from, to, limit).Result()
+	})
 }
 
 func parseSession(text string) (*adapter.Session, error) {
@@ -247,16 +258,40 @@ func (n *namespace) Resume(ctx context.Context, m adapter.Member, s *adapter.Ses
 	return nil
 }
 
+// claimed begins what a session that has been taken leaves in Redis for a moment: who has taken it. Without that, one
+// whose answer was lost could not tell whether it was itself.
+const (
+	claimed    = "taken:" // no base64
+	claimedFor = 10 * time.Second
+)
+
 // claim takes a session out of Redis, which one of several can.
 func (n *namespace) claim(ctx context.Context, s *adapter.Session) error {
-	taken, err := n.c.client.Del(ctx, n.c.cfg.SessionPrefix+s.PID).Result()
-	if err != nil {
+	mark := claimed + newID()
+	text, err := again(ctx, func() (string, error) {
+		return n.c.client.SetArgs(ctx, n.c.cfg.SessionPrefix+s.PID, mark, redis.SetArgs{Mode: "XX", TTL: claimedFor, Get: true}).Result()
+	})
+	switch {
+	case errors.Is(err, redis.Nil), err == nil && text != mark && strings.HasPrefix(text, claimed):
+		return fmt.Errorf("%w: session taken by another", adapter.ErrNoRecovery)
+	case err != nil:
 		return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 	}
-	if taken == 0 {
-		return fmt.Errorf("%w: session taken by another", adapter.ErrNoRecovery)
-	}
 	return nil
+}
+
+// attempts is how often Redis is asked for what a recovery needs. Connections break while Redis is well, and the
+// next one is made at once; when Redis is away, the client is not kept for long.
+const attempts = 5
+
+// again asks Redis by fn, which does no harm when it is repeated, until it has an answer.
+func again[T any](ctx context.Context, fn func() (T, error)) (v T, err error) {
+	for i := range attempts {
+		if v, err = fn(); err == nil || errors.Is(err, redis.Nil) || refused(err) || !pause(ctx, i) {
+			break
+		}
+	}
+	return v, err
 }
 
 // missed reads the events of the session after what the client has and up to an entry. seen is the number of
@@ -268,7 +303,7 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 	seen = map[string]uint64{}
 	after := have.id
 	for after.less(end) {
-		entries, err := n.c.client.XRangeN(ctx, n.line.r.stream, "("+after.String(), end.String(), page).Result()
+		entries, err := n.between(ctx, "("+after.String(), end.String(), page)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 		}

@@ -1,8 +1,13 @@
 package redis_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,4 +127,74 @@ func resume(t *testing.T, n *adaptertest.Node, s adapter.Session, last string) *
 		t.Fatal(err)
 	}
 	return m
+}
+
+// forgetful is a connection that loses the answer to one command.
+type forgetful struct {
+	net.Conn
+	command *atomic.Pointer[string]
+	lost    atomic.Bool
+}
+
+func (c *forgetful) Write(b []byte) (int, error) {
+	if want := c.command.Load(); want != nil && strings.Contains(string(b), "\r\n"+*want+"\r\n") && c.command.CompareAndSwap(want, nil) {
+		c.lost.Store(true)
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *forgetful) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b) // so Redis has done it
+	if c.lost.Load() {
+		_ = c.Close()
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+// TestRecoveryWhenAnswersAreLost: a connection to Redis that breaks costs no client its state, not even when Redis
+// has done what it was asked.
+func TestRecoveryWhenAnswersAreLost(t *testing.T) {
+	for _, command := range []string{"get", "xrange", "set"} {
+		t.Run(command, func(t *testing.T) {
+			var lose atomic.Pointer[string]
+			options := shared.Client().Options()
+			options.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+				return &forgetful{Conn: conn, command: &lose}, err
+			}
+			client := goredis.NewClient(options)
+			defer client.Close()
+			cfg := redis.Config{Client: client, Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: unique()}
+			cfg.Stream, cfg.SessionPrefix = cfg.Prefix, cfg.Prefix+":session:"
+			c := start(t, cfg)
+			node := adaptertest.NewNode(t, "/answers", c.Adapter())
+			ready(t, c)
+			m, w := adaptertest.NewMember("member-000000000001"), adaptertest.NewMember("member-000000000002")
+			node.Join(m)
+			node.Join(w)
+			if err := node.Broadcast(adaptertest.Event(`["first"]`), adapter.Target{}); err != nil {
+				t.Fatal(err)
+			}
+			last := adaptertest.Offset(t, m.Wait(t, 1)[0])
+			s := m.Leave(node, "pid")
+			if err := node.Save(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			if err := node.Broadcast(adaptertest.Event(`["missed"]`), adapter.Target{}); err != nil {
+				t.Fatal(err)
+			}
+			lose.Store(&command)
+			back := resume(t, node, s, last)
+			if got := back.Wait(t, 1); len(got) != 1 || !strings.Contains(got[0], "missed") {
+				t.Errorf("got %q", got)
+			}
+			if lose.Load() != nil {
+				t.Errorf("%s was not sent: nothing was lost", command)
+			}
+			if _, err := node.Restore(t.Context(), s.PID, last); !errors.Is(err, adapter.ErrNoRecovery) {
+				t.Errorf("a session that was taken is restored again: %v", err)
+			}
+		})
+	}
 }
