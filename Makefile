@@ -40,6 +40,17 @@ clients: tools ## the clients of every language, and a table of what works where
 	@rm -f build/clients/*.txt; status=0; go test -count=1 -timeout 30m ./test/clients/ -rust || status=$$?; \
 	  cat build/clients/*.txt; exit $$status
 
+.PHONY: sim sim-sweep sim-defects
+sim: ## a cluster simulated: SEED (1), N of them (1), SIM='-mode streams -faults cut …'
+	@cd test/sim && nice -n 15 go run . -seed $(or $(SEED),1) -n $(or $(N),1) $(SIM)
+
+sim-sweep: ## the same with many seeds: SEEDS=1-1000
+	@cd test/sim && nice -n 15 go run . -seed $(word 1,$(subst -, ,$(SEEDS))) \
+	  -n $$(( $(word 2,$(subst -, ,$(SEEDS))) - $(word 1,$(subst -, ,$(SEEDS))) + 1 )) $(SIM)
+
+sim-defects: ## plant faults in Beanpole, and see that the simulation finds each
+	@cd test/sim && nice -n 15 go run . -defects -n $(or $(N),20)
+
 browser: ## the examples in Chromium alone
 	go test -count=1 -v ./test/browser/
 

@@ -15,6 +15,8 @@ go vet ./... || exit 1
 packages=$(go list ./... | grep -v /test/)
 go test -race -timeout 15m $packages 2>&1 | tee "$log/unit"
 go test -race -count=1 -p 1 -timeout 20m ./test/... 2>&1 | tee "$log/box"
+# The simulation is a module of its own, and its seeds are no matter of luck: what fails fails again.
+(cd test/sim && go vet ./... && go test -count=1 -timeout 20m ./...) || exit 1
 
 failed=$(sed -nE 's/^FAIL[[:space:]]+(github\.com[^[:space:]]+).*/\1/p' "$log/unit" "$log/box" | sort -u)
 if [ -z "$failed" ]; then

@@ -2,6 +2,7 @@
 //
 //	go run . -seed 7              one run; what was violated, and the history around it
 //	go run . -seed 1 -n 1000      many, on all cores; those that failed, with the command that replays each
+//	go run . -defects -n 20       plants each defect of package defects, and says what found it
 //	go run . -seed 7 -shrink      the smallest run of that seed in which the same promise is not kept
 //
 // The world itself is in world, a program for wasip1 that unmodified Go builds and wazero runs: one thread runs
@@ -21,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/beanpole/beanpole/test/sim/defects"
 	"github.com/beanpole/beanpole/test/sim/plan"
 )
 
@@ -34,13 +36,20 @@ func main() {
 	flag.IntVar(&p.Seconds, "seconds", 0, "of load, in the simulation's time; 0: of the seed")
 	faults := flag.String("faults", "", "those of "+strings.Join(plan.Faults, ", ")+"; none; all; empty: of the seed")
 	load := flag.String("load", "", "those of "+strings.Join(plan.Loads, ", ")+"; empty: all")
-	flag.StringVar(&p.Defect, "defect", "", "a defect to plant: "+strings.Join(plan.Defects, ", "))
+	flag.StringVar(&p.Defect, "defect", "", "a defect of package defects to plant")
+	all := flag.Bool("defects", false, "plant each defect in turn, and look for it with n seeds at most")
 	history := flag.String("history", "", "a file for the whole history")
 	minimise := flag.Bool("shrink", false, "look for a smaller run with the same violation")
 	jobs := flag.Int("jobs", runtime.NumCPU(), "runs at a time")
 	flag.Parse()
 	p.Faults, p.Load = plan.List(*faults, plan.Faults), plan.List(*load, plan.Loads)
-	if err := run(p, *seed, *n, *jobs, *history, *minimise); err != nil {
+	err := error(nil)
+	if *all {
+		err = plant(context.Background(), defects.All, *seed, *n)
+	} else {
+		err = run(p, *seed, *n, *jobs, *history, *minimise)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -49,7 +58,7 @@ func main() {
 func run(p plan.Plan, seed uint64, n, jobs int, history string, minimise bool) error {
 	ctx := context.Background()
 	began := time.Now()
-	r, err := newRunner(ctx)
+	r, err := newRunner(ctx, p.Defect != "")
 	if err != nil {
 		return err
 	}
@@ -81,6 +90,41 @@ func run(p plan.Plan, seed uint64, n, jobs int, history string, minimise bool) e
 		return fmt.Errorf("seed %d: %d violations", p.Seed, len(out.Violations))
 	}
 	return sweep(ctx, r, p, seed, n, jobs)
+}
+
+// plant plants each defect and looks for it, with n seeds at most.
+func plant(ctx context.Context, list []defects.Defect, seed uint64, n int) error {
+	r, err := newRunner(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer r.close(ctx)
+	var missed []string
+	for _, d := range list {
+		began := time.Now()
+		found := ""
+		for i := range uint64(n) {
+			p := plan.Plan{Seed: seed + i, Mode: d.Mode, Faults: append([]string{}, d.Faults...), Defect: d.Name}.Fill()
+			out, err := r.run(ctx, p)
+			if err != nil {
+				return err
+			}
+			if len(out.Violations) > 0 {
+				v := out.Violations[0]
+				found = fmt.Sprintf("found by %s with seed %d in %.1fs: %.120s", v.Promise, p.Seed, time.Since(began).Seconds(), v.What)
+				break
+			}
+		}
+		if found == "" {
+			missed = append(missed, d.Name)
+			found = fmt.Sprintf("NOT FOUND with %d seeds", n)
+		}
+		fmt.Printf("%-16s %-9s %s\n", d.Name, d.Mode, found)
+	}
+	if len(missed) > 0 {
+		return fmt.Errorf("not found: %s", strings.Join(missed, ", "))
+	}
+	return nil
 }
 
 // replay is the arguments of make sim that run p again.

@@ -21,6 +21,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
 
+	"github.com/beanpole/beanpole/test/sim/defects"
 	"github.com/beanpole/beanpole/test/sim/plan"
 )
 
@@ -31,8 +32,8 @@ type runner struct {
 	cache wazero.CompilationCache
 }
 
-// newRunner builds the world and makes it ready to run.
-func newRunner(ctx context.Context) (*runner, error) {
+// newRunner builds the world, with all defects if they are to be planted, and makes it ready to run.
+func newRunner(ctx context.Context, planted bool) (*runner, error) {
 	dir, err := filepath.Abs("../../build/sim")
 	if err != nil {
 		return nil, err
@@ -42,7 +43,23 @@ func newRunner(ctx context.Context) (*runner, error) {
 	}
 	file := filepath.Join(dir, fmt.Sprintf("world-%d.wasm", os.Getpid()))
 	defer os.Remove(file)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, "./world")
+	args := []string{"build", "-trimpath", "-ldflags=-s -w", "-o", file}
+	if planted {
+		root, err := filepath.Abs("../..")
+		if err != nil {
+			return nil, err
+		}
+		sources := filepath.Join(dir, "defects") // always the same, so that what is built is kept
+		if err := os.MkdirAll(sources, 0o755); err != nil {
+			return nil, err
+		}
+		overlay, err := defects.Overlay(root, sources)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "-overlay", overlay)
+	}
+	build := exec.CommandContext(ctx, "go", append(args, "./world")...)
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the world: %w\n%s", err, out)
@@ -92,7 +109,7 @@ func (r *runner) run(ctx context.Context, p plan.Plan) (*outcome, error) {
 	now := int64(1_700_000_000_000_000_000)
 	tick := func() int64 { now += 1000; return now }
 	cfg := wazero.NewModuleConfig().WithName("").WithArgs("world").
-		WithEnv("SIM_PLAN", string(what)).WithEnv("GOGC", "400").
+		WithEnv("SIM_PLAN", string(what)).WithEnv("GOGC", "400").WithEnv("SIM_DEFECT", p.Defect).
 		WithStdout(&stdout).WithStderr(&stderr).WithRandSource(source).
 		WithNanotime(tick, sys.ClockResolution(1)).
 		WithWalltime(func() (int64, int32) { t := tick(); return t / 1e9, int32(t % 1e9) }, sys.ClockResolution(1)).

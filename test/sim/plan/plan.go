@@ -21,7 +21,7 @@ type Plan struct {
 	Faults []string `json:"faults"`
 	// Load is what clients and nodes may do; nil means everything.
 	Load []string `json:"load"`
-	// Defect is one that the simulation plants in what it sees, to prove that it is found.
+	// Defect is one of package defects, planted to prove that it is found.
 	Defect string `json:"defect,omitempty"`
 }
 
@@ -151,9 +151,6 @@ type Result struct {
 	Counts     map[string]int `json:"counts"`
 	Virtual    float64        `json:"virtual"` // seconds
 }
-
-// Defects are those that can be planted.
-var Defects = []string{}
 
 // List reads a comma-separated list of what there is: all, none, or nil when text is empty.
 func List(text string, all []string) []string {

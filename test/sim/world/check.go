@@ -35,6 +35,11 @@ func (w *world) received(l *life, id string) {
 		l.got[e.src] = append(list, receipt{e, at})
 	}
 	why := l.may(e, at)
+	if again && e.ack && slices.ContainsFunc(l.conns, func(k *conn) bool { return k.open > e.from }) {
+		// It moved to another server before the question came there: not promised.
+		w.counts["question twice after a recovery"]++
+		again, last = false, nil
+	}
 	w.mu.Unlock()
 	switch {
 	case again:

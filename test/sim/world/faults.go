@@ -151,6 +151,8 @@ func (w *world) cutRedis(rng *rand.Rand) {
 
 func (w *world) restartRedis(rng *rand.Rand, empty bool) {
 	d := between(rng, 0, 5*time.Second)
+	w.redis.one.Lock()
+	defer w.redis.one.Unlock()
 	w.note("FAULT", "redis restarts in %s, empty=%v", d, empty)
 	w.trouble(d)
 	if empty {

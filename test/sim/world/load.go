@@ -191,9 +191,6 @@ func (d *driver) compare(n *node, what, about string, got map[string]int, nsp st
 			}
 		}
 		possible := times > 0
-		if what == "acks" {
-			times = 1
-		}
 		if len(picked) > 0 {
 			certain = certain && slices.ContainsFunc(picked, func(r string) bool { return l.certainly(r, from, to) })
 			possible = possible && slices.ContainsFunc(picked, func(r string) bool { return l.possibly(r, from, to) })

@@ -23,6 +23,7 @@ type redisServer struct {
 	w *world
 	m *miniredis.Miniredis
 
+	one      sync.Mutex // held while it restarts
 	mu       sync.Mutex
 	srv      *server.Server   // nil while it is off
 	listener *simnet.Listener // of srv
