@@ -41,15 +41,18 @@ clients: tools ## the clients of every language, and a table of what works where
 	  cat build/clients/*.txt; exit $$status
 
 .PHONY: sim sim-sweep sim-defects
-sim: ## a cluster simulated: SEED (1), N of them (1), SIM='-mode streams -faults cut …'
-	@cd test/sim && nice -n 15 go run . -seed $(or $(SEED),1) -n $(or $(N),1) $(SIM)
+SEED  ?= 1
+N     ?= 1
+SEEDS ?= 1-100
+SIM   ?=
+sim: ## a cluster simulated: SEED (1), N of them (1), SIM='-mode streams -faults cut -shrink'
+	@cd test/sim && nice -n 15 go run . -seed $(SEED) -n $(N) $(SIM)
 
-sim-sweep: ## the same with many seeds: SEEDS=1-1000
-	@cd test/sim && nice -n 15 go run . -seed $(word 1,$(subst -, ,$(SEEDS))) \
-	  -n $$(( $(word 2,$(subst -, ,$(SEEDS))) - $(word 1,$(subst -, ,$(SEEDS))) + 1 )) $(SIM)
+sim-sweep: ## the same with the seeds SEEDS (1-100)
+	@cd test/sim && from=$(SEEDS) && nice -n 15 go run . -seed $${from%-*} -n $$(( $${from#*-} - $${from%-*} + 1 )) $(SIM)
 
 sim-defects: ## plant faults in Beanpole, and see that the simulation finds each
-	@cd test/sim && nice -n 15 go run . -defects -n $(or $(N),20)
+	@cd test/sim && nice -n 15 go run . -defects -n 20
 
 browser: ## the examples in Chromium alone
 	go test -count=1 -v ./test/browser/

@@ -83,7 +83,7 @@ func without[T any](lose bool, list []T) []T {
 func Overlay(root, dir string) (string, error) {
 	replace := map[string]string{}
 	write := func(file, text string) error {
-		to := filepath.Join(dir, strings.ReplaceAll(file, "/", "_"))
+		to := filepath.Join(dir, strings.ReplaceAll(file, "/", "_")+".txt") // no Go package of the project
 		replace[filepath.Join(root, file)] = to
 		return os.WriteFile(to, []byte(text), 0o644)
 	}
