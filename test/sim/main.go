@@ -37,7 +37,7 @@ func main() {
 	faults := flag.String("faults", "", "those of "+strings.Join(plan.Faults, ", ")+"; none; all; empty: of the seed")
 	load := flag.String("load", "", "those of "+strings.Join(plan.Loads, ", ")+"; empty: all")
 	flag.StringVar(&p.Defect, "defect", "", "a defect of package defects to plant")
-	all := flag.Bool("defects", false, "plant each defect in turn, and look for it with n seeds at most")
+	all := flag.Bool("defects", false, "plant each defect in turn, or that of -defect, and look for it with n seeds at most")
 	history := flag.String("history", "", "a file for the whole history")
 	minimise := flag.Bool("shrink", false, "look for a smaller run with the same violation")
 	jobs := flag.Int("jobs", runtime.NumCPU(), "runs at a time")
@@ -45,7 +45,8 @@ func main() {
 	p.Faults, p.Load = plan.List(*faults, plan.Faults), plan.List(*load, plan.Loads)
 	err := error(nil)
 	if *all {
-		err = plant(context.Background(), defects.All, *seed, *n)
+		list := slices.DeleteFunc(slices.Clone(defects.All), func(d defects.Defect) bool { return p.Defect != "" && d.Name != p.Defect })
+		err = plant(context.Background(), list, *seed, *n)
 	} else {
 		err = run(p, *seed, *n, *jobs, *history, *minimise)
 	}

@@ -92,7 +92,7 @@ func (w *world) victim(rng *rand.Rand) *node {
 	defer w.mu.Unlock()
 	var list []*node
 	for _, n := range w.slots {
-		if !n.dead && !n.draining && !n.closed {
+		if n.web != nil && !n.dead && !n.draining && !n.closed {
 			list = append(list, n)
 		}
 	}
