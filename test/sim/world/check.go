@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -150,10 +151,8 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 	}
 	if w.model.troubled(gone-settle, now) {
 		w.counts["refused: redis in trouble"]++
+		w.counts["refused: redis in trouble: "+strings.TrimPrefix(errText(why), "session not recovered: ")]++
 		w.line("CHECK", "recovery refused while redis was in trouble: "+errText(why))
-		if !w.plan.Has("redisoff") && !w.plan.Has("redisnew") && !w.plan.Has("redisno") && !w.plan.Has("redislag") {
-			w.counts["refused: connections to redis cut"]++
-		}
 		return
 	}
 	w.mu.Unlock()
