@@ -309,6 +309,9 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 		}
 		for _, x := range entries {
 			after, _ = parseStreamID(x.ID)
+			if n.line.r.repeated(after) {
+				continue
+			}
 			e := parseEntry(x.Values)
 			if e.seq > 0 {
 				seen[e.uid] = max(seen[e.uid], e.seq)

@@ -198,3 +198,54 @@ func TestRecoveryWhenAnswersAreLost(t *testing.T) {
 		})
 	}
 }
+
+// TestRecoveryLeavesOutWhatIsRepeated: a node whose answer from Redis was late has sent an event once more, and the
+// stream has it twice. A client that recovers gets it once, whether it had it before or not.
+func TestRecoveryLeavesOutWhatIsRepeated(t *testing.T) {
+	cfg := redis.Config{URL: shared.URL(), Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: unique()}
+	cfg.Stream, cfg.SessionPrefix = cfg.Prefix, cfg.Prefix+":session:"
+	c := start(t, cfg)
+	node := adaptertest.NewNode(t, "/repeated", c.Adapter())
+	ready(t, c)
+	m := adaptertest.NewMember("member-000000000001")
+	node.Join(m)
+	// twice sends an event and appends its entry once more, and waits until the node has read that.
+	twice := func(event string) {
+		t.Helper()
+		before := c.Stats().Skipped
+		if err := node.Broadcast(adaptertest.Event(event), adapter.Target{}); err != nil {
+			t.Fatal(err)
+		}
+		var list []goredis.XMessage
+		adaptertest.Eventually(t, func() (err error) {
+			list, err = shared.Client().XRevRangeN(t.Context(), cfg.Stream, "+", "-", 1).Result()
+			if err == nil && (len(list) == 0 || !strings.Contains(fmt.Sprint(list[0].Values["data"]), event[2:len(event)-2])) {
+				err = fmt.Errorf("%s is not in the stream", event)
+			}
+			return err
+		})
+		if err := shared.Client().XAdd(t.Context(), &goredis.XAddArgs{Stream: cfg.Stream, Values: list[0].Values}).Err(); err != nil {
+			t.Fatal(err)
+		}
+		adaptertest.Eventually(t, func() error {
+			if c.Stats().Skipped == before {
+				return errors.New("the repeated entry has not been read")
+			}
+			return nil
+		})
+	}
+	if err := node.Broadcast(adaptertest.Event(`["first"]`), adapter.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	last := adaptertest.Offset(t, m.Wait(t, 1)[0])
+	s := m.Leave(node, "pid")
+	if err := node.Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	twice(`["missed"]`)
+	twice(`["also"]`)
+	got := resume(t, node, s, last).Wait(t, 2)
+	if len(got) != 2 || !strings.Contains(got[0], "missed") || !strings.Contains(got[1], "also") {
+		t.Errorf("got %q", got)
+	}
+}
