@@ -43,7 +43,6 @@ var All = []Defect{
 	{"stream-lost", "streams", nil, "adapter/redis/reader.go", "if e.seq <= r.seqs[e.source()] {", `if e.seq <= r.seqs[e.source()] || on("stream-lost", 60) {`},
 	{"replay-lost", "streams+", nil, "adapter/redis/recovery.go", "if have.has(e.uid, e.seq) || ", `if on("replay-lost", 5) || have.has(e.uid, e.seq) || `},
 	{"replay-wrong", "streams+", nil, "adapter/redis/line.go", "if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay(", "if on(\"replay-wrong\", 1) || !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay("},
-	{"not-ahead", "streams+", []string{plan.Delay}, "adapter/redis/line.go", "if x.seq >= e.seq {", `if x.seq >= e.seq && !on("not-ahead", 1) {`},
 	{"saved-late", "streams+", []string{plan.Cut}, "adapter/redis/recovery.go", "\t\tn.takeOver(ctx, adapter.SocketID(pid))\n", "\t\tif !on(\"saved-late\", 1) {\n\t\t\tn.takeOver(ctx, adapter.SocketID(pid))\n\t\t}\n"},
 }
 

@@ -26,9 +26,15 @@ func (e *engine) url() string {
 	return u
 }
 
+// nothing is an empty body, with which net/http does not repeat a GET whose connection has been cut: what the lost
+// answer brought would be missing, and the client would not know.
+type nothing struct{}
+
+func (nothing) Read([]byte) (int, error) { return 0, io.EOF }
+
 // get is one poll.
 func (e *engine) get(ctx context.Context) ([]frame, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url(), nothing{})
 	if err != nil {
 		return nil, err
 	}
