@@ -44,6 +44,20 @@ clients: tools ## the clients of every language, and a table of what works where
 	@rm -f build/clients/*.txt; status=0; go test -count=1 -timeout 30m ./test/clients/ -rust || status=$$?; \
 	  cat build/clients/*.txt; exit $$status
 
+.PHONY: sim sim-sweep sim-defects
+SEED  ?= 1
+N     ?= 1
+SEEDS ?= 1-100
+SIM   ?=
+sim: ## a cluster simulated: SEED (1), N of them (1), SIM='-mode streams -faults cut -shrink'
+	@cd test/sim && nice -n 15 go run . -seed $(SEED) -n $(N) $(SIM)
+
+sim-sweep: ## the same with the seeds SEEDS (1-100)
+	@cd test/sim && from=$(SEEDS) && nice -n 15 go run . -seed $${from%-*} -n $$(( $${from#*-} - $${from%-*} + 1 )) $(SIM)
+
+sim-defects: ## plant faults in Beanpole, and see that the simulation finds each
+	@cd test/sim && nice -n 15 go run . -defects -n 20
+
 browser: ## the examples in Chromium alone
 	go test -count=1 -timeout 20m -v ./test/browser/
 

@@ -11,4 +11,6 @@ go vet ./... || exit 1
 status=0
 go test -race -count=1 -timeout 15m $(go list ./... | grep -v /test/) || status=1
 go test -race -count=1 -p 1 -timeout 20m ./test/... || status=1
+# The simulation is a module of its own, and its seeds are no matter of luck: what fails fails again.
+(cd test/sim && go vet ./... && go test -count=1 -timeout 20m ./...) || status=1
 exit $status

@@ -25,6 +25,7 @@ func RunRecovery(t *testing.T, nodes int, c Cluster) {
 				{"Namespace", testOtherNamespace}, {"Quiet", testQuiet}, {"Trail", testTrail}, {"TakeOver", testTakeOver},
 				{"Reentrant", testReentrant}, {"Misleading", testMisleading}, {"Claim", testClaim}, {"Reserve", testReserve},
 				{"Forgotten", testForgotten},
+				{"SavedMeanwhile", testSavedMeanwhile},
 			} {
 				t.Run(test.name, func(t *testing.T) { test.fn(t, c, n) })
 			}
@@ -408,6 +409,29 @@ func testTakeOver(t *testing.T, c Cluster, n int) {
 	_, missed := comeBack(t, there, adapter.Session{SID: m.ID(), PID: pid}, last)
 	if want := []string{`["lost on the way",1]`}; !slices.Equal(missed, want) {
 		t.Errorf("missed %q, want %q", missed, want)
+	}
+}
+
+// testSavedMeanwhile: a client comes anew while its old connection is just ending. Its state is saved between the
+// look for it and the question who still has the socket, which nobody has any more then.
+func testSavedMeanwhile(t *testing.T, c Cluster, n int) {
+	nodes := c(t, "/"+t.Name(), n)
+	here, there := nodes[0], nodes[n-1]
+	const pid = "another secret"
+	m, w := newMember(adapter.SocketID(pid)), newMember(id(2))
+	here.Join(m)
+	there.Join(w)
+	flush(t, nodes, []*Member{m, w})
+	last := lastOffset(t, m)
+	here.NS.OnTakeOver(func(ctx context.Context, id string) bool {
+		if err := here.Save(ctx, m.Leave(here, pid)); err != nil {
+			t.Error(err)
+		}
+		return false
+	})
+	_, missed := comeBack(t, there, adapter.Session{SID: m.ID(), PID: pid}, last)
+	if len(missed) != 0 {
+		t.Errorf("missed %q", missed)
 	}
 }
 

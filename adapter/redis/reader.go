@@ -19,8 +19,9 @@ type reader struct {
 	seqs map[string]uint64 // node -> number of its last entry
 
 	mu      sync.Mutex
-	pos     streamID // of the last entry handled
-	begun   bool     // pos is known
+	again   map[streamID]struct{} // guarded by mu; entries that repeat one before, as their node could not know
+	pos     streamID              // of the last entry handled
+	begun   bool                  // pos is known
 	changed chan struct{}
 }
 
@@ -204,6 +205,24 @@ func parseEntry(values map[string]any) *entry {
 	return e
 }
 
+// repeats notes an entry that is to be left out when the stream is read again, for a recovery.
+func (r *reader) repeats(id streamID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.again == nil || len(r.again) > 10_000 { // of long ago
+		r.again = map[streamID]struct{}{}
+	}
+	r.again[id] = struct{}{}
+}
+
+// repeated reports whether an entry repeats one before.
+func (r *reader) repeated(id streamID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.again[id]
+	return ok
+}
+
 // handle hands one entry to its namespace.
 func (r *reader) handle(x redis.XMessage) {
 	id, ok := parseStreamID(x.ID)
@@ -217,6 +236,7 @@ func (r *reader) handle(x redis.XMessage) {
 	if e.seq > 0 {
 		if e.seq <= r.seqs[e.source()] { // sent again although it had arrived
 			r.c.stats.skipped.Add(1)
+			r.repeats(id)
 			done()
 			return
 		}

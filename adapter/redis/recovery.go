@@ -207,19 +207,17 @@ func parseSession(text string) (*adapter.Session, error) {
 // its socket: one of them may be dead.
 const maxTakeOver = time.Second
 
-// takeOver ends the connection of a socket, here or on another node, and reports whether that has been saved.
-func (n *namespace) takeOver(ctx context.Context, sid string) bool {
+// takeOver ends the connection of a socket, here or on another node, and returns when that has been saved, or
+// when nobody has it.
+func (n *namespace) takeOver(ctx context.Context, sid string) {
 	if n.Namespace.TakeOver(ctx, sid) {
-		return true
+		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxTakeOver)
 	defer cancel()
 	r := newRequest(kindTakeOver, nil)
 	m := &message{kind: kindTakeOver, sid: sid}
 	_ = n.finish(ctx, m, r, n.start(ctx, m, r)) // who has it answers; the others do not matter
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.count > 0
 }
 
 // yield answers kindTakeOver.
@@ -360,6 +358,9 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 		size := 0
 		for _, x := range entries {
 			after, _ = parseStreamID(x.ID)
+			if n.line.r.repeated(after) {
+				continue
+			}
 			e := parseEntry(x.Values)
 			size += len(e.data)
 			if e.seq > 0 {

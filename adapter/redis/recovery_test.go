@@ -1,9 +1,13 @@
 package redis_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,5 +161,126 @@ func TestRecoveryOfWhatIsTrimmedMeanwhile(t *testing.T) {
 	}
 	if err := n.Resume(t.Context(), m, restored, m.Replay); !errors.Is(err, adapter.ErrNoRecovery) {
 		t.Errorf("Resume: %v", err)
+	}
+}
+
+// forgetful is a connection that loses the answer to one command.
+type forgetful struct {
+	net.Conn
+	command *atomic.Pointer[string]
+	lost    atomic.Bool
+}
+
+func (c *forgetful) Write(b []byte) (int, error) {
+	if want := c.command.Load(); want != nil && strings.Contains(string(b), "\r\n"+*want+"\r\n") && c.command.CompareAndSwap(want, nil) {
+		c.lost.Store(true)
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *forgetful) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b) // so Redis has done it
+	if c.lost.Load() {
+		_ = c.Close()
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+// TestRecoveryWhenAnswersAreLost: a connection to Redis that breaks costs no client its state, not even when Redis
+// has done what it was asked.
+func TestRecoveryWhenAnswersAreLost(t *testing.T) {
+	for _, command := range []string{"get", "xrange", "set"} {
+		t.Run(command, func(t *testing.T) {
+			var lose atomic.Pointer[string]
+			options := shared.Client().Options()
+			options.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+				return &forgetful{Conn: conn, command: &lose}, err
+			}
+			client := goredis.NewClient(options)
+			defer client.Close()
+			cfg := redis.Config{Client: client, Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: unique()}
+			cfg.Stream, cfg.SessionPrefix = cfg.Prefix, cfg.Prefix+":session:"
+			c := start(t, cfg)
+			node := adaptertest.NewNode(t, "/answers", c.Adapter())
+			ready(t, c)
+			m, w := adaptertest.NewMember("member-000000000001"), adaptertest.NewMember("member-000000000002")
+			node.Join(m)
+			node.Join(w)
+			if err := node.Broadcast(adaptertest.Event(`["first"]`), adapter.Target{}); err != nil {
+				t.Fatal(err)
+			}
+			last := adaptertest.Offset(t, m.Wait(t, 1)[0])
+			s := m.Leave(node, "pid")
+			if err := node.Save(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+			if err := node.Broadcast(adaptertest.Event(`["missed"]`), adapter.Target{}); err != nil {
+				t.Fatal(err)
+			}
+			lose.Store(&command)
+			back := resume(t, node, s, last)
+			if got := back.Wait(t, 1); len(got) != 1 || !strings.Contains(got[0], "missed") {
+				t.Errorf("got %q", got)
+			}
+			if lose.Load() != nil {
+				t.Errorf("%s was not sent: nothing was lost", command)
+			}
+			if _, err := node.Restore(t.Context(), s.PID, last); !errors.Is(err, adapter.ErrNoRecovery) {
+				t.Errorf("a session that was taken is restored again: %v", err)
+			}
+		})
+	}
+}
+
+// TestRecoveryLeavesOutWhatIsRepeated: a node whose answer from Redis was late has sent an event once more, and the
+// stream has it twice. A client that recovers gets it once, whether it had it before or not.
+func TestRecoveryLeavesOutWhatIsRepeated(t *testing.T) {
+	cfg := redis.Config{URL: shared.URL(), Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: unique()}
+	cfg.Stream, cfg.SessionPrefix = cfg.Prefix, cfg.Prefix+":session:"
+	c := start(t, cfg)
+	node := adaptertest.NewNode(t, "/repeated", c.Adapter())
+	ready(t, c)
+	m := adaptertest.NewMember("member-000000000001")
+	node.Join(m)
+	// twice sends an event and appends its entry once more, and waits until the node has read that.
+	twice := func(event string) {
+		t.Helper()
+		before := c.Stats().Skipped
+		if err := node.Broadcast(adaptertest.Event(event), adapter.Target{}); err != nil {
+			t.Fatal(err)
+		}
+		var list []goredis.XMessage
+		adaptertest.Eventually(t, func() (err error) {
+			list, err = shared.Client().XRevRangeN(t.Context(), cfg.Stream, "+", "-", 1).Result()
+			if err == nil && (len(list) == 0 || !strings.Contains(fmt.Sprint(list[0].Values["data"]), event[2:len(event)-2])) {
+				err = fmt.Errorf("%s is not in the stream", event)
+			}
+			return err
+		})
+		if err := shared.Client().XAdd(t.Context(), &goredis.XAddArgs{Stream: cfg.Stream, Values: list[0].Values}).Err(); err != nil {
+			t.Fatal(err)
+		}
+		adaptertest.Eventually(t, func() error {
+			if c.Stats().Skipped == before {
+				return errors.New("the repeated entry has not been read")
+			}
+			return nil
+		})
+	}
+	if err := node.Broadcast(adaptertest.Event(`["first"]`), adapter.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	last := adaptertest.Offset(t, m.Wait(t, 1)[0])
+	s := m.Leave(node, "pid")
+	if err := node.Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	twice(`["missed"]`)
+	twice(`["also"]`)
+	got := resume(t, node, s, last).Wait(t, 2)
+	if len(got) != 2 || !strings.Contains(got[0], "missed") || !strings.Contains(got[1], "also") {
+		t.Errorf("got %q", got)
 	}
 }

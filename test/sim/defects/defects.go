@@ -1,0 +1,119 @@
+// Package defects has faults to plant in Beanpole, to prove that the simulation finds each. They are patches that
+// the build of the world applies to copies of the files: nothing of them is in the product.
+package defects
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/beanpole/beanpole/test/sim/plan"
+)
+
+// Defect is one fault.
+type Defect struct {
+	Name string
+	Mode string // in which it can be seen, of plan.Modes
+	// Faults are those without which it cannot be seen.
+	Faults []string
+	File   string // of the project
+	// Old is replaced by New, in which on("name", n) is true every n-th time when the defect is wanted.
+	Old, New string
+}
+
+// All are all of them.
+var All = []Defect{
+	{"event-lost", "memory", nil, "server/local.go", "if s.gone() {", `if s.gone() || on("event-lost", 100) {`},
+	{"event-twice", "memory", nil, "server/local.go", "\t\t\t\tsessions[n] = s.client.session\n",
+		"\t\t\t\tif n < 15 && on(\"event-twice\", 100) {\n\t\t\t\t\tsessions[n] = s.client.session\n\t\t\t\t\tn++\n\t\t\t\t}\n\t\t\t\tsessions[n] = s.client.session\n"},
+	{"event-late", "memory", nil, "server/local.go", "\t\t\t_ = session.SendPrepared(opts, prepared) //",
+		"\t\t\tif on(\"event-late\", 50) {\n\t\t\t\tlater(func() { _ = session.SendPrepared(opts, prepared) })\n\t\t\t\tcontinue\n\t\t\t}\n\t\t\t_ = session.SendPrepared(opts, prepared) //"},
+	{"except-ignored", "memory", nil, "adapter/select.go", "if len(t.Except) == 0 || len(dst) == start {",
+		`if len(t.Except) == 0 || len(dst) == start || on("except-ignored", 3) {`},
+	{"leave-forgotten", "memory", nil, "adapter/rooms.go", "if x == nil || !x.remove(m) {", `if x == nil || on("leave-forgotten", 10) || !x.remove(m) {`},
+	{"ack-lost", "memory", nil, "server/event.go", "\tif a.sent.Swap(true) {", "\tif a.sent.Swap(true) || on(\"ack-lost\", 10) {"},
+	{"ack-twice", "memory", nil, "server/event.go", "\tsendErr := s.send(", "\tif on(\"ack-twice\", 30) {\n\t\t_ = s.send(transport.SendOptions{}, &o.packet)\n\t}\n\tsendErr := s.send("},
+	{"before-connect", "streams+", nil, "server/hold.go", "\tcase h.over:\n", "\tcase h.over || on(\"before-connect\", 2):\n"},
+	{"disconnect-lost", "memory", nil, "server/run.go", "h.leaving() {", `h.leaving() && !on("disconnect-lost", 10) {`},
+	{"upgrade-loses", "memory", nil, "transport/upgrade.go", "range s.takeWaiting() {", `range without(on("upgrade-loses", 1), s.takeWaiting()) {`},
+	{"session-left", "memory", nil, "transport/session.go", "\tdelete(s.srv.sessions, s.sid)", "\tif !on(\"session-left\", 5) {\n\t\tdelete(s.srv.sessions, s.sid)\n\t}"},
+	{"channel-lost", "pubsub", nil, "adapter/redis/link.go", "\t\t\tl.bus.deliver(s, m.Channel, payload)", "\t\t\tif !on(\"channel-lost\", 60) {\n\t\t\t\tl.bus.deliver(s, m.Channel, payload)\n\t\t\t}"},
+	{"stream-lost", "streams", nil, "adapter/redis/reader.go", "if e.seq <= r.seqs[e.source()] {", `if e.seq <= r.seqs[e.source()] || on("stream-lost", 60) {`},
+	{"replay-lost", "streams+", nil, "adapter/redis/recovery.go", "if have.has(e.uid, e.seq) || ", `if on("replay-lost", 5) || have.has(e.uid, e.seq) || `},
+	{"replay-wrong", "streams+", nil, "adapter/redis/line.go", "if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay(", "if on(\"replay-wrong\", 1) || !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay("},
+	{"saved-late", "streams+", []string{plan.Cut}, "adapter/redis/recovery.go", "\t\tn.takeOver(ctx, adapter.SocketID(pid)) //", "\t\tif !on(\"saved-late\", 1) {\n\t\t\tn.takeOver(ctx, adapter.SocketID(pid))\n\t\t} //"},
+}
+
+// support is what the patches use, a file of each package that has any.
+const support = `package %s
+
+import (
+	"os"
+	"time"
+)
+
+var (
+	wanted = os.Getenv("SIM_DEFECT")
+	times  int
+)
+
+func on(name string, every int) bool {
+	if name != wanted {
+		return false
+	}
+	times++
+	return times%%every == 0
+}
+
+func later(fn func()) { time.AfterFunc(300*time.Millisecond, fn) }
+
+func without[T any](lose bool, list []T) []T {
+	if lose && len(list) > 0 {
+		return list[1:]
+	}
+	return list
+}
+`
+
+// Overlay writes the patched files below dir, and returns the file that go build -overlay takes. root is the
+// project's folder.
+func Overlay(root, dir string) (string, error) {
+	replace := map[string]string{}
+	write := func(file, text string) error {
+		to := filepath.Join(dir, strings.ReplaceAll(file, "/", "_")+".txt") // no Go package of the project
+		replace[filepath.Join(root, file)] = to
+		return os.WriteFile(to, []byte(text), 0o644)
+	}
+	texts := map[string]string{}
+	for _, d := range All {
+		text, ok := texts[d.File]
+		if !ok {
+			b, err := os.ReadFile(filepath.Join(root, d.File))
+			if err != nil {
+				return "", err
+			}
+			text = string(b)
+		}
+		if n := strings.Count(text, d.Old); n != 1 {
+			return "", fmt.Errorf("defect %s: %s has %q %d times", d.Name, d.File, d.Old, n)
+		}
+		texts[d.File] = strings.Replace(text, d.Old, d.New, 1)
+	}
+	for file, text := range texts {
+		if err := write(file, text); err != nil {
+			return "", err
+		}
+		folder := filepath.Dir(file)
+		if err := write(folder+"/planted.go", fmt.Sprintf(support, filepath.Base(folder))); err != nil {
+			return "", err
+		}
+	}
+	b, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, "overlay.json")
+	return name, os.WriteFile(name, b, 0o644)
+}

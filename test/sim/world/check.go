@@ -1,0 +1,171 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// The times the checker allows for.
+const (
+	second = int64(time.Second)
+	// settle is how long an event takes at most between two nodes that are well.
+	settle = 3 * second
+)
+
+// received notes an event that a client got, and checks what can be checked at once.
+func (w *world) received(l *life, id string) {
+	w.mu.Lock()
+	at := w.now()
+	e := w.model.find(id)
+	w.line(l.client.name, "got "+id)
+	w.counts["received"]++
+	if e == nil {
+		w.mu.Unlock()
+		w.violated("addressed", l.client.name, "got %s, which nobody has emitted", id)
+		return
+	}
+	list := l.got[e.src]
+	again := l.seen[e]
+	var last *emission
+	if len(list) > 0 {
+		last = list[len(list)-1].e
+	}
+	l.seen[e] = true
+	if !again {
+		l.got[e.src] = append(list, receipt{e, at})
+	}
+	why := l.may(e, at)
+	if again && e.ack && slices.ContainsFunc(l.conns, func(k *conn) bool { return k.open > e.from }) {
+		// It moved to another server before the question came there: not promised.
+		w.counts["question twice after a recovery"]++
+		again, last = false, nil
+	}
+	w.mu.Unlock()
+	switch {
+	case again:
+		w.violated("once", e.id(), "%s (%s) got it twice", l.client.name, l.sid)
+	case last != nil && last.n > e.n:
+		w.violated("order", e.id(), "%s (%s) got it after %s", l.client.name, l.sid, last.id())
+	}
+	if why != "" {
+		w.violated("addressed", e.id(), "%s (%s) got it though it is %s: %s", l.client.name, l.sid, why, e)
+	}
+}
+
+// deliveries checks, when all is quiet, that nothing is missing: whoever got an event of a source has got those
+// before that it must have, and whoever is still connected has got all.
+func (w *world) deliveries(quiet int64) {
+	w.mu.Lock()
+	type miss struct {
+		l     *life
+		e     *emission
+		after string
+	}
+	var missed []miss
+	for _, l := range w.model.births {
+		for _, s := range w.model.order {
+			got := l.got[s]
+			i := 0
+			for _, e := range s.events {
+				for i < len(got) && got[i].e.n < e.n {
+					i++
+				}
+				if i < len(got) && got[i].e == e {
+					w.counts["due"]++
+					continue
+				}
+				var until int64
+				after := "the end"
+				switch {
+				case i < len(got):
+					until, after = got[i].at, got[i].e.id()
+				case l.over == 0 && l.conn() != nil && l.conn().shaky == 0 && l.conn().told != 0 && !s.node.killed():
+					until = quiet
+				default:
+					continue // it, or who emitted, is gone
+				}
+				if l.must(e, until) && !w.excused(l, e, until) {
+					missed = append(missed, miss{l, e, after})
+				}
+			}
+		}
+	}
+	w.mu.Unlock()
+	for _, m := range missed {
+		w.violated("delivery", m.e.id(), "%s (%s) never got it, but %s: %s", m.l.client.name, m.l.sid, m.after, m.e)
+	}
+}
+
+// excused reports whether the loss of e is one that is promised only to be rare. Called with mu held.
+func (w *world) excused(l *life, e *emission, until int64) bool {
+	if !w.plan.Redis() || l.on(e.src.node, e.from, until) {
+		return false // nothing between the two but memory
+	}
+	m := &w.model
+	if e.ack && e.err != nil {
+		return true // the error says that others could not be asked
+	}
+	if slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.hears == 0 && c.node.young(e.from) }) {
+		return true // its node did not hear the others yet
+	}
+	if w.plan.Streams() && !e.ack { // the stream keeps it, unless Redis has lost the stream
+		return slices.ContainsFunc(m.wiped, func(at int64) bool { return at >= e.from-settle && at <= until }) ||
+			e.src.node.lossy() && m.troubled(e.from-settle, e.to+settle)
+	}
+	return m.troubled(e.from-settle, min(until, e.to+settle))
+}
+
+// recovery checks that a client which asked for its connection state got it, or that there is a reason.
+func (w *world) recovery(l *life, n *node, now int64, why error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := l.conn()
+	cause := ""
+	gone := now
+	if c != nil {
+		if c.closed != 0 {
+			gone = c.closed
+		} else if c.shaky != 0 {
+			gone = c.shaky
+		}
+	}
+	switch {
+	case l.over != 0:
+		cause = l.why
+	case c != nil && c.node.killed():
+		cause = "its node was killed"
+	case !w.plan.Redis() && c != nil && c.node != n:
+		cause = "in the memory of another server"
+	case now-gone > int64(maxAway)-second:
+		cause = "too late"
+	case slices.ContainsFunc(w.model.wiped, func(at int64) bool { return at > l.conns[0].from-second }):
+		cause = "redis lost it"
+	case c != nil && c.closed != 0 && final[c.reason]:
+		cause = "ended by " + c.reason
+	}
+	w.counts["refused"]++
+	if cause != "" {
+		w.counts["refused: "+cause]++
+		return
+	}
+	if w.model.troubled(gone-settle, now) {
+		w.counts["refused: redis in trouble"]++
+		w.counts["refused: redis in trouble: "+strings.TrimPrefix(errText(why), "session not recovered: ")]++
+		w.line("CHECK", "recovery refused while redis was in trouble: "+errText(why))
+		return
+	}
+	w.mu.Unlock()
+	w.violated("recovery", l.client.name, "the state of %s was not recovered: %v", l.sid, why)
+	w.mu.Lock()
+}
+
+// final are the reasons after which a client cannot recover. Source: server/errors.go, recoverable.
+var final = map[string]bool{"client namespace disconnect": true, "server namespace disconnect": true, "parse error": true}
+
+func errText(err error) string {
+	if err == nil {
+		return "no error"
+	}
+	return err.Error()
+}

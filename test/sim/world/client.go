@@ -1,0 +1,380 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/beanpole/beanpole/test/sim/plan"
+)
+
+// client is one client with its Socket.IO connections, about as strict as socket.io-client 4.8: what the server
+// may not send is a violation. Source: socket.io-protocol 5, socket.io-client/lib/socket.ts.
+type client struct {
+	w    *world
+	name string
+	rng  *rand.Rand // of run
+	jit  *rand.Rand // of everything else; guarded by mu
+
+	mu sync.Mutex
+	// Guarded by mu.
+	engine  *engine
+	socks   map[string]*sock
+	partial *packet // that waits for attachments
+	faults  []window
+}
+
+// sock is the client's side of a namespace.
+type sock struct {
+	c   *client
+	nsp string
+	// Guarded by client.mu.
+	state   string // "", connecting, connected, left (by the client), ended (by the server)
+	number  int    // of the connection
+	pid     string
+	offset  string
+	asked   *life // whose state was asked for
+	life    *life
+	up      int
+	nextAck int
+	acks    map[int]pending
+	behind  bool // events of a connection that the client has left may still come
+}
+
+// pending is an acknowledgement that the client waits for.
+type pending struct {
+	event string
+	n     int
+	from  int64
+}
+
+func newClient(w *world, i int) *client {
+	name := "c" + strconv.Itoa(i)
+	return &client{w: w, name: name, rng: w.rng(name), jit: w.rng(name + " jitter"), socks: map[string]*sock{}}
+}
+
+// client finds a client by its name.
+func (w *world) client(name string) *client {
+	for _, c := range w.clients {
+		if c.name == name {
+			return c
+		}
+	}
+	panic("no client " + name)
+}
+
+// wait draws a time for what is not the client's own course.
+func (c *client) wait(a, b time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return between(c.jit, a, b)
+}
+
+// troubled reports whether a fault met the client at any time from a to b.
+func (c *client) troubled(a, b int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.faults, func(x window) bool { return x.overlaps(a, b) })
+}
+
+// formerLife is whose state the client has asked for in a namespace.
+func (c *client) formerLife(nsp string) *life {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.socks[nsp]; s != nil {
+		return s.asked
+	}
+	return nil
+}
+
+// run is the life of the client.
+func (c *client) run() {
+	time.Sleep(between(c.rng, 0, 800*time.Millisecond))
+	for {
+		select {
+		case <-c.w.finishing:
+			return
+		default:
+		}
+		kind := byWebSocket
+		if c.w.plan.Does(plan.Polling) {
+			kind = []string{byWebSocket, byWebSocket, byUpgrade, byUpgrade, byPolling}[c.rng.IntN(5)]
+		}
+		addr := fmt.Sprintf("n%d:80", c.rng.IntN(c.w.plan.Nodes))
+		e, err := c.open(kind, addr)
+		if err != nil {
+			c.w.note(c.name, "cannot connect: %v", err)
+		} else {
+			c.mu.Lock()
+			c.engine, c.partial = e, nil
+			c.mu.Unlock()
+			e.start()
+			c.session(e)
+		}
+		select {
+		case <-time.After(between(c.rng, 50*time.Millisecond, 1500*time.Millisecond)):
+		case <-c.w.finishing:
+		}
+	}
+}
+
+// session is one session until it ends.
+func (c *client) session(e *engine) {
+	c.connect("/")
+	if c.w.plan.Does(plan.Namespaces) && c.rng.IntN(2) == 0 {
+		c.connect(namespaces[1+c.rng.IntN(2)])
+	}
+	until := time.Now().Add(between(c.rng, 300*time.Millisecond, 7*time.Second))
+	for {
+		t := time.NewTimer(between(c.rng, 10*time.Millisecond, 300*time.Millisecond))
+		select {
+		case <-e.done:
+			t.Stop()
+			return
+		case <-c.w.finishing:
+			t.Stop()
+			c.goodbye(e)
+			return
+		case <-t.C:
+		}
+		if c.w.stopped() {
+			continue
+		}
+		if time.Now().After(until) {
+			if c.leave(e) {
+				return
+			}
+			until = time.Now().Add(between(c.rng, 300*time.Millisecond, 7*time.Second))
+			continue
+		}
+		c.act(e)
+	}
+}
+
+// leave ends the session, or one namespace.
+func (c *client) leave(e *engine) bool {
+	kind := c.rng.IntN(8)
+	if !c.w.plan.Does(plan.Leaving) {
+		kind = 0
+	}
+	c.w.note(c.name, "leaves by %d", kind)
+	if kind != 7 {
+		c.unsettle()
+	}
+	switch kind {
+	case 0, 1, 2, 3:
+		e.end(errDropped)
+	case 4:
+		e.close()
+	case 5:
+		e.breakOff(c.rng.IntN(1 << 16))
+	case 6:
+		for _, s := range c.list() {
+			c.disconnect(s)
+		}
+		time.Sleep(between(c.rng, 0, 200*time.Millisecond))
+		e.end(errDropped)
+	case 7: // a namespace is left, and joined again
+		list := c.list()
+		if len(list) == 0 {
+			return false
+		}
+		s := list[c.rng.IntN(len(list))]
+		c.disconnect(s)
+		time.Sleep(between(c.rng, 0, 500*time.Millisecond))
+		c.connect(s.nsp)
+		return false
+	}
+	return true
+}
+
+// unsettle notes that something is about to happen to the client's connection.
+func (c *client) unsettle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	for _, nsp := range namespaces {
+		if s := c.socks[nsp]; s != nil && s.life != nil {
+			s.life.unsettle(c.w.now())
+		}
+	}
+}
+
+// goodbye is how the client leaves when all is over.
+func (c *client) goodbye(e *engine) {
+	c.unsettle()
+	if c.rng.IntN(2) == 0 {
+		for _, s := range c.list() {
+			c.disconnect(s)
+		}
+	}
+	e.close()
+}
+
+// list returns the sockets that are connected.
+func (c *client) list() []*sock {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []*sock
+	for _, nsp := range namespaces {
+		if s := c.socks[nsp]; s != nil && s.state == "connected" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// act sends something.
+func (c *client) act(e *engine) {
+	list := c.list()
+	if len(list) == 0 {
+		return
+	}
+	s := list[c.rng.IntN(len(list))]
+	p := &c.w.plan
+	switch k := c.rng.IntN(20); {
+	case k < 9:
+		c.up(s, p.Does(plan.Acks) && c.rng.IntN(2) == 0)
+	case k < 12 && p.Does(plan.Rooms):
+		c.emit(s, true, "join", rooms[c.rng.IntN(len(rooms))])
+	case k < 14 && p.Does(plan.Rooms):
+		c.emit(s, true, "leave", rooms[c.rng.IntN(len(rooms))])
+	case k < 16 && p.Does(plan.Acks):
+		c.emit(s, false, "ask")
+	case k == 16 && p.Has(plan.Handlers):
+		c.emit(s, false, "block", c.rng.IntN(1500))
+	case k == 17 && p.Has(plan.Handlers):
+		c.emit(s, false, "boom")
+	case k == 18 && p.Has(plan.Handlers) && c.rng.IntN(3) == 0:
+		c.emit(s, false, "kick", c.rng.IntN(2) == 0)
+	case k == 19 && p.Has(plan.Slow):
+		d := between(c.rng, 200*time.Millisecond, 6*time.Second)
+		c.w.note(c.name, "does not read for %s", d)
+		c.w.count("fault slow")
+		e.mu.Lock()
+		e.slow = time.Now().Add(d)
+		e.mu.Unlock()
+		c.fault(d + 2*time.Second)
+	}
+}
+
+// fault notes that the client is not to be relied on for a time.
+func (c *client) fault(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.w.now()
+	c.faults = append(c.faults, window{now - int64(100*time.Millisecond), now + int64(d)})
+}
+
+// up sends the next numbered event.
+func (c *client) up(s *sock, ack bool) {
+	c.mu.Lock()
+	s.up++
+	n := s.up
+	c.mu.Unlock()
+	if c.w.plan.Does(plan.Binary) && c.rng.IntN(4) == 0 {
+		c.emit(s, ack, "up", n, []byte(strings.Repeat("b", c.rng.IntN(3000))))
+		return
+	}
+	c.emit(s, ack, "up", n, strings.Repeat("u", c.rng.IntN(100)))
+}
+
+// emit sends an event.
+func (c *client) emit(s *sock, ack bool, event string, args ...any) {
+	p := packet{kind: typeEvent, nsp: s.nsp, id: -1}
+	list := []any{event}
+	for _, a := range args {
+		if b, ok := a.([]byte); ok {
+			p.kind = typeBinaryEvent
+			a = map[string]any{"_placeholder": true, "num": p.attachments}
+			p.attachments++
+			p.bins = append(p.bins, b)
+		}
+		list = append(list, a)
+	}
+	p.data, _ = json.Marshal(list)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ack {
+		p.id = s.nextAck
+		s.nextAck++
+		n := 0
+		if event == "up" {
+			n = args[0].(int)
+		}
+		s.acks[p.id] = pending{event, n, c.w.now()}
+	}
+	out := []frame{{text: p.text()}}
+	for _, b := range p.bins {
+		out = append(out, frame{bin: append([]byte{}, b...)})
+	}
+	c.engine.send(out...)
+}
+
+// connect asks for a namespace.
+func (c *client) connect(nsp string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.socks[nsp]
+	if s == nil {
+		s = &sock{c: c, nsp: nsp}
+		c.socks[nsp] = s
+	}
+	s.number++
+	s.state, s.up, s.nextAck, s.acks, s.asked = "connecting", 0, 0, map[int]pending{}, nil
+	auth := map[string]any{"client": c.name, "conn": s.number, "rooms": []string{rooms[c.rng.IntN(len(rooms))]}}
+	if s.pid != "" && c.w.plan.Recovers() {
+		auth["pid"] = s.pid
+		if s.offset != "" {
+			auth["offset"] = s.offset
+		}
+		s.asked = s.life
+	}
+	data, _ := json.Marshal(auth)
+	c.w.note(c.name, "CONNECT %s %s", nsp, data)
+	c.engine.send(frame{text: packet{kind: typeConnect, nsp: nsp, id: -1, data: data}.text()})
+}
+
+// disconnect leaves a namespace.
+func (c *client) disconnect(s *sock) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.state != "connected" {
+		return
+	}
+	s.state, s.behind = "left", true
+	c.w.mu.Lock()
+	c.w.line(c.name, "DISCONNECT "+s.nsp)
+	s.life.finish(c.w.now(), "left by the client")
+	c.w.mu.Unlock()
+	s.pid, s.offset = "", ""
+	c.engine.send(frame{text: packet{kind: typeDisconnect, nsp: s.nsp, id: -1}.text()})
+}
+
+// ended is told that the session is over.
+func (c *client) ended() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.w.now()
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	for _, nsp := range namespaces {
+		s := c.socks[nsp]
+		if s == nil {
+			continue
+		}
+		if s.life != nil && (s.state == "connected" || s.state == "connecting") {
+			s.life.unsettle(at)
+			if !c.w.plan.Recovers() {
+				s.life.finish(at, "its session ended")
+			}
+		}
+		s.state, s.acks, s.behind = "", nil, false
+	}
+}

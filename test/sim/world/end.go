@@ -1,0 +1,191 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/beanpole/beanpole/server"
+)
+
+// end lets everything come to rest, and looks at what is left.
+func (w *world) end() {
+	w.mu.Lock()
+	for i := range w.model.trouble { // nothing happens any more
+		if x := &w.model.trouble[i]; x.to == 0 {
+			x.to = w.now()
+		}
+	}
+	w.mu.Unlock()
+	if w.redis != nil {
+		w.redis.set("", 0)
+	}
+	time.Sleep(20 * time.Second) // clients come back, what was held is published
+	quiet := w.now()
+	w.note("WORLD", "all is quiet")
+	w.rest()
+	w.deliveries(quiet)
+	w.orders()
+	w.ask()
+	for _, c := range w.clients {
+		for _, what := range c.unanswered() {
+			w.violated("ack-answered", c.name, "no acknowledgement of %s", what)
+		}
+	}
+	w.note("WORLD", "clients leave")
+	close(w.finishing)
+	w.leaving.Wait()
+	time.Sleep(10 * time.Second)
+	w.emptied()
+	for _, n := range w.slots {
+		n.stop()
+	}
+	w.conclude()
+}
+
+// rest checks that everybody who should be there is.
+func (w *world) rest() {
+	for _, c := range w.clients {
+		c.mu.Lock()
+		connected := 0
+		for _, s := range c.socks {
+			if s.state == "connected" {
+				connected++
+			}
+		}
+		over := c.engine == nil || c.engine.over()
+		c.mu.Unlock()
+		if over {
+			w.violated("reconnect", c.name, "the client has no session, though all has been well for 20 s")
+		}
+		w.note(c.name, "has %d sockets", connected)
+	}
+	for _, n := range w.slots {
+		if n.cluster != nil {
+			if s := n.cluster.Status(); !s.Up || s.Nodes != len(w.slots) {
+				w.violated("cluster-up", n.name, "up=%v nodes=%d err=%v, though all has been well for 20 s", s.Up, s.Nodes, s.Err)
+			}
+			if s := n.cluster.Stats(); s.Waiting != 0 {
+				w.violated("leftovers", n.name, "%d messages wait to be published", s.Waiting)
+			} else if len(s.Lost) > 0 {
+				w.note(n.name, "lost %v", s.Lost)
+			}
+		}
+	}
+}
+
+// orders checks the rooms that servers have given, and those that clients have joined.
+func (w *world) orders() {
+	for _, n := range w.slots {
+		for _, nsp := range namespaces {
+			for _, s := range n.io.Of(nsp).Sockets() {
+				w.roomsOf(n, s)
+			}
+		}
+	}
+}
+
+func (w *world) roomsOf(n *node, s *server.Socket) {
+	w.mu.Lock()
+	l := w.model.lives[s.ID()]
+	if l == nil {
+		w.mu.Unlock()
+		w.violated("rooms", n.name, "%s is a socket that nobody knows", s.ID())
+		return
+	}
+	for _, room := range []string{"x1", "x2"} {
+		o := w.model.given[room]
+		known := o != nil && l.nsp == "/" && l.alive(o.at) && !w.model.troubled(o.at-settle, o.at+settle)
+		for _, k := range l.conns { // it must have been on one node, all the time it took
+			known = known && (k.open < o.at-settle || k.open > o.at+settle) && (k.shaky == 0 || k.shaky < o.at-settle || k.shaky > o.at+settle)
+		}
+		known = known && l.steady(o.at, o.at+settle)
+		is := slices.Contains(s.Rooms(), room)
+		if known && is != o.in {
+			w.mu.Unlock()
+			w.violated("rooms", l.client.name, "%s in %s: %v, and was ordered %v at %s", s.ID(), room, is, o.in, time.Duration(o.at))
+			w.mu.Lock()
+		}
+	}
+	got := s.Rooms()
+	certain, possible := l.rooms()
+	fits, client := l.fits(got), l.client.name
+	w.mu.Unlock()
+	if !fits {
+		w.violated("rooms", client, "%s is in %v, and should be in %v, at most in %v", s.ID(), got, certain, possible)
+	}
+}
+
+// ask asks each server for what all know.
+func (w *world) ask() {
+	for i, n := range w.slots {
+		d := &driver{w: w, slot: i, rng: w.rng("end")}
+		for _, nsp := range namespaces[:1] {
+			d.query(n, nsp, nil)
+		}
+	}
+}
+
+// emptied checks that the servers hold nothing when everybody has left.
+func (w *world) emptied() {
+	for _, n := range w.slots {
+		if k := n.io.Engine().Sessions(); k != 0 {
+			w.violated("leftovers", n.name, "%d sessions", k)
+		}
+		for nsp, k := range n.io.SocketCounts() {
+			if k != 0 {
+				w.violated("leftovers", n.name, "%d sockets in %s", k, nsp)
+			}
+		}
+		for _, nsp := range n.io.Namespaces() {
+			if nsp.Name() != "/" && !w.plan.Recovers() && nsp.LocalCount() == 0 {
+				w.violated("leftovers", n.name, "namespace %s is still open", nsp.Name())
+			}
+		}
+		if s := n.io.Stats(); s.Connected != s.Disconnected {
+			w.violated("leftovers", n.name, "%d connected, %d disconnected", s.Connected, s.Disconnected)
+		}
+	}
+	w.mu.Lock()
+	var open []string
+	for _, l := range w.model.births {
+		for _, k := range l.conns {
+			if k.closed == 0 && !k.node.dead {
+				open = append(open, l.sid+" of "+l.client.name+" on "+k.node.name)
+			}
+		}
+	}
+	w.mu.Unlock()
+	if len(open) > 0 {
+		w.violated("disconnect-last", "disconnect", "no disconnect handler ran for %v", open)
+	}
+}
+
+// conclude checks that nothing runs any more when all has been stopped, and what Redis has.
+func (w *world) conclude() {
+	time.Sleep(10 * time.Second)
+	if w.redis != nil {
+		keys := w.redis.m.Keys()
+		w.note("WORLD", "redis has %v", keys)
+		for _, key := range keys {
+			if key != "socket.io" && w.redis.m.TTL(key) == 0 && w.redis.m.Exists(key) { // it may have expired just now
+				w.violated("leftovers", "redis", "the key %s never expires", key)
+			}
+		}
+		w.redis.off()
+	}
+	time.Sleep(5 * time.Second)
+	var left []string
+	for _, g := range strings.Split(stacks(), "\n\n") {
+		if strings.Contains(g, "beanpole/beanpole/transport.") || strings.Contains(g, "beanpole/beanpole/server.") ||
+			strings.Contains(g, "beanpole/beanpole/adapter") || strings.Contains(g, "go-redis") {
+			left = append(left, g)
+		}
+	}
+	w.note("WORLD", "%d goroutines", runtime.NumGoroutine())
+	if len(left) > 0 {
+		w.violated("leftovers", "goroutines", "%d goroutines: %s", len(left), fmt.Sprint(left))
+	}
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/beanpole/beanpole/server"
+)
+
+// hello is the auth payload of the simulation's clients.
+type hello struct {
+	Client string   `json:"client"`
+	Conn   int      `json:"conn"`
+	Rooms  []string `json:"rooms"`
+	PID    string   `json:"pid"`
+}
+
+// arriving is the middleware of every namespace: from now on the socket may be a member.
+func (n *node) arriving(s *server.Socket) error {
+	s.Data.Set("from", n.w.now())
+	return nil
+}
+
+// connected is the connection handler of every namespace.
+func (n *node) connected(s *server.Socket) {
+	w := n.w
+	var h hello
+	if err := s.Handshake().Auth(&h); err != nil {
+		w.violated("protocol", n.name, "auth payload: %v", err)
+		return
+	}
+	c := w.client(h.Client)
+	w.mu.Lock()
+	if n.dead { // and nobody hears of it
+		w.mu.Unlock()
+		return
+	}
+	at := w.now()
+	from, ok := server.Value[int64](&s.Data, "from")
+	l := w.model.lives[s.ID()]
+	k := &conn{node: n, sock: s, number: h.Conn, from: at - second, open: at}
+	if ok && !s.Recovered() {
+		k.from = from
+	}
+	w.line(n.name, fmt.Sprintf("connection %s %s of %s recovered=%v why=%v rooms=%v", s.Namespace().Name(), s.ID(), h.Client, s.Recovered(), s.RecoveryError(), s.Rooms()))
+	switch {
+	case s.Recovered() && l == nil:
+		w.mu.Unlock()
+		w.violated("recovery", h.Client, "recovered as %s, which never was", s.ID())
+		return
+	case s.Recovered() && l.client != c:
+		w.mu.Unlock()
+		w.violated("recovery", h.Client, "recovered as %s, which is %s", s.ID(), l.client.name)
+		return
+	case !s.Recovered() && l != nil && len(l.conns) > 0:
+		w.mu.Unlock()
+		w.violated("ids", h.Client, "%s is the id of two sockets", s.ID())
+		return
+	case l == nil:
+		l = w.birth(s.ID(), s.Namespace().Name(), c)
+	case s.Recovered():
+		l.unsettle(at)
+		w.counts["recovered"]++
+		if l.over != 0 && l.why != "its node was killed" {
+			w.mu.Unlock()
+			w.violated("recovery", h.Client, "recovered %s, which had ended: %s", s.ID(), l.why)
+			w.mu.Lock()
+		}
+		l.over = 0
+	}
+	k.told = l.early[h.Conn]
+	l.conns = append(l.conns, k)
+	number := len(l.conns)
+	w.mu.Unlock()
+	if !s.Recovered() {
+		if h.PID != "" {
+			if old := c.formerLife(l.nsp); old != nil && old.sid != l.sid {
+				w.recovery(old, n, at, s.RecoveryError())
+			}
+		}
+		for _, room := range h.Rooms {
+			joined := w.join(l, k, room)
+			s.Join(room)
+			joined()
+		}
+	}
+	x := &served{w: w, n: n, s: s, l: l, k: k, src: fmt.Sprintf("%s.%s.%d", n.name, s.ID(), number),
+		rng: w.rng("handlers " + h.Client + l.nsp + strconv.Itoa(h.Conn))}
+	context.AfterFunc(s.Context(), func() { // before handlers that are still to run
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if k.shaky == 0 {
+			k.shaky = w.now()
+		}
+	})
+	x.register()
+	if !s.Recovered() {
+		x.emit("ready") // the client can count on being in its rooms
+	}
+}
+
+// served is one connection as its handlers see it.
+type served struct {
+	w    *world
+	n    *node
+	s    *server.Socket
+	l    *life
+	k    *conn
+	src  string
+	rng  interface{ IntN(int) int }
+	up   int  // the last event of the client
+	busy bool // a handler runs
+	gone bool
+}
+
+func (x *served) register() {
+	s := x.s
+	s.On("up", func(n int, _ any, ack server.Ack) {
+		defer x.turn("up")()
+		x.w.mu.Lock()
+		x.w.line(x.n.name, fmt.Sprintf("up %d from %s", n, x.l.client.name))
+		last := x.up
+		x.up = n
+		x.w.counts["up"]++
+		x.w.mu.Unlock()
+		switch {
+		case n == last+1:
+		case n <= last:
+			x.w.violated("handler-order", x.l.client.name, "%s: event %d came after %d", s.ID(), n, last)
+		default:
+			x.w.violated("handler-complete", x.l.client.name, "%s: event %d came after %d", s.ID(), n, last)
+		}
+		first := ""
+		if x.rng.IntN(3) == 0 {
+			first = x.emit("answer")
+		}
+		_ = ack(n, first) // ErrNoAck when none is wanted
+	})
+	s.On("join", func(room string) []string {
+		defer x.turn("join")()
+		joined := x.w.join(x.l, x.k, room)
+		s.Join(room)
+		joined()
+		return x.rooms()
+	})
+	s.On("leave", func(room string) []string {
+		defer x.turn("leave")()
+		left := x.w.leave(x.l, x.k, room)
+		s.Leave(room)
+		left()
+		return x.rooms()
+	})
+	s.On("block", func(ms int) { defer x.turn("block")(); time.Sleep(time.Duration(ms) * time.Millisecond) })
+	s.On("boom", func() { defer x.turn("boom")(); panic("as the simulation wants it") })
+	s.On("kick", func(all bool) {
+		defer x.turn("kick")()
+		x.w.note(x.n.name, "disconnects %s", x.l.client.name)
+		s.Disconnect(all)
+	})
+	s.On("ask", func() { defer x.turn("ask")(); x.ask() })
+	s.OnDisconnect(func(why server.Disconnection) {
+		defer x.turn("disconnect")()
+		reason := string(why.Reason)
+		w := x.w
+		w.mu.Lock()
+		w.line(x.n.name, fmt.Sprintf("disconnect %s of %s: %s", s.ID(), x.l.client.name, reason))
+		again := x.gone
+		x.gone = true
+		at := w.now()
+		x.k.closed, x.k.reason = at, reason
+		if x.k.shaky == 0 {
+			x.k.shaky = at
+		}
+		w.counts["ended by "+reason]++
+		if x.l.conn() == x.k && (final[reason] || !w.plan.Recovers()) {
+			x.l.finish(at, "ended by "+reason)
+		}
+		w.mu.Unlock()
+		if again {
+			w.violated("disconnect-last", x.l.client.name, "%s: disconnect came twice", s.ID())
+		}
+	})
+	s.OnDisconnecting(func(server.Disconnection) {
+		x.w.mu.Lock()
+		defer x.w.mu.Unlock()
+		if x.k.shaky == 0 {
+			x.k.shaky = x.w.now()
+		}
+	})
+}
+
+// turn checks that handlers of a socket run one at a time, and none after disconnect.
+func (x *served) turn(what string) (done func()) {
+	x.w.mu.Lock()
+	busy, gone := x.busy, x.gone
+	x.busy = true
+	x.w.mu.Unlock()
+	if busy {
+		x.w.violated("handler-order", x.l.client.name, "%s: %s runs beside another handler", x.s.ID(), what)
+	}
+	if gone {
+		x.w.violated("disconnect-last", x.l.client.name, "%s: %s after disconnect", x.s.ID(), what)
+	}
+	return func() { x.w.mu.Lock(); x.busy = false; x.w.mu.Unlock() }
+}
+
+// rooms are those that the socket is in, and checks that they are those of the model.
+func (x *served) rooms() []string {
+	x.w.mu.Lock()
+	defer x.w.mu.Unlock()
+	got := x.s.Rooms()
+	slices.Sort(got)
+	certain, possible := x.l.rooms()
+	wrong := x.l.conn() == x.k && x.k.held(x.w.now()) && !x.l.fits(got)
+	if wrong {
+		x.w.mu.Unlock()
+		x.w.violated("rooms", x.l.client.name, "%s is in %v, and should be in %v, at most in %v", x.s.ID(), got, certain, possible)
+		x.w.mu.Lock()
+	}
+	return got
+}
+
+// emit sends the socket an event.
+func (x *served) emit(kind string) string {
+	if !x.s.Connected() {
+		return ""
+	}
+	e := x.w.emit(x.src, x.n, emission{nsp: x.l.nsp, kind: kind, only: x.s.ID()})
+	err := x.s.Emit("e", e.id(), x.rng.IntN(10))
+	if errors.Is(err, server.ErrDisconnected) {
+		x.w.mu.Lock()
+		e.volatile = true // it was too late
+		x.w.mu.Unlock()
+	}
+	x.w.emitted(e, err)
+	return e.id()
+}
+
+// ask asks the client something.
+func (x *served) ask() {
+	w := x.w
+	e := w.emit(x.src, x.n, emission{nsp: x.l.nsp, kind: "ask", only: x.s.ID(), ack: true})
+	args, err := x.s.Timeout(askTimeout).EmitWithAck(context.Background(), "q", e.id(), 1)
+	w.emitted(e, err)
+	w.mu.Lock()
+	took := e.to - e.from
+	calm := x.k.told != 0 && max(x.k.told, x.k.open) <= e.from && x.k.held(e.to) && !x.l.client.troubled(e.from, e.to)
+	w.counts["asked"]++
+	if errors.Is(err, server.ErrDisconnected) {
+		e.volatile = true // it may have been too late
+	}
+	w.mu.Unlock()
+	if took > int64(askTimeout)+second {
+		w.violated("wait-ends", e.id(), "the wait for an acknowledgement took %s", time.Duration(took))
+	}
+	if err == nil {
+		var id string
+		if err := args.Scan(&id); err != nil || id != e.id() {
+			raw, _ := json.Marshal(args.Values())
+			w.violated("ack-match", e.id(), "acknowledged with %s", raw)
+		}
+		return
+	}
+	if !errors.Is(err, server.ErrTimeout) && !errors.Is(err, server.ErrDisconnected) {
+		w.violated("wait-ends", e.id(), "the wait ended with %v", err)
+	}
+	if calm {
+		w.violated("ack-answered", e.id(), "%s did not acknowledge: %v", x.l.client.name, err)
+	}
+}

@@ -1,0 +1,333 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/beanpole/beanpole/server"
+)
+
+// model is what the checker knows: all that was emitted, and who was where when. Everything in it is guarded
+// by world.mu.
+type model struct {
+	w       *world
+	sources map[string]*source
+	order   []*source // in the order they came
+	lives   map[string]*life
+	births  []*life // in the order they came
+	trouble []window
+	wiped   []int64 // when Redis lost what it had
+	given   map[string]*orders
+}
+
+func (m *model) init(w *world) {
+	m.w, m.sources, m.lives, m.given = w, map[string]*source{}, map[string]*life{}, map[string]*orders{}
+}
+
+// window is a time during which something was not as it should be. to is 0 as long as it is not over.
+type window struct{ from, to int64 }
+
+func (x window) overlaps(a, b int64) bool { return x.from <= b && (x.to == 0 || x.to >= a) }
+
+// source is who emits, one event after the other: between its events there is an order.
+type source struct {
+	name   string
+	node   *node
+	events []*emission // the first has number 1
+}
+
+// emission is one call of an Emit.
+type emission struct {
+	src        *source
+	n          int
+	nsp        string
+	kind       string
+	rooms      []string // in any; none means everybody
+	except     []string
+	only, skip string // sid: who alone is to get it, who is not
+	volatile   bool
+	local      bool
+	ack        bool
+	from, to   int64 // the call
+	err        error
+}
+
+func (e *emission) id() string { return e.src.name + "/" + strconv.Itoa(e.n) }
+
+func (e *emission) String() string {
+	return fmt.Sprintf("%s %s nsp=%s rooms=%v except=%v only=%s skip=%s vol=%v local=%v ack=%v", e.id(), e.kind, e.nsp,
+		e.rooms, e.except, e.only, e.skip, e.volatile, e.local, e.ack)
+}
+
+// kept reports whether the event is one that recovery brings again.
+func (e *emission) kept() bool { return !e.volatile && !e.local && !e.ack }
+
+// emit registers an emission, and returns it for the call that follows.
+func (w *world) emit(src string, n *node, e emission) *emission {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.model.sources[src]
+	if s == nil {
+		s = &source{name: src, node: n}
+		w.model.sources[src] = s
+		w.model.order = append(w.model.order, s)
+	}
+	e.src, e.n = s, len(s.events)+1
+	s.events = append(s.events, &e)
+	w.line(n.name, "emit "+e.String())
+	w.counts["emitted"]++
+	w.counts["emitted "+e.kind]++
+	e.from = w.now()
+	return &e
+}
+
+// emitted notes that the call has returned.
+func (w *world) emitted(e *emission, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e.to, e.err = w.now(), err
+	if err != nil {
+		w.line(e.src.node.name, "emit "+e.id()+" returned "+err.Error())
+	}
+}
+
+// find returns the emission of an id.
+func (m *model) find(id string) *emission {
+	i := strings.LastIndexByte(id, '/')
+	if i < 0 {
+		return nil
+	}
+	s := m.sources[id[:i]]
+	n, err := strconv.Atoi(id[i+1:])
+	if s == nil || err != nil || n < 1 || n > len(s.events) {
+		return nil
+	}
+	return s.events[n-1]
+}
+
+// life is one socket from its first CONNECT to the end of what can be recovered.
+type life struct {
+	sid, nsp string
+	client   *client
+	conns    []*conn
+	stays    []*stay
+	got      map[*source][]receipt
+	seen     map[*emission]bool
+	early    map[int]int64 // connections that the client knew of before their handler ran
+	over     int64         // when it ended for good, 0 as long as it may come back
+	why      string        // it ended
+}
+
+// conn is one connection of a life.
+type conn struct {
+	node   *node
+	number int   // the client's
+	from   int64 // the server may have had it since
+	open   int64 // the connection handler ran
+	told   int64 // the client knew
+	shaky  int64 // something happened to it: what is not kept may be lost from then on; 0 if nothing did
+	closed int64 // the disconnect handler ran
+	reason string
+	sock   *server.Socket
+}
+
+// held reports whether nothing has happened to the connection by b, a moment that is not to come. The server
+// may have ended it, and the handlers of what came before may not be through.
+func (c *conn) held(b int64) bool {
+	return c.shaky == 0 && c.sock.Connected() || c.shaky > b
+}
+
+// stay is a life's time in a room: it came between in0 and in1 and went between out0 and out1, 0 if not yet.
+type stay struct {
+	room                 string
+	in0, in1, out0, out1 int64
+}
+
+// receipt is an event that a client got.
+type receipt struct {
+	e  *emission
+	at int64
+}
+
+// certainly reports whether the life was in room all the time from a to b.
+func (l *life) certainly(room string, a, b int64) bool {
+	if room == l.sid {
+		return l.alive(a)
+	}
+	return slices.ContainsFunc(l.stays, func(s *stay) bool {
+		return s.room == room && s.in1 != 0 && s.in1 <= a && (s.out0 == 0 || s.out0 > b)
+	})
+}
+
+// possibly reports whether it may have been in room at any time from a to b.
+func (l *life) possibly(room string, a, b int64) bool {
+	if room == l.sid {
+		return len(l.conns) > 0 && l.conns[0].from <= b
+	}
+	return slices.ContainsFunc(l.stays, func(s *stay) bool {
+		return s.room == room && s.in0 <= b && (s.out1 == 0 || s.out1 >= a)
+	})
+}
+
+// alive reports whether it was a member of its namespace at a.
+func (l *life) alive(a int64) bool {
+	return len(l.conns) > 0 && l.conns[0].open != 0 && l.conns[0].open <= a
+}
+
+// steady reports whether one connection held all the time from a to b.
+func (l *life) steady(a, b int64) bool {
+	return slices.ContainsFunc(l.conns, func(c *conn) bool {
+		return c.open != 0 && c.told != 0 && max(c.open, c.told) <= a && c.held(b)
+	})
+}
+
+// must reports whether the life must get e if it gets anything of a time at or after b.
+func (l *life) must(e *emission, b int64) bool {
+	if e.nsp != l.nsp || e.volatile || !l.alive(e.from) || e.skip == l.sid || e.to == 0 {
+		return false
+	}
+	if e.only != "" && e.only != l.sid {
+		return false
+	}
+	if !e.kept() && !l.steady(e.from, b) {
+		return false
+	}
+	if e.local && !l.on(e.src.node, e.from, b) {
+		return false
+	}
+	for _, room := range e.except {
+		if l.possibly(room, e.from, b) {
+			return false
+		}
+	}
+	return len(e.rooms) == 0 || slices.ContainsFunc(e.rooms, func(r string) bool { return l.certainly(r, e.from, b) })
+}
+
+// may reports whether the life may get e by b.
+func (l *life) may(e *emission, b int64) string {
+	switch {
+	case e.nsp != l.nsp:
+		return "of another namespace"
+	case e.skip == l.sid:
+		return "its own broadcast"
+	case e.only != "" && e.only != l.sid:
+		return "for another socket"
+	case e.local && !slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node == e.src.node }):
+		return "for another server's sockets"
+	}
+	for _, room := range e.except {
+		if l.certainly(room, e.from, b) {
+			return "in the excepted room " + room
+		}
+	}
+	if len(e.rooms) > 0 && !slices.ContainsFunc(e.rooms, func(r string) bool { return l.possibly(r, e.from, b) }) {
+		return "in none of its rooms"
+	}
+	return ""
+}
+
+// on reports whether it was connected to n all the time from a to b.
+func (l *life) on(n *node, a, b int64) bool {
+	return slices.ContainsFunc(l.conns, func(c *conn) bool {
+		return c.node == n && c.open != 0 && c.open <= a && c.held(b)
+	})
+}
+
+// conn is the last connection, nil if there was none.
+func (l *life) conn() *conn {
+	if len(l.conns) == 0 {
+		return nil
+	}
+	return l.conns[len(l.conns)-1]
+}
+
+// unsettle notes that something happens to the connection.
+func (l *life) unsettle(at int64) {
+	if c := l.conn(); c != nil && c.shaky == 0 {
+		c.shaky = at
+	}
+}
+
+// finish notes that it cannot come back.
+func (l *life) finish(at int64, why string) {
+	if l.over == 0 {
+		l.over, l.why = at, why
+	}
+	l.unsettle(at)
+}
+
+// rooms are those it is certainly in now, and those it may be in.
+func (l *life) rooms() (certain, possible []string) {
+	for _, s := range l.stays {
+		if s.in1 != 0 && s.out0 == 0 {
+			certain = append(certain, s.room)
+		}
+		if s.out1 == 0 {
+			possible = append(possible, s.room)
+		}
+	}
+	return certain, possible
+}
+
+// fits reports whether the rooms that a server says it is in are those of the model.
+func (l *life) fits(got []string) bool {
+	certain, possible := l.rooms()
+	for _, room := range got {
+		if room != l.sid && room[0] != 'x' && !slices.Contains(possible, room) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(certain, func(room string) bool { return !slices.Contains(got, room) })
+}
+
+// join and leave note a call on the socket's own node; the second is called when it has returned. On a socket
+// that has just been disconnected they have no effect, and nobody knows when that was.
+func (w *world) join(l *life, k *conn, room string) (joined func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.line(l.client.name, "joins "+room)
+	if slices.ContainsFunc(l.stays, func(s *stay) bool { return s.room == room && s.in1 != 0 && s.out0 == 0 }) {
+		return func() {}
+	}
+	s := &stay{room: room, in0: w.now()}
+	l.stays = append(l.stays, s)
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if k.sock.Connected() {
+			s.in1 = w.now()
+		}
+	}
+}
+
+func (w *world) leave(l *life, k *conn, room string) (left func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var gone []*stay
+	for _, s := range l.stays {
+		if s.room == room && s.out1 == 0 {
+			if s.out0 == 0 {
+				s.out0 = w.now()
+			}
+			gone = append(gone, s)
+		}
+	}
+	w.line(l.client.name, "leaves "+room)
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !k.sock.Connected() {
+			return
+		}
+		for _, s := range gone {
+			s.out1 = w.now()
+		}
+	}
+}
+
+// troubled reports whether Redis was in trouble at any time from a to b. Called with world.mu held.
+func (m *model) troubled(a, b int64) bool {
+	return slices.ContainsFunc(m.trouble, func(x window) bool { return x.overlaps(a, b) })
+}

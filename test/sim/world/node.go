@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/adapter/redis"
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// node is one server. One that is started again is another node, on the same address.
+type node struct {
+	w       *world
+	slot    int
+	name    string // of this node: n1#2
+	addr    string // of its slot: n1:80
+	io      *server.Server
+	cluster *redis.Cluster // nil without Redis
+	web     *http.Server
+	from    int64 // when it was started
+	hears   int64 // since when it hears the others; 0 if it did not when it let clients in
+
+	// Guarded by world.mu.
+	dead     bool // killed
+	draining bool
+	closed   bool
+	sse      map[string]int // events of other servers
+}
+
+// start makes the next node of a slot.
+func (w *world) start(slot int) *node {
+	w.mu.Lock()
+	number := 1
+	for _, n := range w.all {
+		if n.slot == slot {
+			number++
+		}
+	}
+	n := &node{w: w, slot: slot, name: fmt.Sprintf("n%d#%d", slot, number), addr: fmt.Sprintf("n%d:80", slot),
+		from: w.now(), sse: map[string]int{}}
+	w.line(n.name, "starts")
+	w.mu.Unlock()
+	log := slog.New(&logger{w: w, who: n.name})
+	cfg := server.Config{Logger: log, ConnectTimeout: connectTimeout, Transport: transport.Config{
+		PingInterval: pingInterval, PingTimeout: pingTimeout, UpgradeTimeout: upgradeTimeout,
+		WriteTimeout: 5 * time.Second, MaxBacklogBytes: 128 << 10, Logger: log,
+	}}
+	keep := &adapter.Recovery{MaxDisconnection: maxAway}
+	if w.plan.Recovers() {
+		cfg.Recovery = &server.Recovery{Recovery: *keep}
+	}
+	if !w.plan.Redis() {
+		cfg.Adapter = adapter.Memory(nil)
+		if w.plan.Recovers() {
+			cfg.Adapter = adapter.Memory(keep)
+		}
+	} else {
+		client := w.redis.client(n.name)
+		defer func() { _ = client.Close() }() // its options are used, not the client
+		c := redis.Config{Client: client, Logger: log, RequestTimeout: requestTimeout,
+			HeartbeatInterval: time.Second, BlockTime: 2 * time.Second}
+		switch {
+		case w.plan.Mode == "sharded":
+			c.Mode = redis.Sharded
+		case w.plan.Streams():
+			c.Mode = redis.Streams
+			if w.plan.Recovers() {
+				c.Recovery = keep
+			}
+		default:
+			c.Mode = redis.PubSub
+			if w.rng("subscriptions").IntN(2) == 0 {
+				c.Subscriptions = redis.Dynamic
+			}
+		}
+		cluster, err := redis.New(c)
+		if err != nil {
+			panic(err)
+		}
+		n.cluster, cfg.Adapter = cluster, cluster.Adapter()
+	}
+	io, err := server.New(cfg)
+	if err != nil {
+		panic(err)
+	}
+	n.io = io
+	n.handle(io.Namespace)
+	games := io.OfPattern(regexp.MustCompile(`^/game-\d$`))
+	games.Use(n.arriving)
+	games.OnConnection(n.connected)
+	w.mu.Lock()
+	w.slots[slot] = n
+	w.all = append(w.all, n)
+	w.mu.Unlock()
+	return n
+}
+
+// open lets clients in, when the node hears the others, or has waited long enough.
+func (n *node) open() {
+	if n.cluster != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := n.cluster.Ready(ctx); err != nil {
+			n.w.note(n.name, "not ready: %v", err)
+		} else {
+			n.w.mu.Lock()
+			n.hears = n.w.now()
+			n.w.mu.Unlock()
+		}
+	}
+	n.listen()
+}
+
+func (n *node) handle(nsp *server.Namespace) {
+	nsp.Use(n.arriving)
+	nsp.OnConnection(n.connected)
+	nsp.OnServerSide("sse", func(id string) string {
+		n.w.mu.Lock()
+		n.sse[id]++
+		again, own := n.sse[id] > 1, strings.HasPrefix(id, n.name+"|")
+		n.w.line(n.name, "server-side "+id)
+		n.w.mu.Unlock()
+		if again {
+			n.w.violated("server-side", id, "%s got it twice", n.name)
+		}
+		if own {
+			n.w.violated("server-side", id, "%s got its own", n.name)
+		}
+		return n.name
+	})
+}
+
+// listen takes connections.
+func (n *node) listen() {
+	l, err := n.w.net.Listen(n.name, n.addr)
+	if err != nil {
+		panic(err)
+	}
+	n.web = &http.Server{Handler: n.io, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(&logger{w: n.w, who: n.name}, slog.LevelDebug)}
+	go func() { _ = n.web.Serve(l) }()
+}
+
+func (n *node) killed() bool { return n.dead }
+
+// young reports whether others may not know the node yet at a time.
+func (n *node) young(at int64) bool { return n.from > second && at < n.from+settle }
+
+// lossy reports whether the node has lost anything that was to be published.
+func (n *node) lossy() bool {
+	lost := n.cluster.Stats().Lost
+	return lost["outbox full"]+lost["too old"]+lost["refused"]+lost["unconfirmed"]+lost["trimmed"] > 0
+}
+
+// live reports whether the node is to be used.
+func (n *node) live() bool {
+	n.w.mu.Lock()
+	defer n.w.mu.Unlock()
+	return !n.dead && !n.draining && !n.closed
+}
+
+// kill ends the node as the end of its process does. What it goes on doing in this process reaches nobody.
+func (n *node) kill() {
+	n.w.mu.Lock()
+	at := n.w.now()
+	n.dead = true
+	n.w.line(n.name, "is killed")
+	for _, l := range n.w.model.births {
+		if c := l.conn(); c != nil && c.node == n && l.over == 0 && c.closed == 0 {
+			l.finish(at, "its node was killed")
+		}
+	}
+	n.w.mu.Unlock()
+	n.w.net.Kill(n.name)
+	_ = n.web.Close()
+	n.w.leaving.Go(n.bury)
+}
+
+// bury ends what a killed node still does in this process.
+func (n *node) bury() {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	_ = n.io.Shutdown(ctx)
+	if n.cluster != nil {
+		_ = n.cluster.Close(ctx)
+	}
+}
+
+// drain ends the node in the order of a deployment: no new sessions, the open ones closed a few at a time, then
+// the server, then the cluster. Source: server/host/drain.go, run.go.
+func (n *node) drain(rng func(time.Duration) time.Duration) {
+	n.w.mu.Lock()
+	n.draining = true
+	n.w.line(n.name, "drains")
+	n.w.mu.Unlock()
+	n.io.Engine().Refuse(true)
+	var open []*transport.Session
+	n.io.Engine().Each(func(s *transport.Session) bool { open = append(open, s); return true })
+	slices.SortFunc(open, func(a, b *transport.Session) int { return int(a.Num()) - int(b.Num()) })
+	for _, s := range open {
+		s.Close(transport.ReasonServerShuttingDown)
+		time.Sleep(rng(200 * time.Millisecond))
+	}
+	n.stop()
+}
+
+// stop ends the node in peace.
+func (n *node) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := n.io.Shutdown(ctx); err != nil {
+		n.w.violated("shutdown", n.name, "Shutdown returned %v", err)
+	}
+	if n.cluster != nil {
+		if err := n.cluster.Close(ctx); err != nil {
+			n.w.violated("shutdown", n.name, "Close of the cluster returned %v", err)
+		}
+	}
+	_ = n.web.Close()
+	n.w.mu.Lock()
+	defer n.w.mu.Unlock()
+	n.closed = true
+	n.w.line(n.name, "has stopped")
+}
+
+// logger writes a node's log into the history.
+type logger struct {
+	w     *world
+	who   string
+	attrs string
+}
+
+func (l *logger) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *logger) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	b.WriteString(l.attrs)
+	r.Attrs(func(a slog.Attr) bool {
+		fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
+		return true
+	})
+	if strings.Contains(r.Message, "panic") || r.Level >= slog.LevelError {
+		l.w.count("log " + r.Level.String() + ": " + r.Message)
+	}
+	l.w.note(l.who, "log %s %s%s", r.Level, r.Message, b.String())
+	return nil
+}
+
+func (l *logger) WithAttrs(attrs []slog.Attr) slog.Handler {
+	c := *l
+	for _, a := range attrs {
+		c.attrs += fmt.Sprintf(" %s=%v", a.Key, a.Value)
+	}
+	return &c
+}
+
+func (l *logger) WithGroup(string) slog.Handler { return l }

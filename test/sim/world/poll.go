@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// errStatus is an answer that refuses.
+type errStatus struct {
+	code int
+	body string
+}
+
+func (e *errStatus) Error() string { return fmt.Sprintf("%d %s", e.code, e.body) }
+
+func (e *engine) url() string {
+	u := "http://" + e.addr + "/socket.io/?EIO=4&transport=polling"
+	if e.sid != "" {
+		u += "&sid=" + e.sid
+	}
+	return u
+}
+
+// nothing is an empty body, with which net/http does not repeat a GET whose connection has been cut: what the lost
+// answer brought would be missing, and the client would not know.
+type nothing struct{}
+
+func (nothing) Read([]byte) (int, error) { return 0, io.EOF }
+
+// get is one poll.
+func (e *engine) get(ctx context.Context) ([]frame, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url(), nothing{})
+	if err != nil {
+		return nil, err
+	}
+	body, err := e.do(req)
+	if err != nil {
+		return nil, err
+	}
+	list, err := frames(body)
+	if err != nil {
+		e.c.w.violated("protocol", e.c.name, "polling body: %v", err)
+	}
+	return list, err
+}
+
+// post sends a body.
+func (e *engine) post(body string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), pingInterval+pingTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url(), strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "text/plain;charset=UTF-8")
+	answer, err := e.do(req)
+	if err == nil && answer != "ok" {
+		e.c.w.violated("protocol", e.c.name, "the answer to a POST is %q", answer)
+	}
+	return err
+}
+
+func (e *engine) do(req *http.Request) (string, error) {
+	res, err := e.http.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		return "", err
+	}
+	if res.StatusCode != http.StatusOK {
+		return "", &errStatus{res.StatusCode, string(b)}
+	}
+	return string(b), nil
+}
+
+// poll polls until the session ends or is on a WebSocket.
+func (e *engine) poll() {
+	for {
+		e.pace()
+		e.mu.Lock()
+		if e.err != nil || e.switching || e.conn != nil {
+			e.mu.Unlock()
+			return
+		}
+		e.polling = true
+		e.mu.Unlock()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		go func() {
+			select {
+			case <-e.done:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		list, err := e.get(ctx)
+		cancel()
+		for _, f := range list {
+			e.packet(f, false)
+		}
+		e.mu.Lock()
+		e.polling = false
+		e.cond.Broadcast()
+		e.mu.Unlock()
+		if err != nil {
+			if status, ok := errors.AsType[*errStatus](err); ok {
+				e.c.w.note(e.c.name, "poll: %v", status)
+			}
+			e.end(fmt.Errorf("poll: %w", err))
+			return
+		}
+	}
+}

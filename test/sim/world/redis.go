@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/beanpole/beanpole/test/sim/simnet"
+)
+
+const redisAddr = "redis:6379"
+
+// redisServer is the Redis of the world: miniredis behind the simulated network, with sharded channels, which
+// miniredis lacks, and faults.
+type redisServer struct {
+	w *world
+	m *miniredis.Miniredis
+
+	one      sync.Mutex // held while it restarts
+	mu       sync.Mutex
+	srv      *server.Server   // nil while it is off
+	listener *simnet.Listener // of srv
+	shards   map[string][]*server.Peer
+	of       map[*server.Peer][]string
+	refusal  string // what every command is answered with
+	lag      time.Duration
+}
+
+func newRedis(w *world) *redisServer {
+	r := &redisServer{w: w, shards: map[string][]*server.Peer{}, of: map[*server.Peer][]string{}}
+	r.fresh()
+	r.on()
+	return r
+}
+
+// fresh begins without data.
+func (r *redisServer) fresh() {
+	r.m = miniredis.NewMiniRedis()
+	r.m.ClockTTL(true)
+	r.m.Seed(int(r.w.plan.Seed))
+}
+
+// on makes it take connections.
+func (r *redisServer) on() {
+	c, err := r.m.Dial() // starts it; the connection is not used
+	if err != nil {
+		panic(err)
+	}
+	_ = c.Close()
+	srv := r.m.Server()
+	srv.SetPreHook(r.hook)
+	for _, cmd := range []struct {
+		name string
+		f    server.Cmd
+	}{{"SSUBSCRIBE", r.ssubscribe}, {"SUNSUBSCRIBE", r.sunsubscribe}, {"SPUBLISH", r.spublish}} {
+		if err := srv.Register(cmd.name, cmd.f); err != nil {
+			panic(err)
+		}
+	}
+	l, err := r.w.net.Listen("redis", redisAddr)
+	if err != nil {
+		panic(err)
+	}
+	r.mu.Lock()
+	r.srv, r.listener = srv, l
+	r.mu.Unlock()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			srv.ServeConn(c)
+		}
+	}()
+}
+
+// off ends it; data stay until fresh.
+func (r *redisServer) off() {
+	r.mu.Lock()
+	l := r.listener
+	r.srv, r.listener = nil, nil
+	r.shards, r.of = map[string][]*server.Peer{}, map[*server.Peer][]string{}
+	r.mu.Unlock()
+	_ = l.Close()
+	for _, x := range r.w.net.Links(func(l *simnet.Link) bool { return l.To == redisAddr }) {
+		x.Cut(simnet.Both)
+	}
+	r.m.Close()
+	r.m.Ctx, r.m.CtxCancel = context.WithCancel(context.Background()) // or nothing would block after a restart
+}
+
+func (r *redisServer) set(refusal string, lag time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refusal, r.lag = refusal, lag
+}
+
+// hook is called before each command.
+func (r *redisServer) hook(c *server.Peer, cmd string, args ...string) bool {
+	r.mu.Lock()
+	refusal, lag := r.refusal, r.lag
+	r.mu.Unlock()
+	if lag > 0 {
+		time.Sleep(lag)
+	}
+	switch {
+	case refusal == "" && cmd == "PUBSUB" && len(args) > 0 && strings.EqualFold(args[0], "SHARDNUMSUB"):
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		c.WriteLen(2 * len(args[1:]))
+		for _, name := range args[1:] {
+			c.WriteBulk(name)
+			c.WriteInt(len(r.shards[name]))
+		}
+		return true
+	case refusal == "":
+		return false
+	case strings.HasPrefix(refusal, "READONLY"), strings.HasPrefix(refusal, "OOM"):
+		switch cmd {
+		case "XADD", "SET", "DEL", "SETNX", "EXPIRE":
+		default:
+			return false
+		}
+	case cmd == "HELLO" || cmd == "PING" || cmd == "CLIENT":
+		return false
+	}
+	c.WriteError(refusal)
+	return true
+}
+
+// The sharded channels of Redis 7, which miniredis lacks. Source: redis.io, SSUBSCRIBE, SPUBLISH, PUBSUB.
+
+func (r *redisServer) ssubscribe(c *server.Peer, _ string, args []string) {
+	for _, name := range args {
+		r.mu.Lock()
+		if _, ok := r.of[c]; !ok {
+			c.OnDisconnect(func() { r.drop(c) })
+		}
+		if !contains(r.of[c], name) {
+			r.of[c] = append(r.of[c], name)
+			r.shards[name] = append(r.shards[name], c)
+		}
+		n := len(r.of[c])
+		r.mu.Unlock()
+		c.Block(func(w *server.Writer) {
+			w.WritePushLen(3)
+			w.WriteBulk("ssubscribe")
+			w.WriteBulk(name)
+			w.WriteInt(n)
+			w.Flush()
+		})
+	}
+}
+
+func (r *redisServer) sunsubscribe(c *server.Peer, _ string, args []string) {
+	for _, name := range args {
+		r.mu.Lock()
+		r.of[c] = without(r.of[c], name)
+		r.shards[name] = without(r.shards[name], c)
+		n := len(r.of[c])
+		r.mu.Unlock()
+		c.Block(func(w *server.Writer) {
+			w.WritePushLen(3)
+			w.WriteBulk("sunsubscribe")
+			w.WriteBulk(name)
+			w.WriteInt(n)
+			w.Flush()
+		})
+	}
+}
+
+func (r *redisServer) spublish(c *server.Peer, _ string, args []string) {
+	if len(args) != 2 {
+		c.WriteError("ERR wrong number of arguments for 'spublish' command")
+		return
+	}
+	r.mu.Lock()
+	to := append([]*server.Peer(nil), r.shards[args[0]]...)
+	r.mu.Unlock()
+	for _, p := range to {
+		p.Block(func(w *server.Writer) {
+			w.WritePushLen(3)
+			w.WriteBulk("smessage")
+			w.WriteBulk(args[0])
+			w.WriteBulk(args[1])
+			w.Flush()
+		})
+	}
+	c.WriteInt(len(to))
+}
+
+func (r *redisServer) drop(c *server.Peer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range r.of[c] {
+		r.shards[name] = without(r.shards[name], c)
+	}
+	delete(r.of, c)
+}
+
+func contains[T comparable](list []T, x T) bool {
+	for _, y := range list {
+		if x == y {
+			return true
+		}
+	}
+	return false
+}
+
+func without[T comparable](list []T, x T) []T {
+	out := list[:0:0]
+	for _, y := range list {
+		if y != x {
+			out = append(out, y)
+		}
+	}
+	return out
+}
+
+// client returns the options with which a node reaches it.
+func (r *redisServer) client(host string) *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Addr: redisAddr,
+		Dialer: func(ctx context.Context, _, addr string) (net.Conn, error) {
+			return r.w.net.Dial(ctx, host, addr)
+		},
+		DialTimeout:              2 * time.Second,
+		PoolSize:                 16,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+}
