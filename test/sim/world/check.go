@@ -41,6 +41,11 @@ func (w *world) received(l *life, id string) {
 		w.counts["question twice after a recovery"]++
 		again, last = false, nil
 	}
+	if last != nil && last.n > e.n && w.plan.Redis() && !w.plan.Streams() && w.model.troubled(e.from-settle, at) {
+		// A command of a connection that has been given up came to Redis after those of the next one.
+		w.counts["out of order in trouble"]++
+		last = nil
+	}
 	w.mu.Unlock()
 	switch {
 	case again:
