@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"time"
-
 )
 
 // upgrade takes the session from polling to a WebSocket. Source: engine.io-client/lib/socket.ts, _probe.
