@@ -21,6 +21,32 @@ type Stay struct {
 	To   string // "" while it lasts, which it does while the client is away
 }
 
+// Join puts a member that has been removed into rooms, from its end on, and returns list with them.
+func (t *Trail) Join(list, rooms []string) []string {
+	for _, room := range rooms {
+		if !slices.Contains(list, room) {
+			list = append(slices.Clip(list), room)
+			t.Stays = append(t.Stays, Stay{Room: room, From: t.End})
+		}
+	}
+	return list
+}
+
+// Leave takes a member that has been removed out of rooms, but for its own, at its end, and returns list without them.
+func (t *Trail) Leave(list, rooms []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(room string) bool {
+		if room == list[0] || !slices.Contains(rooms, room) {
+			return false
+		}
+		for i := range t.Stays {
+			if s := &t.Stays[i]; s.Room == room && s.To == "" {
+				s.To = t.End
+			}
+		}
+		return true
+	})
+}
+
 // stays is the trail of a member while it is one.
 type stays struct {
 	own    string   // since when it is a member

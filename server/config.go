@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/internal/limit"
 	"github.com/beanpole/beanpole/server/packet"
 	"github.com/beanpole/beanpole/transport"
 )
@@ -56,7 +57,7 @@ type Config struct {
 	Wrap func(*transport.Session, transport.Receiver) transport.Receiver
 	// Observers are told what handlers do, for metrics and traces.
 	Observers []Observer
-	// Logger receives the server's log. Nil discards it.
+	// Logger receives the server's log. Nil means slog.Default(); slog.DiscardHandler silences it.
 	Logger *slog.Logger
 }
 
@@ -118,8 +119,14 @@ func (cfg Config) withDefaults() (Config, error) {
 	if slices.Contains(cfg.Observers, nil) {
 		return cfg, errors.New("server: Observers has one that is nil")
 	}
-	if cfg.ConnectTimeout < 0 {
-		return cfg, fmt.Errorf("server: ConnectTimeout is %v; it must not be negative", cfg.ConnectTimeout)
+	durations := map[string]time.Duration{"ConnectTimeout": cfg.ConnectTimeout, "AttachmentTimeout": cfg.Limits.AttachmentTimeout}
+	if cfg.Recovery != nil {
+		durations["MaxDisconnection"] = cfg.Recovery.MaxDisconnection
+	}
+	for name, d := range durations {
+		if err := limit.CheckDuration(name, d); err != nil {
+			return cfg, fmt.Errorf("server: %w", err)
+		}
 	}
 	if cfg.Path == "" {
 		cfg.Path = DefaultPath
@@ -138,7 +145,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		cfg.Adapter = adapter.Memory(r)
 	}
 	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
+		cfg.Logger = slog.Default()
 	}
 	if cfg.Transport.Logger == nil {
 		cfg.Transport.Logger = cfg.Logger

@@ -18,7 +18,7 @@
 // (typed handlers), guard.go (the one recovery point), event.go and args.go (their raw form), emit.go and
 // ack.go (to one socket), broadcast.go and remote.go (to many, anywhere in the cluster), local.go (what the
 // adapter sees), client.go (one session and its sockets), keep.go (what is kept for a session), lobby.go (CONNECTs
-// that wait), transit.go (sockets between two connections), data.go, config.go, errors.go, reasons.go (why sockets
+// that wait), rooms.go, transit.go (sockets between two connections), data.go, config.go, errors.go, reasons.go (why sockets
 // end), stats.go.
 //
 // # Guarantees

@@ -159,6 +159,14 @@ func newMessage(event string, args []any) (adapter.Message, error) {
 	return adapter.Message{Data: data, Attachments: attachments}, err
 }
 
+// serverSideMessage is newMessage for other servers, of which Node's would take some events for their own, and end.
+func serverSideMessage(event string, args []any) (adapter.Message, error) {
+	if packet.ReservedServerSide(event) {
+		return adapter.Message{}, fmt.Errorf("%q: %w", event, ErrReservedEvent)
+	}
+	return newMessage(event, args)
+}
+
 func appendEvent(dst []byte, event string, args []any) (data []byte, attachments [][]byte, err error) {
 	defer recovered(&err)
 	if packet.Reserved(event) {

@@ -131,7 +131,7 @@ func (c *client) exceeds(s *Socket) (cause string, owed bool) {
 // counted counts an event that came before the socket had an identity, now that it is handed on. It reports false
 // when that is beyond the limit, which has closed the session.
 func (s *Socket) counted() bool {
-	id := s.Identity()
+	id := s.owner()
 	if id == "" || s.client.server.bounds.identities.Take(id, time.Now()) {
 		return true
 	}
@@ -139,6 +139,19 @@ func (s *Socket) counted() bool {
 		s.client.rateLimited(causeIdentityRate)
 	}
 	return false
+}
+
+// owner is Identity, also of a socket that has left and whose events are still to be handled.
+func (s *Socket) owner() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hooks != nil && s.hooks.identity != "" {
+		return s.hooks.identity
+	}
+	if s.border != nil {
+		return s.border.identity
+	}
+	return ""
 }
 
 // The causes for which an event is beyond a limit.

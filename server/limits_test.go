@@ -9,7 +9,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // identified lets the clients in under the name in their auth payload.
@@ -193,6 +195,33 @@ func TestEarlyEventsCountForTheIdentity(t *testing.T) {
 	}
 }
 
+// Who leaves before its events are handled is whom they are counted for all the same.
+func TestEarlyEventsCountForWhoHasLeft(t *testing.T) {
+	var handled atomic.Int32
+	pass, hold, gone := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	srv, url := start(t, server.Config{Limits: server.Limits{EventsPerSecondPerIdentity: 5}}, func(io *server.Server) {
+		io.Use(func(s *server.Socket) error {
+			<-pass // until all have come
+			return identified(s)
+		})
+		io.OnConnection(func(s *server.Socket) { s.OnDisconnect(func(server.Disconnection) { close(gone) }) })
+		io.On("echo", func() { handled.Add(1); <-hold })
+	})
+	p := dial(t, url)
+	p.Send(`40{"name":"ada"}`)
+	p.Flood(31, `42["echo"]`)
+	eventually(t, "all have come", func() bool { return srv.Stats().EventsIn == 31 })
+	close(pass)
+	eventually(t, "the first is handled", func() bool { return handled.Load() == 1 })
+	p.Send("41")
+	eventually(t, "it has left", func() bool { return srv.LocalCount() == 0 })
+	close(hold)
+	await(t, gone)
+	if n := handled.Load(); n > 15 {
+		t.Errorf("%d of 31 events are handled", n)
+	}
+}
+
 func TestEventsPerAddress(t *testing.T) {
 	srv, url := start(t, server.Config{Limits: server.Limits{EventsPerSecondPerAddr: 5}}, func(*server.Server) {})
 	p, _ := join(t, url, "/")
@@ -215,6 +244,34 @@ func TestLimitsAreChecked(t *testing.T) {
 	} {
 		if _, err := server.New(server.Config{Limits: l}); err == nil {
 			t.Errorf("%+v is taken", l)
+		}
+	}
+}
+
+// Milliseconds of a configuration of Node's are nanoseconds here: that is said, instead of pinging 440 times a second.
+func TestDurationsAreChecked(t *testing.T) {
+	for name, cfg := range map[string]server.Config{
+		"PingInterval":      {Transport: transport.Config{PingInterval: 25000}},
+		"PingTimeout":       {Transport: transport.Config{PingTimeout: 20000}},
+		"ConnectTimeout":    {ConnectTimeout: 45000},
+		"AttachmentTimeout": {Limits: server.Limits{AttachmentTimeout: 10000}},
+		"MaxDisconnection":  {Recovery: &server.Recovery{Recovery: adapter.Recovery{MaxDisconnection: 120000}}},
+	} {
+		if _, err := server.New(cfg); err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "time.Millisecond") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Node's servers take these events of another server for their own, and end.
+func TestServerSideEventsThatAreReserved(t *testing.T) {
+	srv, _ := start(t, server.Config{}, func(*server.Server) {})
+	for _, name := range []string{"connect", "connection", "new_namespace"} {
+		if err := srv.ServerSideEmit(name, 1); !errors.Is(err, server.ErrReservedEvent) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := srv.ServerSideEmitWithAck(t.Context(), name); !errors.Is(err, server.ErrReservedEvent) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -141,30 +141,55 @@ func (s *Socket) enter(session *adapter.Session) error {
 	return err
 }
 
-// part ends the membership of a socket that has left, and keeps its state for a client that may
-// come back: one that has been told its pid, by this socket or one before.
+// part ends the membership of a socket that has left. Its state is kept for a client that may come back, one that
+// has been told its pid, by this socket or one before; save does it when the last handler has run.
 func (s *Socket) part(reason transport.CloseReason, told bool) {
 	r := s.recovery
-	defer s.settle()
 	keep := r != nil && recoverable(reason) && (told || r.recovered)
 	if keep {
 		s.nsp.keep() // or there would be nothing to come back to
 		s.depart()
+	} else {
+		defer s.settle()
 	}
 	rooms, trail := s.nsp.adapter.Remove(s)
 	s.mu.Lock()
-	s.atBorder().rooms = rooms
-	identity := s.atBorder().identity
+	b := s.atBorder()
+	b.rooms = rooms
+	if keep {
+		b.trail = &trail
+	}
 	s.mu.Unlock()
-	if !keep {
+}
+
+// afterwards has a handler that runs behind the end of the socket change the rooms that it comes back to. It does
+// nothing when nobody can come back.
+func (s *Socket) afterwards(change func(rooms []string, t *adapter.Trail) []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.border; b != nil && b.trail != nil {
+		b.rooms = change(b.rooms, b.trail)
+	}
+}
+
+// save keeps the state of a socket whose handlers have run, if part has found that somebody may come back for it.
+func (s *Socket) save() {
+	s.mu.Lock()
+	b := s.atBorder()
+	trail, rooms, identity := b.trail, b.rooms, b.identity
+	b.trail = nil
+	s.mu.Unlock()
+	if trail == nil {
 		return
 	}
+	defer s.settle()
 	data, _ := s.Data.MarshalJSON() // never an error
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	r := s.recovery
 	err := s.nsp.adapter.Save(ctx, adapter.Session{
 		SID: s.id, PID: r.pid, Version: r.version, Owner: s.nsp.parent.key(), Identity: identity,
-		Rooms: rooms, Data: data, Last: r.lastOffset(), Trail: trail,
+		Rooms: rooms, Data: data, Last: r.lastOffset(), Trail: *trail,
 	})
 	if err != nil {
 		s.client.log().Debug("session not saved for recovery", "namespace", s.name, "err", err)

@@ -237,3 +237,43 @@ func TestComingAgainEndsTheReplay(t *testing.T) {
 		t.Errorf("got %.60s", got)
 	}
 }
+
+// What the handlers of a socket do to it behind the end of its connection is there when the client comes back.
+func TestHandlersBehindTheEndCount(t *testing.T) {
+	on, in := make(chan struct{}), make(chan *server.Socket, 4)
+	srv, url := start(t, server.Config{Recovery: &server.Recovery{}}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			defer func() { in <- s }()
+			s.On("join", func(room string) { s.Join(room) })
+			if s.Recovered() {
+				return
+			}
+			s.Join("left")
+			<-on
+			s.Join("late")
+			s.Leave("left")
+			s.Data.Set("name", "ann")
+		})
+	})
+	p := dial(t, url)
+	first := p.connect("")
+	p.Send(`42["join","later"]`)
+	_ = p.Conn.Close()
+	eventually(t, "it has gone", func() bool { return srv.LocalCount() == 0 })
+	q := dial(t, url)
+	q.Send(`40{"pid":"` + first.PID + `"}`)
+	close(on)
+	await(t, in)
+	if got := q.Text(); !strings.HasPrefix(got, `40{"sid":"`+first.SID) {
+		t.Fatalf("got %s", got)
+	}
+	s := await(t, in)
+	name, _ := server.Value[string](&s.Data, "name")
+	if rooms := fmt.Sprint(s.Rooms()); rooms != "["+s.ID()+" late later]" || name != "ann" {
+		t.Errorf("rooms %s, name %q", rooms, name)
+	}
+	_ = srv.To("later").Emit("hello")
+	if got := q.Text(); !strings.HasPrefix(got, `42["hello"`) {
+		t.Errorf("got %s", got)
+	}
+}

@@ -214,6 +214,7 @@ func (s *Socket) answerFailure(e *Event, err error) {
 
 // disconnect runs the disconnect handlers: the last thing a socket does.
 func (s *Socket) disconnect() {
+	s.save()
 	why := s.left()
 	if h := s.hooked(); h.leaving() {
 		// Logged. Observers are told of a failure by its error.

@@ -60,9 +60,10 @@ type (
 		entered bool     // it is a member
 		early   []early  // what was emitted before
 
-		why      Disconnection // set once it has left
-		identity string        // likewise
-		late     *life         // of handlers that run when it has left
+		why      Disconnection  // set once it has left
+		identity string         // likewise
+		late     *life          // of handlers that run when it has left
+		trail    *adapter.Trail // of one that may be recovered, until it is saved
 	}
 	// early is an event that was emitted to a socket by a middleware.
 	early struct {
@@ -258,55 +259,6 @@ func (s *Socket) OnDisconnecting(fn func(Disconnection)) {
 func (s *Socket) OnDisconnect(fn func(Disconnection)) {
 	need("OnDisconnect", "a function", fn != nil)
 	s.hook(func(h *hooks) { h.disconnected = append(h.disconnected, fn) })
-}
-
-// Join puts the socket into rooms; from a middleware, once it is connected. It does nothing on a socket
-// that has disconnected.
-func (s *Socket) Join(rooms ...string) {
-	if s.gone() || s.beforeIn(func(b *border) { b.rooms = append(b.rooms, rooms...) }) {
-		return
-	}
-	s.nsp.adapter.Join(s, rooms...)
-	if s.gone() {
-		s.nsp.adapter.Remove(s) // it left meanwhile, and nobody else would take it out again
-	}
-}
-
-// Leave takes the socket out of rooms.
-func (s *Socket) Leave(rooms ...string) {
-	if s.gone() || s.beforeIn(func(b *border) {
-		b.rooms = slices.DeleteFunc(b.rooms, func(r string) bool { return slices.Contains(rooms, r) })
-	}) {
-		return
-	}
-	s.nsp.adapter.Leave(s, rooms...)
-}
-
-// beforeIn calls change, and reports true, as long as the socket is no member of its namespace yet.
-func (s *Socket) beforeIn(change func(*border)) bool {
-	if s.state.Load() != stateConnecting {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if b := s.atBorder(); s.state.Load() == stateConnecting && !b.entered {
-		change(b)
-		return true
-	}
-	return false
-}
-
-// Rooms returns the rooms the socket is in, its own id first; until the disconnect handlers have run, those it was in.
-func (s *Socket) Rooms() []string {
-	if s.Connected() {
-		return s.nsp.adapter.RoomsOf(s)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.border == nil {
-		return nil
-	}
-	return slices.Clone(s.border.rooms)
 }
 
 // Disconnect takes the socket out of its namespace, or closes the client's session with all its sockets. The

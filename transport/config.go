@@ -134,7 +134,7 @@ type Config struct {
 	HandshakesPerSecond        int
 	HandshakesPerSecondPerAddr int
 
-	// Logger receives Debug lines of sessions, and an Error for a panic of a Receiver. Nil discards.
+	// Logger receives Debug lines of sessions, and an Error for a panic of a Receiver. Nil means slog.Default().
 	Logger *slog.Logger
 }
 

@@ -120,11 +120,11 @@ func (c *Config) check() error {
 		{"WriteTimeout", &c.WriteTimeout, DefaultWriteTimeout},
 		{"BodyTimeout", &c.BodyTimeout, DefaultBodyTimeout},
 	} {
-		if *d.value < 0 {
-			return fmt.Errorf("%s is negative", d.name)
-		}
 		if *d.value == 0 {
 			*d.value = d.def
+		}
+		if err := limit.CheckDuration(d.name, *d.value); err != nil {
+			return err
 		}
 	}
 	for _, n := range []struct {
@@ -172,7 +172,7 @@ func (c *Config) check() error {
 		c.ClientAddr = peerAddr
 	}
 	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
+		c.Logger = slog.Default()
 	}
 	return nil
 }

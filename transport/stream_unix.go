@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/beanpole/beanpole/internal/limit"
 )
 
 // socketStream is a stream of a TCP or Unix socket. It waits with Go's poller but makes the system calls
@@ -36,6 +38,7 @@ func newSocketStream(conn net.Conn) stream {
 	if err != nil {
 		return nil
 	}
+	limit.KeepUnsentSmall(conn)
 	return &socketStream{conn: conn, raw: raw}
 }
 

@@ -108,7 +108,7 @@ type Config struct {
 	MaxOutboxBytes    int
 	MaxOutboxAge      time.Duration
 
-	// Logger receives changes of state. Nil discards.
+	// Logger receives changes of state. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -140,7 +140,7 @@ func (c *Config) check() error {
 	orDefault(&c.MaxOutboxBytes, DefaultMaxOutboxBytes)
 	orDefault(&c.MaxOutboxAge, DefaultMaxOutboxAge)
 	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
+		c.Logger = slog.Default()
 	}
 	switch c.Mode {
 	case PubSub, Sharded, Streams:

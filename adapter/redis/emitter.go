@@ -131,6 +131,9 @@ func (e *Emitter) DisconnectSockets(closeSession bool) error {
 
 // ServerSideEmit sends an event to the servers of the namespace.
 func (e *Emitter) ServerSideEmit(event string, args ...any) error {
+	if packet.ReservedServerSide(event) {
+		return fmt.Errorf("redis: event %q is reserved", event)
+	}
 	m, err := eventMessage(event, args)
 	if err != nil {
 		return err

@@ -46,9 +46,8 @@ func (n *namespace) Remove(m adapter.Member) ([]string, adapter.Trail) {
 	return n.line.remove(m)
 }
 
-// Save keeps s in Redis for the time of Recovery.MaxDisconnection, and returns when it is there, as the
-// client may be back at once. When Redis is out of reach it is left to the outbox: the error is
-// ErrDegraded then.
+// Save keeps s in Redis for the time of Recovery.MaxDisconnection, and returns when it is there, as the client may be
+// back at once, or when ctx ends: while Redis is out of reach it waits in the outbox.
 func (n *namespace) Save(ctx context.Context, s adapter.Session) error {
 	if n.line == nil {
 		return adapter.ErrNoRecovery
@@ -66,9 +65,6 @@ func (n *namespace) Save(ctx context.Context, s adapter.Session) error {
 		ttl: n.c.cfg.Recovery.MaxDisconnection, done: func(_ string, err error) { done <- err }})
 	if err != nil {
 		return err
-	}
-	if up, _, _ := n.c.state.get(); !up {
-		return adapter.ErrDegraded
 	}
 	select {
 	case err := <-done:

@@ -49,7 +49,7 @@ type Config struct {
 	Development bool
 	// ServerID names this server. Empty means host name and process id.
 	ServerID string
-	// Logger receives refused logins and failed commands. Nil discards.
+	// Logger receives refused logins and failed commands. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -97,7 +97,7 @@ func Attach(io *server.Server, cfg Config) (*UI, error) {
 		cfg.SessionTTL = DefaultSessionTTL
 	}
 	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
+		cfg.Logger = slog.Default()
 	}
 	u := &UI{cfg: cfg, io: io, started: time.Now(), log: cfg.Logger, queue: newQueue(), done: make(chan struct{}),
 		logins: newLogins(cfg.Username, cfg.PasswordHash)}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/beanpole/beanpole/internal/limit"
 )
 
 // While the host stops, what waits for its client is waited for so long, and looked at so often.
@@ -31,6 +33,7 @@ type connectionKey struct{}
 
 // context is http.Server.ConnContext.
 func (cs *connections) context(ctx context.Context, c net.Conn) context.Context {
+	limit.KeepUnsentSmall(c)
 	conn := new(connection)
 	cs.all.Store(c, conn)
 	return context.WithValue(ctx, connectionKey{}, conn)

@@ -33,9 +33,10 @@ type exchange struct {
 	begun   time.Time
 
 	// Owned by who reads the body.
-	until time.Time   // the deadline for reading
-	got   int64       // bytes of the body
-	whole atomic.Bool // the body has been read
+	until time.Time     // the deadline for reading
+	spent time.Duration // waiting for the body
+	got   int64         // bytes of the body
+	whole atomic.Bool   // the body has been read
 
 	ownRead, ownWrite bool // the deadline is the handler's
 	hijacked          bool
@@ -96,7 +97,8 @@ func (x *exchange) allow(until time.Time) {
 	}
 }
 
-// body is the body of a request. It takes as long as it likes at bodyRate.
+// body is the body of a request. It takes as long as it likes at bodyRate; what the handler does meanwhile is not
+// the client's time.
 type body struct {
 	io.ReadCloser
 	x *exchange
@@ -105,18 +107,20 @@ type body struct {
 // Read waits for the client.
 func (b *body) Read(p []byte) (int, error) {
 	x := b.x
+	begun := time.Now()
+	due := begun.Add(bodyTimeout + time.Duration(x.got)*time.Second/bodyRate - x.spent)
+	if due.Sub(x.until).Abs() > time.Second {
+		x.allow(due)
+	}
 	x.conn.waits.Store(true)
 	n, err := b.ReadCloser.Read(p)
 	x.conn.waits.Store(false)
+	x.spent += time.Since(begun)
 	x.got += int64(n)
 	if errors.Is(err, io.EOF) {
 		x.whole.Store(true)
 		x.allow(time.Time{}) // net/http goes on reading, to see whether the client is there
 		return n, err
-	}
-	due := x.begun.Add(bodyTimeout + time.Duration(x.got)*time.Second/bodyRate)
-	if err == nil && due.Sub(x.until) > time.Second {
-		x.allow(due)
 	}
 	return n, err
 }

@@ -50,3 +50,9 @@ func Reserved(event string) bool {
 	}
 	return false
 }
+
+// ReservedServerSide reports whether an event to other servers may not have this name: Node's would take it for one
+// of their own. Source: socket.io/lib/namespace.ts, RESERVED_EVENTS.
+func ReservedServerSide(event string) bool {
+	return event == "connect" || event == "connection" || event == "new_namespace"
+}

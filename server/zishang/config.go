@@ -35,7 +35,7 @@ type Config struct {
 	// Observers are told how long the listeners of each event took, and whether one panicked; nothing of
 	// connections and acknowledgements.
 	Observers []server.Observer
-	// Logger receives the server's log. Nil discards it.
+	// Logger receives the server's log. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -73,7 +73,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		return cfg, errors.New("zishang: Transport.Accept belongs to the server and must be nil")
 	}
 	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
+		cfg.Logger = slog.Default()
 	}
 	options := socket.DefaultServerOptions()
 	if cfg.Options != nil {
