@@ -34,7 +34,7 @@ func main() {
 	flag.IntVar(&p.Nodes, "nodes", 0, "how many servers; 0: of the seed")
 	flag.IntVar(&p.Clients, "clients", 0, "how many clients; 0: of the seed")
 	flag.IntVar(&p.Seconds, "seconds", 0, "of load, in the simulation's time; 0: of the seed")
-	faults := flag.String("faults", "", "those of "+strings.Join(plan.Faults, ", ")+"; none; all; empty: of the seed")
+	faults := flag.String("faults", "", "those of "+strings.Join(plan.Faults, ", ")+"; none; all; one: another with each seed; empty: of the seed")
 	load := flag.String("load", "", "those of "+strings.Join(plan.Loads, ", ")+"; empty: all")
 	flag.StringVar(&p.Defect, "defect", "", "a defect of package defects to plant")
 	all := flag.Bool("defects", false, "plant each defect in turn, or that of -defect, and look for it with n seeds at most")
@@ -84,7 +84,7 @@ func run(p plan.Plan, seed uint64, n, jobs int, history string, minimise bool) e
 			return nil
 		}
 		if minimise {
-			p, out = r.shrink(ctx, p, out)
+			p, out = shrink(p, out, func(q plan.Plan) (*outcome, error) { return r.run(ctx, q) })
 		}
 		out.print(os.Stdout)
 		fmt.Printf("\nreplay with: make sim %s\n", replay(p))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/beanpole/beanpole/test/sim/plan"
@@ -10,10 +9,10 @@ import (
 // shrink looks for a smaller run in which the same promise is not kept: fewer faults and kinds of load, fewer
 // clients and servers, a shorter time. Each part of a world draws from a source of its own, so that what is
 // left behaves much as before.
-func (r *runner) shrink(ctx context.Context, p plan.Plan, found *outcome) (plan.Plan, *outcome) {
+func shrink(p plan.Plan, found *outcome, run func(plan.Plan) (*outcome, error)) (plan.Plan, *outcome) {
 	promise := found.Violations[0].Promise
 	try := func(q plan.Plan) bool {
-		out, err := r.run(ctx, q)
+		out, err := run(q)
 		if err != nil {
 			return false
 		}

@@ -17,7 +17,7 @@ type Plan struct {
 	Nodes   int    `json:"nodes"`
 	Clients int    `json:"clients"`
 	Seconds int    `json:"seconds"` // of load, of the simulation's time
-	// Faults are those that may happen; nil means those of the seed, and "none" none.
+	// Faults are those that may happen; nil means those of the seed, and One alone one of the seed.
 	Faults []string `json:"faults"`
 	// Load is what clients and nodes may do; nil means everything.
 	Load []string `json:"load"`
@@ -42,6 +42,9 @@ const (
 	RedisNo  = "redisno"  // Redis refuses: LOADING, READONLY, OOM, NOPERM
 	Handlers = "handlers" // handlers block, panic, disconnect their own client
 )
+
+// One as the only fault stands for one of them, another with each seed.
+const One = "one"
 
 // Faults are all of them.
 var Faults = []string{Cut, Delay, Slow, Kill, Drain, RedisCut, RedisOff, RedisNew, RedisLag, RedisNo, Handlers}
@@ -94,6 +97,10 @@ func (p Plan) Fill() Plan {
 			p.Faults = append(p.Faults, Faults[i])
 		}
 		slices.Sort(p.Faults)
+	}
+	if len(p.Faults) == 1 && p.Faults[0] == One {
+		i := p.Seed % uint64(len(Faults))
+		p.Faults = Faults[i : i+1 : i+1]
 	}
 	if p.Load == nil {
 		p.Load = Loads

@@ -146,6 +146,8 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		cause = "too late"
 	case slices.ContainsFunc(w.model.wiped, func(at int64) bool { return at > l.conns[0].from-second }):
 		cause = "redis lost it"
+	case l.putOut > gone:
+		cause = "disconnected by a server while it came back"
 	case c != nil && c.closed != 0 && final[c.reason]:
 		cause = "ended by " + c.reason
 	}

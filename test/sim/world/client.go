@@ -82,6 +82,24 @@ func (c *client) troubled(a, b int64) bool {
 	return slices.ContainsFunc(c.faults, func(x window) bool { return x.overlaps(a, b) })
 }
 
+// putOut notes that a server disconnects the client in all namespaces: in those, too, where it is coming back.
+func (c *client) putOut() {
+	c.mu.Lock()
+	var coming []*life
+	for _, s := range c.socks {
+		if s.state == "connecting" && s.asked != nil {
+			coming = append(coming, s.asked)
+		}
+	}
+	c.mu.Unlock()
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	at := c.w.now()
+	for _, l := range coming {
+		l.putOut = at
+	}
+}
+
 // formerLife is whose state the client has asked for in a namespace.
 func (c *client) formerLife(nsp string) *life {
 	c.mu.Lock()

@@ -160,6 +160,9 @@ func (x *served) register() {
 	s.On("kick", func(all bool) {
 		defer x.turn("kick")()
 		x.w.note(x.n.name, "disconnects %s", x.l.client.name)
+		if all {
+			x.l.client.putOut()
+		}
 		s.Disconnect(all)
 	})
 	s.On("ask", func() { defer x.turn("ask")(); x.ask() })

@@ -118,6 +118,7 @@ type life struct {
 	early    map[int]int64 // connections that the client knew of before their handler ran
 	over     int64         // when it ended for good, 0 as long as it may come back
 	why      string        // it ended
+	putOut   int64         // when a server last disconnected the client while it was coming back
 }
 
 // conn is one connection of a life.
