@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -73,7 +74,7 @@ func (s *Server) prepare(req *request, addr string, secure bool) *Session {
 		wsB64: req.query.b64,
 		state: stateOpen,
 	}
-	session.hs.others = s.ofOthers(req.r)
+	session.hs.others.Store(s.ofOthers(req.r))
 	session.rx.Lock()
 	session.receiving.Store(true)
 	var err error
@@ -163,7 +164,7 @@ type Handshake struct {
 	issued int64 // milliseconds since 1970, as Node's issued
 	secure bool
 	cross  bool
-	others bool
+	others atomic.Bool
 }
 
 // fieldEnd cannot be in a header value (RFC 9110 section 5.5) nor in a request line.
@@ -260,9 +261,9 @@ func (h *Handshake) Secure() bool { return h.secure }
 // CrossOrigin reports whether the request had an Origin header (Node: xdomain).
 func (h *Handshake) CrossOrigin() bool { return h.cross }
 
-// OfOthers reports whether a page has opened the session that is neither the server's own nor of Config.CORS's list:
+// OfOthers reports whether a page has opened the session, or used it since, that is neither the server's own nor of Config.CORS's list:
 // without a list any page may.
-func (h *Handshake) OfOthers() bool { return h.others }
+func (h *Handshake) OfOthers() bool { return h.others.Load() }
 
 // Time returns when the session was opened, to the millisecond.
 func (h *Handshake) Time() time.Time { return time.UnixMilli(h.issued) }

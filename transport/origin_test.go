@@ -342,3 +342,16 @@ func TestAllowedHosts(t *testing.T) {
 		t.Error("a host with * starts")
 	}
 }
+
+// A page that has another's session, which was opened without a word of whose page it is, is no better than one that
+// opened it.
+func TestSessionThatAnotherPageUses(t *testing.T) {
+	h := newHarness(t, Config{}, nil)
+	c, r := h.openPolling()
+	want(t, "before", r.session.Handshake().OfOthers(), false)
+	_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+	req, _ := http.NewRequest("GET", "http://"+h.addr+"/engine.io/?EIO=4&transport=polling&sid="+c.sid, nil)
+	req.Header.Set("Origin", "http://evil.test")
+	h.srv.ServeHTTP(httptest.NewRecorder(), req)
+	want(t, "after", r.session.Handshake().OfOthers(), true)
+}

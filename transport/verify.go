@@ -142,6 +142,9 @@ func (s *Server) verify(req *request) (session *Session, ok bool) {
 			s.refuseMismatch(req, previous)
 			return nil, false
 		}
+		if !session.hs.others.Load() && s.ofOthers(r) {
+			session.hs.others.Store(true)
+		}
 		if asked := q.protocol(); asked != session.Protocol() {
 			s.refuse(req, CodeBadRequest, causeOtherProtocol, map[string]any{
 				"name": "PROTOCOL_MISMATCH", "protocol": asked, "previousProtocol": session.Protocol(),

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -63,6 +64,7 @@ func unique() string { return fmt.Sprintf("t%d-%d", os.Getpid(), prefixes.Add(1)
 // start starts a cluster's node and closes it when the test ends.
 func start(t *testing.T, cfg redis.Config) *redis.Cluster {
 	t.Helper()
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	if testing.Verbose() {
 		cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
