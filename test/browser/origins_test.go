@@ -48,12 +48,14 @@ func TestForeignPagesInChromium(t *testing.T) {
 			return rows[row][0]
 		}),
 	}}
-	web := httptest.NewServer(a)
+	web := httptest.NewUnstartedServer(a)
 	defer web.Close()
-	a.sameSite, a.otherSite = web.URL, strings.Replace(web.URL, "127.0.0.1", "localhost", 1)
-	a.otherPort = strings.Replace(web.URL, "127.0.0.1", "chat.localhost", 1)
+	a.sameSite = "http://" + web.Listener.Addr().String()
+	a.otherSite = strings.Replace(a.sameSite, "127.0.0.1", "localhost", 1)
+	a.otherPort = strings.Replace(a.sameSite, "127.0.0.1", "chat.localhost", 1)
 	onDefault := a.targets["default port"]
 	onDefault.url = "http://chat.localhost"
+	web.Start()
 
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
