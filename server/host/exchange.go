@@ -30,7 +30,6 @@ const (
 type exchange struct {
 	control *http.ResponseController // of the writer below
 	conn    *connection
-	begun   time.Time
 
 	// Owned by who reads the body.
 	until time.Time     // the deadline for reading
@@ -57,14 +56,14 @@ func (h *Host) bound(c *gin.Context) {
 // begin bounds the request of c, whose handler has returned when end is called.
 func (h *Host) begin(c *gin.Context) (end func()) {
 	x := &exchange{
-		control: http.NewResponseController(c.Writer), conn: h.connections.of(c.Request), begun: time.Now(),
+		control: http.NewResponseController(c.Writer), conn: h.connections.of(c.Request),
 	}
 	x.conn.waits.Store(false)
 	c.Writer = &reply{c.Writer, x}
 	if c.Request.ContentLength == 0 {
 		x.whole.Store(true)
 	} else {
-		x.allow(x.begun.Add(bodyTimeout))
+		x.allow(time.Now().Add(bodyTimeout))
 		r := *c.Request // net/http looks at the body that it made
 		r.Body = &body{r.Body, x}
 		c.Request = &r
