@@ -169,8 +169,9 @@ func (w *world) run() {
 		n.open()
 	}
 	for i := range w.plan.Clients {
-		c := newClient(w, i)
-		w.clients = append(w.clients, c)
+		w.clients = append(w.clients, newClient(w, i))
+	}
+	for _, c := range w.clients {
 		w.leaving.Go(c.run)
 	}
 	time.Sleep(time.Second)
