@@ -149,7 +149,9 @@ func TestEventsFromBeforeTheReaderBegan(t *testing.T) {
 	cfg.URL = "redis://" + name + ":secret@" + shared.Addr()
 	here := start(t, cfg)
 	nodes := []*adaptertest.Node{adaptertest.NewNode(t, "/early", here.Adapter()), adaptertest.NewNode(t, "/early", there.Adapter())}
-	ready(t, there)
+	if err := there.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	witness := adaptertest.NewMember("member-000000000001")
 	nodes[1].Join(witness)
 	for _, e := range []string{`["one"]`, `["two"]`} {
@@ -159,7 +161,7 @@ func TestEventsFromBeforeTheReaderBegan(t *testing.T) {
 	}
 	witness.Wait(t, 2) // both are in the stream
 	do("ACL", "SETUSER", name, "+@all")
-	ready(t, here)
+	ready(t, here, there)
 	m := adaptertest.NewMember("member-000000000002")
 	nodes[1].Join(m)
 	if err := nodes[1].Broadcast(adaptertest.Event(`["three"]`), adapter.Target{}); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/beanpole/beanpole/test/sim/plan"
 )
@@ -48,9 +49,8 @@ func (r *real) run(ctx context.Context, p plan.Plan) (*outcome, error) {
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	how := cmd.Run()
 	out, err := finished(stdout.Bytes(), stderr.Bytes(), how)
-	if err == nil && bytes.Contains(stderr.Bytes(), []byte("DATA RACE")) {
-		out.Violations = append(out.Violations, plan.Violation{Promise: "race", About: "DATA RACE",
-			What: fmt.Sprintf("%.4000s", stderr.String())})
+	if _, race, ok := strings.Cut(stderr.String(), "DATA RACE"); ok && err == nil {
+		out.Violations = append(out.Violations, plan.Violation{Promise: "race", About: "DATA RACE", What: fmt.Sprintf("%.4000s", race)})
 	}
 	return out, err
 }

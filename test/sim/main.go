@@ -180,7 +180,7 @@ func sweep(ctx context.Context, r worlds, p plan.Plan, seed uint64, n, jobs int,
 					fmt.Println(failed[len(failed)-1])
 				case len(out.Violations) > 0:
 					v := out.Violations[0]
-					failed = append(failed, fmt.Sprintf("%s: %s: %.200s\n    make %s %s", v.Promise, v.About, v.What, r.target(), replay(q)))
+					failed = append(failed, fmt.Sprintf("%s: %s: %.800s\n    make %s %s", v.Promise, v.About, v.What, r.target(), replay(q)))
 					fmt.Println(failed[len(failed)-1])
 					if history != "" {
 						file := fmt.Sprintf("%s.%d", history, q.Seed)
