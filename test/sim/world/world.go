@@ -29,7 +29,6 @@ const (
 	connectTimeout = 6 * time.Second
 	upgradeTimeout = 3 * time.Second
 	maxAway        = 20 * time.Second // MaxDisconnection
-	askTimeout     = 3 * time.Second
 	requestTimeout = 4 * time.Second
 )
 
