@@ -3,6 +3,7 @@
 //	go run . -seed 7              one run; what was violated, and the history around it
 //	go run . -seed 1 -n 1000      many, on all cores; those that failed, with the command that replays each
 //	go run . -defects -n 20       plants each defect of package defects, and says what found it
+//	go run . -chaos -n 20         real connections, a real Redis, real time and the race detector
 //	go run . -seed 7 -shrink      the smallest run of that seed in which the same promise is not kept
 //
 // The world itself is in world, a program for wasip1 that unmodified Go builds and wazero runs: one thread runs
@@ -38,8 +39,9 @@ func main() {
 	load := flag.String("load", "", "those of "+strings.Join(plan.Loads, ", ")+"; empty: all")
 	flag.StringVar(&p.Defect, "defect", "", "a defect of package defects to plant")
 	all := flag.Bool("defects", false, "plant each defect in turn, or that of -defect, and look for it with n seeds at most")
-	history := flag.String("history", "", "a file for the whole history")
+	history := flag.String("history", "", "a file for the whole history; with -n, of those that failed, the seed behind its name")
 	minimise := flag.Bool("shrink", false, "look for a smaller run with the same violation")
+	chaos := flag.Bool("chaos", false, "real connections, a real Redis, real time and the race detector instead of the simulation")
 	jobs := flag.Int("jobs", runtime.NumCPU(), "runs at a time")
 	flag.Parse()
 	p.Faults, p.Load = plan.List(*faults, plan.Faults), plan.List(*load, plan.Loads)
@@ -48,7 +50,7 @@ func main() {
 		list := slices.DeleteFunc(slices.Clone(defects.All), func(d defects.Defect) bool { return p.Defect != "" && d.Name != p.Defect })
 		err = plant(context.Background(), list, *seed, *n)
 	} else {
-		err = run(p, *seed, *n, *jobs, *history, *minimise)
+		err = run(p, *seed, *n, *jobs, *history, *minimise, *chaos)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -56,10 +58,23 @@ func main() {
 	}
 }
 
-func run(p plan.Plan, seed uint64, n, jobs int, history string, minimise bool) error {
+// worlds runs worlds: simulated, or real.
+type worlds interface {
+	run(context.Context, plan.Plan) (*outcome, error)
+	close(context.Context)
+	target() string // of make, that runs them
+}
+
+func run(p plan.Plan, seed uint64, n, jobs int, history string, minimise, chaos bool) error {
 	ctx := context.Background()
 	began := time.Now()
-	r, err := newRunner(ctx, p.Defect != "")
+	var r worlds
+	var err error
+	if chaos {
+		r, err = newReal(ctx)
+	} else {
+		r, err = newRunner(ctx, p.Defect != "")
+	}
 	if err != nil {
 		return err
 	}
@@ -87,10 +102,10 @@ func run(p plan.Plan, seed uint64, n, jobs int, history string, minimise bool) e
 			p, out = shrink(p, out, func(q plan.Plan) (*outcome, error) { return r.run(ctx, q) })
 		}
 		out.print(os.Stdout)
-		fmt.Printf("\nreplay with: make sim %s\n", replay(p))
+		fmt.Printf("\nreplay with: make %s %s\n", r.target(), replay(p))
 		return fmt.Errorf("seed %d: %d violations", p.Seed, len(out.Violations))
 	}
-	return sweep(ctx, r, p, seed, n, jobs)
+	return sweep(ctx, r, p, seed, n, jobs, history)
 }
 
 // plant plants each defect and looks for it, with n seeds at most.
@@ -135,7 +150,7 @@ func replay(p plan.Plan) string {
 }
 
 // sweep runs many seeds.
-func sweep(ctx context.Context, r *runner, p plan.Plan, seed uint64, n, jobs int) error {
+func sweep(ctx context.Context, r worlds, p plan.Plan, seed uint64, n, jobs int, history string) error {
 	var (
 		mu     sync.Mutex
 		total  = map[string]int{}
@@ -161,12 +176,19 @@ func sweep(ctx context.Context, r *runner, p plan.Plan, seed uint64, n, jobs int
 				mu.Lock()
 				switch {
 				case err != nil:
-					failed = append(failed, fmt.Sprintf("%v: make sim %s", err, replay(q)))
+					failed = append(failed, fmt.Sprintf("%v: make %s %s", err, r.target(), replay(q)))
 					fmt.Println(failed[len(failed)-1])
 				case len(out.Violations) > 0:
 					v := out.Violations[0]
-					failed = append(failed, fmt.Sprintf("%s: %s: %.200s\n    make sim %s", v.Promise, v.About, v.What, replay(q)))
+					failed = append(failed, fmt.Sprintf("%s: %s: %.800s\n    make %s %s", v.Promise, v.About, v.What, r.target(), replay(q)))
 					fmt.Println(failed[len(failed)-1])
+					if history != "" {
+						file := fmt.Sprintf("%s.%d", history, q.Seed)
+						if err := os.WriteFile(file, out.history, 0o644); err != nil {
+							failed = append(failed, err.Error())
+						}
+						fmt.Println("   ", file)
+					}
 					kinds[v.Promise]++
 				}
 				if out != nil {

@@ -24,9 +24,9 @@ type node struct {
 	addr    string // of its slot: n1:80
 	io      *server.Server
 	cluster *redis.Cluster // nil without Redis
-	web     *http.Server
-	from    int64 // when it was started
-	hears   int64 // since when it hears the others; 0 if it did not when it let clients in
+	web     *http.Server   // guarded by world.mu until it is set
+	from    int64          // when it was started
+	hears   int64          // since when it hears the others; 0 if it did not when it let clients in
 
 	// Guarded by world.mu.
 	dead     bool // killed
@@ -144,8 +144,11 @@ func (n *node) listen() {
 	if err != nil {
 		panic(err)
 	}
-	n.web = &http.Server{Handler: n.io, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(&logger{w: n.w, who: n.name}, slog.LevelDebug)}
-	go func() { _ = n.web.Serve(l) }()
+	web := &http.Server{Handler: n.io, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(&logger{w: n.w, who: n.name}, slog.LevelDebug)}
+	n.w.mu.Lock()
+	n.web = web
+	n.w.mu.Unlock()
+	go func() { _ = web.Serve(l) }()
 }
 
 func (n *node) killed() bool { return n.dead }
