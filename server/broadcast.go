@@ -75,6 +75,11 @@ func (b Broadcast) Emit(event string, args ...any) error {
 	if err != nil {
 		return err
 	}
+	return b.emit(m)
+}
+
+// emit sends an event that is encoded.
+func (b Broadcast) emit(m adapter.Message) error {
 	n, err := b.nsp.hold()
 	if err != nil {
 		return err

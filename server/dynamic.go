@@ -57,12 +57,19 @@ func (d *Dynamic) On(event string, fn any) (off func()) {
 }
 
 // Emit sends an event to every socket, in the whole cluster, of the children that this server has, and returns
-// all errors together. It does not reach children that only other servers have: their names are known there
+// all errors together; those of Broadcast.Emit. It does not reach children that only other servers have: their names are known there
 // alone. To reach those, have every server emit with ServerSideEmit.
 func (d *Dynamic) Emit(event string, args ...any) error {
+	m, err := newMessage(event, args)
+	if err == nil && d.server.names.Closed() {
+		err = ErrServerClosed
+	}
+	if err != nil {
+		return err
+	}
 	var errs []error
 	for _, n := range d.Children() {
-		errs = append(errs, n.Emit(event, args...))
+		errs = append(errs, n.all().emit(m))
 	}
 	return errors.Join(errs...)
 }

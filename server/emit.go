@@ -83,9 +83,9 @@ func (u Unicast) emit(m adapter.Message) error {
 	if s.recovery == nil {
 		return s.sendEvent(u, &packet.Packet{Type: packet.Event, Namespace: s.name, Data: m.Data, Attachments: m.Attachments})
 	}
-	return s.nsp.adapter.Broadcast(m, adapter.Target{
+	return Broadcast{nsp: s.nsp, target: adapter.Target{
 		Rooms: []string{s.id}, Flags: adapter.Flags{Volatile: u.opts.Volatile, NoCompress: u.opts.NoCompress},
-	})
+	}}.emit(m)
 }
 
 // EmitWithAck is Socket.EmitWithAck.

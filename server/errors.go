@@ -20,7 +20,8 @@ var (
 	ErrOtherIdentity = errors.New("recovered session belongs to another identity")
 	// ErrNoAck is returned by an answer to an event whose sender wants none.
 	ErrNoAck = errors.New("sender wants no acknowledgement")
-	// ErrServerClosed is returned by what needs a namespace that is not open any more after Shutdown.
+	// ErrServerClosed is returned by whatever sends to many sockets, or asks about them or about other servers, once
+	// Shutdown has closed the namespaces. What concerns the sockets of this server alone finds none then.
 	ErrServerClosed = errors.New("server closed")
 )
 
