@@ -196,6 +196,9 @@ var (
 	// ErrReplayFull says that a session missed more than may wait to be replayed. Resume returns it with
 	// ErrNoRecovery.
 	ErrReplayFull = errors.New("too much to replay")
+	// ErrTimeout says that the time given to a question has ended: by the Timeout of an emit, or where neither that
+	// nor a context bounds it, by default. It is the cause of the context that an adapter gets; see Ended.
+	ErrTimeout = errors.New("operation has timed out")
 	// ErrDegraded is returned when the network between nodes is down: what could be done locally was.
 	ErrDegraded = errors.New("cluster degraded: done on this node only")
 )
@@ -205,7 +208,7 @@ type PartialError struct {
 	Missing []string // ids of the nodes that did not answer, where known
 	Nodes   int      // how many did not answer
 	Clients int      // how many clients did not acknowledge
-	Err     error    // context.DeadlineExceeded, ErrDegraded …
+	Err     error    // ErrTimeout, context.DeadlineExceeded, ErrDegraded …
 }
 
 func (e *PartialError) Error() string { return "partial result: " + e.Err.Error() }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -149,9 +148,6 @@ func (s *Socket) ask(ctx context.Context, u Unicast, data []byte, attachments []
 		return r.args, r.err
 	case <-ctx.Done():
 		s.forgetAck(id)
-		if cause := context.Cause(ctx); errors.Is(cause, ErrTimeout) {
-			return Args{}, ErrTimeout
-		}
-		return Args{}, ctx.Err()
+		return Args{}, adapter.Ended(ctx)
 	}
 }

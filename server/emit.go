@@ -43,7 +43,7 @@ func (s *Socket) Volatile() Unicast { return Unicast{socket: s}.Volatile() }
 // Compress says whether the event may be compressed; it may by default.
 func (s *Socket) Compress(compress bool) Unicast { return Unicast{socket: s}.Compress(compress) }
 
-// Timeout bounds the wait of EmitWithAck.
+// Timeout bounds the wait of EmitWithAck, which then ends with ErrTimeout. Zero is no bound.
 func (s *Socket) Timeout(d time.Duration) Unicast { return Unicast{socket: s}.Timeout(d) }
 
 // Volatile sends only if the client can take it at once; otherwise the event is dropped.
@@ -52,7 +52,7 @@ func (u Unicast) Volatile() Unicast { u.opts.Volatile = true; return u }
 // Compress says whether the event may be compressed; it may by default.
 func (u Unicast) Compress(compress bool) Unicast { u.opts.NoCompress = !compress; return u }
 
-// Timeout bounds the wait of EmitWithAck.
+// Timeout bounds the wait of EmitWithAck, which then ends with ErrTimeout. Zero is no bound.
 func (u Unicast) Timeout(d time.Duration) Unicast { u.timeout = d; return u }
 
 // Emit is Socket.Emit.

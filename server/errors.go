@@ -1,6 +1,10 @@
 package server
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/beanpole/beanpole/adapter"
+)
 
 // Errors a caller can act on.
 var (
@@ -9,8 +13,9 @@ var (
 	ErrDisconnected = errors.New("socket disconnected")
 	// ErrReservedEvent is returned by emits of an event name that the protocol keeps for itself.
 	ErrReservedEvent = errors.New("reserved event name")
-	// ErrTimeout is returned when an acknowledgement did not come in the time given by Timeout.
-	ErrTimeout = errors.New("operation has timed out")
+	// ErrTimeout is returned when answers did not come in the time given by Timeout, of one client or of many: there
+	// it is the cause of an *adapter.PartialError. A context that ends first is its own error.
+	ErrTimeout = adapter.ErrTimeout
 	// ErrAcknowledged is returned by the second answer to one event.
 	ErrAcknowledged = errors.New("event already acknowledged")
 	// ErrPanic is what the error of a handler that panicked is, for an Observer: errors.Is(err, ErrPanic).

@@ -320,11 +320,17 @@ func TestEmitWithAckEndsWithItsContextTimeoutOrSocket(t *testing.T) {
 	if _, err := s.EmitWithAck(ctx, "q"); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
+	late, cancelLate := context.WithDeadline(t.Context(), time.Now())
+	defer cancelLate()
+	if _, err := s.EmitWithAck(late, "q"); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, server.ErrTimeout) {
+		t.Errorf("deadline: %v", err)
+	}
 	failed := make(chan error, 1)
 	go func() { _, err := s.EmitWithAck(t.Context(), "q"); failed <- err }()
 	p.Text()
 	p.Text()
-	p.Text() // the third question is on its way
+	p.Text()
+	p.Text() // the fourth question is on its way
 	_ = p.Conn.Close()
 	if err := await(t, failed); !errors.Is(err, server.ErrDisconnected) {
 		t.Errorf("socket gone: %v", err)
