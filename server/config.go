@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -31,8 +32,8 @@ const (
 type Config struct {
 	// Transport configures the Engine.IO layer beneath. Its Accept field belongs to the server.
 	Transport transport.Config
-	// Path is where the server is mounted. Empty means DefaultPath. The server itself serves any
-	// path; Path is for those who mount it and for links to the client bundle.
+	// Path is where the server is mounted, with or without the slashes at its ends. Empty means DefaultPath. The
+	// server itself serves any path; Path is for those who mount it and for links to the client bundle.
 	Path string
 	// ConnectTimeout closes a session that has joined no namespace for so long. Zero means
 	// DefaultConnectTimeout. Node: connectTimeout.
@@ -130,6 +131,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.Path == "" {
 		cfg.Path = DefaultPath
+	}
+	if strings.ContainsAny(cfg.Path, "?# ") {
+		return cfg, fmt.Errorf("server: Path is %q; it must be the path of a URL, such as %s", cfg.Path, DefaultPath)
+	}
+	if cfg.Path = "/" + strings.Trim(cfg.Path, "/") + "/"; cfg.Path == "//" {
+		cfg.Path = "/"
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = DefaultConnectTimeout

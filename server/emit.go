@@ -31,8 +31,8 @@ func (s *Socket) Emit(event string, args ...any) error {
 }
 
 // EmitWithAck sends an event and waits for the client's acknowledgement. It returns the error of ctx
-// when that ends first, ErrTimeout after Timeout, and ErrDisconnected. Called from a handler it holds
-// up the handlers of this socket, and nothing else.
+// when that ends first, ErrTimeout after Timeout, ErrDisconnected, in a middleware ErrNotConnected,
+// and the errors of Emit. Called from a handler it holds up the handlers of this socket, and nothing else.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return Unicast{socket: s}.EmitWithAck(ctx, event, args...)
 }
@@ -94,8 +94,8 @@ func (u Unicast) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 	if err != nil {
 		return Args{}, err
 	}
-	if !u.socket.Connected() {
-		return Args{}, ErrDisconnected
+	if err := u.socket.answers(); err != nil {
+		return Args{}, err
 	}
 	return u.socket.wait(ctx, u, data, attachments)
 }

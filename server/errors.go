@@ -11,6 +11,9 @@ var (
 	// ErrDisconnected is returned by sends on a socket that is not connected, and by a wait for an
 	// acknowledgement that can no longer come.
 	ErrDisconnected = errors.New("socket disconnected")
+	// ErrNotConnected is returned by a wait for an acknowledgement in a middleware: the client is told that it is
+	// connected, and can answer, when the middlewares have let it in.
+	ErrNotConnected = errors.New("socket not connected yet: its client answers when the middlewares have let it in")
 	// ErrReservedEvent is returned by emits of an event name that the protocol keeps for itself.
 	ErrReservedEvent = errors.New("reserved event name")
 	// ErrTimeout is returned when answers did not come in the time given by Timeout, of one client or of many: there

@@ -80,7 +80,7 @@ func (s *Server) closeAdapters() {
 // ServeHTTP serves the requests of the server's path.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
 
-// Path returns where the server expects to be mounted.
+// Path returns where the server expects to be mounted, with a slash at each end: what http.Handle takes.
 func (s *Server) Path() string { return s.cfg.Path }
 
 // Engine returns the Engine.IO server beneath (Node: io.engine).
