@@ -180,15 +180,20 @@ func (d *direction) speaks(t reflect.Type) bool {
 
 // carries returns why values of type t cannot travel in the direction, or nil.
 func carries(t reflect.Type, d *direction) error {
-	bare := t
-	for bare.Kind() == reflect.Pointer {
-		bare = bare.Elem()
-	}
 	if err := d.check(t, map[reflect.Type]bool{}); err != nil {
 		if t != err.typ {
 			return fmt.Errorf("%s has %s, %w", t, err.typ, err)
 		}
 		return fmt.Errorf("%s, %w", t, err)
+	}
+	return d.visible(t)
+}
+
+// visible returns an error for a type of which nothing could be seen elsewhere.
+func (d *direction) visible(t reflect.Type) error {
+	bare := t
+	for bare.Kind() == reflect.Pointer {
+		bare = bare.Elem()
 	}
 	if bare.Kind() == reflect.Struct && bare.NumField() > 0 && !d.speaks(bare) && !opens(bare) {
 		return fmt.Errorf("%s, which has no exported fields, and so nothing that could travel", t)

@@ -215,8 +215,11 @@ func TestDataOfASocket(t *testing.T) {
 	if d.Get("user") != any(u) || d.Get("n") != 7 || d.Get("gone") != nil || d.Get("bad") != nil {
 		t.Errorf("not as it was set: %v", d.All())
 	}
-	if v, ok := server.Value[*user](&d, "user"); !ok || v != u {
+	if v, ok := server.Value[*user](&d, "user"); !ok || *v != *u {
 		t.Errorf("%v, %v", v, ok)
+	}
+	if err := d.Set("hidden", struct{ name string }{"ann"}); err == nil || d.Get("hidden") != nil {
+		t.Errorf("what cannot travel is stored: %v", err)
 	}
 	if _, ok := server.Value[string](&d, "n"); ok {
 		t.Error("a number is a string")
@@ -226,6 +229,63 @@ func TestDataOfASocket(t *testing.T) {
 	}
 	if b, _ := d.MarshalJSON(); string(b) != `{"n":7,"raw":"YWI=","user":{"Name":"ann"}}` {
 		t.Errorf("%s", b)
+	}
+}
+
+// One question has one answer, of a socket here, of one on another server, and of one that was recovered.
+func TestValueIsTheSameWhereverItCameFrom(t *testing.T) {
+	type user struct {
+		Name   string
+		secret int
+	}
+	sockets := make(chan *server.Socket, 1)
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { sockets <- s })
+	})
+	join(t, url, "/")
+	here := &await(t, sockets).Data
+	for key, v := range map[string]any{
+		"int64": int64(5), "float": 1.5, "user": user{"ann", 7}, "pointer": &user{"bob", 7}, "list": []string{"a"},
+		"bytes": []byte{1, 2}, "time": time.Unix(5, 0).UTC(), "null": nil, "text": "5",
+	} {
+		if err := here.Set(key, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, err := srv.FetchSockets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := &found[0].Data
+	same(t, here, there, "int64", 5, true)
+	same(t, here, there, "int64", int64(5), true)
+	same(t, here, there, "int64", uint8(5), true)
+	same(t, here, there, "int64", 5.0, true)
+	same(t, here, there, "int64", any(5.0), true)
+	same(t, here, there, "int64", "", false)
+	same(t, here, there, "float", 0, false)
+	same(t, here, there, "user", user{Name: "ann"}, true)
+	same(t, here, there, "user", map[string]string(nil), true)
+	same(t, here, there, "pointer", user{Name: "bob"}, true)
+	same(t, here, there, "list", []any{"a"}, true)
+	same(t, here, there, "bytes", []byte{1, 2}, true)
+	same(t, here, there, "bytes", "AQI=", true)
+	same(t, here, there, "time", time.Unix(5, 0).UTC(), true)
+	same(t, here, there, "null", 0, true)
+	same(t, here, there, "text", 0, false)
+	same(t, here, there, "none", 0, false)
+}
+
+// same has both say the same of key as a T; want is looked at unless it is nil.
+func same[T any](t *testing.T, here, there *server.Data, key string, want T, ok bool) {
+	t.Helper()
+	a, okHere := server.Value[T](here, key)
+	b, okThere := server.Value[T](there, key)
+	if okHere != ok || okThere != ok || !reflect.DeepEqual(a, b) {
+		t.Errorf("%s as a %T: %v, %v here and %v, %v there, want %v", key, want, a, okHere, b, okThere, ok)
+	}
+	if v := reflect.ValueOf(&want).Elem(); !v.IsZero() && !reflect.DeepEqual(a, want) {
+		t.Errorf("%s as a %T: %v, want %v", key, want, a, want)
 	}
 }
 
