@@ -38,7 +38,8 @@ type Config struct {
 	// ConnectTimeout closes a session that has joined no namespace for so long. Zero means
 	// DefaultConnectTimeout. Node: connectTimeout.
 	ConnectTimeout time.Duration
-	// Parser is the wire form of packets: packet.Text (nil) or packet.MsgPack.
+	// Parser is the wire form of packets: packet.Text (nil) or packet.MsgPack. One of the application's own is called
+	// under locks, and so must not call the server.
 	Parser packet.Parser
 	// Adapter makes the adapter of each namespace, and may be called for several at a time. Nil means
 	// adapter.Memory.
@@ -58,7 +59,8 @@ type Config struct {
 	Wrap func(*transport.Session, transport.Receiver) transport.Receiver
 	// Observers are told what handlers do, for metrics and traces.
 	Observers []Observer
-	// Logger receives the server's log. Nil means slog.Default(); slog.DiscardHandler silences it.
+	// Logger receives the server's log. Nil means slog.Default(); slog.DiscardHandler silences it. Its handler may call
+	// the server: no lock is held while it writes a line.
 	Logger *slog.Logger
 }
 
