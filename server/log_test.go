@@ -2,7 +2,9 @@ package server_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -86,3 +88,58 @@ func TestALogHandlerMayCallTheServer(t *testing.T) {
 		})
 	}
 }
+
+// Who registers for each connection, or each event, what stays, is told so, once.
+func TestHandlersThatPileUpAreSaidOnce(t *testing.T) {
+	for _, c := range []struct {
+		method   string
+		register func(io *server.Server, s *server.Socket)
+	}{
+		{"Namespace.On", func(io *server.Server, _ *server.Socket) { io.On("x", func() {}) }},
+		{"Namespace.OnConnection", func(io *server.Server, _ *server.Socket) { io.OnConnection(func(*server.Socket) {}) }},
+		{"Namespace.Use", func(io *server.Server, _ *server.Socket) { io.Use(func(*server.Socket) error { return nil }) }},
+		{"Namespace.OnServerSide", func(io *server.Server, _ *server.Socket) { io.OnServerSide("x", func() {}) }},
+		{"Server.OnNamespace", func(io *server.Server, _ *server.Socket) { io.OnNamespace(func(*server.Namespace) {}) }},
+		{"Dynamic.On", func(io *server.Server, _ *server.Socket) { io.OfPattern(regexp.MustCompile("^/a$")).On("x", func() {}) }},
+		{"Socket.On", func(_ *server.Server, s *server.Socket) { s.On("x", func() {}) }},
+		{"Socket.OnDisconnect", func(_ *server.Server, s *server.Socket) { s.OnDisconnect(func(server.Disconnection) {}) }},
+		{"Socket.OnAny", func(_ *server.Server, s *server.Socket) { s.OnAny(func(*server.Event) {}) }},
+	} {
+		t.Run(c.method, func(t *testing.T) {
+			lines := make(logLines, 100)
+			log := slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: slog.LevelWarn}))
+			sockets := make(chan *server.Socket, 1)
+			srv, url := start(t, server.Config{Logger: log, Transport: transport.Config{MaxSendBytes: 10_000}}, func(io *server.Server) {
+				io.OnConnection(func(s *server.Socket) { sockets <- s })
+			})
+			join(t, url, "/")
+			s := await(t, sockets)
+			for range 29 {
+				c.register(srv, s)
+			}
+			// Handlers of other events, and those that are taken back, are no crowd.
+			for i := range 100 {
+				srv.On(fmt.Sprint("event ", i), func() {})
+				srv.On("x", func() {})()
+				s.On("x", func() {})()
+			}
+			for range 100 {
+				c.register(srv, s)
+			}
+			if got := await(t, lines); !strings.Contains(got, "handlers pile up") || !strings.Contains(got, "method="+c.method+" ") {
+				t.Error(got)
+			}
+			if err := srv.Emit("large", strings.Repeat("x", 20_000)); err != nil {
+				t.Error(err)
+			}
+			if got := await(t, lines); strings.Contains(got, "pile up") {
+				t.Errorf("again: %s", got)
+			}
+		})
+	}
+}
+
+// logLines gets the lines of a log.
+type logLines chan string
+
+func (l logLines) Write(b []byte) (int, error) { l <- string(b); return len(b), nil }

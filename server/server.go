@@ -157,7 +157,7 @@ func (s *Server) OfFunc(allow func(ctx context.Context, name string, auth json.R
 func (s *Server) OnNamespace(fn func(*Namespace)) {
 	need("OnNamespace", "a function", fn != nil)
 	s.mu.Lock()
-	s.created = append(slices.Clip(s.created), fn)
+	s.created = added(s, "Server.OnNamespace", s.created, fn)
 	s.mu.Unlock()
 }
 
