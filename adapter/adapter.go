@@ -25,7 +25,7 @@ type Flags struct {
 }
 
 // Target selects sockets of the namespace: those in any of Rooms (all when empty) and in none of Except.
-// A socket is always in the room named by its id.
+// A socket is in the room named by its id until it leaves that, and Except knows it by its id even then.
 type Target struct {
 	Rooms, Except []string
 	Flags
@@ -111,7 +111,7 @@ type Adapter interface {
 	Join(m Member, rooms ...string)
 	Leave(m Member, rooms ...string)
 	Remove(m Member) (rooms []string, trail Trail)
-	// RoomsOf returns the rooms of a member of this node, its own id among them.
+	// RoomsOf returns the rooms of a member of this node, its own id among them unless it has left that.
 	RoomsOf(m Member) []string
 	// Members returns the members of this node that t selects.
 	Members(t Target) []Member

@@ -80,12 +80,19 @@ func (u Unicast) Emit(event string, args ...any) error {
 // emit sends an event that is encoded.
 func (u Unicast) emit(m adapter.Message) error {
 	s := u.socket
-	if s.recovery == nil {
+	if s.recovery == nil || s.alone() {
 		return s.sendEvent(u, &packet.Packet{Type: packet.Event, Namespace: s.name, Data: m.Data, Attachments: m.Attachments})
 	}
 	return Broadcast{nsp: s.nsp, target: adapter.Target{
 		Rooms: []string{s.id}, Flags: adapter.Flags{Volatile: u.opts.Volatile, NoCompress: u.opts.NoCompress},
 	}}.emit(m)
+}
+
+// alone reports whether the socket is connected and has left the room by which others find it: with recovery what is
+// emitted to it is sent and not kept then. Node loses it.
+func (s *Socket) alone() bool {
+	a, ok := s.nsp.adapter.(index)
+	return ok && s.Connected() && !a.Selectable(s.id)
 }
 
 // EmitWithAck is Socket.EmitWithAck.

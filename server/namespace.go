@@ -162,12 +162,26 @@ func (n *Namespace) LocalCount() int {
 
 // Socket returns the connected socket of this server with that id, or nil.
 func (n *Namespace) Socket(id string) *Socket {
-	for _, m := range n.members(adapter.Target{Rooms: []string{id}}) {
+	open := n.existing()
+	if open == nil {
+		return nil
+	}
+	if a, ok := open.adapter.(index); ok {
+		s, _ := a.Member(id).(*Socket)
+		return s
+	}
+	for _, m := range open.adapter.Members(adapter.Target{Rooms: []string{id}}) {
 		if m.ID() == id {
 			return m.(*Socket)
 		}
 	}
 	return nil
+}
+
+// index is what an adapter may know of members beside their rooms, as one does that has adapter.Rooms in it.
+type index interface {
+	Member(id string) adapter.Member
+	Selectable(id string) bool
 }
 
 // Emit sends an event to every socket of the namespace, in the whole cluster.

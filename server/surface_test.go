@@ -3,6 +3,7 @@ package server_test
 import (
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -490,5 +491,64 @@ func TestSessionThatCannotBeResumedBeginsAnew(t *testing.T) {
 	}
 	if got := q.Text(); !strings.HasPrefix(got, `42["end",`) {
 		t.Errorf("got %s, want what was emitted early once", got)
+	}
+}
+
+// A socket's id is a room that it can leave and join again. What is emitted to itself reaches it all the same.
+func TestASocketMayLeaveTheRoomOfItsID(t *testing.T) {
+	for name, recovery := range map[string]*server.Recovery{"plain": nil, "recovery": {}} {
+		t.Run(name, func(t *testing.T) {
+			sockets := make(chan *server.Socket, 1)
+			srv, url := start(t, server.Config{Recovery: recovery}, func(io *server.Server) {
+				io.OnConnection(func(s *server.Socket) { sockets <- s })
+			})
+			p, id := join(t, url, "/")
+			s := await(t, sockets)
+			s.Join("r")
+			check := func(rooms []string, want string) {
+				t.Helper()
+				_ = srv.To(id).Emit("to id")
+				_ = srv.To("r", id).Emit("to r and id")
+				_ = s.Emit("direct")
+				_ = s.Broadcast().Emit("broadcast")
+				_ = srv.Except(id).Emit("except")
+				_ = srv.Emit("all")
+				var got []string
+				for last := ""; last != "all"; got = append(got, last) {
+					var packet []string
+					if err := json.Unmarshal([]byte(p.Text()[2:]), &packet); err != nil {
+						t.Fatal(err)
+					}
+					last = packet[0]
+				}
+				if got := strings.Join(got, ", "); got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+				if !slices.Equal(s.Rooms(), rooms) {
+					t.Errorf("in %v, want %v", s.Rooms(), rooms)
+				}
+				there, err := srv.Exists(t.Context(), id)
+				found, err2 := srv.In(id).FetchSockets(t.Context())
+				in := slices.Contains(rooms, id)
+				if err != nil || err2 != nil || there != in || (len(found) == 1) != in || srv.Socket(id) != s || srv.LocalCount() != 1 {
+					t.Errorf("there %v, %d found, %v, %v", there, len(found), err, err2)
+				}
+			}
+			check([]string{id, "r"}, "to id, to r and id, direct, all")
+			s.Leave(id)
+			s.Leave(id)
+			check([]string{"r"}, "to r and id, direct, all")
+			s.Join(id)
+			s.Join(id)
+			check([]string{id, "r"}, "to id, to r and id, direct, all")
+			if err := srv.In("r").SocketsLeave(id); err != nil {
+				t.Error(err)
+			}
+			check([]string{"r"}, "to r and id, direct, all")
+			if err := srv.In("r").SocketsJoin(id); err != nil {
+				t.Error(err)
+			}
+			check([]string{id, "r"}, "to id, to r and id, direct, all")
+		})
 	}
 }
