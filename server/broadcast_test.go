@@ -113,11 +113,17 @@ func TestBroadcastWithAckReturnsWhatCame(t *testing.T) {
 }
 
 func TestFetchAndActOnSockets(t *testing.T) {
+	handled := make(chan error, 2)
 	srv, url := start(t, server.Config{}, func(io *server.Server) {
-		io.OnConnection(func(s *server.Socket) { s.Data.Set("n", 7) })
+		io.OnConnection(func(s *server.Socket) { handled <- s.Data.Set("n", 7) })
 	})
 	a, id := join(t, url, "/")
 	b, _ := join(t, url, "/")
+	for range 2 {
+		if err := await(t, handled); err != nil {
+			t.Fatal(err)
+		}
+	}
 	found, err := srv.To(id).FetchSockets(t.Context())
 	if err != nil || len(found) != 1 || found[0].ID() != id {
 		t.Fatalf("%v, %v", found, err)

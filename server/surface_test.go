@@ -291,14 +291,17 @@ func same[T any](t *testing.T, here, there *server.Data, key string, want T, ok 
 }
 
 func TestRemoteSocket(t *testing.T) {
+	handled := make(chan bool, 1) // a client is told that it is connected before the connection handlers run
 	srv, url := start(t, server.Config{}, func(io *server.Server) {
 		io.OnConnection(func(s *server.Socket) {
 			s.Join("room")
 			_ = s.Data.Set("n", 7)
 			_ = s.Data.Set("list", []string{"a"})
+			handled <- true
 		})
 	})
 	p, id := join(t, url, "/")
+	await(t, handled)
 	found, err := srv.FetchSockets(t.Context())
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
