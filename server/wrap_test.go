@@ -63,7 +63,7 @@ func TestEmitFuncKeepsItsPlace(t *testing.T) {
 	_, url := start(t, server.Config{}, func(io *server.Server) {
 		io.Use(func(s *server.Socket) error {
 			s.SetFace("face")
-			if err := s.EmitFunc(answer, "too early"); !errors.Is(err, server.ErrDisconnected) {
+			if err := s.EmitFunc(answer, "too early"); !errors.Is(err, server.ErrNotConnected) {
 				t.Errorf("before it is connected: %v", err)
 			}
 			return nil

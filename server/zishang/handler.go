@@ -31,9 +31,9 @@ type Handler struct {
 
 	panics, handlerErrors, degraded atomic.Uint64
 
-	told   sync.Once // that clients need a function's leave
-	conns  sync.Map  // of *conn by *transport.Session
-	chosen sync.Map  // of *parent by the context.Context of a socket that is connecting
+	told   atomic.Bool // that clients need a function's leave
+	conns  sync.Map    // of *conn by *transport.Session
+	chosen sync.Map    // of *parent by the context.Context of a socket that is connecting
 
 	// lifetime ends with Shutdown; it bounds what asks other servers.
 	lifetime context.Context

@@ -191,11 +191,9 @@ func (h *Handler) created(nsp socket.Namespace, tell func()) {
 	switch {
 	case own:
 		h.pin(n.name)
-	case !child:
-		h.told.Do(func() {
-			h.log.Warn("clients of this namespace, as of others, need a function's leave; Static makes one of the application's own",
-				"namespace", n.name)
-		})
+	case !child && !h.told.Swap(true):
+		h.log.Warn("clients of this namespace, as of others, need a function's leave; Static makes one of the application's own",
+			"namespace", n.name)
 	}
 }
 
