@@ -357,11 +357,15 @@ func (c *client) end(why Disconnection) {
 func (c *client) disconnect() {
 	c.mu.Lock()
 	sockets := slices.Clone(c.sockets)
+	waiting := c.shut()
 	c.mu.Unlock()
 	for _, s := range sockets {
 		s.Disconnect(false)
 	}
-	c.session.Close(transport.ReasonForcedServerClose)
+	for _, s := range waiting {
+		s.refuse(ErrDisconnected)
+	}
+	c.closeAnswered()
 }
 
 func (c *client) log() *slog.Logger {

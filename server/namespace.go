@@ -138,6 +138,9 @@ func (n *Namespace) admit(s *Socket, recovered bool) error {
 			return err
 		}
 	}
+	if s.gone() {
+		return ErrDisconnected // the last of them has disconnected it, or the client has gone
+	}
 	return nil
 }
 
