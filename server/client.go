@@ -184,6 +184,9 @@ func (c *client) event(s *Socket, p *packet.Packet) {
 		return
 	}
 	c.enqueue(s, it)
+	if n := s.queue.handler.Load(); n > 0 {
+		s.watchConnection(n)
+	}
 }
 
 // cloneLast copies the last attachment, which refers to the transport's buffer; the others are ours.
