@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/beanpole/beanpole/server/packet"
@@ -36,6 +37,11 @@ func (a Args) Decode(i int, v any) error {
 		return fmt.Errorf("argument %d: %w", i+1, err)
 	}
 	return nil
+}
+
+// MarshalJSON returns an error: what is in Args may have binaries beside it, and is sent by its Values.
+func (a Args) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("server.Args cannot be sent: send its Values, or what Scan makes of it")
 }
 
 // Scan decodes the first arguments into what the pointers point to.

@@ -69,7 +69,7 @@ func (b Broadcast) Timeout(d time.Duration) Broadcast { b.timeout = d; return b 
 // (ErrServerClosed, or why it cannot be made); adapter.ErrDegraded that other servers could not be reached, while the
 // sockets of this one have got the event.
 func (b Broadcast) Emit(event string, args ...any) error {
-	m, err := newMessage(event, args)
+	m, err := b.nsp.server.newMessage(event, args)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (b Broadcast) ask(ctx context.Context, do func(context.Context, adapter.Ada
 // ctx ends first, or servers do not answer, it returns those that have come together with an
 // *adapter.PartialError, whose cause is ErrTimeout, the error of ctx, or adapter.ErrDegraded.
 func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
-	m, err := newMessage(event, args)
+	m, err := b.nsp.server.newMessage(event, args)
 	if err != nil {
 		return nil, err
 	}

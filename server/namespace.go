@@ -257,7 +257,7 @@ func (n *Namespace) Servers(ctx context.Context) (int, error) {
 // ServerSideEmit sends an event to the handlers that the other servers of the cluster have registered
 // with OnServerSide. This server does not get it.
 func (n *Namespace) ServerSideEmit(event string, args ...any) error {
-	m, err := serverSideMessage(event, args)
+	m, err := n.server.serverSideMessage(event, args)
 	if err != nil {
 		return err
 	}
@@ -272,7 +272,7 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 // ServerSideEmitWithAck does so and returns one answer of each other server. When ctx ends first it
 // returns what has come together with an *adapter.PartialError.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
-	m, err := serverSideMessage(event, args)
+	m, err := n.server.serverSideMessage(event, args)
 	if err != nil {
 		return nil, err
 	}
