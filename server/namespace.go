@@ -91,7 +91,8 @@ func (n *Namespace) use(m middleware) {
 	})
 }
 
-// OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event.
+// OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event: those of a socket are
+// handled when fn has returned, so what goes on for a client belongs in a goroutine, until Socket.Context is done.
 func (n *Namespace) OnConnection(fn func(*Socket)) {
 	need("OnConnection", "a function", fn != nil)
 	n.register(func(s *space) {

@@ -246,7 +246,7 @@ func (s *Socket) Use(m Middleware) {
 }
 
 // OnDisconnecting calls fn when the socket disconnects, before the functions of OnDisconnect. In both, Rooms
-// tells where it was.
+// tells where it was; it is no member of its namespace any more, and not counted (in Node it is until these have run).
 func (s *Socket) OnDisconnecting(fn func(Disconnection)) {
 	need("OnDisconnecting", "a function", fn != nil)
 	s.hook(func(h *hooks) {
