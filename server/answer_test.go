@@ -289,6 +289,27 @@ func TestHandlesAreNotSent(t *testing.T) {
 	}
 }
 
+// What is no pointer is an error also when nothing was sent, so that it is found by the first client.
+func TestWhatIsNoPointerIsFoundWithoutAPayload(t *testing.T) {
+	sockets := make(chan *server.Socket, 1)
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { sockets <- s })
+	})
+	join(t, url, "/")
+	h := await(t, sockets).Handshake()
+	var auth struct{ Token string }
+	for _, bad := range []any{auth, nil, (*int)(nil), 1} {
+		for what, err := range map[string]error{"auth": h.Auth(bad), "argument": server.Args{}.Decode(0, bad), "scan": server.Args{}.Scan(bad)} {
+			if err == nil {
+				t.Errorf("%s into %T is no error", what, bad)
+			}
+		}
+	}
+	if err := errors.Join(h.Auth(&auth), server.Args{}.Scan(&auth, new(any))); err != nil {
+		t.Error(err)
+	}
+}
+
 // The callback of Node's emit is an error that says what to do, and the log does too, once.
 func TestEmitWithACallbackIsSaid(t *testing.T) {
 	var log journal

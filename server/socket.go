@@ -319,11 +319,11 @@ type Handshake struct {
 	auth json.RawMessage
 }
 
-// Auth decodes the auth payload into v, which is left as it is without one. An error's text names what was
+// Auth decodes the auth payload into what v points to, which is left as it is without one. An error's text names what was
 // expected and may go to the client.
 func (h Handshake) Auth(v any) error {
 	if len(h.auth) == 0 {
-		return nil
+		return target(v)
 	}
 	if err := packet.Decode(h.auth, nil, v); err != nil {
 		return fmt.Errorf("auth: %w", err)
