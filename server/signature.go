@@ -256,8 +256,12 @@ func (d *direction) check(t reflect.Type, seen map[reflect.Type]bool) *unfit {
 	case typeError:
 		return &unfit{t, "which may only be the last result"}
 	}
-	if instead, ours := handles[t]; ours {
-		return &unfit{t, "of which nothing can travel" + instead}
+	bare := t
+	if t.Kind() == reflect.Pointer {
+		bare = t.Elem()
+	}
+	if instead, ours := handles[bare]; ours {
+		return &unfit{bare, "of which nothing can travel" + instead}
 	}
 	if d.speaks(t) {
 		return nil
