@@ -163,6 +163,7 @@ type Session struct {
 	Identity  string // whose it is, if the application has said so
 	Rooms     []string
 	Data      Raw    // the socket's application data
+	Live      any    // the same as they are in this process, where that is not lost on the way; see server.Face
 	Last      string // offset of the last event that was sent to it, "" when none was
 	Trail     Trail  // as Remove returned it
 

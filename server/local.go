@@ -120,7 +120,7 @@ func (l local) Describe(of []adapter.Member) []adapter.Details {
 	out := make([]adapter.Details, len(of))
 	for i, m := range of {
 		s := m.(*Socket)
-		data, _ := s.Data.MarshalJSON() // never an error
+		data, _ := s.data()
 		out[i] = adapter.Details{ID: s.id, Handshake: s.Handshake().describe(), Rooms: s.Rooms(), Data: data}
 	}
 	return out

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	epacket "github.com/zishang520/engine.io-go-parser/packet"
 	"github.com/zishang520/engine.io/v2/engine"
@@ -29,11 +30,11 @@ type conn struct {
 	client  *socket.Client
 
 	mu       sync.Mutex
-	members  []*member          // guarded by mu; few, so a list
-	closed   bool               // guarded by mu
-	upgraded bool               // guarded by mu; the upgrade has been told
-	users    int                // guarded by mu; of withRequest
-	request  *types.HttpContext // guarded by mu; made when there are users
+	members  []*member // guarded by mu; few, so a list
+	closed   bool      // guarded by mu
+	upgraded bool      // guarded by mu; the upgrade has been told
+
+	request atomic.Pointer[types.HttpContext] // while newSocket makes one
 }
 
 var _ engine.Socket = (*conn)(nil)
@@ -68,6 +69,7 @@ func (h *Handler) wrap(s *transport.Session, r transport.Receiver) transport.Rec
 
 // Receive takes one message of the session.
 func (r receiver) Receive(m transport.Message) {
+	r.conn.h.learn()
 	r.conn.noticeUpgrade()
 	r.Receiver.Receive(m)
 }
@@ -189,32 +191,17 @@ func (c *conn) Protocol() int { return c.session.Protocol() }
 
 // Request returns the request that opened the session, without body.
 func (c *conn) Request() *types.HttpContext {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.request != nil {
-		return c.request
+	if r := c.request.Load(); r != nil {
+		return r
 	}
-	r := newContext(newRequest(c.session.Handshake()))
-	if c.users > 0 {
-		c.request = r
-	}
-	return r
+	return newContext(newRequest(c.session.Handshake()))
 }
 
-// withRequest calls fn, during which Request makes one only: the library asks five times for each socket, and
-// must not keep it.
-func (c *conn) withRequest(fn func()) {
-	c.mu.Lock()
-	c.users++
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		if c.users--; c.users == 0 {
-			c.request = nil
-		}
-		c.mu.Unlock()
-	}()
-	fn()
+// newSocket makes a socket of the session. The library asks for the request five times, and must not keep it.
+func (c *conn) newSocket(nsp socket.Namespace, auth any, previous *socket.Session) *socket.Socket {
+	c.request.Store(c.Request())
+	defer c.request.Store(nil)
+	return socket.NewSocket(nsp, c.client, auth, previous)
 }
 
 // RemoteAddress returns the client's address without port, as transport.Config.ClientAddr tells it.

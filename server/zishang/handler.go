@@ -31,9 +31,13 @@ type Handler struct {
 
 	panics, handlerErrors, degraded atomic.Uint64
 
-	told   sync.Once // that clients need a function's leave
-	conns  sync.Map  // of *conn by *transport.Session
-	chosen sync.Map  // of *parent by the context.Context of a socket that is connecting
+	told    sync.Once // that clients need a function's leave
+	conns   sync.Map  // of *conn by *transport.Session
+	members sync.Map  // of *member by socket id, until the disconnect handlers have run
+
+	learnt   atomic.Int64 // how many parents are known
+	learning sync.Mutex
+	parents  []socket.ParentNamespace // guarded by learning; only added to
 
 	// lifetime ends with Shutdown; it bounds what asks other servers.
 	lifetime context.Context
@@ -41,9 +45,7 @@ type Handler struct {
 	wg       sync.WaitGroup // what runs beside package server; see background
 
 	mu      sync.Mutex
-	closing bool
-	spaces  map[string]*space  // guarded by mu; the namespaces that are open
-	wanted  map[string]*parent // guarded by mu; who lets clients into a namespace that is being opened
+	closing bool // guarded by mu
 }
 
 // New makes the socket.Server that socket.NewServer(nil, cfg.Options) would make, and the handler to serve
@@ -55,10 +57,7 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h := &Handler{
-		cfg: cfg, log: cfg.Logger, alone: alone,
-		spaces: make(map[string]*space), wanted: make(map[string]*parent),
-	}
+	h := &Handler{cfg: cfg, log: cfg.Logger, alone: alone}
 	h.lifetime, h.end = context.WithCancel(context.Background())
 	if h.internals, err = findInternals(); err != nil {
 		return nil, nil, err
@@ -85,7 +84,6 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 		return nil, nil, fmt.Errorf("zishang: %w", err)
 	}
 	h.guard(h.server.Namespace)
-	h.server.OfFunc(h.lets)
 	h.server.OnNamespace(h.opened)
 	if cfg.Options.ServeClient() {
 		h.log.Info("the client bundle is not served here: serve it as a file, or with package host")

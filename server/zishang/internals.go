@@ -90,6 +90,15 @@ func (in internals) namespacesOf(io *socket.Server) *types.Map[string, socket.Na
 	return *at[*types.Map[string, socket.Namespace]](io, in.namespaces)
 }
 
+// parentsOf are the parents, by pattern or function, and patternsOf the patterns of those that have one.
+func (in internals) parentsOf(io *socket.Server) *types.Map[socket.ParentNspNameMatchFn, socket.ParentNamespace] {
+	return *at[*types.Map[socket.ParentNspNameMatchFn, socket.ParentNamespace]](io, in.parents)
+}
+
+func (in internals) patternsOf(io *socket.Server) *types.Map[*regexp.Regexp, socket.ParentNamespace] {
+	return *at[*types.Map[*regexp.Regexp, socket.ParentNamespace]](io, in.patterns)
+}
+
 // sameFunc reports whether two functions are the same value: not only the same code, as for closures made at
 // one place, but the same closure.
 func sameFunc[F any](a, b F) bool {
