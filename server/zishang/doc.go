@@ -151,7 +151,7 @@
 // sees of them: the Socket with its listeners, the Namespace with its list, the Client. Before, this package did
 // the former by itself, around the library's own ways, and had most faults of package server a second time.
 //
-// 2026-11: eight fields of the library are reached by their offset (internals.go), since it has no way to be told
+// 2026-11: nine fields of the library are reached by their offset (internals.go), since it has no way to be told
 // that a socket is connected, or that a namespace is gone, without doing the rest its own way too. Offsets and
 // types are looked up in the types themselves when New is called, which fails on any other version.
 //

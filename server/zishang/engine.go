@@ -32,8 +32,6 @@ func (e *engineView) Close() engine.BaseServer {
 	return e
 }
 
-func (e *engineView) protect(what string, fn func()) { e.h.protect(what, fn) }
-
 // hook puts the library's events of requests before what the configuration has.
 func (e *engineView) hook(c *transport.Config) {
 	refused := c.ConnectionError
@@ -42,7 +40,7 @@ func (e *engineView) hook(c *transport.Config) {
 			refused(err)
 		}
 		if e.ListenerCount("connection_error") > 0 {
-			e.protect("connection_error", func() {
+			e.h.protect("connection_error", func() {
 				e.Emit("connection_error", &types.ErrorMessage{
 					CodeMessage: &types.CodeMessage{Code: int(err.Code), Message: err.Message},
 					Req:         newContext(err.Request), Context: err.Context,
@@ -64,7 +62,7 @@ func (e *engineView) headers(event string, first func(http.Header, *http.Request
 			return
 		}
 		bag := utils.NewParameterBag(nil)
-		e.protect(event, func() { e.Emit(types.EventName(event), bag, newContext(r)) })
+		e.h.protect(event, func() { e.Emit(types.EventName(event), bag, newContext(r)) })
 		for name, values := range bag.All() {
 			for i, v := range values {
 				if i == 0 {

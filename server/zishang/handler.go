@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -29,7 +28,7 @@ type Handler struct {
 	server    *server.Server
 	alone     bool // there are no other servers, which could see the data of sockets
 
-	panics, handlerErrors, degraded atomic.Uint64
+	handlerErrors, degraded atomic.Uint64
 
 	told    sync.Once // that clients need a function's leave
 	conns   sync.Map  // of *conn by *transport.Session
@@ -140,14 +139,7 @@ func (h *Handler) closeNow() {
 // protect calls a function of the application: a panic in it ends nothing but this call. It reports
 // whether there was none.
 func (h *Handler) protect(what string, fn func()) (ok bool) {
-	defer func() {
-		if p := recover(); p != nil {
-			h.panics.Add(1)
-			h.log.Error("handler panicked", "event", what, "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
-	fn()
-	return true
+	return h.server.Protect(what, func() error { fn(); return nil }) == nil
 }
 
 // background runs fn in a goroutine that Shutdown waits for, unless that has ended. It reports whether it
@@ -176,47 +168,28 @@ func (h *Handler) failed(namespace, what string, err error) {
 
 // line calls functions in order, off the goroutine that adds them.
 type line struct {
-	mu      sync.Mutex
-	waiting []func() // guarded by mu
-	running bool     // guarded by mu
+	mu   sync.Mutex
+	last chan struct{} // guarded by mu; closed when the last function added has ended
 }
 
 func (l *line) add(h *Handler, fn func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting = append(l.waiting, fn)
-	if !l.running {
-		l.running = h.background(func() { l.run(h) })
-	}
-}
-
-func (l *line) run(h *Handler) {
-	finished := false
-	defer func() {
-		if !finished { // a function has ended the goroutine
-			h.background(func() { l.run(h) })
+	before, done := l.last, make(chan struct{})
+	l.last = done
+	h.background(func() {
+		defer close(done) // even if fn ends the goroutine
+		if before != nil {
+			<-before
 		}
-	}()
-	for {
-		l.mu.Lock()
-		if len(l.waiting) == 0 {
-			l.running, l.waiting = false, nil
-			finished = true
-			l.mu.Unlock()
-			return
-		}
-		fn := l.waiting[0]
-		l.waiting = l.waiting[1:]
-		l.mu.Unlock()
 		fn()
-	}
+	})
 }
 
 // Stats returns the counters since New. Those of the sessions beneath are in Engine().Stats(). HandlerErrors
 // are errors returned to On and OnAck.
 func (h *Handler) Stats() server.Stats {
 	st := h.server.Stats()
-	st.Panics += h.panics.Load()
 	st.HandlerErrors += h.handlerErrors.Load()
 	return st
 }

@@ -20,7 +20,7 @@ import (
 // internals are the offsets.
 type internals struct {
 	middlewares, id, connected    uintptr // in socket.Socket
-	sockets, connectTimeout       uintptr // in socket.Client
+	sockets, nsps, connectTimeout uintptr // in socket.Client
 	namespaces, parents, patterns uintptr // in socket.Server
 }
 
@@ -37,6 +37,7 @@ func findInternals() (internals, error) {
 		{reflect.TypeFor[socket.Socket](), "id", reflect.TypeFor[socket.SocketId](), &in.id},
 		{reflect.TypeFor[socket.Socket](), "connected", reflect.TypeFor[atomic.Bool](), &in.connected},
 		{reflect.TypeFor[socket.Client](), "sockets", reflect.TypeFor[*types.Map[socket.SocketId, *socket.Socket]](), &in.sockets},
+		{reflect.TypeFor[socket.Client](), "nsps", reflect.TypeFor[*types.Map[string, *socket.Socket]](), &in.nsps},
 		{reflect.TypeFor[socket.Client](), "connectTimeout", reflect.TypeFor[atomic.Pointer[utils.Timer]](), &in.connectTimeout},
 		{reflect.TypeFor[socket.Server](), "_nsps", reflect.TypeFor[*types.Map[string, socket.Namespace]](), &in.namespaces},
 		{
@@ -78,6 +79,11 @@ func (in internals) setConnected(s *socket.Socket, connected bool) {
 // socketsOf are those that Socket.Disconnect(true) of any of them disconnects.
 func (in internals) socketsOf(c *socket.Client) *types.Map[socket.SocketId, *socket.Socket] {
 	return *at[*types.Map[socket.SocketId, *socket.Socket]](c, in.sockets)
+}
+
+// byNamespace are a client's sockets by the name of their namespace, those that are connecting included.
+func (in internals) byNamespace(c *socket.Client) *types.Map[string, *socket.Socket] {
+	return *at[*types.Map[string, *socket.Socket]](c, in.nsps)
 }
 
 // stopTimer ends the timer of a new client, and its goroutine: package server has its own.

@@ -99,7 +99,7 @@ func (h *Handler) make(s *server.Socket) error {
 	m.stand()
 	m.id, m.socket, m.nsp, m.kicked = s.ID(), made, n, false
 	h.members.Store(m.id, m)
-	m.conn.enter(m)
+	h.internals.byNamespace(m.conn.client).Store(n.name, made)
 	return nil
 }
 
@@ -140,7 +140,7 @@ func (m *member) stand() {
 	m.h.internals.setConnected(m.socket, false)
 	m.nsp.nsp.Sockets().CompareAndDelete(m.socket.Id(), m.socket)
 	m.h.internals.socketsOf(m.conn.client).CompareAndDelete(m.socket.Id(), m.socket)
-	m.conn.leave(m)
+	m.h.internals.byNamespace(m.conn.client).CompareAndDelete(m.nsp.name, m.socket)
 	if !m.told {
 		m.h.members.CompareAndDelete(m.id, m)
 	}
