@@ -29,6 +29,8 @@ type Flags struct {
 type Target struct {
 	Rooms, Except []string
 	Flags
+	// Sent, if not nil, is called by Local.Ask when the sockets of this node have been sent the event.
+	Sent func()
 }
 
 // Member is one socket of the namespace on this node. Values are compared with ==. A Member may also

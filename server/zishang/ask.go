@@ -7,6 +7,8 @@ import (
 
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
 	"github.com/zishang520/socket.io/v2/socket"
+
+	"github.com/beanpole/beanpole/server"
 )
 
 // The library's Emit with an acknowledgement calls BroadcastWithAck, then ServerCount, writes the count
@@ -36,25 +38,29 @@ func (n *namespace) BroadcastWithAck(p *parser.Packet, o *socket.BroadcastOption
 			limit = *o.Flags.Timeout
 		}
 	}
-	name, args, err := n.frozen(p.Data)
+	var ask func(context.Context, func()) ([]server.Args, error)
+	name, args, err := eventOf(p.Data)
+	if err == nil {
+		ask, err = n.selection(o).Ask(name, args...)
+	}
 	if err != nil {
 		n.h.failed(n.name, "broadcast of "+name, err)
 		return // the library's timer tells the application
 	}
-	began := time.Now()
-	b := n.selection(o)
+	sent, settled := context.WithTimeout(n.h.lifetime, settle)
 	n.h.background(func() {
 		ctx, cancel := context.WithTimeout(n.h.lifetime, max(limit-timeoutMargin, limit/2))
 		defer cancel()
-		got, err := b.EmitWithAck(ctx, name, args...)
-		wait := time.NewTimer(settle - time.Since(began))
-		defer wait.Stop()
+		enough := time.After(settle)
+		got, err := ask(ctx, settled)
 		select {
-		case <-wait.C:
+		case <-enough:
 		case <-ctx.Done():
 		}
 		n.h.protect("acknowledgement", func() { tell(firstOf(got), err == nil, single, count, ack) })
 	})
+	<-sent.Done() // what is emitted next comes behind it
+	settled()
 }
 
 // tell calls the library's callbacks such that the last call completes the wait, if it is complete.

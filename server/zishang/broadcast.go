@@ -53,15 +53,6 @@ func eventOf(data any) (name string, args []any, err error) {
 	return "", nil, errNoName
 }
 
-// frozen is eventOf for what is encoded later: the arguments are what they are now.
-func (n *namespace) frozen(data any) (name string, args []any, err error) {
-	if name, args, err = eventOf(data); err == nil {
-		err = errPanic
-		n.h.protect(name, func() { args, err = frozen(args) })
-	}
-	return name, args, err
-}
-
 // Broadcast sends an event to what o selects, here and on other servers.
 func (n *namespace) Broadcast(p *parser.Packet, o *socket.BroadcastOptions) {
 	if m := n.only(o); m != nil && (p.Id != nil || !m.server.Connected()) {
@@ -131,21 +122,21 @@ func (n *namespace) ServerSideEmit(list []any) error {
 	if asks {
 		list = list[:len(list)-1]
 	}
+	name, args, err := eventOf(list)
+	if err != nil {
+		return err
+	}
 	if !asks {
-		name, args, err := eventOf(list)
-		if err != nil {
-			return err
-		}
 		return n.server().ServerSideEmit(name, args...)
 	}
-	name, args, err := n.frozen(list)
+	ask, err := n.server().AskServers(name, args...)
 	if err != nil {
 		return err
 	}
 	n.h.background(func() {
 		ctx, cancel := context.WithTimeout(n.h.lifetime, askTimeout)
 		defer cancel()
-		got, err := n.server().ServerSideEmitWithAck(ctx, name, args...)
+		got, err := ask(ctx)
 		n.h.protect("acknowledgement", func() { ack(firstOf(got), err) })
 	})
 	return nil

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/zishang520/engine.io/v2/events"
 	"github.com/zishang520/socket.io/v2/socket"
 
-	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/packet"
 )
@@ -34,20 +32,13 @@ type event struct {
 	args    []any // with ack at the end
 }
 
-// newEvent makes an event of what comes from another server.
-func newEvent(data []byte, attachments [][]byte) (*event, bool) {
-	raw, err := packet.Split(nil, data)
-	if err != nil || len(raw) == 0 {
-		return nil, false
+// arrived makes an event of one that package server has.
+func arrived(from *server.Event) *event {
+	e := &event{name: from.Name, n: from.Len(), decode: from.Decode}
+	if from.WantsAck() {
+		e.ack = func(args []any, _ error) { _ = from.Ack(wires(args)...) } // logged, or answered already
 	}
-	name, err := packet.EventName(data)
-	if err != nil {
-		return nil, false
-	}
-	raw = raw[1:]
-	return &event{name: string(name), n: len(raw), decode: func(i int, v any) error {
-		return packet.Decode(raw[i], attachments, v)
-	}}, true
+	return e
 }
 
 // emitted makes an event of arguments in the library's form.
@@ -104,37 +95,14 @@ func (e *event) first(v any) error {
 	return e.decode(0, v)
 }
 
-// once makes an answer that counts the first time only.
-func once(fn func([]any)) socket.Ack {
-	var o sync.Once
-	return func(args []any, _ error) { o.Do(func() { fn(args) }) }
-}
-
-// answerOf is the first of an application's values as an answer to another server.
-func (h *Handler) answerOf(event string, args []any) adapter.Message {
-	if len(args) == 0 {
-		args = []any{nil}
-	}
-	var m adapter.Message
-	err := errPanic
-	h.protect(event, func() { m.Data, m.Attachments, err = packet.AppendValue(nil, nil, wire(args[0])) })
-	if err != nil {
-		h.log.Warn("answer cannot be encoded", "event", event, "err", err)
-		return adapter.Message{Data: []byte(`{"error":"internal error"}`)}
-	}
-	return m
-}
-
 // event runs the handlers of one event: what the library's Socket.onevent and dispatch do. It is the only
 // middleware of the socket that package server knows.
 func (m *member) event(ctx context.Context, from *server.Event) error {
 	m.turn.Lock()
 	defer m.turn.Unlock()
 	defer m.note()
-	e := &event{name: from.Name, n: from.Len(), decode: from.Decode, ctx: ctx}
-	if from.WantsAck() {
-		e.ack = func(args []any, _ error) { _ = from.Ack(wires(args)...) } // logged, or answered already
-	}
+	e := arrived(from)
+	e.ctx = ctx
 	for _, fn := range m.socket.ListenersAny() {
 		if fn != nil {
 			m.h.protect(e.name, func() { fn(e.named()...) })
@@ -224,8 +192,7 @@ func (m *member) late(e *event, args []any, rest []socket.SocketMiddleware, err 
 
 // dispatch calls the listeners of e.
 func (m *member) dispatch(e *event) {
-	listeners := m.socket.StrictEventEmitter.EventEmitter.(*socketEmitter)
-	known := len(listeners.get(events.EventName(e.name))) > 0
+	known := m.emitter().ListenerCount(events.EventName(e.name)) > 0
 	var err error
 	for _, o := range m.h.cfg.Observers {
 		var done func(error)
@@ -234,7 +201,7 @@ func (m *member) dispatch(e *event) {
 			defer m.h.protect(e.name, func() { done(err) })
 		}
 	}
-	if !listeners.dispatch(e) {
+	if !m.emitter().dispatch(e) {
 		err = server.ErrPanic
 		m.fail(e)
 	}

@@ -73,10 +73,7 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 	sc := server.Config{
 		Transport: cfg.Transport, ConnectTimeout: h.io.ConnectTimeout(), Parser: cfg.Parser, Adapter: h.open,
 		KeepEmptyNamespaces: !cfg.Options.CleanupEmptyChildNamespaces(),
-		Limits:              cfg.Limits, Logger: cfg.Logger, Wrap: h.wrap,
-	}
-	if r := recovery(cfg.Options); r != nil {
-		sc.Recovery = &server.Recovery{Recovery: *r, RunMiddlewares: !cfg.Options.ConnectionStateRecovery().SkipMiddlewares()}
+		Recovery:            recovery(cfg.Options), Limits: cfg.Limits, Logger: cfg.Logger, Wrap: h.wrap,
 	}
 	h.engine.hook(&sc.Transport)
 	if h.server, err = server.New(sc); err != nil {

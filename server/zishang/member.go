@@ -49,6 +49,11 @@ func memberOf(s *socket.Socket) *member {
 	return nil
 }
 
+// emitter has the listeners of the library's socket.
+func (m *member) emitter() *emitter {
+	return m.socket.StrictEventEmitter.EventEmitter.(*socketEmitter).emitter
+}
+
 // faceOf is memberOf for a socket of package server.
 func faceOf(s *server.Socket) *member { m, _ := s.Face().(*member); return m }
 
@@ -180,9 +185,8 @@ func (m *member) disconnect(why server.Disconnection) {
 	defer m.h.members.CompareAndDelete(m.id, m)
 	m.ended = true
 	m.nsp.left(m, m.server.Rooms())
-	e := m.socket.StrictEventEmitter.EventEmitter.(*socketEmitter)
-	e.emitter.Emit("disconnecting", string(why.Reason))
-	e.emitter.Emit("disconnect", string(why.Reason))
+	m.emitter().Emit("disconnecting", string(why.Reason))
+	m.emitter().Emit("disconnect", string(why.Reason))
 }
 
 // socketEmitter takes the place of a socket's own emitter.

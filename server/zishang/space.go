@@ -73,10 +73,11 @@ func (s *space) notifying(msg adapter.Message, to []adapter.Member) func() {
 		return nil
 	}
 	return func() {
-		e, ok := newEvent(msg.Data, msg.Attachments)
+		from, ok := s.h.server.Event(s.Name(), msg, nil)
 		if !ok {
 			return
 		}
+		e := arrived(from)
 		for _, m := range list {
 			p := &parser.Packet{Type: parser.EVENT, Nsp: s.Name(), Data: e.named()}
 			s.h.protect("outgoing", func() { m.socket.NotifyOutgoingListeners()(p) })
@@ -87,13 +88,11 @@ func (s *space) notifying(msg adapter.Message, to []adapter.Member) func() {
 // ServerEvent has the listeners of an event of another server called, in the order of arrival and off the
 // adapter's goroutine.
 func (s *space) ServerEvent(msg adapter.Message, reply func(adapter.Message)) {
-	e, ok := newEvent(msg.Data, msg.Attachments)
-	if !ok || socket.NAMESPACE_RESERVED_EVENTS.Has(e.name) {
+	from, ok := s.h.server.Event(s.Name(), msg, reply)
+	if !ok || socket.NAMESPACE_RESERVED_EVENTS.Has(from.Name) {
 		return
 	}
-	if reply != nil {
-		e.ack = once(func(args []any) { reply(s.h.answerOf(e.name, args)) })
-	}
+	e := arrived(from)
 	s.events.add(s.h, func() {
 		if n := s.h.find(s.Name()); n != nil && !n.listeners.dispatch(e) && e.ack != nil {
 			e.ack(internalError, nil)

@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/zishang520/engine.io/v2/types"
-
-	"github.com/beanpole/beanpole/server/packet"
 )
 
 // This file is values: as the library has them, and as package server takes and gives them.
@@ -109,23 +107,4 @@ func wire(v any) any {
 		return out
 	}
 	return v
-}
-
-// frozen returns values as they are now, for what encodes them later.
-func frozen(list []any) ([]any, error) {
-	out := make([]any, len(list))
-	for i, v := range list {
-		data, attachments, err := packet.AppendValue(nil, nil, wire(v))
-		if err != nil {
-			return nil, err
-		}
-		out[i] = json.RawMessage(data)
-		if len(attachments) > 0 {
-			out[i] = nil
-			if err := packet.Decode(data, attachments, &out[i]); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return out, nil
 }
