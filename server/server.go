@@ -100,8 +100,7 @@ func (s *Server) Engine() *transport.Server { return s.engine }
 // OnNamespace hook fails, Of panics, and so does registering on a name of a Dynamic.
 func (s *Server) Of(name string) *Namespace {
 	name = withSlash(name)
-	own, dynamic := s.rules(name)
-	if !own && theirs(dynamic, name) != nil {
+	if s.Dynamic(name) != nil {
 		return &Namespace{server: s, name: name}
 	}
 	return s.must(name)

@@ -83,7 +83,7 @@ func (s *Socket) atBorder() *border {
 // identity, and the context.
 type hooks struct {
 	identity      string         // see SetIdentity
-	face          any            // see SetFace
+	face          Face           // see SetFace
 	life          *life          // nil until the context is asked for
 	middlewares   []Middleware   // replaced, never changed
 	any           []func(*Event) // likewise
