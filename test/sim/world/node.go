@@ -26,6 +26,7 @@ type node struct {
 	cluster *redis.Cluster // nil without Redis
 	web     *http.Server   // guarded by world.mu until it is set
 	from    int64          // when it was started
+	dynamic bool           // it listens to the channels of rooms
 	hears   int64          // since when it hears the others; 0 if it did not when it let clients in
 
 	// Guarded by world.mu.
@@ -69,7 +70,7 @@ func (w *world) start(slot int) *node {
 			HeartbeatInterval: time.Second, BlockTime: 2 * time.Second}
 		switch {
 		case w.plan.Mode == "sharded":
-			c.Mode = redis.Sharded
+			c.Mode, n.dynamic = redis.Sharded, true
 		case w.plan.Streams():
 			c.Mode = redis.Streams
 			if w.plan.Recovers() {
@@ -78,7 +79,7 @@ func (w *world) start(slot int) *node {
 		default:
 			c.Mode = redis.PubSub
 			if w.rng("subscriptions").IntN(2) == 0 {
-				c.Subscriptions = redis.Dynamic
+				c.Subscriptions, n.dynamic = redis.Dynamic, true
 			}
 		}
 		cluster, err := redis.New(c)
@@ -160,6 +161,12 @@ func (n *node) young(at int64) bool { return n.from > second && at < n.from+sett
 func (n *node) lossy() bool {
 	lost := n.cluster.Stats().Lost
 	return lost["outbox full"]+lost["too old"]+lost["refused"]+lost["unconfirmed"]+lost["trimmed"] > 0
+}
+
+// missed reports whether the node has counted something of others as missed.
+func (n *node) missed() bool {
+	lost := n.cluster.Stats().Lost
+	return lost["not kept"]+lost["sender gone"]+lost["no answer"] > 0
 }
 
 // live reports whether the node is to be used.
