@@ -66,7 +66,7 @@ func New(cfg Config) (*Cluster, error) {
 // startPublisher starts the publisher, which ends after everything else so that it may say goodbye.
 func (c *Cluster) startPublisher() {
 	p := &publisher{client: c.client, box: c.box, stats: &c.stats, state: c.state, maxAge: c.cfg.MaxOutboxAge,
-		maxLen: c.cfg.MaxStreamLen, last: c.position}
+		maxLen: c.cfg.MaxStreamLen}
 	if c.cfg.Mode != Streams {
 		p.doubt, p.settled = c.members.doubt, c.members.settled
 	}

@@ -29,8 +29,6 @@ type publisher struct {
 	state  *state
 	maxAge time.Duration
 	maxLen int64 // of streams
-	// last returns an entry of the stream before everything this node has in doubt.
-	last func(stream string) string
 
 	// doubt and settled, nil in streams mode, ask whether everyone hears again after the connection
 	// broke: what is published before they do is lost. settled is told when they are waited for no more, and
