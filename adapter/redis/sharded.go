@@ -21,10 +21,12 @@ func (s *sharded) channels(nsp string) []subscription {
 }
 
 func (s *sharded) room(nsp, room string, private bool) (subscription, bool) {
+	private = private && utf16Length(room) == idLength
 	return subscription{subShard, s.main(nsp) + room + "#"}, s.mode == DynamicPrivate || s.mode == Dynamic && !private
 }
 
-// idLength is how the publisher tells a socket's id from the name of a room, right or wrong.
+// idLength is how the publisher tells a socket's id from the name of a room, right or wrong: the id of a v2 client's
+// socket in another namespace than "/" is longer, and so has a channel.
 const idLength = 20
 
 func (s *sharded) encode(m *message, to string) (*command, error) {
