@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
@@ -54,7 +55,8 @@ func (t *tally) print() {
 	_ = w.Flush()
 }
 
-// sweep runs many seeds, each in each of the modes if there are any, and says which failed and what they contained.
+// sweep runs many seeds, each in each of the modes if there are any, and says which failed and what they contained. An
+// interrupt ends it early.
 func sweep(ctx context.Context, r *runner, p plan.Plan, modes []string, seed uint64, n, jobs int, minimise bool) error {
 	var plans []plan.Plan
 	for i := range uint64(n) {
@@ -69,6 +71,7 @@ func sweep(ctx context.Context, r *runner, p plan.Plan, modes []string, seed uin
 	var (
 		mu     sync.Mutex
 		next   int
+		ran    int
 		total  = newTally()
 		failed int
 		kinds  = map[string]int{}
@@ -76,12 +79,14 @@ func sweep(ctx context.Context, r *runner, p plan.Plan, modes []string, seed uin
 		found  = map[string]*outcome{}
 		wg     sync.WaitGroup
 	)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
 	began, used := time.Now(), processor()
 	for range jobs {
 		wg.Go(func() {
 			for {
 				mu.Lock()
-				if next == len(plans) {
+				if next == len(plans) || ctx.Err() != nil {
 					mu.Unlock()
 					return
 				}
@@ -102,6 +107,9 @@ func sweep(ctx context.Context, r *runner, p plan.Plan, modes []string, seed uin
 						first[v.Promise], found[v.Promise] = q, out
 					}
 				}
+				if ran++; ran%250 == 0 {
+					fmt.Printf("%d of %d runs, %d failed\n", ran, len(plans), failed)
+				}
 				if out != nil {
 					total.add(q.Mode, out.Counts)
 				}
@@ -113,8 +121,11 @@ func sweep(ctx context.Context, r *runner, p plan.Plan, modes []string, seed uin
 	total.print()
 	took := time.Since(began)
 	used = processor() - used
-	fmt.Printf("%d runs in %s, %d at a time; %s of the processor for 1,000: %d failed", len(plans), took.Round(time.Second), jobs,
-		(used * 1000 / time.Duration(len(plans))).Round(time.Second), failed)
+	if ran == 0 {
+		return context.Cause(ctx)
+	}
+	fmt.Printf("%d runs in %s, %d at a time; %s of the processor for 1,000: %d failed", ran, took.Round(time.Second), jobs,
+		(used * 1000 / time.Duration(ran)).Round(time.Second), failed)
 	worst := slices.SortedFunc(maps.Keys(kinds), func(a, b string) int { return cmp.Or(cmp.Compare(kinds[b], kinds[a]), cmp.Compare(a, b)) })
 	for _, k := range worst {
 		fmt.Printf(", %s %d", k, kinds[k])
@@ -129,7 +140,7 @@ func sweep(ctx context.Context, r *runner, p plan.Plan, modes []string, seed uin
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d runs failed", failed, len(plans))
+		return fmt.Errorf("%d of %d runs failed", failed, ran)
 	}
 	return nil
 }

@@ -29,8 +29,8 @@ func (n *node) arriving(s *server.Socket) error {
 // connected is the connection handler of every namespace.
 func (n *node) connected(s *server.Socket) {
 	w := n.w
-	var h hello
-	if err := s.Handshake().Auth(&h); err != nil {
+	h, err := helloOf(s)
+	if err != nil {
 		w.violated("protocol", n.name, "auth payload: %v", err)
 		return
 	}
@@ -155,7 +155,14 @@ func (x *served) register() {
 		left()
 		return x.rooms()
 	})
-	s.On("block", func(ms int) { defer x.turn("block")(); time.Sleep(time.Duration(ms) * time.Millisecond) })
+	s.On("block", func(ms int) {
+		defer x.turn("block")()
+		d := time.Duration(ms) * time.Millisecond
+		x.w.mu.Lock()
+		x.k.blocks = x.w.now() + int64(d)
+		x.w.mu.Unlock()
+		time.Sleep(d)
+	})
 	s.On("boom", func() { defer x.turn("boom")(); panic("as the simulation wants it") })
 	s.On("kick", func(all bool) {
 		defer x.turn("kick")()
@@ -180,7 +187,7 @@ func (x *served) register() {
 			x.k.shaky = at
 		}
 		w.counts["ended by "+reason]++
-		if x.l.conn() == x.k && (final[reason] || !w.plan.Recovers()) {
+		if x.l.conn() == x.k && (final[reason] || !x.l.client.recovers()) {
 			x.l.finish(at, "ended by "+reason)
 		}
 		w.mu.Unlock()

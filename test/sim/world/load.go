@@ -209,7 +209,7 @@ func (d *driver) compare(n *node, what, about string, got map[string]int, nsp st
 		wrong = append(wrong, sid+" which nobody knows")
 	}
 	// While nodes do not hear each other, who asks may not know that there is another.
-	excused := w.plan.Redis() && w.model.troubled(from-settle-2*second, to)
+	excused := w.model.unwell(from-settle-2*second, to)
 	w.counts[what]++
 	if err != nil {
 		w.counts[what+" with an error"]++
@@ -302,7 +302,7 @@ func (d *driver) heard(n *node, id string, from, to int64) {
 	w := d.w
 	w.mu.Lock()
 	var deaf []string
-	if !w.model.troubled(from-settle-2*second, to) && !n.dead && !n.young(from) {
+	if !w.model.unwell(from-settle-2*second, to) && !n.dead && !n.young(from) {
 		for _, o := range w.all {
 			if o != n && !o.dead && !o.draining && !o.closed && o.from < from && !o.young(from) && o.sse[id] == 0 {
 				deaf = append(deaf, o.name)

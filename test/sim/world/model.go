@@ -18,12 +18,15 @@ type model struct {
 	lives   map[string]*life
 	births  []*life // in the order they came
 	trouble []window
-	wiped   []int64 // when Redis lost what it had
+	wiped   []int64  // when Redis lost what it had
+	absent  []window // when a node stood still
+	lost    []window // what was written to Redis in it a failover has lost
 	given   map[string]*orders
+	asked   map[string]*request // of clients, by their ids
 }
 
 func (m *model) init(w *world) {
-	m.w, m.sources, m.lives, m.given = w, map[string]*source{}, map[string]*life{}, map[string]*orders{}
+	m.w, m.sources, m.lives, m.given, m.asked = w, map[string]*source{}, map[string]*life{}, map[string]*orders{}, map[string]*request{}
 }
 
 // window is a time during which something was not as it should be. to is 0 as long as it is not over.
@@ -131,6 +134,7 @@ type conn struct {
 	shaky  int64 // something happened to it: what is not kept may be lost from then on; 0 if nothing did
 	closed int64 // the disconnect handler ran
 	reason string
+	blocks int64 // until when a handler blocks, or has
 	sock   *server.Socket
 }
 
@@ -326,6 +330,19 @@ func (w *world) leave(l *life, k *conn, room string) (left func()) {
 			s.out1 = w.now()
 		}
 	}
+}
+
+// unwell reports whether somebody may not have heard of others in time from a to b: Redis was in trouble, or a node
+// stood still. Called with world.mu held.
+func (m *model) unwell(a, b int64) bool {
+	return m.troubled(a, b) || slices.ContainsFunc(m.absent, func(x window) bool { return x.overlaps(a, b) })
+}
+
+// gone reports whether something that was written to Redis between a and b may be lost by a failover.
+func (m *model) gone(a, b int64) bool {
+	return slices.ContainsFunc(m.lost, func(x window) bool {
+		return x.overlaps(a-settle, b+settle) || a < x.to && m.troubled(a, x.from) // it waited
+	})
 }
 
 // troubled reports whether Redis was in trouble at any time from a to b. Called with world.mu held.

@@ -8,11 +8,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/test/sim/plan"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -25,12 +27,15 @@ type node struct {
 	io      *server.Server
 	cluster *redis.Cluster // nil without Redis
 	web     *http.Server
-	from    int64 // when it was started
-	hears   int64 // since when it hears the others; 0 if it did not when it let clients in
+	forward atomic.Pointer[redis.Forwarder] // nil until it listens
+	from    int64                           // when it was started
+	hears   int64                           // since when it hears the others; 0 if it did not when it let clients in
 
 	// Guarded by world.mu.
-	dead     bool // killed
+	opened   int64 // when it has told the others where it is
+	dead     bool  // killed
 	draining bool
+	paused   bool
 	closed   bool
 	sse      map[string]int // events of other servers
 }
@@ -51,7 +56,7 @@ func (w *world) start(slot int) *node {
 	log := slog.New(&logger{w: w, who: n.name})
 	cfg := server.Config{Logger: log, ConnectTimeout: connectTimeout, Transport: transport.Config{
 		PingInterval: pingInterval, PingTimeout: pingTimeout, UpgradeTimeout: upgradeTimeout,
-		WriteTimeout: 5 * time.Second, MaxBacklogBytes: 128 << 10, Logger: log,
+		WriteTimeout: 5 * time.Second, AllowEIO3: w.plan.Does(plan.Old), MaxBacklogBytes: 128 << 10, Logger: log,
 	}}
 	keep := &adapter.Recovery{MaxDisconnection: maxAway}
 	if w.plan.Recovers() {
@@ -86,6 +91,7 @@ func (w *world) start(slot int) *node {
 			panic(err)
 		}
 		n.cluster, cfg.Adapter = cluster, cluster.Adapter()
+		cfg.Transport.UnknownSession = n.unknown
 	}
 	io, err := server.New(cfg)
 	if err != nil {
@@ -144,8 +150,11 @@ func (n *node) listen() {
 	if err != nil {
 		panic(err)
 	}
-	n.web = &http.Server{Handler: n.io, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(&logger{w: n.w, who: n.name}, slog.LevelDebug)}
+	n.web = &http.Server{Handler: n.counted(n.io), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(&logger{w: n.w, who: n.name}, slog.LevelDebug)}
 	go func() { _ = n.web.Serve(l) }()
+	if n.cluster != nil {
+		n.announce()
+	}
 }
 
 func (n *node) killed() bool { return n.dead }
@@ -163,7 +172,7 @@ func (n *node) lossy() bool {
 func (n *node) live() bool {
 	n.w.mu.Lock()
 	defer n.w.mu.Unlock()
-	return !n.dead && !n.draining && !n.closed
+	return !n.dead && !n.draining && !n.closed && !n.paused
 }
 
 // kill ends the node as the end of its process does. What it goes on doing in this process reaches nobody.
