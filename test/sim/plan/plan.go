@@ -66,10 +66,11 @@ const (
 	Queries    = "queries"
 	Leaving    = "leaving" // clients and servers end connections as the protocol has it
 	Old        = "old"     // clients of Socket.IO v2
+	Library    = "library" // nodes of package zishang
 )
 
 // Loads are all of them.
-var Loads = []string{Broadcasts, Volatile, Acks, Rooms, Binary, Polling, Namespaces, Servers, Queries, Leaving, Old}
+var Loads = []string{Broadcasts, Volatile, Acks, Rooms, Binary, Polling, Namespaces, Servers, Queries, Leaving, Old, Library}
 
 // Fill draws from the seed what is left open.
 func (p Plan) Fill() Plan {

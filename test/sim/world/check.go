@@ -147,6 +147,8 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		cause = "too late"
 	case slices.ContainsFunc(w.model.wiped, func(at int64) bool { return at > l.conns[0].from-second }):
 		cause = "redis lost it"
+	case c != nil && l.nsp != "/" && c.node.library != n.library:
+		cause = "let in by another kind of server"
 	case c != nil && c.closed == 0 && c.blocks > now-2*second: // the state is saved behind its last handler
 		cause = "its handlers still ran"
 	case w.model.gone(gone, now):

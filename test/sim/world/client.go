@@ -277,7 +277,7 @@ func (c *client) act(e *engine) {
 	case k == 17 && p.Has(plan.Handlers):
 		c.emit(s, false, "boom")
 	case k == 18 && p.Has(plan.Handlers) && c.rng.IntN(3) == 0:
-		c.emit(s, false, "kick", c.rng.IntN(2) == 0)
+		c.emit(s, false, "kick", c.rng.IntN(2))
 	case k == 19 && p.Has(plan.Slow):
 		d := between(c.rng, 200*time.Millisecond, 6*time.Second)
 		c.w.note(c.name, "does not read for %s", d)

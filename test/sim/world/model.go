@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/beanpole/beanpole/server"
 )
 
 // model is what the checker knows: all that was emitted, and who was where when. Everything in it is guarded
@@ -135,13 +133,13 @@ type conn struct {
 	closed int64 // the disconnect handler ran
 	reason string
 	blocks int64 // until when a handler blocks, or has
-	sock   *server.Socket
+	sock   member
 }
 
 // held reports whether nothing has happened to the connection by b, a moment that is not to come. The server
 // may have ended it, and the handlers of what came before may not be through.
 func (c *conn) held(b int64) bool {
-	return c.shaky == 0 && c.sock.Connected() || c.shaky > b
+	return c.shaky == 0 && c.sock.connected() || c.shaky > b
 }
 
 // stay is a life's time in a room: it came between in0 and in1 and went between out0 and out1, 0 if not yet.
@@ -301,7 +299,7 @@ func (w *world) join(l *life, k *conn, room string) (joined func()) {
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if k.sock.Connected() {
+		if k.sock.connected() {
 			s.in1 = w.now()
 		}
 	}
@@ -323,7 +321,7 @@ func (w *world) leave(l *life, k *conn, room string) (left func()) {
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if !k.sock.Connected() {
+		if !k.sock.connected() {
 			return
 		}
 		for _, s := range gone {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -24,7 +23,8 @@ type node struct {
 	slot    int
 	name    string // of this node: n1#2
 	addr    string // of its slot: n1:80
-	io      *server.Server
+	io      app
+	library bool           // io is one
 	cluster *redis.Cluster // nil without Redis
 	web     *http.Server
 	forward atomic.Pointer[redis.Forwarder] // nil until it listens
@@ -93,15 +93,16 @@ func (w *world) start(slot int) *node {
 		n.cluster, cfg.Adapter = cluster, cluster.Adapter()
 		cfg.Transport.UnknownSession = n.unknown
 	}
-	io, err := server.New(cfg)
-	if err != nil {
+	make := newNative
+	if w.plan.Does(plan.Library) && w.rng(fmt.Sprintf("kind %d", slot)).IntN(3) == 0 {
+		make, n.library = newLibrary, true
+		w.note(n.name, "is of the library")
+		w.count("nodes of the library")
+	}
+	var err error
+	if n.io, err = make(n, cfg); err != nil {
 		panic(err)
 	}
-	n.io = io
-	n.handle(io.Namespace)
-	games := io.OfPattern(regexp.MustCompile(`^/game-\d$`))
-	games.Use(n.arriving)
-	games.OnConnection(n.connected)
 	w.mu.Lock()
 	w.slots[slot] = n
 	w.all = append(w.all, n)
@@ -123,25 +124,6 @@ func (n *node) open() {
 		}
 	}
 	n.listen()
-}
-
-func (n *node) handle(nsp *server.Namespace) {
-	nsp.Use(n.arriving)
-	nsp.OnConnection(n.connected)
-	nsp.OnServerSide("sse", func(id string) string {
-		n.w.mu.Lock()
-		n.sse[id]++
-		again, own := n.sse[id] > 1, strings.HasPrefix(id, n.name+"|")
-		n.w.line(n.name, "server-side "+id)
-		n.w.mu.Unlock()
-		if again {
-			n.w.violated("server-side", id, "%s got it twice", n.name)
-		}
-		if own {
-			n.w.violated("server-side", id, "%s got its own", n.name)
-		}
-		return n.name
-	})
 }
 
 // listen takes connections.

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf16"
-
-	"github.com/beanpole/beanpole/server"
 )
 
 // The clients of Socket.IO v2: protocol 3 of Engine.IO, 4 of Socket.IO. They are in "/" from the start, send the
@@ -53,22 +51,21 @@ func (c *client) oldID(nsp string) string {
 	return nsp + "#" + c.engine.sid
 }
 
-// helloOf reads what the client says of itself.
-func helloOf(s *server.Socket) (h hello, err error) {
-	if s.Session().Protocol() != 3 {
-		return h, s.Handshake().Auth(&h)
+// oldHello reads what a client says of itself: in the query of its session, or in that of a namespace.
+func oldHello(nsp string, query url.Values, auth func(any) error) (h hello, err error) {
+	said := map[string]any{}
+	for k := range query {
+		said[k] = query.Get(k)
 	}
-	said := map[string]string{}
-	if s.Namespace().Name() != "/" {
-		err = s.Handshake().Auth(&said)
-	} else {
-		for k, v := range url.Values(s.Handshake().Query()) {
-			said[k] = v[0]
-		}
+	if nsp != "/" {
+		err = auth(&said)
 	}
-	h.Client, h.Rooms = said["client"], []string{said["rooms"]}
+	get := func(key string) string { // the library has lists
+		return strings.Trim(fmt.Sprint(said[key]), "[]")
+	}
+	h.Client, h.Rooms = get("client"), []string{get("rooms")}
 	if err == nil {
-		h.Conn, err = strconv.Atoi(said["conn"])
+		h.Conn, err = strconv.Atoi(get("conn"))
 	}
 	return h, err
 }
