@@ -117,6 +117,7 @@ func (w *world) excused(l *life, e *emission, until int64) bool {
 	}
 	if w.plan.Streams() && !e.ack { // the stream keeps it, unless Redis has lost the stream
 		return slices.ContainsFunc(m.wiped, func(at int64) bool { return at >= e.from-settle && at <= until }) ||
+			m.gone(e.from, e.to) ||
 			e.src.node.lossy() && m.troubled(e.from-settle, e.to+settle)
 	}
 	// Where a connection broke, servers ask each other for what is missing; not for what clients are asked as well,
@@ -150,6 +151,12 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		cause = "too late"
 	case slices.ContainsFunc(w.model.wiped, func(at int64) bool { return at > l.conns[0].from-second }):
 		cause = "redis lost it"
+	case c != nil && l.nsp != "/" && c.node.library != n.library:
+		cause = "let in by another kind of server"
+	case c != nil && c.closed == 0 && c.blocks > now-2*second: // the state is saved behind its last handler
+		cause = "its handlers still ran"
+	case w.model.gone(gone, now):
+		cause = "a failover lost it"
 	case l.putOut > gone:
 		cause = "disconnected by a server while it came back"
 	case c != nil && c.closed != 0 && final[c.reason]:
@@ -164,6 +171,10 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		w.counts["refused: redis in trouble"]++
 		w.counts["refused: redis in trouble: "+strings.TrimPrefix(errText(why), "session not recovered: ")]++
 		w.line("CHECK", "recovery refused while redis was in trouble: "+errText(why))
+		return
+	}
+	if w.model.unwell(gone-settle, now) {
+		w.counts["refused: a server stood still"]++
 		return
 	}
 	w.mu.Unlock()
