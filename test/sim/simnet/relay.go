@@ -39,7 +39,7 @@ type half struct {
 	// Guarded by mu.
 	rng     *rand.Rand
 	last    time.Time // something was read
-	silent  bool // nothing arrives any more, and nothing says so
+	silent  bool      // nothing arrives any more, and nothing says so
 	held    time.Time
 	paused  bool
 	limit   int // with limited: bytes until it is called
@@ -53,8 +53,8 @@ func (l *Link) relay(near, far *net.TCPConn, p Profile, seed uint64) {
 		_ = c.SetReadBuffer(p.Window)
 		_ = c.SetWriteBuffer(p.Window)
 	}
-	l.there = &half{from: near, to: far, profile: p, rng: Rand(seed, l.String()+" there")}
-	l.back = &half{from: far, to: near, profile: p, rng: Rand(seed, l.String()+" back")}
+	l.there = &half{from: near, to: far, profile: p, last: time.Now(), rng: Rand(seed, l.String()+" there")}
+	l.back = &half{from: far, to: near, profile: p, last: time.Now(), rng: Rand(seed, l.String()+" back")}
 	for _, h := range []*half{l.there, l.back} {
 		go func() {
 			h.carry()
