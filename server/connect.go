@@ -32,7 +32,7 @@ func (s *Socket) connect() itemKind {
 		return 0
 	}
 	// The client has gone meanwhile, or was put out.
-	s.queue.dropEvents()
+	s.dropEvents()
 	reason := s.left().Reason
 	if err == nil {
 		s.part(reason, false)
@@ -189,7 +189,7 @@ func (s *Socket) refuse(err error) {
 	s.endContext()
 	s.unhold(false)
 	s.settle()
-	s.queue.dropEvents()
+	s.dropEvents()
 	s.client.forget(s)
 	s.dropIdentity()
 	s.client.server.stats.refused.add(refusalCause(err))
