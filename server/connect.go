@@ -59,7 +59,8 @@ func (s *Socket) left() Disconnection {
 
 // connected calls the connection handlers, up to one that panics.
 func (s *Socket) connected() error {
-	for _, fn := range s.nsp.connectionHandlers() {
+	for i, fn := range s.nsp.connectionHandlers() {
+		s.queue.calling(i + 1)
 		if err := guard(func() error { fn(s); return nil }); err != nil {
 			return err
 		}

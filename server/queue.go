@@ -127,7 +127,12 @@ type queue struct {
 	running bool
 	event   bool // who runs it is at an event
 	drop    bool // events are dropped; see dropEvents
+
+	handler atomic.Uint32 // which connection handler is running, counted from one; zero for none
 }
+
+// calling notes that connection handler n runs, counted from one, or that none does any more.
+func (q *queue) calling(n int) { q.handler.Store(uint32(n)) } //nolint:gosec // they are few
 
 // push appends it. It reports whether the caller must have the queue run, or errQueueFull.
 func (q *queue) push(it item, l *load, limits *Limits) (runnable bool, err error) {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"time"
 )
 
@@ -72,6 +73,7 @@ func (s *Socket) do(it *item) (err error) {
 		s.client.decided(s)
 		return s.do(it)
 	case itemConnected:
+		defer s.queue.calling(0)
 		return s.observed("connection", s.connected)
 	case itemEvent:
 		if it.owed && !s.counted() {
@@ -149,8 +151,13 @@ func (s *Socket) event(e *Event) {
 			e.Name = h.event
 		}
 	}
-	if !known && e.Name == "" {
-		e.Name = string(name)
+	if !known {
+		if e.Name == "" {
+			e.Name = string(name)
+		}
+		if hooks.face == nil { // what shows the socket in another form has handlers of its own
+			s.unhandled(e.Name)
+		}
 	}
 	if len(s.client.server.cfg.Observers) == 0 {
 		_ = s.handle(nil, e, &lists) //nolint:staticcheck // nil: nobody observes; each error has been answered
@@ -160,6 +167,18 @@ func (s *Socket) event(e *Event) {
 	}
 	if !kept {
 		e.release()
+	}
+}
+
+// maxLoggedName is how much of an event's name, which is the client's choice, stands in the log.
+const maxLoggedName = 64
+
+// unhandled leaves a trace of an event that has no handler: its name may be misspelt, here or there.
+func (s *Socket) unhandled(name string) {
+	srv := s.client.server
+	srv.stats.unhandled.Add(1)
+	if srv.cfg.Logger.Enabled(context.Background(), slog.LevelDebug) {
+		s.client.log().Debug("event has no handler", "namespace", s.name, "event", name[:min(len(name), maxLoggedName)])
 	}
 }
 

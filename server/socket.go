@@ -266,7 +266,9 @@ func (s *Socket) OnDisconnect(fn func(Disconnection)) {
 
 // Disconnect takes the socket out of its namespace, or closes the client's session with all its sockets. The
 // client sees "io server disconnect" and does not reconnect by itself. Events that wait for their handlers are
-// dropped, and so is what a recovered client has missed and not taken yet.
+// dropped, and so is what a recovered client has missed and not taken yet. In a middleware it refuses the client, whose
+// connect_error has the middleware's error, or ErrDisconnected if that returns none; the session is closed when all that
+// connects has been answered so.
 func (s *Socket) Disconnect(closeSession bool) {
 	if closeSession {
 		s.client.disconnect()

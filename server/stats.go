@@ -12,7 +12,7 @@ import (
 // counters count what a server has done since New.
 type counters struct {
 	connected, disconnected, recovered     atomic.Uint64
-	eventsIn, eventsOut                    atomic.Uint64
+	eventsIn, eventsOut, unhandled         atomic.Uint64
 	refusedPackets, rateLimited, queueFull atomic.Uint64
 	rateLimitedAddr, rateLimitedIdentity   atomic.Uint64
 	connectsDelayed, readsHeld             atomic.Uint64
@@ -68,6 +68,7 @@ type Stats struct {
 	Recovered, NotRecovered uint64            // connection states asked for
 	NotRecoveredBy          map[string]uint64 // the latter by cause: NotRecoveredFull and so on
 	EventsIn, EventsOut     uint64
+	Unhandled               uint64 // events of clients that had no handler, whatever OnAny and middlewares did with them
 	RefusedPackets          uint64 // sessions closed for breaking the protocol or a limit, those below included
 	RateLimited, QueueFull  uint64
 	// RateLimitedAddr and RateLimitedIdentity are those of RateLimited that were beyond the limit of their
@@ -87,7 +88,7 @@ func (s *Server) Stats() Stats {
 	st := Stats{
 		Connected: c.connected.Load(), Disconnected: c.disconnected.Load(),
 		Recovered: c.recovered.Load(),
-		EventsIn:  c.eventsIn.Load(), EventsOut: c.eventsOut.Load(),
+		EventsIn:  c.eventsIn.Load(), EventsOut: c.eventsOut.Load(), Unhandled: c.unhandled.Load(),
 		RefusedPackets: c.refusedPackets.Load(), RateLimited: c.rateLimited.Load(), QueueFull: c.queueFull.Load(),
 		RateLimitedAddr: c.rateLimitedAddr.Load(), RateLimitedIdentity: c.rateLimitedIdentity.Load(),
 		ConnectsDelayed: c.connectsDelayed.Load(), ReadsHeld: c.readsHeld.Load(),
