@@ -114,7 +114,7 @@ func (s *Socket) reset() {
 	b := s.atBorder()
 	b.rooms, b.early = nil, nil
 	if s.hooks != nil {
-		s.hooks = &hooks{life: s.hooks.life}
+		s.hooks = &hooks{life: s.hooks.life, face: s.hooks.face}
 	}
 }
 
