@@ -30,6 +30,8 @@ type Flags struct {
 type Target struct {
 	Rooms, Except []string
 	Flags
+	// Sent, if not nil, is called by Local.Ask when the sockets of this node have been sent the event.
+	Sent func()
 }
 
 // Selection is a Target as an application puts it together, room by room. The zero value selects everybody; it is a
@@ -187,6 +189,7 @@ type Session struct {
 	Identity  string // whose it is, if the application has said so
 	Rooms     []string
 	Data      Raw    // the socket's application data
+	Live      any    // the same as they are in this process, where that is not lost on the way; see server.Face
 	Last      string // offset of the last event that was sent to it, "" when none was
 	Trail     Trail  // as Remove returned it
 

@@ -108,18 +108,32 @@ func (b Broadcast) ask(ctx context.Context, do func(context.Context, adapter.Ada
 // ctx ends first, or servers do not answer, it returns those that have come together with an
 // *adapter.PartialError, whose cause is ErrTimeout, the error of ctx, or adapter.ErrDegraded.
 func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	ask, err := b.Ask(event, args...)
+	if err != nil {
+		return nil, err
+	}
+	return ask(ctx, nil)
+}
+
+// Ask is EmitWithAck in two steps, for those who wait elsewhere: it encodes the event, and what it returns sends it
+// and waits for the answers. When the sockets of this server have been sent the event, sent is called, if it is not
+// nil; with an adapter that does not stand on adapter.Local never.
+func (b Broadcast) Ask(event string, args ...any) (ask func(ctx context.Context, sent func()) ([]Args, error), err error) {
 	m, err := b.nsp.server.newMessage(event, args)
 	if err != nil {
 		return nil, err
 	}
-	var answers answers
-	err = b.ask(ctx, func(ctx context.Context, a adapter.Adapter, t adapter.Target) error {
-		if b.from != nil {
-			b.from.client.session.Yield() // we may be inside a handler of its
-		}
-		return a.BroadcastWithAck(ctx, m, t, answers.add)
-	})
-	return answers.take(), err
+	return func(ctx context.Context, sent func()) ([]Args, error) {
+		var answers answers
+		err := b.ask(ctx, func(ctx context.Context, a adapter.Adapter, t adapter.Target) error {
+			if b.from != nil {
+				b.from.client.session.Yield() // we may be inside a handler of its
+			}
+			t.Sent = sent
+			return a.BroadcastWithAck(ctx, m, t, answers.add)
+		})
+		return answers.take(), err
+	}, nil
 }
 
 func (b Broadcast) bound(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -331,6 +331,7 @@ func (c *client) Closed(reason transport.CloseReason, cause error) {
 		c.log().Debug("session closed", "reason", string(reason), "err", cause)
 	}
 	c.end(disconnection(reason, cause))
+	c.linger()
 	c.mu.Lock()
 	work := len(c.ready) > 0
 	c.mu.Unlock()

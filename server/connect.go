@@ -32,7 +32,7 @@ func (s *Socket) connect() itemKind {
 		return 0
 	}
 	// The client has gone meanwhile, or was put out.
-	s.queue.dropEvents()
+	s.dropEvents()
 	reason := s.left().Reason
 	if err == nil {
 		s.part(reason, false)
@@ -114,7 +114,7 @@ func (s *Socket) reset() {
 	b := s.atBorder()
 	b.rooms, b.early = nil, nil
 	if s.hooks != nil {
-		s.hooks = &hooks{life: s.hooks.life}
+		s.hooks = &hooks{life: s.hooks.life, face: s.hooks.face}
 	}
 }
 
@@ -190,7 +190,7 @@ func (s *Socket) refuse(err error) {
 	s.endContext()
 	s.unhold(false)
 	s.settle()
-	s.queue.dropEvents()
+	s.dropEvents()
 	s.client.forget(s)
 	s.dropIdentity()
 	s.client.server.stats.refused.add(refusalCause(err))

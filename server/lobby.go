@@ -31,6 +31,8 @@ type lobby struct {
 	light chan struct{} // told when the load is light, if that is watched
 
 	kept map[reflect.Type]any // see Keep
+
+	lingering func() // gives the place back; see linger
 }
 
 // inLobby returns the lobby, which it makes if need be. Called with mu held.
@@ -312,13 +314,15 @@ func (c *client) catchUp() {
 	}
 }
 
-// lighten notes that an item has been worked off: an event of that size, or something else, which counts nothing.
-func (c *client) lighten(it item, size int) {
-	if it.event == nil && it.packed == nil {
-		return
+// lighten notes that so many events of that size together have been handled, or dropped.
+func (c *client) lighten(events, size int) {
+	c.load.events.Add(-int32(events))
+	if c.load.bytes.Add(-int64(size)) == ended {
+		c.mu.Lock()
+		done := c.lobby.lingering
+		c.mu.Unlock()
+		done()
 	}
-	c.load.events.Add(-1)
-	c.load.bytes.Add(-int64(size))
 	if c.load.watched.Load() && !c.load.exceeds(&c.server.cfg.Limits, 4) && c.load.watched.CompareAndSwap(true, false) {
 		c.mu.Lock()
 		light := c.lobby.light
@@ -327,6 +331,21 @@ func (c *client) lighten(it item, size int) {
 		case light <- struct{}{}:
 		default:
 		}
+	}
+}
+
+// linger has the session, which has ended, keep its place among the sessions until the last of its events has been
+// handled or dropped: what it makes the server hold counts as long as it is there.
+func (c *client) linger() {
+	if c.load.size() == 0 {
+		return
+	}
+	done := c.session.Linger()
+	c.mu.Lock()
+	c.inLobby().lingering = done
+	c.mu.Unlock()
+	if c.load.bytes.Or(ended) == 0 { // the last one was faster
+		done()
 	}
 }
 

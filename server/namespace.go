@@ -273,18 +273,30 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 // ServerSideEmitWithAck does so and returns one answer of each other server. When ctx ends first it
 // returns what has come together with an *adapter.PartialError.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	ask, err := n.AskServers(event, args...)
+	if err != nil {
+		return nil, err
+	}
+	return ask(ctx)
+}
+
+// AskServers is ServerSideEmitWithAck in two steps, for those who wait elsewhere: it encodes the event, and what it
+// returns sends it and waits for the answers.
+func (n *Namespace) AskServers(event string, args ...any) (ask func(context.Context) ([]Args, error), err error) {
 	m, err := n.server.serverSideMessage(event, args)
 	if err != nil {
 		return nil, err
 	}
-	n, err = n.hold()
-	if err != nil {
-		return nil, err
-	}
-	defer n.release()
-	var answers answers
-	err = n.adapter.ServerSideEmitWithAck(ctx, m, answers.add)
-	return answers.take(), err
+	return func(ctx context.Context) ([]Args, error) {
+		n, err := n.hold()
+		if err != nil {
+			return nil, err
+		}
+		defer n.release()
+		var answers answers
+		err = n.adapter.ServerSideEmitWithAck(ctx, m, answers.add)
+		return answers.take(), err
+	}, nil
 }
 
 // OnServerSide registers a handler of events that other servers send with ServerSideEmit. fn is as for

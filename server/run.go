@@ -44,14 +44,23 @@ func (s *Socket) work(b begun) {
 			if b.err != nil {
 				s.broken(b.item, b.err)
 			}
-			s.client.lighten(b.item, b.size)
+			if b.size > 0 {
+				s.client.lighten(1, b.size)
+			}
 		}
 		b = begun{}
 		if b.item, more = s.queue.next(); !more {
 			finished = true
 			return
 		}
+		if b.kind != itemEvent {
+			continue
+		}
 		b.size = b.item.size()
+		if s.client.server.hurries() {
+			s.client.server.stats.eventsDropped.Add(1)
+			b.kind = 0
+		}
 	}
 }
 
@@ -173,9 +182,24 @@ func (s *Socket) unhandled(name string) {
 	}
 }
 
-// lateTimeout is how long the context of handlers that run when their socket has left lasts at most, or one that waits for
-// its end would keep the socket for ever.
+// lateTimeout is how long what had been received before a socket left is worked off: then the events that no handler
+// has begun are dropped, and the context of one that runs ends, or one that waits for its end would keep the socket for
+// ever.
 const lateTimeout = 10 * time.Second
+
+// tooLate ends what lasts for lateTimeout, of a socket whose handlers are not done.
+func (s *Socket) tooLate() {
+	s.dropEvents()
+	s.dropIdentity()
+}
+
+// dropEvents discards the events that wait for the handlers of the socket, and all that come.
+func (s *Socket) dropEvents() {
+	if n, bytes := s.queue.dropEvents(); n > 0 {
+		s.client.server.stats.eventsDropped.Add(uint64(n))
+		s.client.lighten(n, bytes)
+	}
+}
 
 // handling returns the context for a handler: that of the socket, or for one that runs when the socket has
 // left, to work off what had been received before, one that ends when that is done, or after a while.
@@ -233,6 +257,7 @@ func (s *Socket) answerFailure(e *Event, err error) {
 
 // disconnect runs the disconnect handlers: the last thing a socket does.
 func (s *Socket) disconnect() {
+	s.dropIdentity() // before the state is there for another
 	s.save()
 	why := s.left()
 	if h := s.hooked(); h.leaving() {
@@ -248,8 +273,13 @@ func (s *Socket) disconnect() {
 	}
 	s.nsp.release()
 	s.mu.Lock()
-	if b := s.border; b != nil && b.late != nil {
-		b.late.cancel()
+	if b := s.border; b != nil {
+		if b.late != nil {
+			b.late.cancel()
+		}
+		if b.timer != nil {
+			b.timer.Stop()
+		}
 	}
 	s.border = nil
 	s.mu.Unlock()

@@ -16,7 +16,7 @@ type counters struct {
 	refusedPackets, rateLimited, queueFull atomic.Uint64
 	rateLimitedAddr, rateLimitedIdentity   atomic.Uint64
 	connectsDelayed, readsHeld             atomic.Uint64
-	handlerErrors, panics                  atomic.Uint64
+	eventsDropped, handlerErrors, panics   atomic.Uint64
 
 	refused, notRecovered tally
 }
@@ -76,7 +76,10 @@ type Stats struct {
 	RateLimitedAddr, RateLimitedIdentity uint64
 	ConnectsDelayed                      uint64 // CONNECTs that had to wait for others of their session
 	ReadsHeld                            uint64 // times that a client was not read while its handlers caught up
-	HandlerErrors, Panics                uint64
+	// EventsDropped are the events received that came to no handler: their socket had left ten seconds before, or had
+	// been disconnected by the server, or the server stopped.
+	EventsDropped         uint64
+	HandlerErrors, Panics uint64
 }
 
 // Stats returns the server's counters. Those of the sessions beneath are in Engine().Stats().
@@ -89,7 +92,7 @@ func (s *Server) Stats() Stats {
 		RefusedPackets: c.refusedPackets.Load(), RateLimited: c.rateLimited.Load(), QueueFull: c.queueFull.Load(),
 		RateLimitedAddr: c.rateLimitedAddr.Load(), RateLimitedIdentity: c.rateLimitedIdentity.Load(),
 		ConnectsDelayed: c.connectsDelayed.Load(), ReadsHeld: c.readsHeld.Load(),
-		HandlerErrors: c.handlerErrors.Load(), Panics: c.panics.Load(),
+		EventsDropped: c.eventsDropped.Load(), HandlerErrors: c.handlerErrors.Load(), Panics: c.panics.Load(),
 	}
 	st.RefusedBy, st.RefusedConnects = c.refused.read()
 	st.NotRecoveredBy, st.NotRecovered = c.notRecovered.read()

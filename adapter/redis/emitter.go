@@ -48,8 +48,7 @@ func NewEmitter(cfg Config) (*Emitter, error) {
 	}
 	c := &emitterCore{client: client, box: newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes), state: newState(cfg.Logger),
 		done: make(chan struct{}), wire: newWire(&cfg, emitterUID)}
-	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: cfg.MaxStreamLen,
-		last: func(string) string { return "0-0" }}
+	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: cfg.MaxStreamLen}
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
 	c.state.set("start", nil)
