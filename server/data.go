@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -28,9 +29,12 @@ type datum struct {
 // Set stores a value. It is encoded as JSON at once, and what travels is what it is now: a map, or what a
 // pointer points to, is set again when it has changed. A []byte is base64, NaN and the infinities are null.
 // A json.RawMessage is what it says, as if it came from another node. The error is that of a value that
-// cannot be encoded, which is not stored.
+// cannot be encoded, or of a struct without exported fields, of which nothing could travel; it is not stored.
 func (d *Data) Set(key string, value any) error {
 	text, err := appendJSON(value)
+	if t := reflect.TypeOf(value); err == nil && t != nil {
+		err = result.visible(t)
+	}
 	if err != nil {
 		return fmt.Errorf("data %q: %w", key, err)
 	}
@@ -66,17 +70,17 @@ func (v datum) get() any {
 	return out
 }
 
-// Value returns the value of key as a T, decoding it when it came as JSON. ok is false when there is
-// none or it is not a T.
+// Value returns the value of key as a T: decoded from its JSON by the rules of encoding/json, wherever the socket is
+// and whether it was recovered or not, so that a program which holds on one server holds on all. It is a copy each
+// time; Get returns what was set. ok is false when there is none or its JSON is not that of a T.
 func Value[T any](d *Data, key string) (value T, ok bool) {
 	d.mu.Lock()
-	v := d.values[key]
+	text := d.values[key].text
 	d.mu.Unlock()
-	if !v.here && v.text != nil {
-		return value, json.Unmarshal(v.text, &value) == nil
+	if text == nil || json.Unmarshal(text, &value) != nil {
+		return *new(T), false
 	}
-	value, ok = v.value.(T)
-	return value, ok
+	return value, true
 }
 
 // Delete removes key.

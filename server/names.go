@@ -149,6 +149,7 @@ func (s *Server) open(e *names.Entry[*Namespace], name string, parent *Dynamic) 
 
 // closeNamespace ends a namespace that nobody uses.
 func (s *Server) closeNamespace(ctx context.Context, n *Namespace) error {
+	n.pinned.Store(false) // who keeps it learns from now on that there is none
 	s.mu.Lock()
 	for _, x := range append(n.others, n) {
 		if x.parent != nil {

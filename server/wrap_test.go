@@ -63,7 +63,7 @@ func TestEmitFuncKeepsItsPlace(t *testing.T) {
 	answer := func(a server.Args, err error) { got <- fmt.Sprint(a.Values(), err) }
 	_, url := start(t, server.Config{}, func(io *server.Server) {
 		io.Use(func(s *server.Socket) error {
-			if err := s.EmitFunc(answer, "too early"); !errors.Is(err, server.ErrDisconnected) {
+			if err := s.EmitFunc(answer, "too early"); !errors.Is(err, server.ErrNotConnected) {
 				t.Errorf("before it is connected: %v", err)
 			}
 			return nil

@@ -51,7 +51,9 @@ func (s *Server) handshake(req *request) {
 // nil. Nobody may call the session's receiver, which it does not have yet, until accept.
 func (s *Server) prepare(req *request, addr string, secure bool) *Session {
 	if s.cfg.AllowRequest != nil {
-		if err := s.cfg.AllowRequest(req.r); err != nil {
+		var err error
+		s.away(req, func() { err = s.cfg.AllowRequest(req.r) })
+		if err != nil {
 			s.refuse(req, CodeForbidden, causeForbidden, map[string]any{"message": err.Error()})
 			return nil
 		}

@@ -28,6 +28,9 @@ type ForwardConfig struct {
 	ClientAddr func(*http.Request) (addr string, secure bool)
 	// DialTimeout bounds the way to another node. Zero means 2 seconds.
 	DialTimeout time.Duration
+	// Dial opens a connection to another node, at the host and port of its URL, and is safe for concurrent use. Nil
+	// means TCP. DialTimeout does not bound it.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// AnswerTimeout bounds how long another node may take to begin its answer, which for a poll is a ping
 	// interval at most. Zero means a minute.
 	AnswerTimeout time.Duration
@@ -71,13 +74,16 @@ func (c *Cluster) Forward(cfg ForwardConfig) (*Forwarder, error) {
 	if cfg.ClientAddr == nil {
 		cfg.ClientAddr = peerAddr
 	}
+	if cfg.Dial == nil {
+		cfg.Dial = (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext
+	}
 	u.Fragment = "" // which is the registry's
 	f := &Forwarder{cfg: cfg, log: c.cfg.Logger, counts: map[string]*atomic.Uint64{},
 		reg: newRegistry(c, cfg.Node, u.String(), cfg.Secret)}
 	for _, cause := range []string{CauseForwarded, CauseInvalid, CauseOwn, CauseNodeDead, CauseLoop, CauseUnreachable, CauseRedis} {
 		f.counts[cause] = new(atomic.Uint64)
 	}
-	f.way = &http.Transport{DialContext: (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext, MaxIdleConnsPerHost: 256,
+	f.way = &http.Transport{DialContext: cfg.Dial, MaxIdleConnsPerHost: 256,
 		IdleConnTimeout: time.Minute, TLSHandshakeTimeout: cfg.DialTimeout, ResponseHeaderTimeout: cfg.AnswerTimeout,
 		DisableCompression: true}
 	f.proxy = &httputil.ReverseProxy{Transport: f.way, Rewrite: f.rewrite, ModifyResponse: f.replace, ErrorHandler: f.failed,

@@ -35,9 +35,9 @@ type Handler struct {
 
 	handlerErrors, degraded atomic.Uint64
 
-	told    sync.Once // that clients need a function's leave
-	conns   sync.Map  // of *conn by *transport.Session
-	members sync.Map  // of *member by socket id, until the disconnect handlers have run
+	told    atomic.Bool // that clients need a function's leave
+	conns   sync.Map    // of *conn by *transport.Session
+	members sync.Map    // of *member by socket id, until the disconnect handlers have run
 
 	learnt   atomic.Int64 // how many parents are known
 	learning sync.Mutex

@@ -157,11 +157,9 @@ func (h *Handler) created(what any, tell func()) {
 	case n.opened:
 	case h.server.Dynamic(n.name) == nil:
 		h.pin(n, h.server.Of)
-	case !child:
-		h.told.Do(func() {
-			h.log.Warn("clients of this namespace, as of others, need a function's leave; Static makes one of the application's own",
-				"namespace", n.name)
-		})
+	case !child && !h.told.Swap(true):
+		h.log.Warn("clients of this namespace, as of others, need a function's leave; Static makes one of the application's own",
+			"namespace", n.name)
 	}
 }
 

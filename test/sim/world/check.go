@@ -41,8 +41,9 @@ func (w *world) received(l *life, id string) {
 		w.counts["question twice after a recovery"]++
 		again, last = false, nil
 	}
-	if last != nil && last.n > e.n && w.plan.Redis() && !w.plan.Streams() && w.model.troubled(e.from-settle, at) {
-		// A command of a connection that has been given up came to Redis after those of the next one.
+	if last != nil && last.n > e.n && w.plan.Redis() && !w.plan.Streams() && e.lane() != last.lane() && w.model.troubled(e.from-settle, at) &&
+		slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.dynamic }) {
+		// What one room missed is asked for while another goes on.
 		w.counts["out of order in trouble"]++
 		last = nil
 	}
@@ -76,7 +77,7 @@ func (w *world) deliveries(quiet int64) {
 				for i < len(got) && got[i].e.n < e.n {
 					i++
 				}
-				if i < len(got) && got[i].e == e {
+				if i < len(got) && got[i].e == e || l.seen[e] { // behind later ones: received has judged that
 					w.counts["due"]++
 					continue
 				}
@@ -116,9 +117,13 @@ func (w *world) excused(l *life, e *emission, until int64) bool {
 	}
 	if w.plan.Streams() && !e.ack { // the stream keeps it, unless Redis has lost the stream
 		return slices.ContainsFunc(m.wiped, func(at int64) bool { return at >= e.from-settle && at <= until }) ||
+			m.gone(e.from, e.to) ||
 			e.src.node.lossy() && m.troubled(e.from-settle, e.to+settle)
 	}
-	return m.troubled(e.from-settle, min(until, e.to+settle))
+	// Where a connection broke, servers ask each other for what is missing; not for what clients are asked as well,
+	// whose answer may be too late, nor for what the one who has it takes to its grave. What they miss is counted.
+	return m.troubled(e.from-settle, min(until, e.to+settle)) && (e.ack || e.volatile || e.src.node.lossy() ||
+		slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.missed() }))
 }
 
 // recovery checks that a client which asked for its connection state got it, or that there is a reason.
@@ -146,6 +151,12 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		cause = "too late"
 	case slices.ContainsFunc(w.model.wiped, func(at int64) bool { return at > l.conns[0].from-second }):
 		cause = "redis lost it"
+	case c != nil && l.nsp != "/" && c.node.library != n.library:
+		cause = "let in by another kind of server"
+	case c != nil && c.closed == 0 && c.blocks > now-2*second: // the state is saved behind its last handler
+		cause = "its handlers still ran"
+	case w.model.gone(gone, now):
+		cause = "a failover lost it"
 	case l.putOut > gone:
 		cause = "disconnected by a server while it came back"
 	case c != nil && c.closed != 0 && final[c.reason]:
@@ -160,6 +171,10 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		w.counts["refused: redis in trouble"]++
 		w.counts["refused: redis in trouble: "+strings.TrimPrefix(errText(why), "session not recovered: ")]++
 		w.line("CHECK", "recovery refused while redis was in trouble: "+errText(why))
+		return
+	}
+	if w.model.unwell(gone-settle, now) {
+		w.counts["refused: a server stood still"]++
 		return
 	}
 	w.mu.Unlock()

@@ -18,6 +18,7 @@ import (
 type client struct {
 	w    *world
 	name string
+	old  bool       // of Socket.IO v2
 	rng  *rand.Rand // of run
 	jit  *rand.Rand // of everything else; guarded by mu
 
@@ -55,7 +56,8 @@ type pending struct {
 
 func newClient(w *world, i int) *client {
 	name := "c" + strconv.Itoa(i)
-	return &client{w: w, name: name, rng: w.rng(name), jit: w.rng(name + " jitter"), socks: map[string]*sock{}}
+	return &client{w: w, name: name, rng: w.rng(name), jit: w.rng(name + " jitter"), socks: map[string]*sock{},
+		old: w.plan.Does(plan.Old) && w.rng(name+" kind").IntN(4) == 0}
 }
 
 // client finds a client by its name.
@@ -131,6 +133,9 @@ func (c *client) run() {
 			c.mu.Lock()
 			c.engine, c.partial = e, nil
 			c.mu.Unlock()
+			if c.old {
+				c.greet()
+			}
 			e.start()
 			c.session(e)
 		}
@@ -143,7 +148,9 @@ func (c *client) run() {
 
 // session is one session until it ends.
 func (c *client) session(e *engine) {
-	c.connect("/")
+	if !c.old {
+		c.connect("/")
+	}
 	if c.w.plan.Does(plan.Namespaces) && c.rng.IntN(2) == 0 {
 		c.connect(namespaces[1+c.rng.IntN(2)])
 	}
@@ -199,7 +206,7 @@ func (c *client) leave(e *engine) bool {
 		e.end(errDropped)
 	case 7: // a namespace is left, and joined again
 		list := c.list()
-		if len(list) == 0 {
+		if len(list) == 0 || c.old { // to which the server gives the same id again
 			return false
 		}
 		s := list[c.rng.IntN(len(list))]
@@ -270,7 +277,7 @@ func (c *client) act(e *engine) {
 	case k == 17 && p.Has(plan.Handlers):
 		c.emit(s, false, "boom")
 	case k == 18 && p.Has(plan.Handlers) && c.rng.IntN(3) == 0:
-		c.emit(s, false, "kick", c.rng.IntN(2) == 0)
+		c.emit(s, false, "kick", c.rng.IntN(2))
 	case k == 19 && p.Has(plan.Slow):
 		d := between(c.rng, 200*time.Millisecond, 6*time.Second)
 		c.w.note(c.name, "does not read for %s", d)
@@ -319,6 +326,9 @@ func (c *client) emit(s *sock, ack bool, event string, args ...any) {
 	p.data, _ = json.Marshal(list)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if s.acks == nil {
+		return // the session has just ended
+	}
 	if ack {
 		p.id = s.nextAck
 		s.nextAck++
@@ -335,10 +345,11 @@ func (c *client) emit(s *sock, ack bool, event string, args ...any) {
 	c.engine.send(out...)
 }
 
-// connect asks for a namespace.
-func (c *client) connect(nsp string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// recovers reports whether the client may recover.
+func (c *client) recovers() bool { return c.w.plan.Recovers() && !c.old }
+
+// joining makes a connection to a namespace begin. Called with mu held.
+func (c *client) joining(nsp string) *sock {
 	s := c.socks[nsp]
 	if s == nil {
 		s = &sock{c: c, nsp: nsp}
@@ -346,8 +357,22 @@ func (c *client) connect(nsp string) {
 	}
 	s.number++
 	s.state, s.up, s.nextAck, s.acks, s.asked = "connecting", 0, 0, map[int]pending{}, nil
+	return s
+}
+
+// connect asks for a namespace.
+func (c *client) connect(nsp string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.joining(nsp)
+	if c.old {
+		query := c.greeting(s.number)
+		c.w.note(c.name, "CONNECT %s?%s", nsp, query)
+		c.engine.send(frame{text: packet{kind: typeConnect, nsp: nsp + "?" + query, id: -1}.text()})
+		return
+	}
 	auth := map[string]any{"client": c.name, "conn": s.number, "rooms": []string{rooms[c.rng.IntN(len(rooms))]}}
-	if s.pid != "" && c.w.plan.Recovers() {
+	if s.pid != "" {
 		auth["pid"] = s.pid
 		if s.offset != "" {
 			auth["offset"] = s.offset
@@ -389,7 +414,7 @@ func (c *client) ended() {
 		}
 		if s.life != nil && (s.state == "connected" || s.state == "connecting") {
 			s.life.unsettle(at)
-			if !c.w.plan.Recovers() {
+			if !c.recovers() {
 				s.life.finish(at, "its session ended")
 			}
 		}
