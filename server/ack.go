@@ -97,7 +97,7 @@ func (s *Socket) onAck(p *packet.Packet) {
 // that reads from the client, and so answer must not block. After an error of EmitFunc, one that
 // EmitWithAck has, it is not called.
 func (s *Socket) EmitFunc(answer func(Args, error), event string, args ...any) error {
-	data, attachments, err := appendEvent(nil, event, args)
+	data, attachments, err := s.client.server.appendEvent(nil, event, args)
 	if err != nil {
 		return err
 	}

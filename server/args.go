@@ -2,7 +2,9 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/beanpole/beanpole/server/packet"
 )
@@ -28,16 +30,21 @@ func (a Args) Raw(i int) json.RawMessage {
 }
 
 // Decode decodes argument i into the value v points to: JSON by the rules of encoding/json, binaries
-// into []byte wherever they are. A missing argument leaves v as it is, as undefined would.
+// into []byte wherever they are. A missing argument leaves what v points to as it is, as undefined would.
 func (a Args) Decode(i int, v any) error {
 	raw := a.Raw(i)
 	if raw == nil {
-		return nil
+		return target(v)
 	}
 	if err := packet.Decode(raw, a.attachments, v); err != nil {
 		return fmt.Errorf("argument %d: %w", i+1, err)
 	}
 	return nil
+}
+
+// MarshalJSON returns an error: what is in Args may have binaries beside it, and is sent by its Values.
+func (a Args) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("server.Args cannot be sent: send its Values, or what Scan makes of it")
 }
 
 // Scan decodes the first arguments into what the pointers point to.
@@ -46,6 +53,14 @@ func (a Args) Scan(into ...any) error {
 		if err := a.Decode(i, v); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// target returns why nothing can be decoded into v, which is found also where nothing has been sent.
+func target(v any) error {
+	if p := reflect.ValueOf(v); p.Kind() != reflect.Pointer || p.IsNil() {
+		return fmt.Errorf("%T is not a pointer to decode into", v)
 	}
 	return nil
 }

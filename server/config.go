@@ -42,7 +42,7 @@ type Config struct {
 	// under locks, and so must not call the server.
 	Parser packet.Parser
 	// Adapter makes the adapter of each namespace, and may be called for several at a time. Nil means
-	// adapter.Memory.
+	// adapter.Memory(nil), or with Recovery its memory.
 	Adapter adapter.Factory
 	// Recovery, if not nil, turns on connection state recovery (Node: connectionStateRecovery). With
 	// an Adapter of your own, configure recovery there too: one without the other is an error of New.

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // signature is what a function type asks for; one per type and server.
@@ -54,6 +55,20 @@ var (
 	typeAck     = reflect.TypeFor[Ack]()
 	typeError   = reflect.TypeFor[error]()
 )
+
+// handles are the types of ours by which an application holds something here, with what can travel in their place.
+var handles = map[reflect.Type]string{
+	reflect.TypeFor[Args]():              ": use what is in it, by Values or Scan, as in answers[0].Values()",
+	reflect.TypeFor[RemoteSocket]():      ": use what it tells, as its ID and Rooms",
+	reflect.TypeFor[Handshake]():         ": use what it tells, as its Addr and Query",
+	reflect.TypeFor[Broadcast]():         "",
+	reflect.TypeFor[Unicast]():           "",
+	reflect.TypeFor[Namespace]():         ": use its Name",
+	reflect.TypeFor[Dynamic]():           "",
+	reflect.TypeFor[Server]():            "",
+	reflect.TypeFor[transport.Session](): "",
+	reflect.TypeFor[transport.Server]():  "",
+}
 
 // signatures caches the signature of each function type.
 type signatures struct{ m sync.Map }
@@ -195,11 +210,17 @@ func carries(t reflect.Type, d *direction) error {
 	return d.visible(t)
 }
 
-// visible returns an error for a type of which nothing could be seen elsewhere.
+// visible returns an error for a type of which nothing could be seen elsewhere, nor of what a list of it holds.
 func (d *direction) visible(t reflect.Type) error {
 	bare := t
-	for bare.Kind() == reflect.Pointer {
-		bare = bare.Elem()
+	for range 8 { // a type may hold itself
+		switch bare.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+			if d.speaks(bare) {
+				return nil
+			}
+			bare = bare.Elem()
+		}
 	}
 	if bare.Kind() == reflect.Struct && bare.NumField() > 0 && !d.speaks(bare) && !opens(bare) {
 		return fmt.Errorf("%s, which has no exported fields, and so nothing that could travel", t)
@@ -241,11 +262,23 @@ func (d *direction) check(t reflect.Type, seen map[reflect.Type]bool) *unfit {
 	case typeError:
 		return &unfit{t, "which may only be the last result"}
 	}
+	bare := t
+	if t.Kind() == reflect.Pointer {
+		bare = t.Elem()
+	}
+	if instead, ours := handles[bare]; ours {
+		return &unfit{bare, "of which nothing can travel" + instead}
+	}
 	if d.speaks(t) {
 		return nil
 	}
 	switch t.Kind() {
-	case reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
+	case reflect.Func:
+		if d == argument {
+			return &unfit{t, "which has no form in JSON; to acknowledge, return the answer, or take a server.Ack as the last parameter"}
+		}
+		return &unfit{t, "which has no form in JSON"}
+	case reflect.Chan, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
 		return &unfit{t, "which has no form in JSON"}
 	case reflect.Interface:
 		switch {
