@@ -25,10 +25,12 @@ type Flags struct {
 }
 
 // Target selects sockets of the namespace: those in any of Rooms (all when empty) and in none of Except.
-// A socket is always in the room named by its id.
+// A socket is in the room named by its id until it leaves that, and Except knows it by its id even then.
 type Target struct {
 	Rooms, Except []string
 	Flags
+	// Sent, if not nil, is called by Local.Ask when the sockets of this node have been sent the event.
+	Sent func()
 }
 
 // Member is one socket of the namespace on this node. Values are compared with ==. A Member may also
@@ -111,7 +113,7 @@ type Adapter interface {
 	Join(m Member, rooms ...string)
 	Leave(m Member, rooms ...string)
 	Remove(m Member) (rooms []string, trail Trail)
-	// RoomsOf returns the rooms of a member of this node, its own id among them.
+	// RoomsOf returns the rooms of a member of this node, its own id among them unless it has left that.
 	RoomsOf(m Member) []string
 	// Members returns the members of this node that t selects.
 	Members(t Target) []Member
@@ -163,6 +165,7 @@ type Session struct {
 	Identity  string // whose it is, if the application has said so
 	Rooms     []string
 	Data      Raw    // the socket's application data
+	Live      any    // the same as they are in this process, where that is not lost on the way; see server.Face
 	Last      string // offset of the last event that was sent to it, "" when none was
 	Trail     Trail  // as Remove returned it
 
@@ -196,6 +199,9 @@ var (
 	// ErrReplayFull says that a session missed more than may wait to be replayed. Resume returns it with
 	// ErrNoRecovery.
 	ErrReplayFull = errors.New("too much to replay")
+	// ErrTimeout says that the time given to a question has ended: by the Timeout of an emit, or where neither that
+	// nor a context bounds it, by default. It is the cause of the context that an adapter gets; see Ended.
+	ErrTimeout = errors.New("operation has timed out")
 	// ErrDegraded is returned when the network between nodes is down: what could be done locally was.
 	ErrDegraded = errors.New("cluster degraded: done on this node only")
 )
@@ -205,7 +211,7 @@ type PartialError struct {
 	Missing []string // ids of the nodes that did not answer, where known
 	Nodes   int      // how many did not answer
 	Clients int      // how many clients did not acknowledge
-	Err     error    // context.DeadlineExceeded, ErrDegraded …
+	Err     error    // ErrTimeout, context.DeadlineExceeded, ErrDegraded …
 }
 
 func (e *PartialError) Error() string { return "partial result: " + e.Err.Error() }

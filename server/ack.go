@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -93,19 +92,31 @@ func (s *Socket) onAck(p *packet.Packet) {
 
 // EmitFunc is EmitWithAck for those who do not wait: it returns once the event is sent, in its place among
 // the others, and answer is called once, with the client's answer or ErrDisconnected. That is on the goroutine
-// that reads from the client, and so answer must not block. After an error of EmitFunc it is not called.
+// that reads from the client, and so answer must not block. After an error of EmitFunc, one that
+// EmitWithAck has, it is not called.
 func (s *Socket) EmitFunc(answer func(Args, error), event string, args ...any) error {
 	data, attachments, err := appendEvent(nil, event, args)
 	if err != nil {
 		return err
 	}
-	if !s.Connected() {
-		return ErrDisconnected
+	if err := s.answers(); err != nil {
+		return err
 	}
 	id := s.nsp.ackID.Add(1)
 	s.expectAck(id, answer)
 	if err := s.sendQuestion(Unicast{socket: s}, id, data, attachments); err != nil && s.forgetAck(id) {
 		return err
+	}
+	return nil
+}
+
+// answers returns why the client cannot answer an event now, or nil.
+func (s *Socket) answers() error {
+	switch s.state.Load() {
+	case stateConnecting:
+		return ErrNotConnected
+	case stateGone:
+		return ErrDisconnected
 	}
 	return nil
 }
@@ -149,9 +160,6 @@ func (s *Socket) ask(ctx context.Context, u Unicast, data []byte, attachments []
 		return r.args, r.err
 	case <-ctx.Done():
 		s.forgetAck(id)
-		if cause := context.Cause(ctx); errors.Is(cause, ErrTimeout) {
-			return Args{}, ErrTimeout
-		}
-		return Args{}, ctx.Err()
+		return Args{}, adapter.Ended(ctx)
 	}
 }

@@ -74,7 +74,9 @@ func ExampleHandshake_Auth() {
 	valid := func(string) (string, bool) { return "", true }
 
 	io.Use(func(s *server.Socket) error {
-		var auth struct{ Token string }
+		var auth struct {
+			Token string `json:"token"`
+		}
 		if err := s.Handshake().Auth(&auth); err != nil {
 			return err
 		}

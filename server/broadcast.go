@@ -63,7 +63,8 @@ func (b Broadcast) Volatile() Broadcast { b.target.Volatile = true; return b }
 // Compress says whether the event may be compressed; it may by default.
 func (b Broadcast) Compress(compress bool) Broadcast { b.target.NoCompress = !compress; return b }
 
-// Timeout bounds EmitWithAck.
+// Timeout bounds EmitWithAck, FetchSockets and Count, which then end with ErrTimeout. Zero is no bound beside the
+// context's, or 5 s if that has none either.
 func (b Broadcast) Timeout(d time.Duration) Broadcast { b.timeout = d; return b }
 
 // Emit sends an event to the sockets selected. It is encoded once. See Socket.Emit for the arguments.
@@ -75,6 +76,11 @@ func (b Broadcast) Emit(event string, args ...any) error {
 	if err != nil {
 		return err
 	}
+	return b.emit(m)
+}
+
+// emit sends an event that is encoded.
+func (b Broadcast) emit(m adapter.Message) error {
 	n, err := b.nsp.hold()
 	if err != nil {
 		return err
@@ -84,41 +90,55 @@ func (b Broadcast) Emit(event string, args ...any) error {
 }
 
 // EmitWithAck sends an event and returns the acknowledgements of all clients selected, each with at
-// most one value, in the order they came. When the time given by Timeout or ctx (5 s when neither says)
-// ends first, or servers do not answer, it returns those that have come together with an
-// *adapter.PartialError.
+// most one value, in the order they came. When the time given by Timeout (5 s when neither that nor ctx says one) or
+// ctx ends first, or servers do not answer, it returns those that have come together with an
+// *adapter.PartialError, whose cause is ErrTimeout, the error of ctx, or adapter.ErrDegraded.
 func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	ask, err := b.Ask(event, args...)
+	if err != nil {
+		return nil, err
+	}
+	return ask(ctx, nil)
+}
+
+// Ask is EmitWithAck in two steps, for those who wait elsewhere: it encodes the event, and what it returns sends it
+// and waits for the answers. When the sockets of this server have been sent the event, sent is called, if it is not
+// nil; with an adapter that does not stand on adapter.Local never.
+func (b Broadcast) Ask(event string, args ...any) (ask func(ctx context.Context, sent func()) ([]Args, error), err error) {
 	m, err := newMessage(event, args)
 	if err != nil {
 		return nil, err
 	}
-	n, err := b.nsp.hold()
-	if err != nil {
-		return nil, err
-	}
-	defer n.release()
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
-	if b.from != nil {
-		b.from.client.session.Yield() // we may be inside a handler of its
-	}
-	var answers answers
-	err = n.adapter.BroadcastWithAck(ctx, m, b.target, answers.add)
-	return answers.take(), err
+	return func(ctx context.Context, sent func()) ([]Args, error) {
+		n, err := b.nsp.hold()
+		if err != nil {
+			return nil, err
+		}
+		defer n.release()
+		ctx, cancel := b.bound(ctx)
+		defer cancel()
+		if b.from != nil {
+			b.from.client.session.Yield() // we may be inside a handler of its
+		}
+		var answers answers
+		b.target.Sent = sent
+		err = n.adapter.BroadcastWithAck(ctx, m, b.target, answers.add)
+		return answers.take(), err
+	}, nil
 }
 
 func (b Broadcast) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if b.timeout > 0 {
-		return context.WithTimeout(ctx, b.timeout)
+		return context.WithTimeoutCause(ctx, b.timeout, ErrTimeout)
 	}
 	if _, ok := ctx.Deadline(); !ok {
-		return context.WithTimeout(ctx, defaultAckTimeout)
+		return context.WithTimeoutCause(ctx, defaultAckTimeout, ErrTimeout)
 	}
 	return ctx, func() {}
 }
 
 // FetchSockets describes the sockets selected. When servers do not answer in time it returns those of
-// the others together with an *adapter.PartialError that names them.
+// the others together with an *adapter.PartialError that names them. See EmitWithAck for its cause.
 func (b Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 	n, err := b.nsp.hold()
 	if err != nil {

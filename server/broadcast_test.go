@@ -113,11 +113,17 @@ func TestBroadcastWithAckReturnsWhatCame(t *testing.T) {
 }
 
 func TestFetchAndActOnSockets(t *testing.T) {
+	handled := make(chan error, 2)
 	srv, url := start(t, server.Config{}, func(io *server.Server) {
-		io.OnConnection(func(s *server.Socket) { s.Data.Set("n", 7) })
+		io.OnConnection(func(s *server.Socket) { handled <- s.Data.Set("n", 7) })
 	})
 	a, id := join(t, url, "/")
 	b, _ := join(t, url, "/")
+	for range 2 {
+		if err := await(t, handled); err != nil {
+			t.Fatal(err)
+		}
+	}
 	found, err := srv.To(id).FetchSockets(t.Context())
 	if err != nil || len(found) != 1 || found[0].ID() != id {
 		t.Fatalf("%v, %v", found, err)
@@ -274,4 +280,77 @@ func TestAskingManyFromAHandlerDoesNotStallItsClient(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The errors of a question to many are those of one to one socket.
+func TestQuestionsToManyEndAsThoseToOne(t *testing.T) {
+	sockets := make(chan *server.Socket, 1)
+	srv, url := start(t, server.Config{Adapter: silent}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { sockets <- s })
+	})
+	_, id := join(t, url, "/")
+	s := await(t, sockets)
+	one := func(_ any, err error) error { return err }
+	background, cancelled := t.Context(), withEnd(t, context.Canceled)
+	expired := withEnd(t, context.DeadlineExceeded)
+	for _, c := range []struct {
+		what      string
+		err, want error
+	}{
+		{"socket", one(s.Timeout(time.Millisecond).EmitWithAck(background, "q")), server.ErrTimeout},
+		{"room", one(srv.To(id).Timeout(time.Millisecond).EmitWithAck(background, "q")), server.ErrTimeout},
+		{"namespace", one(srv.Timeout(time.Millisecond).EmitWithAck(background, "q")), server.ErrTimeout},
+		{"local", one(srv.Local().Timeout(time.Millisecond).EmitWithAck(background, "q")), server.ErrTimeout},
+		{"fetch", one(srv.Timeout(time.Millisecond).FetchSockets(background)), server.ErrTimeout},
+		{"count", one(srv.Timeout(time.Millisecond).Count(background)), server.ErrTimeout},
+		{"socket, cancelled", one(s.Timeout(patience).EmitWithAck(cancelled, "q")), context.Canceled},
+		{"room, cancelled", one(srv.To(id).Timeout(patience).EmitWithAck(cancelled, "q")), context.Canceled},
+		{"socket, expired", one(s.EmitWithAck(expired, "q")), context.DeadlineExceeded},
+		{"room, expired", one(srv.To(id).EmitWithAck(expired, "q")), context.DeadlineExceeded},
+		{"fetch, expired", one(srv.FetchSockets(expired)), context.DeadlineExceeded},
+	} {
+		if !errors.Is(c.err, c.want) {
+			t.Errorf("%s: %v, want %v", c.what, c.err, c.want)
+		}
+		if errors.Is(c.err, context.DeadlineExceeded) != (c.want == context.DeadlineExceeded) {
+			t.Errorf("%s: %v is the deadline of a context, or is not", c.what, c.err)
+		}
+	}
+}
+
+// withEnd returns a context that has ended with err.
+func withEnd(t *testing.T, err error) context.Context {
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(patience))
+	if err == context.DeadlineExceeded {
+		cancel()
+		ctx, cancel = context.WithDeadline(t.Context(), time.Now())
+	}
+	cancel()
+	return ctx
+}
+
+// silent makes adapters of a cluster with a server that never answers.
+func silent(n adapter.Namespace) (adapter.Adapter, error) {
+	a, err := adapter.Memory(nil)(n)
+	return mute{a}, err
+}
+
+type mute struct{ adapter.Adapter }
+
+func (a mute) wait(ctx context.Context) error {
+	answers := adapter.NewAnswers(func(adapter.Message) {})
+	answers.Expect(1)
+	return &adapter.PartialError{Nodes: 1, Err: answers.Wait(ctx)}
+}
+
+func (a mute) Fetch(ctx context.Context, t adapter.Target) ([]adapter.Details, error) {
+	list, _ := a.Adapter.Fetch(ctx, t)
+	return list, a.wait(ctx)
+}
+
+func (a mute) Count(ctx context.Context, t adapter.Target) (int, error) {
+	if t.Local {
+		return a.Adapter.Count(ctx, t)
+	}
+	return 0, a.wait(ctx)
 }

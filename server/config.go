@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -31,13 +32,14 @@ const (
 type Config struct {
 	// Transport configures the Engine.IO layer beneath. Its Accept field belongs to the server.
 	Transport transport.Config
-	// Path is where the server is mounted. Empty means DefaultPath. The server itself serves any
-	// path; Path is for those who mount it and for links to the client bundle.
+	// Path is where the server is mounted, with or without the slashes at its ends. Empty means DefaultPath. The
+	// server itself serves any path; Path is for those who mount it and for links to the client bundle.
 	Path string
 	// ConnectTimeout closes a session that has joined no namespace for so long. Zero means
 	// DefaultConnectTimeout. Node: connectTimeout.
 	ConnectTimeout time.Duration
-	// Parser is the wire form of packets: packet.Text (nil) or packet.MsgPack.
+	// Parser is the wire form of packets: packet.Text (nil) or packet.MsgPack. One of the application's own is called
+	// under locks, and so must not call the server.
 	Parser packet.Parser
 	// Adapter makes the adapter of each namespace, and may be called for several at a time. Nil means
 	// adapter.Memory.
@@ -57,7 +59,8 @@ type Config struct {
 	Wrap func(*transport.Session, transport.Receiver) transport.Receiver
 	// Observers are told what handlers do, for metrics and traces.
 	Observers []Observer
-	// Logger receives the server's log. Nil means slog.Default(); slog.DiscardHandler silences it.
+	// Logger receives the server's log. Nil means slog.Default(); slog.DiscardHandler silences it. Its handler may call
+	// the server: no lock is held while it writes a line.
 	Logger *slog.Logger
 }
 
@@ -130,6 +133,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.Path == "" {
 		cfg.Path = DefaultPath
+	}
+	if strings.ContainsAny(cfg.Path, "?# ") {
+		return cfg, fmt.Errorf("server: Path is %q; it must be the path of a URL, such as %s", cfg.Path, DefaultPath)
+	}
+	if cfg.Path = "/" + strings.Trim(cfg.Path, "/") + "/"; cfg.Path == "//" {
+		cfg.Path = "/"
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = DefaultConnectTimeout

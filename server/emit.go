@@ -31,8 +31,8 @@ func (s *Socket) Emit(event string, args ...any) error {
 }
 
 // EmitWithAck sends an event and waits for the client's acknowledgement. It returns the error of ctx
-// when that ends first, ErrTimeout after Timeout, and ErrDisconnected. Called from a handler it holds
-// up the handlers of this socket, and nothing else.
+// when that ends first, ErrTimeout after Timeout, ErrDisconnected, in a middleware ErrNotConnected,
+// and the errors of Emit. Called from a handler it holds up the handlers of this socket, and nothing else.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return Unicast{socket: s}.EmitWithAck(ctx, event, args...)
 }
@@ -43,7 +43,7 @@ func (s *Socket) Volatile() Unicast { return Unicast{socket: s}.Volatile() }
 // Compress says whether the event may be compressed; it may by default.
 func (s *Socket) Compress(compress bool) Unicast { return Unicast{socket: s}.Compress(compress) }
 
-// Timeout bounds the wait of EmitWithAck.
+// Timeout bounds the wait of EmitWithAck, which then ends with ErrTimeout. Zero is no bound.
 func (s *Socket) Timeout(d time.Duration) Unicast { return Unicast{socket: s}.Timeout(d) }
 
 // Volatile sends only if the client can take it at once; otherwise the event is dropped.
@@ -52,7 +52,7 @@ func (u Unicast) Volatile() Unicast { u.opts.Volatile = true; return u }
 // Compress says whether the event may be compressed; it may by default.
 func (u Unicast) Compress(compress bool) Unicast { u.opts.NoCompress = !compress; return u }
 
-// Timeout bounds the wait of EmitWithAck.
+// Timeout bounds the wait of EmitWithAck, which then ends with ErrTimeout. Zero is no bound.
 func (u Unicast) Timeout(d time.Duration) Unicast { u.timeout = d; return u }
 
 // Emit is Socket.Emit.
@@ -80,12 +80,19 @@ func (u Unicast) Emit(event string, args ...any) error {
 // emit sends an event that is encoded.
 func (u Unicast) emit(m adapter.Message) error {
 	s := u.socket
-	if s.recovery == nil {
+	if s.recovery == nil || s.alone() {
 		return s.sendEvent(u, &packet.Packet{Type: packet.Event, Namespace: s.name, Data: m.Data, Attachments: m.Attachments})
 	}
-	return s.nsp.adapter.Broadcast(m, adapter.Target{
+	return Broadcast{nsp: s.nsp, target: adapter.Target{
 		Rooms: []string{s.id}, Flags: adapter.Flags{Volatile: u.opts.Volatile, NoCompress: u.opts.NoCompress},
-	})
+	}}.emit(m)
+}
+
+// alone reports whether the socket is connected and has left the room by which others find it: with recovery what is
+// emitted to it is sent and not kept then. Node loses it.
+func (s *Socket) alone() bool {
+	a, ok := s.nsp.adapter.(index)
+	return ok && s.Connected() && !a.Selectable(s.id)
 }
 
 // EmitWithAck is Socket.EmitWithAck.
@@ -94,8 +101,8 @@ func (u Unicast) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 	if err != nil {
 		return Args{}, err
 	}
-	if !u.socket.Connected() {
-		return Args{}, ErrDisconnected
+	if err := u.socket.answers(); err != nil {
+		return Args{}, err
 	}
 	return u.socket.wait(ctx, u, data, attachments)
 }

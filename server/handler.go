@@ -169,15 +169,17 @@ type handlers struct {
 	list []*handler // guarded by mu
 }
 
-// add registers h and returns a function that removes it.
-func (r *handlers) add(event string, h *handler) (off func()) {
+// add registers h and returns a function that removes it. method is what the application has called.
+func (r *handlers) add(s *Server, method, event string, h *handler) (off func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, end := find(r, event); end == len(r.list) {
+	begin, end := find(r, event)
+	if end == len(r.list) {
 		r.list = append(r.list, h)
 	} else {
 		r.list = slices.Concat(r.list[:end], []*handler{h}, r.list[end:])
 	}
+	s.crowded(end-begin+1, method, event)
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -39,7 +39,8 @@ func (r *RemoteSocket) Emit(event string, args ...any) error {
 	return r.broadcast().Emit(event, args...)
 }
 
-// EmitWithAck sends an event and returns the client's answer, or ErrDisconnected when the socket is gone.
+// EmitWithAck sends an event and returns the client's answer, or ErrDisconnected when the socket is gone. Without an
+// answer when ctx ends, after 5 s if it has no deadline, the errors are those of Broadcast.EmitWithAck.
 func (r *RemoteSocket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	answers, err := r.broadcast().EmitWithAck(ctx, event, args...)
 	if err != nil {

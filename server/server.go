@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
 
+	"github.com/beanpole/beanpole/internal/logs"
 	"github.com/beanpole/beanpole/internal/names"
 	"github.com/beanpole/beanpole/transport"
 )
@@ -21,6 +23,7 @@ type Server struct {
 
 	// Set by New, then read only.
 	cfg    Config
+	apart  *slog.Logger // cfg.Logger, for what is said under locks
 	engine *transport.Server
 	names  *names.Table[*Namespace] // all there are
 
@@ -47,7 +50,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, own: make(map[string]struct{}), closed: make(chan struct{})}
+	s := &Server{cfg: cfg, apart: logs.Apart(cfg.Logger), own: make(map[string]struct{}), closed: make(chan struct{})}
 	s.bounds.init(&cfg.Limits)
 	s.names = names.New(names.Config[*Namespace]{
 		Close: s.closeNamespace, Failed: s.notClosed, CloseTimeout: closeTimeout,
@@ -80,7 +83,7 @@ func (s *Server) closeAdapters() {
 // ServeHTTP serves the requests of the server's path.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
 
-// Path returns where the server expects to be mounted.
+// Path returns where the server expects to be mounted, with a slash at each end: what http.Handle takes.
 func (s *Server) Path() string { return s.cfg.Path }
 
 // Engine returns the Engine.IO server beneath (Node: io.engine).
@@ -97,8 +100,7 @@ func (s *Server) Engine() *transport.Server { return s.engine }
 // OnNamespace hook fails, Of panics, and so does registering on a name of a Dynamic.
 func (s *Server) Of(name string) *Namespace {
 	name = withSlash(name)
-	own, dynamic := s.rules(name)
-	if !own && theirs(dynamic, name) != nil {
+	if s.Dynamic(name) != nil {
 		return &Namespace{server: s, name: name}
 	}
 	return s.must(name)
@@ -154,7 +156,7 @@ func (s *Server) OfFunc(allow func(ctx context.Context, name string, auth json.R
 func (s *Server) OnNamespace(fn func(*Namespace)) {
 	need("OnNamespace", "a function", fn != nil)
 	s.mu.Lock()
-	s.created = append(slices.Clip(s.created), fn)
+	s.created = added(s, "Server.OnNamespace", s.created, fn)
 	s.mu.Unlock()
 }
 

@@ -61,10 +61,13 @@ func (c *signatures) handler(event string, fn any) *handler {
 	if use := insteadOf(event); use != "" {
 		panic(fmt.Sprintf("server: %q is no event that is sent; use %s", event, use))
 	}
-	v := reflect.ValueOf(fn)
-	if v.Kind() != reflect.Func || v.IsNil() {
-		panic(fmt.Sprintf("server: handler of %q is a %T, not a function", event, fn))
+	switch v := reflect.ValueOf(fn); {
+	case fn == nil, v.Kind() == reflect.Func && v.IsNil():
+		panic(fmt.Sprintf("server: handler of %q is nil, not a function", event))
+	case v.Kind() != reflect.Func:
+		panic(fmt.Sprintf("server: handler of %q is of type %T, not a function", event, fn))
 	}
+	v := reflect.ValueOf(fn)
 	h := &handler{event: event, fn: fn}
 	if s, ok := c.m.Load(v.Type()); ok {
 		h.signature = s.(*signature)
@@ -177,15 +180,20 @@ func (d *direction) speaks(t reflect.Type) bool {
 
 // carries returns why values of type t cannot travel in the direction, or nil.
 func carries(t reflect.Type, d *direction) error {
-	bare := t
-	for bare.Kind() == reflect.Pointer {
-		bare = bare.Elem()
-	}
 	if err := d.check(t, map[reflect.Type]bool{}); err != nil {
 		if t != err.typ {
 			return fmt.Errorf("%s has %s, %w", t, err.typ, err)
 		}
 		return fmt.Errorf("%s, %w", t, err)
+	}
+	return d.visible(t)
+}
+
+// visible returns an error for a type of which nothing could be seen elsewhere.
+func (d *direction) visible(t reflect.Type) error {
+	bare := t
+	for bare.Kind() == reflect.Pointer {
+		bare = bare.Elem()
 	}
 	if bare.Kind() == reflect.Struct && bare.NumField() > 0 && !d.speaks(bare) && !opens(bare) {
 		return fmt.Errorf("%s, which has no exported fields, and so nothing that could travel", t)
@@ -218,7 +226,9 @@ func (d *direction) check(t reflect.Type, seen map[reflect.Type]bool) *unfit {
 	}
 	seen[t] = true
 	switch t {
-	case typeContext, typeSocket, typeSocket.Elem(), typeEvent, typeEvent.Elem():
+	case typeSocket.Elem(), typeEvent.Elem():
+		return &unfit{t, "which is taken as *" + t.String() + ", before the arguments of the event"}
+	case typeContext, typeSocket, typeEvent:
 		return &unfit{t, "which may only stand before the arguments of the event"}
 	case typeAck:
 		return &unfit{t, "which may only be the last parameter"}

@@ -134,7 +134,8 @@ type Config struct {
 	HandshakesPerSecond        int
 	HandshakesPerSecondPerAddr int
 
-	// Logger receives Debug lines of sessions, and an Error for a panic of a Receiver. Nil means slog.Default().
+	// Logger receives Debug lines of sessions, and an Error for a panic of a Receiver. Nil means slog.Default(). No lock
+	// is held while its handler writes a line.
 	Logger *slog.Logger
 }
 

@@ -73,7 +73,7 @@ func (s *Session) SendPrepared(o SendOptions, p *Prepared) error {
 // tooLarge says so to the log too: of a broadcast, nobody may look at the error.
 func (s *Server) tooLarge(size int) error {
 	if s.notice.News(ErrTooLarge.Error(), time.Now()) {
-		s.log.Warn("messages are not sent: they are larger than MaxSendBytes", "bytes", size, "limit", s.cfg.MaxSendBytes)
+		s.apart.Warn("messages are not sent: they are larger than MaxSendBytes", "bytes", size, "limit", s.cfg.MaxSendBytes)
 	}
 	return ErrTooLarge
 }

@@ -23,6 +23,12 @@
 //	members.go    which nodes are alive, by heartbeat
 //	namespace.go  the adapter of one namespace: what goes out
 //	receive.go    what comes in
+//	number.go     the number of a message
+//	ring.go       what this node has published, kept for those that miss it
+//	gap.go        what is missing of a lane of another node
+//	inbox.go      the numbered messages of others: in order, once, asked for when missing
+//	letters.go    what they ask and answer each other about it
+//	resend.go     the form of that
 //	requests.go   questions to other nodes and their answers
 //	message.go    one message between nodes, whatever the mode
 //	pubsub.go     the wire form of @socket.io/redis-adapter
@@ -51,9 +57,10 @@
 //   - 2026-11: A command whose answer was lost is not sent again in pub/sub modes, because Redis may
 //     have done it and clients would get the event twice. In streams mode the stream itself says
 //     whether it was done.
-//   - 2026-11-29: A connection that is new to the publisher takes heartbeats only, until all known nodes have
-//     answered over it: the client library reconnects in silence, after a failover to a server where nobody
-//     listens yet.
+//   - 2026-11-29: Loss is counted and not guessed. In pub/sub modes a message has a number (number.go), its
+//     sender keeps it for a while (ring.go), and who misses it asks (gap.go, inbox.go). So nothing waits for
+//     others to be there, and no error decides what was lost. Numbers go by lanes, as a node that listens to
+//     the channels of some rooms does not get the others.
 //   - 2026-11-29: With recovery, clients of this node get its events at once, and the offset says up to
 //     which of them (offset.go). They waited for the stream before, and acknowledgements and the end of a
 //     socket overtook them. The price: Node's servers do not know such an offset.

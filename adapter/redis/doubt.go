@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// resolve decides about commands of which it is not known whether Redis has done them. Published
-// messages are given up; a stream is asked. It returns what is to be sent again.
+// resolve decides about commands of which it is not known whether Redis has done them: published messages are
+// not sent again, a stream is asked. It returns what is to be sent again.
 func (p *publisher) resolve(ctx context.Context, doubt []*command, cause error) (again []*command) {
 	streams := map[string][]*command{}
 	for _, c := range doubt {
@@ -25,13 +25,29 @@ func (p *publisher) resolve(ctx context.Context, doubt []*command, cause error) 
 				c.done("", nil)
 			}
 		default:
-			p.drop(c, lostUnconfirmed, cause)
+			p.dubious(c, cause)
 		}
 	}
 	for stream, list := range streams {
 		again = append(again, p.ask(ctx, stream, list)...)
 	}
 	return again
+}
+
+// dubious gives up a message that Redis may have passed on: sent again, it would reach those twice who had it and
+// do not know numbers. The others ask for it.
+func (p *publisher) dubious(c *command, cause error) {
+	p.ring.handed(c)
+	switch {
+	case c.urgent:
+	case c.number > 0 && p.mixed != nil:
+		p.unsure[c.nsp]++
+	default:
+		p.stats.lost[lostUnconfirmed].Add(1)
+	}
+	if c.done != nil {
+		c.done("", cause)
+	}
 }
 
 // saved reports whether Redis has done a SET, even if the session that it saved has been claimed since: set once

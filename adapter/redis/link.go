@@ -20,6 +20,9 @@ type link struct {
 	wake   chan struct{} // holds one token when there are orders
 	heard  atomic.Int64  // when anything last came, in nanoseconds since 1970
 
+	left int        // guarded by bus.mu; subscriptions that were there before the connection broke, and are not yet again
+	back []regained // guarded by bus.mu; those that are
+
 	mu     sync.Mutex
 	orders []subscription
 	ps     *redis.PubSub // nil while there is no connection
@@ -58,6 +61,18 @@ func (l *link) cut(err error) {
 }
 
 func (l *link) part() string { return "subscribe " + l.addr }
+
+// slack is how long before the last sign of a connection something may have been published that it did not bring.
+// What others ask for since a time is also on its way for a while.
+const slack = 2 * time.Second
+
+// breaks notes that w is not there any more. Called with bus.mu held.
+func (l *link) breaks(w *want) {
+	if w.confirmed {
+		w.broken = time.Unix(0, l.heard.Load()).Add(-slack)
+	}
+	w.confirmed = false
+}
 
 // run keeps the link until ctx is done.
 func (l *link) run(ctx context.Context) {

@@ -28,8 +28,14 @@ type command struct {
 	// with an error when the command was dropped. It must not block.
 	done func(id string, err error)
 	at   time.Time
-	// urgent commands are heartbeats.
+	// urgent commands are heartbeats and letters.
 	urgent bool
+
+	// numbered commands carry a message of lane lane of the namespace nsp, and get a number. Of those that are
+	// fleeting only the number is kept.
+	numbered, fleeting bool
+	nsp, lane          string
+	number             uint64
 }
 
 // size is about what a command costs in memory, in bytes.
@@ -44,10 +50,11 @@ func (c *command) size() int {
 // outbox is the bounded queue of commands. What does not fit is refused, which never blocks.
 type outbox struct {
 	maxMessages, maxBytes int
-	wake                  chan struct{} // holds one token when something was put
+	wake                  chan struct{}  // holds one token when something was put
+	stamp                 func(*command) // gives a command its number
 
 	mu     sync.Mutex
-	urgent []*command // heartbeats: before everything else, few by nature
+	urgent []*command // before everything else, few by nature
 	list   []*command
 	bytes  int
 	closed bool
@@ -73,6 +80,9 @@ func (o *outbox) put(c *command) error {
 	if c.xadd != nil { // here, so that numbers rise in the order of the queue
 		o.seq++
 		c.xadd.seq = o.seq
+	}
+	if c.numbered && o.stamp != nil {
+		o.stamp(c)
 	}
 	o.list = append(o.list, c)
 	o.bytes += c.size()
@@ -124,22 +134,6 @@ func (o *outbox) take(dst []*command, n, size int) []*command {
 		o.list = o.list[k:]
 	}
 	return dst
-}
-
-// untake puts commands that were taken back to the front. Heartbeats are not among them: they are
-// out of date.
-func (o *outbox) untake(list []*command) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	kept := make([]*command, 0, len(list)+len(o.list))
-	for _, c := range list {
-		if c.urgent {
-			continue
-		}
-		o.bytes += c.size()
-		kept = append(kept, c)
-	}
-	o.list = append(kept, o.list...)
 }
 
 // expire takes out what was put before old.

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -30,40 +29,26 @@ type publisher struct {
 	maxAge time.Duration
 	maxLen int64 // of streams
 
-	// doubt and settled, nil in streams mode, ask whether everyone hears again after the connection
-	// broke: what is published before they do is lost. settled is told when they are waited for no more, and
-	// returns who has not answered.
-	doubt   func()
-	settled func(over bool) (silent []string)
+	ring *ring // nil of an emitter
+	// mixed reports whether servers of Node hear a namespace, which cannot ask for what they missed. Nil of an
+	// emitter, which cannot be asked.
+	mixed func(ctx context.Context, nsp string) (bool, error)
 
 	// Owned by run.
-	begun   bool       // there was a connection
-	held    time.Time  // publishing is held since; zero when it is not
-	unheard bool       // publishing goes on though not everyone has answered
-	pending []*command // taken from the outbox and not done
-	failed  int        // attempts in a row that failed
+	pending []*command        // taken from the outbox and not done
+	failed  int               // attempts in a row that failed
+	unsure  map[string]uint64 // by namespace: messages that Redis may not have passed on, not counted yet
 	acked   map[string]string
 }
 
 // run publishes until the outbox is closed and empty, or ctx is done.
 func (p *publisher) run(ctx context.Context) {
-	p.acked = map[string]string{}
+	p.acked, p.unsure = map[string]string{}, map[string]uint64{}
 	for {
 		if len(p.pending) == 0 {
-			if p.hold() {
-				p.expire()
-				p.pending = p.box.take(p.pending[:0], 0, 0)
-			} else {
-				p.pending = p.box.take(p.pending[:0], batchCommands, batchBytes)
-			}
+			p.pending = p.box.take(p.pending[:0], batchCommands, batchBytes)
 		}
 		if len(p.pending) == 0 {
-			if !p.held.IsZero() {
-				pause(ctx, 0)
-				if ctx.Err() == nil {
-					continue
-				}
-			}
 			if p.box.isClosed() {
 				return
 			}
@@ -82,27 +67,22 @@ func (p *publisher) run(ctx context.Context) {
 			p.failed = 0
 			p.state.set("publish", nil)
 			p.state.set("outbox", nil)
+			p.decide(ctx)
 			continue
 		}
-		fresh := errors.Is(err, errFresh)
-		if !fresh {
-			p.failed++
-			p.state.set("publish", err)
+		p.failed++
+		p.state.set("publish", err)
+		for _, c := range p.box.expire(time.Now().Add(-p.maxAge)) {
+			p.drop(c, lostAge, context.DeadlineExceeded)
 		}
-		if p.doubt != nil && !refused(err) {
-			// Only heartbeats until it is settled; the rest goes back, in order.
-			for _, c := range p.pending {
-				if c.urgent && c.done != nil {
-					c.done("", err)
-				}
+		// Those that say something of now come again by themselves.
+		p.pending = slices.DeleteFunc(p.pending, func(c *command) bool {
+			if c.urgent && c.done != nil {
+				c.done("", err)
 			}
-			p.box.untake(p.pending)
-			p.pending = nil
-			p.expire()
-			p.held, p.unheard = time.Now(), false
-			p.doubt()
-		}
-		if !fresh && !pause(ctx, p.failed) {
+			return c.urgent && c.done != nil
+		})
+		if !pause(ctx, p.failed) {
 			break
 		}
 		// A heartbeat need not wait for those before it.
@@ -115,47 +95,19 @@ func (p *publisher) run(ctx context.Context) {
 	p.pending = nil
 }
 
-// holdMax bounds how long others are waited for after a failure, from the first success. A subscription
-// that met several dead addresses, as in a failover, is back after some three seconds.
-const holdMax = 6 * time.Second
-
-// hold reports whether publishing is held.
-func (p *publisher) hold() bool {
-	if p.held.IsZero() && !p.unheard {
-		return false
-	}
-	closed := p.box.isClosed()
-	over := p.unheard || closed || p.failed == 0 && time.Since(p.held) > holdMax
-	silent := p.settled(over)
-	if len(silent) > 0 && !over {
-		return true
-	}
-	if len(silent) > 0 && !p.unheard && !closed {
-		p.state.log.Warn("publishing goes on without nodes that do not answer", "nodes", silent,
-			"advice", "what they miss is counted as lost, unheard; look whether they run and reach the same Redis")
-	}
-	p.held, p.unheard = time.Time{}, len(silent) > 0
-	return false
-}
-
-// connected is called before the first command of a new connection. Redis may be another, where nobody listens
-// yet: only heartbeats may go there until everyone has answered.
-func (p *publisher) connected() error {
-	if p.doubt == nil || !p.begun {
-		p.begun = true
-		return nil
-	}
-	if p.held.IsZero() {
-		return errFresh
-	}
-	p.doubt() // who has answered may have lost the same server
-	return nil
-}
-
-// expire drops what has waited too long.
-func (p *publisher) expire() {
-	for _, c := range p.box.expire(time.Now().Add(-p.maxAge)) {
-		p.drop(c, lostAge, context.DeadlineExceeded)
+// decide counts messages whose answer was lost where someone cannot ask for them.
+func (p *publisher) decide(ctx context.Context) {
+	for nsp, n := range p.unsure {
+		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
+		mixed, err := p.mixed(tctx, nsp)
+		cancel()
+		if err != nil {
+			return // once more behind the next that succeeds
+		}
+		if mixed {
+			p.stats.lost[lostUnconfirmed].Add(n)
+		}
+		delete(p.unsure, nsp)
 	}
 }
 
@@ -174,6 +126,7 @@ func pause(ctx context.Context, n int) bool {
 
 func (p *publisher) drop(c *command, cause int, err error) {
 	p.stats.lost[cause].Add(1)
+	p.ring.drop(c)
 	if c.done != nil {
 		c.done("", err)
 	}
@@ -229,7 +182,7 @@ func (p *publisher) part(ctx context.Context, node *redis.Client) (part, rest []
 // send sends commands to one node and returns those to be sent again, with an error when there is
 // reason to wait before.
 func (p *publisher) send(ctx context.Context, node *redis.Client, part []*command) (again []*command, _ error) {
-	tctx, cancel := context.WithTimeout(context.WithValue(ctx, greeter{}, p.connected), publishTimeout)
+	tctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	pipe := node.Pipeline()
 	replies := make([]redis.Cmder, len(part))
@@ -244,9 +197,7 @@ func (p *publisher) send(ctx context.Context, node *redis.Client, part []*comman
 		switch {
 		case err == nil:
 			p.stats.published.Add(1)
-			if p.unheard && !c.urgent {
-				p.stats.lost[lostUnheard].Add(1)
-			}
+			p.ring.handed(c)
 			id := ""
 			if r, ok := replies[i].(*redis.Cmd); ok && c.op == opXAdd {
 				id, _ = r.Text()

@@ -13,6 +13,18 @@ const maxAsk = time.Minute
 
 // receive takes what arrived on a channel of the namespace.
 func (n *namespace) receive(channel string, payload []byte) {
+	switch uid, x, ok := readNumber(payload); {
+	case !ok:
+		n.open(channel, payload)
+	case string(uid) == n.c.uid:
+		n.c.stats.skipped.Add(1)
+	default:
+		n.c.inbox.take(n, channel, uid, &x, payload)
+	}
+}
+
+// open reads what arrived and does what it says.
+func (n *namespace) open(channel string, payload []byte) {
 	m, err := n.c.wire.decode(n.name, channel, payload, &n.Local)
 	switch {
 	case err != nil:

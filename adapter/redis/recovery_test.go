@@ -129,6 +129,58 @@ func resume(t *testing.T, n *adaptertest.Node, s adapter.Session, last string) *
 	return m
 }
 
+// TestEventsFromBeforeTheReaderBegan: what a node emits before it knows where the stream ends never comes back to it
+// through the stream, and must not be taken for something that is on its way for ever: a client from another node
+// got it at each recovery, behind later events.
+func TestEventsFromBeforeTheReaderBegan(t *testing.T) {
+	name, stream := unique(), unique()
+	admin := shared.Client()
+	do := func(args ...any) {
+		t.Helper()
+		if err := admin.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("ACL", "SETUSER", name, "on", ">secret", "~*", "&*", "+@all", "-xread", "-xrevrange")
+	t.Cleanup(func() { _ = admin.Do(context.Background(), "ACL", "DELUSER", name).Err() })
+	cfg := redis.Config{Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: stream, Stream: stream, SessionPrefix: stream + ":session:"}
+	cfg.URL = shared.URL()
+	there := start(t, cfg)
+	cfg.URL = "redis://" + name + ":secret@" + shared.Addr()
+	here := start(t, cfg)
+	nodes := []*adaptertest.Node{adaptertest.NewNode(t, "/early", here.Adapter()), adaptertest.NewNode(t, "/early", there.Adapter())}
+	if err := there.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	witness := adaptertest.NewMember("member-000000000001")
+	nodes[1].Join(witness)
+	for _, e := range []string{`["one"]`, `["two"]`} {
+		if err := nodes[0].Broadcast(adaptertest.Event(e), adapter.Target{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	witness.Wait(t, 2) // both are in the stream
+	do("ACL", "SETUSER", name, "+@all")
+	ready(t, here, there)
+	m := adaptertest.NewMember("member-000000000002")
+	nodes[1].Join(m)
+	if err := nodes[1].Broadcast(adaptertest.Event(`["three"]`), adapter.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	last := adaptertest.Offset(t, m.Wait(t, 1)[0])
+	s := m.Leave(nodes[1], "pid")
+	if err := nodes[1].Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	back := resume(t, nodes[0], s, last)
+	if err := nodes[0].Broadcast(adaptertest.Event(`["four"]`), adapter.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := back.Wait(t, 1); len(got) != 1 || !strings.Contains(got[0], "four") {
+		t.Errorf("got %q", got)
+	}
+}
+
 // What is trimmed while a client is on its way back is missing: it is told, instead of getting the rest.
 func TestRecoveryOfWhatIsTrimmedMeanwhile(t *testing.T) {
 	cfg := redis.Config{Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: unique(), URL: shared.URL()}

@@ -31,7 +31,8 @@ func (h *Host) listenAdmin() {
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(max(0, int(port)))))
 	if err != nil {
-		h.log.Warn("no admin listener: deployments cannot drain this host", "err", err)
+		h.log.Warn("no admin listener, by which deployments drain this host and metrics are read: set BEANPOLE_ADMIN_PORT to "+
+			"a free port; without it, it is the one after PORT", "err", err)
 		return
 	}
 	h.admin = l

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -89,5 +90,28 @@ func TestOneProfileAtATime(t *testing.T) {
 	<-over
 	if code := ask(); code != http.StatusOK {
 		t.Errorf("when the first has ended: %d", code)
+	}
+}
+
+// Who finds a port taken learns whose it is, and which variable changes it.
+func TestAPortThatIsTakenIsNamed(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	taken := Port(l.Addr().(*net.TCPAddr).Port)
+
+	h, _ := newTestHost(t, Config{Host: "127.0.0.1", Port: taken})
+	if err := h.Listen(); err == nil || !strings.Contains(err.Error(), "set PORT") {
+		t.Errorf("the host's own port: %v", err)
+	}
+	h, log := newTestHost(t, Config{Host: "127.0.0.1", Port: AnyPort, AdminPort: taken})
+	if err := h.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	defer h.listener.Close()
+	if got := log.String(); !strings.Contains(got, "no admin listener") || !strings.Contains(got, "BEANPOLE_ADMIN_PORT") {
+		t.Errorf("the admin port: %s", got)
 	}
 }

@@ -198,7 +198,7 @@ func (h *Host) Listen() error {
 	var err error
 	h.listener, err = net.Listen("tcp", net.JoinHostPort(h.cfg.Host, strconv.Itoa(port)))
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return fmt.Errorf("the host's own port (set PORT to another, HOST to another address): %w", err)
 	}
 	if err := h.cluster.forward(&h.cfg, h.app.Engine(), h.listener.Addr(), h.clientOf, h.log); err != nil {
 		return fmt.Errorf("listen: %w", err)

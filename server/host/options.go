@@ -15,10 +15,7 @@ import (
 // withDefaults fills in the defaults of what the host itself uses; the server has those of the rest.
 func (cfg Config) withDefaults() Config {
 	cfg.Port = cmp.Or(cfg.Port, DefaultPort)
-	cfg.Path = cmp.Or(cfg.Path, server.DefaultPath)
-	if !strings.HasSuffix(cfg.Path, "/") {
-		cfg.Path += "/"
-	}
+	cfg.Path = "/" + strings.Trim(cmp.Or(cfg.Path, server.DefaultPath), "/") + "/"
 	cfg.ShutdownTimeout = cmp.Or(cfg.ShutdownTimeout, DefaultShutdownTimeout)
 	cfg.DrainTime = cmp.Or(cfg.DrainTime, min(DefaultDrainTime, cfg.ShutdownTimeout/2))
 	cfg.AccessLog = cmp.Or(cfg.AccessLog, AccessApp)

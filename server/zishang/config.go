@@ -52,11 +52,7 @@ func FromServer(sc server.Config, options socket.ServerOptionsInterface) Config 
 	}
 	if sc.Recovery != nil {
 		r := &socket.ConnectionStateRecovery{}
-		d := sc.Recovery.MaxDisconnection
-		if d == 0 {
-			d = adapter.DefaultMaxDisconnection
-		}
-		r.SetMaxDisconnectionDuration(d.Milliseconds())
+		r.SetMaxDisconnectionDuration(sc.Recovery.MaxDisconnection.Milliseconds())
 		r.SetSkipMiddlewares(!sc.Recovery.RunMiddlewares)
 		own.SetConnectionStateRecovery(r)
 	}
@@ -83,32 +79,25 @@ func (cfg Config) withDefaults() (Config, error) {
 		options.Assign(cfg.Options)
 	}
 	cfg.Options = options
-	if r := options.GetRawConnectionStateRecovery(); r != nil {
-		options.SetConnectionStateRecovery(recoveryWithDefaults(r))
-	}
 	if cfg.Adapter == nil {
-		cfg.Adapter = adapter.Memory(recovery(options))
+		var r *adapter.Recovery
+		if asked := recovery(options); asked != nil {
+			r = &asked.Recovery
+		}
+		cfg.Adapter = adapter.Memory(r)
 	}
 	return cfg, applyOptions(&cfg.Transport, options)
 }
 
-// recoveryWithDefaults is what the library does for recovery in memory, which it leaves undone when the
-// application brings an adapter.
-func recoveryWithDefaults(r *socket.ConnectionStateRecovery) *socket.ConnectionStateRecovery {
-	out := &socket.ConnectionStateRecovery{}
-	out.SetMaxDisconnectionDuration(adapter.DefaultMaxDisconnection.Milliseconds())
-	if r.GetRawMaxDisconnectionDuration() != nil {
-		out.SetMaxDisconnectionDuration(r.MaxDisconnectionDuration())
-	}
-	out.SetSkipMiddlewares(r.GetRawSkipMiddlewares() == nil || r.SkipMiddlewares())
-	return out
-}
-
-// recovery is what o asks of an adapter, nil without recovery.
-func recovery(o socket.ServerOptionsInterface) *adapter.Recovery {
+// recovery is what o asks for, nil without recovery.
+func recovery(o socket.ServerOptionsInterface) *server.Recovery {
 	r := o.GetRawConnectionStateRecovery()
 	if r == nil {
 		return nil
 	}
-	return &adapter.Recovery{MaxDisconnection: time.Duration(r.MaxDisconnectionDuration()) * time.Millisecond}
+	limit := time.Duration(r.MaxDisconnectionDuration()) * time.Millisecond // zero is the default here, too
+	return &server.Recovery{
+		Recovery:       adapter.Recovery{MaxDisconnection: limit},
+		RunMiddlewares: r.GetRawSkipMiddlewares() != nil && !r.SkipMiddlewares(),
+	}
 }

@@ -3,9 +3,8 @@ package zishang
 import (
 	"errors"
 	"io"
-	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	epacket "github.com/zishang520/engine.io-go-parser/packet"
 	"github.com/zishang520/engine.io/v2/engine"
@@ -28,12 +27,9 @@ type conn struct {
 	session *transport.Session
 	client  *socket.Client
 
-	mu       sync.Mutex
-	members  []*member          // guarded by mu; few, so a list
-	closed   bool               // guarded by mu
-	upgraded bool               // guarded by mu; the upgrade has been told
-	users    int                // guarded by mu; of withRequest
-	request  *types.HttpContext // guarded by mu; made when there are users
+	closed   atomic.Bool
+	upgraded atomic.Bool                       // the upgrade has been told
+	request  atomic.Pointer[types.HttpContext] // while newSocket makes one
 }
 
 var _ engine.Socket = (*conn)(nil)
@@ -62,12 +58,13 @@ type receiver struct {
 // wrap is called for every new session.
 func (h *Handler) wrap(s *transport.Session, r transport.Receiver) transport.Receiver {
 	c := h.connOf(s)
-	h.engine.protect("connection", func() { h.engine.Emit("connection", c) })
+	h.protect("connection", func() { h.engine.Emit("connection", c) })
 	return receiver{r, c}
 }
 
 // Receive takes one message of the session.
 func (r receiver) Receive(m transport.Message) {
+	r.conn.h.learn()
 	r.conn.noticeUpgrade()
 	r.Receiver.Receive(m)
 }
@@ -75,9 +72,7 @@ func (r receiver) Receive(m transport.Message) {
 // Closed ends all sockets of the client, and tells the library.
 func (r receiver) Closed(reason transport.CloseReason, cause error) {
 	c := r.conn
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
+	c.closed.Store(true)
 	r.Receiver.Closed(reason, cause)
 	c.h.conns.Delete(c.session)
 	// The description is nil or an error; the reason must be plain text to the library.
@@ -86,31 +81,6 @@ func (r receiver) Closed(reason transport.CloseReason, cause error) {
 		description = cause
 	}
 	c.h.protect("close", func() { c.Emit("close", string(reason), description) })
-}
-
-// enter makes m the one that packets of its namespace are for.
-func (c *conn) enter(m *member) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.members = append(c.members, m)
-}
-
-func (c *conn) leave(m *member) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.members = slices.DeleteFunc(c.members, func(o *member) bool { return o == m })
-}
-
-// member returns the socket that entered the namespace last, or nil.
-func (c *conn) member(namespace string) *member {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, m := range slices.Backward(c.members) {
-		if m.nsp.name == namespace {
-			return m
-		}
-	}
-	return nil
 }
 
 // handover is the library's parser: it hands packets on as they are, to be encoded by package server.
@@ -157,8 +127,8 @@ func (c *conn) Write(data io.Reader, _ *epacket.Options, sent engine.SendCallbac
 			_ = c.session.Send(transport.SendOptions{}, m) // a session that closed says so by Closed
 		}
 	} else if p.packet.Type == parser.EVENT {
-		if m := c.member(p.packet.Nsp); m != nil {
-			m.emit(p.packet)
+		if s, ok := c.h.internals.byNamespace(c.client).Load(p.packet.Nsp); ok {
+			memberOf(s).emit(p.packet)
 		}
 	} // the others are package server's
 	if sent != nil {
@@ -189,32 +159,17 @@ func (c *conn) Protocol() int { return c.session.Protocol() }
 
 // Request returns the request that opened the session, without body.
 func (c *conn) Request() *types.HttpContext {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.request != nil {
-		return c.request
+	if r := c.request.Load(); r != nil {
+		return r
 	}
-	r := newContext(newRequest(c.session.Handshake()))
-	if c.users > 0 {
-		c.request = r
-	}
-	return r
+	return newContext(newRequest(c.session.Handshake()))
 }
 
-// withRequest calls fn, during which Request makes one only: the library asks five times for each socket, and
-// must not keep it.
-func (c *conn) withRequest(fn func()) {
-	c.mu.Lock()
-	c.users++
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		if c.users--; c.users == 0 {
-			c.request = nil
-		}
-		c.mu.Unlock()
-	}()
-	fn()
+// newSocket makes a socket of the session. The library asks for the request five times, and must not keep it.
+func (c *conn) newSocket(nsp socket.Namespace, auth any, previous *socket.Session) *socket.Socket {
+	c.request.Store(c.Request())
+	defer c.request.Store(nil)
+	return socket.NewSocket(nsp, c.client, auth, previous)
 }
 
 // RemoteAddress returns the client's address without port, as transport.Config.ClientAddr tells it.
@@ -225,11 +180,8 @@ func (c *conn) Transport() transports.Transport { return view{transports.MakeTra
 
 // ReadyState is "open" as long as something can be sent.
 func (c *conn) ReadyState() string {
-	c.mu.Lock()
-	closed := c.closed
-	c.mu.Unlock()
 	switch {
-	case closed:
+	case c.closed.Load():
 		return "closed"
 	case !c.session.Open():
 		return "closing"
@@ -266,14 +218,7 @@ func (c *conn) Close(discard bool) {
 
 // noticeUpgrade tells who listens for the event upgrade, with the first message that comes after it.
 func (c *conn) noticeUpgrade() {
-	if c.ListenerCount("upgrade") == 0 || !c.Upgraded() {
-		return
-	}
-	c.mu.Lock()
-	told := c.upgraded
-	c.upgraded = true
-	c.mu.Unlock()
-	if !told {
+	if c.ListenerCount("upgrade") > 0 && c.Upgraded() && !c.upgraded.Swap(true) {
 		c.h.background(func() { c.h.protect("upgrade", func() { c.Emit("upgrade", c.Transport()) }) })
 	}
 }

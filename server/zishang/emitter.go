@@ -69,26 +69,25 @@ func (e *emitter) get(name events.EventName) []*listener {
 	return e.listeners[name]
 }
 
-// AddListener adds listeners.
-func (e *emitter) AddListener(name events.EventName, listeners ...events.Listener) error {
-	return e.On(name, listeners...)
-}
-
 // On adds listeners.
 func (e *emitter) On(name events.EventName, listeners ...events.Listener) error {
-	for _, fn := range listeners {
-		if fn != nil {
-			e.add(name, &listener{fn: fn})
-		}
-	}
-	return nil
+	return e.listen(name, listeners, false)
+}
+
+// AddListener is On.
+func (e *emitter) AddListener(name events.EventName, listeners ...events.Listener) error {
+	return e.listen(name, listeners, false)
 }
 
 // Once adds listeners for one emission each.
 func (e *emitter) Once(name events.EventName, listeners ...events.Listener) error {
+	return e.listen(name, listeners, true)
+}
+
+func (e *emitter) listen(name events.EventName, listeners []events.Listener, once bool) error {
 	for _, fn := range listeners {
 		if fn != nil {
-			e.add(name, &listener{fn: fn, once: true})
+			e.add(name, &listener{fn: fn, once: once})
 		}
 	}
 	return nil

@@ -102,6 +102,30 @@ func TestRecoveryInMemory(t *testing.T) {
 	}
 }
 
+// Who was let in by one function comes back by that one, or passes the middlewares of another.
+func TestRecoveryIsBoundToTheParent(t *testing.T) {
+	n := start(t, zishang.Config{Options: withRecovery()}, func(io *socket.Server) {
+		byFunc(io, func(_ string, auth any, next func(error, bool)) {
+			a, _ := auth.(map[string]any)
+			next(nil, a["invite"] == true)
+		})
+		byFunc(io, allow).Use(unlessToken)
+	})
+	p := dial(t, n.url)
+	w := p.Connect("/tenant-1", `{"invite":true}`)
+	p.HangUp()
+	pid := `"pid":"` + w.PID + `"`
+	q := dial(t, n.url)
+	q.Send("40/tenant-1,{" + pid + "}")
+	q.Expect(`44/tenant-1,{"message":"no"}`)
+	if got := dial(t, n.url).Connect("/tenant-1", `{"token":"t",`+pid+`}`); got.SID == w.SID {
+		t.Error("recovered by another function")
+	}
+	if got := dial(t, n.url).Connect("/tenant-1", `{"invite":true,`+pid+`}`); got != w {
+		t.Errorf("welcome %v, want %v", got, w)
+	}
+}
+
 func TestEmitWithAckAndRecovery(t *testing.T) {
 	answers := make(chan string, 1)
 	n := start(t, zishang.Config{Options: withRecovery()}, func(io *socket.Server) {

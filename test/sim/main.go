@@ -4,6 +4,7 @@
 //	go run . -seed 1 -n 1000      many, on all cores; those that failed, with the command that replays each, and what
 //	                              they contained; with -mode all each seed in each mode
 //	go run . -defects -n 20       plants each defect of package defects, and says what found it
+//	go run . -chaos -n 20         real connections, a real Redis, real time and the race detector
 //	go run . -seed 7 -shrink      the smallest run of that seed in which the same promise is not kept; with -n of the
 //	                              first seed for each promise
 //
@@ -38,8 +39,9 @@ func main() {
 	load := flag.String("load", "", "those of "+strings.Join(plan.Loads, ", ")+"; empty: all")
 	flag.StringVar(&p.Defect, "defect", "", "a defect of package defects to plant")
 	all := flag.Bool("defects", false, "plant each defect in turn, or that of -defect, and look for it with n seeds at most")
-	history := flag.String("history", "", "a file for the whole history")
+	history := flag.String("history", "", "a file for the whole history; with -n, of those that failed, the seed behind its name")
 	minimise := flag.Bool("shrink", false, "look for a smaller run with the same violation, of many seeds for the first of each promise")
+	chaos := flag.Bool("chaos", false, "real connections, a real Redis, real time and the race detector instead of the simulation")
 	jobs := flag.Int("jobs", runtime.NumCPU(), "runs at a time")
 	flag.Parse()
 	p.Faults, p.Load = plan.List(*faults, plan.Faults), plan.List(*load, plan.Loads)
@@ -48,7 +50,7 @@ func main() {
 		list := slices.DeleteFunc(slices.Clone(defects.All), func(d defects.Defect) bool { return p.Defect != "" && d.Name != p.Defect })
 		err = plant(context.Background(), list, *seed, *n)
 	} else {
-		err = run(p, plan.List(*mode, plan.Modes), *seed, *n, *jobs, *history, *minimise)
+		err = run(p, plan.List(*mode, plan.Modes), *seed, *n, *jobs, *history, *minimise, *chaos)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -56,17 +58,30 @@ func main() {
 	}
 }
 
-func run(p plan.Plan, modes []string, seed uint64, n, jobs int, history string, minimise bool) error {
+// worlds runs worlds: simulated, or real.
+type worlds interface {
+	run(context.Context, plan.Plan) (*outcome, error)
+	close(context.Context)
+	target() string // of make, that runs them
+}
+
+func run(p plan.Plan, modes []string, seed uint64, n, jobs int, history string, minimise, chaos bool) error {
 	ctx := context.Background()
 	began := time.Now()
-	r, err := newRunner(ctx, p.Defect != "")
+	var r worlds
+	var err error
+	if chaos {
+		r, err = newReal(ctx)
+	} else {
+		r, err = newRunner(ctx, p.Defect != "")
+	}
 	if err != nil {
 		return err
 	}
 	defer r.close(ctx)
 	fmt.Printf("the world is built in %.1fs\n", time.Since(began).Seconds())
 	if n > 1 || len(modes) > 1 {
-		return sweep(ctx, r, p, modes, seed, n, jobs, minimise)
+		return sweep(ctx, r, p, modes, seed, n, jobs, history, minimise)
 	}
 	p.Seed = seed
 	if len(modes) == 1 {
@@ -92,7 +107,7 @@ func run(p plan.Plan, modes []string, seed uint64, n, jobs int, history string, 
 		p, out = shrink(p, out, func(q plan.Plan) (*outcome, error) { return r.run(ctx, q) })
 	}
 	out.print(os.Stdout)
-	fmt.Printf("\nreplay with: make sim %s\n", replay(p))
+	fmt.Printf("\nreplay with: make %s %s\n", r.target(), replay(p))
 	return fmt.Errorf("seed %d: %d violations", p.Seed, len(out.Violations))
 }
 

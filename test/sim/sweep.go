@@ -57,7 +57,7 @@ func (t *tally) print() {
 
 // sweep runs many seeds, each in each of the modes if there are any, and says which failed and what they contained. An
 // interrupt ends it early.
-func sweep(ctx context.Context, r *runner, p plan.Plan, modes []string, seed uint64, n, jobs int, minimise bool) error {
+func sweep(ctx context.Context, r worlds, p plan.Plan, modes []string, seed uint64, n, jobs int, history string, minimise bool) error {
 	var plans []plan.Plan
 	for i := range uint64(n) {
 		p.Seed = seed + i
@@ -98,11 +98,18 @@ func sweep(ctx context.Context, r *runner, p plan.Plan, modes []string, seed uin
 				switch {
 				case err != nil:
 					failed++
-					fmt.Printf("%v: make sim %s\n", err, replay(q))
+					fmt.Printf("%v: make %s %s\n", err, r.target(), replay(q))
 				case len(out.Violations) > 0:
 					v := out.Violations[0]
 					failed++
-					fmt.Printf("%s: %s: %.200s\n    make sim %s\n", v.Promise, v.About, v.What, replay(q))
+					fmt.Printf("%s: %s: %.800s\n    make %s %s\n", v.Promise, v.About, v.What, r.target(), replay(q))
+					if history != "" {
+						file := fmt.Sprintf("%s.%s.%d", history, q.Mode, q.Seed)
+						if err := os.WriteFile(file, out.history, 0o644); err != nil {
+							fmt.Println(err)
+						}
+						fmt.Println("   ", file)
+					}
 					if kinds[v.Promise]++; kinds[v.Promise] == 1 {
 						first[v.Promise], found[v.Promise] = q, out
 					}
@@ -136,7 +143,7 @@ func sweep(ctx context.Context, r *runner, p plan.Plan, modes []string, seed uin
 			fmt.Printf("\nlooking for the smallest run of seed %d in which %s is violated\n", first[k].Seed, k)
 			q, out := shrink(first[k], found[k], func(q plan.Plan) (*outcome, error) { return r.run(ctx, q) })
 			out.print(os.Stdout)
-			fmt.Printf("\nreplay with: make sim %s\n", replay(q))
+			fmt.Printf("\nreplay with: make %s %s\n", r.target(), replay(q))
 		}
 	}
 	if failed > 0 {

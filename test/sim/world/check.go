@@ -41,8 +41,9 @@ func (w *world) received(l *life, id string) {
 		w.counts["question twice after a recovery"]++
 		again, last = false, nil
 	}
-	if last != nil && last.n > e.n && w.plan.Redis() && !w.plan.Streams() && w.model.troubled(e.from-settle, at) {
-		// A command of a connection that has been given up came to Redis after those of the next one.
+	if last != nil && last.n > e.n && w.plan.Redis() && !w.plan.Streams() && e.lane() != last.lane() && w.model.troubled(e.from-settle, at) &&
+		slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.dynamic }) {
+		// What one room missed is asked for while another goes on.
 		w.counts["out of order in trouble"]++
 		last = nil
 	}
@@ -119,7 +120,10 @@ func (w *world) excused(l *life, e *emission, until int64) bool {
 			m.gone(e.from, e.to) ||
 			e.src.node.lossy() && m.troubled(e.from-settle, e.to+settle)
 	}
-	return m.troubled(e.from-settle, min(until, e.to+settle))
+	// Where a connection broke, servers ask each other for what is missing; not for what clients are asked as well,
+	// whose answer may be too late, nor for what the one who has it takes to its grave. What they miss is counted.
+	return m.troubled(e.from-settle, min(until, e.to+settle)) && (e.ack || e.volatile || e.src.node.lossy() ||
+		slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.missed() }))
 }
 
 // recovery checks that a client which asked for its connection state got it, or that there is a reason.

@@ -326,6 +326,9 @@ func (c *client) emit(s *sock, ack bool, event string, args ...any) {
 	p.data, _ = json.Marshal(list)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if s.acks == nil {
+		return // the session has just ended
+	}
 	if ack {
 		p.id = s.nextAck
 		s.nextAck++

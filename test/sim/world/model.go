@@ -62,6 +62,15 @@ func (e *emission) String() string {
 		e.rooms, e.except, e.only, e.skip, e.volatile, e.local, e.ack)
 }
 
+// lane tells apart events that may overtake each other when Redis is in trouble, on nodes that listen to the
+// channels of rooms: those to one room, and all others.
+func (e *emission) lane() string {
+	if len(e.rooms) == 1 && e.only == "" {
+		return e.nsp + " " + e.rooms[0]
+	}
+	return e.only
+}
+
 // kept reports whether the event is one that recovery brings again.
 func (e *emission) kept() bool { return !e.volatile && !e.local && !e.ack }
 

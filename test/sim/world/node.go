@@ -24,11 +24,12 @@ type node struct {
 	name    string // of this node: n1#2
 	addr    string // of its slot: n1:80
 	io      app
-	library bool           // io is one
-	cluster *redis.Cluster // nil without Redis
-	web     *http.Server
+	library bool                            // io is one
+	cluster *redis.Cluster                  // nil without Redis
+	web     *http.Server                    // guarded by world.mu until it is set
 	forward atomic.Pointer[redis.Forwarder] // nil until it listens
 	from    int64                           // when it was started
+	dynamic bool                            // it listens to the channels of rooms
 	hears   int64                           // since when it hears the others; 0 if it did not when it let clients in
 
 	// Guarded by world.mu.
@@ -74,7 +75,7 @@ func (w *world) start(slot int) *node {
 			HeartbeatInterval: time.Second, BlockTime: 2 * time.Second}
 		switch {
 		case w.plan.Mode == "sharded":
-			c.Mode = redis.Sharded
+			c.Mode, n.dynamic = redis.Sharded, true
 		case w.plan.Streams():
 			c.Mode = redis.Streams
 			if w.plan.Recovers() {
@@ -83,7 +84,7 @@ func (w *world) start(slot int) *node {
 		default:
 			c.Mode = redis.PubSub
 			if w.rng("subscriptions").IntN(2) == 0 {
-				c.Subscriptions = redis.Dynamic
+				c.Subscriptions, n.dynamic = redis.Dynamic, true
 			}
 		}
 		cluster, err := redis.New(c)
@@ -132,8 +133,11 @@ func (n *node) listen() {
 	if err != nil {
 		panic(err)
 	}
-	n.web = &http.Server{Handler: n.counted(n.io), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(&logger{w: n.w, who: n.name}, slog.LevelDebug)}
-	go func() { _ = n.web.Serve(l) }()
+	web := &http.Server{Handler: n.counted(n.io), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(&logger{w: n.w, who: n.name}, slog.LevelDebug)}
+	n.w.mu.Lock()
+	n.web = web
+	n.w.mu.Unlock()
+	go func() { _ = web.Serve(l) }()
 	if n.cluster != nil {
 		n.announce()
 	}
@@ -148,6 +152,12 @@ func (n *node) young(at int64) bool { return n.from > second && at < n.from+sett
 func (n *node) lossy() bool {
 	lost := n.cluster.Stats().Lost
 	return lost["outbox full"]+lost["too old"]+lost["refused"]+lost["unconfirmed"]+lost["trimmed"] > 0
+}
+
+// missed reports whether the node has counted something of others as missed.
+func (n *node) missed() bool {
+	lost := n.cluster.Stats().Lost
+	return lost["not kept"]+lost["sender gone"]+lost["no answer"] > 0
 }
 
 // live reports whether the node is to be used.

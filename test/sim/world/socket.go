@@ -61,6 +61,9 @@ func (c *client) take(p packet) {
 		c.w.violated("protocol", c.name, "packet of namespace %s", p.nsp)
 		return
 	}
+	if state == "" {
+		return // the client has just ended its session
+	}
 	switch p.kind {
 	case typeConnect:
 		if state != "connecting" {

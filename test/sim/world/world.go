@@ -30,7 +30,6 @@ const (
 	connectTimeout = 6 * time.Second
 	upgradeTimeout = 3 * time.Second
 	maxAway        = 20 * time.Second // MaxDisconnection
-	askTimeout     = 3 * time.Second
 	requestTimeout = 4 * time.Second
 )
 
@@ -170,8 +169,9 @@ func (w *world) run() {
 		n.open()
 	}
 	for i := range w.plan.Clients {
-		c := newClient(w, i)
-		w.clients = append(w.clients, c)
+		w.clients = append(w.clients, newClient(w, i))
+	}
+	for _, c := range w.clients {
 		w.leaving.Go(c.run)
 	}
 	time.Sleep(time.Second)
