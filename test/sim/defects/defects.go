@@ -71,16 +71,16 @@ import (
 )
 
 var (
-	wanted = os.Getenv("SIM_DEFECT")
-	times  int
+	plantedName = os.Getenv("SIM_DEFECT")
+	plantedTimes int
 )
 
 func on(name string, every int) bool {
-	if name != wanted {
+	if name != plantedName {
 		return false
 	}
-	times++
-	return times%%every == 0
+	plantedTimes++
+	return plantedTimes%%every == 0
 }
 
 func more(yes bool) int {
