@@ -71,7 +71,8 @@ func (w *world) deliveries(quiet int64) {
 	var missed []miss
 	for _, l := range w.model.births {
 		for _, s := range w.model.order {
-			got := l.got[s]
+			got := slices.Clone(l.got[s]) // in trouble they may have come in another order
+			slices.SortFunc(got, func(a, b receipt) int { return a.e.n - b.e.n })
 			i := 0
 			for _, e := range s.events {
 				for i < len(got) && got[i].e.n < e.n {
