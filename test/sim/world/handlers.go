@@ -256,7 +256,7 @@ func (x *served) ask() {
 		e.volatile = true // it may have been too late
 	}
 	w.mu.Unlock()
-	if took > int64(askTimeout)+second {
+	if took > int64(askTimeout)+second && !w.stood(x.n, e.from, e.to) {
 		w.violated("wait-ends", e.id(), "the wait for an acknowledgement took %s", time.Duration(took))
 	}
 	if err == nil {

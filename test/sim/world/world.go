@@ -4,7 +4,7 @@
 //
 // The files: world.go (World, the history), model.go (what was emitted and who is where), check.go (what must
 // have come of it), node.go and load.go (the servers and what they do), engine.go, poll.go, wire.go and
-// client.go (the clients, from the protocol), redis.go, replica.go, balance.go (who sends requests where), faults.go,
+// client.go, connect.go, break.go, old.go (the clients, from the protocols), app.go and library.go (the applications), redis.go, replica.go, balance.go (who sends requests where), faults.go,
 // redisfaults.go, end.go (what must be left: nothing).
 package main
 
