@@ -83,9 +83,9 @@ func (u Unicast) emit(m adapter.Message) error {
 	if s.recovery == nil || s.alone() {
 		return s.sendEvent(u, &packet.Packet{Type: packet.Event, Namespace: s.name, Data: m.Data, Attachments: m.Attachments})
 	}
-	return Broadcast{nsp: s.nsp, target: adapter.Target{
-		Rooms: []string{s.id}, Flags: adapter.Flags{Volatile: u.opts.Volatile, NoCompress: u.opts.NoCompress},
-	}}.emit(m)
+	b := s.nsp.To(s.id)
+	b.target.Flags = adapter.Flags{Volatile: u.opts.Volatile, NoCompress: u.opts.NoCompress}
+	return b.emit(m)
 }
 
 // alone reports whether the socket is connected and has left the room by which others find it: with recovery what is

@@ -138,6 +138,9 @@ func (n *Namespace) admit(s *Socket, recovered bool) error {
 			return err
 		}
 	}
+	if s.gone() {
+		return ErrDisconnected // the last of them has disconnected it, or the client has gone
+	}
 	return nil
 }
 
@@ -194,13 +197,13 @@ func (n *Namespace) EmitWithAck(ctx context.Context, event string, args ...any) 
 
 func (n *Namespace) all() Broadcast { return Broadcast{nsp: n} }
 
-// To selects the sockets in any of rooms. See Broadcast.To.
+// To selects the sockets in any of rooms: nobody when there are none. See Broadcast.To.
 func (n *Namespace) To(rooms ...string) Broadcast { return n.all().To(rooms...) }
 
 // In is To.
 func (n *Namespace) In(rooms ...string) Broadcast { return n.all().To(rooms...) }
 
-// Except selects every socket but those in any of rooms. See Broadcast.Except.
+// Except selects every socket but those in any of rooms: all when there are none. See Broadcast.Except.
 func (n *Namespace) Except(rooms ...string) Broadcast { return n.all().Except(rooms...) }
 
 // Local selects every socket of this server. See Broadcast.Local.

@@ -99,6 +99,10 @@ type Config struct {
 	// Nil means the peer's address and r.TLS != nil. server/host counts trusted proxy hops here.
 	ClientAddr func(*http.Request) (addr string, secure bool)
 
+	// KeepContext keeps the values of the context of the request that opened a session, those of middlewares around
+	// the server: see Handshake.Context. What they refer to is held as long as the session.
+	KeepContext bool
+
 	// MaxHandshakeBytes bounds what a session keeps of the request that opened it, in bytes: its URL with the
 	// query, its headers, and the client's address. A larger one is answered 431, as Node's http does. Zero
 	// means DefaultMaxHandshakeBytes, which is Node's limit too.

@@ -38,6 +38,7 @@ type want struct {
 	link      *link // nil until it is known which node of a Redis Cluster has it
 	confirmed bool  // Redis has said so on the link's connection of now
 	until     time.Time
+	at        time.Time // since when someone wants it
 	epoch     uint64    // tells it apart from one before that nobody wanted any more
 	broken    time.Time // since when it may have brought nothing; zero while it does
 }
@@ -48,6 +49,9 @@ type regained struct {
 	to    []receiver
 	since time.Time // everything published before has come
 }
+
+// late is when a subscription that is new comes too late to be taken for one that was there at once.
+const late = 500 * time.Millisecond
 
 // lingering is how long a subscription is kept that nobody wants any more: rooms come and go.
 const lingering = 3 * time.Second
@@ -88,7 +92,7 @@ func (b *bus) add(s subscription, r receiver) {
 	}
 	if len(w.to) == 0 {
 		b.epochs++
-		w.epoch = b.epochs
+		w.epoch, w.at = b.epochs, time.Now()
 	}
 	if !slices.Contains(w.to, r) {
 		w.to = append(w.to, r)
@@ -273,6 +277,8 @@ func (b *bus) confirmed(l *link, s subscription, on bool) (list []regained) {
 		l.left--
 		l.back = append(l.back, regained{s, w.to, w.broken})
 		w.broken = time.Time{}
+	} else if !w.confirmed && time.Since(w.at) > late {
+		l.back = append(l.back, regained{s, w.to, w.at})
 	}
 	w.confirmed = true
 	if b.changed != nil {
@@ -306,6 +312,16 @@ func (b *bus) brokenSince(list []subscription) (since time.Time, ok bool) {
 		}
 	}
 	return since, ok
+}
+
+// since returns since when someone here gets s.
+func (b *bus) since(s subscription) (at time.Time) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if w := b.wants[s]; w != nil {
+		at = w.at
+	}
+	return at
 }
 
 // epoch returns which time it is that someone here gets s, 0 if nobody does.

@@ -16,6 +16,7 @@ type gap struct {
 	bytes       int
 	used        time.Time
 	epoch       uint64 // of the subscription
+	had         uint64 // up to which number something was had under one before
 
 	doubt uint64    // the first question whose answer settles that nothing is missing; 0 if that is known
 	since time.Time // of an unknown lane: what was published before does not concern this node
@@ -73,7 +74,7 @@ func (g *gap) accept(a arrival, deliver func(arrival)) (fresh bool) {
 
 func (g *gap) reach(a arrival, deliver func(arrival)) {
 	g.last, g.count, g.tries = a.n, a.spot.count, 0
-	if a.payload != nil {
+	if a.payload != nil && a.n > g.had {
 		deliver(a)
 	}
 }

@@ -87,7 +87,11 @@ func (b *inbox) source(uid []byte) *source {
 func (s *source) gap(key laneKey, epoch uint64) *gap {
 	g := s.gaps[key]
 	if g == nil || g.epoch != epoch {
-		g = &gap{epoch: epoch}
+		had := uint64(0)
+		if g != nil {
+			had = max(g.had, g.last)
+		}
+		g = &gap{epoch: epoch, had: had}
 		s.gaps[key] = g
 		s.nsps.Store(key.nsp, true)
 	}
@@ -117,6 +121,9 @@ func (b *inbox) begin(n *namespace, key laneKey, g *gap) {
 		since, ok = at, true
 	}
 	if ok {
+		if at := b.c.bus.since(list[len(list)-1]); len(list) > len(n.subs) && since.Before(at) {
+			since = at // before, nobody here was in the room
+		}
 		g.since, g.doubt = since, b.asked.Load()+1
 	}
 }

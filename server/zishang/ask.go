@@ -90,6 +90,6 @@ func Ask(ctx context.Context, nsp socket.Namespace, rooms []socket.Room, event s
 	if !ok {
 		return nil, errNotOurs
 	}
-	got, err := n.server().To(texts(rooms)...).EmitWithAck(ctx, event, wires(args)...)
+	got, err := n.in(texts(rooms)).EmitWithAck(ctx, event, wires(args)...)
 	return firstOf(got), err
 }

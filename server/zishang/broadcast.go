@@ -19,14 +19,21 @@ import (
 
 var errNoName = errors.New("event without a name")
 
+// in selects the sockets in any of rooms; of none that is everybody to the library, and nobody to package server.
+func (n *namespace) in(rooms []string) server.Broadcast {
+	if len(rooms) == 0 {
+		return n.server().Except()
+	}
+	return n.server().To(rooms...)
+}
+
 // selection is what o selects. Whether to compress is the transport's decision: the library's flag is false
 // unless an application sets it, so that it cannot say no.
 func (n *namespace) selection(o *socket.BroadcastOptions) server.Broadcast {
-	b := n.server().To()
 	if o == nil {
-		return b
+		return n.in(nil)
 	}
-	b = b.To(textsOf(o.Rooms)...).Except(textsOf(o.Except)...)
+	b := n.in(textsOf(o.Rooms)).Except(textsOf(o.Except)...)
 	if o.Flags == nil {
 		return b
 	}

@@ -3,6 +3,7 @@ package zishang
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/zishang520/socket.io/v2/socket"
@@ -67,6 +68,9 @@ func FromServer(sc server.Config, options socket.ServerOptionsInterface) Config 
 func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Transport.Accept != nil {
 		return cfg, errors.New("zishang: Transport.Accept belongs to the server and must be nil")
+	}
+	if slices.Contains(cfg.Observers, nil) {
+		return cfg, errors.New("zishang: Observers has one that is nil")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()

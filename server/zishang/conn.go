@@ -3,6 +3,7 @@ package zishang
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -20,7 +21,8 @@ import (
 
 // conn is a session as the library's engine.Socket.
 type conn struct {
-	*emitter // the library's listeners, and those of the application on Socket.Conn
+	*emitter    // the library's listeners, and those of the application on Socket.Conn
+	inertSocket // what is the transport's own affair
 
 	// Set by connOf, then read only.
 	h       *Handler
@@ -32,6 +34,9 @@ type conn struct {
 	request  atomic.Pointer[types.HttpContext] // while newSocket makes one
 }
 
+// inertSocket is a session of the library that nothing is done with.
+type inertSocket struct{ engine.Socket }
+
 var _ engine.Socket = (*conn)(nil)
 
 // connOf returns the session's.
@@ -39,9 +44,10 @@ func (h *Handler) connOf(s *transport.Session) *conn {
 	if c, ok := h.conns.Load(s); ok {
 		return c.(*conn)
 	}
-	c := &conn{emitter: newEmitter(unprotected), h: h, session: s}
+	c := &conn{emitter: newEmitter(unprotected), inertSocket: h.inert, h: h, session: s}
 	c.client = socket.NewClient(h.io, c)
 	h.internals.stopTimer(c.client)
+	c.RemoveAllListeners("data") // the library's own
 	first, _ := h.conns.LoadOrStore(s, c)
 	if !s.Open() {
 		h.conns.Delete(s) // Closed may have been here before
@@ -65,7 +71,7 @@ func (h *Handler) wrap(s *transport.Session, r transport.Receiver) transport.Rec
 // Receive takes one message of the session.
 func (r receiver) Receive(m transport.Message) {
 	r.conn.h.learn()
-	r.conn.noticeUpgrade()
+	r.conn.notice(m)
 	r.Receiver.Receive(m)
 }
 
@@ -189,23 +195,11 @@ func (c *conn) ReadyState() string {
 	return "open"
 }
 
-// SetReadyState does nothing: the transport knows its state.
-func (c *conn) SetReadyState(string) {}
-
 // Upgraded reports whether the session was upgraded from polling to WebSocket.
 func (c *conn) Upgraded() bool {
 	return c.session.Transport() == transport.WebSocket &&
 		c.session.Handshake().Query().Get("transport") == string(transport.Polling)
 }
-
-// Upgrading is never true: an upgrade is the transport's own affair.
-func (c *conn) Upgrading() bool { return false }
-
-// Construct does nothing: the session is made by the transport.
-func (c *conn) Construct(string, engine.BaseServer, transports.Transport, *types.HttpContext, int) {}
-
-// MaybeUpgrade does nothing, likewise.
-func (c *conn) MaybeUpgrade(transports.Transport) {}
 
 // Close closes the session; with discard, what waits is dropped.
 func (c *conn) Close(discard bool) {
@@ -216,9 +210,21 @@ func (c *conn) Close(discard bool) {
 	c.session.Close(transport.ReasonForcedClose)
 }
 
-// noticeUpgrade tells who listens for the event upgrade, with the first message that comes after it.
-func (c *conn) noticeUpgrade() {
-	if c.ListenerCount("upgrade") > 0 && c.Upgraded() && !c.upgraded.Swap(true) {
+// notice tells those who listen of a message that has come, and of the upgrade, with the first one after it. They run
+// on the goroutine that reads from the client.
+func (c *conn) notice(m transport.Message) {
+	if !c.hears("packet", "data", "message", "upgrade") {
+		return
+	}
+	if c.Upgraded() && !c.upgraded.Swap(true) {
 		c.h.background(func() { c.h.protect("upgrade", func() { c.Emit("upgrade", c.Transport()) }) })
 	}
+	data := func() types.BufferInterface { // each has its own, to read it
+		if m.Binary {
+			return types.NewBytesBuffer(slices.Clone(m.Data))
+		}
+		return types.NewStringBuffer(slices.Clone(m.Data))
+	}
+	c.h.protect("packet", func() { c.Emit("packet", &epacket.Packet{Type: epacket.MESSAGE, Data: data()}) })
+	c.h.protect("data", func() { c.Emit("data", data()); c.Emit("message", data()) })
 }

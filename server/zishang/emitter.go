@@ -169,6 +169,13 @@ func (e *emitter) Listeners(name events.EventName) []events.Listener {
 	return out
 }
 
+// hears reports whether any of these events has listeners.
+func (e *emitter) hears(names ...events.EventName) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(names, func(name events.EventName) bool { return e.listeners[name] != nil })
+}
+
 // ListenerCount returns how many listeners an event has.
 func (e *emitter) ListenerCount(name events.EventName) int { return len(e.get(name)) }
 

@@ -29,7 +29,11 @@ func (e *engineView) ClientsCount() uint64 { return uint64(e.h.Engine().Sessions
 // Close closes all sessions and waits for their handlers, no longer than closeTimeout. Server.Close calls
 // it last.
 func (e *engineView) Close() engine.BaseServer {
-	e.h.closeNow()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := e.h.Shutdown(ctx); err != nil {
+		e.h.log.Warn("not closed in time", "err", err)
+	}
 	return e
 }
 

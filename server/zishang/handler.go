@@ -24,9 +24,14 @@ type Handler struct {
 	log       *slog.Logger
 	internals internals
 	engine    *engineView
+	inert     inertSocket
 	io        *socket.Server
 	server    *server.Server
-	alone     bool // there are no other servers, which could see the data of sockets
+	alone     bool          // there are no other servers, which could see the data of sockets
+	settings  func() string // of the library's server, now
+	read      string        // settings, as New has read them
+
+	checked sync.Once // that settings are what was read
 
 	handlerErrors, degraded atomic.Uint64
 
@@ -56,18 +61,18 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h := &Handler{cfg: cfg, log: cfg.Logger, alone: alone}
+	h := &Handler{cfg: cfg, log: cfg.Logger, alone: alone, inert: inertSocket{engine.MakeSocket()}}
 	h.lifetime, h.end = context.WithCancel(context.Background())
 	if h.internals, err = findInternals(); err != nil {
 		return nil, nil, err
 	}
 	h.engine = &engineView{BaseServer: engine.MakeBaseServer(), h: h}
 	h.engine.Prototype(h.engine)
-	options := socket.DefaultServerOptions()
-	options.Assign(cfg.Options)
+	options := cfg.Options.(*socket.ServerOptions) // a copy
 	options.SetParser(handover{})
 	options.SetAdapter(constructor{h})
 	h.io = socket.NewServer(nil, options)
+	h.settings = func() string { return fmt.Sprint(*options, h.io.ConnectTimeout(), h.io.Adapter() == constructor{h}) }
 	h.io.Bind(h.engine)
 	h.engine.RemoveAllListeners("connection") // the library's own, which is not told of sessions
 	sc := server.Config{
@@ -81,6 +86,7 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 	}
 	h.guard(h.server.Namespace)
 	h.server.OnNamespace(h.opened)
+	h.read = h.settings()
 	if cfg.Options.ServeClient() {
 		h.log.Info("the client bundle is not served here: serve it as a file, or with package host")
 	}
@@ -97,6 +103,11 @@ func (h *Handler) guard(n *server.Namespace) {
 
 // ServeHTTP serves the requests of the Socket.IO path, whatever that is.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.checked.Do(func() {
+		if h.settings() != h.read {
+			h.log.Error("options that were changed after New are not used: give them to New")
+		}
+	})
 	if h.engine.admit(w, r) {
 		h.server.ServeHTTP(w, r)
 	}
@@ -123,14 +134,6 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 		err = errors.Join(err, ctx.Err())
 	}
 	return err
-}
-
-func (h *Handler) closeNow() {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	if err := h.Shutdown(ctx); err != nil {
-		h.log.Warn("not closed in time", "err", err)
-	}
 }
 
 // protect calls a function of the application: a panic in it ends nothing but this call. It reports

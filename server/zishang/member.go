@@ -64,8 +64,6 @@ func (h *Handler) memberFor(s *server.Socket) *member {
 	}
 	m := &member{h: h, server: s, conn: h.connOf(s.Session())}
 	s.SetFace(m)
-	s.Use(m.event)
-	s.OnDisconnecting(m.disconnect)
 	context.AfterFunc(s.Context(), m.leave)
 	return m
 }
@@ -96,6 +94,11 @@ func (h *Handler) make(s *server.Socket) error {
 	e := &socketEmitter{emitter: newEmitter(h.protect), member: m}
 	e.takeFrom(made.StrictEventEmitter.EventEmitter)
 	made.StrictEventEmitter.EventEmitter = e
+	if m.socket != nil {
+		if other := s.Namespace().Socket(m.id); other != nil { // who has been recovered instead
+			defer faceOf(other).beKnown()
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.over {
@@ -105,7 +108,20 @@ func (h *Handler) make(s *server.Socket) error {
 	m.id, m.socket, m.nsp, m.kicked = s.ID(), made, n, false
 	h.members.Store(m.id, m)
 	h.internals.byNamespace(m.conn.client).Store(n.name, made)
+	s.Use(m.event)
+	s.OnDisconnecting(m.disconnect)
 	return nil
+}
+
+// beKnown has the socket found by its id, unless it has left. Two may have it for a while, of whom one will not be
+// recovered after all.
+func (m *member) beKnown() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.over {
+		m.h.members.Store(m.id, m)
+		m.nsp.nsp.Sockets().Store(m.socket.Id(), m.socket)
+	}
 }
 
 // authOf is the auth payload in the library's form.
@@ -164,6 +180,7 @@ func (h *Handler) connected(s *server.Socket) {
 	m := faceOf(s)
 	m.turn.Lock()
 	defer m.turn.Unlock()
+	m.beKnown()
 	m.mu.Lock()
 	m.told = true
 	h.members.Store(m.id, m) // it may have left already, and be out

@@ -26,6 +26,7 @@ func checkOptions(o socket.ServerOptionsInterface) error {
 
 // applyOptions fills the zero fields of c with what o says.
 func applyOptions(c *transport.Config, o *socket.ServerOptions) error {
+	c.KeepContext = true // as the library keeps the request
 	c.PingInterval = cmp.Or(c.PingInterval, o.PingInterval())
 	c.PingTimeout = cmp.Or(c.PingTimeout, o.PingTimeout())
 	c.UpgradeTimeout = cmp.Or(c.UpgradeTimeout, o.UpgradeTimeout())
@@ -60,7 +61,15 @@ func applyOptions(c *transport.Config, o *socket.ServerOptions) error {
 		}
 	}
 	if allow := o.AllowRequest(); allow != nil {
-		c.AllowRequest = both(c.AllowRequest, func(r *http.Request) error { return allow(newContext(r)) })
+		first := c.AllowRequest
+		c.AllowRequest = func(r *http.Request) error {
+			if first != nil {
+				if err := first(r); err != nil {
+					return err
+				}
+			}
+			return allow(newContext(r))
+		}
 	}
 	if cors := o.Cors(); cors != nil && c.CORS == nil {
 		var err error
@@ -69,17 +78,4 @@ func applyOptions(c *transport.Config, o *socket.ServerOptions) error {
 		}
 	}
 	return nil
-}
-
-// both refuses what either refuses. The first may be nil.
-func both(a, b func(*http.Request) error) func(*http.Request) error {
-	if a == nil {
-		return b
-	}
-	return func(r *http.Request) error {
-		if err := a(r); err != nil {
-			return err
-		}
-		return b(r)
-	}
 }

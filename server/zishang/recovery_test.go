@@ -181,3 +181,51 @@ func TestTwoComeBackAsOne(t *testing.T) {
 		t.Errorf("stats %+v", s)
 	}
 }
+
+// Of two who come with one session at the same time each that is in is the one that its id names.
+func TestIdsNameTheirSockets(t *testing.T) {
+	options := withRecovery()
+	options.ConnectionStateRecovery().SetSkipMiddlewares(false)
+	pass, coming := make(chan chan struct{}, 8), make(chan struct{}, 8)
+	n := start(t, zishang.Config{Options: options}, func(io *socket.Server) {
+		io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
+			select {
+			case hold := <-pass:
+				coming <- struct{}{}
+				<-hold
+			default:
+			}
+			next(nil)
+		})
+	})
+	for range 40 {
+		p := dial(t, n.url)
+		w := p.Connect("/", "")
+		p.HangUp()
+		hold := make(chan struct{})
+		peers := []*peer{dial(t, n.url), dial(t, n.url)}
+		for _, q := range peers {
+			pass <- hold
+			q.Send(`40{"pid":"` + w.PID + `"}`)
+			await(t, coming)
+		}
+		close(hold)
+		eventually(t, "settled", func() bool {
+			sockets := n.io.Sockets().Sockets()
+			if sockets.Len() != n.handler.Engine().Sessions() || sockets.Len() != n.handler.SocketCounts()["/"] {
+				return false
+			}
+			good := true
+			sockets.Range(func(id socket.SocketId, s *socket.Socket) bool {
+				s.Join("mine")
+				good = good && s.Id() == id && s.Connected() && s.Rooms().Has("mine")
+				return true
+			})
+			return good && sockets.Len() > 0
+		})
+		for _, q := range peers {
+			q.HangUp()
+		}
+		eventually(t, "gone", func() bool { return n.handler.Engine().Sessions() == 0 && n.io.Sockets().Sockets().Len() == 0 })
+	}
+}

@@ -76,7 +76,7 @@ func (w *world) deliveries(quiet int64) {
 				for i < len(got) && got[i].e.n < e.n {
 					i++
 				}
-				if i < len(got) && got[i].e == e {
+				if i < len(got) && got[i].e == e || l.seen[e] { // behind later ones: received has judged that
 					w.counts["due"]++
 					continue
 				}
