@@ -156,7 +156,7 @@ func (n *namespace) arrived(a arrival) { n.open(a.channel, a.payload) }
 func (b *inbox) ask(s *source, keys ...laneKey) {
 	now := time.Now()
 	list := make([]wanted, 0, len(keys))
-	taken := new(atomic.Bool)
+	taken := new(atomic.Int32)
 	for _, key := range keys {
 		g := s.gaps[key]
 		w := wanted{key: key, after: g.last, size: max(minPiece, maxPiece>>g.tries)}
@@ -169,7 +169,15 @@ func (b *inbox) ask(s *source, keys ...laneKey) {
 	l := newLetter(tellQuestion, b.c.uid)
 	l.uint(b.asked.Add(1))
 	l.wants(list)
-	b.send(s.uid+"#", l, func(err error) { taken.Store(err == nil) })
+	b.send(s.uid+"#", l, func(got string, err error) {
+		switch {
+		case err != nil:
+		case got == "0" && b.c.exact():
+			taken.Store(4)
+		default:
+			taken.Store(1)
+		}
+	})
 	b.wake()
 }
 
@@ -224,8 +232,12 @@ func (b *inbox) regained(list []regained) {
 	}
 }
 
-// gone gives up what is missing of a node that will not answer.
+// gone gives up what is missing of a node that has ended, and will not answer. One that has not been heard for a
+// while may be asked.
 func (b *inbox) gone(uid string) {
+	if b.c.members.missed(uid) {
+		return
+	}
 	b.mu.RLock()
 	s := b.sources[uid]
 	b.mu.RUnlock()
@@ -325,8 +337,8 @@ func (b *inbox) sweepSource(s *source, now time.Time) (more bool) {
 			continue
 		case now.Sub(g.asked) < sweepEvery<<min(g.tries, 2):
 		default:
-			if g.taken != nil && g.taken.Load() {
-				g.tries++
+			if g.taken != nil {
+				g.tries += int(g.taken.Load())
 			}
 			if g.tries > maxTries {
 				b.abandon(s, key, g, lostUnanswered)

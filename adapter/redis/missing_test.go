@@ -40,6 +40,7 @@ func storm(t *testing.T, f *flow, fault func(ctx context.Context)) {
 			for i := range each {
 				// What is sent must not outrun what the nodes keep: that would be lost, and counted.
 				if i%500 == 0 {
+					pass(t, f.pace)
 					adaptertest.Eventually(t, func() error {
 						if behind := i*emitters - f.there.Count(); behind > 20_000 {
 							return fmt.Errorf("%d events behind", behind)
@@ -58,7 +59,7 @@ func storm(t *testing.T, f *flow, fault func(ctx context.Context)) {
 	<-faults
 	adaptertest.Eventually(t, func() error {
 		if n := f.there.Count(); n < each*emitters {
-			return fmt.Errorf("%d of %d events arrived; %+v", n, each*emitters, f.clusters[1].Stats())
+			return fmt.Errorf("%d of %d events arrived; %+v %+v; %+v %+v", n, each*emitters, f.clusters[0].Stats(), f.clusters[0].Status(), f.clusters[1].Stats(), f.clusters[1].Status())
 		}
 		return nil
 	})
