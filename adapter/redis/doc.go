@@ -50,11 +50,11 @@
 // What is published waits in the outbox. There is one sender for each master of Redis, so that one that is dead
 // holds up nothing but what is for it. A sender is in one of three states:
 //
-//	          a command                 an error
-//	  idle -------------> sending ---------------------> waiting
-//	    ^                  |   ^                            |
-//	    |  all answered    |   |  the pause is over; what is for another
-//	    +------------------+   +-- master by now goes back to the outbox
+//	        a command                 an error
+//	idle -------------> sending ---------------------> waiting
+//	  ^                  |   ^                            |
+//	  |  all answered    |   |  the pause is over; what is for another
+//	  +------------------+   +-- master by now goes back to the outbox
 //
 // A command that was answered is done; one that was refused for good is dropped and counted; one that was not
 // sent, or refused for a while, is sent again; of one whose answer was lost doubt.go decides. MOVED is no error

@@ -33,6 +33,9 @@ type arrival struct {
 	payload []byte // nil for one that its sender does not send again
 }
 
+// uncounted is the count of a lane of which only the numbers are known.
+const uncounted = 1 << 62
+
 // maxHeld bounds what waits behind a gap, in bytes. What is beyond is asked for again.
 const maxHeld = 4 << 20
 

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -149,8 +150,38 @@ func (b *inbox) take(n *namespace, channel string, uid []byte, x *serial, payloa
 	}
 }
 
+// joined asks whoever has put members of this node into rooms for what it has sent to these before Redis had taken
+// the subscriptions. number is that of its message, which this
+// node began to follow at a time. Called with order held.
+func (b *inbox) joined(n *namespace, m *message, number uint64, begun time.Time) {
+	s := b.source([]byte(m.uid))
+	for _, room := range m.rooms {
+		sub, ok := n.c.wire.room(n.name, room, false)
+		if !ok || !n.Has(room) || b.c.bus.since(sub).Before(begun) {
+			continue
+		}
+		key := laneKey{n.name, sub.name}
+		g := s.gap(key, b.epoch(n, key))
+		if g.known || g.open() {
+			continue
+		}
+		g.known, g.last, g.count, g.doubt = true, number, uncounted, b.asked.Load()+1
+		b.c.wg.Go(func() {
+			ctx, cancel := context.WithTimeout(b.c.ctx, b.c.cfg.RequestTimeout)
+			defer cancel()
+			_ = b.c.bus.wait(ctx, sub) // without it, it is asked again until it is there
+			s.order.Lock()
+			defer s.order.Unlock()
+			if g := s.gaps[key]; g != nil {
+				g.doubt = b.asked.Load() + 1
+				b.ask(s, key)
+			}
+		})
+	}
+}
+
 // arrived opens a message whose turn it is.
-func (n *namespace) arrived(a arrival) { n.open(a.channel, a.payload) }
+func (n *namespace) arrived(a arrival) { n.open(a.channel, a.payload, a.n) }
 
 // ask asks s for what is missing in lanes. Called with order held.
 func (b *inbox) ask(s *source, keys ...laneKey) {

@@ -202,3 +202,27 @@ func TestWhatIsNotKeptIsCounted(t *testing.T) {
 		})
 	}
 }
+
+// Whoever is put into a room by another node gets what that sends there next, though this node does not listen to
+// the room yet.
+func TestJoinedByAnotherAndSentTo(t *testing.T) {
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			f := pair(t, cfg, s.URL(), s.URL())
+			for i := range 200 {
+				room := fmt.Sprint("room", i)
+				if err := f.nodes[0].SocketsJoin(adapter.Target{}, room); err != nil {
+					t.Fatal(err)
+				}
+				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{Rooms: []string{room}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.there.Wait(t, 200)
+			if got := numbers(f.there); len(slices.Compact(slices.Sorted(slices.Values(got)))) != 200 || len(got) != 200 {
+				t.Errorf("got %d events", len(got))
+			}
+		})
+	}
+}
