@@ -16,14 +16,17 @@ import (
 // signature is what a function type asks for; one per type and server.
 type signature struct {
 	params   []param
-	args     int // number of event arguments, the variadic one not counted
-	variadic reflect.Type
-	results  int  // values returned, the error not counted
-	fails    bool // the last result is an error
-	later    bool // takes an Ack, and so answers when it likes
-	kept     bool // takes an Ack or an *Event, and so may keep the event
-	context  bool // takes a context.Context
-	socket   bool // takes a *Socket
+	args     int          // number of event arguments, the variadic one not counted
+	wanted   int          // number of those that have to be found
+	variadic reflect.Type // a slice
+	results  int          // values returned, the error not counted
+	fails    bool         // the last result is an error
+	later    bool         // takes an Ack, and so answers when it likes
+	kept     bool         // takes an Ack or an *Event, and so may keep the event
+	context  bool         // takes a context.Context
+	socket   bool         // takes a *Socket
+
+	weight packet.Weight // of its arguments
 
 	// fast calls a function of one of the commonest types without reflection. Nil for the others.
 	fast func(fn any, e *Event) error
@@ -134,12 +137,12 @@ func newSignature(t reflect.Type) (*signature, error) {
 		case p.typ == typeSocket && s.args == 0:
 			p.kind, s.socket = paramSocket, true
 		case p.typ == typeEvent && s.args == 0:
-			p.kind, s.kept = paramEvent, true
+			p.kind, s.kept, s.weight = paramEvent, true, s.weight.Max(anything)
 		case p.typ == typeAck && i == last:
 			p.kind, s.later, s.kept = paramAck, true, true
 		case t.IsVariadic() && i == last:
-			s.variadic = p.typ.Elem()
-			if err := carries(s.variadic, argument); err != nil {
+			s.variadic, s.weight = p.typ, s.weight.Max(packet.WeightOf(p.typ))
+			if err := carries(p.typ.Elem(), argument); err != nil {
 				return nil, fmt.Errorf("parameter %d: %w", i+1, err)
 			}
 			continue
@@ -147,10 +150,13 @@ func newSignature(t reflect.Type) (*signature, error) {
 			if err := carries(p.typ, argument); err != nil {
 				return nil, fmt.Errorf("parameter %d: %w", i+1, err)
 			}
-			p.arg = s.args
+			p.arg, s.weight = s.args, s.weight.Max(packet.WeightOf(p.typ))
 			s.args++
 		}
 		s.params = append(s.params, p)
+	}
+	if s.wanted = s.args; s.kept || s.variadic != nil {
+		s.wanted = all
 	}
 	s.results = t.NumOut()
 	if s.results > 0 && t.Out(s.results-1) == typeError {

@@ -13,6 +13,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -118,9 +119,12 @@ func plant(ctx context.Context, list []defects.Defect, seed uint64, n int) error
 	}
 	defer r.close(ctx)
 	var missed []string
+	const row = "| %-16s | %-8s | %-11s | %-16s | %4v | %6.1f s | %s |\n"
+	fmt.Printf(strings.Replace(row, "%6.1f s", "%-8s", 1), "Defect", "Mode", "Faults", "Found by", "Seed", "CPU", "What was seen")
+	fmt.Printf("|%s\n", strings.Repeat("---|", 7))
 	for _, d := range list {
-		began := time.Now()
-		found := ""
+		used := processor()
+		found, with, what := "", any(""), ""
 		for i := range uint64(n) {
 			p := plan.Plan{Seed: seed + i, Mode: d.Mode, Faults: append([]string{}, d.Faults...), Defect: d.Name}.Fill()
 			out, err := r.run(ctx, p)
@@ -129,15 +133,15 @@ func plant(ctx context.Context, list []defects.Defect, seed uint64, n int) error
 			}
 			if len(out.Violations) > 0 {
 				v := out.Violations[0]
-				found = fmt.Sprintf("found by %s with seed %d in %.1fs: %.120s", v.Promise, p.Seed, time.Since(began).Seconds(), v.What)
+				found, with, what = v.Promise, p.Seed, fmt.Sprintf("%.70s", strings.SplitN(v.What, "\n", 2)[0])
 				break
 			}
 		}
 		if found == "" {
 			missed = append(missed, d.Name)
-			found = fmt.Sprintf("NOT FOUND with %d seeds", n)
+			found = fmt.Sprintf("NOT FOUND with %d", n)
 		}
-		fmt.Printf("%-16s %-9s %s\n", d.Name, d.Mode, found)
+		fmt.Printf(row, d.Name, d.Mode, cmp.Or(strings.Join(d.Faults, ","), "of the seed"), found, with, (processor() - used).Seconds(), what)
 	}
 	if len(missed) > 0 {
 		return fmt.Errorf("not found: %s", strings.Join(missed, ", "))

@@ -41,9 +41,7 @@ func (w *world) received(l *life, id string) {
 		w.counts["question twice after a recovery"]++
 		again, last = false, nil
 	}
-	if last != nil && last.n > e.n && w.plan.Redis() && !w.plan.Streams() && e.lane() != last.lane() && w.model.troubled(e.from-settle, at) &&
-		slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.dynamic }) {
-		// What one room missed is asked for while another goes on.
+	if last != nil && last.n > e.n && w.overtakes(l, receipt{last, at}, e) {
 		w.counts["out of order in trouble"]++
 		last = nil
 	}
@@ -71,7 +69,8 @@ func (w *world) deliveries(quiet int64) {
 	var missed []miss
 	for _, l := range w.model.births {
 		for _, s := range w.model.order {
-			got := l.got[s]
+			got := slices.Clone(l.got[s]) // in trouble they may have come in another order
+			slices.SortFunc(got, func(a, b receipt) int { return a.e.n - b.e.n })
 			i := 0
 			for _, e := range s.events {
 				for i < len(got) && got[i].e.n < e.n {
@@ -83,9 +82,13 @@ func (w *world) deliveries(quiet int64) {
 				}
 				var until int64
 				after := "the end"
+				next := i // what came though e did not
+				for next < len(got) && w.overtakes(l, got[next], e) {
+					next++
+				}
 				switch {
-				case i < len(got):
-					until, after = got[i].at, got[i].e.id()
+				case next < len(got):
+					until, after = got[next].at, got[next].e.id()
 				case l.over == 0 && l.conn() != nil && l.conn().shaky == 0 && l.conn().told != 0 && !s.node.killed():
 					until = quiet
 				default:
@@ -101,6 +104,13 @@ func (w *world) deliveries(quiet int64) {
 	for _, m := range missed {
 		w.violated("delivery", m.e.id(), "%s (%s) never got it, but %s: %s", m.l.client.name, m.l.sid, m.after, m.e)
 	}
+}
+
+// overtakes reports whether what l got may come before e, which was emitted before: in trouble, where a server listens
+// to the channels of rooms, what one room missed is asked for while another goes on. Called with mu held.
+func (w *world) overtakes(l *life, got receipt, e *emission) bool {
+	return w.plan.Redis() && !w.plan.Streams() && e.lane() != got.e.lane() && w.model.troubled(e.from-settle, got.at) &&
+		slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.dynamic })
 }
 
 // excused reports whether the loss of e is one that is promised only to be rare. Called with mu held.

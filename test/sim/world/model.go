@@ -345,6 +345,11 @@ func (m *model) unwell(a, b int64) bool {
 	return m.troubled(a, b) || slices.ContainsFunc(m.absent, func(x window) bool { return x.overlaps(a, b) })
 }
 
+// stood reports whether a node stood still at any time from a to b. Called with world.mu held.
+func (n *node) stood(a, b int64) bool {
+	return slices.ContainsFunc(n.pauses, func(x window) bool { return x.overlaps(a, b) })
+}
+
 // gone reports whether something that was written to Redis between a and b may be lost by a failover.
 func (m *model) gone(a, b int64) bool {
 	return slices.ContainsFunc(m.lost, func(x window) bool {

@@ -37,6 +37,7 @@ type node struct {
 	dead     bool  // killed
 	draining bool
 	paused   bool
+	pauses   []window
 	closed   bool
 	sse      map[string]int // events of other servers
 }
