@@ -197,6 +197,9 @@ func carries(t reflect.Type, d *direction) error {
 
 // visible returns an error for a type of which nothing could be seen elsewhere.
 func (d *direction) visible(t reflect.Type) error {
+	if packet.Endless(t) {
+		return fmt.Errorf("%s, which points to nothing but pointers", t)
+	}
 	bare := t
 	for bare.Kind() == reflect.Pointer {
 		bare = bare.Elem()
@@ -262,6 +265,9 @@ func (d *direction) check(t reflect.Type, seen map[reflect.Type]bool) *unfit {
 		}
 		return d.check(t.Elem(), seen)
 	case reflect.Pointer, reflect.Slice, reflect.Array:
+		if packet.Endless(t) {
+			return &unfit{t, "which points to nothing but pointers"}
+		}
 		return d.check(t.Elem(), seen)
 	case reflect.Struct:
 		for i := range t.NumField() {
