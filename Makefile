@@ -33,6 +33,10 @@ unit: ## the tests of the packages alone, in a minute
 loaded: tools client ## all tests beside busy programs, and with half a core: hours
 	@test/loaded.sh
 
+.PHONY: million
+million: tools ## a million events between servers while connections break: none lost, doubled or out of order
+	BEANPOLE_EVENTS=1000000 go test -count=1 -timeout 60m -run TestNothingIsMissed -v ./adapter/redis/
+
 # One package at a time: each has servers, clients or a browser that want the processor for themselves.
 e2e: tools ## the black-box tests: protocol, clients, Chromium
 	go test -race -count=1 -p 1 -timeout 20m ./test/...

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -29,7 +30,32 @@ type Flags struct {
 type Target struct {
 	Rooms, Except []string
 	Flags
+	// Sent, if not nil, is called by Local.Ask when the sockets of this node have been sent the event.
+	Sent func()
 }
+
+// Selection is a Target as an application puts it together, room by room. The zero value selects everybody; it is a
+// value, whose methods return a changed copy.
+type Selection struct {
+	Target
+	picked bool // by rooms, be they none
+}
+
+// To selects the sockets in any of rooms too. Of no rooms at all that is nobody, which no Target can say.
+func (s Selection) To(rooms ...string) Selection {
+	s.picked = true
+	s.Rooms = append(slices.Clip(s.Rooms), rooms...)
+	return s
+}
+
+// Except leaves out the sockets in any of rooms.
+func (s Selection) Except(rooms ...string) Selection {
+	s.Target.Except = append(slices.Clip(s.Target.Except), rooms...)
+	return s
+}
+
+// Nobody reports that nothing is selected: the Target is for no adapter then.
+func (s Selection) Nobody() bool { return s.picked && len(s.Rooms) == 0 }
 
 // Member is one socket of the namespace on this node. Values are compared with ==. A Member may also
 // have the method Gone() bool, which reports that it is leaving for good: when it turns true before
@@ -163,6 +189,7 @@ type Session struct {
 	Identity  string // whose it is, if the application has said so
 	Rooms     []string
 	Data      Raw    // the socket's application data
+	Live      any    // the same as they are in this process, where that is not lost on the way; see server.Face
 	Last      string // offset of the last event that was sent to it, "" when none was
 	Trail     Trail  // as Remove returned it
 

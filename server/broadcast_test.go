@@ -44,6 +44,7 @@ func TestBroadcastReachesWhoItSelects(t *testing.T) {
 	b.Send(`421["join","r","s"]`)
 	b.Expect(`431[true]`)
 
+	var none []string
 	for _, x := range []struct {
 		name string
 		emit func() error
@@ -56,6 +57,13 @@ func TestBroadcastReachesWhoItSelects(t *testing.T) {
 		{"except", func() error { return srv.Except("s").Emit("m", "except") }, []*peer{a, c}},
 		{"room except", func() error { return srv.To("r").Except(idA).Emit("m", "both") }, []*peer{b}},
 		{"nobody", func() error { return srv.To("empty").Emit("m", "nobody") }, nil},
+		{"no room", func() error { return srv.To().Emit("m", "no room") }, nil},
+		{"an empty list", func() error { return srv.In(none...).Volatile().Emit("m", "no room") }, nil},
+		{"an empty list and a room", func() error { return srv.To(none...).To("s").Emit("m", "one room") }, []*peer{b}},
+		{"a room and an empty list", func() error { return srv.To("s").To(none...).Emit("m", "one room") }, []*peer{b}},
+		{"except no room", func() error { return srv.Except(none...).Emit("m", "all") }, []*peer{a, b, c}},
+		{"no room except", func() error { return srv.To(none...).Except("r").Local().Emit("m", "no room") }, nil},
+		{"others of no room", func() error { return srv.Socket(idA).To(none...).Emit("m", "no room") }, nil},
 		{"local", func() error { return srv.Local().Compress(false).Emit("m", "local") }, []*peer{a, b, c}},
 	} {
 		if err := x.emit(); err != nil {
@@ -354,3 +362,68 @@ func (a mute) Count(ctx context.Context, t adapter.Target) (int, error) {
 	}
 	return 0, a.wait(ctx)
 }
+
+// An empty list of rooms is nobody's: whatever is done with it does nothing, and asks no server.
+func TestNothingIsDoneToNobody(t *testing.T) {
+	srv, url := start(t, server.Config{Adapter: func(n adapter.Namespace) (adapter.Adapter, error) {
+		a, err := adapter.Memory(nil)(n)
+		return deaf{a, t}, err
+	}}, func(*server.Server) {})
+	p, id := join(t, url, "/")
+	var rooms []string
+	for name, nobody := range map[string]server.Broadcast{
+		"namespace": srv.To(rooms...), "chained": srv.Except("x").In().To(rooms...), "local": srv.Local().In(rooms...),
+		"socket": srv.Socket(id).In(rooms...),
+	} {
+		for _, err := range []error{
+			nobody.Emit("m"), nobody.Volatile().Emit("m"), nobody.SocketsJoin("r"), nobody.SocketsLeave(id),
+			nobody.DisconnectSockets(false), nobody.DisconnectSockets(true),
+		} {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if answers, err := nobody.EmitWithAck(t.Context(), "m"); err != nil || len(answers) > 0 {
+			t.Errorf("%s: %v answered, %v", name, answers, err)
+		}
+		if list, err := nobody.FetchSockets(t.Context()); err != nil || len(list) > 0 {
+			t.Errorf("%s: %v fetched, %v", name, list, err)
+		}
+		if n, err := nobody.Count(t.Context()); err != nil || n > 0 {
+			t.Errorf("%s: %d counted, %v", name, n, err)
+		}
+		if err := nobody.Emit("disconnect"); !errors.Is(err, server.ErrReservedEvent) {
+			t.Errorf("%s: a reserved name is %v", name, err)
+		}
+	}
+	if err := srv.Socket(id).Emit("end"); err != nil {
+		t.Error(err)
+	}
+	p.Expect(`42["end"]`)
+}
+
+// deaf is an adapter that must not be asked for anything of many.
+type deaf struct {
+	adapter.Adapter
+	t *testing.T
+}
+
+func (a deaf) called() error { a.t.Error("the adapter was called"); return nil }
+
+func (a deaf) Broadcast(adapter.Message, adapter.Target) error { return a.called() }
+
+func (a deaf) BroadcastWithAck(context.Context, adapter.Message, adapter.Target, func(adapter.Message)) error {
+	return a.called()
+}
+
+func (a deaf) Fetch(context.Context, adapter.Target) ([]adapter.Details, error) {
+	return nil, a.called()
+}
+
+func (a deaf) Count(context.Context, adapter.Target) (int, error) { return 0, a.called() }
+
+func (a deaf) SocketsJoin(adapter.Target, ...string) error { return a.called() }
+
+func (a deaf) SocketsLeave(adapter.Target, ...string) error { return a.called() }
+
+func (a deaf) Disconnect(adapter.Target, bool) error { return a.called() }

@@ -2,11 +2,14 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"sync"
+
+	"github.com/beanpole/beanpole/adapter"
 )
 
 // Data holds an application's values for one socket (Node: socket.data). It travels with the socket to
@@ -132,9 +135,29 @@ func (d *Data) restore(raw []byte) {
 	}
 }
 
-// SetFace keeps a value with the socket, and Face returns it: what the socket is to a package that shows this one
-// in another form. It goes nowhere else.
-func (s *Socket) SetFace(v any) { s.hook(func(h *hooks) { h.face = v }) }
+// MarshalJSON returns an error: send what the socket tells, as its ID.
+func (s *Socket) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("server.Socket cannot be sent: send what it tells, as its ID")
+}
+
+// Face is what a socket is to a package that shows it in another form.
+type Face interface {
+	// Data returns the application's data, instead of those in Socket.Data: as other servers get them, and as they
+	// are, for adapters that keep sessions in this process. It is called from any goroutine.
+	Data() (text adapter.Raw, live any)
+}
+
+// SetFace keeps f with the socket, and Face returns it.
+func (s *Socket) SetFace(f Face) { s.hook(func(h *hooks) { h.face = f }) }
 
 // Face returns what SetFace has kept, or nil.
-func (s *Socket) Face() any { return s.hooked().face }
+func (s *Socket) Face() Face { return s.hooked().face }
+
+// data returns what is in Data, or instead of it.
+func (s *Socket) data() (text adapter.Raw, live any) {
+	if f := s.Face(); f != nil {
+		return f.Data()
+	}
+	text, _ = s.Data.MarshalJSON() // never an error
+	return text, nil
+}

@@ -74,6 +74,10 @@ func (s *Server) protect(what string, fn func() error) error {
 	return s.report(s.cfg.Logger, what, guard(fn))
 }
 
+// Protect calls a function of the application's for a package that shows this server to it in another form: a panic
+// is logged, counted, and returned as an error that is ErrPanic.
+func (s *Server) Protect(what string, fn func() error) error { return s.protect(what, fn) }
+
 // report logs and counts err if it is a panic, and returns it.
 func (s *Server) report(log *slog.Logger, event string, err error) error {
 	var p *panicError

@@ -91,7 +91,8 @@ func (n *Namespace) use(m middleware) {
 	})
 }
 
-// OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event.
+// OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event: those of a socket are
+// handled when fn has returned, so what goes on for a client belongs in a goroutine, until Socket.Context is done.
 func (n *Namespace) OnConnection(fn func(*Socket)) {
 	need("OnConnection", "a function", fn != nil)
 	n.register(func(s *space) {
@@ -137,6 +138,9 @@ func (n *Namespace) admit(s *Socket, recovered bool) error {
 		if err := s.protect("middleware", func() error { return m.fn(s) }); err != nil {
 			return err
 		}
+	}
+	if s.gone() {
+		return ErrDisconnected // the last of them has disconnected it, or the client has gone
 	}
 	return nil
 }
@@ -194,13 +198,13 @@ func (n *Namespace) EmitWithAck(ctx context.Context, event string, args ...any) 
 
 func (n *Namespace) all() Broadcast { return Broadcast{nsp: n} }
 
-// To selects the sockets in any of rooms. See Broadcast.To.
+// To selects the sockets in any of rooms: nobody when there are none. See Broadcast.To.
 func (n *Namespace) To(rooms ...string) Broadcast { return n.all().To(rooms...) }
 
 // In is To.
 func (n *Namespace) In(rooms ...string) Broadcast { return n.all().To(rooms...) }
 
-// Except selects every socket but those in any of rooms. See Broadcast.Except.
+// Except selects every socket but those in any of rooms: all when there are none. See Broadcast.Except.
 func (n *Namespace) Except(rooms ...string) Broadcast { return n.all().Except(rooms...) }
 
 // Local selects every socket of this server. See Broadcast.Local.
@@ -254,7 +258,7 @@ func (n *Namespace) Servers(ctx context.Context) (int, error) {
 // ServerSideEmit sends an event to the handlers that the other servers of the cluster have registered
 // with OnServerSide. This server does not get it.
 func (n *Namespace) ServerSideEmit(event string, args ...any) error {
-	m, err := serverSideMessage(event, args)
+	m, err := n.server.serverSideMessage(event, args)
 	if err != nil {
 		return err
 	}
@@ -269,18 +273,30 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 // ServerSideEmitWithAck does so and returns one answer of each other server. When ctx ends first it
 // returns what has come together with an *adapter.PartialError.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
-	m, err := serverSideMessage(event, args)
+	ask, err := n.AskServers(event, args...)
 	if err != nil {
 		return nil, err
 	}
-	n, err = n.hold()
+	return ask(ctx)
+}
+
+// AskServers is ServerSideEmitWithAck in two steps, for those who wait elsewhere: it encodes the event, and what it
+// returns sends it and waits for the answers.
+func (n *Namespace) AskServers(event string, args ...any) (ask func(context.Context) ([]Args, error), err error) {
+	m, err := n.server.serverSideMessage(event, args)
 	if err != nil {
 		return nil, err
 	}
-	defer n.release()
-	var answers answers
-	err = n.adapter.ServerSideEmitWithAck(ctx, m, answers.add)
-	return answers.take(), err
+	return func(ctx context.Context) ([]Args, error) {
+		n, err := n.hold()
+		if err != nil {
+			return nil, err
+		}
+		defer n.release()
+		var answers answers
+		err = n.adapter.ServerSideEmitWithAck(ctx, m, answers.add)
+		return answers.take(), err
+	}, nil
 }
 
 // OnServerSide registers a handler of events that other servers send with ServerSideEmit. fn is as for

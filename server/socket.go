@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server/packet"
@@ -62,6 +63,7 @@ type (
 		why      Disconnection  // set once it has left
 		identity string         // likewise
 		late     *life          // of handlers that run when it has left
+		timer    *time.Timer    // until its events are too late; see leave
 		trail    *adapter.Trail // of one that may be recovered, until it is saved
 	}
 	// early is an event that was emitted to a socket by a middleware.
@@ -83,7 +85,7 @@ func (s *Socket) atBorder() *border {
 // identity, and the context.
 type hooks struct {
 	identity      string         // see SetIdentity
-	face          any            // see SetFace
+	face          Face           // see SetFace
 	life          *life          // nil until the context is asked for
 	middlewares   []Middleware   // replaced, never changed
 	any           []func(*Event) // likewise
@@ -246,7 +248,7 @@ func (s *Socket) Use(m Middleware) {
 }
 
 // OnDisconnecting calls fn when the socket disconnects, before the functions of OnDisconnect. In both, Rooms
-// tells where it was.
+// tells where it was; it is no member of its namespace any more, and not counted (in Node it is until these have run).
 func (s *Socket) OnDisconnecting(fn func(Disconnection)) {
 	need("OnDisconnecting", "a function", fn != nil)
 	s.hook(func(h *hooks) {
@@ -264,13 +266,15 @@ func (s *Socket) OnDisconnect(fn func(Disconnection)) {
 
 // Disconnect takes the socket out of its namespace, or closes the client's session with all its sockets. The
 // client sees "io server disconnect" and does not reconnect by itself. Events that wait for their handlers are
-// dropped, and so is what a recovered client has missed and not taken yet.
+// dropped, and so is what a recovered client has missed and not taken yet. In a middleware it refuses the client, whose
+// connect_error has the middleware's error, or ErrDisconnected if that returns none; the session is closed when all that
+// connects has been answered so.
 func (s *Socket) Disconnect(closeSession bool) {
 	if closeSession {
 		s.client.disconnect()
 		return
 	}
-	s.queue.dropEvents()
+	s.dropEvents()
 	if s.leave(Disconnection{Reason: ReasonServerDisconnect}) == stateConnected {
 		_ = s.report("disconnect", s.send(transport.SendOptions{}, s.disconnectPacket())) // gone is as good
 	}
@@ -291,14 +295,21 @@ func (s *Socket) leave(why Disconnection) (was int32) {
 	if s.hooks != nil {
 		b.identity = s.hooks.identity
 	}
+	busy := was == stateConnected && s.queue.busy()
+	if busy {
+		b.timer = time.AfterFunc(lateTimeout, s.tooLate)
+	}
 	s.mu.Unlock()
 	s.endContext()
-	s.dropIdentity()
+	if !busy {
+		s.dropIdentity()
+	}
 	for _, answer := range acks {
 		answer(Args{}, ErrDisconnected)
 	}
 	if was != stateConnected {
-		return was // connect sees to the rest
+		s.dropEvents() // which come to no handler
+		return was     // connect sees to the rest
 	}
 	s.unhold(why.Reason == ReasonServerDisconnect)
 	s.part(why.Reason, true)
@@ -317,11 +328,11 @@ type Handshake struct {
 	auth json.RawMessage
 }
 
-// Auth decodes the auth payload into v, which is left as it is without one. An error's text names what was
+// Auth decodes the auth payload into what v points to, which is left as it is without one. An error's text names what was
 // expected and may go to the client.
 func (h Handshake) Auth(v any) error {
 	if len(h.auth) == 0 {
-		return nil
+		return target(v)
 	}
 	if err := packet.Decode(h.auth, nil, v); err != nil {
 		return fmt.Errorf("auth: %w", err)

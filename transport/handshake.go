@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -77,6 +78,9 @@ func (s *Server) prepare(req *request, addr string, secure bool) *Session {
 		state: stateOpen,
 	}
 	session.hs.others.Store(s.ofOthers(req.r))
+	if s.cfg.KeepContext {
+		session.hs.ctx = context.WithoutCancel(req.r.Context())
+	}
 	session.rx.Lock()
 	session.receiving.Store(true)
 	var err error
@@ -167,6 +171,7 @@ type Handshake struct {
 	secure bool
 	cross  bool
 	others atomic.Bool
+	ctx    context.Context // nil unless Config.KeepContext
 }
 
 // fieldEnd cannot be in a header value (RFC 9110 section 5.5) nor in a request line.
@@ -255,6 +260,15 @@ func (h *Handshake) Addr() string {
 	_, rest, _ := strings.Cut(h.text, fieldEnd)
 	addr, _, _ := strings.Cut(rest, fieldEnd)
 	return addr
+}
+
+// Context has the values of the context of the request that opened the session, if Config.KeepContext says so. It
+// never ends.
+func (h *Handshake) Context() context.Context {
+	if h.ctx == nil {
+		return context.Background()
+	}
+	return h.ctx
 }
 
 // Secure reports whether the client came over TLS, as Config.ClientAddr told it.

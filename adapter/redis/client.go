@@ -50,7 +50,7 @@ func newClient(c *Config) (redis.UniversalClient, error) {
 		}
 		o.MaxRetries = -1
 		o.ContextTimeoutEnabled = true
-		o.PipelinePoolSize, o.OnConnect = 1, greet(o.OnConnect)
+		o.PipelinePoolSize = 1
 		return redis.NewFailoverClient(o), nil
 	}
 	o, err := redis.ParseURL(u.String())
@@ -63,7 +63,7 @@ func newClient(c *Config) (redis.UniversalClient, error) {
 func single(o *redis.Options) redis.UniversalClient {
 	o.MaxRetries = -1
 	o.ContextTimeoutEnabled = true
-	o.PipelinePoolSize, o.OnConnect = 1, greet(o.OnConnect)
+	o.PipelinePoolSize = 1
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return redis.NewClient(o)
 }
@@ -71,30 +71,9 @@ func single(o *redis.Options) redis.UniversalClient {
 func clustered(o *redis.ClusterOptions) redis.UniversalClient {
 	o.MaxRetries = -1
 	o.ContextTimeoutEnabled = true
-	o.PipelinePoolSize, o.OnConnect = 1, greet(o.OnConnect)
+	o.PipelinePoolSize = 1
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return redis.NewClusterClient(o)
-}
-
-// greeter is the key of a context whose commands must not leave on a new connection unasked. Its value, a
-// func() error, is called with each that is made for them.
-type greeter struct{}
-
-// greet asks the greeter of a context before a new connection takes a command. The library makes connections
-// anew in silence, at another server after a failover too. Its pipelines have connections of their own, and only
-// the publisher sends any: what is new to it, it has made.
-func greet(next func(context.Context, *redis.Conn) error) func(context.Context, *redis.Conn) error {
-	return func(ctx context.Context, cn *redis.Conn) error {
-		if next != nil {
-			if err := next(ctx, cn); err != nil {
-				return err
-			}
-		}
-		if ask, ok := ctx.Value(greeter{}).(func() error); ok {
-			return ask()
-		}
-		return nil
-	}
 }
 
 // nodeFor returns the client of the node that owns key: the client itself unless Redis is a cluster.

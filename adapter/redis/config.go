@@ -49,6 +49,8 @@ const (
 	DefaultMaxOutboxMessages = 100_000
 	DefaultMaxOutboxBytes    = 64 << 20
 	DefaultMaxOutboxAge      = 30 * time.Second
+	DefaultMaxResendBytes    = 64 << 20
+	DefaultMaxResendAge      = 2 * time.Minute
 	DefaultMaxStreamLen      = 10_000
 	DefaultReadCount         = 100
 	DefaultBlockTime         = 5 * time.Second
@@ -109,6 +111,12 @@ type Config struct {
 	MaxOutboxBytes    int
 	MaxOutboxAge      time.Duration
 
+	// MaxResendBytes and MaxResendAge bound what this node keeps of what it has published, in the pub/sub modes,
+	// for nodes that missed it: because a connection broke, Redis failed over, or they were too slow for it. What
+	// they miss beyond is counted there. Zero means the defaults.
+	MaxResendBytes int
+	MaxResendAge   time.Duration
+
 	// Logger receives changes of state. Nil means slog.Default(). Its handler is called on a goroutine of its own, and
 	// may take its time.
 	Logger *slog.Logger
@@ -141,6 +149,8 @@ func (c *Config) check() error {
 	orDefault(&c.MaxOutboxMessages, DefaultMaxOutboxMessages)
 	orDefault(&c.MaxOutboxBytes, DefaultMaxOutboxBytes)
 	orDefault(&c.MaxOutboxAge, DefaultMaxOutboxAge)
+	orDefault(&c.MaxResendBytes, DefaultMaxResendBytes)
+	orDefault(&c.MaxResendAge, DefaultMaxResendAge)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -169,7 +179,8 @@ func (c *Config) check() error {
 		c.Recovery = &r
 	}
 	for _, n := range []int64{int64(c.StreamCount), c.MaxStreamLen, c.ReadCount, int64(c.BlockTime), int64(c.RequestTimeout),
-		int64(c.HeartbeatInterval), int64(c.HeartbeatMisses), int64(c.MaxOutboxMessages), int64(c.MaxOutboxBytes), int64(c.MaxOutboxAge)} {
+		int64(c.HeartbeatInterval), int64(c.HeartbeatMisses), int64(c.MaxOutboxMessages), int64(c.MaxOutboxBytes), int64(c.MaxOutboxAge),
+		int64(c.MaxResendBytes), int64(c.MaxResendAge)} {
 		if n < 0 {
 			return errors.New("redis: negative number in configuration")
 		}

@@ -16,8 +16,8 @@ var (
 	errStarting = errors.New("no heartbeat has come back yet")
 	errSilent   = errors.New("heartbeats are published but do not come back")
 	errOutbox   = errors.New("outbox full")
+	errUnsent   = errors.New("no connection to send on")
 	errShape    = errors.New("message has an unexpected shape")
-	errFresh    = errors.New("a connection is new: who listens there is not known")
 )
 
 // advice says what a person may do about an error of Redis.
@@ -57,5 +57,5 @@ func refused(err error) bool {
 // notSent reports whether err says that a command cannot have reached Redis.
 func notSent(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, errFresh)
+	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, errUnsent) || errors.Is(err, redis.ErrClosed)
 }

@@ -39,7 +39,7 @@ func TestRedisStopsAndStarts(t *testing.T) {
 			pass(t, 500*time.Millisecond)
 			s.Run()
 			here, there := f.end()
-			f.check(here, there, !lossless(cfg))
+			f.check(here, there)
 		})
 	}
 }
@@ -63,7 +63,7 @@ func TestRedisIsFrozen(t *testing.T) {
 				t.Error("no event delivered on the sender's node while Redis was frozen")
 			}
 			here, there := f.end()
-			f.check(here, there, !lossless(cfg))
+			f.check(here, there)
 			adaptertest.Eventually(t, func() error {
 				if s := f.clusters[0].Status(); s.Nodes != 2 {
 					return fmt.Errorf("status %+v", s)
@@ -90,7 +90,7 @@ func TestConnectionsAreKilled(t *testing.T) {
 				}
 			}
 			here, there := f.end()
-			f.check(here, there, !lossless(cfg))
+			f.check(here, there)
 		})
 	}
 }
@@ -113,8 +113,7 @@ func TestSenderIsBackFirst(t *testing.T) {
 			pass(t, 500*time.Millisecond)
 			p.Unblock()
 			here, there := f.end()
-			f.check(here, there, !lossless(cfg))
-			f.counted(there)
+			f.check(here, there)
 		})
 	}
 }
@@ -171,7 +170,7 @@ func TestNodeIsSlow(t *testing.T) {
 				t.Errorf("Count with a slow node = %d, %v", n, err)
 			}
 			here, there := f.end()
-			f.check(here, there, false)
+			f.check(here, there)
 			adaptertest.Eventually(t, func() error {
 				if got := numbers(late); len(got) != f.sent || !slices.IsSorted(got) {
 					return fmt.Errorf("the slow node got %d of %d events", len(got), f.sent)
@@ -209,7 +208,7 @@ func TestNodeIsPartitioned(t *testing.T) {
 			}
 			p.Unblock()
 			here, there := f.end()
-			f.check(here, there, !lossless(cfg))
+			f.check(here, there)
 			ready(t, f.clusters...)
 		})
 	}

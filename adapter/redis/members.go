@@ -50,17 +50,13 @@ type members struct {
 	acked   uint64        // number of the last beat Redis has taken
 	seen    uint64        // number of the last beat that came back
 	flying  bool          // a beat is in the outbox
-	heard   bool          // something of this node came back since doubt
-	asked   time.Time     // when others were last asked since doubt
-	waiting bool          // for others to answer since doubt
 	quiet   time.Time     // since when beats that Redis took do not come back; zero while they do
 }
 
 type peer struct {
 	nsps    map[string]struct{}
 	version uint64
-	missed  int  // our beats that came back since the last sign of it
-	heard   bool // since doubt
+	missed  int // our beats that came back since the last sign of it
 }
 
 func newMembers(uid string, interval time.Duration, misses int, s *state) *members {
@@ -92,44 +88,6 @@ func (m *members) hello() {
 	h := heartbeat{Kind: "hello", Version: m.version, All: m.all()}
 	m.mu.Unlock()
 	m.say(h, true, nil)
-}
-
-// doubt asks everyone for a sign: the connection to Redis broke, and theirs may have, too.
-func (m *members) doubt() {
-	m.mu.Lock()
-	m.heard, m.waiting = false, true
-	for _, p := range m.peers {
-		p.heard = false
-	}
-	m.asked = time.Time{}
-	m.mu.Unlock()
-}
-
-// askEvery is how often others are asked for a sign after doubt.
-const askEvery = 200 * time.Millisecond
-
-// settled returns which nodes, of this one and all it knows, have not answered since doubt, and asks them
-// again. None is given up meanwhile, before the wait is over: they need time to reconnect, too.
-func (m *members) settled(over bool) (silent []string) {
-	m.mu.Lock()
-	if !m.heard {
-		silent = append(silent, m.uid)
-	}
-	for uid, p := range m.peers {
-		if !p.heard {
-			silent = append(silent, uid)
-		}
-	}
-	m.waiting = len(silent) > 0 && !over
-	ask := len(silent) > 0 && time.Since(m.asked) > askEvery
-	if ask {
-		m.asked = time.Now()
-	}
-	m.mu.Unlock()
-	if ask {
-		m.hello()
-	}
-	return silent
 }
 
 // bye says that this node goes.
@@ -211,6 +169,14 @@ func (m *members) knows(uid string) bool {
 	return m.peers[uid] != nil
 }
 
+// missed reports whether uid was given up, not having said that it goes.
+func (m *members) missed(uid string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.dead[uid]
+	return ok
+}
+
 // count returns how many nodes live, this one included, and how many were given up lately.
 func (m *members) count() (live, dead int) {
 	m.mu.Lock()
@@ -235,9 +201,6 @@ func (m *members) receive(payload []byte) bool {
 		return false
 	}
 	if h.UID == m.uid {
-		m.mu.Lock()
-		m.heard = true
-		m.mu.Unlock()
 		if h.Kind == "beat" {
 			m.own(h.N)
 		}
@@ -266,8 +229,6 @@ func (m *members) receive(payload []byte) bool {
 		}
 	}
 	p.missed = 0
-	// A peer that answers also hears; one that beats may not.
-	p.heard = p.heard || h.Kind == "here"
 	switch h.Kind {
 	case "hello", "here":
 		p.version = h.Version
@@ -324,7 +285,7 @@ func (m *members) own(n uint64) {
 	}
 	m.quiet = time.Time{}
 	for uid, p := range m.peers {
-		if n != m.beat || m.waiting { // late, or just back: others may be as late
+		if n != m.beat { // late: others may be as late
 			break
 		}
 		if p.missed++; p.missed > m.misses {

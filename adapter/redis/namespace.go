@@ -21,6 +21,7 @@ type namespace struct {
 	subs  []subscription
 	peers subscription // only Beanpole nodes subscribe to it, to be counted
 	line  *line        // nil without recovery
+	epoch uint64       // tells it apart from one before with the same name
 
 	mu       sync.Mutex
 	requests map[string]*request
@@ -35,7 +36,7 @@ var _ adapter.Adapter = (*namespace)(nil)
 
 // join makes the adapter of a namespace.
 func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
-	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, asked: map[*ask]struct{}{}}
+	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, asked: map[*ask]struct{}{}, epoch: c.joins.Add(1)}
 	n.Local.Namespace = ns
 	n.subs = c.wire.channels(n.name)
 	n.peers = subscription{n.subs[0].kind, c.cfg.Prefix + "-beanpole#" + n.name + "#"}

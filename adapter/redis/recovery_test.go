@@ -221,6 +221,7 @@ type forgetful struct {
 	net.Conn
 	command *atomic.Pointer[string]
 	lost    atomic.Bool
+	before  func() // the answer is lost
 }
 
 func (c *forgetful) Write(b []byte) (int, error) {
@@ -233,6 +234,9 @@ func (c *forgetful) Write(b []byte) (int, error) {
 func (c *forgetful) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b) // so Redis has done it
 	if c.lost.Load() {
+		if c.before != nil {
+			c.before()
+		}
 		_ = c.Close()
 		return 0, io.EOF
 	}
@@ -283,6 +287,65 @@ func TestRecoveryWhenAnswersAreLost(t *testing.T) {
 				t.Errorf("a session that was taken is restored again: %v", err)
 			}
 		})
+	}
+}
+
+// TestFirstEntryIsNotRepeated: when the answer to what a node publishes first is lost, it finds that Redis has it, though
+// its own reader has gone past it.
+func TestFirstEntryIsNotRepeated(t *testing.T) {
+	var lose atomic.Pointer[string]
+	var c *redis.Cluster
+	options := shared.Client().Options()
+	options.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		return &forgetful{Conn: conn, command: &lose, before: func() {
+			adaptertest.Eventually(t, func() error {
+				if c.Stats().Received == 0 {
+					return errors.New("not read yet")
+				}
+				return nil
+			})
+		}}, err
+	}
+	client := goredis.NewClient(options)
+	defer client.Close()
+	prefix := unique()
+	c = start(t, redis.Config{Client: client, Mode: redis.Streams, Prefix: prefix, Stream: prefix})
+	node := adaptertest.NewNode(t, "/numbers", c.Adapter())
+	ready(t, c)
+	command := "xadd"
+	lose.Store(&command)
+	say := func(event string) {
+		if err := node.Broadcast(adaptertest.Event(event), adapter.Target{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(`["first"]`)
+	adaptertest.Eventually(t, func() error {
+		if lose.Load() != nil {
+			return errors.New("not sent yet")
+		}
+		return nil
+	})
+	say(`["second"]`) // is sent when it is known what became of the first
+	got := map[string]int{}
+	adaptertest.Eventually(t, func() error {
+		clear(got)
+		list, err := shared.Client().XRange(t.Context(), prefix, "-", "+").Result()
+		for _, e := range list {
+			for _, event := range []string{"first", "second"} {
+				if strings.Contains(fmt.Sprint(e.Values), event) {
+					got[event]++
+				}
+			}
+		}
+		if err == nil && got["second"] == 0 {
+			err = errors.New("not published yet")
+		}
+		return err
+	})
+	if got["first"] != 1 {
+		t.Errorf("the stream has %v", got)
 	}
 }
 

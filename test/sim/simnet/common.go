@@ -3,9 +3,9 @@
 // it is cut into pieces) comes from its own source of randomness, which only the seed, its two ends and its
 // number decide, so that one connection less changes nothing for the others.
 //
-// The files: simnet.go (Net, Listener, Link), conn.go (what programs hold), stream.go (one direction). Where a
-// program is not built for wasip1 the same names stand for real connections on loopback, with the same faults:
-// real.go (Net, Listener), relay.go (Link, what is between the two ends).
+// The files: simnet.go (Net, Listener, Link), conn.go (what programs hold), stream.go (one direction), gate.go
+// (hosts that stand still). Where a program is not built for wasip1 the same names stand for real connections on
+// loopback, with the same faults: real.go (Net, Listener), relay.go (Link, what is between the two ends).
 package simnet
 
 import (

@@ -27,6 +27,7 @@ type Net struct {
 	links   []*Link
 	numbers map[string]int  // of connections, by their ends
 	down    map[string]bool // hosts that have been killed
+	still   map[string]bool // hosts that stand still
 }
 
 // place is where an address is on this machine.
@@ -39,7 +40,8 @@ type place struct {
 
 // New returns a network whose draws come from seed.
 func New(seed uint64) *Net {
-	return &Net{seed: seed, places: map[string]*place{}, numbers: map[string]int{}, down: map[string]bool{}}
+	return &Net{seed: seed, places: map[string]*place{}, numbers: map[string]int{},
+		down: map[string]bool{}, still: map[string]bool{}}
 }
 
 // Listener takes the connections to one address. It is a net.Listener whose connections are *net.TCPConn.
@@ -131,6 +133,7 @@ func (n *Net) Dial(ctx context.Context, from, to string) (net.Conn, error) {
 	killed := n.down[from] || n.down[l.Owner]
 	if !killed {
 		l.relay(near, far.(*net.TCPConn), profile, n.seed)
+		l.pause(n.still[from] || n.still[l.Owner])
 		n.links = append(n.links, l)
 	}
 	n.mu.Unlock()
@@ -184,6 +187,7 @@ func (n *Net) Links(match func(*Link) bool) []*Link {
 
 // Kill takes a host away as the end of its process does: its connections are reset, and it can open none.
 func (n *Net) Kill(host string) {
+	n.Resume(host)
 	n.mu.Lock()
 	n.down[host] = true
 	var own []*Listener
@@ -199,5 +203,23 @@ func (n *Net) Kill(host string) {
 	}
 	for _, l := range n.Links(func(l *Link) bool { return l.From == host || l.Owner == host }) {
 		l.Cut(Both)
+	}
+}
+
+// Pause lets a host stand still, as a stopped process does, seen from outside: nothing reaches it and nothing leaves it,
+// and nobody is told. What it does meanwhile reaches nobody before Resume.
+func (n *Net) Pause(host string) { n.set(host, true) }
+
+// Resume ends Pause.
+func (n *Net) Resume(host string) { n.set(host, false) }
+
+func (n *Net) set(host string, still bool) {
+	n.mu.Lock()
+	n.still[host] = still
+	n.mu.Unlock()
+	for _, l := range n.Links(func(l *Link) bool { return l.From == host || l.Owner == host }) {
+		n.mu.Lock()
+		l.pause(n.still[l.From] || n.still[l.Owner])
+		n.mu.Unlock()
 	}
 }

@@ -38,8 +38,10 @@ type half struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	rng     *rand.Rand
-	silent  bool // nothing arrives any more, and nothing says so
+	last    time.Time // something was read
+	silent  bool      // nothing arrives any more, and nothing says so
 	held    time.Time
+	paused  bool
 	limit   int // with limited: bytes until it is called
 	limited func()
 }
@@ -51,8 +53,8 @@ func (l *Link) relay(near, far *net.TCPConn, p Profile, seed uint64) {
 		_ = c.SetReadBuffer(p.Window)
 		_ = c.SetWriteBuffer(p.Window)
 	}
-	l.there = &half{from: near, to: far, profile: p, rng: Rand(seed, l.String()+" there")}
-	l.back = &half{from: far, to: near, profile: p, rng: Rand(seed, l.String()+" back")}
+	l.there = &half{from: near, to: far, profile: p, last: time.Now(), rng: Rand(seed, l.String()+" there")}
+	l.back = &half{from: far, to: near, profile: p, last: time.Now(), rng: Rand(seed, l.String()+" back")}
 	for _, h := range []*half{l.there, l.back} {
 		go func() {
 			h.carry()
@@ -69,6 +71,9 @@ func (h *half) carry() {
 	for {
 		n, err := h.from.Read(buf)
 		if n > 0 {
+			h.mu.Lock()
+			h.last = time.Now()
+			h.mu.Unlock()
 			h.pass(buf[:n])
 		}
 		if err == nil {
@@ -95,6 +100,9 @@ func (h *half) wait() bool {
 	for {
 		h.mu.Lock()
 		left, silent := time.Until(h.held), h.silent
+		if h.paused {
+			left = time.Hour
+		}
 		h.mu.Unlock()
 		if silent || left <= 0 {
 			return !silent
@@ -154,6 +162,15 @@ func (l *Link) Cut(side Side) {
 	}
 }
 
+// pause lets nothing arrive until it is called with false.
+func (l *Link) pause(is bool) {
+	for _, h := range []*half{l.there, l.back} {
+		h.mu.Lock()
+		h.paused = is
+		h.mu.Unlock()
+	}
+}
+
 // CutAfter cuts the connection when so many more bytes have been written by the client, or by the server: in
 // the middle of a message, most of the time. Those bytes arrive.
 func (l *Link) CutAfter(byClient bool, bytes int, side Side) {
@@ -165,6 +182,23 @@ func (l *Link) CutAfter(byClient bool, bytes int, side Side) {
 	defer h.mu.Unlock()
 	h.limit, h.limited = bytes, func() { l.Cut(side) }
 }
+
+// Idle is how long nothing has been written on the connection, 0 while the server owes an answer.
+func (l *Link) Idle() time.Duration {
+	at := func(h *half) time.Time {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.last
+	}
+	asked, answered := at(l.there), at(l.back)
+	if asked.After(answered) {
+		return 0
+	}
+	return time.Since(answered)
+}
+
+// HangUp closes the server's end: what it has written arrives, and then the end.
+func (l *Link) HangUp() { _ = l.near.CloseWrite() }
 
 // Stall keeps everything that is written from now on, in both directions, from arriving for so long.
 func (l *Link) Stall(d time.Duration) {

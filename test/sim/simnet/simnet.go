@@ -28,12 +28,14 @@ type Net struct {
 	links     []*Link
 	numbers   map[string]int  // of connections, by their ends
 	down      map[string]bool // hosts that have been killed
+	gates     map[string]*gate
 	ports     int
 }
 
 // New returns a network whose draws come from seed.
 func New(seed uint64) *Net {
-	return &Net{seed: seed, listeners: map[string]*Listener{}, numbers: map[string]int{}, down: map[string]bool{}}
+	return &Net{seed: seed, listeners: map[string]*Listener{}, numbers: map[string]int{}, down: map[string]bool{},
+		gates: map[string]*gate{}}
 }
 
 // Listener takes the connections to one address. It is a net.Listener.
@@ -66,6 +68,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 	select {
 	case c := <-l.accept:
+		c.gate.pass()
 		return c, nil
 	case <-l.done:
 		return nil, net.ErrClosed
@@ -123,9 +126,11 @@ func (n *Net) Dial(ctx context.Context, from, to string) (net.Conn, error) {
 	key := from + ">" + to
 	n.numbers[key]++
 	l := &Link{From: from, To: to, Number: n.numbers[key], net: n}
+	own := n.gate(from)
 	n.ports++
 	port := 1024 + n.ports%60000
 	n.mu.Unlock()
+	own.pass()
 	rng := Rand(n.seed, l.String())
 	wait := p.Latency + time.Duration(rng.Int64N(int64(p.Jitter)+1))
 	t := time.NewTimer(2 * wait) // there and back
@@ -145,8 +150,8 @@ func (n *Net) Dial(ctx context.Context, from, to string) (net.Conn, error) {
 	back := newStream(p, Rand(n.seed, l.String()+" back"))
 	here := address(fmt.Sprintf("10.0.%d.%d:%d", n.hostNumber(from), 1, port))
 	l.Owner = listener.owner
-	l.client = &Conn{link: l, local: here, remote: address(to), in: back, out: there}
-	l.server = &Conn{link: l, local: address(to), remote: here, in: there, out: back}
+	l.client = &Conn{link: l, local: here, remote: address(to), in: back, out: there, gate: own}
+	l.server = &Conn{link: l, local: address(to), remote: here, in: there, out: back, gate: n.gate(l.Owner)}
 	n.links = append(n.links, l)
 	n.mu.Unlock()
 	select {
@@ -201,6 +206,7 @@ func (n *Net) Kill(host string) {
 	for _, l := range n.Links(func(l *Link) bool { return l.From == host || l.Owner == host }) {
 		l.Cut(Both)
 	}
+	n.Resume(host)
 }
 
 var errReset = syscall.ECONNRESET
@@ -234,6 +240,18 @@ func (l *Link) CutAfter(byClient bool, bytes int, side Side) {
 		time.AfterFunc(s.profile.Latency+s.profile.Jitter, func() { l.Cut(side) })
 	}
 }
+
+// Idle is how long nothing has been written on the connection, 0 while the server owes an answer.
+func (l *Link) Idle() time.Duration {
+	asked, answered := l.client.out.written(), l.server.out.written()
+	if asked.After(answered) {
+		return 0
+	}
+	return time.Since(answered)
+}
+
+// HangUp closes the server's end.
+func (l *Link) HangUp() { _ = l.server.Close() }
 
 // Stall keeps everything that is written from now on, in both directions, from arriving for so long.
 func (l *Link) Stall(d time.Duration) {

@@ -26,6 +26,7 @@ type redisServer struct {
 	listener *simnet.Listener // of srv
 	shards   map[string][]*server.Peer
 	of       map[*server.Peer][]string
+	copies   []replica
 	refusal  string // what every command is answered with
 	lag      time.Duration
 }

@@ -30,6 +30,9 @@ type redisServer struct {
 	cmd  *exec.Cmd // nil while it is off
 	undo []any     // the command that ends a refusal
 	lag  chan struct{}
+
+	copies []replica // guarded by mu; what a replica had, the last ten times
+	begin  []kept    // guarded by one; what the next Redis begins with
 }
 
 func newRedis(w *world) *redisServer {
@@ -78,6 +81,7 @@ func (r *redisServer) on() {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+	r.fill(ctx)
 	r.mu.Lock()
 	r.cmd = cmd
 	r.mu.Unlock()
