@@ -171,6 +171,16 @@ func ExampleSocket_EmitWithAck() {
 	log.Print(err)
 }
 
+func ExampleSocket_EmitFunc() {
+	s := new(server.Socket)
+
+	err := s.EmitFunc(func(answer server.Args, err error) { // called once, with the answer or ErrDisconnected
+		var yes bool
+		log.Print(errors.Join(err, answer.Scan(&yes)), yes)
+	}, "confirm?", 42)
+	log.Print(err)
+}
+
 func ExampleBroadcast_Emit() {
 	io, s := new(server.Server), new(server.Socket)
 
@@ -312,4 +322,18 @@ func ExampleSocket_Session() {
 	log.Print(s.Session().Transport()) // polling or websocket, now
 	packets, bytes := s.Session().Backlog()
 	log.Print(packets, bytes, s.Session().Writable())
+}
+
+func sessionOf(*http.Request) (user string, ok bool) { return "", false }
+
+func ExampleServer_ServeHTTP() {
+	io := new(server.Server)
+
+	http.Handle(io.Path(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("X-User") // a client's own
+		if user, ok := sessionOf(r); ok {
+			r.Header.Set("X-User", user) // s.Handshake().Header().Get("X-User")
+		}
+		io.ServeHTTP(w, r)
+	}))
 }

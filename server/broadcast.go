@@ -69,7 +69,7 @@ func (b Broadcast) Timeout(d time.Duration) Broadcast { b.timeout = d; return b 
 // (ErrServerClosed, or why it cannot be made); adapter.ErrDegraded that other servers could not be reached, while the
 // sockets of this one have got the event.
 func (b Broadcast) Emit(event string, args ...any) error {
-	m, err := newMessage(event, args)
+	m, err := b.nsp.server.newMessage(event, args)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (
 // and waits for the answers. When the sockets of this server have been sent the event, sent is called, if it is not
 // nil; with an adapter that does not stand on adapter.Local never.
 func (b Broadcast) Ask(event string, args ...any) (ask func(ctx context.Context, sent func()) ([]Args, error), err error) {
-	m, err := newMessage(event, args)
+	m, err := b.nsp.server.newMessage(event, args)
 	if err != nil {
 		return nil, err
 	}

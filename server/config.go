@@ -42,7 +42,7 @@ type Config struct {
 	// under locks, and so must not call the server.
 	Parser packet.Parser
 	// Adapter makes the adapter of each namespace, and may be called for several at a time. Nil means
-	// adapter.Memory.
+	// adapter.Memory(nil), or with Recovery its memory.
 	Adapter adapter.Factory
 	// Recovery, if not nil, turns on connection state recovery (Node: connectionStateRecovery). With
 	// an Adapter of your own, configure recovery there too: one without the other is an error of New.
@@ -91,7 +91,9 @@ type Limits struct {
 	// sockets or are with them, with what each costs the server beside its text. At half of either the
 	// server reads no more from the client while handlers get on; beyond either, which takes handlers
 	// that do not, the session is closed with ReasonQueueFull. One body of a million bytes stays below,
-	// whatever it holds. Default DefaultMaxQueuedEvents, DefaultMaxQueuedBytes.
+	// whatever it holds. MaxQueuedBytes also bounds what is made of events for the handlers that they are with: the next
+	// one that makes much waits for those handlers, for ten seconds at most, and then the session is closed likewise; one
+	// alone may be of any size. Default DefaultMaxQueuedEvents, DefaultMaxQueuedBytes.
 	MaxQueuedEvents int
 	MaxQueuedBytes  int
 	// MaxEarlyEvents bounds the events of a session that come before the answer to their namespace's

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -132,6 +133,11 @@ func (d *Data) restore(raw []byte) {
 	for k, v := range values {
 		d.values[k] = datum{text: v}
 	}
+}
+
+// MarshalJSON returns an error: send what the socket tells, as its ID.
+func (s *Socket) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("server.Socket cannot be sent: send what it tells, as its ID")
 }
 
 // Face is what a socket is to a package that shows it in another form.

@@ -59,7 +59,7 @@ func (d *Dynamic) On(event string, fn any) (off func()) {
 // all errors together; those of Broadcast.Emit. It does not reach children that only other servers have: their names are known there
 // alone. To reach those, have every server emit with ServerSideEmit.
 func (d *Dynamic) Emit(event string, args ...any) error {
-	m, err := newMessage(event, args)
+	m, err := d.server.newMessage(event, args)
 	if err == nil && d.server.names.Closed() {
 		err = ErrServerClosed
 	}

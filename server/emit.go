@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -60,7 +61,7 @@ func (u Unicast) Emit(event string, args ...any) error {
 	s := u.socket
 	// With recovery through the adapter, which keeps it for a client that is away (socket.io/lib/socket.ts, emit).
 	if connecting := s.state.Load() == stateConnecting; connecting || s.recovery != nil {
-		m, err := newMessage(event, args)
+		m, err := s.client.server.newMessage(event, args)
 		if err != nil || connecting && s.beforeIn(func(b *border) { b.early = append(b.early, early{m, u}) }) {
 			return err
 		}
@@ -68,7 +69,7 @@ func (u Unicast) Emit(event string, args ...any) error {
 	}
 	o := takeOutgoing()
 	defer o.put()
-	data, attachments, err := appendEvent(o.payload[:0], event, args)
+	data, attachments, err := s.client.server.appendEvent(o.payload[:0], event, args)
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (s *Socket) alone() bool {
 
 // EmitWithAck is Socket.EmitWithAck.
 func (u Unicast) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
-	data, attachments, err := appendEvent(nil, event, args)
+	data, attachments, err := u.socket.client.server.appendEvent(nil, event, args)
 	if err != nil {
 		return Args{}, err
 	}
@@ -161,29 +162,49 @@ func (s *Socket) notifyOutgoing(p *packet.Packet) {
 }
 
 // newMessage encodes an event for an adapter.
-func newMessage(event string, args []any) (adapter.Message, error) {
-	data, attachments, err := appendEvent(nil, event, args)
+func (s *Server) newMessage(event string, args []any) (adapter.Message, error) {
+	data, attachments, err := s.appendEvent(nil, event, args)
 	return adapter.Message{Data: data, Attachments: attachments}, err
 }
 
 // serverSideMessage is newMessage for other servers, of which Node's would take some events for their own, and end.
-func serverSideMessage(event string, args []any) (adapter.Message, error) {
+func (s *Server) serverSideMessage(event string, args []any) (adapter.Message, error) {
 	if packet.ReservedServerSide(event) {
 		return adapter.Message{}, fmt.Errorf("%q: %w", event, ErrReservedEvent)
 	}
-	return newMessage(event, args)
+	return s.newMessage(event, args)
 }
 
-func appendEvent(dst []byte, event string, args []any) (data []byte, attachments [][]byte, err error) {
-	defer recovered(&err)
+func (s *Server) appendEvent(dst []byte, event string, args []any) (data []byte, attachments [][]byte, err error) {
 	if packet.Reserved(event) {
 		return dst, nil, fmt.Errorf("%q: %w", event, ErrReservedEvent)
 	}
-	data, attachments, err = packet.AppendEvent(dst, nil, event, args)
-	if err != nil {
-		return dst, nil, fmt.Errorf("event %q: %w", event, err)
+	data, attachments, err = encodeEvent(dst, event, args)
+	if err == nil {
+		return data, attachments, nil
 	}
-	return data, attachments, nil
+	for _, arg := range args {
+		if t := reflect.TypeOf(arg); t != nil && t.Kind() == reflect.Func {
+			err = s.callback(event, t)
+		}
+	}
+	return dst, nil, fmt.Errorf("event %q: %w", event, err)
+}
+
+// encodeEvent is packet.AppendEvent of values of the application's.
+func encodeEvent(dst []byte, event string, args []any) (data []byte, attachments [][]byte, err error) {
+	defer recovered(&err)
+	return packet.AppendEvent(dst, nil, event, args)
+}
+
+// callback is the error of an emit that is given a function to call with the answer, as in Node. The log says it once,
+// as few look at the error of an emit.
+func (s *Server) callback(event string, t reflect.Type) error {
+	const instead = "the client's answer is what EmitWithAck returns, or EmitFunc calls a function with"
+	if s.bounds.notice.News("emit of a function", time.Now()) {
+		s.cfg.Logger.Warn("an event with a function among its arguments is not sent: "+instead, "event", event, "type", t.String())
+	}
+	return fmt.Errorf("%s among the arguments: %s", t, instead)
 }
 
 // outgoing is space for a packet on its way to a session. Whoever takes one puts it back.

@@ -90,7 +90,7 @@ func (h *handler) call(ctx context.Context, e *Event) error {
 	if h.fast != nil {
 		return h.fast(h.fn, e)
 	}
-	in := make([]reflect.Value, 0, len(h.params)+max(0, e.Len()-h.args))
+	in := make([]reflect.Value, 0, len(h.params)+1)
 	for _, p := range h.params {
 		switch p.kind {
 		case paramContext:
@@ -109,16 +109,17 @@ func (h *handler) call(ctx context.Context, e *Event) error {
 			in = append(in, arg.Elem())
 		}
 	}
-	if h.variadic != nil {
-		for i := h.args; i < e.Len(); i++ {
-			arg := reflect.New(h.variadic)
-			if err := e.Decode(i, arg.Interface()); err != nil {
-				return err
-			}
-			in = append(in, arg.Elem())
+	if h.variadic == nil {
+		return h.answer(e, reflect.ValueOf(h.fn).Call(in))
+	}
+	n := max(0, e.Len()-h.args)
+	rest := reflect.MakeSlice(h.variadic, n, n)
+	for i := range n {
+		if err := e.Decode(h.args+i, rest.Index(i).Addr().Interface()); err != nil {
+			return err
 		}
 	}
-	return h.answer(e, reflect.ValueOf(h.fn).Call(in))
+	return h.answer(e, reflect.ValueOf(h.fn).CallSlice(append(in, rest)))
 }
 
 // answer acknowledges e with what the handler returned, and returns the handler's error.

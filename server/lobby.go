@@ -32,6 +32,9 @@ type lobby struct {
 
 	kept map[reflect.Type]any // see Keep
 
+	open int           // bytes of the events that are with their handlers, decoded; see Socket.open
+	less chan struct{} // closed when there are fewer; nil unless somebody waits
+
 	lingering func() // gives the place back; see linger
 }
 

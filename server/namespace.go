@@ -91,7 +91,8 @@ func (n *Namespace) use(m middleware) {
 	})
 }
 
-// OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event.
+// OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event: those of a socket are
+// handled when fn has returned, so what goes on for a client belongs in a goroutine, until Socket.Context is done.
 func (n *Namespace) OnConnection(fn func(*Socket)) {
 	need("OnConnection", "a function", fn != nil)
 	n.register(func(s *space) {
@@ -257,7 +258,7 @@ func (n *Namespace) Servers(ctx context.Context) (int, error) {
 // ServerSideEmit sends an event to the handlers that the other servers of the cluster have registered
 // with OnServerSide. This server does not get it.
 func (n *Namespace) ServerSideEmit(event string, args ...any) error {
-	m, err := serverSideMessage(event, args)
+	m, err := n.server.serverSideMessage(event, args)
 	if err != nil {
 		return err
 	}
@@ -282,7 +283,7 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 // AskServers is ServerSideEmitWithAck in two steps, for those who wait elsewhere: it encodes the event, and what it
 // returns sends it and waits for the answers.
 func (n *Namespace) AskServers(event string, args ...any) (ask func(context.Context) ([]Args, error), err error) {
-	m, err := serverSideMessage(event, args)
+	m, err := n.server.serverSideMessage(event, args)
 	if err != nil {
 		return nil, err
 	}

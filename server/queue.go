@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/beanpole/beanpole/server/packet"
 )
@@ -33,12 +32,6 @@ type item struct {
 // and are made again when it is their turn.
 const unpacked = 64
 
-// What an event costs beside its text.
-const (
-	itemCost  = int(unsafe.Sizeof(item{})) + 16 // with the allocator's rounding
-	eventCost = int(unsafe.Sizeof(Event{})) + itemCost
-)
-
 // pack returns what is needed to make the event of the socket again: the acknowledgement's id, or zero, and
 // the payload. The event has no attachments.
 func pack(p *packet.Packet) []byte {
@@ -57,14 +50,6 @@ func (s *Socket) unpack(b []byte) *Event {
 		e.ack.socket, e.ack.id = s, id-1
 	}
 	return e
-}
-
-// size is what the item makes the server hold, in bytes.
-func (it *item) size() int {
-	if it.event == nil {
-		return len(it.packed) + itemCost
-	}
-	return it.event.size() + eventCost
 }
 
 type itemKind uint8

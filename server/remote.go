@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/beanpole/beanpole/adapter"
 )
@@ -31,6 +32,11 @@ func (r *RemoteSocket) Handshake() adapter.Handshake { return r.details.Handshak
 
 // RawData returns the application's data as JSON.
 func (r *RemoteSocket) RawData() json.RawMessage { return json.RawMessage(r.details.Data) }
+
+// MarshalJSON returns an error: send what the socket tells, as its ID and Rooms.
+func (r *RemoteSocket) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("server.RemoteSocket cannot be sent: send what it tells, as its ID")
+}
 
 func (r *RemoteSocket) broadcast() Broadcast { return r.nsp.To(r.details.ID) }
 

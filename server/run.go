@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/beanpole/beanpole/server/packet"
 )
 
 // begun is an item that the queue is at.
@@ -123,14 +125,19 @@ func (s *Socket) event(e *Event) {
 	if s.nsp == nil || s.state.Load() == stateConnecting {
 		return // sent behind a CONNECT that was refused
 	}
-	name, ok := e.parse()
-	if !ok {
+	name, err := packet.EventName(e.data)
+	if err != nil {
 		return
 	}
 	hooks := s.hooked()
-	kept := len(hooks.any)+len(hooks.middlewares) > 0 // somebody else may know e from here on
-	if kept {
+	watched := len(hooks.any)+len(hooks.middlewares) > 0
+	if watched {
 		e.Name = string(name)
+		done := s.open(e, all, anything)
+		if done == nil {
+			return
+		}
+		defer done()
 	}
 	for _, fn := range hooks.any {
 		_ = s.protect(e.Name, func() error { fn(e); return nil }) // logged
@@ -143,11 +150,13 @@ func (s *Socket) event(e *Event) {
 	if s.nsp.parent != nil {
 		lists[2] = s.nsp.parent.handlers.get(name)
 	}
-	known := false
+	known, kept := false, watched // somebody else may know e from here on
+	wanted, weight := 0, packet.Weight{}
 	for _, list := range lists {
 		for _, h := range list {
 			known = true
 			kept = kept || h.kept
+			wanted, weight = max(wanted, h.wanted), weight.Max(h.weight)
 			e.Name = h.event
 		}
 	}
@@ -158,6 +167,13 @@ func (s *Socket) event(e *Event) {
 		if hooks.face == nil { // what shows the socket in another form has handlers of its own
 			s.unhandled(e.Name)
 		}
+	}
+	if !watched {
+		done := s.open(e, wanted, weight)
+		if done == nil {
+			return
+		}
+		defer done()
 	}
 	if len(s.client.server.cfg.Observers) == 0 {
 		_ = s.handle(nil, e, &lists) //nolint:staticcheck // nil: nobody observes; each error has been answered

@@ -248,7 +248,7 @@ func (s *Socket) Use(m Middleware) {
 }
 
 // OnDisconnecting calls fn when the socket disconnects, before the functions of OnDisconnect. In both, Rooms
-// tells where it was.
+// tells where it was; it is no member of its namespace any more, and not counted (in Node it is until these have run).
 func (s *Socket) OnDisconnecting(fn func(Disconnection)) {
 	need("OnDisconnecting", "a function", fn != nil)
 	s.hook(func(h *hooks) {
@@ -328,11 +328,11 @@ type Handshake struct {
 	auth json.RawMessage
 }
 
-// Auth decodes the auth payload into v, which is left as it is without one. An error's text names what was
+// Auth decodes the auth payload into what v points to, which is left as it is without one. An error's text names what was
 // expected and may go to the client.
 func (h Handshake) Auth(v any) error {
 	if len(h.auth) == 0 {
-		return nil
+		return target(v)
 	}
 	if err := packet.Decode(h.auth, nil, v); err != nil {
 		return fmt.Errorf("auth: %w", err)

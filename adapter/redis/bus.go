@@ -212,6 +212,27 @@ func (b *bus) scatter(l *link) {
 	}
 }
 
+// rehome finds the nodes again of what Redis has refused to l.
+func (b *bus) rehome(l *link) {
+	x, ok := b.client.(*redis.ClusterClient)
+	if !ok {
+		return
+	}
+	x.ReloadState(b.ctx)
+	pause(b.ctx, 2) // it takes a moment
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for s, w := range b.wants {
+		if w.link == l && !w.confirmed {
+			if !w.broken.IsZero() {
+				l.left--
+			}
+			w.link = nil
+			b.home(s, w)
+		}
+	}
+}
+
 // of returns the subscriptions of l and takes their confirmation back.
 func (b *bus) of(l *link) (list []subscription) {
 	b.mu.Lock()

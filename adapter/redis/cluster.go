@@ -96,6 +96,13 @@ func (c *Cluster) startInbox(sharded bool) {
 	c.wg.Go(c.inbox.run)
 }
 
+// exact reports whether Redis says of a message how many got it: a Redis Cluster counts only those on the node
+// that was told, unless the channel is sharded.
+func (c *Cluster) exact() bool {
+	_, ok := c.client.(*redis.ClusterClient)
+	return !ok || c.bus.sharded
+}
+
 // mixed reports whether servers of Node hear a namespace.
 func (c *Cluster) mixed(ctx context.Context, nsp string) (bool, error) {
 	n := c.namespace(nsp)

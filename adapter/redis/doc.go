@@ -15,7 +15,9 @@
 //	client.go     the Redis client: single, TLS, Sentinel, Cluster
 //	status.go     Status, Stats: up or degraded, since when, what was lost
 //	outbox.go     the bounded queue of what is to be published
-//	publisher.go  the one goroutine that empties it
+//	publisher.go  what divides it among the masters of Redis
+//	sender.go     what sends to one of them, in order
+//	doubt.go      what became of commands whose answers were lost
 //	details.go    a socket as nodes describe it
 //	errors.go     errors, and what to do about those of Redis
 //	bus.go        the subscriptions the process wants
@@ -42,6 +44,21 @@
 //	emitter.go    Emitter, for processes that serve no clients
 //	registry.go   which node holds a session, and where that node is
 //	forward.go    requests of sessions that live on another node
+//
+// # The way out
+//
+// What is published waits in the outbox. There is one sender for each master of Redis, so that one that is dead
+// holds up nothing but what is for it. A sender is in one of three states:
+//
+//	        a command                 an error
+//	idle -------------> sending ---------------------> waiting
+//	  ^                  |   ^                            |
+//	  |  all answered    |   |  the pause is over; what is for another
+//	  +------------------+   +-- master by now goes back to the outbox
+//
+// A command that was answered is done; one that was refused for good is dropped and counted; one that was not
+// sent, or refused for a while, is sent again; of one whose answer was lost doubt.go decides. MOVED is no error
+// of a master: what goes that way waits until it is known where to, and the rest goes on.
 //
 // # Decisions
 //

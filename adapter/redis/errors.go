@@ -16,6 +16,7 @@ var (
 	errStarting = errors.New("no heartbeat has come back yet")
 	errSilent   = errors.New("heartbeats are published but do not come back")
 	errOutbox   = errors.New("outbox full")
+	errUnsent   = errors.New("no connection to send on")
 	errShape    = errors.New("message has an unexpected shape")
 )
 
@@ -56,5 +57,5 @@ func refused(err error) bool {
 // notSent reports whether err says that a command cannot have reached Redis.
 func notSent(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout)
+	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, errUnsent) || errors.Is(err, redis.ErrClosed)
 }

@@ -23,6 +23,8 @@ type flow struct {
 	stop        chan struct{}
 	wg          sync.WaitGroup
 	sent        int
+	prefix      string
+	pace        time.Duration // between some thousand events of a storm
 	pad         string        // makes the events of a storm larger
 	slowest     time.Duration // of all calls of Broadcast
 }
@@ -42,6 +44,7 @@ func pair(t *testing.T, cfg redis.Config, urls ...string) *flow {
 	t.Helper()
 	f := &flow{t: t, stop: make(chan struct{})}
 	cfg.Prefix = unique()
+	f.prefix = cfg.Prefix
 	cfg.Stream, cfg.SessionPrefix = cfg.Prefix, cfg.Prefix
 	cfg.HeartbeatInterval = 200 * time.Millisecond
 	for i, url := range urls {

@@ -21,8 +21,8 @@ type gap struct {
 	doubt uint64    // the first question whose answer settles that nothing is missing; 0 if that is known
 	since time.Time // of an unknown lane: what was published before does not concern this node
 	asked time.Time
-	taken *atomic.Bool // Redis has taken the last question
-	tries int          // questions Redis took, in a row, that brought nothing
+	taken *atomic.Int32 // what became of the last question: 1 Redis has taken it, 4 and nobody got it
+	tries int           // questions Redis took, in a row, that brought nothing
 }
 
 // arrival is a message of a lane.
@@ -32,6 +32,9 @@ type arrival struct {
 	channel string
 	payload []byte // nil for one that its sender does not send again
 }
+
+// uncounted is the count of a lane of which only the numbers are known.
+const uncounted = 1 << 62
 
 // maxHeld bounds what waits behind a gap, in bytes. What is beyond is asked for again.
 const maxHeld = 4 << 20

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -149,14 +150,44 @@ func (b *inbox) take(n *namespace, channel string, uid []byte, x *serial, payloa
 	}
 }
 
+// joined asks whoever has put members of this node into rooms for what it has sent to these before Redis had taken
+// the subscriptions. number is that of its message, which this
+// node began to follow at a time. Called with order held.
+func (b *inbox) joined(n *namespace, m *message, number uint64, begun time.Time) {
+	s := b.source([]byte(m.uid))
+	for _, room := range m.rooms {
+		sub, ok := n.c.wire.room(n.name, room, false)
+		if !ok || !n.Has(room) || b.c.bus.since(sub).Before(begun) {
+			continue
+		}
+		key := laneKey{n.name, sub.name}
+		g := s.gap(key, b.epoch(n, key))
+		if g.known || g.open() {
+			continue
+		}
+		g.known, g.last, g.count, g.doubt = true, number, uncounted, b.asked.Load()+1
+		b.c.wg.Go(func() {
+			ctx, cancel := context.WithTimeout(b.c.ctx, b.c.cfg.RequestTimeout)
+			defer cancel()
+			_ = b.c.bus.wait(ctx, sub) // without it, it is asked again until it is there
+			s.order.Lock()
+			defer s.order.Unlock()
+			if g := s.gaps[key]; g != nil {
+				g.doubt = b.asked.Load() + 1
+				b.ask(s, key)
+			}
+		})
+	}
+}
+
 // arrived opens a message whose turn it is.
-func (n *namespace) arrived(a arrival) { n.open(a.channel, a.payload) }
+func (n *namespace) arrived(a arrival) { n.open(a.channel, a.payload, a.n) }
 
 // ask asks s for what is missing in lanes. Called with order held.
 func (b *inbox) ask(s *source, keys ...laneKey) {
 	now := time.Now()
 	list := make([]wanted, 0, len(keys))
-	taken := new(atomic.Bool)
+	taken := new(atomic.Int32)
 	for _, key := range keys {
 		g := s.gaps[key]
 		w := wanted{key: key, after: g.last, size: max(minPiece, maxPiece>>g.tries)}
@@ -169,7 +200,15 @@ func (b *inbox) ask(s *source, keys ...laneKey) {
 	l := newLetter(tellQuestion, b.c.uid)
 	l.uint(b.asked.Add(1))
 	l.wants(list)
-	b.send(s.uid+"#", l, func(err error) { taken.Store(err == nil) })
+	b.send(s.uid+"#", l, func(got string, err error) {
+		switch {
+		case err != nil:
+		case got == "0" && b.c.exact():
+			taken.Store(4)
+		default:
+			taken.Store(1)
+		}
+	})
 	b.wake()
 }
 
@@ -224,8 +263,12 @@ func (b *inbox) regained(list []regained) {
 	}
 }
 
-// gone gives up what is missing of a node that will not answer.
+// gone gives up what is missing of a node that has ended, and will not answer. One that has not been heard for a
+// while may be asked.
 func (b *inbox) gone(uid string) {
+	if b.c.members.missed(uid) {
+		return
+	}
 	b.mu.RLock()
 	s := b.sources[uid]
 	b.mu.RUnlock()
@@ -325,8 +368,8 @@ func (b *inbox) sweepSource(s *source, now time.Time) (more bool) {
 			continue
 		case now.Sub(g.asked) < sweepEvery<<min(g.tries, 2):
 		default:
-			if g.taken != nil && g.taken.Load() {
-				g.tries++
+			if g.taken != nil {
+				g.tries += int(g.taken.Load())
 			}
 			if g.tries > maxTries {
 				b.abandon(s, key, g, lostUnanswered)

@@ -3,12 +3,8 @@ package redis
 import "time"
 
 // send sends a letter, before everything else.
-func (b *inbox) send(to string, l *letter, done func(error)) {
-	c := &command{op: b.c.letters, key: b.channel + to, route: b.channel + to, data: l.b}
-	if done != nil {
-		c.done = func(_ string, err error) { done(err) }
-	}
-	b.c.box.hurry(c)
+func (b *inbox) send(to string, l *letter, done func(got string, err error)) {
+	b.c.box.hurry(&command{op: b.c.letters, key: b.channel + to, route: b.channel + to, data: l.b, done: done})
 }
 
 // letter takes a letter.

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -248,6 +249,10 @@ func (l *link) unsubscribe(ctx context.Context, ps *redis.PubSub, list []subscri
 func (l *link) read(ctx context.Context, ps *redis.PubSub) error {
 	for {
 		x, err := ps.Receive(ctx)
+		if err != nil && l.addr != "" && refused(err) && strings.HasPrefix(err.Error(), "MOVED") {
+			l.bus.wg.Go(func() { l.bus.rehome(l) }) // the other subscriptions stay
+			continue
+		}
 		if err != nil {
 			return err
 		}

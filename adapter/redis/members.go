@@ -169,6 +169,14 @@ func (m *members) knows(uid string) bool {
 	return m.peers[uid] != nil
 }
 
+// missed reports whether uid was given up, not having said that it goes.
+func (m *members) missed(uid string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.dead[uid]
+	return ok
+}
+
 // count returns how many nodes live, this one included, and how many were given up lately.
 func (m *members) count() (live, dead int) {
 	m.mu.Lock()

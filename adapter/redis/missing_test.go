@@ -40,6 +40,7 @@ func storm(t *testing.T, f *flow, fault func(ctx context.Context)) {
 			for i := range each {
 				// What is sent must not outrun what the nodes keep: that would be lost, and counted.
 				if i%500 == 0 {
+					pass(t, f.pace)
 					adaptertest.Eventually(t, func() error {
 						if behind := i*emitters - f.there.Count(); behind > 20_000 {
 							return fmt.Errorf("%d events behind", behind)
@@ -58,7 +59,7 @@ func storm(t *testing.T, f *flow, fault func(ctx context.Context)) {
 	<-faults
 	adaptertest.Eventually(t, func() error {
 		if n := f.there.Count(); n < each*emitters {
-			return fmt.Errorf("%d of %d events arrived; %+v", n, each*emitters, f.clusters[1].Stats())
+			return fmt.Errorf("%d of %d events arrived; %+v %+v; %+v %+v", n, each*emitters, f.clusters[0].Stats(), f.clusters[0].Status(), f.clusters[1].Stats(), f.clusters[1].Status())
 		}
 		return nil
 	})
@@ -198,6 +199,30 @@ func TestWhatIsNotKeptIsCounted(t *testing.T) {
 				}
 				return nil
 			})
+		})
+	}
+}
+
+// Whoever is put into a room by another node gets what that sends there next, though this node does not listen to
+// the room yet.
+func TestJoinedByAnotherAndSentTo(t *testing.T) {
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			f := pair(t, cfg, s.URL(), s.URL())
+			for i := range 200 {
+				room := fmt.Sprint("room", i)
+				if err := f.nodes[0].SocketsJoin(adapter.Target{}, room); err != nil {
+					t.Fatal(err)
+				}
+				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{Rooms: []string{room}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.there.Wait(t, 200)
+			if got := numbers(f.there); len(slices.Compact(slices.Sorted(slices.Values(got)))) != 200 || len(got) != 200 {
+				t.Errorf("got %d events", len(got))
+			}
 		})
 	}
 }

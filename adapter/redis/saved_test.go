@@ -13,7 +13,7 @@ import (
 func TestSetInDoubt(t *testing.T) {
 	s := redistest.Start(t)
 	client := s.Client()
-	p := &publisher{client: client, stats: &counters{}, state: newState(slog.New(slog.DiscardHandler)), maxAge: time.Minute}
+	p := &sender{publisher: &publisher{client: client, stats: &counters{}, state: newState(slog.New(slog.DiscardHandler)), maxAge: time.Minute}}
 	for name, c := range map[string]struct {
 		holds, was string
 		want       bool

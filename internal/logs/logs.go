@@ -2,13 +2,16 @@
 // the application's, and may call anything: also what waits for the caller.
 //
 // The rule for all packages: a line that may be written under a lock, or by a goroutine that others wait for, goes
-// through Apart. All others are written where they are said.
+// through Apart. All others are written where they are said. What package host writes itself, to the standard error,
+// goes through a Writer: the lines of an application's own handlers are among it, and none of them may wait for who
+// reads the log.
 package logs
 
 import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 )
 
 // MaxLines is how many lines may wait for the handler. Those beyond are left out, and counted in one that follows.
@@ -22,6 +25,50 @@ func Apart(log *slog.Logger) *slog.Logger {
 		return log
 	}
 	return slog.New(&handler{log.Handler(), new(queue)})
+}
+
+// Flush waits until the lines that wait in log, which Apart has returned, have been written, but no longer than within.
+func Flush(log *slog.Logger, within time.Duration) {
+	if h, ok := log.Handler().(*handler); ok {
+		h.queue.mu.Lock()
+		done := h.queue.end.wait(h.queue.running)
+		h.queue.mu.Unlock()
+		await(done, within)
+	}
+}
+
+// end is the end of a goroutine. Guarded by the lock of who has it.
+type end struct{ c chan struct{} }
+
+// wait returns a channel that is closed when the goroutine, if it is running, ends.
+func (e *end) wait(running bool) <-chan struct{} {
+	if e.c == nil {
+		e.c = make(chan struct{})
+	}
+	c := e.c
+	if !running {
+		e.come()
+	}
+	return c
+}
+
+func (e *end) come() {
+	if e.c != nil {
+		close(e.c)
+		e.c = nil
+	}
+}
+
+// await reports whether done is closed within a time.
+func await(done <-chan struct{}, within time.Duration) bool {
+	late := time.NewTimer(within)
+	defer late.Stop()
+	select {
+	case <-done:
+		return true
+	case <-late.C:
+		return false
+	}
 }
 
 // handler queues lines for another.
@@ -58,6 +105,7 @@ type queue struct {
 	lines   []line // guarded by mu
 	left    int    // guarded by mu; lines left out since one was written
 	running bool   // guarded by mu
+	end     end    // guarded by mu; of running
 }
 
 func (q *queue) put(l line) {
@@ -87,6 +135,7 @@ func (q *queue) write() {
 		q.mu.Lock()
 		if len(q.lines) == 0 {
 			q.lines, q.running, ended = nil, false, true
+			q.end.come()
 			q.mu.Unlock()
 			return
 		}

@@ -2,7 +2,6 @@ package host
 
 import (
 	"cmp"
-	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -20,18 +19,6 @@ func (cfg Config) withDefaults() Config {
 	cfg.DrainTime = cmp.Or(cfg.DrainTime, min(DefaultDrainTime, cfg.ShutdownTimeout/2))
 	cfg.AccessLog = cmp.Or(cfg.AccessLog, AccessApp)
 	return cfg
-}
-
-// logger returns the logger that cfg describes, writing to w.
-func (cfg *Config) logger(w io.Writer) *slog.Logger {
-	switch o := (&slog.HandlerOptions{Level: cfg.LogLevel}); {
-	case cfg.Logger != nil:
-		return cfg.Logger
-	case cfg.LogFormat == LogJSON:
-		return slog.New(slog.NewJSONHandler(w, o))
-	default:
-		return slog.New(slog.NewTextHandler(w, o))
-	}
 }
 
 // server returns the configuration of the Socket.IO server.

@@ -21,7 +21,7 @@ import (
 
 // conn is a session as the library's engine.Socket.
 type conn struct {
-	*emitter    // the library's listeners, and those of the application on Socket.Conn
+	*emitter    // of the application's listeners on Socket.Conn
 	inertSocket // what is the transport's own affair
 
 	// Set by connOf, then read only.
@@ -44,10 +44,10 @@ func (h *Handler) connOf(s *transport.Session) *conn {
 	if c, ok := h.conns.Load(s); ok {
 		return c.(*conn)
 	}
-	c := &conn{emitter: newEmitter(unprotected), inertSocket: h.inert, h: h, session: s}
+	c := &conn{emitter: newEmitter(h.protect), inertSocket: h.inert, h: h, session: s}
 	c.client = socket.NewClient(h.io, c)
 	h.internals.stopTimer(c.client)
-	c.RemoveAllListeners("data") // the library's own
+	c.Clear() // of the library's listeners: package server reads, and ends the sockets
 	first, _ := h.conns.LoadOrStore(s, c)
 	if !s.Open() {
 		h.conns.Delete(s) // Closed may have been here before
@@ -81,12 +81,7 @@ func (r receiver) Closed(reason transport.CloseReason, cause error) {
 	c.closed.Store(true)
 	r.Receiver.Closed(reason, cause)
 	c.h.conns.Delete(c.session)
-	// The description is nil or an error; the reason must be plain text to the library.
-	var description any
-	if cause != nil {
-		description = cause
-	}
-	c.h.protect("close", func() { c.Emit("close", string(reason), description) })
+	c.Emit("close", string(reason), cause)
 }
 
 // handover is the library's parser: it hands packets on as they are, to be encoded by package server.
@@ -112,7 +107,7 @@ func (handover) Encode(p *parser.Packet) []types.BufferInterface {
 }
 
 // NewDecoder returns a decoder that refuses everything: sessions of package server are not decoded here.
-func (handover) NewDecoder() parser.Decoder { return refusing{newEmitter(unprotected)} }
+func (handover) NewDecoder() parser.Decoder { return refusing{newEmitter(nil)} }
 
 // refusing is what the library takes for the decoder of a session.
 type refusing struct{ *emitter }
@@ -217,7 +212,7 @@ func (c *conn) notice(m transport.Message) {
 		return
 	}
 	if c.Upgraded() && !c.upgraded.Swap(true) {
-		c.h.background(func() { c.h.protect("upgrade", func() { c.Emit("upgrade", c.Transport()) }) })
+		c.h.background(func() { c.Emit("upgrade", c.Transport()) })
 	}
 	data := func() types.BufferInterface { // each has its own, to read it
 		if m.Binary {
@@ -225,6 +220,7 @@ func (c *conn) notice(m transport.Message) {
 		}
 		return types.NewStringBuffer(slices.Clone(m.Data))
 	}
-	c.h.protect("packet", func() { c.Emit("packet", &epacket.Packet{Type: epacket.MESSAGE, Data: data()}) })
-	c.h.protect("data", func() { c.Emit("data", data()); c.Emit("message", data()) })
+	c.Emit("packet", &epacket.Packet{Type: epacket.MESSAGE, Data: data()})
+	c.Emit("data", data())
+	c.Emit("message", data())
 }

@@ -124,8 +124,7 @@
 //
 // 2026-11: package server connects, orders, bounds and ends the sockets, and decides whose names are, and the library
 // keeps what the application sees of them: the Socket with its listeners, the Namespace with its list, the Client.
-// Before, this package did the former by itself, around the library's own ways, and had most faults of package
-// server a second time. The library tells nobody of a new pattern or function, so it is asked before each message.
+// The library tells nobody of a new pattern or function, so it is asked before each message.
 //
 // 2026-11: nine fields of the library are reached by their offset (internals.go), since it has no way to be told
 // that a socket is connected, or that a namespace is gone, without doing the rest its own way too. Offsets and

@@ -13,7 +13,7 @@ import (
 // is removed before it is called, RemoveListener removes the function it is given and not another made at
 // the same place, and every listener is called under protect. The zero value is not usable: see newEmitter.
 type emitter struct {
-	// protect calls a listener. Set before first use.
+	// protect calls a listener. Set before first use; nil if nothing is emitted.
 	protect func(event string, fn func()) (ok bool)
 
 	mu        sync.Mutex
@@ -31,12 +31,6 @@ type listener struct {
 var _ events.EventEmitter = (*emitter)(nil)
 
 func newEmitter(protect func(string, func()) bool) *emitter { return &emitter{protect: protect} }
-
-// unprotected calls fn.
-func unprotected(_ string, fn func()) bool {
-	fn()
-	return true
-}
 
 func (e *emitter) add(name events.EventName, list ...*listener) {
 	e.mu.Lock()
@@ -202,10 +196,3 @@ func (e *emitter) GetMaxListeners() uint { return 0 }
 
 // SetMaxListeners does nothing.
 func (e *emitter) SetMaxListeners(uint) {}
-
-// takeFrom registers the listeners of another emitter here.
-func (e *emitter) takeFrom(other events.EventEmitter) {
-	for _, name := range other.EventNames() {
-		_ = e.On(name, other.Listeners(name)...)
-	}
-}

@@ -87,14 +87,6 @@ func (e *event) arguments() []any {
 // named are the arguments as catch-all listeners and middlewares get them: behind the name.
 func (e *event) named() []any { return append([]any{e.name}, e.arguments()...) }
 
-// first decodes the first argument into v, which stays as it is when there is none.
-func (e *event) first(v any) error {
-	if e.n == 0 {
-		return nil
-	}
-	return e.decode(0, v)
-}
-
 // event runs the handlers of one event: what the library's Socket.onevent and dispatch do. It is the only
 // middleware of the socket that package server knows.
 func (m *member) event(ctx context.Context, from *server.Event) error {
@@ -143,7 +135,7 @@ func (m *member) pass(e *event, args []any, list []socket.SocketMiddleware) bool
 			return false
 		}
 		m.await(e, through)
-		if state.CompareAndSwap(waiting, parked) || !m.let(<-through) {
+		if state.CompareAndSwap(waiting, parked) || m.refused(<-through) {
 			return false
 		}
 	}
@@ -171,13 +163,12 @@ func (m *member) await(e *event, through chan error) {
 	}
 }
 
-// let reports whether a middleware that has called next with err lets the event through, and tells the application
-// if not.
-func (m *member) let(err error) bool {
+// refused reports whether a middleware has called next with an error, and tells the application.
+func (m *member) refused(err error) bool {
 	if err != nil {
 		m.socket.EmitReserved("error", err)
 	}
-	return err == nil
+	return err != nil
 }
 
 // late goes on with an event that a middleware has called next for after its turn, in a turn of its own.
@@ -185,7 +176,7 @@ func (m *member) late(e *event, args []any, rest []socket.SocketMiddleware, err 
 	m.turn.Lock()
 	defer m.turn.Unlock()
 	defer m.note()
-	if !m.ended && m.let(err) && m.pass(e, args, rest) {
+	if !m.ended && !m.refused(err) && m.pass(e, args, rest) {
 		m.dispatch(e)
 	}
 }

@@ -91,9 +91,7 @@ func (h *Handler) make(s *server.Socket) error {
 	}
 	made := m.conn.newSocket(n.nsp, authOf(s), previous)
 	h.internals.setID(made, s.ID())
-	e := &socketEmitter{emitter: newEmitter(h.protect), member: m}
-	e.takeFrom(made.StrictEventEmitter.EventEmitter)
-	made.StrictEventEmitter.EventEmitter = e
+	made.StrictEventEmitter.EventEmitter = &socketEmitter{emitter: newEmitter(h.protect), member: m}
 	if m.socket != nil {
 		if other := s.Namespace().Socket(m.id); other != nil { // who has been recovered instead
 			defer faceOf(other).beKnown()
@@ -113,12 +111,12 @@ func (h *Handler) make(s *server.Socket) error {
 	return nil
 }
 
-// beKnown has the socket found by its id, unless it has left. Two may have it for a while, of whom one will not be
-// recovered after all.
+// beKnown has the socket found by its id, if it is in. Others may have come with that id: one that could not be
+// recovered after all, and one that is taking this one over.
 func (m *member) beKnown() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.over {
+	m.h.mu.Lock()
+	defer m.h.mu.Unlock()
+	if m.server.Connected() {
 		m.h.members.Store(m.id, m)
 		m.nsp.nsp.Sockets().Store(m.socket.Id(), m.socket)
 	}
@@ -183,7 +181,7 @@ func (h *Handler) connected(s *server.Socket) {
 	m.beKnown()
 	m.mu.Lock()
 	m.told = true
-	h.members.Store(m.id, m) // it may have left already, and be out
+	h.members.LoadOrStore(m.id, m) // it may have left already, and be out
 	kicked := m.kicked
 	m.mu.Unlock()
 	if kicked {

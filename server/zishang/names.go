@@ -137,13 +137,16 @@ func (h *Handler) opened(n *server.Namespace) {
 }
 
 // created is told of a namespace other than "/" that the library has made, before tell tells the application.
-func (h *Handler) created(nsp socket.Namespace, tell func()) {
-	n, ok := nsp.Adapter().(*namespace)
-	if !ok || n.told.Swap(true) {
+func (h *Handler) created(what any, tell func()) {
+	var n *namespace
+	if nsp, ok := what.(socket.Namespace); ok {
+		n, _ = nsp.Adapter().(*namespace)
+	}
+	if n == nil || n.told.Swap(true) { // of the application's own making
 		tell()
 		return
 	}
-	nsp.Cleanup(nil) // see closed
+	n.nsp.Cleanup(nil) // see closed
 	h.learn()
 	child := n.strip()
 	func() {
@@ -209,24 +212,17 @@ func (n *namespace) strip() (child bool) {
 			continue
 		}
 		child = true
-		n.nsp.Fns().DoWrite(func(fns []socket.NamespaceMiddleware) []socket.NamespaceMiddleware {
-			return fns[common(fns, p.Fns().All()):]
+		theirs := p.Fns().All()
+		n.nsp.Fns().RemoveAll(func(fn socket.NamespaceMiddleware) bool {
+			return slices.ContainsFunc(theirs, func(o socket.NamespaceMiddleware) bool { return sameFunc(fn, o) })
 		})
 		for _, event := range connectEvents {
 			for _, fn := range p.Listeners(string(event)) {
-				n.listeners.remove(event, func(l *listener) bool { return sameFunc(l.fn, fn) })
+				n.listeners.RemoveListener(event, fn)
 			}
 		}
 	}
 	return child
-}
-
-// common is how many functions at their beginning both have.
-func common[F any](a, b []F) (n int) {
-	for n < min(len(a), len(b)) && sameFunc(a[n], b[n]) {
-		n++
-	}
-	return n
 }
 
 // registered reports whether the application has put something on the namespace itself.

@@ -51,9 +51,7 @@ func (c constructor) New(nsp socket.Namespace) socket.Adapter {
 	}
 	n.Prototype(n)
 	n.listeners = &namespaceEmitter{emitter: newEmitter(c.h.protect), h: c.h}
-	e := nsp.EventEmitter()
-	n.listeners.takeFrom(e.EventEmitter)
-	e.EventEmitter = n.listeners
+	nsp.EventEmitter().EventEmitter = n.listeners
 	if n.name == "/" { // the library does not tell of this one
 		close(n.made)
 	}
@@ -68,14 +66,11 @@ type namespaceEmitter struct {
 
 // Emit calls the listeners of name. On "/" the library emits new_namespace for every namespace it makes.
 func (e *namespaceEmitter) Emit(name events.EventName, args ...any) {
-	tell := func() { e.emitter.Emit(name, args...) }
 	if name == "new_namespace" && len(args) > 0 {
-		if child, ok := args[0].(socket.Namespace); ok {
-			e.h.created(child, tell)
-			return
-		}
+		e.h.created(args[0], func() { e.emitter.Emit(name, args...) })
+		return
 	}
-	tell()
+	e.emitter.Emit(name, args...)
 }
 
 // server is the namespace as package server has it.

@@ -33,7 +33,10 @@ func handle[T any](s *socket.Socket, name string, fn func(context.Context, T) ([
 	m.emitter().add(events.EventName(name), &listener{typed: func(e *event) {
 		var arg T
 		var values []any
-		err := e.first(&arg)
+		var err error
+		if e.n > 0 {
+			err = e.decode(0, &arg)
+		}
 		if err == nil {
 			values, err = fn(cmp.Or(e.ctx, m.server.Context()), arg)
 		}
