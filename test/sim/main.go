@@ -133,7 +133,7 @@ func plant(ctx context.Context, list []defects.Defect, seed uint64, n int) error
 			}
 			if len(out.Violations) > 0 {
 				v := out.Violations[0]
-				found, with, what = v.Promise, p.Seed, fmt.Sprintf("%.70s", strings.SplitN(v.What, "\n", 2)[0])
+				found, with, what = v.Promise, p.Seed, fmt.Sprintf("`%.70s`", strings.NewReplacer("|", "/", "`", "'").Replace(strings.SplitN(v.What, "\n", 2)[0]))
 				break
 			}
 		}

@@ -115,7 +115,9 @@ func (a native) send(e *emission, args []any) error {
 	case e.only != "":
 		b = b.To(e.only)
 	}
-	b = b.To(e.rooms...)
+	if len(e.rooms) > 0 { // To nothing is to nobody
+		b = b.To(e.rooms...)
+	}
 	if e.volatile {
 		b = b.Volatile()
 	}
@@ -125,8 +127,16 @@ func (a native) send(e *emission, args []any) error {
 	return b.Emit("e", args...)
 }
 
+// to selects the sockets in rooms, all when there are none.
+func (a native) to(nsp string, rooms []string) server.Broadcast {
+	if len(rooms) == 0 {
+		return a.Of(nsp).Except()
+	}
+	return a.Of(nsp).To(rooms...)
+}
+
 func (a native) askAll(nsp string, rooms []string, id string) (texts []string, err error) {
-	answers, err := a.Of(nsp).To(rooms...).Timeout(askTimeout).EmitWithAck(context.Background(), "q", id, 1)
+	answers, err := a.to(nsp, rooms).Timeout(askTimeout).EmitWithAck(context.Background(), "q", id, 1)
 	for _, x := range answers {
 		text := string(x.Raw(0))
 		_ = x.Scan(&text)
@@ -136,7 +146,7 @@ func (a native) askAll(nsp string, rooms []string, id string) (texts []string, e
 }
 
 func (a native) fetch(nsp string, rooms []string) (ids []string, err error) {
-	list, err := a.Of(nsp).To(rooms...).FetchSockets(context.Background())
+	list, err := a.to(nsp, rooms).FetchSockets(context.Background())
 	for _, r := range list {
 		ids = append(ids, r.ID())
 	}
