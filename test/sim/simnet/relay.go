@@ -183,6 +183,15 @@ func (l *Link) CutAfter(byClient bool, bytes int, side Side) {
 	h.limit, h.limited = bytes, func() { l.Cut(side) }
 }
 
+// Spare takes back what CutAfter is still to do.
+func (l *Link) Spare() {
+	for _, h := range []*half{l.there, l.back} {
+		h.mu.Lock()
+		h.limited = nil
+		h.mu.Unlock()
+	}
+}
+
 // Idle is how long nothing has been written on the connection, 0 while the server owes an answer.
 func (l *Link) Idle() time.Duration {
 	at := func(h *half) time.Time {

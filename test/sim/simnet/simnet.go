@@ -241,6 +241,15 @@ func (l *Link) CutAfter(byClient bool, bytes int, side Side) {
 	}
 }
 
+// Spare takes back what CutAfter is still to do.
+func (l *Link) Spare() {
+	for _, s := range []*stream{l.client.out, l.server.out} {
+		s.mu.Lock()
+		s.limited = nil
+		s.mu.Unlock()
+	}
+}
+
 // Idle is how long nothing has been written on the connection, 0 while the server owes an answer.
 func (l *Link) Idle() time.Duration {
 	asked, answered := l.client.out.written(), l.server.out.written()

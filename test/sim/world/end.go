@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/beanpole/beanpole/test/sim/simnet"
 )
 
 // end lets everything come to rest, and looks at what is left.
@@ -19,6 +21,9 @@ func (w *world) end() {
 	w.mu.Unlock()
 	if w.redis != nil {
 		w.redis.set("", 0)
+	}
+	for _, l := range w.net.Links(func(*simnet.Link) bool { return true }) {
+		l.Spare()
 	}
 	time.Sleep(20 * time.Second) // clients come back, what was held is published
 	quiet := w.now()
