@@ -39,6 +39,7 @@
 //	envelope.go   what sharded and streams have in common
 //	msgpack.go    walking MessagePack without decoding it
 //	reader.go     the reader of a stream
+//	window.go     which entries of a source it has had
 //	line.go       the order of events with recovery
 //	recovery.go   connection state recovery over streams
 //	emitter.go    Emitter, for processes that serve no clients
