@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/beanpole/beanpole/adapter"
 )
 
 // subKind is a kind of subscription.
@@ -399,7 +401,7 @@ func (b *bus) wait(ctx context.Context, list ...subscription) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return ctx.Err()
+			return adapter.Ended(ctx)
 		case <-b.ctx.Done():
 			return ErrClosed
 		}

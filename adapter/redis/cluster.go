@@ -72,7 +72,7 @@ func New(cfg Config) (*Cluster, error) {
 // startPublisher starts the publisher, which ends after everything else so that it may say goodbye.
 func (c *Cluster) startPublisher() {
 	p := &publisher{client: c.client, box: c.box, stats: &c.stats, state: c.state, maxAge: c.cfg.MaxOutboxAge,
-		maxLen: c.cfg.MaxStreamLen, last: c.position}
+		maxLen: c.cfg.MaxStreamLen}
 	p.ring, p.mixed = c.inbox.ring, c.mixed
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())

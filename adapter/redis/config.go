@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/internal/logs"
 )
 
 // Mode is how nodes talk over Redis. All nodes of a cluster must use the same.
@@ -116,7 +117,8 @@ type Config struct {
 	MaxResendBytes int
 	MaxResendAge   time.Duration
 
-	// Logger receives changes of state. Nil means slog.Default().
+	// Logger receives changes of state. Nil means slog.Default(). Its handler is called on a goroutine of its own, and
+	// may take its time.
 	Logger *slog.Logger
 }
 
@@ -152,6 +154,7 @@ func (c *Config) check() error {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Logger = logs.Apart(c.Logger) // it is written by goroutines that every question to the cluster waits for
 	switch c.Mode {
 	case PubSub, Sharded, Streams:
 	default:

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -78,10 +79,8 @@ func (s *sender) saved(ctx context.Context, c *command) bool {
 
 // ask reads the end of a stream until it is known which of the commands it holds.
 func (s *sender) ask(ctx context.Context, stream string, list []*command) (missing []*command) {
-	after := s.acked[stream]
-	if after == "" {
-		after = s.last(stream)
-	}
+	// Not from where this node's reader stands, which may have gone past them.
+	after := cmp.Or(s.acked[stream], "0-0")
 	found := map[uint64]string{}
 	// A server that stood still may take what the broken connection brought it some moments after
 	// the first question. Twice the same answer is taken for the truth.

@@ -142,7 +142,7 @@ func (n *namespace) bound(ctx context.Context) (context.Context, context.CancelF
 	if _, ok := ctx.Deadline(); ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, n.c.cfg.RequestTimeout)
+	return context.WithTimeoutCause(ctx, n.c.cfg.RequestTimeout, adapter.ErrTimeout)
 }
 
 func (n *namespace) Fetch(ctx context.Context, t adapter.Target) ([]adapter.Details, error) {

@@ -18,8 +18,6 @@ type publisher struct {
 	state  *state
 	maxAge time.Duration
 	maxLen int64 // of streams
-	// last returns an entry of the stream before everything this node has in doubt.
-	last func(stream string) string
 
 	ring *ring // nil of an emitter
 	// mixed reports whether servers of Node hear a namespace, which cannot ask for what they missed. Nil of an

@@ -21,6 +21,7 @@ func (s *sharded) channels(nsp string) []subscription {
 }
 
 func (s *sharded) room(nsp, room string, private bool) (subscription, bool) {
+	private = private && utf16Length(room) == idLength
 	return subscription{subShard, s.main(nsp) + room + "#"}, s.mode == DynamicPrivate || s.mode == Dynamic && !private
 }
 
@@ -31,7 +32,8 @@ func (s *sharded) lane(nsp, channel string) string {
 	return channel
 }
 
-// idLength is how the publisher tells a socket's id from the name of a room, right or wrong.
+// idLength is how the publisher tells a socket's id from the name of a room, right or wrong: the id of a v2 client's
+// socket in another namespace than "/" is longer, and so has a channel.
 const idLength = 20
 
 func (s *sharded) encode(m *message, to string) (*command, error) {
