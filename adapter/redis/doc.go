@@ -39,6 +39,7 @@
 //	envelope.go   what sharded and streams have in common
 //	msgpack.go    walking MessagePack without decoding it
 //	reader.go     the reader of a stream
+//	window.go     which entries of a source it has had
 //	line.go       the order of events with recovery
 //	recovery.go   connection state recovery over streams
 //	takeover.go   the socket of a client that is back before its server has noticed

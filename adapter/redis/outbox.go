@@ -63,13 +63,13 @@ type outbox struct {
 	list            []*command
 	bytes           int
 	closed          bool
-	seq             uint64        // number of the last stream entry put
-	node            *redis.Client // of a master, as it was last known
-	away, awayBytes int           // guarded by mu; what senders have of it
+	seqs            map[string]uint64 // by stream: number of the last entry put
+	node            *redis.Client     // of a master, as it was last known
+	away, awayBytes int               // guarded by mu; what senders have of it
 }
 
 func newOutbox(messages, bytes int) *outbox {
-	return &outbox{maxMessages: messages, maxBytes: bytes, wake: make(chan struct{}, 1)}
+	return &outbox{maxMessages: messages, maxBytes: bytes, wake: make(chan struct{}, 1), seqs: map[string]uint64{}}
 }
 
 // put queues c. It returns errOutbox or ErrClosed when c was not taken.
@@ -85,8 +85,8 @@ func (o *outbox) put(c *command) error {
 		return errOutbox
 	}
 	if c.xadd != nil { // here, so that numbers rise in the order of the queue
-		o.seq++
-		c.xadd.seq = o.seq
+		o.seqs[c.key]++
+		c.xadd.seq = o.seqs[c.key]
 	}
 	if c.numbered && o.stamp != nil {
 		o.stamp(c)

@@ -3,9 +3,11 @@ package redis
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -16,7 +18,12 @@ type reader struct {
 	stream string
 
 	// Owned by run.
-	seqs map[string]uint64 // node -> number of its last entry
+	windows map[string]*window // by source: its entries
+	missing uint64             // entries that are, before those of the read of now
+	page    int64              // how many entries are read at once
+	recent  []streamID         // of the last entries read
+	next    int                // the oldest of recent
+	said    time.Time          // when a loss was last logged
 
 	mu      sync.Mutex
 	again   map[streamID]struct{} // guarded by mu; entries that repeat one before, as their node could not know
@@ -52,7 +59,7 @@ func (c *Cluster) startReaders() {
 		if c.cfg.StreamCount > 1 {
 			name += "-" + strconv.Itoa(i)
 		}
-		r := &reader{c: c, stream: name, seqs: map[string]uint64{}}
+		r := &reader{c: c, stream: name, windows: map[string]*window{}, page: c.cfg.ReadCount}
 		c.readers[name] = r
 		c.wg.Go(func() { r.run(c.ctx) })
 	}
@@ -122,7 +129,7 @@ func (r *reader) run(ctx context.Context) {
 		failed++
 		r.c.state.set(part, err)
 		pause(ctx, failed)
-		r.gap(ctx)
+		_ = r.anew(ctx) // or the next read says why not
 	}
 }
 
@@ -143,38 +150,70 @@ func (r *reader) read(ctx context.Context) error {
 	}
 	// Not from "$": what is added between two reads would be lost.
 	res, err := r.c.client.XRead(ctx, &redis.XReadArgs{
-		Streams: []string{r.stream, pos.String()}, Count: r.c.cfg.ReadCount, Block: r.c.cfg.BlockTime,
+		Streams: []string{r.stream, pos.String()}, Count: r.page, Block: r.c.cfg.BlockTime,
 	}).Result()
 	if errors.Is(err, redis.Nil) {
-		return nil
+		return r.anew(ctx)
 	}
 	if err != nil {
 		return err
 	}
+	r.missing = 0
 	for _, s := range res {
+		size := 0
 		for _, x := range s.Messages {
-			r.handle(x)
+			size += r.handle(x)
 		}
+		// Who is behind reads more at once: each read costs the way to Redis and back.
+		n := int64(len(s.Messages))
+		if r.page = r.c.cfg.ReadCount; n >= r.c.cfg.ReadCount {
+			r.page = max(1, min(4*n, maxPage, n*maxPageBytes/int64(size+1)))
+		}
+	}
+	if r.missing > 0 {
+		r.trimmed(ctx, pos, r.missing)
 	}
 	return nil
 }
 
-// gap says when the stream has lost entries, while it was out of reach, that were not read.
-func (r *reader) gap(ctx context.Context) {
-	r.mu.Lock()
-	pos, begun := r.pos, r.begun
-	r.mu.Unlock()
+// anew finds out whether the stream ends before the last entry that was read. A Redis that took over may have less
+// of it: then what comes next is new. Else it has been emptied, and is read from its start.
+func (r *reader) anew(ctx context.Context) error {
+	pos, begun := r.where()
 	if !begun || pos == (streamID{}) {
-		return
+		return nil
 	}
+	list, err := r.c.client.XRevRangeN(ctx, r.stream, "+", "-", 1).Result()
+	if err != nil {
+		return err
+	}
+	last := streamID{}
+	if len(list) > 0 {
+		last, _ = parseStreamID(list[0].ID)
+	}
+	if last.less(pos) {
+		if !slices.Contains(r.recent, last) {
+			last = streamID{}
+		}
+		r.moveTo(last)
+	}
+	return nil
+}
+
+// trimmed counts entries that are missing before some that were read after an id, if the stream has dropped any
+// there. Others are on their way again, or have been given up and counted by whoever sent them.
+func (r *reader) trimmed(ctx context.Context, after streamID, missing uint64) {
 	list, err := r.c.client.XRangeN(ctx, r.stream, "-", "+", 1).Result()
 	if err != nil || len(list) == 0 {
 		return
 	}
-	if first, ok := parseStreamID(list[0].ID); ok && pos.less(first) {
-		r.c.stats.lost[lostTrimmed].Add(1)
-		r.c.cfg.Logger.Warn("the stream was trimmed before it was read", "stream", r.stream,
-			"advice", "raise MaxStreamLen: it must hold what is sent during an outage")
+	if first, ok := parseStreamID(list[0].ID); ok && after.less(first) {
+		r.c.stats.lost[lostTrimmed].Add(missing)
+		if now := time.Now(); now.Sub(r.said) > time.Minute {
+			r.said = now
+			r.c.cfg.Logger.Warn("the stream was trimmed before it was read", "stream", r.stream, "entries", missing,
+				"advice", "raise MaxStreamLen: it must hold what is sent in a burst, and during an outage")
+		}
 	}
 }
 
@@ -190,6 +229,7 @@ func parseEntry(values map[string]any) *entry {
 	}
 	if s, ok := values[seqField].(string); ok {
 		s, e.instance, _ = strings.Cut(s, ".")
+		e.instance, _, e.dense = strings.Cut(e.instance, ".")
 		e.seq, _ = strconv.ParseUint(s, 36, 64)
 	}
 	return e
@@ -213,34 +253,35 @@ func (r *reader) repeated(id streamID) bool {
 	return ok
 }
 
-// handle hands one entry to its namespace.
-func (r *reader) handle(x redis.XMessage) {
+// handle hands one entry to its namespace, and returns about how large it is, in bytes.
+func (r *reader) handle(x redis.XMessage) int {
 	id, ok := parseStreamID(x.ID)
 	if !ok {
-		return
+		return 0
 	}
 	r.c.stats.received.Add(1)
 	e := parseEntry(x.Values)
+	size := len(e.data) + keptCost
 	n := r.c.namespace(e.nsp)
 	done := func() { r.moveTo(id) }
-	if e.seq > 0 {
-		if e.seq <= r.seqs[e.source()] { // sent again although it had arrived
-			r.c.stats.skipped.Add(1)
-			r.repeats(id)
-			done()
-			return
-		}
-		if len(r.seqs) > 10_000 { // of nodes long gone
-			clear(r.seqs)
-		}
-		r.seqs[e.source()] = e.seq
+	if len(r.recent) < maxRecent {
+		r.recent = append(r.recent, id)
+	} else {
+		r.recent[r.next] = id
+		r.next = (r.next + 1) % maxRecent
+	}
+	if !r.fresh(e) { // sent again although it had arrived
+		r.c.stats.skipped.Add(1)
+		r.repeats(id)
+		done()
+		return size
 	}
 	switch {
 	case n == nil || e.uid == r.c.uid && n.line == nil:
 		r.c.stats.skipped.Add(1)
 	case n.line != nil && e.kind == kindBroadcast:
 		n.line.arrived(e, id, done)
-		return
+		return size
 	case e.uid == r.c.uid:
 	default:
 		m, err := decodeEntry(e)
@@ -252,4 +293,33 @@ func (r *reader) handle(x redis.XMessage) {
 		}
 	}
 	done()
+	return size
 }
+
+// fresh reports whether an entry was not had before.
+func (r *reader) fresh(e *entry) bool {
+	if e.seq == 0 {
+		return true
+	}
+	w := r.windows[e.source()]
+	if w == nil {
+		if len(r.windows) > 10_000 { // of nodes long gone
+			clear(r.windows)
+		}
+		w = &window{}
+		r.windows[e.source()] = w
+	}
+	fresh, skipped := w.take(e.seq)
+	if e.dense {
+		r.missing += skipped
+	}
+	return fresh
+}
+
+const (
+	// maxPage and maxPageBytes bound what is read at once.
+	maxPage = 5000
+	// maxRecent is how many ids of entries are remembered, to know a stream again.
+	maxRecent    = 1024
+	maxPageBytes = 4 << 20
+)

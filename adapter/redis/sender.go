@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -174,9 +173,11 @@ func (s *sender) send(ctx context.Context) error {
 		switch v, e := result(replies[i], err); {
 		case e == nil:
 			s.published(c, v)
+		case notSent(e):
+			again, cause = append(again, c), e
 		case refused(e):
 			if !passing(e) {
-				s.state.log.Warn("redis refused a command", "error", e, "advice", advice(e))
+				s.state.refused(e, c.key)
 				s.drop(c, lostRefused, e)
 				continue
 			}
@@ -185,8 +186,6 @@ func (s *sender) send(ctx context.Context) error {
 			} else {
 				cause = e
 			}
-		case notSent(e):
-			again, cause = append(again, c), e
 		default:
 			doubt, cause = append(doubt, c), e
 		}
@@ -225,7 +224,10 @@ func result(r *redis.Cmd, err error) (value any, _ error) {
 	if v := r.Val(); v != nil {
 		return v, nil
 	}
-	return nil, errors.Join(errUnsent, err)
+	if err == nil {
+		return nil, errUnsent
+	}
+	return nil, fmt.Errorf("%w: %w", err, errUnsent)
 }
 
 func (s *sender) queue(ctx context.Context, pipe redis.Pipeliner, c *command) *redis.Cmd {

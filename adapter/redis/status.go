@@ -3,6 +3,7 @@ package redis
 import (
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,11 +79,26 @@ type state struct {
 	complaints map[string]error
 	up         bool
 	since      time.Time
-	known      bool // up was decided once
+	known      bool                 // up was decided once
+	said       map[string]time.Time // by error: when a refusal was last logged
 }
 
 func newState(log *slog.Logger) *state {
-	return &state{log: log, since: time.Now(), complaints: map[string]error{"start": errStarting}}
+	return &state{log: log, since: time.Now(), complaints: map[string]error{"start": errStarting}, said: map[string]time.Time{}}
+}
+
+// refused logs that Redis has refused a command for a key, or channel: once a minute for each error.
+func (s *state) refused(err error, key string) {
+	text, _, _ := strings.Cut(err.Error(), " ")
+	s.mu.Lock()
+	again := time.Since(s.said[text]) < time.Minute
+	if !again {
+		s.said[text] = time.Now()
+	}
+	s.mu.Unlock()
+	if !again {
+		s.log.Warn("redis refuses commands", "error", err, "key", key, "advice", advice(err))
+	}
 }
 
 // set notes what part complains of; nil takes the complaint back.
@@ -90,7 +106,7 @@ func (s *state) set(part string, err error) {
 	s.mu.Lock()
 	if err == nil {
 		delete(s.complaints, part)
-	} else if s.complaints[part] == nil {
+	} else {
 		s.complaints[part] = err
 	}
 	up := len(s.complaints) == 0

@@ -22,8 +22,9 @@ type streams struct {
 	instance string
 }
 
-// seqField is a field of entries that only Beanpole knows: the number of the entry on its node, in
-// base 36, and for an emitter a dot and its instance. With it a node finds out what became of an entry whose answer was lost, and others drop
+// seqField is a field of entries that only Beanpole knows: the number of the entry among those of its node in the
+// stream, in base 36, a dot, for an emitter its instance, and a dot and 1: older nodes have one number for all their
+// streams, and no second dot. With it a node finds out what became of an entry whose answer was lost, and others drop
 // an entry that came twice.
 const seqField = "bp"
 
@@ -34,6 +35,7 @@ type entry struct {
 	data     string
 	seq      uint64
 	instance string
+	dense    bool // seq rises by one in the stream
 }
 
 // args returns the XADD command of e.
@@ -43,11 +45,7 @@ func (e *entry) args(stream string, maxLen int64) []any {
 		args = append(args, "data", e.data)
 	}
 	if e.seq > 0 {
-		v := strconv.FormatUint(e.seq, 36)
-		if e.instance != "" {
-			v += "." + e.instance
-		}
-		args = append(args, seqField, v)
+		args = append(args, seqField, strconv.FormatUint(e.seq, 36)+"."+e.instance+".1")
 	}
 	return args
 }

@@ -40,7 +40,7 @@ var All = []Defect{
 	{"upgrade-loses", "memory", nil, "transport/upgrade.go", "range s.takeWaiting() {", `range without(on("upgrade-loses", 1), s.takeWaiting()) {`},
 	{"session-left", "memory", nil, "transport/session.go", "\tdelete(s.srv.sessions, s.sid)", "\tif !on(\"session-left\", 5) {\n\t\tdelete(s.srv.sessions, s.sid)\n\t}"},
 	{"channel-lost", "pubsub", nil, "adapter/redis/link.go", "\t\t\tl.bus.deliver(s, m.Channel, payload)", "\t\t\tif !on(\"channel-lost\", 60) {\n\t\t\t\tl.bus.deliver(s, m.Channel, payload)\n\t\t\t}"},
-	{"stream-lost", "streams", nil, "adapter/redis/reader.go", "if e.seq <= r.seqs[e.source()] {", `if e.seq <= r.seqs[e.source()] || on("stream-lost", 60) {`},
+	{"stream-lost", "streams", nil, "adapter/redis/reader.go", "if !r.fresh(e) {", `if !r.fresh(e) || on("stream-lost", 60) {`},
 	{"replay-lost", "streams+", nil, "adapter/redis/recovery.go", "if have.has(e.uid, e.seq) || ", `if on("replay-lost", 5) || have.has(e.uid, e.seq) || `},
 	{"replay-wrong", "streams+", nil, "adapter/redis/line.go", "if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay(", "if on(\"replay-wrong\", 1) || !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay("},
 	{"saved-late", "streams+", []string{plan.Cut}, "adapter/redis/recovery.go", "\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid)) //", "\t\tif !on(\"saved-late\", 1) {\n\t\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid))\n\t\t} //"},

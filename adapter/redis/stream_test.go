@@ -1,0 +1,139 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/adapter/adaptertest"
+	"github.com/beanpole/beanpole/adapter/redis"
+	"github.com/beanpole/beanpole/adapter/redis/redistest"
+)
+
+// The password of Redis is changed, connections end, and later it is changed back: what was published meanwhile has
+// waited, and was not counted as published.
+func TestPasswordIsChanged(t *testing.T) {
+	for name, cfg := range modes() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t, "--requirepass", "before")
+			url := fmt.Sprintf("redis://:before@127.0.0.1:%d", s.Port)
+			f := pair(t, cfg, url, url)
+			admin := s.Client().Conn() // stays authenticated
+			defer admin.Close()
+			set := func(password string) {
+				if err := admin.Do(t.Context(), "config", "set", "requirepass", password).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := admin.Auth(t.Context(), "before").Err(); err != nil {
+				t.Fatal(err)
+			}
+			set("after")
+			for _, kind := range []string{"normal", "pubsub"} {
+				if err := admin.Do(t.Context(), "client", "kill", "type", kind, "skipme", "yes").Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			adaptertest.Eventually(t, func() error {
+				if f.clusters[0].Status().Up {
+					return errors.New("up")
+				}
+				return nil
+			})
+			published := f.clusters[0].Stats().Published
+			for i := range 100 {
+				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			pass(t, 300*time.Millisecond)
+			if n := f.clusters[0].Stats().Published - published; n > 0 {
+				t.Errorf("%d counted as published", n)
+			}
+			set("before")
+			f.there.Wait(t, 100)
+			if got := numbers(f.there); !slices.IsSorted(got) || len(got) != 100 {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}
+
+// The stream is emptied, and goes on with ids that are lower than those read.
+func TestStreamBeginsAnew(t *testing.T) {
+	s := redistest.Start(t)
+	f := pair(t, redis.Config{Mode: redis.Streams, BlockTime: 200 * time.Millisecond}, s.URL(), s.URL())
+	client := s.Client()
+	if err := client.Do(t.Context(), "xadd", f.prefix, "99999999999999-0", "uid", "x", "nsp", "/other", "type", "3").Err(); err != nil {
+		t.Fatal(err)
+	}
+	adaptertest.Eventually(t, func() error {
+		if f.clusters[1].Stats().Skipped == 0 {
+			return errors.New("not read yet")
+		}
+		return nil
+	})
+	if err := client.Del(t.Context(), f.prefix).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.there.Wait(t, 10)
+}
+
+// What the stream has dropped before it was read is counted, to the number.
+func TestTrimmedIsCounted(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.NewProxy(t, s.Addr())
+	f := pair(t, redis.Config{Mode: redis.Streams, MaxStreamLen: 200, BlockTime: time.Second}, s.URL(), p.URL())
+	storm := func(n int) {
+		for range n {
+			if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, f.sent)), adapter.Target{}); err != nil {
+				t.Fatal(err)
+			}
+			f.sent++
+		}
+	}
+	storm(10)
+	f.there.Wait(t, 10)
+	p.Block()
+	storm(3000)
+	adaptertest.Eventually(t, func() error {
+		if w := f.clusters[0].Stats().Waiting; w > 0 {
+			return fmt.Errorf("%d wait", w)
+		}
+		return nil
+	})
+	p.Unblock()
+	adaptertest.Eventually(t, func() error {
+		got, lost := len(numbers(f.there)), f.clusters[1].Stats().Lost["trimmed"]
+		if lost == 0 || got+int(lost) != f.sent {
+			return fmt.Errorf("%d of %d, %d lost", got, f.sent, lost)
+		}
+		return nil
+	})
+}
+
+// Redis refuses some entries of a pipeline, and takes those behind: they are sent again, and nobody takes them for
+// repetitions.
+func TestRefusedInTheMiddle(t *testing.T) {
+	s := redistest.Start(t)
+	f := pair(t, redis.Config{Mode: redis.Streams, BlockTime: time.Second, MaxStreamLen: 200_000}, s.URL(), s.URL())
+	f.unordered = true
+	admin := s.Client()
+	storm(t, f, func(ctx context.Context) {
+		for ctx.Err() == nil { // OOM for a moment
+			_ = admin.ConfigSet(ctx, "maxmemory", "1").Err()
+			pass(t, time.Millisecond)
+			_ = admin.ConfigSet(context.WithoutCancel(ctx), "maxmemory", "0").Err()
+			pass(t, 20*time.Millisecond)
+		}
+	})
+}
