@@ -247,7 +247,11 @@ func (e *PartialError) Unwrap() error { return e.Err }
 // field is its default.
 type Recovery struct {
 	MaxDisconnection time.Duration // how long a session is kept; zero means 2 minutes
-	MaxEvents        int           // events held per namespace; zero means 10,000
+	// MaxSilence is how long the connection of a session may have been dead before its server knows, and says that
+	// it has ended: Memory holds events for so much longer than sessions, since the client has none from then on.
+	// Zero means 95 seconds, or with package server what its heartbeat makes it.
+	MaxSilence time.Duration
+	MaxEvents  int // events held per namespace; zero means 10,000
 	// MaxBytes bounds the bytes of the events that Memory holds, in all namespaces together, and what one
 	// session may have missed, in Redis. Zero means 64 MiB.
 	MaxBytes int

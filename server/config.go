@@ -127,6 +127,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	durations := map[string]time.Duration{"ConnectTimeout": cfg.ConnectTimeout, "AttachmentTimeout": cfg.Limits.AttachmentTimeout}
 	if cfg.Recovery != nil {
 		durations["MaxDisconnection"] = cfg.Recovery.MaxDisconnection
+		durations["MaxSilence"] = cfg.Recovery.MaxSilence
 	}
 	for name, d := range durations {
 		if err := limit.CheckDuration(name, d); err != nil {
@@ -151,7 +152,11 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Adapter == nil {
 		var r *adapter.Recovery
 		if cfg.Recovery != nil {
-			r = &cfg.Recovery.Recovery
+			own := cfg.Recovery.Recovery
+			if own.MaxSilence == 0 {
+				own.MaxSilence = cfg.Transport.MaxSilence()
+			}
+			r = &own
 		}
 		cfg.Adapter = adapter.Memory(r)
 	}

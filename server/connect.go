@@ -21,7 +21,7 @@ func (s *Socket) connect() itemKind {
 	err := s.admit()
 	if err == nil && s.state.CompareAndSwap(stateConnecting, stateConnected) {
 		s.client.joined(s)
-		srv.stats.connected.Add(1)
+		srv.stats.connect(s.recovery)
 		s.emitEarly()
 		s.welcome()
 		return itemConnected

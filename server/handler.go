@@ -90,7 +90,7 @@ func (h *handler) call(ctx context.Context, e *Event) error {
 	if h.fast != nil {
 		return h.fast(h.fn, e)
 	}
-	in := make([]reflect.Value, 0, len(h.params)+1)
+	in := make([]reflect.Value, 0, len(h.params)) // of one or so, for which there is room on the stack
 	for _, p := range h.params {
 		switch p.kind {
 		case paramContext:

@@ -76,7 +76,6 @@ func (r *recovery) lastOffset() string {
 // anew makes the socket one that is not recovered, because of err if the client has asked for it.
 func (s *Socket) anew(err error) {
 	if err != nil {
-		s.client.server.stats.notRecovered.add(recoveryCause(err))
 		s.client.log().Debug("session not recovered", "namespace", s.name, "err", err)
 	}
 	s.settle()
@@ -145,7 +144,6 @@ func (s *Socket) enter(session *adapter.Session) error {
 		s.keep(held{m: m})
 	})
 	if err == nil {
-		s.client.server.stats.recovered.Add(1)
 		s.joinLate(len(rooms))
 	}
 	return err

@@ -205,8 +205,15 @@ const lateTimeout = 10 * time.Second
 
 // tooLate ends what lasts for lateTimeout, of a socket whose handlers are not done.
 func (s *Socket) tooLate() {
-	s.dropEvents()
+	s.dropEvents() // before a handler that waits for the context makes room for the next
 	s.dropIdentity()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.border; b != nil {
+		if b.over = true; b.late != nil {
+			b.late.cancel()
+		}
+	}
 }
 
 // dropEvents discards the events that wait for the handlers of the socket, and all that come.
@@ -227,8 +234,14 @@ func (s *Socket) handling() context.Context {
 	defer s.mu.Unlock()
 	b := s.atBorder()
 	if b.late == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), lateTimeout)
+		ctx, cancel := context.WithCancel(context.Background())
 		b.late = &life{ctx, cancel}
+		switch {
+		case b.over:
+			cancel()
+		case b.timer == nil:
+			b.timer = time.AfterFunc(lateTimeout, s.tooLate)
+		}
 	}
 	return b.late.ctx
 }

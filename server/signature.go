@@ -212,6 +212,9 @@ func carries(t reflect.Type, d *direction) error {
 
 // visible returns an error for a type of which nothing could be seen elsewhere, nor of what a list of it holds.
 func (d *direction) visible(t reflect.Type) error {
+	if packet.Endless(t) {
+		return fmt.Errorf("%s, which points to nothing but pointers", t)
+	}
 	bare := t
 	for range 8 { // a type may hold itself
 		switch bare.Kind() {
@@ -295,6 +298,9 @@ func (d *direction) check(t reflect.Type, seen map[reflect.Type]bool) *unfit {
 		}
 		return d.check(t.Elem(), seen)
 	case reflect.Pointer, reflect.Slice, reflect.Array:
+		if packet.Endless(t) {
+			return &unfit{t, "which points to nothing but pointers"}
+		}
 		return d.check(t.Elem(), seen)
 	case reflect.Struct:
 		for i := range t.NumField() {

@@ -64,6 +64,7 @@ type (
 		identity string         // likewise
 		late     *life          // of handlers that run when it has left
 		timer    *time.Timer    // until its events are too late; see leave
+		over     bool           // they are
 		trail    *adapter.Trail // of one that may be recovered, until it is saved
 	}
 	// early is an event that was emitted to a socket by a middleware.

@@ -46,6 +46,18 @@ func (t *tally) read() (by map[string]uint64, sum uint64) {
 	return maps.Clone(t.by), sum
 }
 
+// connect counts a socket that has connected, which has r or nil.
+func (c *counters) connect(r *recovery) {
+	c.connected.Add(1)
+	switch {
+	case r == nil:
+	case r.recovered:
+		c.recovered.Add(1)
+	case r.err != nil:
+		c.notRecovered.add(recoveryCause(r.err))
+	}
+}
+
 // The causes for which a connection state could not be recovered, the keys of Stats.NotRecoveredBy.
 const (
 	NotRecoveredFull  = "given up for newer ones" // see adapter.Recovery.MaxSessions
@@ -65,7 +77,7 @@ type Stats struct {
 	Connected, Disconnected uint64            // sockets
 	RefusedConnects         uint64            // sockets that were refused
 	RefusedBy               map[string]uint64 // the same by cause: RefusedNamespace and so on
-	Recovered, NotRecovered uint64            // connection states asked for
+	Recovered, NotRecovered uint64            // sockets that connected and had asked for a connection state
 	NotRecoveredBy          map[string]uint64 // the latter by cause: NotRecoveredFull and so on
 	EventsIn, EventsOut     uint64
 	Unhandled               uint64 // events of clients that had no handler, whatever OnAny and middlewares did with them

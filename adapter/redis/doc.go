@@ -41,6 +41,7 @@
 //	reader.go     the reader of a stream
 //	line.go       the order of events with recovery
 //	recovery.go   connection state recovery over streams
+//	takeover.go   the socket of a client that is back before its server has noticed
 //	emitter.go    Emitter, for processes that serve no clients
 //	registry.go   which node holds a session, and where that node is
 //	forward.go    requests of sessions that live on another node

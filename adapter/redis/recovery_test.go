@@ -399,3 +399,19 @@ func TestRecoveryLeavesOutWhatIsRepeated(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestRecoveryFromASilentServer: who cannot hear the server that may have the session does not say that there is none.
+func TestRecoveryFromASilentServer(t *testing.T) {
+	list := proxies(t, 2)
+	nodes := behind(redis.Config{}, list...)(t, "/silent", 2)
+	if _, err := nodes[1].Restore(t.Context(), "nobody", ""); err == nil || !strings.Contains(err.Error(), "unknown or expired session") {
+		t.Errorf("with all servers there: %v", err)
+	}
+	list[0].Block()
+	defer list[0].Unblock()
+	_, err := nodes[1].Restore(t.Context(), "nobody", "")
+	var partial *adapter.PartialError
+	if !errors.Is(err, adapter.ErrNoRecovery) || !errors.As(err, &partial) || strings.Contains(err.Error(), "unknown") {
+		t.Errorf("with one that is silent: %v", err)
+	}
+}

@@ -98,7 +98,7 @@ func (c collector) sockets(out sink) {
 	out.count("sockets_connected_total", "Sockets that joined a namespace.", st.Connected)
 	out.count("sockets_disconnected_total", "Sockets that left a namespace.", st.Disconnected)
 	countEach(out, "sockets_refused_total", "Sockets refused, by cause.", "cause", st.RefusedBy)
-	const recoveries = "Connection states that clients asked to recover, by outcome."
+	const recoveries = "Sockets that connected and had asked for their connection state, by outcome."
 	out.count("recoveries_total", recoveries, st.Recovered, "outcome", "recovered")
 	full := st.NotRecoveredBy[server.NotRecoveredFull]
 	out.count("recoveries_total", recoveries, full, "outcome", "not recovered, "+server.NotRecoveredFull)
