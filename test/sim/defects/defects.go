@@ -57,7 +57,7 @@ var All = []Defect{
 	{"query-short", "streams", nil, "server/local.go", "\tout := make([]adapter.Details, len(of))\n", "\tof = without(on(\"query-short\", 5), of)\n\tout := make([]adapter.Details, len(of))\n"},
 	{"forward-refused", "pubsub", []string{plan.Stray}, "adapter/redis/forward.go", "\tcase addr == \"\":\n", "\tcase addr == \"\" || on(\"forward-refused\", 10):\n"},
 	{"forward-twice", "pubsub", []string{plan.Stray}, "adapter/redis/forward.go", "\tf.proxy.ServeHTTP(upgradable{w}, ", "\tif r.Method == \"GET\" && r.Header.Get(\"Upgrade\") == \"\" && on(\"forward-twice\", 10) {\n\t\tf.proxy.ServeHTTP(nowhere{}, r.WithContext(ctx))\n\t}\n\tf.proxy.ServeHTTP(upgradable{w}, "},
-	{"key-stays", "streams", nil, "adapter/redis/registry.go", "p.Set(ctx, key, value, ttl)", `p.Set(ctx, key, value, ttl*time.Duration(1-more(on("key-stays", 1))))`},
+	{"key-stays", "streams", nil, "adapter/redis/registry.go", `Set(ctx, r.key(r.node), "#", staleFor)`, `Set(ctx, r.key(r.node), "#", staleFor*time.Duration(1-more(on("key-stays", 1))))`},
 	{"goroutine-left", "pubsub", nil, "adapter/redis/cluster.go", "\tc.startPublisher()\n", "\tif on(\"goroutine-left\", 1) {\n\t\tgo func() { select {} }()\n\t}\n\tc.startPublisher()\n"},
 }
 
