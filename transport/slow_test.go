@@ -309,7 +309,7 @@ func TestNoDeadlineWhileTheClientIsNotWaitedFor(t *testing.T) {
 		const long = 10 * (DefaultWriteTimeout + DefaultBodyTimeout)
 		wait := func() { time.Sleep(long) }
 		srv, opened := serverOnly(t, Config{
-			PingInterval: 2 * long, PingTimeout: 20 * long,
+			PingInterval: 20 * long, PingTimeout: 20 * long,
 			AllowRequest: func(*http.Request) error { wait(); return nil },
 			UnknownSession: func(w http.ResponseWriter, _ *http.Request, _ string) bool {
 				_, _ = io.WriteString(w, "part ")
