@@ -8,9 +8,14 @@ type item struct {
 	options  SendOptions
 }
 
+// size is what the limits count. They do not count the handshake, which the client may have before the server knows
+// that it has left.
 func (i *item) size() (packets, bytes int) {
-	if i.prepared != nil {
+	switch {
+	case i.prepared != nil:
 		return len(i.prepared.msgs), i.prepared.size
+	case i.packet.kind == kindOpen:
+		return 0, 0
 	}
 	return 1, 1 + len(i.packet.data)
 }
