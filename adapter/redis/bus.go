@@ -124,6 +124,19 @@ func (b *bus) removeAfter(s subscription, r receiver, d time.Duration) {
 	}
 }
 
+// role complains if Redis is a replica. One that does not say is none.
+func (b *bus) role(ctx context.Context, node *redis.Client) {
+	tctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	list, err := node.Do(tctx, "role").Slice()
+	if err == nil && len(list) > 0 && list[0] == "slave" {
+		err = errReplica
+	} else {
+		err = nil
+	}
+	b.state.set("role", err)
+}
+
 // home finds the link of s. Called with mu held.
 func (b *bus) home(s subscription, w *want) {
 	x, ok := b.client.(*redis.ClusterClient)
