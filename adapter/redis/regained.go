@@ -13,7 +13,7 @@ type regained struct {
 }
 
 // late is when a subscription that is new comes too late to be taken for one that was there at once.
-const late = 50 * time.Millisecond
+const late = 250 * time.Millisecond
 
 // confirm notes that Redis has taken s from l, or that it has ended it on its own.
 func (b *bus) confirm(l *link, s subscription, on bool) {
@@ -41,7 +41,7 @@ func (b *bus) confirmed(l *link, s subscription, on bool) (list []regained) {
 		l.back = append(l.back, regained{s, w.to, w.broken})
 		w.broken = time.Time{}
 	} else if !w.confirmed && time.Since(w.at) > late {
-		l.back = append(l.back, regained{s, w.to, w.at})
+		l.back = append(l.back, regained{s, w.to, w.at.Add(-slack)})
 	}
 	w.confirmed = true
 	if b.changed != nil {
