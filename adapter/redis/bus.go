@@ -43,16 +43,6 @@ type want struct {
 	broken    time.Time // since when it may have brought nothing; zero while it does
 }
 
-// regained is a subscription that was lost for a while and is there again.
-type regained struct {
-	sub   subscription
-	to    []receiver
-	since time.Time // everything published before has come
-}
-
-// late is when a subscription that is new comes too late to be taken for one that was there at once.
-const late = 500 * time.Millisecond
-
 // lingering is how long a subscription is kept that nobody wants any more: rooms come and go.
 const lingering = 3 * time.Second
 
@@ -122,6 +112,19 @@ func (b *bus) removeAfter(s subscription, r receiver, d time.Duration) {
 			w.link.nudge()
 		}
 	}
+}
+
+// role complains if Redis is a replica. One that does not say is none.
+func (b *bus) role(ctx context.Context, node *redis.Client) {
+	tctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	list, err := node.Do(tctx, "role").Slice()
+	if err == nil && len(list) > 0 && list[0] == "slave" {
+		err = errReplica
+	} else {
+		err = nil
+	}
+	b.state.set("role", err)
 }
 
 // home finds the link of s. Called with mu held.
@@ -271,78 +274,6 @@ func (b *bus) expired(l *link) (list []subscription) {
 		}
 	}
 	return list
-}
-
-// confirm notes that Redis has taken s from l, or that it has ended it on its own.
-func (b *bus) confirm(l *link, s subscription, on bool) {
-	if list := b.confirmed(l, s, on); len(list) > 0 && b.regained != nil {
-		b.regained(list)
-	}
-}
-
-// confirmed is confirm, and returns what has been regained if nothing of l is missing any more.
-func (b *bus) confirmed(l *link, s subscription, on bool) (list []regained) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	w := b.wants[s]
-	if w == nil || w.link != l {
-		return nil
-	}
-	if !on { // the slot has moved
-		l.breaks(w)
-		w.link = nil
-		b.home(s, w)
-		return nil
-	}
-	if !w.confirmed && !w.broken.IsZero() {
-		l.left--
-		l.back = append(l.back, regained{s, w.to, w.broken})
-		w.broken = time.Time{}
-	} else if !w.confirmed && time.Since(w.at) > late {
-		l.back = append(l.back, regained{s, w.to, w.at})
-	}
-	w.confirmed = true
-	if b.changed != nil {
-		close(b.changed)
-		b.changed = nil
-	}
-	if l.left > 0 {
-		return nil
-	}
-	list, l.back = l.back, nil
-	return list
-}
-
-// brokenSince returns since when one of list may have brought nothing, if that has not been reported yet.
-func (b *bus) brokenSince(list []subscription) (since time.Time, ok bool) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	for _, s := range list {
-		w := b.wants[s]
-		if w == nil {
-			continue
-		}
-		at := w.broken
-		if w.link != nil && at.IsZero() {
-			if i := slices.IndexFunc(w.link.back, func(x regained) bool { return x.sub == s }); i >= 0 {
-				at = w.link.back[i].since
-			}
-		}
-		if !at.IsZero() && (!ok || at.Before(since)) {
-			since, ok = at, true
-		}
-	}
-	return since, ok
-}
-
-// since returns since when someone here gets s.
-func (b *bus) since(s subscription) (at time.Time) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	if w := b.wants[s]; w != nil {
-		at = w.at
-	}
-	return at
 }
 
 // epoch returns which time it is that someone here gets s, 0 if nobody does.

@@ -246,7 +246,7 @@ func (c *Cluster) Stats() Stats {
 
 // Close says goodbye to the other nodes, publishes what waits, and ends the cluster and its adapters.
 // It returns the error of ctx when that ends first; what waited is lost then. While Redis is out of
-// reach Close tries for a second at most and returns nil; what is lost is counted.
+// reach Close tries for a second at most and returns nil; what is lost is counted, and said in the log.
 func (c *Cluster) Close(ctx context.Context) error {
 	c.mu.Lock()
 	again := c.closed
@@ -272,9 +272,15 @@ func (c *Cluster) Close(ctx context.Context) error {
 	case <-short.Done():
 		err = ctx.Err()
 	}
+	_, _, cause := c.state.get()
+	before := c.stats.lost[lostUnconfirmed].Load()
 	c.stop()
 	c.cancel()
 	<-c.done
+	n := c.stats.lost[lostClosed].Load() + c.stats.lost[lostUnconfirmed].Load() - before
+	if n > 0 && !again {
+		c.cfg.Logger.Warn("cluster closed with messages that could not be published", "messages", n, "cause", cause)
+	}
 	if f := c.forwarder; f != nil && !again {
 		f.reg.leave(short)
 		f.way.CloseIdleConnections()

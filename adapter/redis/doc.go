@@ -21,6 +21,7 @@
 //	details.go    a socket as nodes describe it
 //	errors.go     errors, and what to do about those of Redis
 //	bus.go        the subscriptions the process wants
+//	regained.go   those that were lost for a while
 //	link.go       one connection with subscriptions
 //	members.go    which nodes are alive, by heartbeat
 //	namespace.go  the adapter of one namespace: what goes out

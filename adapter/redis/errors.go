@@ -16,6 +16,7 @@ var (
 	errStarting = errors.New("no heartbeat has come back yet")
 	errSilent   = errors.New("heartbeats are published but do not come back")
 	errOutbox   = errors.New("outbox full")
+	errReplica  = errors.New("this Redis is a replica: what is published here does not reach the others")
 	errUnsent   = errors.New("no connection to send on")
 	errShape    = errors.New("message has an unexpected shape")
 )
@@ -34,7 +35,7 @@ func advice(err error) string {
 		return "allow this Redis user the commands and channels of the adapter, see docs/adapters.md"
 	case strings.HasPrefix(text, "OOM"):
 		return "Redis is out of memory: enlarge it or lower its other use"
-	case strings.HasPrefix(text, "READONLY"):
+	case strings.HasPrefix(text, "READONLY"), errors.Is(err, errReplica):
 		return "this Redis is a replica: name the primary endpoint"
 	case strings.HasPrefix(text, "MOVED"), strings.HasPrefix(text, "CROSSSLOT"):
 		return "this Redis is a cluster: add cluster=true to its URL"

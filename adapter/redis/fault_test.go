@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -290,6 +293,94 @@ func TestOutboxIsBounded(t *testing.T) {
 		s := c.Stats()
 		if s.Waiting > 200 || s.Lost["too old"] < 50 || s.Lost["outbox full"] != uint64(refused) {
 			return fmt.Errorf("stats %+v", s)
+		}
+		return nil
+	})
+}
+
+// A node that was given the address of a replica says so: what it publishes does not reach the others.
+func TestReplica(t *testing.T) {
+	main := redistest.Start(t)
+	replica := redistest.Start(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(main.Port))
+	c := start(t, redis.Config{URL: replica.URL(), Prefix: unique()})
+	adaptertest.Eventually(t, func() error {
+		if s := c.Status(); s.Up || s.Err == nil || !strings.Contains(s.Err.Error(), "replica") {
+			return fmt.Errorf("status %+v", s)
+		}
+		return nil
+	})
+}
+
+// A user of Redis who may not have one channel: the rest goes on, and the complaint stays.
+func TestForbiddenChannel(t *testing.T) {
+	s := redistest.Start(t)
+	prefix := unique()
+	if err := s.Client().Do(t.Context(), "acl", "setuser", "app", "on", ">secret", "+@all", "~*", "resetchannels", "&"+prefix+"-request*",
+		"&"+prefix+"-response*", "&"+prefix+"-beanpole*").Err(); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, redis.Config{URL: fmt.Sprintf("redis://app:secret@%s", s.Addr()), Prefix: prefix, HeartbeatInterval: 50 * time.Millisecond})
+	adaptertest.NewNode(t, "/", c.Adapter())
+	adaptertest.Eventually(t, func() error {
+		if s := c.Status(); s.Up || s.Err == nil || !strings.Contains(s.Err.Error(), "NOPERM") || s.Lag == 0 {
+			return fmt.Errorf("status %+v", s)
+		}
+		return nil
+	})
+	since := c.Status().Since
+	pass(t, time.Second)
+	if s := c.Status(); s.Up || !s.Since.Equal(since) || c.Stats().Reconnects > 0 {
+		t.Errorf("status %+v, %+v, before since %v", s, c.Stats(), since)
+	}
+}
+
+// written is what has been logged.
+type written struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (w *written) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.Write(p)
+}
+
+func (w *written) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.b.String()
+}
+
+// What cannot be published any more when a node ends is said, with how much it is.
+func TestCloseSaysWhatIsLost(t *testing.T) {
+	s := redistest.Start(t)
+	var log written
+	c, err := redis.New(redis.Config{URL: s.URL(), Prefix: unique(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := adaptertest.NewNode(t, "/", c.Adapter())
+	ready(t, c)
+	s.Kill()
+	adaptertest.Eventually(t, func() error {
+		if c.Status().Up {
+			return errors.New("up")
+		}
+		return nil
+	})
+	for range 7 {
+		if err := n.Broadcast(adaptertest.Event(`["x"]`), adapter.Target{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	adaptertest.Eventually(t, func() error {
+		lost := c.Stats().Lost["closed"] + c.Stats().Lost["unconfirmed"]
+		if got := log.String(); lost < 7 || !strings.Contains(got, fmt.Sprintf("could not be published\" messages=%d", lost)) {
+			return fmt.Errorf("%+v; the log says: %s", c.Stats(), got)
 		}
 		return nil
 	})

@@ -21,6 +21,7 @@ type gap struct {
 	doubt uint64    // the first question whose answer settles that nothing is missing; 0 if that is known
 	since time.Time // of an unknown lane: what was published before does not concern this node
 	asked time.Time
+	id    uint64        // of the last question
 	taken *atomic.Int32 // what became of the last question: 1 Redis has taken it, 4 and nobody got it
 	tries int           // questions Redis took, in a row, that brought nothing
 }

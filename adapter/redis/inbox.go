@@ -122,7 +122,7 @@ func (b *inbox) begin(n *namespace, key laneKey, g *gap) {
 		since, ok = at, true
 	}
 	if ok {
-		if at := b.c.bus.since(list[len(list)-1]); len(list) > len(n.subs) && since.Before(at) {
+		if at := b.c.bus.since(list[len(list)-1]).Add(-slack); len(list) > len(n.subs) && since.Before(at) {
 			since = at // before, nobody here was in the room
 		}
 		g.since, g.doubt = since, b.asked.Load()+1
@@ -198,7 +198,11 @@ func (b *inbox) ask(s *source, keys ...laneKey) {
 		list = append(list, w)
 	}
 	l := newLetter(tellQuestion, b.c.uid)
-	l.uint(b.asked.Add(1))
+	id := b.asked.Add(1)
+	for _, key := range keys {
+		s.gaps[key].id = id
+	}
+	l.uint(id)
 	l.wants(list)
 	b.send(s.uid+"#", l, func(got string, err error) {
 		switch {

@@ -161,7 +161,8 @@ func (b *inbox) answered(uid string, id uint64, p *piece, list []arrival) {
 	if g.doubt > 0 && id >= g.doubt {
 		g.doubt = 0
 	}
-	if g.tries = 0; g.open() {
+	// Not behind an answer to a question that was asked again meanwhile: that one's comes, too.
+	if g.tries = 0; g.open() && id >= g.id {
 		b.ask(s, p.key)
 	}
 }

@@ -121,6 +121,10 @@ func (l *link) once(ctx context.Context) error {
 	if l.idle() {
 		l.rest(ctx)
 	}
+	l.bus.state.set(l.part()+" channels", nil)
+	if node, ok := l.client.(*redis.Client); ok && l.addr == "" {
+		l.bus.wg.Go(func() { l.bus.role(ctx, node) })
+	}
 	ps := l.client.Subscribe(ctx)
 	l.mu.Lock()
 	l.ps, l.cause, l.orders = ps, nil, nil // list, made after this, has what was ordered
@@ -251,6 +255,11 @@ func (l *link) read(ctx context.Context, ps *redis.PubSub) error {
 		x, err := ps.Receive(ctx)
 		if err != nil && l.addr != "" && refused(err) && strings.HasPrefix(err.Error(), "MOVED") {
 			l.bus.wg.Go(func() { l.bus.rehome(l) }) // the other subscriptions stay
+			continue
+		}
+		if err != nil && refused(err) && strings.HasPrefix(err.Error(), "NOPERM") {
+			l.bus.state.refused(err, "subscribe")
+			l.bus.state.set(l.part()+" channels", err) // the others do what they can
 			continue
 		}
 		if err != nil {

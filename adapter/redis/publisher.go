@@ -161,7 +161,9 @@ func (p *publisher) expire(box *outbox) {
 
 // drop gives up c, and counts it.
 func (p *publisher) drop(c *command, cause int, err error) {
-	p.stats.lost[cause].Add(1)
+	if !c.urgent { // what is said of now is no loss
+		p.stats.lost[cause].Add(1)
+	}
 	p.ring.drop(c)
 	if c.done != nil {
 		c.done("", err)

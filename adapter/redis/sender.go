@@ -49,7 +49,7 @@ func (s *sender) run(ctx context.Context) {
 		}
 		if len(s.pending) == 0 { // idle
 			if s.box.isClosed() {
-				return
+				break
 			}
 			select {
 			case <-s.box.wake:
@@ -71,6 +71,9 @@ func (s *sender) run(ctx context.Context) {
 		s.failed++
 		s.state.set(s.part, err)
 		s.wait(ctx, err)
+	}
+	for _, n := range s.unsure { // who would ask for them asks in vain from now on
+		s.stats.lost[lostUnconfirmed].Add(n)
 	}
 	for _, c := range s.box.all(s.pending) {
 		s.drop(c, lostClosed, ErrClosed)
