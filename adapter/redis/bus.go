@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -50,6 +51,7 @@ type bus struct {
 	state   *state
 	ctx     context.Context // the lifetime of the cluster
 	wg      *sync.WaitGroup
+	broken  atomic.Int64 // when a link last broke, in nanoseconds since 1970
 
 	mu      sync.RWMutex
 	wants   map[subscription]*want
@@ -240,6 +242,9 @@ func (b *bus) confirm(l *link, s subscription, on bool) {
 		b.changed = nil
 	}
 }
+
+// broke returns when a link last broke.
+func (b *bus) broke() time.Time { return time.Unix(0, b.broken.Load()) }
 
 // heard returns when the connection that has s last brought anything.
 func (b *bus) heard(s subscription) time.Time {

@@ -23,6 +23,7 @@ type Cluster struct {
 	bus     *bus
 	state   *state
 	members *members
+	roster  *roster
 	stats   counters
 	readers map[string]*reader // by stream
 	wg      sync.WaitGroup
@@ -30,6 +31,8 @@ type Cluster struct {
 	cancel  context.CancelFunc
 	stop    context.CancelFunc // ends the publisher
 	done    chan struct{}      // closed when Close has ended
+
+	watching, watched chan struct{} // closed to end the goroutine that keeps the roster, and by its end
 
 	mu         sync.RWMutex
 	namespaces map[string]*namespace
@@ -78,16 +81,23 @@ func (c *Cluster) startPublisher() {
 	}()
 }
 
-// startMembers starts the heartbeat.
+// startMembers starts the heartbeat and the roster.
 func (c *Cluster) startMembers(sharded bool) {
-	channel := c.cfg.Prefix + "-beanpole#"
+	all := c.cfg.Prefix + "-beanpole#"
+	channel := func(uid string) string {
+		if uid == "" {
+			return all
+		}
+		return all + uid + "#"
+	}
 	kind, op := subChannel, opPublish
 	if sharded {
 		kind, op = subShard, opSPublish
 	}
-	c.members = newMembers(c.uid, c.cfg.HeartbeatInterval, c.cfg.HeartbeatMisses, c.state)
-	c.members.send = func(b []byte, urgent bool, done func(error)) {
-		cmd := &command{op: op, key: channel, route: channel, data: b}
+	m := newMembers(c.uid, c.cfg.HeartbeatInterval, c.cfg.HeartbeatMisses, c.state)
+	c.members = m
+	m.send = func(to string, b []byte, urgent bool, done func(error)) {
+		cmd := &command{op: op, key: channel(to), route: channel(to), data: b}
 		if done != nil {
 			cmd.done = func(_ string, err error) { done(err) }
 		}
@@ -97,38 +107,55 @@ func (c *Cluster) startMembers(sharded bool) {
 			done(err)
 		}
 	}
-	c.members.gone = c.drop
-	c.members.left = func(uid, nsp string) {
-		if n := c.namespace(nsp); n != nil {
-			n.drop(uid) // it will not answer what this one has asked there
-		}
-	}
-	c.members.last = func() time.Time { return c.bus.heard(subscription{kind, channel}) }
-	c.members.silent = func() { c.bus.renew(errSilent) }
-	c.bus.add(subscription{kind, channel}, receiverFunc(func(_ string, payload []byte) {
-		if !c.members.receive(payload) {
+	m.gone = c.drop
+	m.last = func() time.Time { return c.bus.heard(subscription{kind, channel(c.uid)}) }
+	m.silent = func() { c.bus.renew(errSilent) }
+	hear := receiverFunc(func(_ string, payload []byte) {
+		if !m.receive(payload) {
 			c.stats.malformed.Add(1)
 		}
-	}))
-	c.wg.Go(func() {
-		t := time.NewTicker(c.cfg.HeartbeatInterval)
-		defer t.Stop()
-		// The first beats come fast: until one has come back, nothing is known to work.
-		first := time.NewTicker(min(c.cfg.HeartbeatInterval, 50*time.Millisecond))
-		defer first.Stop()
-		for {
-			c.members.tick()
-			select {
-			case <-first.C:
-				if up, _, _ := c.state.get(); up {
-					first.Stop()
-				}
-			case <-t.C:
-			case <-c.ctx.Done():
-				return
-			}
-		}
 	})
+	c.bus.add(subscription{kind, all}, hear)
+	c.bus.add(subscription{kind, channel(c.uid)}, hear)
+	c.wg.Go(c.beat)
+	c.roster = newRoster(c.client, c.cfg.Prefix, c.uid, c.cfg.HeartbeatInterval, c.cfg.HeartbeatMisses)
+	c.watching, c.watched = make(chan struct{}), make(chan struct{})
+	c.wg.Go(func() {
+		defer close(c.watched)
+		m.watch(c.ctx, c.watching, c.roster, counting{channel, c.subscribers, c.bus.broke})
+	})
+}
+
+// beat sends heartbeats. The first ones come fast: until one has come back, nothing is known to work.
+func (c *Cluster) beat() {
+	t := time.NewTicker(c.cfg.HeartbeatInterval)
+	defer t.Stop()
+	first := time.NewTicker(min(c.cfg.HeartbeatInterval, 50*time.Millisecond))
+	defer first.Stop()
+	for {
+		c.members.tick()
+		select {
+		case <-first.C:
+			if up, _, _ := c.state.get(); up {
+				first.Stop()
+			}
+		case <-t.C:
+		case <-c.ctx.Done():
+			return
+		}
+	}
+}
+
+// leave takes this node out of the roster.
+func (c *Cluster) leave(ctx context.Context) {
+	close(c.watching)
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	select {
+	case <-c.watched: // nothing of it may come behind this
+		_, _ = c.roster.renew(ctx, 0, "")
+	case <-ctx.Done(): // the entry expires
+	}
 }
 
 // receiverFunc is a function as a receiver.
@@ -188,8 +215,7 @@ func (c *Cluster) UID() string { return c.uid }
 // Status says how the cluster does.
 func (c *Cluster) Status() Status {
 	up, since, err := c.state.get()
-	live, _ := c.members.count()
-	return Status{Up: up, Since: since, Err: err, Nodes: live, Lag: c.members.delay()}
+	return Status{Up: up, Since: since, Err: err, Nodes: c.members.count(), Lag: c.members.delay()}
 }
 
 // Stats returns the counters since New.
@@ -217,6 +243,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 		for _, n := range c.all() {
 			_ = n.Close(ctx)
 		}
+		c.leave(ctx)
 		c.members.bye()
 		c.box.close()
 	}

@@ -48,6 +48,7 @@ const (
 	DefaultMaxOutboxMessages = 100_000
 	DefaultMaxOutboxBytes    = 64 << 20
 	DefaultMaxOutboxAge      = 30 * time.Second
+	DefaultMaxMessageBytes   = 8 << 20
 	DefaultMaxStreamLen      = 10_000
 	DefaultReadCount         = 100
 	DefaultBlockTime         = 5 * time.Second
@@ -108,6 +109,11 @@ type Config struct {
 	MaxOutboxBytes    int
 	MaxOutboxAge      time.Duration
 
+	// MaxMessageBytes bounds one message to other nodes; larger ones are refused with ErrTooLarge. Redis cuts off
+	// subscribers for which more than 32 MB wait, or more than 8 MB for a minute. Zero means
+	// DefaultMaxMessageBytes.
+	MaxMessageBytes int
+
 	// Logger receives changes of state. Nil means slog.Default().
 	Logger *slog.Logger
 }
@@ -139,6 +145,7 @@ func (c *Config) check() error {
 	orDefault(&c.MaxOutboxMessages, DefaultMaxOutboxMessages)
 	orDefault(&c.MaxOutboxBytes, DefaultMaxOutboxBytes)
 	orDefault(&c.MaxOutboxAge, DefaultMaxOutboxAge)
+	orDefault(&c.MaxMessageBytes, DefaultMaxMessageBytes)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -166,7 +173,8 @@ func (c *Config) check() error {
 		c.Recovery = &r
 	}
 	for _, n := range []int64{int64(c.StreamCount), c.MaxStreamLen, c.ReadCount, int64(c.BlockTime), int64(c.RequestTimeout),
-		int64(c.HeartbeatInterval), int64(c.HeartbeatMisses), int64(c.MaxOutboxMessages), int64(c.MaxOutboxBytes), int64(c.MaxOutboxAge)} {
+		int64(c.HeartbeatInterval), int64(c.HeartbeatMisses), int64(c.MaxOutboxMessages), int64(c.MaxOutboxBytes), int64(c.MaxOutboxAge),
+		int64(c.MaxMessageBytes)} {
 		if n < 0 {
 			return errors.New("redis: negative number in configuration")
 		}

@@ -33,6 +33,7 @@ type emitterCore struct {
 	box    *outbox
 	state  *state
 	stats  counters
+	max    int // bytes of a message
 	stop   context.CancelFunc
 	done   chan struct{}
 }
@@ -48,7 +49,7 @@ func NewEmitter(cfg Config) (*Emitter, error) {
 		return nil, err
 	}
 	c := &emitterCore{client: client, box: newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes), state: newState(cfg.Logger),
-		done: make(chan struct{}), wire: newWire(&cfg, emitterUID)}
+		done: make(chan struct{}), max: cfg.MaxMessageBytes, wire: newWire(&cfg, emitterUID)}
 	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: cfg.MaxStreamLen,
 		last: func(string) string { return "0-0" }}
 	var ctx context.Context
@@ -146,6 +147,9 @@ func (e *Emitter) send(m *message) error {
 	c, err := e.core.wire.encode(m, "")
 	if err != nil {
 		return fmt.Errorf("redis: encode: %w", err)
+	}
+	if err := c.fits(e.core.max); err != nil {
+		return err
 	}
 	return e.core.box.put(c)
 }

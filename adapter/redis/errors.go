@@ -12,6 +12,10 @@ import (
 // ErrClosed is returned by an adapter whose Cluster has been closed.
 var ErrClosed = errors.New("cluster closed")
 
+// ErrTooLarge is returned for a message to other nodes of more than Config.MaxMessageBytes. Clients of this node got
+// the event.
+var ErrTooLarge = errors.New("message too large for Redis")
+
 var (
 	errStarting = errors.New("no heartbeat has come back yet")
 	errSilent   = errors.New("heartbeats are published but do not come back")

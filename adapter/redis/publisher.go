@@ -143,7 +143,7 @@ func (p *publisher) hold() bool {
 // connected is called before the first command of a new connection. Redis may be another, where nobody listens
 // yet: only heartbeats may go there until everyone has answered.
 func (p *publisher) connected() error {
-	if p.doubt == nil || !p.begun {
+	if p.doubt == nil || !p.begun || p.box.isClosed() { // what is last does not wait for others
 		p.begun = true
 		return nil
 	}

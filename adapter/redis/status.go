@@ -28,7 +28,7 @@ type Stats struct {
 	Received  uint64 // messages from channels and streams
 	Skipped   uint64 // messages dropped before decoding: own, or for rooms without members here
 	Malformed uint64 // messages that could not be understood
-	// Lost counts what was not published, by cause: "outbox full", "too old", "refused", "closed"; and
+	// Lost counts what was not published, by cause: "outbox full", "too old", "refused", "too large", "closed"; and
 	// "unconfirmed", which Redis may have published, though its answer was lost; "unheard", which was
 	// published while a node had not answered since the connection to Redis broke, and may have missed it;
 	// "trimmed" counts gaps in a stream that was not read in time.
@@ -48,10 +48,11 @@ const (
 	lostUnheard
 	lostClosed
 	lostTrimmed
+	lostLarge
 	lostCauses
 )
 
-var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "unheard", "closed", "trimmed"}
+var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "unheard", "closed", "trimmed", "too large"}
 
 type counters struct {
 	published, received, skipped, malformed, reconnects atomic.Uint64
