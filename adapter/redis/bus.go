@@ -51,7 +51,9 @@ type bus struct {
 	state   *state
 	ctx     context.Context // the lifetime of the cluster
 	wg      *sync.WaitGroup
-	broken  atomic.Int64 // when a link last broke, in nanoseconds since 1970
+	// noPatterns, if not nil, finds another way for all patterns, which Redis refuses; set before use.
+	noPatterns func()
+	broken     atomic.Int64 // when a link last broke, in nanoseconds since 1970
 
 	mu      sync.RWMutex
 	wants   map[subscription]*want
@@ -102,6 +104,31 @@ func (b *bus) removeAfter(s subscription, r receiver, d time.Duration) {
 			w.link.nudge()
 		}
 	}
+}
+
+// forget ends a subscription that Redis does not let anybody have.
+func (b *bus) forget(s subscription) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.wants, s)
+}
+
+// withoutPatterns finds another way for patterns if err says that Redis refuses them, and reports whether it has.
+func (b *bus) withoutPatterns(err error) bool {
+	if b.noPatterns == nil || !refusesPatterns(err) {
+		return false
+	}
+	b.mu.RLock()
+	any := false
+	for s := range b.wants {
+		any = any || s.kind == subPattern
+	}
+	b.mu.RUnlock()
+	if any {
+		b.state.log.Info("redis refuses patterns: this server subscribes to the channel of each room and socket it has", "error", err)
+		b.noPatterns()
+	}
+	return any
 }
 
 // home finds the link of s. Called with mu held.

@@ -18,6 +18,7 @@ type Cluster struct {
 	cfg     Config
 	uid     string
 	client  redis.UniversalClient
+	lines   *lines
 	wire    wire
 	box     *outbox
 	bus     *bus
@@ -41,16 +42,18 @@ type Cluster struct {
 }
 
 // New checks cfg and starts a Cluster. Redis need not be reachable yet: until it is, every namespace
-// works as if alone. Close ends it.
+// works as if alone. In mode Auto it is asked, for three seconds at most. Close ends it.
 func New(cfg Config) (*Cluster, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	client, err := newClient(&cfg)
+	client, lines, err := newClient(&cfg)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, uid: newID(), client: client, namespaces: map[string]*namespace{},
+	client, undecided := cfg.decide(client)
+	chosen := cfg.subscribe()
+	c := &Cluster{cfg: cfg, uid: newID(), client: client, lines: lines, namespaces: map[string]*namespace{},
 		readers: map[string]*reader{}, done: make(chan struct{})}
 	c.state = newState(cfg.Logger)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -58,7 +61,14 @@ func New(cfg Config) (*Cluster, error) {
 	c.wire = newWire(&cfg, c.uid)
 	c.box = newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes)
 	c.bus = newBus(c.ctx, &c.wg, client, shards, &c.stats, c.state)
+	if p, ok := c.wire.(*pubsub); ok && !chosen {
+		p.turns = true
+		c.bus.noPatterns = c.turn
+	}
 	c.startMembers(shards)
+	if undecided {
+		c.wg.Go(func() { c.verify(c.ctx) })
+	}
 	c.startPublisher()
 	if cfg.Mode == Streams {
 		c.startReaders()
@@ -88,7 +98,7 @@ func (c *Cluster) startMembers(sharded bool) {
 		if uid == "" {
 			return all
 		}
-		return all + uid + "#"
+		return all + "self#" + uid + "#"
 	}
 	kind, op := subChannel, opPublish
 	if sharded {
@@ -239,20 +249,20 @@ func (c *Cluster) Close(ctx context.Context) error {
 	again := c.closed
 	c.closed = true
 	c.mu.Unlock()
-	if !again {
-		for _, n := range c.all() {
-			_ = n.Close(ctx)
-		}
-		c.leave(ctx)
-		c.members.bye()
-		c.box.close()
-	}
 	// With Redis out of reach there is no use in waiting for it.
 	short := ctx
 	if up, _, _ := c.state.get(); !up {
 		var cancel context.CancelFunc
 		short, cancel = context.WithTimeout(ctx, time.Second)
 		defer cancel()
+	}
+	if !again {
+		for _, n := range c.all() {
+			_ = n.Close(ctx)
+		}
+		c.leave(short)
+		c.members.bye()
+		c.box.close()
 	}
 	var err error
 	select {
@@ -262,11 +272,12 @@ func (c *Cluster) Close(ctx context.Context) error {
 	}
 	c.stop()
 	c.cancel()
-	<-c.done
 	if f := c.forwarder; f != nil && !again {
 		f.reg.leave(short)
 		f.way.CloseIdleConnections()
 	}
+	c.lines.cut()
+	<-c.done
 	if !again {
 		err = errors.Join(err, c.client.Close()) // also ends reads that block
 	}

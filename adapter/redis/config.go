@@ -16,6 +16,10 @@ type Mode string
 
 // The modes.
 const (
+	// Auto is the best of the following: Streams with Recovery, else the one that servers use which are there, else
+	// Sharded on a Redis Cluster that has it and PubSub elsewhere. New asks Redis, for some seconds at most. Servers
+	// that may start without Redis, or that must agree with others of which none may be there, name their mode.
+	Auto Mode = "auto"
 	// PubSub is the wire form of @socket.io/redis-adapter: any Redis, any Socket.IO 4 node.
 	PubSub Mode = "pubsub"
 	// Sharded is the wire form of createShardedAdapter: Redis 7 or later, made for Redis Cluster.
@@ -64,12 +68,12 @@ type Config struct {
 	// a Redis Cluster, with ?master_name=name&addr=host:port for Sentinel. More options of go-redis
 	// may follow as query parameters. Required without Client.
 	URL string
-	// Mode is the way nodes talk. Empty means PubSub.
+	// Mode is the way nodes talk. Empty means Auto.
 	Mode Mode
 	// Prefix begins the names of all channels (Node: key, channelPrefix). Empty means DefaultPrefix.
 	Prefix string
 	// Subscriptions chooses the channels of rooms. Empty means Static in PubSub mode and Dynamic in
-	// Sharded mode, which are Node's.
+	// Sharded mode, which are Node's; and Dynamic in PubSub mode where Redis lets nobody subscribe to patterns.
 	Subscriptions Subscriptions
 	// SpecificResponses sends answers to the node that asked only (Node: publishOnSpecificResponseChannel),
 	// in PubSub mode. Other nodes need not have it.
@@ -127,12 +131,11 @@ func orDefault[T comparable](v *T, d T) {
 
 // check fills in defaults and reports what cannot be.
 func (c *Config) check() error {
-	orDefault(&c.Mode, PubSub)
-	orDefault(&c.Prefix, DefaultPrefix)
-	if c.Mode == Sharded {
-		orDefault(&c.Subscriptions, Dynamic)
+	orDefault(&c.Mode, Auto)
+	if c.Mode == Auto && c.Recovery != nil {
+		c.Mode = Streams
 	}
-	orDefault(&c.Subscriptions, Static)
+	orDefault(&c.Prefix, DefaultPrefix)
 	orDefault(&c.Stream, DefaultPrefix)
 	orDefault(&c.StreamCount, 1)
 	orDefault(&c.MaxStreamLen, DefaultMaxStreamLen)
@@ -150,12 +153,12 @@ func (c *Config) check() error {
 		c.Logger = slog.Default()
 	}
 	switch c.Mode {
-	case PubSub, Sharded, Streams:
+	case Auto, PubSub, Sharded, Streams:
 	default:
-		return fmt.Errorf("redis: unknown mode %q: want pubsub, sharded or streams", c.Mode)
+		return fmt.Errorf("redis: unknown mode %q: want auto, pubsub, sharded or streams", c.Mode)
 	}
 	switch c.Subscriptions {
-	case Static, Dynamic, DynamicPrivate:
+	case "", Static, Dynamic, DynamicPrivate:
 	default:
 		return fmt.Errorf("redis: unknown subscriptions %q: want static, dynamic or dynamic-private", c.Subscriptions)
 	}
@@ -183,4 +186,14 @@ func (c *Config) check() error {
 		return errors.New("redis: neither Client nor URL in configuration")
 	}
 	return nil
+}
+
+// subscribe fills in Subscriptions, when the mode is known, and reports whether it was chosen.
+func (c *Config) subscribe() (chosen bool) {
+	chosen = c.Subscriptions != ""
+	if c.Mode == Sharded {
+		orDefault(&c.Subscriptions, Dynamic)
+	}
+	orDefault(&c.Subscriptions, Static)
+	return chosen
 }

@@ -13,6 +13,8 @@
 //	config.go     Config, Mode and their defaults
 //	cluster.go    Cluster: one per process, shared by all namespaces
 //	client.go     the Redis client: single, TLS, Sentinel, Cluster
+//	dial.go       its connections
+//	auto.go       the mode that fits
 //	status.go     Status, Stats: up or degraded, since when, what was lost
 //	outbox.go     the bounded queue of what is to be published
 //	publisher.go  the one goroutine that empties it

@@ -29,6 +29,7 @@ type Emitter struct {
 // emitterCore is what all copies of an Emitter share.
 type emitterCore struct {
 	client redis.UniversalClient
+	lines  *lines
 	wire   wire
 	box    *outbox
 	state  *state
@@ -44,11 +45,13 @@ func NewEmitter(cfg Config) (*Emitter, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	client, err := newClient(&cfg)
+	client, lines, err := newClient(&cfg)
 	if err != nil {
 		return nil, err
 	}
-	c := &emitterCore{client: client, box: newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes), state: newState(cfg.Logger),
+	client, _ = cfg.decide(client)
+	cfg.subscribe()
+	c := &emitterCore{client: client, lines: lines, box: newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes), state: newState(cfg.Logger),
 		done: make(chan struct{}), max: cfg.MaxMessageBytes, wire: newWire(&cfg, emitterUID)}
 	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: cfg.MaxStreamLen,
 		last: func(string) string { return "0-0" }}
@@ -165,6 +168,7 @@ func (e *Emitter) Close(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	e.core.stop()
+	e.core.lines.cut()
 	<-e.core.done
 	if cerr := e.core.client.Close(); !errors.Is(cerr, redis.ErrClosed) {
 		err = errors.Join(err, cerr)

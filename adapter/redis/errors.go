@@ -34,6 +34,9 @@ func advice(err error) string {
 	switch {
 	case strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "WRONGPASS"):
 		return "check user and password of Redis in the configuration"
+	case refusesPatterns(err):
+		return "this Redis user may not have one of the channels, or subscribe to patterns: allow it what docs/adapters.md " +
+			"lists, and leave Subscriptions empty, or dynamic, where patterns are not allowed or not known, as in ElastiCache Serverless"
 	case strings.HasPrefix(text, "NOPERM"):
 		return "allow this Redis user the commands and channels of the adapter, see docs/adapters.md"
 	case strings.HasPrefix(text, "OOM"):
@@ -43,13 +46,28 @@ func advice(err error) string {
 	case strings.HasPrefix(text, "MOVED"), strings.HasPrefix(text, "CROSSSLOT"):
 		return "this Redis is a cluster: add cluster=true to its URL"
 	case strings.HasPrefix(text, "ERR unknown command"):
-		return "this Redis is too old for the mode: sharded needs Redis 7"
+		switch lower := strings.ToLower(text); {
+		case strings.Contains(lower, "spublish"), strings.Contains(lower, "ssubscribe"), strings.Contains(lower, "sunsubscribe"):
+			return "this Redis has no sharded channels, which came with Redis 7: use mode pubsub, or auto, or streams for events that survive an outage"
+		case strings.Contains(lower, "'x"), strings.Contains(lower, "`x"):
+			return "this Redis has no streams, which came with Redis 5: use mode pubsub, or auto"
+		}
+		return "this Redis is too old, or restricted"
 	case errors.Is(err, errSilent):
 		return "subscriptions are being made again; if this stays, check ACL rules for channels"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &n) && n.Timeout():
 		return "Redis does not answer: check its load and the network"
 	}
 	return "check that Redis runs and can be reached from here"
+}
+
+// refusesPatterns reports whether err may say that a user may not subscribe to a pattern, or nobody.
+func refusesPatterns(err error) bool {
+	if !refused(err) {
+		return false
+	}
+	text := strings.ToLower(err.Error())
+	return strings.Contains(text, "psubscribe") || strings.HasPrefix(text, "noperm") && strings.Contains(text, "channel")
 }
 
 // refused reports whether err is an answer of Redis, which then has not done what it was asked.

@@ -68,6 +68,9 @@ func (l *link) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if l.bus.withoutPatterns(err) {
+			continue
+		}
 		l.bus.state.set(l.part(), err)
 		l.bus.stats.reconnects.Add(1)
 		l.bus.broken.Store(time.Now().UnixNano())

@@ -80,7 +80,7 @@ func (k kind) answers() bool {
 	return false
 }
 
-// wire is the form that messages of one mode have. A wire holds no state of its own.
+// wire is the form that messages of one mode have. A wire holds no state of its own, but whether Redis refuses patterns.
 type wire interface {
 	// channels returns what a node subscribes to for a namespace. The first is the one whose
 	// subscribers are counted.

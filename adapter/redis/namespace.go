@@ -19,7 +19,6 @@ type namespace struct {
 	// Set by Cluster.join, then read only.
 	c     *Cluster
 	name  string
-	subs  []subscription
 	peers subscription // only Beanpole nodes subscribe to it, to be counted
 	line  *line        // nil without recovery
 
@@ -42,8 +41,7 @@ var _ adapter.Adapter = (*namespace)(nil)
 func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
 	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, asked: map[*ask]struct{}{}, parcels: map[string]*parcel{}}
 	n.Local.Namespace = ns
-	n.subs = c.wire.channels(n.name)
-	n.peers = subscription{n.subs[0].kind, c.cfg.Prefix + "-beanpole#" + n.name + "#"}
+	n.peers = subscription{n.subs()[0].kind, c.cfg.Prefix + "-beanpole#" + n.name + "#"}
 	if s, ok := c.wire.(*streams); ok {
 		stream, err := s.name(n.name)
 		if err != nil {
@@ -56,6 +54,12 @@ func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
 	}
 	if _, ok := c.wire.room(n.name, "", false); ok {
 		n.Changed = n.roomChanged
+	} else if p, ok := c.wire.(*pubsub); ok && p.turns {
+		n.Changed = func(room string) {
+			if !p.static() {
+				n.roomChanged(room)
+			}
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,12 +70,39 @@ func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
 		return nil, fmt.Errorf("redis: namespace %q has an adapter already", n.name)
 	}
 	c.namespaces[n.name] = n
-	for _, s := range n.subs {
+	for _, s := range n.subs() {
 		c.bus.add(s, n)
 	}
 	c.bus.add(n.peers, nobody)
 	c.members.set(n.name, true)
 	return n, nil
+}
+
+// subs are the subscriptions of the namespace, without those of rooms.
+func (n *namespace) subs() []subscription { return n.c.wire.channels(n.name) }
+
+// turn has all namespaces listen to the channels of their rooms instead of patterns.
+func (c *Cluster) turn() {
+	p, ok := c.wire.(*pubsub)
+	if !ok {
+		return
+	}
+	c.mu.Lock() // so that none is made between
+	p.refused.Store(true)
+	list := make([]*namespace, 0, len(c.namespaces))
+	for _, n := range c.namespaces {
+		list = append(list, n)
+	}
+	c.mu.Unlock()
+	for _, n := range list {
+		c.bus.forget(p.pattern(n.name))
+		for _, s := range n.subs() {
+			c.bus.add(s, n)
+		}
+		for _, room := range n.Names(true) {
+			n.roomChanged(room)
+		}
+	}
 }
 
 // nobody takes what is sent on channels that are only counted.
@@ -226,7 +257,7 @@ func (n *namespace) Servers(ctx context.Context) (int, error) {
 	defer cancel()
 	var err error
 	if up, _, _ := n.c.state.get(); up { // or it may count itself wrongly
-		err = n.c.bus.wait(ctx, slices.Concat(n.subs, []subscription{n.peers})...)
+		err = n.c.bus.wait(ctx, slices.Concat(n.subs(), []subscription{n.peers})...)
 	}
 	list, strangers, unheard, e := n.others(ctx)
 	named := len(list)
@@ -243,7 +274,7 @@ func (n *namespace) Servers(ctx context.Context) (int, error) {
 func (n *namespace) others(ctx context.Context) (named []string, strangers, unheard int, err error) {
 	live, dead := n.c.members.names()
 	channels := make([]string, 0, 2+len(live)+len(dead))
-	channels = append(channels, n.subs[0].name, n.peers.name)
+	channels = append(channels, n.subs()[0].name, n.peers.name)
 	for _, uid := range live {
 		channels = append(channels, n.c.wire.own(n.name, uid))
 	}
@@ -259,7 +290,7 @@ func (n *namespace) others(ctx context.Context) (named []string, strangers, unhe
 			named = append(named, uid)
 		}
 	}
-	everyone, ours := counts[n.subs[0].name], counts[n.peers.name]
+	everyone, ours := counts[n.subs()[0].name], counts[n.peers.name]
 	unheard = ours - 1 - len(named)
 	for _, uid := range dead {
 		if counts[n.c.wire.own(n.name, uid)] > 0 { // Redis has not noticed
@@ -271,14 +302,21 @@ func (n *namespace) others(ctx context.Context) (named []string, strangers, unhe
 
 // subscribers returns how many connections subscribe to each channel.
 func (c *Cluster) subscribers(ctx context.Context, channels []string) (map[string]int, error) {
+	count := (*redis.Client).PubSubNumSub
+	if c.bus.sharded {
+		count = (*redis.Client).PubSubShardNumSub
+	}
+	return countOn(ctx, c.client, count, channels...)
+}
+
+// countOn counts the subscribers of channels on all nodes of Redis.
+func countOn(ctx context.Context, client redis.UniversalClient,
+	count func(*redis.Client, context.Context, ...string) *redis.MapStringIntCmd, channels ...string,
+) (map[string]int, error) {
 	var mu sync.Mutex
 	counts := make(map[string]int, len(channels))
-	err := eachMaster(ctx, c.client, func(ctx context.Context, node *redis.Client) error {
-		count := node.PubSubNumSub
-		if c.bus.sharded {
-			count = node.PubSubShardNumSub
-		}
-		m, err := count(ctx, channels...).Result()
+	err := eachMaster(ctx, client, func(ctx context.Context, node *redis.Client) error {
+		m, err := count(node, ctx, channels...).Result()
 		mu.Lock()
 		defer mu.Unlock()
 		for name, n := range m {
@@ -323,7 +361,7 @@ func (n *namespace) Close(ctx context.Context) error {
 	n.c.mu.Lock()
 	delete(n.c.namespaces, n.name)
 	n.c.mu.Unlock()
-	for _, s := range n.subs {
+	for _, s := range n.subs() {
 		n.c.bus.removeAfter(s, n, 0)
 	}
 	n.c.bus.removeAfter(n.peers, nobody, 0)

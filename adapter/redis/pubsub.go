@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -19,6 +20,16 @@ type pubsub struct {
 	prefix   string
 	mode     Subscriptions
 	specific bool // answers go to the channel of the node that asked
+
+	turns   bool        // set before use: patterns may turn out to be refused
+	refused atomic.Bool // they have
+}
+
+// static reports whether the node listens to all channels of a namespace by a pattern.
+func (p *pubsub) static() bool { return p.mode == Static && !p.refused.Load() }
+
+func (p *pubsub) pattern(nsp string) subscription {
+	return subscription{subPattern, escapeGlob(p.broadcasts(nsp)) + "*"}
 }
 
 // typePiece is among the numbers of responses and only sent between Beanpole nodes.
@@ -48,15 +59,15 @@ func (p *pubsub) channels(nsp string) []subscription {
 		{subChannel, p.responses(nsp)},
 		{subChannel, p.own(nsp, p.uid)},
 	}
-	if p.mode == Static {
-		return append(list, subscription{subPattern, escapeGlob(p.broadcasts(nsp)) + "*"})
+	if p.static() {
+		return append(list, p.pattern(nsp))
 	}
 	return append(list, subscription{subChannel, p.broadcasts(nsp)})
 }
 
 func (p *pubsub) room(nsp, room string, private bool) (subscription, bool) {
 	// Other nodes publish on the channel of a socket's own room whatever this node listens to.
-	return subscription{subChannel, p.broadcasts(nsp) + room + "#"}, p.mode != Static
+	return subscription{subChannel, p.broadcasts(nsp) + room + "#"}, !p.static()
 }
 
 // escapeGlob takes the meaning from the characters of a pattern of PSUBSCRIBE.

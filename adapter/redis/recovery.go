@@ -307,12 +307,13 @@ func (n *namespace) claim(ctx context.Context, s *adapter.Session) error {
 	return nil
 }
 
-// persist calls fn again as long as the connection to Redis breaks, until ctx ends.
+// persist calls fn again as long as the connection to Redis breaks, or Redis refuses for a reason that passes, until
+// ctx ends.
 func persist(ctx context.Context, fn func() error) error {
 	for n := 0; ; n++ {
 		err := fn()
 		var answer redis.Error
-		if err == nil || errors.As(err, &answer) || errors.Is(err, adapter.ErrNoRecovery) || errors.Is(err, adapter.ErrTaken) ||
+		if err == nil || errors.As(err, &answer) && !passing(err) || errors.Is(err, adapter.ErrNoRecovery) || errors.Is(err, adapter.ErrTaken) ||
 			ctx.Err() != nil || !pause(ctx, n) {
 			return err
 		}

@@ -199,7 +199,7 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 		return adapter.ErrDegraded
 	}
 	// Whoever asks as soon as it has the namespace must hear the answers, and count itself.
-	err := n.c.bus.wait(ctx, slices.Concat(n.subs, []subscription{n.peers})...)
+	err := n.c.bus.wait(ctx, slices.Concat(n.subs(), []subscription{n.peers})...)
 	if err != nil {
 		live, _ := n.c.members.names()
 		r.ask(live, 0)
