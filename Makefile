@@ -33,6 +33,10 @@ unit: ## the tests of the packages alone, in a minute
 loaded: tools client ## all tests beside busy programs, and with half a core: hours
 	@test/loaded.sh
 
+.PHONY: million
+million: tools ## a million events between servers while connections break: none lost, doubled or out of order
+	BEANPOLE_EVENTS=1000000 go test -count=1 -timeout 60m -run TestNothingIsMissed -v ./adapter/redis/
+
 # One package at a time: each has servers, clients or a browser that want the processor for themselves.
 e2e: tools ## the black-box tests: protocol, clients, Chromium
 	go test -race -count=1 -p 1 -timeout 20m ./test/...
@@ -44,7 +48,7 @@ clients: tools ## the clients of every language, and a table of what works where
 	@rm -f build/clients/*.txt; status=0; go test -count=1 -timeout 30m ./test/clients/ -rust || status=$$?; \
 	  cat build/clients/*.txt; exit $$status
 
-.PHONY: sim sim-sweep sim-defects
+.PHONY: sim sim-sweep chaos sim-defects
 SEED  ?= 1
 N     ?= 1
 SEEDS ?= 1-100
@@ -54,6 +58,9 @@ sim: ## a cluster simulated: SEED (1), N of them (1), SIM='-mode streams -faults
 
 sim-sweep: ## the same with the seeds SEEDS (1-100)
 	@cd test/sim && from=$(SEEDS) && nice -n 15 go run . -seed $${from%-*} -n $$(( $${from#*-} - $${from%-*} + 1 )) $(SIM)
+
+chaos: ## the same with real connections, a real Redis, real time and the race detector: a minute for six seeds
+	@cd test/sim && go run . -chaos -seed $(SEED) -n $(N) -jobs 6 -history ../../build/sim/history $(SIM)
 
 sim-defects: ## plant faults in Beanpole, and see that the simulation finds each
 	@cd test/sim && nice -n 15 go run . -defects -n 20

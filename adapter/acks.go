@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -79,7 +80,15 @@ func (a *Answers) settle() {
 	}
 }
 
-// Wait returns nil when all answers are in. When ctx ends first it returns the error of ctx, and no
+// Ended returns why ctx has ended: ErrTimeout when that is its cause, and otherwise the error of ctx.
+func Ended(ctx context.Context) error {
+	if errors.Is(context.Cause(ctx), ErrTimeout) {
+		return ErrTimeout
+	}
+	return ctx.Err()
+}
+
+// Wait returns nil when all answers are in. When ctx ends first it returns what Ended does, and no
 // answer is handed on after that.
 func (a *Answers) Wait(ctx context.Context) error {
 	select {
@@ -93,7 +102,7 @@ func (a *Answers) Wait(ctx context.Context) error {
 	default:
 	}
 	a.Stop()
-	return ctx.Err()
+	return Ended(ctx)
 }
 
 // Poll is Wait without an end: answers go on being handed on after ctx.
@@ -102,7 +111,7 @@ func (a *Answers) Poll(ctx context.Context) error {
 	case <-a.done:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return Ended(ctx)
 	}
 }
 

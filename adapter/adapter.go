@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -25,11 +26,36 @@ type Flags struct {
 }
 
 // Target selects sockets of the namespace: those in any of Rooms (all when empty) and in none of Except.
-// A socket is always in the room named by its id.
+// A socket is in the room named by its id until it leaves that, and Except knows it by its id even then.
 type Target struct {
 	Rooms, Except []string
 	Flags
+	// Sent, if not nil, is called by Local.Ask when the sockets of this node have been sent the event.
+	Sent func()
 }
+
+// Selection is a Target as an application puts it together, room by room. The zero value selects everybody; it is a
+// value, whose methods return a changed copy.
+type Selection struct {
+	Target
+	picked bool // by rooms, be they none
+}
+
+// To selects the sockets in any of rooms too. Of no rooms at all that is nobody, which no Target can say.
+func (s Selection) To(rooms ...string) Selection {
+	s.picked = true
+	s.Rooms = append(slices.Clip(s.Rooms), rooms...)
+	return s
+}
+
+// Except leaves out the sockets in any of rooms.
+func (s Selection) Except(rooms ...string) Selection {
+	s.Target.Except = append(slices.Clip(s.Target.Except), rooms...)
+	return s
+}
+
+// Nobody reports that nothing is selected: the Target is for no adapter then.
+func (s Selection) Nobody() bool { return s.picked && len(s.Rooms) == 0 }
 
 // Member is one socket of the namespace on this node. Values are compared with ==. A Member may also
 // have the method Gone() bool, which reports that it is leaving for good: when it turns true before
@@ -111,7 +137,7 @@ type Adapter interface {
 	Join(m Member, rooms ...string)
 	Leave(m Member, rooms ...string)
 	Remove(m Member) (rooms []string, trail Trail)
-	// RoomsOf returns the rooms of a member of this node, its own id among them.
+	// RoomsOf returns the rooms of a member of this node, its own id among them unless it has left that.
 	RoomsOf(m Member) []string
 	// Members returns the members of this node that t selects.
 	Members(t Target) []Member
@@ -163,6 +189,7 @@ type Session struct {
 	Identity  string // whose it is, if the application has said so
 	Rooms     []string
 	Data      Raw    // the socket's application data
+	Live      any    // the same as they are in this process, where that is not lost on the way; see server.Face
 	Last      string // offset of the last event that was sent to it, "" when none was
 	Trail     Trail  // as Remove returned it
 
@@ -196,6 +223,9 @@ var (
 	// ErrReplayFull says that a session missed more than may wait to be replayed. Resume returns it with
 	// ErrNoRecovery.
 	ErrReplayFull = errors.New("too much to replay")
+	// ErrTimeout says that the time given to a question has ended: by the Timeout of an emit, or where neither that
+	// nor a context bounds it, by default. It is the cause of the context that an adapter gets; see Ended.
+	ErrTimeout = errors.New("operation has timed out")
 	// ErrDegraded is returned when the network between nodes is down: what could be done locally was.
 	ErrDegraded = errors.New("cluster degraded: done on this node only")
 )
@@ -205,7 +235,7 @@ type PartialError struct {
 	Missing []string // ids of the nodes that did not answer, where known
 	Nodes   int      // how many did not answer
 	Clients int      // how many clients did not acknowledge
-	Err     error    // context.DeadlineExceeded, ErrDegraded …
+	Err     error    // ErrTimeout, context.DeadlineExceeded, ErrDegraded …
 }
 
 func (e *PartialError) Error() string { return "partial result: " + e.Err.Error() }
@@ -217,7 +247,11 @@ func (e *PartialError) Unwrap() error { return e.Err }
 // field is its default.
 type Recovery struct {
 	MaxDisconnection time.Duration // how long a session is kept; zero means 2 minutes
-	MaxEvents        int           // events held per namespace; zero means 10,000
+	// MaxSilence is how long the connection of a session may have been dead before its server knows, and says that
+	// it has ended: Memory holds events for so much longer than sessions, since the client has none from then on.
+	// Zero means 95 seconds, or with package server what its heartbeat makes it.
+	MaxSilence time.Duration
+	MaxEvents  int // events held per namespace; zero means 10,000
 	// MaxBytes bounds the bytes of the events that Memory holds, in all namespaces together, and what one
 	// session may have missed, in Redis. Zero means 64 MiB.
 	MaxBytes int

@@ -9,6 +9,7 @@
 //
 //	adapter.go  Adapter, Namespace, Message, Target, Session: the seam between server and cluster
 //	rooms.go    Rooms, the index of rooms of one namespace on this node
+//	lookup.go   what Rooms knows of a member or a room
 //	select.go   which members a Target selects
 //	local.go    Local, the part of every adapter that concerns this node
 //	acks.go     Answers, which gathers the answers of many to one question
@@ -21,8 +22,9 @@
 //
 // # Decisions
 //
-//   - 2026-11: A member's own room, named by its id, is implied and cannot be left. An idle socket
-//     costs no room, no map entry beside that of its id, and no slice.
+//   - 2026-11: A member's own room, named by its id, is implied, and who has left it is noted. An idle socket
+//     costs no room, no map entry beside that of its id, and no slice. Except knows a member that has left it by its
+//     id all the same, where Node's does not: a socket's own broadcasts would come back to it.
 //   - 2026-11: A target is turned into a pooled list of members under the lock of the index, and
 //     messages are sent without it. Walking a list is also cheaper than walking a map.
 //   - 2026-11: With recovery, clients get events in the order of their offsets. Otherwise the offset

@@ -34,6 +34,9 @@ func (l *Local) Ask(m Message, t Target, answer func(Message)) (asked int, forge
 		asked = len(to)
 		forget = l.Namespace.DeliverWithAck(m, t.Flags, to, answer)
 	})
+	if t.Sent != nil {
+		t.Sent()
+	}
 	return asked, forget
 }
 

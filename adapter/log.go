@@ -17,6 +17,7 @@ import (
 // Defaults of Recovery; the first is Node's maxDisconnectionDuration.
 const (
 	DefaultMaxDisconnection = 2 * time.Minute
+	DefaultMaxSilence       = 95 * time.Second // with the default heartbeat, extended once, and a send that is given up
 	DefaultMaxEvents        = 10_000
 	DefaultMaxBytes         = 64 << 20
 	DefaultMaxSessions      = 100_000
@@ -25,11 +26,14 @@ const (
 
 // withDefaults returns r with zero fields replaced by their defaults, or an error.
 func (r Recovery) withDefaults() (Recovery, error) {
-	if r.MaxDisconnection < 0 || min(r.MaxEvents, r.MaxBytes, r.MaxSessions, r.MaxSessionBytes) < 0 {
+	if min(r.MaxDisconnection, r.MaxSilence) < 0 || min(r.MaxEvents, r.MaxBytes, r.MaxSessions, r.MaxSessionBytes) < 0 {
 		return r, fmt.Errorf("recovery: negative limit in %+v", r)
 	}
 	if r.MaxDisconnection == 0 {
 		r.MaxDisconnection = DefaultMaxDisconnection
+	}
+	if r.MaxSilence == 0 {
+		r.MaxSilence = DefaultMaxSilence
 	}
 	if r.MaxEvents == 0 {
 		r.MaxEvents = DefaultMaxEvents
@@ -185,7 +189,7 @@ func (l *log) trim(now time.Time) {
 	for len(l.entries)-l.head > s.limits.MaxEvents {
 		l.drop()
 	}
-	old := now.Add(-s.limits.MaxDisconnection)
+	old := now.Add(-s.limits.MaxDisconnection - s.limits.MaxSilence)
 	for s.order.Len() > 0 {
 		oldest := s.order.Front().Value.(*log)
 		if s.bytes <= s.limits.MaxBytes && !oldest.entries[oldest.head].at.Before(old) {

@@ -158,6 +158,38 @@ func TestMemorySessionExpires(t *testing.T) {
 	})
 }
 
+// A client has what was sent until its connection fell silent, and is back within MaxDisconnection of when the server
+// noticed: what was sent in between is held as long.
+func TestMemoryHoldsWhatASilentClientMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const away, silence = time.Minute, 45 * time.Second
+		n := adaptertest.NewNode(t, "/", adapter.Memory(&adapter.Recovery{MaxDisconnection: away, MaxSilence: silence}))
+		m := adaptertest.NewMember("a")
+		n.Join(m)
+		send := func() { _ = n.Broadcast(adaptertest.Event(`["x"]`), adapter.Target{}) }
+		send()
+		send()
+		had := offsets(m)[0] // and not the second
+		time.Sleep(silence)
+		if err := n.Save(context.Background(), adapter.Session{SID: "a", PID: "p", Rooms: []string{"a"}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(away - time.Second)
+		send()
+		if _, err := n.Restore(context.Background(), "p", had); err != nil {
+			t.Errorf("Restore: %v", err)
+		}
+		time.Sleep(2 * time.Second)
+		send()
+		if err := n.Save(context.Background(), adapter.Session{SID: "a", PID: "p", Rooms: []string{"a"}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.Restore(context.Background(), "p", had); !errors.Is(err, adapter.ErrNoRecovery) {
+			t.Errorf("Restore of what nobody may come for any more: %v", err)
+		}
+	})
+}
+
 func TestMemoryTrimsItsLog(t *testing.T) {
 	one := adaptertest.Event(`["x",1000,"xxxxxxxx.xx"]`)
 	one.Offset = "xxxxxxxx.xx"

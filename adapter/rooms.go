@@ -9,8 +9,8 @@ import (
 // Rooms is the index of the rooms of one namespace on this node: which member is in which room. The
 // zero value is an empty index ready for use. All methods may be called from any goroutine.
 //
-// Every member is in the room named by its own id without anything being stored for it, and cannot
-// leave it. A room exists while it has a member that joined it.
+// Every member is in the room named by its own id, without anything being stored for it, until it leaves that. A room
+// exists while it has a member that joined it.
 type Rooms struct {
 	// Changed, if not nil, is called after a room came into being or went, with no lock held and
 	// possibly out of order: the callee asks Has for the state of now. Set before first use.
@@ -28,6 +28,7 @@ type Rooms struct {
 	joined  [][]*room // rooms of the member at the same index of list
 	rooms   map[string]*room
 	trails  map[Member]*stays // with Position
+	out     map[Member]bool   // members that have left the room named by their id; few
 }
 
 // gone is what a member may have beside ID: whether it has left the namespace for good. It is read
@@ -164,6 +165,13 @@ func (r *Rooms) join(m Member, rooms []string, add bool, trail Trail) {
 	}
 	for _, name := range rooms {
 		if name == m.ID() {
+			if r.out[m] {
+				delete(r.out, m)
+				changed = append(changed, name)
+				if watched {
+					joined = append(joined, name)
+				}
+			}
 			continue
 		}
 		x := r.rooms[name]
@@ -211,7 +219,7 @@ func (r *Rooms) add(m Member, changed []string) (int, []string) {
 	return len(r.list) - 1, append(changed, m.ID())
 }
 
-// Leave takes m out of rooms. Its own room is never left.
+// Leave takes m out of rooms. Without the one named by its id it can be excepted by that, and not selected.
 func (r *Rooms) Leave(m Member, rooms ...string) {
 	var changed, left []string
 	watched := r.watch.Load() != nil
@@ -223,6 +231,16 @@ func (r *Rooms) Leave(m Member, rooms ...string) {
 		return
 	}
 	for _, name := range rooms {
+		if name == m.ID() && !r.out[m] {
+			if r.out == nil {
+				r.out = make(map[Member]bool)
+			}
+			r.out[m] = true
+			changed = append(changed, name)
+			if watched {
+				left = append(left, name)
+			}
+		}
 		x := r.rooms[name]
 		if x == nil || !x.remove(m) {
 			continue
@@ -283,6 +301,7 @@ func (r *Rooms) remove(m Member, i int, changed []string) (names, _ []string) {
 	last := len(r.list) - 1
 	delete(r.members, id)
 	delete(r.trails, m)
+	delete(r.out, m)
 	if i != last {
 		r.list[i], r.joined[i] = r.list[last], r.joined[last]
 		r.members[r.list[i].ID()] = int32(i)
@@ -303,70 +322,4 @@ func (r *Rooms) notify(changed []string) {
 	for _, name := range changed {
 		r.Changed(name)
 	}
-}
-
-// RoomsOf returns the rooms of m, its own id first; nil if m is no member.
-func (r *Rooms) RoomsOf(m Member) []string {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	i, ok := r.slot(m)
-	if !ok {
-		return nil
-	}
-	names := append(make([]string, 0, 1+len(r.joined[i])), m.ID())
-	for _, x := range r.joined[i] {
-		names = append(names, x.name)
-	}
-	return names
-}
-
-// Has reports whether any member is in the room name, which may be a member's id.
-func (r *Rooms) Has(name string) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if _, ok := r.members[name]; ok {
-		return true
-	}
-	return r.rooms[name] != nil
-}
-
-// Joined reports whether any member joined the room name; a member's own id does not count.
-func (r *Rooms) Joined(name string) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.rooms[name] != nil
-}
-
-// IsMember reports whether id is the id of a member.
-func (r *Rooms) IsMember(id string) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	_, ok := r.members[id]
-	return ok
-}
-
-// Len returns the number of members.
-func (r *Rooms) Len() int {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return len(r.list)
-}
-
-// Names returns the names of the rooms that have been joined, in no order. The members' own ids are
-// among them if ids is true.
-func (r *Rooms) Names(ids bool) []string {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	names := make([]string, 0, len(r.rooms))
-	for name := range r.rooms {
-		names = append(names, name)
-	}
-	if ids {
-		for id := range r.members {
-			if r.rooms[id] == nil {
-				names = append(names, id)
-			}
-		}
-	}
-	return names
 }

@@ -50,7 +50,7 @@ func (r *Rooms) Count(t Target) int {
 			if x != nil {
 				n = len(x.list)
 			}
-			if _, ok := r.members[t.Rooms[0]]; ok {
+			if r.own(t.Rooms[0]) != nil {
 				n++ // never in the list of its own room: join skips it
 			}
 			return n
@@ -115,15 +115,15 @@ func (r *Rooms) appendRoom(dst []Member, name string) []Member {
 	if x := r.rooms[name]; x != nil {
 		dst = append(dst, x.list...)
 	}
-	if i, ok := r.members[name]; ok {
-		dst = append(dst, r.list[i])
+	if m := r.own(name); m != nil {
+		dst = append(dst, m)
 	}
 	return dst
 }
 
 func (r *Rooms) inAny(m Member, names []string) bool {
 	for _, name := range names {
-		if m.ID() == name {
+		if m.ID() == name && !r.out[m] {
 			return true
 		}
 		if x := r.rooms[name]; x != nil && x.has(m) {

@@ -2,7 +2,7 @@ package server
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,10 +12,11 @@ import (
 
 // first is the first value as a message of its own, null when there is none.
 func (a Args) first() adapter.Message {
-	if len(a.raw) == 0 {
+	raw := a.Raw(0)
+	if raw == nil {
 		return adapter.Message{Data: []byte("null")}
 	}
-	return adapter.Message{Data: a.raw[0], Attachments: a.attachments}
+	return adapter.Message{Data: slices.Clone(raw), Attachments: a.attachments} // and not what is behind it
 }
 
 // answers collects acknowledgements from any goroutine.
@@ -29,7 +30,7 @@ func (a *answers) add(m adapter.Message) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.done {
-		a.list = append(a.list, Args{raw: [][]byte{m.Data}, attachments: m.Attachments})
+		a.list = append(a.list, Args{data: m.Data, at: []uint32{0}, attachments: m.Attachments})
 	}
 }
 
@@ -84,28 +85,40 @@ func (s *Socket) onAck(p *packet.Packet) {
 		return
 	}
 	data := append([]byte(nil), p.Data...)
-	elements, err := packet.Split(nil, data)
+	at, err := packet.Index(nil, data, len(data))
 	if err != nil {
 		return // the decoder has checked it
 	}
-	answer(Args{raw: elements, attachments: cloneLast(p.Attachments)}, nil)
+	answer(Args{data: data, at: at, attachments: cloneLast(p.Attachments)}, nil)
 }
 
 // EmitFunc is EmitWithAck for those who do not wait: it returns once the event is sent, in its place among
 // the others, and answer is called once, with the client's answer or ErrDisconnected. That is on the goroutine
-// that reads from the client, and so answer must not block. After an error of EmitFunc it is not called.
+// that reads from the client, and so answer must not block. After an error of EmitFunc, one that
+// EmitWithAck has, it is not called.
 func (s *Socket) EmitFunc(answer func(Args, error), event string, args ...any) error {
-	data, attachments, err := appendEvent(nil, event, args)
+	data, attachments, err := s.client.server.appendEvent(nil, event, args)
 	if err != nil {
 		return err
 	}
-	if !s.Connected() {
-		return ErrDisconnected
+	if err := s.answers(); err != nil {
+		return err
 	}
 	id := s.nsp.ackID.Add(1)
 	s.expectAck(id, answer)
 	if err := s.sendQuestion(Unicast{socket: s}, id, data, attachments); err != nil && s.forgetAck(id) {
 		return err
+	}
+	return nil
+}
+
+// answers returns why the client cannot answer an event now, or nil.
+func (s *Socket) answers() error {
+	switch s.state.Load() {
+	case stateConnecting:
+		return ErrNotConnected
+	case stateGone:
+		return ErrDisconnected
 	}
 	return nil
 }
@@ -149,9 +162,6 @@ func (s *Socket) ask(ctx context.Context, u Unicast, data []byte, attachments []
 		return r.args, r.err
 	case <-ctx.Done():
 		s.forgetAck(id)
-		if cause := context.Cause(ctx); errors.Is(cause, ErrTimeout) {
-			return Args{}, ErrTimeout
-		}
-		return Args{}, ctx.Err()
+		return Args{}, adapter.Ended(ctx)
 	}
 }

@@ -214,6 +214,21 @@ func TestSignaturesThatCannotWork(t *testing.T) {
 		{func(fmt.Stringer) {}, "what to decode into"},
 		{func(hidden) {}, "no exported fields"},
 		{func() hidden { return hidden{} }, "no exported fields"},
+		{func([]hidden) {}, "no exported fields"},
+		{func() map[string]*hidden { return nil }, "no exported fields"},
+		{func() []server.Args { return nil }, "result 1: []server.Args has server.Args, of which nothing can travel: use"},
+		{func() ([]server.Args, error) { return srv.EmitWithAck(t.Context(), "q") }, "by Values or Scan"},
+		{func() (server.Args, error) { return server.Args{}, nil }, "by Values or Scan"},
+		{func(server.Args) {}, "by Values or Scan"},
+		{func() map[string]server.Args { return nil }, "by Values or Scan"},
+		{func() struct{ A *server.Args } { return struct{ A *server.Args }{} }, "by Values or Scan"},
+		{func() ([]*server.RemoteSocket, error) { return srv.FetchSockets(t.Context()) }, "its ID and Rooms"},
+		{func() *server.RemoteSocket { return nil }, "its ID and Rooms"},
+		{func() []*server.Socket { return nil }, "may only stand before"},
+		{func() []*server.Namespace { return nil }, "its Name"},
+		{func() server.Broadcast { return srv.To("x") }, "nothing can travel"},
+		{func() (server.Handshake, error) { return server.Handshake{}, nil }, "as its Addr"},
+		{func(int, func(string)) {}, "parameter 2: func(string), which has no form in JSON; to acknowledge, return the answer, or take a server.Ack"},
 		{func() chan int { return nil }, noForm},
 		{func() (func(), error) { return nil, nil }, noForm},
 		{func() io.Reader { return nil }, "use []byte"},
@@ -232,12 +247,97 @@ func TestSignaturesThatCannotWork(t *testing.T) {
 		func(any) any { return nil }, func(...any) {}, func(time.Time) *time.Time { return nil }, func(json.RawMessage) {},
 		func(skipped) skipped { return skipped{} }, func(*tree) []tree { return nil }, func(map[int]string) {},
 		func(context.Context, *server.Event, ...string) {}, func(struct{}) {}, func(json.Number, [2]bool) {},
+		func(map[string]struct{}) loop { return nil }, func() (server.Stats, error) { return srv.Stats(), nil },
+		func() []*server.Data { return nil }, func() []time.Time { return nil },
 		func(http.Header) fmt.Stringer { return nil },
 	} {
 		if got := panicOf(func() { srv.On("fine", fn) }); got != "" {
 			t.Errorf("%T: panic %q", fn, got)
 		}
 	}
+}
+
+// loop is a type that holds itself.
+type loop []loop
+
+// What of ours is sent by mistake is no empty object: the emit says what to send.
+func TestHandlesAreNotSent(t *testing.T) {
+	sockets := make(chan *server.Socket, 1)
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { sockets <- s })
+	})
+	join(t, url, "/")
+	s := await(t, sockets)
+	remote, err := srv.FetchSockets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		value any
+		want  string
+	}{
+		{server.Args{}, "send its Values"}, {[]server.Args{{}}, "send its Values"}, {map[string]any{"a": []any{&server.Args{}}}, "send its Values"},
+		{remote, "as its ID"}, {remote[0], "as its ID"}, {s, "as its ID"}, {struct{ Socket *server.Socket }{s}, "as its ID"},
+	} {
+		for name, err := range map[string]error{
+			"socket": s.Emit("x", x.value), "broadcast": srv.Emit("x", x.value), "data": s.Data.Set("x", x.value),
+		} {
+			if err == nil || !strings.Contains(err.Error(), x.want) {
+				t.Errorf("%s, %T: %v, want %q in it", name, x.value, err, x.want)
+			}
+		}
+	}
+}
+
+// What is no pointer is an error also when nothing was sent, so that it is found by the first client.
+func TestWhatIsNoPointerIsFoundWithoutAPayload(t *testing.T) {
+	sockets := make(chan *server.Socket, 1)
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { sockets <- s })
+	})
+	join(t, url, "/")
+	h := await(t, sockets).Handshake()
+	var auth struct{ Token string }
+	for _, bad := range []any{auth, nil, (*int)(nil), 1} {
+		for what, err := range map[string]error{"auth": h.Auth(bad), "argument": server.Args{}.Decode(0, bad), "scan": server.Args{}.Scan(bad)} {
+			if err == nil {
+				t.Errorf("%s into %T is no error", what, bad)
+			}
+		}
+	}
+	if err := errors.Join(h.Auth(&auth), server.Args{}.Scan(&auth, new(any))); err != nil {
+		t.Error(err)
+	}
+}
+
+// The callback of Node's emit is an error that says what to do, and the log does too, once.
+func TestEmitWithACallbackIsSaid(t *testing.T) {
+	var log journal
+	sockets := make(chan *server.Socket, 1)
+	srv, url := start(t, server.Config{Logger: log.logger(slog.LevelWarn)}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { sockets <- s })
+	})
+	p, _ := join(t, url, "/")
+	s := await(t, sockets)
+	answer := func(string) { t.Error("called") }
+	for name, emit := range map[string]func() error{
+		"socket":    func() error { return s.Emit("q", 1, answer) },
+		"volatile":  func() error { return s.Volatile().Emit("q", answer) },
+		"ask":       func() error { _, err := s.EmitWithAck(t.Context(), "q", answer); return err },
+		"func":      func() error { return s.EmitFunc(func(server.Args, error) {}, "q", answer) },
+		"broadcast": func() error { return srv.To("r").Emit("q", answer) },
+		"servers":   func() error { return srv.ServerSideEmit("q", answer) },
+		"remote":    func() error { return s.Broadcast().In(s.ID()).Emit("q", 1, answer) },
+	} {
+		if err := emit(); err == nil || !strings.Contains(err.Error(), "EmitWithAck returns, or EmitFunc") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if lines := log.lines("EmitWithAck"); len(lines) != 1 || !strings.Contains(lines[0], "event=") {
+		t.Errorf("the log says %q", lines)
+	}
+	_ = s.Emit("end")
+	p.Expect(`42["end"]`)
 }
 
 // panicOf returns what fn panics with, or "".

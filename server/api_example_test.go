@@ -74,7 +74,9 @@ func ExampleHandshake_Auth() {
 	valid := func(string) (string, bool) { return "", true }
 
 	io.Use(func(s *server.Socket) error {
-		var auth struct{ Token string }
+		var auth struct {
+			Token string `json:"token"`
+		}
 		if err := s.Handshake().Auth(&auth); err != nil {
 			return err
 		}
@@ -166,6 +168,16 @@ func ExampleSocket_EmitWithAck() {
 		var note string
 		err = answer.Scan(&yes, &note)
 	}
+	log.Print(err)
+}
+
+func ExampleSocket_EmitFunc() {
+	s := new(server.Socket)
+
+	err := s.EmitFunc(func(answer server.Args, err error) { // called once, with the answer or ErrDisconnected
+		var yes bool
+		log.Print(errors.Join(err, answer.Scan(&yes)), yes)
+	}, "confirm?", 42)
 	log.Print(err)
 }
 
@@ -310,4 +322,18 @@ func ExampleSocket_Session() {
 	log.Print(s.Session().Transport()) // polling or websocket, now
 	packets, bytes := s.Session().Backlog()
 	log.Print(packets, bytes, s.Session().Writable())
+}
+
+func sessionOf(*http.Request) (user string, ok bool) { return "", false }
+
+func ExampleServer_ServeHTTP() {
+	io := new(server.Server)
+
+	http.Handle(io.Path(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("X-User") // a client's own
+		if user, ok := sessionOf(r); ok {
+			r.Header.Set("X-User", user) // s.Handshake().Header().Get("X-User")
+		}
+		io.ServeHTTP(w, r)
+	}))
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -17,17 +16,17 @@ const defaultAckTimeout = 5 * time.Second
 // be kept and used from many goroutines.
 type Broadcast struct {
 	nsp     *Namespace
-	target  adapter.Target
+	target  adapter.Selection
 	timeout time.Duration
 	from    *Socket // whose it is, or nil
 }
 
 // Broadcast selects every socket of the namespace but this one.
 func (s *Socket) Broadcast() Broadcast {
-	return Broadcast{nsp: s.nsp, target: adapter.Target{Except: []string{s.id}}, from: s}
+	return s.nsp.Except(s.id).of(s)
 }
 
-// To selects the sockets in any of rooms, but for this one; In is the same.
+// To selects the sockets in any of rooms, but for this one: nobody when there are none. In is the same.
 func (s *Socket) To(rooms ...string) Broadcast { return s.Broadcast().To(rooms...) }
 
 // In is To.
@@ -39,20 +38,18 @@ func (s *Socket) Except(rooms ...string) Broadcast { return s.Broadcast().Except
 // Local selects every socket of the namespace on this server but this one.
 func (s *Socket) Local() Broadcast { return s.Broadcast().Local() }
 
-// To selects the sockets in any of rooms, besides those in rooms selected before.
-func (b Broadcast) To(rooms ...string) Broadcast {
-	b.target.Rooms = append(slices.Clip(b.target.Rooms), rooms...)
-	return b
-}
+// To selects the sockets in any of rooms, besides those in rooms selected before. Of no rooms that is nobody, where in
+// Node it is everybody: a list that happens to be empty selects none, and nothing is sent to other servers then.
+func (b Broadcast) To(rooms ...string) Broadcast { b.target = b.target.To(rooms...); return b }
 
 // In is To.
 func (b Broadcast) In(rooms ...string) Broadcast { return b.To(rooms...) }
 
 // Except leaves out the sockets in any of rooms.
-func (b Broadcast) Except(rooms ...string) Broadcast {
-	b.target.Except = append(slices.Clip(b.target.Except), rooms...)
-	return b
-}
+func (b Broadcast) Except(rooms ...string) Broadcast { b.target = b.target.Except(rooms...); return b }
+
+// of says whose it is.
+func (b Broadcast) of(s *Socket) Broadcast { b.from = s; return b }
 
 // Local keeps to the sockets of this server.
 func (b Broadcast) Local() Broadcast { b.target.Local = true; return b }
@@ -63,7 +60,8 @@ func (b Broadcast) Volatile() Broadcast { b.target.Volatile = true; return b }
 // Compress says whether the event may be compressed; it may by default.
 func (b Broadcast) Compress(compress bool) Broadcast { b.target.NoCompress = !compress; return b }
 
-// Timeout bounds EmitWithAck.
+// Timeout bounds EmitWithAck, FetchSockets and Count, which then end with ErrTimeout. Zero is no bound beside the
+// context's, or 5 s if that has none either.
 func (b Broadcast) Timeout(d time.Duration) Broadcast { b.timeout = d; return b }
 
 // Emit sends an event to the sockets selected. It is encoded once. See Socket.Emit for the arguments.
@@ -71,63 +69,91 @@ func (b Broadcast) Timeout(d time.Duration) Broadcast { b.timeout = d; return b 
 // (ErrServerClosed, or why it cannot be made); adapter.ErrDegraded that other servers could not be reached, while the
 // sockets of this one have got the event.
 func (b Broadcast) Emit(event string, args ...any) error {
-	m, err := newMessage(event, args)
+	m, err := b.nsp.server.newMessage(event, args)
 	if err != nil {
 		return err
 	}
+	return b.emit(m)
+}
+
+// emit sends an event that is encoded.
+func (b Broadcast) emit(m adapter.Message) error {
+	return b.act(func(a adapter.Adapter, t adapter.Target) error { return a.Broadcast(m, t) })
+}
+
+// act has do act on what is selected, unless that is nobody.
+func (b Broadcast) act(do func(adapter.Adapter, adapter.Target) error) error {
 	n, err := b.nsp.hold()
 	if err != nil {
 		return err
 	}
 	defer n.release()
-	return n.adapter.Broadcast(m, b.target)
+	if b.target.Nobody() {
+		return nil
+	}
+	return do(n.adapter, b.target.Target)
+}
+
+// ask is act for what waits for answers, within its time.
+func (b Broadcast) ask(ctx context.Context, do func(context.Context, adapter.Adapter, adapter.Target) error) error {
+	return b.act(func(a adapter.Adapter, t adapter.Target) error {
+		ctx, cancel := b.bound(ctx)
+		defer cancel()
+		return do(ctx, a, t)
+	})
 }
 
 // EmitWithAck sends an event and returns the acknowledgements of all clients selected, each with at
-// most one value, in the order they came. When the time given by Timeout or ctx (5 s when neither says)
-// ends first, or servers do not answer, it returns those that have come together with an
-// *adapter.PartialError.
+// most one value, in the order they came. When the time given by Timeout (5 s when neither that nor ctx says one) or
+// ctx ends first, or servers do not answer, it returns those that have come together with an
+// *adapter.PartialError, whose cause is ErrTimeout, the error of ctx, or adapter.ErrDegraded.
 func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
-	m, err := newMessage(event, args)
+	ask, err := b.Ask(event, args...)
 	if err != nil {
 		return nil, err
 	}
-	n, err := b.nsp.hold()
+	return ask(ctx, nil)
+}
+
+// Ask is EmitWithAck in two steps, for those who wait elsewhere: it encodes the event, and what it returns sends it
+// and waits for the answers. When the sockets of this server have been sent the event, sent is called, if it is not
+// nil; with an adapter that does not stand on adapter.Local never.
+func (b Broadcast) Ask(event string, args ...any) (ask func(ctx context.Context, sent func()) ([]Args, error), err error) {
+	m, err := b.nsp.server.newMessage(event, args)
 	if err != nil {
 		return nil, err
 	}
-	defer n.release()
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
-	if b.from != nil {
-		b.from.client.session.Yield() // we may be inside a handler of its
-	}
-	var answers answers
-	err = n.adapter.BroadcastWithAck(ctx, m, b.target, answers.add)
-	return answers.take(), err
+	return func(ctx context.Context, sent func()) ([]Args, error) {
+		var answers answers
+		err := b.ask(ctx, func(ctx context.Context, a adapter.Adapter, t adapter.Target) error {
+			if b.from != nil {
+				b.from.client.session.Yield() // we may be inside a handler of its
+			}
+			t.Sent = sent
+			return a.BroadcastWithAck(ctx, m, t, answers.add)
+		})
+		return answers.take(), err
+	}, nil
 }
 
 func (b Broadcast) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if b.timeout > 0 {
-		return context.WithTimeout(ctx, b.timeout)
+		return context.WithTimeoutCause(ctx, b.timeout, ErrTimeout)
 	}
 	if _, ok := ctx.Deadline(); !ok {
-		return context.WithTimeout(ctx, defaultAckTimeout)
+		return context.WithTimeoutCause(ctx, defaultAckTimeout, ErrTimeout)
 	}
 	return ctx, func() {}
 }
 
 // FetchSockets describes the sockets selected. When servers do not answer in time it returns those of
-// the others together with an *adapter.PartialError that names them.
+// the others together with an *adapter.PartialError that names them. See EmitWithAck for its cause.
 func (b Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
-	n, err := b.nsp.hold()
-	if err != nil {
-		return nil, err
-	}
-	defer n.release()
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
-	details, err := n.adapter.Fetch(ctx, b.target)
+	var details []adapter.Details
+	err := b.ask(ctx, func(ctx context.Context, a adapter.Adapter, t adapter.Target) (err error) {
+		details, err = a.Fetch(ctx, t)
+		return err
+	})
 	out := make([]*RemoteSocket, len(details))
 	for i := range details {
 		out[i] = newRemoteSocket(b.nsp, &details[i])
@@ -136,43 +162,25 @@ func (b Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 }
 
 // Count returns how many sockets are selected, without describing them.
-func (b Broadcast) Count(ctx context.Context) (int, error) {
-	n, err := b.nsp.hold()
-	if err != nil {
-		return 0, err
-	}
-	defer n.release()
-	ctx, cancel := b.bound(ctx)
-	defer cancel()
-	return n.adapter.Count(ctx, b.target)
+func (b Broadcast) Count(ctx context.Context) (n int, err error) {
+	err = b.ask(ctx, func(ctx context.Context, a adapter.Adapter, t adapter.Target) (err error) {
+		n, err = a.Count(ctx, t)
+		return err
+	})
+	return n, err
 }
 
 // SocketsJoin puts the sockets selected into rooms.
 func (b Broadcast) SocketsJoin(rooms ...string) error {
-	n, err := b.nsp.hold()
-	if err != nil {
-		return err
-	}
-	defer n.release()
-	return n.adapter.SocketsJoin(b.target, rooms...)
+	return b.act(func(a adapter.Adapter, t adapter.Target) error { return a.SocketsJoin(t, rooms...) })
 }
 
 // SocketsLeave takes the sockets selected out of rooms.
 func (b Broadcast) SocketsLeave(rooms ...string) error {
-	n, err := b.nsp.hold()
-	if err != nil {
-		return err
-	}
-	defer n.release()
-	return n.adapter.SocketsLeave(b.target, rooms...)
+	return b.act(func(a adapter.Adapter, t adapter.Target) error { return a.SocketsLeave(t, rooms...) })
 }
 
 // DisconnectSockets disconnects the sockets selected, or closes their sessions. See Socket.Disconnect.
 func (b Broadcast) DisconnectSockets(closeSession bool) error {
-	n, err := b.nsp.hold()
-	if err != nil {
-		return err
-	}
-	defer n.release()
-	return n.adapter.Disconnect(b.target, closeSession)
+	return b.act(func(a adapter.Adapter, t adapter.Target) error { return a.Disconnect(t, closeSession) })
 }

@@ -44,6 +44,7 @@ func TestBroadcastReachesWhoItSelects(t *testing.T) {
 	b.Send(`421["join","r","s"]`)
 	b.Expect(`431[true]`)
 
+	var none []string
 	for _, x := range []struct {
 		name string
 		emit func() error
@@ -56,6 +57,13 @@ func TestBroadcastReachesWhoItSelects(t *testing.T) {
 		{"except", func() error { return srv.Except("s").Emit("m", "except") }, []*peer{a, c}},
 		{"room except", func() error { return srv.To("r").Except(idA).Emit("m", "both") }, []*peer{b}},
 		{"nobody", func() error { return srv.To("empty").Emit("m", "nobody") }, nil},
+		{"no room", func() error { return srv.To().Emit("m", "no room") }, nil},
+		{"an empty list", func() error { return srv.In(none...).Volatile().Emit("m", "no room") }, nil},
+		{"an empty list and a room", func() error { return srv.To(none...).To("s").Emit("m", "one room") }, []*peer{b}},
+		{"a room and an empty list", func() error { return srv.To("s").To(none...).Emit("m", "one room") }, []*peer{b}},
+		{"except no room", func() error { return srv.Except(none...).Emit("m", "all") }, []*peer{a, b, c}},
+		{"no room except", func() error { return srv.To(none...).Except("r").Local().Emit("m", "no room") }, nil},
+		{"others of no room", func() error { return srv.Socket(idA).To(none...).Emit("m", "no room") }, nil},
 		{"local", func() error { return srv.Local().Compress(false).Emit("m", "local") }, []*peer{a, b, c}},
 	} {
 		if err := x.emit(); err != nil {
@@ -113,11 +121,17 @@ func TestBroadcastWithAckReturnsWhatCame(t *testing.T) {
 }
 
 func TestFetchAndActOnSockets(t *testing.T) {
+	handled := make(chan error, 2)
 	srv, url := start(t, server.Config{}, func(io *server.Server) {
-		io.OnConnection(func(s *server.Socket) { s.Data.Set("n", 7) })
+		io.OnConnection(func(s *server.Socket) { handled <- s.Data.Set("n", 7) })
 	})
 	a, id := join(t, url, "/")
 	b, _ := join(t, url, "/")
+	for range 2 {
+		if err := await(t, handled); err != nil {
+			t.Fatal(err)
+		}
+	}
 	found, err := srv.To(id).FetchSockets(t.Context())
 	if err != nil || len(found) != 1 || found[0].ID() != id {
 		t.Fatalf("%v, %v", found, err)
@@ -275,3 +289,141 @@ func TestAskingManyFromAHandlerDoesNotStallItsClient(t *testing.T) {
 		})
 	}
 }
+
+// The errors of a question to many are those of one to one socket.
+func TestQuestionsToManyEndAsThoseToOne(t *testing.T) {
+	sockets := make(chan *server.Socket, 1)
+	srv, url := start(t, server.Config{Adapter: silent}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { sockets <- s })
+	})
+	_, id := join(t, url, "/")
+	s := await(t, sockets)
+	one := func(_ any, err error) error { return err }
+	background, cancelled := t.Context(), withEnd(t, context.Canceled)
+	expired := withEnd(t, context.DeadlineExceeded)
+	for _, c := range []struct {
+		what      string
+		err, want error
+	}{
+		{"socket", one(s.Timeout(time.Millisecond).EmitWithAck(background, "q")), server.ErrTimeout},
+		{"room", one(srv.To(id).Timeout(time.Millisecond).EmitWithAck(background, "q")), server.ErrTimeout},
+		{"namespace", one(srv.Timeout(time.Millisecond).EmitWithAck(background, "q")), server.ErrTimeout},
+		{"local", one(srv.Local().Timeout(time.Millisecond).EmitWithAck(background, "q")), server.ErrTimeout},
+		{"fetch", one(srv.Timeout(time.Millisecond).FetchSockets(background)), server.ErrTimeout},
+		{"count", one(srv.Timeout(time.Millisecond).Count(background)), server.ErrTimeout},
+		{"socket, cancelled", one(s.Timeout(patience).EmitWithAck(cancelled, "q")), context.Canceled},
+		{"room, cancelled", one(srv.To(id).Timeout(patience).EmitWithAck(cancelled, "q")), context.Canceled},
+		{"socket, expired", one(s.EmitWithAck(expired, "q")), context.DeadlineExceeded},
+		{"room, expired", one(srv.To(id).EmitWithAck(expired, "q")), context.DeadlineExceeded},
+		{"fetch, expired", one(srv.FetchSockets(expired)), context.DeadlineExceeded},
+	} {
+		if !errors.Is(c.err, c.want) {
+			t.Errorf("%s: %v, want %v", c.what, c.err, c.want)
+		}
+		if errors.Is(c.err, context.DeadlineExceeded) != (c.want == context.DeadlineExceeded) {
+			t.Errorf("%s: %v is the deadline of a context, or is not", c.what, c.err)
+		}
+	}
+}
+
+// withEnd returns a context that has ended with err.
+func withEnd(t *testing.T, err error) context.Context {
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(patience))
+	if err == context.DeadlineExceeded {
+		cancel()
+		ctx, cancel = context.WithDeadline(t.Context(), time.Now())
+	}
+	cancel()
+	return ctx
+}
+
+// silent makes adapters of a cluster with a server that never answers.
+func silent(n adapter.Namespace) (adapter.Adapter, error) {
+	a, err := adapter.Memory(nil)(n)
+	return mute{a}, err
+}
+
+type mute struct{ adapter.Adapter }
+
+func (a mute) wait(ctx context.Context) error {
+	answers := adapter.NewAnswers(func(adapter.Message) {})
+	answers.Expect(1)
+	return &adapter.PartialError{Nodes: 1, Err: answers.Wait(ctx)}
+}
+
+func (a mute) Fetch(ctx context.Context, t adapter.Target) ([]adapter.Details, error) {
+	list, _ := a.Adapter.Fetch(ctx, t)
+	return list, a.wait(ctx)
+}
+
+func (a mute) Count(ctx context.Context, t adapter.Target) (int, error) {
+	if t.Local {
+		return a.Adapter.Count(ctx, t)
+	}
+	return 0, a.wait(ctx)
+}
+
+// An empty list of rooms is nobody's: whatever is done with it does nothing, and asks no server.
+func TestNothingIsDoneToNobody(t *testing.T) {
+	srv, url := start(t, server.Config{Adapter: func(n adapter.Namespace) (adapter.Adapter, error) {
+		a, err := adapter.Memory(nil)(n)
+		return deaf{a, t}, err
+	}}, func(*server.Server) {})
+	p, id := join(t, url, "/")
+	var rooms []string
+	for name, nobody := range map[string]server.Broadcast{
+		"namespace": srv.To(rooms...), "chained": srv.Except("x").In().To(rooms...), "local": srv.Local().In(rooms...),
+		"socket": srv.Socket(id).In(rooms...),
+	} {
+		for _, err := range []error{
+			nobody.Emit("m"), nobody.Volatile().Emit("m"), nobody.SocketsJoin("r"), nobody.SocketsLeave(id),
+			nobody.DisconnectSockets(false), nobody.DisconnectSockets(true),
+		} {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if answers, err := nobody.EmitWithAck(t.Context(), "m"); err != nil || len(answers) > 0 {
+			t.Errorf("%s: %v answered, %v", name, answers, err)
+		}
+		if list, err := nobody.FetchSockets(t.Context()); err != nil || len(list) > 0 {
+			t.Errorf("%s: %v fetched, %v", name, list, err)
+		}
+		if n, err := nobody.Count(t.Context()); err != nil || n > 0 {
+			t.Errorf("%s: %d counted, %v", name, n, err)
+		}
+		if err := nobody.Emit("disconnect"); !errors.Is(err, server.ErrReservedEvent) {
+			t.Errorf("%s: a reserved name is %v", name, err)
+		}
+	}
+	if err := srv.Socket(id).Emit("end"); err != nil {
+		t.Error(err)
+	}
+	p.Expect(`42["end"]`)
+}
+
+// deaf is an adapter that must not be asked for anything of many.
+type deaf struct {
+	adapter.Adapter
+	t *testing.T
+}
+
+func (a deaf) called() error { a.t.Error("the adapter was called"); return nil }
+
+func (a deaf) Broadcast(adapter.Message, adapter.Target) error { return a.called() }
+
+func (a deaf) BroadcastWithAck(context.Context, adapter.Message, adapter.Target, func(adapter.Message)) error {
+	return a.called()
+}
+
+func (a deaf) Fetch(context.Context, adapter.Target) ([]adapter.Details, error) {
+	return nil, a.called()
+}
+
+func (a deaf) Count(context.Context, adapter.Target) (int, error) { return 0, a.called() }
+
+func (a deaf) SocketsJoin(adapter.Target, ...string) error { return a.called() }
+
+func (a deaf) SocketsLeave(adapter.Target, ...string) error { return a.called() }
+
+func (a deaf) Disconnect(adapter.Target, bool) error { return a.called() }

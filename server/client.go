@@ -184,6 +184,9 @@ func (c *client) event(s *Socket, p *packet.Packet) {
 		return
 	}
 	c.enqueue(s, it)
+	if n := s.queue.handler.Load(); n > 0 {
+		s.watchConnection(n)
+	}
 }
 
 // cloneLast copies the last attachment, which refers to the transport's buffer; the others are ours.
@@ -328,6 +331,7 @@ func (c *client) Closed(reason transport.CloseReason, cause error) {
 		c.log().Debug("session closed", "reason", string(reason), "err", cause)
 	}
 	c.end(disconnection(reason, cause))
+	c.linger()
 	c.mu.Lock()
 	work := len(c.ready) > 0
 	c.mu.Unlock()
@@ -357,11 +361,15 @@ func (c *client) end(why Disconnection) {
 func (c *client) disconnect() {
 	c.mu.Lock()
 	sockets := slices.Clone(c.sockets)
+	waiting := c.shut()
 	c.mu.Unlock()
 	for _, s := range sockets {
 		s.Disconnect(false)
 	}
-	c.session.Close(transport.ReasonForcedServerClose)
+	for _, s := range waiting {
+		s.refuse(ErrDisconnected)
+	}
+	c.closeAnswered()
 }
 
 func (c *client) log() *slog.Logger {

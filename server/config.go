@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -31,16 +32,17 @@ const (
 type Config struct {
 	// Transport configures the Engine.IO layer beneath. Its Accept field belongs to the server.
 	Transport transport.Config
-	// Path is where the server is mounted. Empty means DefaultPath. The server itself serves any
-	// path; Path is for those who mount it and for links to the client bundle.
+	// Path is where the server is mounted, with or without the slashes at its ends. Empty means DefaultPath. The
+	// server itself serves any path; Path is for those who mount it and for links to the client bundle.
 	Path string
 	// ConnectTimeout closes a session that has joined no namespace for so long. Zero means
 	// DefaultConnectTimeout. Node: connectTimeout.
 	ConnectTimeout time.Duration
-	// Parser is the wire form of packets: packet.Text (nil) or packet.MsgPack.
+	// Parser is the wire form of packets: packet.Text (nil) or packet.MsgPack. One of the application's own is called
+	// under locks, and so must not call the server.
 	Parser packet.Parser
 	// Adapter makes the adapter of each namespace, and may be called for several at a time. Nil means
-	// adapter.Memory.
+	// adapter.Memory(nil), or with Recovery its memory.
 	Adapter adapter.Factory
 	// Recovery, if not nil, turns on connection state recovery (Node: connectionStateRecovery). With
 	// an Adapter of your own, configure recovery there too: one without the other is an error of New.
@@ -57,7 +59,8 @@ type Config struct {
 	Wrap func(*transport.Session, transport.Receiver) transport.Receiver
 	// Observers are told what handlers do, for metrics and traces.
 	Observers []Observer
-	// Logger receives the server's log. Nil means slog.Default(); slog.DiscardHandler silences it.
+	// Logger receives the server's log. Nil means slog.Default(); slog.DiscardHandler silences it. Its handler may call
+	// the server: no lock is held while it writes a line.
 	Logger *slog.Logger
 }
 
@@ -88,7 +91,9 @@ type Limits struct {
 	// sockets or are with them, with what each costs the server beside its text. At half of either the
 	// server reads no more from the client while handlers get on; beyond either, which takes handlers
 	// that do not, the session is closed with ReasonQueueFull. One body of a million bytes stays below,
-	// whatever it holds. Default DefaultMaxQueuedEvents, DefaultMaxQueuedBytes.
+	// whatever it holds. MaxQueuedBytes also bounds what is made of events for the handlers that they are with: the next
+	// one that makes much waits for those handlers, for ten seconds at most, and then the session is closed likewise; one
+	// alone may be of any size. Default DefaultMaxQueuedEvents, DefaultMaxQueuedBytes.
 	MaxQueuedEvents int
 	MaxQueuedBytes  int
 	// MaxEarlyEvents bounds the events of a session that come before the answer to their namespace's
@@ -122,6 +127,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	durations := map[string]time.Duration{"ConnectTimeout": cfg.ConnectTimeout, "AttachmentTimeout": cfg.Limits.AttachmentTimeout}
 	if cfg.Recovery != nil {
 		durations["MaxDisconnection"] = cfg.Recovery.MaxDisconnection
+		durations["MaxSilence"] = cfg.Recovery.MaxSilence
 	}
 	for name, d := range durations {
 		if err := limit.CheckDuration(name, d); err != nil {
@@ -130,6 +136,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.Path == "" {
 		cfg.Path = DefaultPath
+	}
+	if strings.ContainsAny(cfg.Path, "?# ") {
+		return cfg, fmt.Errorf("server: Path is %q; it must be the path of a URL, such as %s", cfg.Path, DefaultPath)
+	}
+	if cfg.Path = "/" + strings.Trim(cfg.Path, "/") + "/"; cfg.Path == "//" {
+		cfg.Path = "/"
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = DefaultConnectTimeout
@@ -140,7 +152,11 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Adapter == nil {
 		var r *adapter.Recovery
 		if cfg.Recovery != nil {
-			r = &cfg.Recovery.Recovery
+			own := cfg.Recovery.Recovery
+			if own.MaxSilence == 0 {
+				own.MaxSilence = cfg.Transport.MaxSilence()
+			}
+			r = &own
 		}
 		cfg.Adapter = adapter.Memory(r)
 	}

@@ -21,7 +21,7 @@ func (s *Socket) connect() itemKind {
 	err := s.admit()
 	if err == nil && s.state.CompareAndSwap(stateConnecting, stateConnected) {
 		s.client.joined(s)
-		srv.stats.connected.Add(1)
+		srv.stats.connect(s.recovery)
 		s.emitEarly()
 		s.welcome()
 		return itemConnected
@@ -32,7 +32,7 @@ func (s *Socket) connect() itemKind {
 		return 0
 	}
 	// The client has gone meanwhile, or was put out.
-	s.queue.dropEvents()
+	s.dropEvents()
 	reason := s.left().Reason
 	if err == nil {
 		s.part(reason, false)
@@ -59,7 +59,8 @@ func (s *Socket) left() Disconnection {
 
 // connected calls the connection handlers, up to one that panics.
 func (s *Socket) connected() error {
-	for _, fn := range s.nsp.connectionHandlers() {
+	for i, fn := range s.nsp.connectionHandlers() {
+		s.queue.calling(i + 1)
 		if err := guard(func() error { fn(s); return nil }); err != nil {
 			return err
 		}
@@ -113,7 +114,7 @@ func (s *Socket) reset() {
 	b := s.atBorder()
 	b.rooms, b.early = nil, nil
 	if s.hooks != nil {
-		s.hooks = &hooks{life: s.hooks.life}
+		s.hooks = &hooks{life: s.hooks.life, face: s.hooks.face}
 	}
 }
 
@@ -189,7 +190,7 @@ func (s *Socket) refuse(err error) {
 	s.endContext()
 	s.unhold(false)
 	s.settle()
-	s.queue.dropEvents()
+	s.dropEvents()
 	s.client.forget(s)
 	s.dropIdentity()
 	s.client.server.stats.refused.add(refusalCause(err))

@@ -2,10 +2,14 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
+
+	"github.com/beanpole/beanpole/adapter"
 )
 
 // Data holds an application's values for one socket (Node: socket.data). It travels with the socket to
@@ -26,9 +30,12 @@ type datum struct {
 // Set stores a value. It is encoded as JSON at once, and what travels is what it is now: a map, or what a
 // pointer points to, is set again when it has changed. A []byte is base64, NaN and the infinities are null.
 // A json.RawMessage is what it says, as if it came from another node. The error is that of a value that
-// cannot be encoded, which is not stored.
+// cannot be encoded, or of a struct without exported fields, of which nothing could travel; it is not stored.
 func (d *Data) Set(key string, value any) error {
 	text, err := appendJSON(value)
+	if t := reflect.TypeOf(value); err == nil && t != nil {
+		err = result.visible(t)
+	}
 	if err != nil {
 		return fmt.Errorf("data %q: %w", key, err)
 	}
@@ -64,17 +71,17 @@ func (v datum) get() any {
 	return out
 }
 
-// Value returns the value of key as a T, decoding it when it came as JSON. ok is false when there is
-// none or it is not a T.
+// Value returns the value of key as a T: decoded from its JSON by the rules of encoding/json, wherever the socket is
+// and whether it was recovered or not, so that a program which holds on one server holds on all. It is a copy each
+// time; Get returns what was set. ok is false when there is none or its JSON is not that of a T.
 func Value[T any](d *Data, key string) (value T, ok bool) {
 	d.mu.Lock()
-	v := d.values[key]
+	text := d.values[key].text
 	d.mu.Unlock()
-	if !v.here && v.text != nil {
-		return value, json.Unmarshal(v.text, &value) == nil
+	if text == nil || json.Unmarshal(text, &value) != nil {
+		return *new(T), false
 	}
-	value, ok = v.value.(T)
-	return value, ok
+	return value, true
 }
 
 // Delete removes key.
@@ -128,9 +135,29 @@ func (d *Data) restore(raw []byte) {
 	}
 }
 
-// SetFace keeps a value with the socket, and Face returns it: what the socket is to a package that shows this one
-// in another form. It goes nowhere else.
-func (s *Socket) SetFace(v any) { s.hook(func(h *hooks) { h.face = v }) }
+// MarshalJSON returns an error: send what the socket tells, as its ID.
+func (s *Socket) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("server.Socket cannot be sent: send what it tells, as its ID")
+}
+
+// Face is what a socket is to a package that shows it in another form.
+type Face interface {
+	// Data returns the application's data, instead of those in Socket.Data: as other servers get them, and as they
+	// are, for adapters that keep sessions in this process. It is called from any goroutine.
+	Data() (text adapter.Raw, live any)
+}
+
+// SetFace keeps f with the socket, and Face returns it.
+func (s *Socket) SetFace(f Face) { s.hook(func(h *hooks) { h.face = f }) }
 
 // Face returns what SetFace has kept, or nil.
-func (s *Socket) Face() any { return s.hooked().face }
+func (s *Socket) Face() Face { return s.hooked().face }
+
+// data returns what is in Data, or instead of it.
+func (s *Socket) data() (text adapter.Raw, live any) {
+	if f := s.Face(); f != nil {
+		return f.Data()
+	}
+	text, _ = s.Data.MarshalJSON() // never an error
+	return text, nil
+}

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -34,6 +35,31 @@ func TestDocumentShowsCompiledCode(t *testing.T) {
 	for _, block := range blocks {
 		if !strings.Contains(compiled, flat(string(block[1]))) {
 			t.Errorf("docs/api.md shows code that is in no example:\n%s", block[1])
+		}
+	}
+}
+
+// Clients of all languages see the names of fields: code that is shown says them, or they begin with capitals.
+func TestStructsThatAreShownNameTheirFields(t *testing.T) {
+	var files []string
+	for _, pattern := range []string{"../README.md", "../docs/*.md", "../examples/*/*.md", "*example_test.go", "*/*example_test.go"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
+	}
+	structs := regexp.MustCompile(`\bstruct ?\{([^{}]*)\}`)
+	bare := regexp.MustCompile("(?m)^[ \t]*([A-Z]\\w*(, *[A-Z]\\w*)*)[ \t]+[^`\\s][^`]*$")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range structs.FindAllSubmatch(text, -1) {
+			for _, field := range bare.FindAllSubmatch(s[1], -1) {
+				t.Errorf("%s: %s has no json tag", file, field[1])
+			}
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
-	"slices"
 	"strconv"
 	"sync"
 )
@@ -39,7 +38,7 @@ func (d *Dynamic) UseAlways(fn func(*Socket) error) { d.use(middleware{fn, true}
 func (d *Dynamic) use(m middleware) {
 	need("Use", "a function", m.fn != nil)
 	d.mu.Lock()
-	d.middlewares = append(slices.Clip(d.middlewares), m)
+	d.middlewares = added(d.server, "Dynamic.Use", d.middlewares, m)
 	d.mu.Unlock()
 }
 
@@ -47,22 +46,29 @@ func (d *Dynamic) use(m middleware) {
 func (d *Dynamic) OnConnection(fn func(*Socket)) {
 	need("OnConnection", "a function", fn != nil)
 	d.mu.Lock()
-	d.connection = append(slices.Clip(d.connection), fn)
+	d.connection = added(d.server, "Dynamic.OnConnection", d.connection, fn)
 	d.mu.Unlock()
 }
 
 // On is Namespace.On for all children.
 func (d *Dynamic) On(event string, fn any) (off func()) {
-	return d.handlers.add(event, d.server.signatures.handler(event, fn))
+	return d.handlers.add(d.server, "Dynamic.On", event, d.server.signatures.handler(event, fn))
 }
 
 // Emit sends an event to every socket, in the whole cluster, of the children that this server has, and returns
-// all errors together. It does not reach children that only other servers have: their names are known there
+// all errors together; those of Broadcast.Emit. It does not reach children that only other servers have: their names are known there
 // alone. To reach those, have every server emit with ServerSideEmit.
 func (d *Dynamic) Emit(event string, args ...any) error {
+	m, err := d.server.newMessage(event, args)
+	if err == nil && d.server.names.Closed() {
+		err = ErrServerClosed
+	}
+	if err != nil {
+		return err
+	}
 	var errs []error
 	for _, n := range d.Children() {
-		errs = append(errs, n.Emit(event, args...))
+		errs = append(errs, n.all().emit(m))
 	}
 	return errors.Join(errs...)
 }

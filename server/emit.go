@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -31,8 +32,8 @@ func (s *Socket) Emit(event string, args ...any) error {
 }
 
 // EmitWithAck sends an event and waits for the client's acknowledgement. It returns the error of ctx
-// when that ends first, ErrTimeout after Timeout, and ErrDisconnected. Called from a handler it holds
-// up the handlers of this socket, and nothing else.
+// when that ends first, ErrTimeout after Timeout, ErrDisconnected, in a middleware ErrNotConnected,
+// and the errors of Emit. Called from a handler it holds up the handlers of this socket, and nothing else.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return Unicast{socket: s}.EmitWithAck(ctx, event, args...)
 }
@@ -43,7 +44,7 @@ func (s *Socket) Volatile() Unicast { return Unicast{socket: s}.Volatile() }
 // Compress says whether the event may be compressed; it may by default.
 func (s *Socket) Compress(compress bool) Unicast { return Unicast{socket: s}.Compress(compress) }
 
-// Timeout bounds the wait of EmitWithAck.
+// Timeout bounds the wait of EmitWithAck, which then ends with ErrTimeout. Zero is no bound.
 func (s *Socket) Timeout(d time.Duration) Unicast { return Unicast{socket: s}.Timeout(d) }
 
 // Volatile sends only if the client can take it at once; otherwise the event is dropped.
@@ -52,7 +53,7 @@ func (u Unicast) Volatile() Unicast { u.opts.Volatile = true; return u }
 // Compress says whether the event may be compressed; it may by default.
 func (u Unicast) Compress(compress bool) Unicast { u.opts.NoCompress = !compress; return u }
 
-// Timeout bounds the wait of EmitWithAck.
+// Timeout bounds the wait of EmitWithAck, which then ends with ErrTimeout. Zero is no bound.
 func (u Unicast) Timeout(d time.Duration) Unicast { u.timeout = d; return u }
 
 // Emit is Socket.Emit.
@@ -60,7 +61,7 @@ func (u Unicast) Emit(event string, args ...any) error {
 	s := u.socket
 	// With recovery through the adapter, which keeps it for a client that is away (socket.io/lib/socket.ts, emit).
 	if connecting := s.state.Load() == stateConnecting; connecting || s.recovery != nil {
-		m, err := newMessage(event, args)
+		m, err := s.client.server.newMessage(event, args)
 		if err != nil || connecting && s.beforeIn(func(b *border) { b.early = append(b.early, early{m, u}) }) {
 			return err
 		}
@@ -68,7 +69,7 @@ func (u Unicast) Emit(event string, args ...any) error {
 	}
 	o := takeOutgoing()
 	defer o.put()
-	data, attachments, err := appendEvent(o.payload[:0], event, args)
+	data, attachments, err := s.client.server.appendEvent(o.payload[:0], event, args)
 	if err != nil {
 		return err
 	}
@@ -80,22 +81,29 @@ func (u Unicast) Emit(event string, args ...any) error {
 // emit sends an event that is encoded.
 func (u Unicast) emit(m adapter.Message) error {
 	s := u.socket
-	if s.recovery == nil {
+	if s.recovery == nil || s.alone() {
 		return s.sendEvent(u, &packet.Packet{Type: packet.Event, Namespace: s.name, Data: m.Data, Attachments: m.Attachments})
 	}
-	return s.nsp.adapter.Broadcast(m, adapter.Target{
-		Rooms: []string{s.id}, Flags: adapter.Flags{Volatile: u.opts.Volatile, NoCompress: u.opts.NoCompress},
-	})
+	b := s.nsp.To(s.id)
+	b.target.Flags = adapter.Flags{Volatile: u.opts.Volatile, NoCompress: u.opts.NoCompress}
+	return b.emit(m)
+}
+
+// alone reports whether the socket is connected and has left the room by which others find it: with recovery what is
+// emitted to it is sent and not kept then. Node loses it.
+func (s *Socket) alone() bool {
+	a, ok := s.nsp.adapter.(index)
+	return ok && s.Connected() && !a.Selectable(s.id)
 }
 
 // EmitWithAck is Socket.EmitWithAck.
 func (u Unicast) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
-	data, attachments, err := appendEvent(nil, event, args)
+	data, attachments, err := u.socket.client.server.appendEvent(nil, event, args)
 	if err != nil {
 		return Args{}, err
 	}
-	if !u.socket.Connected() {
-		return Args{}, ErrDisconnected
+	if err := u.socket.answers(); err != nil {
+		return Args{}, err
 	}
 	return u.socket.wait(ctx, u, data, attachments)
 }
@@ -154,29 +162,49 @@ func (s *Socket) notifyOutgoing(p *packet.Packet) {
 }
 
 // newMessage encodes an event for an adapter.
-func newMessage(event string, args []any) (adapter.Message, error) {
-	data, attachments, err := appendEvent(nil, event, args)
+func (s *Server) newMessage(event string, args []any) (adapter.Message, error) {
+	data, attachments, err := s.appendEvent(nil, event, args)
 	return adapter.Message{Data: data, Attachments: attachments}, err
 }
 
 // serverSideMessage is newMessage for other servers, of which Node's would take some events for their own, and end.
-func serverSideMessage(event string, args []any) (adapter.Message, error) {
+func (s *Server) serverSideMessage(event string, args []any) (adapter.Message, error) {
 	if packet.ReservedServerSide(event) {
 		return adapter.Message{}, fmt.Errorf("%q: %w", event, ErrReservedEvent)
 	}
-	return newMessage(event, args)
+	return s.newMessage(event, args)
 }
 
-func appendEvent(dst []byte, event string, args []any) (data []byte, attachments [][]byte, err error) {
-	defer recovered(&err)
+func (s *Server) appendEvent(dst []byte, event string, args []any) (data []byte, attachments [][]byte, err error) {
 	if packet.Reserved(event) {
 		return dst, nil, fmt.Errorf("%q: %w", event, ErrReservedEvent)
 	}
-	data, attachments, err = packet.AppendEvent(dst, nil, event, args)
-	if err != nil {
-		return dst, nil, fmt.Errorf("event %q: %w", event, err)
+	data, attachments, err = encodeEvent(dst, event, args)
+	if err == nil {
+		return data, attachments, nil
 	}
-	return data, attachments, nil
+	for _, arg := range args {
+		if t := reflect.TypeOf(arg); t != nil && t.Kind() == reflect.Func {
+			err = s.callback(event, t)
+		}
+	}
+	return dst, nil, fmt.Errorf("event %q: %w", event, err)
+}
+
+// encodeEvent is packet.AppendEvent of values of the application's.
+func encodeEvent(dst []byte, event string, args []any) (data []byte, attachments [][]byte, err error) {
+	defer recovered(&err)
+	return packet.AppendEvent(dst, nil, event, args)
+}
+
+// callback is the error of an emit that is given a function to call with the answer, as in Node. The log says it once,
+// as few look at the error of an emit.
+func (s *Server) callback(event string, t reflect.Type) error {
+	const instead = "the client's answer is what EmitWithAck returns, or EmitFunc calls a function with"
+	if s.bounds.notice.News("emit of a function", time.Now()) {
+		s.cfg.Logger.Warn("an event with a function among its arguments is not sent: "+instead, "event", event, "type", t.String())
+	}
+	return fmt.Errorf("%s among the arguments: %s", t, instead)
 }
 
 // outgoing is space for a packet on its way to a session. Whoever takes one puts it back.

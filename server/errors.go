@@ -1,16 +1,24 @@
 package server
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/beanpole/beanpole/adapter"
+)
 
 // Errors a caller can act on.
 var (
 	// ErrDisconnected is returned by sends on a socket that is not connected, and by a wait for an
 	// acknowledgement that can no longer come.
 	ErrDisconnected = errors.New("socket disconnected")
+	// ErrNotConnected is returned by a wait for an acknowledgement in a middleware: the client is told that it is
+	// connected, and can answer, when the middlewares have let it in.
+	ErrNotConnected = errors.New("socket not connected yet: its client answers when the middlewares have let it in")
 	// ErrReservedEvent is returned by emits of an event name that the protocol keeps for itself.
 	ErrReservedEvent = errors.New("reserved event name")
-	// ErrTimeout is returned when an acknowledgement did not come in the time given by Timeout.
-	ErrTimeout = errors.New("operation has timed out")
+	// ErrTimeout is returned when answers did not come in the time given by Timeout, of one client or of many: there
+	// it is the cause of an *adapter.PartialError. A context that ends first is its own error.
+	ErrTimeout = adapter.ErrTimeout
 	// ErrAcknowledged is returned by the second answer to one event.
 	ErrAcknowledged = errors.New("event already acknowledged")
 	// ErrPanic is what the error of a handler that panicked is, for an Observer: errors.Is(err, ErrPanic).
@@ -20,7 +28,8 @@ var (
 	ErrOtherIdentity = errors.New("recovered session belongs to another identity")
 	// ErrNoAck is returned by an answer to an event whose sender wants none.
 	ErrNoAck = errors.New("sender wants no acknowledgement")
-	// ErrServerClosed is returned by what needs a namespace that is not open any more after Shutdown.
+	// ErrServerClosed is returned by whatever sends to many sockets, or asks about them or about other servers, once
+	// Shutdown has closed the namespaces. What concerns the sockets of this server alone finds none then.
 	ErrServerClosed = errors.New("server closed")
 )
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,14 +25,12 @@ type Event struct {
 
 	socket *Socket // nil for server-side events
 	ack    acknowledger
-	room   [4][]byte // for the first of Args, so that most events are one allocation
+	room   [6]uint32 // for the first of Args, so that most events are one allocation
 
 	// For handlers that are called without reflection: see fastHandler.
 	text   string
 	binary []byte
 	one    [1]any
-
-	data []byte // the payload, a JSON array
 }
 
 // events holds Events that nobody knows any more. An event whose handlers take neither an *Event nor an
@@ -44,7 +43,7 @@ var events = sync.Pool{New: func() any { return new(Event) }}
 const maxPooledEvent = 8 << 10
 
 // takeEvent returns an Event of a copy of the payload data, a JSON array that the decoder has checked.
-// It has to be parsed.
+// Its arguments have to be found.
 func takeEvent(data []byte, attachments [][]byte) *Event {
 	e := events.Get().(*Event)
 	e.data = append(e.data, data...)
@@ -58,41 +57,31 @@ func (e *Event) release() {
 	if cap(data) > maxPooledEvent {
 		data = nil
 	}
-	*e = Event{data: data}
+	*e = Event{Args: Args{data: data}}
 	events.Put(e)
 }
 
 // newEvent makes an Event of the payload data, a JSON array that has been checked. Data belongs to the
 // Event from here on. ok is false when it is no event after all.
 func newEvent(data []byte, attachments [][]byte) (e *Event, ok bool) {
-	e = &Event{data: data}
+	e = &Event{Args: Args{data: data}}
 	e.attachments = attachments
-	name, ok := e.parse()
+	name, err := packet.EventName(data)
 	e.Name = string(name)
-	return e, ok
+	return e, err == nil && e.find(all)
 }
 
-// parse finds the arguments in the payload, and returns the event's name, a part of it.
-func (e *Event) parse() (name []byte, ok bool) {
-	name, err := packet.EventName(e.data)
-	if err != nil {
-		return nil, false
-	}
-	elements, err := packet.Split(e.room[:0], e.data)
-	if err != nil || len(elements) == 0 {
-		return nil, false
-	}
-	e.raw = elements[1:]
-	return name, true
-}
+// all is the number of arguments of an event of which all are wanted.
+const all = math.MaxInt - 1
 
-// size is what the event holds beside itself, in bytes.
-func (e *Event) size() int {
-	n := cap(e.data) // which may be that of a larger event before
-	for _, a := range e.attachments {
-		n += len(a)
+// find finds so many of the arguments in the payload. It reports false when that is no event after all.
+func (e *Event) find(most int) (ok bool) {
+	at, err := packet.Index(e.room[:0], e.data, most+1)
+	if err != nil || len(at) == 0 {
+		return false
 	}
-	return n
+	e.at = at[1:] // behind the name
+	return true
 }
 
 // Socket returns the socket the event came from; nil for an event of another server.

@@ -60,7 +60,9 @@ func ExampleNamespace_Use() {
 	}
 	defer io.Close()
 	io.Of("/admin").Use(func(s *server.Socket) error {
-		var auth struct{ Token string }
+		var auth struct {
+			Token string `json:"token"`
+		}
 		if err := s.Handshake().Auth(&auth); err != nil {
 			return err
 		}
@@ -79,7 +81,10 @@ func ExampleNamespace_On() {
 		panic(err)
 	}
 	defer io.Close()
-	type Move struct{ X, Y float64 }
+	type Move struct {
+		X float64 `json:"x"`
+		Y float64 `json:"y"`
+	}
 	io.OfPattern(regexp.MustCompile(`^/game-\d+$`)).On("move", func(s *server.Socket, m Move) error {
 		return s.Volatile().Emit("moved", m.X, m.Y)
 	})

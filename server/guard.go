@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"runtime/debug"
 
 	"github.com/beanpole/beanpole/server/packet"
@@ -47,7 +48,20 @@ type panicError struct {
 }
 
 func newPanic(v any) *panicError {
-	return &panicError{text: fmt.Sprint("panic: ", v), stack: debug.Stack()}
+	return &panicError{text: "panic: " + shown(v), stack: debug.Stack()}
+}
+
+// shown is the text of what somebody has panicked with. Values with parts are their type alone: package fmt goes
+// round in one that contains itself until the stack, and the process, ends.
+func shown(v any) string {
+	switch v.(type) {
+	case error, fmt.Stringer:
+		return fmt.Sprint(v)
+	}
+	if k := reflect.ValueOf(v).Kind(); k >= reflect.Bool && k <= reflect.Complex128 || k == reflect.String {
+		return fmt.Sprint(v)
+	}
+	return fmt.Sprintf("a %T", v)
 }
 
 func (e *panicError) Error() string { return e.text }
@@ -73,6 +87,10 @@ func hidePanic(err error) error {
 func (s *Server) protect(what string, fn func() error) error {
 	return s.report(s.cfg.Logger, what, guard(fn))
 }
+
+// Protect calls a function of the application's for a package that shows this server to it in another form: a panic
+// is logged, counted, and returned as an error that is ErrPanic.
+func (s *Server) Protect(what string, fn func() error) error { return s.protect(what, fn) }
 
 // report logs and counts err if it is a panic, and returns it.
 func (s *Server) report(log *slog.Logger, event string, err error) error {

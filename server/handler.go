@@ -90,7 +90,7 @@ func (h *handler) call(ctx context.Context, e *Event) error {
 	if h.fast != nil {
 		return h.fast(h.fn, e)
 	}
-	in := make([]reflect.Value, 0, len(h.params)+max(0, e.Len()-h.args))
+	in := make([]reflect.Value, 0, len(h.params)) // of one or so, for which there is room on the stack
 	for _, p := range h.params {
 		switch p.kind {
 		case paramContext:
@@ -109,16 +109,17 @@ func (h *handler) call(ctx context.Context, e *Event) error {
 			in = append(in, arg.Elem())
 		}
 	}
-	if h.variadic != nil {
-		for i := h.args; i < e.Len(); i++ {
-			arg := reflect.New(h.variadic)
-			if err := e.Decode(i, arg.Interface()); err != nil {
-				return err
-			}
-			in = append(in, arg.Elem())
+	if h.variadic == nil {
+		return h.answer(e, reflect.ValueOf(h.fn).Call(in))
+	}
+	n := max(0, e.Len()-h.args)
+	rest := reflect.MakeSlice(h.variadic, n, n)
+	for i := range n {
+		if err := e.Decode(h.args+i, rest.Index(i).Addr().Interface()); err != nil {
+			return err
 		}
 	}
-	return h.answer(e, reflect.ValueOf(h.fn).Call(in))
+	return h.answer(e, reflect.ValueOf(h.fn).CallSlice(append(in, rest)))
 }
 
 // answer acknowledges e with what the handler returned, and returns the handler's error.
@@ -169,15 +170,17 @@ type handlers struct {
 	list []*handler // guarded by mu
 }
 
-// add registers h and returns a function that removes it.
-func (r *handlers) add(event string, h *handler) (off func()) {
+// add registers h and returns a function that removes it. method is what the application has called.
+func (r *handlers) add(s *Server, method, event string, h *handler) (off func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, end := find(r, event); end == len(r.list) {
+	begin, end := find(r, event)
+	if end == len(r.list) {
 		r.list = append(r.list, h)
 	} else {
 		r.list = slices.Concat(r.list[:end], []*handler{h}, r.list[end:])
 	}
+	s.crowded(end-begin+1, method, event)
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/beanpole/beanpole/server"
@@ -105,23 +107,39 @@ func TestBinaryTravelsBothWaysWhereverItStands(t *testing.T) {
 	p.ExpectBinary("first")
 }
 
+// taking makes a function with such parameters, also those that go vet would not let pass.
+func taking(in ...reflect.Type) any {
+	return reflect.MakeFunc(reflect.FuncOf(in, nil, false), func([]reflect.Value) []reflect.Value { return nil }).Interface()
+}
+
 func TestRegisteringWhatCannotBeAHandlerPanics(t *testing.T) {
 	srv, err := server.New(server.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer srv.Close()
-	for name, fn := range map[string]any{
-		"not a function": 1, "nil": (func())(nil), "channel": func(chan int) {},
-		"ack not last": func(server.Ack, int) {}, "disconnect": func(string) {},
+	for _, c := range []struct {
+		name string
+		fn   any
+		want string
+	}{
+		{"a number", 1, "is of type int, not a function"},
+		{"nil of a type", (func())(nil), "is nil, not a function"},
+		{"nil", nil, "is nil, not a function"},
+		{"channel", func(chan int) {}, "parameter 1: chan int, which has no form in JSON"},
+		{"ack not last", func(server.Ack, int) {}, "which may only be the last parameter"},
+		{"disconnect", func(string) {}, "use OnDisconnect"},
+		{"socket by value", taking(reflect.TypeFor[server.Socket]()), "parameter 1: server.Socket, which is taken as *server.Socket, before the arguments"},
+		{"event by value", taking(reflect.TypeFor[int](), reflect.TypeFor[server.Event]()), "parameter 2: server.Event, which is taken as *server.Event, before the arguments"},
+		{"socket last", func(int, *server.Socket) {}, "parameter 2: *server.Socket, which may only stand before the arguments"},
 	} {
 		func() {
 			defer func() {
-				if recover() == nil {
-					t.Errorf("%s: no panic", name)
+				if got := fmt.Sprint(recover()); !strings.Contains(got, c.want) {
+					t.Errorf("%s: %s, want %q in it", c.name, got, c.want)
 				}
 			}()
-			srv.On(name, fn)
+			srv.On(c.name, c.fn)
 		}()
 	}
 }

@@ -154,12 +154,12 @@ func (s *Socket) unhold(live bool) {
 	s.end(h)
 }
 
-// prepare encodes p, or returns nil and says so when that cannot be done.
+// prepare encodes p, or returns nil and says so when that cannot be done. The caller may hold locks.
 func (s *Server) prepare(p *packet.Packet) *transport.Prepared {
 	var room [4]packet.Message
 	encoded, err := s.encode(room[:0], nil, p)
 	if err != nil {
-		s.cfg.Logger.Error("packet not sent", "namespace", p.Namespace, "err", s.report(s.cfg.Logger, "packet", err))
+		s.apart.Error("packet not sent", "namespace", p.Namespace, "err", s.report(s.apart, "packet", err))
 		return nil
 	}
 	messages := make([]transport.Message, len(encoded))

@@ -15,28 +15,29 @@ import "reflect"
 //	})
 //
 // A session has one of each type, so let T be a type of the application's own. It ends with the session and is never
-// saved: a client that reconnects, or recovers, has a new one. make is called under no lock, perhaps in vain. Keep
+// saved: a client that reconnects, or recovers, has a new one. make is called under no lock, perhaps in vain, and may return nil. Keep
 // may be called from any goroutine; two sockets of a session may use what it returns at the same time.
 func Keep[T any](s *Socket, make func() T) T {
 	c, key := s.client, reflect.TypeFor[T]()
-	if v, ok := c.kept(key, nil); ok {
-		return v.(T)
+	v := c.kept(key, nil)
+	if v == nil {
+		fresh := make()
+		v = c.kept(key, &fresh)
 	}
-	v, _ := c.kept(key, make())
-	return v.(T)
+	return *v.(*T)
 }
 
-// kept returns what is kept for key, or what is to be from now on, unless that is nil.
-func (c *client) kept(key reflect.Type, fresh any) (v any, ok bool) {
+// kept returns what is kept for key, or what is to be from now on, unless that is nil: a pointer, as a T may be nil.
+func (c *client) kept(key reflect.Type, fresh any) any {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := c.inLobby()
-	if v, ok = l.kept[key]; ok || fresh == nil {
-		return v, ok
+	if v, ok := l.kept[key]; ok || fresh == nil {
+		return v
 	}
 	if l.kept == nil {
 		l.kept = make(map[reflect.Type]any, 1)
 	}
 	l.kept[key] = fresh
-	return fresh, true
+	return fresh
 }

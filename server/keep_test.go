@@ -42,3 +42,24 @@ func TestKeepIsOfTheSession(t *testing.T) {
 	c.Send(`421["count"]`)
 	c.Expect(`431[1]`)
 }
+
+// An interface may be nil, and that is kept as any other value.
+func TestKeepOfNothing(t *testing.T) {
+	type limiter interface{ Allow() bool }
+	type table map[string]int
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			made := 0
+			s.On("keep", func() []bool {
+				l := server.Keep(s, func() limiter { made++; return nil })
+				e := server.Keep(s, func() error { made++; return nil })
+				m := server.Keep(s, func() table { made++; return nil })
+				return []bool{l == nil, e == nil, m == nil, made == 3}
+			})
+		})
+	})
+	c := wsclient.Dial(t, url, "4", nil)
+	c.Connect("/", "")
+	c.Send(`421["keep"]`, `422["keep"]`)
+	c.Expect(`431[[true,true,true,true]]`, `432[[true,true,true,true]]`)
+}

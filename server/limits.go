@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/beanpole/beanpole/internal/limit"
@@ -19,7 +20,8 @@ type bounds struct {
 	identities *limit.Table
 	holders    *limit.Holders[*client] // the sessions of each identity
 
-	notice limit.Notice
+	notice   limit.Notice
+	watchers atomic.Int32 // see Socket.watchConnection
 }
 
 func (b *bounds) init(l *Limits) {

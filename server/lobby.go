@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/beanpole/beanpole/internal/limit"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // connectBurst is how many seconds' worth of CONNECTs a session may send at once.
@@ -24,9 +25,17 @@ type lobby struct {
 
 	early, earlyBytes int // events that came behind a CONNECT since last none was in progress
 
+	shut bool        // the session is to be closed: no CONNECT is let through any more
+	last *time.Timer // closes it, if the CONNECTs in progress are not answered first; nil unless they are waited for
+
 	light chan struct{} // told when the load is light, if that is watched
 
 	kept map[reflect.Type]any // see Keep
+
+	open int           // bytes of the events that are with their handlers, decoded; see Socket.open
+	less chan struct{} // closed when there are fewer; nil unless somebody waits
+
+	lingering func() // gives the place back; see linger
 }
 
 // inLobby returns the lobby, which it makes if need be. Called with mu held.
@@ -82,6 +91,9 @@ const unpaced = 16
 // admissible returns why there may not be one more socket of the session. A socket that has left goes for it.
 // Called with mu held.
 func (c *client) admissible(s *Socket) error {
+	if c.lobby != nil && c.lobby.shut {
+		return ErrDisconnected
+	}
 	limits := &c.server.cfg.Limits
 	for {
 		n, bytes := 0, len(s.name)+len(s.auth)
@@ -188,6 +200,9 @@ func (c *client) decided(s *Socket) {
 	}
 	if c.connecting == 0 {
 		c.lobby.early, c.lobby.earlyBytes = 0, 0
+		if c.lobby.last != nil {
+			c.lobby.last.Reset(0)
+		}
 	}
 	if begun := c.beginWaiting(); len(begun) > 0 {
 		// Not by the caller, who may be about to run a connection handler that blocks.
@@ -216,6 +231,32 @@ func (c *client) closeLobby() {
 		if l.timer != nil {
 			l.timer.Stop()
 		}
+		if l.last != nil {
+			l.last.Stop()
+		}
+	}
+}
+
+// shut lets no CONNECT through any more, and returns those that wait. Called with mu held.
+func (c *client) shut() (waiting []*Socket) {
+	l := c.inLobby()
+	l.shut = true
+	waiting, l.waiting = l.waiting, nil
+	return waiting
+}
+
+// closeAnswered closes the session of a client that was disconnected, when the CONNECTs in progress have been answered:
+// a client that is cut off without an answer, as by a middleware that disconnects it, comes back for ever.
+func (c *client) closeAnswered() {
+	c.mu.Lock()
+	l := c.inLobby()
+	wait := c.connecting > 0 && !c.closed
+	if wait && l.last == nil {
+		l.last = time.AfterFunc(closeTimeout, func() { c.session.Close(transport.ReasonForcedServerClose) })
+	}
+	c.mu.Unlock()
+	if !wait {
+		c.session.Close(transport.ReasonForcedServerClose)
 	}
 }
 
@@ -276,13 +317,15 @@ func (c *client) catchUp() {
 	}
 }
 
-// lighten notes that an item has been worked off: an event of that size, or something else, which counts nothing.
-func (c *client) lighten(it item, size int) {
-	if it.event == nil && it.packed == nil {
-		return
+// lighten notes that so many events of that size together have been handled, or dropped.
+func (c *client) lighten(events, size int) {
+	c.load.events.Add(-int32(events))
+	if c.load.bytes.Add(-int64(size)) == ended {
+		c.mu.Lock()
+		done := c.lobby.lingering
+		c.mu.Unlock()
+		done()
 	}
-	c.load.events.Add(-1)
-	c.load.bytes.Add(-int64(size))
 	if c.load.watched.Load() && !c.load.exceeds(&c.server.cfg.Limits, 4) && c.load.watched.CompareAndSwap(true, false) {
 		c.mu.Lock()
 		light := c.lobby.light
@@ -291,6 +334,21 @@ func (c *client) lighten(it item, size int) {
 		case light <- struct{}{}:
 		default:
 		}
+	}
+}
+
+// linger has the session, which has ended, keep its place among the sessions until the last of its events has been
+// handled or dropped: what it makes the server hold counts as long as it is there.
+func (c *client) linger() {
+	if c.load.size() == 0 {
+		return
+	}
+	done := c.session.Linger()
+	c.mu.Lock()
+	c.inLobby().lingering = done
+	c.mu.Unlock()
+	if c.load.bytes.Or(ended) == 0 { // the last one was faster
+		done()
 	}
 }
 

@@ -120,7 +120,7 @@ func (l local) Describe(of []adapter.Member) []adapter.Details {
 	out := make([]adapter.Details, len(of))
 	for i, m := range of {
 		s := m.(*Socket)
-		data, _ := s.Data.MarshalJSON() // never an error
+		data, _ := s.data()
 		out[i] = adapter.Details{ID: s.id, Handshake: s.Handshake().describe(), Rooms: s.Rooms(), Data: data}
 	}
 	return out
@@ -136,12 +136,9 @@ func (l local) Disconnect(members []adapter.Member, closeSession bool) {
 // while the namespace is being made waits for the handlers that the OnNamespace hooks register.
 func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 	srv := l.n.server
-	e, ok := newEvent(m.Data, m.Attachments)
+	e, ok := srv.Event(l.n.name, m, reply)
 	if !ok {
 		return
-	}
-	if reply != nil {
-		e.ack.question = &question{l.n, reply}
 	}
 	if !l.n.made() {
 		srv.wg.Go(func() {
@@ -151,6 +148,15 @@ func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 	} else if list := l.n.serverSide.get([]byte(e.Name)); len(list) > 0 {
 		srv.wg.Go(func() { l.n.runServerSide(e, list) })
 	}
+}
+
+// Event makes an Event of what an adapter carries in a namespace; reply, if it is not nil, gets the answer. ok is
+// false when it is no event.
+func (s *Server) Event(namespace string, m adapter.Message, reply func(adapter.Message)) (e *Event, ok bool) {
+	if e, ok = newEvent(m.Data, m.Attachments); ok && reply != nil {
+		e.ack.question = &question{&Namespace{server: s, name: namespace}, reply}
+	}
+	return e, ok
 }
 
 // runServerSide runs handlers for an event of another server.

@@ -70,6 +70,17 @@ func theirs(dynamic []*Dynamic, name string) (d *Dynamic) {
 	return d
 }
 
+// Dynamic returns the pattern or function that the name is of, as far as the name alone says. It is nil for one
+// of the application's own, and for one that nobody could be let into.
+func (s *Server) Dynamic(name string) *Dynamic {
+	name = withSlash(name)
+	own, dynamic := s.rules(name)
+	if own {
+		return nil
+	}
+	return theirs(dynamic, name)
+}
+
 // hold returns what is open under the name, made if need be, until release.
 func (s *Server) hold(ctx context.Context, name string) (*Namespace, error) {
 	if e := s.names.Try(name); e != nil {
@@ -138,6 +149,7 @@ func (s *Server) open(e *names.Entry[*Namespace], name string, parent *Dynamic) 
 
 // closeNamespace ends a namespace that nobody uses.
 func (s *Server) closeNamespace(ctx context.Context, n *Namespace) error {
+	n.pinned.Store(false) // who keeps it learns from now on that there is none
 	s.mu.Lock()
 	for _, x := range append(n.others, n) {
 		if x.parent != nil {

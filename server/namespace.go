@@ -86,27 +86,28 @@ func (n *Namespace) use(m middleware) {
 	need("Use", "a function", m.fn != nil)
 	n.register(func(s *space) {
 		s.mu.Lock()
-		s.middlewares = append(slices.Clip(s.middlewares), m)
+		s.middlewares = added(n.server, "Namespace.Use", s.middlewares, m)
 		s.mu.Unlock()
 	})
 }
 
-// OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event.
+// OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event: those of a socket are
+// handled when fn has returned, so what goes on for a client belongs in a goroutine, until Socket.Context is done.
 func (n *Namespace) OnConnection(fn func(*Socket)) {
 	need("OnConnection", "a function", fn != nil)
 	n.register(func(s *space) {
 		s.mu.Lock()
-		s.connection = append(slices.Clip(s.connection), fn)
+		s.connection = added(n.server, "Namespace.OnConnection", s.connection, fn)
 		s.mu.Unlock()
 	})
 }
 
 // On registers a handler of the event for every socket of the namespace, which costs nothing per
-// socket; let it take a *Socket to know which one. It runs after the socket's own handlers. See
-// Socket.On for what fn may be.
+// socket; let it take a *Socket to know which one. It runs after the socket's own handlers. It is called where the
+// program starts, not for each connection: there it is Socket.On. See that for what fn may be.
 func (n *Namespace) On(event string, fn any) (off func()) {
 	h := n.server.signatures.handler(event, fn)
-	n.register(func(s *space) { off = s.handlers.add(event, h) })
+	n.register(func(s *space) { off = s.handlers.add(n.server, "Namespace.On", event, h) })
 	return off
 }
 
@@ -138,6 +139,9 @@ func (n *Namespace) admit(s *Socket, recovered bool) error {
 			return err
 		}
 	}
+	if s.gone() {
+		return ErrDisconnected // the last of them has disconnected it, or the client has gone
+	}
 	return nil
 }
 
@@ -162,12 +166,26 @@ func (n *Namespace) LocalCount() int {
 
 // Socket returns the connected socket of this server with that id, or nil.
 func (n *Namespace) Socket(id string) *Socket {
-	for _, m := range n.members(adapter.Target{Rooms: []string{id}}) {
+	open := n.existing()
+	if open == nil {
+		return nil
+	}
+	if a, ok := open.adapter.(index); ok {
+		s, _ := a.Member(id).(*Socket)
+		return s
+	}
+	for _, m := range open.adapter.Members(adapter.Target{Rooms: []string{id}}) {
 		if m.ID() == id {
 			return m.(*Socket)
 		}
 	}
 	return nil
+}
+
+// index is what an adapter may know of members beside their rooms, as one does that has adapter.Rooms in it.
+type index interface {
+	Member(id string) adapter.Member
+	Selectable(id string) bool
 }
 
 // Emit sends an event to every socket of the namespace, in the whole cluster.
@@ -180,13 +198,13 @@ func (n *Namespace) EmitWithAck(ctx context.Context, event string, args ...any) 
 
 func (n *Namespace) all() Broadcast { return Broadcast{nsp: n} }
 
-// To selects the sockets in any of rooms. See Broadcast.To.
+// To selects the sockets in any of rooms: nobody when there are none. See Broadcast.To.
 func (n *Namespace) To(rooms ...string) Broadcast { return n.all().To(rooms...) }
 
 // In is To.
 func (n *Namespace) In(rooms ...string) Broadcast { return n.all().To(rooms...) }
 
-// Except selects every socket but those in any of rooms. See Broadcast.Except.
+// Except selects every socket but those in any of rooms: all when there are none. See Broadcast.Except.
 func (n *Namespace) Except(rooms ...string) Broadcast { return n.all().Except(rooms...) }
 
 // Local selects every socket of this server. See Broadcast.Local.
@@ -240,7 +258,7 @@ func (n *Namespace) Servers(ctx context.Context) (int, error) {
 // ServerSideEmit sends an event to the handlers that the other servers of the cluster have registered
 // with OnServerSide. This server does not get it.
 func (n *Namespace) ServerSideEmit(event string, args ...any) error {
-	m, err := serverSideMessage(event, args)
+	m, err := n.server.serverSideMessage(event, args)
 	if err != nil {
 		return err
 	}
@@ -255,18 +273,30 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 // ServerSideEmitWithAck does so and returns one answer of each other server. When ctx ends first it
 // returns what has come together with an *adapter.PartialError.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
-	m, err := serverSideMessage(event, args)
+	ask, err := n.AskServers(event, args...)
 	if err != nil {
 		return nil, err
 	}
-	n, err = n.hold()
+	return ask(ctx)
+}
+
+// AskServers is ServerSideEmitWithAck in two steps, for those who wait elsewhere: it encodes the event, and what it
+// returns sends it and waits for the answers.
+func (n *Namespace) AskServers(event string, args ...any) (ask func(context.Context) ([]Args, error), err error) {
+	m, err := n.server.serverSideMessage(event, args)
 	if err != nil {
 		return nil, err
 	}
-	defer n.release()
-	var answers answers
-	err = n.adapter.ServerSideEmitWithAck(ctx, m, answers.add)
-	return answers.take(), err
+	return func(ctx context.Context) ([]Args, error) {
+		n, err := n.hold()
+		if err != nil {
+			return nil, err
+		}
+		defer n.release()
+		var answers answers
+		err = n.adapter.ServerSideEmitWithAck(ctx, m, answers.add)
+		return answers.take(), err
+	}, nil
 }
 
 // OnServerSide registers a handler of events that other servers send with ServerSideEmit. fn is as for
@@ -280,6 +310,6 @@ func (n *Namespace) OnServerSide(event string, fn any) (off func()) {
 	case h.results > 1:
 		panic(fmt.Sprintf("server: handler of %q has %d results, and another server takes one", event, h.results))
 	}
-	n.register(func(s *space) { off = s.serverSide.add(event, h) })
+	n.register(func(s *space) { off = s.serverSide.add(n.server, "Namespace.OnServerSide", event, h) })
 	return off
 }

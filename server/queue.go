@@ -3,9 +3,9 @@ package server
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/beanpole/beanpole/server/packet"
 )
@@ -32,12 +32,6 @@ type item struct {
 // and are made again when it is their turn.
 const unpacked = 64
 
-// What an event costs beside its text.
-const (
-	itemCost  = int(unsafe.Sizeof(item{})) + 16 // with the allocator's rounding
-	eventCost = int(unsafe.Sizeof(Event{})) + itemCost
-)
-
 // pack returns what is needed to make the event of the socket again: the acknowledgement's id, or zero, and
 // the payload. The event has no attachments.
 func pack(p *packet.Packet) []byte {
@@ -56,14 +50,6 @@ func (s *Socket) unpack(b []byte) *Event {
 		e.ack.socket, e.ack.id = s, id-1
 	}
 	return e
-}
-
-// size is what the item makes the server hold, in bytes.
-func (it *item) size() int {
-	if it.event == nil {
-		return len(it.packed) + itemCost
-	}
-	return it.event.size() + eventCost
 }
 
 type itemKind uint8
@@ -91,15 +77,21 @@ var itemLists = sync.Pool{New: func() any { return &items{list: make([]item, 0, 
 // load is what waits for the handlers of a session, and what they are at, in all its sockets. Only Receive
 // adds to it.
 type load struct {
-	bytes   atomic.Int64
+	bytes   atomic.Int64 // with ended set when the session has; zero beside that when there are no events
 	events  atomic.Int32
 	watched atomic.Bool // Receive waits until it is light
 }
 
+// ended is set in a load's bytes when its session has ended, and nothing is added any more.
+const ended = 1 << 62
+
+// size returns the bytes.
+func (l *load) size() int { return int(l.bytes.Load() &^ ended) }
+
 // add reports whether an event of that size may be taken. A single one may be of any size.
 func (l *load) add(size int, limits *Limits) bool {
 	n := int(l.events.Load())
-	if n >= limits.MaxQueuedEvents || n > 0 && int(l.bytes.Load())+size > limits.MaxQueuedBytes {
+	if n >= limits.MaxQueuedEvents || n > 0 && l.size()+size > limits.MaxQueuedBytes {
 		return false
 	}
 	l.events.Add(1)
@@ -109,7 +101,7 @@ func (l *load) add(size int, limits *Limits) bool {
 
 // exceeds reports whether the load is above the part 1/n of the limits.
 func (l *load) exceeds(limits *Limits, n int) bool {
-	return int(l.events.Load()) > limits.MaxQueuedEvents/n || int(l.bytes.Load()) > limits.MaxQueuedBytes/n
+	return int(l.events.Load()) > limits.MaxQueuedEvents/n || l.size() > limits.MaxQueuedBytes/n
 }
 
 // queue holds what a socket has to do, in order, and knows whether somebody does it. It borrows a
@@ -118,8 +110,14 @@ type queue struct {
 	mu      sync.Mutex
 	items   *items // nil when empty
 	running bool
-	drop    bool // events are dropped: the server has disconnected the socket
+	event   bool // who runs it is at an event
+	drop    bool // events are dropped; see dropEvents
+
+	handler atomic.Uint32 // which connection handler is running, counted from one; zero for none
 }
+
+// calling notes that connection handler n runs, counted from one, or that none does any more.
+func (q *queue) calling(n int) { q.handler.Store(uint32(n)) } //nolint:gosec // they are few
 
 // push appends it. It reports whether the caller must have the queue run, or errQueueFull.
 func (q *queue) push(it item, l *load, limits *Limits) (runnable bool, err error) {
@@ -152,21 +150,27 @@ func (q *queue) start() bool {
 	return true
 }
 
-// next returns the next item, or gives the queue up and reports false. An event that is to be dropped
-// comes as one of kind zero.
+// next returns the next item, or gives the queue up and reports false.
 func (q *queue) next() (item, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.items == nil {
+	if q.event = false; q.items == nil {
 		q.running = false
 		return item{}, false
 	}
 	it := q.pop()
-	if it.kind == itemEvent && q.drop {
-		it.kind = 0
-	}
+	q.event = it.kind == itemEvent
 	return it, true
 }
+
+// busy reports whether events wait, or one is being handled.
+func (q *queue) busy() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.event || q.items != nil && slices.ContainsFunc(q.items.list[q.items.head:], isEvent)
+}
+
+func isEvent(it item) bool { return it.kind == itemEvent }
 
 // pop takes the first item. Called with mu held, on a queue that is not empty.
 func (q *queue) pop() item {
@@ -177,10 +181,7 @@ func (q *queue) pop() item {
 	switch {
 	case l.head == len(l.list):
 		q.items = nil
-		if cap(l.list) <= maxPooledItems {
-			l.list, l.head = l.list[:0], 0
-			itemLists.Put(l)
-		}
+		l.release()
 	case l.head >= maxPooledItems && l.head > len(l.list)/2:
 		// One that never becomes empty must not grow for ever.
 		n := copy(l.list, l.list[l.head:])
@@ -190,9 +191,35 @@ func (q *queue) pop() item {
 	return it
 }
 
-// dropEvents discards the events that wait, and all that come.
-func (q *queue) dropEvents() {
+// dropEvents discards the events that wait, and all that come, and returns how many and of what size they were.
+func (q *queue) dropEvents() (events, bytes int) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.drop = true
-	q.mu.Unlock()
+	l := q.items
+	if l == nil {
+		return 0, 0
+	}
+	q.items = nil // the list of many events is not kept for what is left, one or two
+	for i, it := range l.list[l.head:] {
+		l.list[l.head+i] = item{}
+		if isEvent(it) {
+			events, bytes = events+1, bytes+it.size()
+			continue
+		}
+		if q.items == nil {
+			q.items = itemLists.Get().(*items)
+		}
+		q.items.list = append(q.items.list, it)
+	}
+	l.release()
+	return events, bytes
+}
+
+// release puts the list, which is of no use any more and all zero, back.
+func (l *items) release() {
+	if cap(l.list) <= maxPooledItems {
+		l.list, l.head = l.list[:0], 0
+		itemLists.Put(l)
+	}
 }

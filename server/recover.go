@@ -20,6 +20,7 @@ type recovery struct {
 
 	last    atomic.Pointer[string] // the offset of the last event that was sent to the client, if any
 	version string                 // of the session it was recovered from
+	session *adapter.Session       // nil once the middlewares have run; see Restored
 	settled atomic.Bool            // saved is closed
 	saved   chan struct{}          // closed when the state of a socket that has left is saved, or will not be
 }
@@ -43,10 +44,18 @@ func (s *Socket) identify() *adapter.Session {
 	}
 	s.id = session.SID
 	s.recovery = &recovery{pid: session.PID, recovered: true, identity: session.Identity,
-		version: session.Version, saved: make(chan struct{})}
+		version: session.Version, session: session, saved: make(chan struct{})}
 	s.sent(&session.Last)
 	s.Data.restore(session.Data)
 	return session
+}
+
+// Restored returns what a recovered socket was restored from, to its middlewares. It is nil for others, and later.
+func (s *Socket) Restored() *adapter.Session {
+	if s.recovery == nil {
+		return nil
+	}
+	return s.recovery.session
 }
 
 // sent notes the offset of an event that is sent to the client, or would be if it had not just gone. An event
@@ -67,7 +76,6 @@ func (r *recovery) lastOffset() string {
 // anew makes the socket one that is not recovered, because of err if the client has asked for it.
 func (s *Socket) anew(err error) {
 	if err != nil {
-		s.client.server.stats.notRecovered.add(recoveryCause(err))
 		s.client.log().Debug("session not recovered", "namespace", s.name, "err", err)
 	}
 	s.settle()
@@ -123,6 +131,7 @@ func (s *Socket) enter(session *adapter.Session) error {
 		s.joinLate(len(rooms))
 		return nil
 	}
+	s.recovery.session = nil
 	session.Rooms = append(session.Rooms, rooms...)
 	session.Reserve = s.reserve
 	s.depart() // until it is a member
@@ -135,7 +144,6 @@ func (s *Socket) enter(session *adapter.Session) error {
 		s.keep(held{m: m})
 	})
 	if err == nil {
-		s.client.server.stats.recovered.Add(1)
 		s.joinLate(len(rooms))
 	}
 	return err
@@ -183,13 +191,13 @@ func (s *Socket) save() {
 		return
 	}
 	defer s.settle()
-	data, _ := s.Data.MarshalJSON() // never an error
+	data, live := s.data()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	r := s.recovery
 	err := s.nsp.adapter.Save(ctx, adapter.Session{
 		SID: s.id, PID: r.pid, Version: r.version, Owner: s.nsp.parent.key(), Identity: identity,
-		Rooms: rooms, Data: data, Last: r.lastOffset(), Trail: *trail,
+		Rooms: rooms, Data: data, Live: live, Last: r.lastOffset(), Trail: *trail,
 	})
 	if err != nil {
 		s.client.log().Debug("session not saved for recovery", "namespace", s.name, "err", err)

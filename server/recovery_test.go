@@ -190,6 +190,9 @@ func TestRecoveryOutlivesAClientThatGoesMeanwhile(t *testing.T) {
 					if got := q.Text(); !strings.HasPrefix(got, `42["missed",`) {
 						t.Errorf("it missed %q", got)
 					}
+					if n := srv.Stats().Recovered; n != 1 {
+						t.Errorf("%d recoveries are counted, of which handlers have seen one", n)
+					}
 					return
 				}
 				_ = q.Conn.Close()

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/beanpole/beanpole/adapter"
 )
@@ -32,6 +33,11 @@ func (r *RemoteSocket) Handshake() adapter.Handshake { return r.details.Handshak
 // RawData returns the application's data as JSON.
 func (r *RemoteSocket) RawData() json.RawMessage { return json.RawMessage(r.details.Data) }
 
+// MarshalJSON returns an error: send what the socket tells, as its ID and Rooms.
+func (r *RemoteSocket) MarshalJSON() ([]byte, error) {
+	return nil, errors.New("server.RemoteSocket cannot be sent: send what it tells, as its ID")
+}
+
 func (r *RemoteSocket) broadcast() Broadcast { return r.nsp.To(r.details.ID) }
 
 // Emit sends the socket an event.
@@ -39,7 +45,8 @@ func (r *RemoteSocket) Emit(event string, args ...any) error {
 	return r.broadcast().Emit(event, args...)
 }
 
-// EmitWithAck sends an event and returns the client's answer, or ErrDisconnected when the socket is gone.
+// EmitWithAck sends an event and returns the client's answer, or ErrDisconnected when the socket is gone. Without an
+// answer when ctx ends, after 5 s if it has no deadline, the errors are those of Broadcast.EmitWithAck.
 func (r *RemoteSocket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	answers, err := r.broadcast().EmitWithAck(ctx, event, args...)
 	if err != nil {

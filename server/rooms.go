@@ -22,7 +22,8 @@ func (s *Socket) Join(rooms ...string) {
 	}
 }
 
-// Leave takes the socket out of rooms.
+// Leave takes the socket out of rooms. As in Node its own id is one of them: To(id), a RemoteSocket and Exists find it no
+// more until it joins that again, or is recovered. Emit reaches it, and its own broadcasts leave it out, all the same.
 func (s *Socket) Leave(rooms ...string) {
 	if s.gone() {
 		s.afterwards(func(list []string, t *adapter.Trail) []string { return t.Leave(list, rooms) })
@@ -50,7 +51,7 @@ func (s *Socket) beforeIn(change func(*border)) bool {
 	return false
 }
 
-// Rooms returns the rooms the socket is in, its own id first; until the disconnect handlers have run, those it was in.
+// Rooms returns the rooms the socket is in, its own id first unless it has left that; until the disconnect handlers have run, those it was in.
 func (s *Socket) Rooms() []string {
 	if s.Connected() {
 		return s.nsp.adapter.RoomsOf(s)

@@ -2,7 +2,10 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"time"
+
+	"github.com/beanpole/beanpole/server/packet"
 )
 
 // begun is an item that the queue is at.
@@ -43,14 +46,23 @@ func (s *Socket) work(b begun) {
 			if b.err != nil {
 				s.broken(b.item, b.err)
 			}
-			s.client.lighten(b.item, b.size)
+			if b.size > 0 {
+				s.client.lighten(1, b.size)
+			}
 		}
 		b = begun{}
 		if b.item, more = s.queue.next(); !more {
 			finished = true
 			return
 		}
+		if b.kind != itemEvent {
+			continue
+		}
 		b.size = b.item.size()
+		if s.client.server.hurries() {
+			s.client.server.stats.eventsDropped.Add(1)
+			b.kind = 0
+		}
 	}
 }
 
@@ -63,6 +75,7 @@ func (s *Socket) do(it *item) (err error) {
 		s.client.decided(s)
 		return s.do(it)
 	case itemConnected:
+		defer s.queue.calling(0)
 		return s.observed("connection", s.connected)
 	case itemEvent:
 		if it.owed && !s.counted() {
@@ -112,14 +125,19 @@ func (s *Socket) event(e *Event) {
 	if s.nsp == nil || s.state.Load() == stateConnecting {
 		return // sent behind a CONNECT that was refused
 	}
-	name, ok := e.parse()
-	if !ok {
+	name, err := packet.EventName(e.data)
+	if err != nil {
 		return
 	}
 	hooks := s.hooked()
-	kept := len(hooks.any)+len(hooks.middlewares) > 0 // somebody else may know e from here on
-	if kept {
+	watched := len(hooks.any)+len(hooks.middlewares) > 0
+	if watched {
 		e.Name = string(name)
+		done := s.open(e, all, anything)
+		if done == nil {
+			return
+		}
+		defer done()
 	}
 	for _, fn := range hooks.any {
 		_ = s.protect(e.Name, func() error { fn(e); return nil }) // logged
@@ -132,16 +150,30 @@ func (s *Socket) event(e *Event) {
 	if s.nsp.parent != nil {
 		lists[2] = s.nsp.parent.handlers.get(name)
 	}
-	known := false
+	known, kept := false, watched // somebody else may know e from here on
+	wanted, weight := 0, packet.Weight{}
 	for _, list := range lists {
 		for _, h := range list {
 			known = true
 			kept = kept || h.kept
+			wanted, weight = max(wanted, h.wanted), weight.Max(h.weight)
 			e.Name = h.event
 		}
 	}
-	if !known && e.Name == "" {
-		e.Name = string(name)
+	if !known {
+		if e.Name == "" {
+			e.Name = string(name)
+		}
+		if hooks.face == nil { // what shows the socket in another form has handlers of its own
+			s.unhandled(e.Name)
+		}
+	}
+	if !watched {
+		done := s.open(e, wanted, weight)
+		if done == nil {
+			return
+		}
+		defer done()
 	}
 	if len(s.client.server.cfg.Observers) == 0 {
 		_ = s.handle(nil, e, &lists) //nolint:staticcheck // nil: nobody observes; each error has been answered
@@ -154,9 +186,43 @@ func (s *Socket) event(e *Event) {
 	}
 }
 
-// lateTimeout is how long the context of handlers that run when their socket has left lasts at most, or one that waits for
-// its end would keep the socket for ever.
+// maxLoggedName is how much of an event's name, which is the client's choice, stands in the log.
+const maxLoggedName = 64
+
+// unhandled leaves a trace of an event that has no handler: its name may be misspelt, here or there.
+func (s *Socket) unhandled(name string) {
+	srv := s.client.server
+	srv.stats.unhandled.Add(1)
+	if srv.cfg.Logger.Enabled(context.Background(), slog.LevelDebug) {
+		s.client.log().Debug("event has no handler", "namespace", s.name, "event", name[:min(len(name), maxLoggedName)])
+	}
+}
+
+// lateTimeout is how long what had been received before a socket left is worked off: then the events that no handler
+// has begun are dropped, and the context of one that runs ends, or one that waits for its end would keep the socket for
+// ever.
 const lateTimeout = 10 * time.Second
+
+// tooLate ends what lasts for lateTimeout, of a socket whose handlers are not done.
+func (s *Socket) tooLate() {
+	s.dropEvents() // before a handler that waits for the context makes room for the next
+	s.dropIdentity()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.border; b != nil {
+		if b.over = true; b.late != nil {
+			b.late.cancel()
+		}
+	}
+}
+
+// dropEvents discards the events that wait for the handlers of the socket, and all that come.
+func (s *Socket) dropEvents() {
+	if n, bytes := s.queue.dropEvents(); n > 0 {
+		s.client.server.stats.eventsDropped.Add(uint64(n))
+		s.client.lighten(n, bytes)
+	}
+}
 
 // handling returns the context for a handler: that of the socket, or for one that runs when the socket has
 // left, to work off what had been received before, one that ends when that is done, or after a while.
@@ -168,8 +234,14 @@ func (s *Socket) handling() context.Context {
 	defer s.mu.Unlock()
 	b := s.atBorder()
 	if b.late == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), lateTimeout)
+		ctx, cancel := context.WithCancel(context.Background())
 		b.late = &life{ctx, cancel}
+		switch {
+		case b.over:
+			cancel()
+		case b.timer == nil:
+			b.timer = time.AfterFunc(lateTimeout, s.tooLate)
+		}
 	}
 	return b.late.ctx
 }
@@ -214,6 +286,7 @@ func (s *Socket) answerFailure(e *Event, err error) {
 
 // disconnect runs the disconnect handlers: the last thing a socket does.
 func (s *Socket) disconnect() {
+	s.dropIdentity() // before the state is there for another
 	s.save()
 	why := s.left()
 	if h := s.hooked(); h.leaving() {
@@ -229,8 +302,13 @@ func (s *Socket) disconnect() {
 	}
 	s.nsp.release()
 	s.mu.Lock()
-	if b := s.border; b != nil && b.late != nil {
-		b.late.cancel()
+	if b := s.border; b != nil {
+		if b.late != nil {
+			b.late.cancel()
+		}
+		if b.timer != nil {
+			b.timer.Stop()
+		}
 	}
 	s.border = nil
 	s.mu.Unlock()

@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/beanpole/beanpole/internal/logs"
 	"github.com/beanpole/beanpole/internal/names"
 	"github.com/beanpole/beanpole/transport"
 )
@@ -21,6 +24,7 @@ type Server struct {
 
 	// Set by New, then read only.
 	cfg    Config
+	apart  *slog.Logger // cfg.Logger, for what is said under locks
 	engine *transport.Server
 	names  *names.Table[*Namespace] // all there are
 
@@ -37,6 +41,7 @@ type Server struct {
 	created []func(*Namespace)  // guarded by mu; likewise
 
 	closing  atomic.Bool
+	hurry    chan struct{} // closed when Shutdown has waited long enough for events that nobody has begun
 	closed   chan struct{} // closed when Shutdown has ended
 	closeErr error         // what it returned
 }
@@ -47,7 +52,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, own: make(map[string]struct{}), closed: make(chan struct{})}
+	s := &Server{cfg: cfg, apart: logs.Apart(cfg.Logger), own: make(map[string]struct{}), closed: make(chan struct{}), hurry: make(chan struct{})}
 	s.bounds.init(&cfg.Limits)
 	s.names = names.New(names.Config[*Namespace]{
 		Close: s.closeNamespace, Failed: s.notClosed, CloseTimeout: closeTimeout,
@@ -80,7 +85,7 @@ func (s *Server) closeAdapters() {
 // ServeHTTP serves the requests of the server's path.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
 
-// Path returns where the server expects to be mounted.
+// Path returns where the server expects to be mounted, with a slash at each end: what http.Handle takes.
 func (s *Server) Path() string { return s.cfg.Path }
 
 // Engine returns the Engine.IO server beneath (Node: io.engine).
@@ -97,8 +102,7 @@ func (s *Server) Engine() *transport.Server { return s.engine }
 // OnNamespace hook fails, Of panics, and so does registering on a name of a Dynamic.
 func (s *Server) Of(name string) *Namespace {
 	name = withSlash(name)
-	own, dynamic := s.rules(name)
-	if !own && theirs(dynamic, name) != nil {
+	if s.Dynamic(name) != nil {
 		return &Namespace{server: s, name: name}
 	}
 	return s.must(name)
@@ -154,7 +158,7 @@ func (s *Server) OfFunc(allow func(ctx context.Context, name string, auth json.R
 func (s *Server) OnNamespace(fn func(*Namespace)) {
 	need("OnNamespace", "a function", fn != nil)
 	s.mu.Lock()
-	s.created = append(slices.Clip(s.created), fn)
+	s.created = added(s, "Server.OnNamespace", s.created, fn)
 	s.mu.Unlock()
 }
 
@@ -178,8 +182,10 @@ func (s *Server) Close() error {
 }
 
 // Shutdown refuses new sessions, closes the open ones with "server shutting down" (a reason after which
-// clients reconnect and may recover), waits for running handlers, and closes the adapters. It returns
-// the error of ctx when that ends first. Further calls wait for the first and return what it returned.
+// clients reconnect and may recover), waits for running handlers, and closes the adapters. Events that have been
+// received are handed on for two seconds, and half of what ctx leaves at most; then those that no handler has begun
+// are dropped. It returns the error of ctx when that ends first. Further calls wait for the first and return what it
+// returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.closing.Swap(true) {
 		select {
@@ -189,6 +195,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+	hurry := time.AfterFunc(stopGrace(ctx), func() { close(s.hurry) })
+	defer hurry.Stop()
 	err := s.engine.Shutdown(ctx)
 	if err == nil {
 		err = waitFor(ctx, s.wg.Wait)
@@ -196,6 +204,25 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.closeErr = errors.Join(err, s.names.Shutdown(ctx))
 	close(s.closed)
 	return s.closeErr
+}
+
+// stopGrace is how long a Shutdown with that context hands on events that nobody has begun.
+func stopGrace(ctx context.Context) time.Duration {
+	const grace = 2 * time.Second
+	if end, ok := ctx.Deadline(); ok {
+		return min(grace, time.Until(end)/2)
+	}
+	return grace
+}
+
+// hurries reports whether events that nobody has begun are dropped, as the server stops.
+func (s *Server) hurries() bool {
+	select {
+	case <-s.hurry:
+		return true
+	default:
+		return false
+	}
 }
 
 // waitFor runs wait, which must end by itself some day, and returns when it has or ctx is done.

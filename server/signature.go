@@ -10,19 +10,23 @@ import (
 	"sync"
 
 	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // signature is what a function type asks for; one per type and server.
 type signature struct {
 	params   []param
-	args     int // number of event arguments, the variadic one not counted
-	variadic reflect.Type
-	results  int  // values returned, the error not counted
-	fails    bool // the last result is an error
-	later    bool // takes an Ack, and so answers when it likes
-	kept     bool // takes an Ack or an *Event, and so may keep the event
-	context  bool // takes a context.Context
-	socket   bool // takes a *Socket
+	args     int          // number of event arguments, the variadic one not counted
+	wanted   int          // number of those that have to be found
+	variadic reflect.Type // a slice
+	results  int          // values returned, the error not counted
+	fails    bool         // the last result is an error
+	later    bool         // takes an Ack, and so answers when it likes
+	kept     bool         // takes an Ack or an *Event, and so may keep the event
+	context  bool         // takes a context.Context
+	socket   bool         // takes a *Socket
+
+	weight packet.Weight // of its arguments
 
 	// fast calls a function of one of the commonest types without reflection. Nil for the others.
 	fast func(fn any, e *Event) error
@@ -52,6 +56,20 @@ var (
 	typeError   = reflect.TypeFor[error]()
 )
 
+// handles are the types of ours by which an application holds something here, with what can travel in their place.
+var handles = map[reflect.Type]string{
+	reflect.TypeFor[Args]():              ": use what is in it, by Values or Scan, as in answers[0].Values()",
+	reflect.TypeFor[RemoteSocket]():      ": use what it tells, as its ID and Rooms",
+	reflect.TypeFor[Handshake]():         ": use what it tells, as its Addr and Query",
+	reflect.TypeFor[Broadcast]():         "",
+	reflect.TypeFor[Unicast]():           "",
+	reflect.TypeFor[Namespace]():         ": use its Name",
+	reflect.TypeFor[Dynamic]():           "",
+	reflect.TypeFor[Server]():            "",
+	reflect.TypeFor[transport.Session](): "",
+	reflect.TypeFor[transport.Server]():  "",
+}
+
 // signatures caches the signature of each function type.
 type signatures struct{ m sync.Map }
 
@@ -61,10 +79,13 @@ func (c *signatures) handler(event string, fn any) *handler {
 	if use := insteadOf(event); use != "" {
 		panic(fmt.Sprintf("server: %q is no event that is sent; use %s", event, use))
 	}
-	v := reflect.ValueOf(fn)
-	if v.Kind() != reflect.Func || v.IsNil() {
-		panic(fmt.Sprintf("server: handler of %q is a %T, not a function", event, fn))
+	switch v := reflect.ValueOf(fn); {
+	case fn == nil, v.Kind() == reflect.Func && v.IsNil():
+		panic(fmt.Sprintf("server: handler of %q is nil, not a function", event))
+	case v.Kind() != reflect.Func:
+		panic(fmt.Sprintf("server: handler of %q is of type %T, not a function", event, fn))
 	}
+	v := reflect.ValueOf(fn)
 	h := &handler{event: event, fn: fn}
 	if s, ok := c.m.Load(v.Type()); ok {
 		h.signature = s.(*signature)
@@ -116,12 +137,12 @@ func newSignature(t reflect.Type) (*signature, error) {
 		case p.typ == typeSocket && s.args == 0:
 			p.kind, s.socket = paramSocket, true
 		case p.typ == typeEvent && s.args == 0:
-			p.kind, s.kept = paramEvent, true
+			p.kind, s.kept, s.weight = paramEvent, true, s.weight.Max(anything)
 		case p.typ == typeAck && i == last:
 			p.kind, s.later, s.kept = paramAck, true, true
 		case t.IsVariadic() && i == last:
-			s.variadic = p.typ.Elem()
-			if err := carries(s.variadic, argument); err != nil {
+			s.variadic, s.weight = p.typ, s.weight.Max(packet.WeightOf(p.typ))
+			if err := carries(p.typ.Elem(), argument); err != nil {
 				return nil, fmt.Errorf("parameter %d: %w", i+1, err)
 			}
 			continue
@@ -129,10 +150,13 @@ func newSignature(t reflect.Type) (*signature, error) {
 			if err := carries(p.typ, argument); err != nil {
 				return nil, fmt.Errorf("parameter %d: %w", i+1, err)
 			}
-			p.arg = s.args
+			p.arg, s.weight = s.args, s.weight.Max(packet.WeightOf(p.typ))
 			s.args++
 		}
 		s.params = append(s.params, p)
+	}
+	if s.wanted = s.args; s.kept || s.variadic != nil {
+		s.wanted = all
 	}
 	s.results = t.NumOut()
 	if s.results > 0 && t.Out(s.results-1) == typeError {
@@ -177,15 +201,29 @@ func (d *direction) speaks(t reflect.Type) bool {
 
 // carries returns why values of type t cannot travel in the direction, or nil.
 func carries(t reflect.Type, d *direction) error {
-	bare := t
-	for bare.Kind() == reflect.Pointer {
-		bare = bare.Elem()
-	}
 	if err := d.check(t, map[reflect.Type]bool{}); err != nil {
 		if t != err.typ {
 			return fmt.Errorf("%s has %s, %w", t, err.typ, err)
 		}
 		return fmt.Errorf("%s, %w", t, err)
+	}
+	return d.visible(t)
+}
+
+// visible returns an error for a type of which nothing could be seen elsewhere, nor of what a list of it holds.
+func (d *direction) visible(t reflect.Type) error {
+	if packet.Endless(t) {
+		return fmt.Errorf("%s, which points to nothing but pointers", t)
+	}
+	bare := t
+	for range 8 { // a type may hold itself
+		switch bare.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+			if d.speaks(bare) {
+				return nil
+			}
+			bare = bare.Elem()
+		}
 	}
 	if bare.Kind() == reflect.Struct && bare.NumField() > 0 && !d.speaks(bare) && !opens(bare) {
 		return fmt.Errorf("%s, which has no exported fields, and so nothing that could travel", t)
@@ -218,18 +256,32 @@ func (d *direction) check(t reflect.Type, seen map[reflect.Type]bool) *unfit {
 	}
 	seen[t] = true
 	switch t {
-	case typeContext, typeSocket, typeSocket.Elem(), typeEvent, typeEvent.Elem():
+	case typeSocket.Elem(), typeEvent.Elem():
+		return &unfit{t, "which is taken as *" + t.String() + ", before the arguments of the event"}
+	case typeContext, typeSocket, typeEvent:
 		return &unfit{t, "which may only stand before the arguments of the event"}
 	case typeAck:
 		return &unfit{t, "which may only be the last parameter"}
 	case typeError:
 		return &unfit{t, "which may only be the last result"}
 	}
+	bare := t
+	if t.Kind() == reflect.Pointer {
+		bare = t.Elem()
+	}
+	if instead, ours := handles[bare]; ours {
+		return &unfit{bare, "of which nothing can travel" + instead}
+	}
 	if d.speaks(t) {
 		return nil
 	}
 	switch t.Kind() {
-	case reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
+	case reflect.Func:
+		if d == argument {
+			return &unfit{t, "which has no form in JSON; to acknowledge, return the answer, or take a server.Ack as the last parameter"}
+		}
+		return &unfit{t, "which has no form in JSON"}
+	case reflect.Chan, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
 		return &unfit{t, "which has no form in JSON"}
 	case reflect.Interface:
 		switch {
@@ -246,6 +298,9 @@ func (d *direction) check(t reflect.Type, seen map[reflect.Type]bool) *unfit {
 		}
 		return d.check(t.Elem(), seen)
 	case reflect.Pointer, reflect.Slice, reflect.Array:
+		if packet.Endless(t) {
+			return &unfit{t, "which points to nothing but pointers"}
+		}
 		return d.check(t.Elem(), seen)
 	case reflect.Struct:
 		for i := range t.NumField() {

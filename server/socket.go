@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server/packet"
@@ -63,6 +63,8 @@ type (
 		why      Disconnection  // set once it has left
 		identity string         // likewise
 		late     *life          // of handlers that run when it has left
+		timer    *time.Timer    // until its events are too late; see leave
+		over     bool           // they are
 		trail    *adapter.Trail // of one that may be recovered, until it is saved
 	}
 	// early is an event that was emitted to a socket by a middleware.
@@ -84,7 +86,7 @@ func (s *Socket) atBorder() *border {
 // identity, and the context.
 type hooks struct {
 	identity      string         // see SetIdentity
-	face          any            // see SetFace
+	face          Face           // see SetFace
 	life          *life          // nil until the context is asked for
 	middlewares   []Middleware   // replaced, never changed
 	any           []func(*Event) // likewise
@@ -212,14 +214,14 @@ func (s *Socket) endContext() {
 // later if need be. Arguments not sent are zero. The results are the values of the acknowledgement; an
 // error as the last one answers {"error":"text"} instead. On panics when fn cannot be a handler.
 func (s *Socket) On(event string, fn any) (off func()) {
-	return s.handlers.add(event, s.client.server.signatures.handler(event, fn))
+	return s.handlers.add(s.client.server, "Socket.On", event, s.client.server.signatures.handler(event, fn))
 }
 
 // Once is On for the next such event only.
 func (s *Socket) Once(event string, fn any) (off func()) {
 	h := s.client.server.signatures.handler(event, fn)
 	h.once = true
-	return s.handlers.add(event, h)
+	return s.handlers.add(s.client.server, "Socket.Once", event, h)
 }
 
 // Off removes all handlers of the event from this socket.
@@ -228,7 +230,7 @@ func (s *Socket) Off(event string) { s.handlers.off(event) }
 // OnAny calls fn for every event that arrives, before its handlers.
 func (s *Socket) OnAny(fn func(*Event)) {
 	need("OnAny", "a function", fn != nil)
-	s.hook(func(h *hooks) { h.any = append(slices.Clip(h.any), fn) })
+	s.hook(func(h *hooks) { h.any = added(s.client.server, "Socket.OnAny", h.any, fn) })
 }
 
 // OnAnyOutgoing calls fn for every event that is sent to this socket: an event to it alone before it is sent, in
@@ -236,21 +238,23 @@ func (s *Socket) OnAny(fn func(*Event)) {
 // adapter if the event comes from another server. So fn must not block.
 func (s *Socket) OnAnyOutgoing(fn func(*Event)) {
 	need("OnAnyOutgoing", "a function", fn != nil)
-	s.hook(func(h *hooks) { h.anyOutgoing = append(slices.Clip(h.anyOutgoing), fn) })
+	s.hook(func(h *hooks) { h.anyOutgoing = added(s.client.server, "Socket.OnAnyOutgoing", h.anyOutgoing, fn) })
 	s.watching.Store(true)
 }
 
 // Use adds a middleware for the events of this socket.
 func (s *Socket) Use(m Middleware) {
 	need("Use", "a function", m != nil)
-	s.hook(func(h *hooks) { h.middlewares = append(slices.Clip(h.middlewares), m) })
+	s.hook(func(h *hooks) { h.middlewares = added(s.client.server, "Socket.Use", h.middlewares, m) })
 }
 
 // OnDisconnecting calls fn when the socket disconnects, before the functions of OnDisconnect. In both, Rooms
-// tells where it was.
+// tells where it was; it is no member of its namespace any more, and not counted (in Node it is until these have run).
 func (s *Socket) OnDisconnecting(fn func(Disconnection)) {
 	need("OnDisconnecting", "a function", fn != nil)
-	s.hook(func(h *hooks) { h.disconnecting = append(h.disconnecting, fn) })
+	s.hook(func(h *hooks) {
+		h.disconnecting = added(s.client.server, "Socket.OnDisconnecting", h.disconnecting, fn)
+	})
 }
 
 // OnDisconnect calls fn once the socket has disconnected, after the handlers of all events received
@@ -258,18 +262,20 @@ func (s *Socket) OnDisconnecting(fn func(Disconnection)) {
 // a middleware refuses the socket none is, and what has to be told then is told by Context.
 func (s *Socket) OnDisconnect(fn func(Disconnection)) {
 	need("OnDisconnect", "a function", fn != nil)
-	s.hook(func(h *hooks) { h.disconnected = append(h.disconnected, fn) })
+	s.hook(func(h *hooks) { h.disconnected = added(s.client.server, "Socket.OnDisconnect", h.disconnected, fn) })
 }
 
 // Disconnect takes the socket out of its namespace, or closes the client's session with all its sockets. The
 // client sees "io server disconnect" and does not reconnect by itself. Events that wait for their handlers are
-// dropped, and so is what a recovered client has missed and not taken yet.
+// dropped, and so is what a recovered client has missed and not taken yet. In a middleware it refuses the client, whose
+// connect_error has the middleware's error, or ErrDisconnected if that returns none; the session is closed when all that
+// connects has been answered so.
 func (s *Socket) Disconnect(closeSession bool) {
 	if closeSession {
 		s.client.disconnect()
 		return
 	}
-	s.queue.dropEvents()
+	s.dropEvents()
 	if s.leave(Disconnection{Reason: ReasonServerDisconnect}) == stateConnected {
 		_ = s.report("disconnect", s.send(transport.SendOptions{}, s.disconnectPacket())) // gone is as good
 	}
@@ -290,14 +296,21 @@ func (s *Socket) leave(why Disconnection) (was int32) {
 	if s.hooks != nil {
 		b.identity = s.hooks.identity
 	}
+	busy := was == stateConnected && s.queue.busy()
+	if busy {
+		b.timer = time.AfterFunc(lateTimeout, s.tooLate)
+	}
 	s.mu.Unlock()
 	s.endContext()
-	s.dropIdentity()
+	if !busy {
+		s.dropIdentity()
+	}
 	for _, answer := range acks {
 		answer(Args{}, ErrDisconnected)
 	}
 	if was != stateConnected {
-		return was // connect sees to the rest
+		s.dropEvents() // which come to no handler
+		return was     // connect sees to the rest
 	}
 	s.unhold(why.Reason == ReasonServerDisconnect)
 	s.part(why.Reason, true)
@@ -316,11 +329,11 @@ type Handshake struct {
 	auth json.RawMessage
 }
 
-// Auth decodes the auth payload into v, which is left as it is without one. An error's text names what was
+// Auth decodes the auth payload into what v points to, which is left as it is without one. An error's text names what was
 // expected and may go to the client.
 func (h Handshake) Auth(v any) error {
 	if len(h.auth) == 0 {
-		return nil
+		return target(v)
 	}
 	if err := packet.Decode(h.auth, nil, v); err != nil {
 		return fmt.Errorf("auth: %w", err)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -320,11 +322,17 @@ func TestEmitWithAckEndsWithItsContextTimeoutOrSocket(t *testing.T) {
 	if _, err := s.EmitWithAck(ctx, "q"); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
+	late, cancelLate := context.WithDeadline(t.Context(), time.Now())
+	defer cancelLate()
+	if _, err := s.EmitWithAck(late, "q"); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, server.ErrTimeout) {
+		t.Errorf("deadline: %v", err)
+	}
 	failed := make(chan error, 1)
 	go func() { _, err := s.EmitWithAck(t.Context(), "q"); failed <- err }()
 	p.Text()
 	p.Text()
-	p.Text() // the third question is on its way
+	p.Text()
+	p.Text() // the fourth question is on its way
 	_ = p.Conn.Close()
 	if err := await(t, failed); !errors.Is(err, server.ErrDisconnected) {
 		t.Errorf("socket gone: %v", err)
@@ -486,4 +494,51 @@ func TestAttachmentsThatNeverComeCloseTheSession(t *testing.T) {
 		}
 		_ = srv.Shutdown(t.Context())
 	})
+}
+
+// A path is where it is meant to be, however its slashes are written.
+func TestPathWithAndWithoutSlashes(t *testing.T) {
+	for path, want := range map[string]string{
+		"": "/socket.io/", "socket.io": "/socket.io/", "/rt": "/rt/", "a/b/": "/a/b/", "/a/b/": "/a/b/", "/": "/",
+	} {
+		srv, err := server.New(server.Config{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer srv.Close()
+		mux := http.NewServeMux()
+		mux.Handle(srv.Path(), srv)
+		r := httptest.NewRequest(http.MethodGet, want+"?EIO=4&transport=polling", nil)
+		w := httptest.NewRecorder()
+		if mux.ServeHTTP(w, r); srv.Path() != want || w.Code != http.StatusOK {
+			t.Errorf("%q: at %q, %d", path, srv.Path(), w.Code)
+		}
+	}
+	for _, path := range []string{"/a?b", "/a#b", "/a b"} {
+		if srv, err := server.New(server.Config{Path: path}); err == nil {
+			t.Errorf("%q: no error", path)
+			_ = srv.Close()
+		}
+	}
+}
+
+// In a middleware nobody can answer yet, which is not to have left.
+func TestQuestionsInAMiddlewareAreTooEarly(t *testing.T) {
+	failed := make(chan error, 3)
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.Use(func(s *server.Socket) error {
+			_, err := s.EmitWithAck(t.Context(), "q")
+			failed <- err
+			_, err = s.Timeout(patience).EmitWithAck(t.Context(), "q")
+			failed <- err
+			failed <- s.EmitFunc(func(server.Args, error) {}, "q")
+			return nil
+		})
+	})
+	join(t, url, "/")
+	for range 3 {
+		if err := await(t, failed); !errors.Is(err, server.ErrNotConnected) {
+			t.Error(err)
+		}
+	}
 }

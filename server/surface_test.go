@@ -3,6 +3,7 @@ package server_test
 import (
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -215,8 +216,11 @@ func TestDataOfASocket(t *testing.T) {
 	if d.Get("user") != any(u) || d.Get("n") != 7 || d.Get("gone") != nil || d.Get("bad") != nil {
 		t.Errorf("not as it was set: %v", d.All())
 	}
-	if v, ok := server.Value[*user](&d, "user"); !ok || v != u {
+	if v, ok := server.Value[*user](&d, "user"); !ok || *v != *u {
 		t.Errorf("%v, %v", v, ok)
+	}
+	if err := d.Set("hidden", struct{ name string }{"ann"}); err == nil || d.Get("hidden") != nil {
+		t.Errorf("what cannot travel is stored: %v", err)
 	}
 	if _, ok := server.Value[string](&d, "n"); ok {
 		t.Error("a number is a string")
@@ -229,15 +233,75 @@ func TestDataOfASocket(t *testing.T) {
 	}
 }
 
+// One question has one answer, of a socket here, of one on another server, and of one that was recovered.
+func TestValueIsTheSameWhereverItCameFrom(t *testing.T) {
+	type user struct {
+		Name   string
+		secret int
+	}
+	sockets := make(chan *server.Socket, 1)
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { sockets <- s })
+	})
+	join(t, url, "/")
+	here := &await(t, sockets).Data
+	for key, v := range map[string]any{
+		"int64": int64(5), "float": 1.5, "user": user{"ann", 7}, "pointer": &user{"bob", 7}, "list": []string{"a"},
+		"bytes": []byte{1, 2}, "time": time.Unix(5, 0).UTC(), "null": nil, "text": "5",
+	} {
+		if err := here.Set(key, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, err := srv.FetchSockets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := &found[0].Data
+	same(t, here, there, "int64", 5, true)
+	same(t, here, there, "int64", int64(5), true)
+	same(t, here, there, "int64", uint8(5), true)
+	same(t, here, there, "int64", 5.0, true)
+	same(t, here, there, "int64", any(5.0), true)
+	same(t, here, there, "int64", "", false)
+	same(t, here, there, "float", 0, false)
+	same(t, here, there, "user", user{Name: "ann"}, true)
+	same(t, here, there, "user", map[string]string(nil), true)
+	same(t, here, there, "pointer", user{Name: "bob"}, true)
+	same(t, here, there, "list", []any{"a"}, true)
+	same(t, here, there, "bytes", []byte{1, 2}, true)
+	same(t, here, there, "bytes", "AQI=", true)
+	same(t, here, there, "time", time.Unix(5, 0).UTC(), true)
+	same(t, here, there, "null", 0, true)
+	same(t, here, there, "text", 0, false)
+	same(t, here, there, "none", 0, false)
+}
+
+// same has both say the same of key as a T; want is looked at unless it is nil.
+func same[T any](t *testing.T, here, there *server.Data, key string, want T, ok bool) {
+	t.Helper()
+	a, okHere := server.Value[T](here, key)
+	b, okThere := server.Value[T](there, key)
+	if okHere != ok || okThere != ok || !reflect.DeepEqual(a, b) {
+		t.Errorf("%s as a %T: %v, %v here and %v, %v there, want %v", key, want, a, okHere, b, okThere, ok)
+	}
+	if v := reflect.ValueOf(&want).Elem(); !v.IsZero() && !reflect.DeepEqual(a, want) {
+		t.Errorf("%s as a %T: %v, want %v", key, want, a, want)
+	}
+}
+
 func TestRemoteSocket(t *testing.T) {
+	handled := make(chan bool, 1) // a client is told that it is connected before the connection handlers run
 	srv, url := start(t, server.Config{}, func(io *server.Server) {
 		io.OnConnection(func(s *server.Socket) {
 			s.Join("room")
 			_ = s.Data.Set("n", 7)
 			_ = s.Data.Set("list", []string{"a"})
+			handled <- true
 		})
 	})
 	p, id := join(t, url, "/")
+	await(t, handled)
 	found, err := srv.FetchSockets(t.Context())
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
@@ -430,5 +494,64 @@ func TestSessionThatCannotBeResumedBeginsAnew(t *testing.T) {
 	}
 	if got := q.Text(); !strings.HasPrefix(got, `42["end",`) {
 		t.Errorf("got %s, want what was emitted early once", got)
+	}
+}
+
+// A socket's id is a room that it can leave and join again. What is emitted to itself reaches it all the same.
+func TestASocketMayLeaveTheRoomOfItsID(t *testing.T) {
+	for name, recovery := range map[string]*server.Recovery{"plain": nil, "recovery": {}} {
+		t.Run(name, func(t *testing.T) {
+			sockets := make(chan *server.Socket, 1)
+			srv, url := start(t, server.Config{Recovery: recovery}, func(io *server.Server) {
+				io.OnConnection(func(s *server.Socket) { sockets <- s })
+			})
+			p, id := join(t, url, "/")
+			s := await(t, sockets)
+			s.Join("r")
+			check := func(rooms []string, want string) {
+				t.Helper()
+				_ = srv.To(id).Emit("to id")
+				_ = srv.To("r", id).Emit("to r and id")
+				_ = s.Emit("direct")
+				_ = s.Broadcast().Emit("broadcast")
+				_ = srv.Except(id).Emit("except")
+				_ = srv.Emit("all")
+				var got []string
+				for last := ""; last != "all"; got = append(got, last) {
+					var packet []string
+					if err := json.Unmarshal([]byte(p.Text()[2:]), &packet); err != nil {
+						t.Fatal(err)
+					}
+					last = packet[0]
+				}
+				if got := strings.Join(got, ", "); got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+				if !slices.Equal(s.Rooms(), rooms) {
+					t.Errorf("in %v, want %v", s.Rooms(), rooms)
+				}
+				there, err := srv.Exists(t.Context(), id)
+				found, err2 := srv.In(id).FetchSockets(t.Context())
+				in := slices.Contains(rooms, id)
+				if err != nil || err2 != nil || there != in || (len(found) == 1) != in || srv.Socket(id) != s || srv.LocalCount() != 1 {
+					t.Errorf("there %v, %d found, %v, %v", there, len(found), err, err2)
+				}
+			}
+			check([]string{id, "r"}, "to id, to r and id, direct, all")
+			s.Leave(id)
+			s.Leave(id)
+			check([]string{"r"}, "to r and id, direct, all")
+			s.Join(id)
+			s.Join(id)
+			check([]string{id, "r"}, "to id, to r and id, direct, all")
+			if err := srv.In("r").SocketsLeave(id); err != nil {
+				t.Error(err)
+			}
+			check([]string{"r"}, "to r and id, direct, all")
+			if err := srv.In("r").SocketsJoin(id); err != nil {
+				t.Error(err)
+			}
+			check([]string{id, "r"}, "to id, to r and id, direct, all")
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/transport"
 )
@@ -62,16 +63,12 @@ func TestEmitFuncKeepsItsPlace(t *testing.T) {
 	answer := func(a server.Args, err error) { got <- fmt.Sprint(a.Values(), err) }
 	_, url := start(t, server.Config{}, func(io *server.Server) {
 		io.Use(func(s *server.Socket) error {
-			s.SetFace("face")
-			if err := s.EmitFunc(answer, "too early"); !errors.Is(err, server.ErrDisconnected) {
+			if err := s.EmitFunc(answer, "too early"); !errors.Is(err, server.ErrNotConnected) {
 				t.Errorf("before it is connected: %v", err)
 			}
 			return nil
 		})
 		io.OnConnection(func(s *server.Socket) {
-			if s.Face() != "face" {
-				t.Errorf("face %v", s.Face())
-			}
 			if err := s.EmitFunc(answer, "q", make(chan int)); err == nil {
 				t.Error("a channel was sent")
 			}
@@ -90,6 +87,45 @@ func TestEmitFuncKeepsItsPlace(t *testing.T) {
 	p.HangUp()
 	if s := await(t, got); !strings.HasSuffix(s, server.ErrDisconnected.Error()) {
 		t.Error(s)
+	}
+}
+
+// face is a socket in another form, with data of its own.
+type face struct{ live *string }
+
+func (f face) Data() (adapter.Raw, any) { return adapter.Raw(*f.live), f.live }
+
+// The data of a face are what other servers see of the socket, and what it is recovered with.
+func TestFaceHasTheData(t *testing.T) {
+	mine := `"mine"`
+	back := make(chan *adapter.Session, 1)
+	io, url := start(t, server.Config{Recovery: &server.Recovery{}}, func(io *server.Server) {
+		io.UseAlways(func(s *server.Socket) error {
+			s.SetFace(face{&mine})
+			if s.Recovered() {
+				back <- s.Restored()
+			}
+			return nil
+		})
+		io.OnConnection(func(s *server.Socket) {
+			if s.Face() != (face{&mine}) || s.Restored() != nil {
+				t.Errorf("face %v, restored %v", s.Face(), s.Restored())
+			}
+		})
+	})
+	p := dial(t, url)
+	w := p.Connect("/", "")
+	list, err := io.FetchSockets(t.Context())
+	if err != nil || len(list) != 1 || string(list[0].RawData()) != mine {
+		t.Errorf("fetched %v: %v", list, err)
+	}
+	p.HangUp()
+	q := dial(t, url)
+	if got := q.Connect("/", `{"pid":"`+w.PID+`"}`); got != w {
+		t.Fatalf("welcome %v, want %v", got, w)
+	}
+	if s := await(t, back); s == nil || string(s.Data) != mine || s.Live != &mine {
+		t.Errorf("restored %+v", s)
 	}
 }
 

@@ -37,15 +37,31 @@ func (s *Server) admit(addr string) (cause string) {
 	case !s.bucket.Take(now):
 		return causeHandshakes
 	}
+	s.reserve(addr)
+	return ""
+}
+
+// Linger keeps a place among the sessions that MaxSessions and MaxSessionsPerAddr bound, and that Shutdown waits for,
+// until done is called, once: for what the session makes the server do when it has ended. It is called by the
+// receiver's Closed, before the session's own place is given back.
+func (s *Session) Linger() (done func()) {
+	srv, addr := s.srv, s.hs.Addr()
+	srv.mu.Lock()
+	srv.reserve(limit.Address(addr))
+	srv.mu.Unlock()
+	return func() { srv.release(addr) }
+}
+
+// reserve takes a place for addr, which release gives back. Called with mu held.
+func (s *Server) reserve(addr string) {
 	s.admitted++
 	if s.cfg.MaxSessionsPerAddr > 0 {
 		s.byAddr[addr]++
 	}
 	s.wg.Add(1)
-	return ""
 }
 
-// release gives back what admit reserved for addr.
+// release gives back what reserve has taken for addr.
 func (s *Server) release(addr string) {
 	addr = limit.Address(addr)
 	s.mu.Lock()

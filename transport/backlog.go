@@ -15,23 +15,48 @@ func (i *item) size() (packets, bytes int) {
 	return 1, 1 + len(i.packet.data)
 }
 
-// backlog is what waits for a poll, and knows its size. Nil is empty. Guarded by Session.mu.
-type backlog struct {
-	items          []item
+// load is how much something is.
+type load struct {
 	packets, bytes int
 	largest        int // of bytes, those of the largest send, which the limits do not count
-	ready          signal
 }
+
+func (l load) plus(m load) load {
+	return load{l.packets + m.packets, l.bytes + m.bytes, max(l.largest, m.largest)}
+}
+
+func (l load) beyond(packets, bytes int) bool {
+	return l.packets > packets || l.bytes-l.largest > bytes
+}
+
+// backlog is what waits for a poll, and what the answer has taken that is being written: until it has been,
+// the client has none of it. Nil is empty. Guarded by Session.mu.
+type backlog struct {
+	items   []item
+	load         // of items
+	leaving load // of what is being written
+	ready   signal
+}
+
+// all is how much has not left.
+func (b *backlog) all() load {
+	if b == nil {
+		return load{}
+	}
+	return b.load.plus(b.leaving)
+}
+
+// pending reports whether something waits for a poll.
+func (b *backlog) pending() bool { return b != nil && len(b.items) > 0 }
 
 // full reports whether so much more, sent together, goes beyond the limits.
 func (b *backlog) full(packets, bytes int, cfg *Config) bool {
-	return b != nil && (b.packets+packets > cfg.MaxBacklogPackets ||
-		b.bytes+bytes-max(b.largest, bytes) > cfg.MaxBacklogBytes)
+	return b != nil && b.all().plus(load{packets, bytes, bytes}).beyond(cfg.MaxBacklogPackets, cfg.MaxBacklogBytes)
 }
 
 // crowded reports whether more than half of what the limits allow waits.
 func (b *backlog) crowded(cfg *Config) bool {
-	return b != nil && (b.packets > cfg.MaxBacklogPackets/2 || b.bytes-b.largest > cfg.MaxBacklogBytes/2)
+	return b.all().beyond(cfg.MaxBacklogPackets/2, cfg.MaxBacklogBytes/2)
 }
 
 func (b *backlog) add(items ...item) {
@@ -52,7 +77,7 @@ func (b *backlog) add(items ...item) {
 // dropVolatile drops what may be dropped and returns the number of packets.
 func (b *backlog) dropVolatile() (dropped int) {
 	old := *b
-	*b = backlog{items: old.items[:0], ready: old.ready}
+	*b = backlog{items: old.items[:0], leaving: old.leaving, ready: old.ready}
 	for _, i := range old.items {
 		if i.options.Volatile {
 			continue
@@ -90,6 +115,29 @@ func (s *Session) queue(items ...item) {
 		s.waiting = new(backlog)
 	}
 	s.waiting.add(items...)
+}
+
+// takeAnswer returns what waits, for an answer that is to be written. It stays in the backlog, as to its size,
+// until hasLeft. Called with mu held.
+func (s *Session) takeAnswer() (items []item) {
+	if b := s.waiting; b != nil {
+		items, b.items = b.items, nil
+		b.leaving, b.load = b.load, load{}
+	}
+	return items
+}
+
+// hasLeft takes out of the backlog what takeAnswer has returned. Called with mu held.
+func (s *Session) hasLeft() {
+	b := s.waiting
+	if b == nil {
+		return
+	}
+	b.leaving = load{}
+	b.ready.give()
+	if len(b.items) == 0 {
+		s.waiting = nil
+	}
 }
 
 // takeWaiting returns what waits for a poll, which is the caller's then. Called with mu held.

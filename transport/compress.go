@@ -19,45 +19,42 @@ import (
 //
 // Vary is sent with every body that could have been compressed, though Node does not send it: the answer
 // depends on Accept-Encoding, and a cache between is told so.
-func (s *Server) writeBody(w http.ResponseWriter, r *http.Request, contentType string, body []byte, compress bool) error {
+func (s *Server) writeBody(w http.ResponseWriter, r *http.Request, contentType string, body []byte, compress bool, ended func() bool) error {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	if !compress || !s.cfg.HTTPCompression.worth(len(body)) {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
-		return writeParts(w, body, s.cfg.WriteTimeout)
+		return writeParts(w, body, s.cfg.WriteTimeout, ended)
 	}
 	h.Add("Vary", "Accept-Encoding")
 	encoding := acceptedEncoding(r.Header)
 	if encoding == "" {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
-		return writeParts(w, body, s.cfg.WriteTimeout)
+		return writeParts(w, body, s.cfg.WriteTimeout, ended)
 	}
 	out := bodyPool.Get().(*bodyBuffer)
 	out.b = appendCompressed(out.b[:0], encoding, body)
 	h.Set("Content-Encoding", encoding)
 	h.Set("Content-Length", strconv.Itoa(len(out.b)))
-	err := writeParts(w, out.b, s.cfg.WriteTimeout)
+	err := writeParts(w, out.b, s.cfg.WriteTimeout, ended)
 	if cap(out.b) <= maxPooledBody {
 		bodyPool.Put(out)
 	}
 	return err
 }
 
-// writeParts writes body as the whole body of w. Each part of it may take so long: the deadline is one for
-// progress. It is taken back when all has left, as the connection's next request need not be ours.
-func writeParts(w http.ResponseWriter, body []byte, timeout time.Duration) error {
-	if _, err := limit.WriteParts(w, body, timeout); err != nil {
+// writeParts writes body as the whole body of w. Each part of it may take so long, as long as ended, which may be
+// nil, says that the session goes on: see limit.WriteParts.
+func writeParts(w http.ResponseWriter, body []byte, timeout time.Duration, ended func() bool) error {
+	if _, err := limit.WriteParts(w, body, timeout, ended); err != nil {
 		return err
 	}
 	to := able[http.Flusher](w)
-	if to == nil {
-		return nil // net/http does it later
+	if to == nil { // net/http does it later
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
+		return nil
 	}
-	if err := http.NewResponseController(to).Flush(); err != nil {
-		return err
-	}
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
-	return nil
+	return limit.Within(w, timeout, http.NewResponseController(to).Flush)
 }
 
 // able returns the writer by which to use a method of w that is T's: w, unless one that it unwraps to stands on one

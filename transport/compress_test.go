@@ -72,7 +72,7 @@ func TestWriteBody(t *testing.T) {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Header.Set("Accept-Encoding", tt.accept)
 			w := httptest.NewRecorder()
-			s.writeBody(w, r, "text/plain; charset=UTF-8", []byte(tt.body), tt.compress)
+			s.writeBody(w, r, "text/plain; charset=UTF-8", []byte(tt.body), tt.compress, nil)
 			h := w.Result().Header
 			if got := h.Get("Content-Encoding"); got != tt.want {
 				t.Fatalf("Content-Encoding %q, want %q", got, tt.want)

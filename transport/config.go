@@ -99,6 +99,10 @@ type Config struct {
 	// Nil means the peer's address and r.TLS != nil. server/host counts trusted proxy hops here.
 	ClientAddr func(*http.Request) (addr string, secure bool)
 
+	// KeepContext keeps the values of the context of the request that opened a session, those of middlewares around
+	// the server: see Handshake.Context. What they refer to is held as long as the session.
+	KeepContext bool
+
 	// MaxHandshakeBytes bounds what a session keeps of the request that opened it, in bytes: its URL with the
 	// query, its headers, and the client's address. A larger one is answered 431, as Node's http does. Zero
 	// means DefaultMaxHandshakeBytes, which is Node's limit too.
@@ -123,7 +127,8 @@ type Config struct {
 	// connections that are not wrapped (by TLS, for one). Zero means DefaultParkAfter; negative, never,
 	// and then waiting polls stay in net/http too (see Server.Returns).
 	ParkAfter time.Duration
-	// MaxSessions bounds open sessions; a handshake beyond is answered 503 with Retry-After.
+	// MaxSessions bounds open sessions, and those that linger (see Session.Linger); a handshake beyond is answered 503
+	// with Retry-After.
 	// MaxSessionsPerAddr bounds those of one client address (of IPv6, the addresses that share their first
 	// 64 bits); a handshake beyond is answered 429 with Retry-After. Zero means no limit.
 	MaxSessions        int
@@ -134,7 +139,8 @@ type Config struct {
 	HandshakesPerSecond        int
 	HandshakesPerSecondPerAddr int
 
-	// Logger receives Debug lines of sessions, and an Error for a panic of a Receiver. Nil means slog.Default().
+	// Logger receives Debug lines of sessions, and an Error for a panic of a Receiver. Nil means slog.Default(). No lock
+	// is held while its handler writes a line.
 	Logger *slog.Logger
 }
 

@@ -66,6 +66,10 @@
 // 2026-11-23: a poll is told that there is something and takes what waits when it runs, rather than
 // being handed packets: what is sent in between leaves in the same body.
 //
+// 2026-11-29: what an answer has taken waits until it is written, and a GET that comes meanwhile waits too. Node takes
+// a poll for answered when it has handed the answer to the kernel's queue and its own; a client that reads none of its
+// answers then holds as many as it asks for, and no limit knows of them.
+//
 // 2026-11-29: the limits of what waits do not count the largest message of it. One larger than they are has to
 // reach the client somehow, at any time, and a client is not slow because it is sent much; who is slow shows
 // by taking nothing for WriteTimeout. MaxSendBytes keeps the sum bounded.

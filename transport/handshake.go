@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -50,7 +51,9 @@ func (s *Server) handshake(req *request) {
 // nil. Nobody may call the session's receiver, which it does not have yet, until accept.
 func (s *Server) prepare(req *request, addr string, secure bool) *Session {
 	if s.cfg.AllowRequest != nil {
-		if err := s.cfg.AllowRequest(req.r); err != nil {
+		var err error
+		s.away(req, func() { err = s.cfg.AllowRequest(req.r) })
+		if err != nil {
 			s.refuse(req, CodeForbidden, causeForbidden, map[string]any{"message": err.Error()})
 			return nil
 		}
@@ -75,6 +78,9 @@ func (s *Server) prepare(req *request, addr string, secure bool) *Session {
 		state: stateOpen,
 	}
 	session.hs.others.Store(s.ofOthers(req.r))
+	if s.cfg.KeepContext {
+		session.hs.ctx = context.WithoutCancel(req.r.Context())
+	}
 	session.rx.Lock()
 	session.receiving.Store(true)
 	var err error
@@ -165,6 +171,7 @@ type Handshake struct {
 	secure bool
 	cross  bool
 	others atomic.Bool
+	ctx    context.Context // nil unless Config.KeepContext
 }
 
 // fieldEnd cannot be in a header value (RFC 9110 section 5.5) nor in a request line.
@@ -253,6 +260,15 @@ func (h *Handshake) Addr() string {
 	_, rest, _ := strings.Cut(h.text, fieldEnd)
 	addr, _, _ := strings.Cut(rest, fieldEnd)
 	return addr
+}
+
+// Context has the values of the context of the request that opened the session, if Config.KeepContext says so. It
+// never ends.
+func (h *Handshake) Context() context.Context {
+	if h.ctx == nil {
+		return context.Background()
+	}
+	return h.ctx
 }
 
 // Secure reports whether the client came over TLS, as Config.ClientAddr told it.

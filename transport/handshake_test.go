@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -50,5 +51,24 @@ func TestHandshakeKeepsFieldsApart(t *testing.T) {
 	h := newHandshake(r, "192.0.2.7", false)
 	if got := h.Header(); got.Get("Authorization") != "" || len(got) != 2 {
 		t.Errorf("Header = %q", got)
+	}
+}
+
+// The values of the request's context are kept for those who ask for it, without its end.
+func TestKeepContext(t *testing.T) {
+	type key struct{}
+	for _, keep := range []bool{false, true} {
+		var got context.Context
+		s, err := New(Config{KeepContext: keep, Accept: func(s *Session) Receiver { got = s.Handshake().Context(); return nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, end := context.WithCancel(context.WithValue(t.Context(), key{}, "user"))
+		r := httptest.NewRequest("GET", "/?EIO=4&transport=polling", nil).WithContext(ctx)
+		s.ServeHTTP(httptest.NewRecorder(), r)
+		end()
+		if v := got.Value(key{}); got.Err() != nil || (v == "user") != keep {
+			t.Errorf("keep %v: %v, %v", keep, v, got.Err())
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package transport
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // A session has one timer. It fires at deadline or before: moving the deadline back does not touch the
 // timer, which then finds that it is early. What the deadline means follows from the session's state:
@@ -9,6 +12,13 @@ import "time"
 // A heartbeat cannot be expected of a client while something large is on its way, in front of the PING or
 // of the PONG: see occupied. Node counts that time too; a client that takes what it is sent, or sends what
 // takes long, is alive.
+
+// MaxSilence returns how long a client may have been gone at most when the server finds out: its heartbeat, put off
+// once, and what it does not take.
+func (c Config) MaxSilence() time.Duration {
+	return cmp.Or(c.PingInterval, DefaultPingInterval) + 2*cmp.Or(c.PingTimeout, DefaultPingTimeout) +
+		cmp.Or(c.WriteTimeout, DefaultWriteTimeout)
+}
 
 // startHeartbeat starts the timer of a session that was just accepted. Called with mu held.
 // Protocol: Heartbeat.

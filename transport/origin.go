@@ -19,11 +19,14 @@ func (s *Server) foreign(r *http.Request) bool {
 	}
 	_, secure := s.cfg.ClientAddr(r)
 	own, page := origin.OfRequest(r.Host, secure), origin.Parse(r.Header.Get("Origin"))
-	if page.Host != "" && (page.Host == own.Host || r.Header.Get("Sec-Fetch-Site") == "same-origin") &&
-		s.notice.News(causeForeign, time.Now()) {
+	switch mine := page.Host != "" && (page.Host == own.Host || r.Header.Get("Sec-Fetch-Site") == "same-origin"); {
+	case mine && s.notice.News(causeForeign, time.Now()):
 		s.log.Warn("pages of this host are refused, as their scheme, name or port is not that of their requests: "+
 			"have the proxies pass Host on and trust those that tell the scheme, or list the origin",
 			"origin", short(r.Header.Get("Origin")), "host", short(r.Host), "tls", secure)
+	case !mine && s.notice.News(causeForeign+", of others", time.Now()):
+		s.log.Info("pages of another origin are refused: if they are yours, add it to the list (CORS, BEANPOLE_ALLOWED_ORIGINS)",
+			"origin", short(r.Header.Get("Origin")), "host", short(r.Host))
 	}
 	return true
 }

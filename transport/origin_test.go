@@ -303,6 +303,7 @@ func TestUntrustedProxyIsTold(t *testing.T) {
 		}
 		want(t, "warnings of "+tt.origin, strings.Count(log.String(), "level=WARN"), tt.warnings)
 		want(t, "advice for "+tt.origin, strings.Count(log.String(), "list the origin"), tt.warnings)
+		want(t, "lines about "+tt.origin, strings.Count(log.String(), "if they are yours, add"), 1-tt.warnings)
 	}
 }
 

@@ -76,16 +76,22 @@ func (s *Session) answered(p *poll, err error) {
 	if err != nil {
 		s.end(ReasonTransportError, err)
 	}
+	if p.taken && p.answer == 0 {
+		s.hasLeft()
+	}
+	s.wakePoll() // which may have waited for this one's end
 }
 
 // await parks the poll until there is something to answer. It returns true when the poll needs no answer
 // from the caller: the client has gone, which has ended the session, or the poll has left net/http.
 func (s *Session) await(p *poll, req *request) (left bool) {
-	// http.Server's ReadTimeout counts from the request's arrival and would end the wait. Nobody reads a body
-	// now, but net/http will before it answers.
+	// Deadlines that count from the request's arrival would end the wait. Nobody reads a body now, but net/http
+	// will before it answers.
+	control := http.NewResponseController(req.w)
 	if req.r.ContentLength == 0 {
-		_ = http.NewResponseController(req.w).SetReadDeadline(time.Time{})
+		_ = control.SetReadDeadline(time.Time{})
 	}
+	_ = control.SetWriteDeadline(time.Time{})
 	late := s.srv.takeTimer(s.srv.pollParkDelay)
 	defer s.srv.putTimer(late)
 	for {
@@ -120,9 +126,11 @@ func (s *Server) putTimer(t *time.Timer) {
 	s.timers.Put(t)
 }
 
-// pollReady reports whether a poll is to be answered now. Called with mu held.
+// pollReady reports whether a poll is to be answered now. One that comes while the answer before is still being
+// written waits: a client that has it all may be faster than who has written it, and one that does not read it
+// gets nothing more. Called with mu held.
 func (s *Session) pollReady() bool {
-	return s.state == stateClosing || s.waiting != nil && !s.gathering
+	return s.answers == 0 && (s.state == stateClosing || s.waiting.pending() && !s.gathering)
 }
 
 // wakePoll lets the pending poll go, if there is a reason to. Called with mu held.
@@ -167,7 +175,7 @@ func (s *Session) takePoll(p *poll) (items []item, kinds []byte) {
 		return nil, []byte{byte(p.answer)}
 	}
 	s.poll = nil
-	items = s.takeWaiting()
+	items = s.takeAnswer()
 	switch {
 	case s.state == stateClosing && len(items) == 0:
 		// Never behind messages: socket.io-client 4.6 and later acts on a CLOSE at once but on messages in
@@ -193,7 +201,7 @@ func (s *Session) writePoll(req *request, items []item, kinds []byte, initial bo
 	}
 	s.srv.counters.bytesOut.Add(uint64(len(body)))
 	s.answerHeaders(req.w.Header(), req.r, initial)
-	return s.srv.writeBody(req.w, req.r, contentType, body, compress)
+	return s.srv.writeBody(req.w, req.r, contentType, body, compress, s.closed)
 }
 
 // appendPoll appends the payload of items and packets of the kinds. It returns its type, and whether it

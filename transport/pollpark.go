@@ -239,7 +239,7 @@ func (c *pollConn) write(out *buffer, items []item, kinds []byte) error {
 		if err == nil {
 			return c.conn.SetWriteDeadline(time.Time{})
 		}
-		if b = b[n:]; n == 0 || !isTimeout(err) || !c.session.Open() {
+		if b = b[n:]; n == 0 || !isTimeout(err) || c.session.closed() {
 			return err
 		}
 	}

@@ -66,7 +66,8 @@ func (s *Session) servePost(req *request) {
 		s.failPost(req, err)
 		return
 	}
-	switch err := s.deliver(body.b, isBinary, req.query.jsonp); {
+	s.srv.away(req, func() { err = s.deliver(body.b, isBinary, req.query.jsonp) })
+	switch {
 	case err == nil:
 	case errors.Is(err, errUpgraded):
 		s.srv.refuseMismatch(req, WebSocket)
@@ -80,7 +81,7 @@ func (s *Session) servePost(req *request) {
 	// Not text/plain, for which some browsers offer a download. Node, polling.ts, onDataRequest.
 	h.Set("Content-Type", "text/html")
 	h.Set("Content-Length", strconv.Itoa(len("ok")))
-	_ = writeParts(req.w, []byte("ok"), s.srv.cfg.WriteTimeout)
+	_ = writeParts(req.w, []byte("ok"), s.srv.cfg.WriteTimeout, nil)
 }
 
 // abandonPost ends the session if p was not worked off because the application's code panicked or ended the
@@ -111,7 +112,7 @@ func (s *Session) failPost(req *request, err error) {
 	}
 	req.w.Header().Set("Content-Length", "0")
 	req.w.WriteHeader(status)
-	_ = writeParts(req.w, nil, s.srv.cfg.WriteTimeout)
+	_ = writeParts(req.w, nil, s.srv.cfg.WriteTimeout, nil)
 	s.mu.Lock()
 	defer s.unlock()
 	s.post = nil

@@ -73,7 +73,7 @@ func (s *Session) SendPrepared(o SendOptions, p *Prepared) error {
 // tooLarge says so to the log too: of a broadcast, nobody may look at the error.
 func (s *Server) tooLarge(size int) error {
 	if s.notice.News(ErrTooLarge.Error(), time.Now()) {
-		s.log.Warn("messages are not sent: they are larger than MaxSendBytes", "bytes", size, "limit", s.cfg.MaxSendBytes)
+		s.apart.Warn("messages are not sent: they are larger than MaxSendBytes", "bytes", size, "limit", s.cfg.MaxSendBytes)
 	}
 	return ErrTooLarge
 }
@@ -117,7 +117,7 @@ func (s *Session) writable() bool {
 	case s.ws != nil:
 		return s.ws.out == nil
 	default:
-		return s.poll != nil
+		return s.poll != nil && s.answers == 0
 	}
 }
 
@@ -158,14 +158,14 @@ func (s *Session) crowded() <-chan struct{} {
 	return nil
 }
 
-// Backlog returns what waits to be sent: the payloads of packets that wait for a poll, and on WebSocket
+// Backlog returns what waits to be sent: the payloads of packets that wait for a poll or are in an answer that
+// is being written, and on WebSocket
 // the frames of which the kernel has not taken the last byte.
 func (s *Session) Backlog() (packets, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.waiting != nil {
-		packets, bytes = s.waiting.packets, s.waiting.bytes
-	}
+	waiting := s.waiting.all()
+	packets, bytes = waiting.packets, waiting.bytes
 	if s.ws != nil {
 		packets += s.ws.gatheredPackets
 		if out := s.ws.out; out != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/beanpole/beanpole/internal/limit"
+	"github.com/beanpole/beanpole/internal/logs"
 	"github.com/beanpole/beanpole/internal/origin"
 )
 
@@ -23,6 +24,7 @@ type Server struct {
 	cfg       Config
 	node      NodeID
 	log       *slog.Logger
+	apart     *slog.Logger // log, for what is said under locks of the caller
 	cors      func(http.ResponseWriter, *http.Request) (handled bool)
 	listed    func(r *http.Request, origin string) bool // who may connect of other origins; nil: everybody
 	hosts     origin.Hosts
@@ -66,6 +68,7 @@ func New(cfg Config) (*Server, error) {
 		cfg:      cfg,
 		node:     cfg.NodeID,
 		log:      cfg.Logger,
+		apart:    logs.Apart(cfg.Logger),
 		sessions: make(map[string]*Session),
 		byAddr:   make(map[string]int),
 		bucket:   limit.NewBucket(cfg.HandshakesPerSecond, 1),

@@ -64,7 +64,7 @@ type Session struct {
 	poll    *poll    // the GET that waits
 	post    *post    // the POST being read
 	upgrade *upgrade // the WebSocket that may become the transport
-	waiting *backlog // what waits for a poll; nil if nothing does
+	waiting *backlog // what waits for a poll, or is being written for one; nil if nothing does
 
 	// Set by newSession, then read only.
 	hs  *Handshake
@@ -216,6 +216,13 @@ func (s *Session) Transport() Name {
 		return WebSocket
 	}
 	return Polling
+}
+
+// closed reports whether the session has ended: for its answers that are being written.
+func (s *Session) closed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == stateClosed
 }
 
 // Open reports whether the session is neither closing nor closed.

@@ -2,11 +2,13 @@ package transport
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,4 +239,131 @@ func TestWriterThatCannotBeFlushed(t *testing.T) {
 			want(t, "post", c.post("4y").body, "ok")
 		})
 	}
+}
+
+// What an answer has taken waits for the client until that has been written, and counts as long.
+func TestAnswerThatIsNotReadCounts(t *testing.T) {
+	onBothPolls(t, func(t *testing.T, r *recorder, c *rawConn) {
+		synctest.Wait()
+		_, bytes := r.session.Backlog()
+		want(t, "backlog", bytes, large+1)
+		part := Message{Data: make([]byte, large-1)}
+		for range DefaultMaxBacklogBytes/large - 1 {
+			want(t, "send", r.session.Send(SendOptions{NoCompress: true}, part), nil)
+		}
+		want(t, "writable", r.session.Writable(), false)
+		for range 2 {
+			_ = r.session.Send(SendOptions{NoCompress: true}, part)
+		}
+		want(t, "reason", r.reason(t), "slow consumer")
+		_ = c.conn.Close()
+	})
+}
+
+// A session has one answer on its way: the poll behind it waits, and is served when the client has all.
+func TestPollWaitsForTheAnswerBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, opened := serverOnly(t, Config{})
+		dial := servePipes(t, srv)
+		c, second := dial(), dial()
+		c.get("")
+		c.body()
+		r := <-opened
+		_ = r.session.Send(SendOptions{NoCompress: true}, Message{Data: make([]byte, large)})
+		c.get(r.session.ID())
+		want(t, "first", c.answer().StatusCode, 200)
+		_ = r.session.Send(SendOptions{}, Message{Data: []byte("behind")})
+		second.get(r.session.ID())
+		synctest.Wait()
+		packets, _ := r.session.Backlog()
+		want(t, "packets", packets, 2)
+		want(t, "size", slowly(t, io.LimitReader(c.r, large+1), time.Millisecond), large+1)
+		want(t, "second", second.body(), "4behind")
+		synctest.Wait()
+		packets, _ = r.session.Backlog()
+		want(t, "packets", packets, 0)
+		want(t, "open", r.session.Open(), true)
+	})
+}
+
+// What is left of an answer when its session has ended is not kept for as long as somebody takes a little of it.
+func TestAnswerOfAnEndedSession(t *testing.T) {
+	onBothPolls(t, func(t *testing.T, r *recorder, c *rawConn) {
+		_, _ = io.ReadFull(c.answer().Body, make([]byte, 1000))
+		r.session.Abort(ReasonForcedServerClose)
+		start := time.Now()
+		for err := error(nil); err == nil; {
+			time.Sleep(time.Second)
+			_, err = io.ReadFull(c.r, make([]byte, 1000))
+		}
+		if d := time.Since(start); d > 2*DefaultWriteTimeout {
+			t.Errorf("kept for %v", d)
+		}
+	})
+}
+
+// Over HTTP/2 a deadline that passes ends the request, though nobody writes: none stands while somebody else than
+// the client is waited for.
+func TestNoDeadlineWhileTheClientIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const long = 10 * (DefaultWriteTimeout + DefaultBodyTimeout)
+		wait := func() { time.Sleep(long) }
+		srv, opened := serverOnly(t, Config{
+			PingInterval: 2 * long, PingTimeout: 20 * long,
+			AllowRequest: func(*http.Request) error { wait(); return nil },
+			UnknownSession: func(w http.ResponseWriter, _ *http.Request, _ string) bool {
+				_, _ = io.WriteString(w, "part ")
+				_ = http.NewResponseController(w).Flush()
+				wait()
+				_, _ = io.WriteString(w, "end")
+				return true
+			},
+		})
+		client := serveHTTP2(t, srv)
+		ask := func(query, body string) string {
+			method := http.MethodGet
+			if body != "" {
+				method = http.MethodPost
+			}
+			req, _ := http.NewRequest(method, "http://x/?EIO=4&transport=polling"+query, strings.NewReader(body))
+			res, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			want(t, "protocol", res.ProtoMajor, 2)
+			b, err := io.ReadAll(res.Body)
+			if err != nil {
+				t.Errorf("%q %q: %v", query, body, err)
+			}
+			return string(b)
+		}
+		want(t, "handshake", ask("", "")[:1], "0")
+		r := <-opened
+		r.onReceive = func(*recorder, Message) { wait() }
+		sid := "&sid=" + r.session.ID()
+		want(t, "post", ask(sid, "4x"), "ok")
+		time.AfterFunc(long, func() { _ = r.session.Send(SendOptions{}, Message{Data: []byte("late")}) })
+		want(t, "poll", ask(sid, ""), "4late")
+		want(t, "forwarded", ask("&sid=elsewhere", ""), "part end")
+	})
+}
+
+// serveHTTP2 serves handler by HTTP/2 without TLS, and returns a client of it.
+func serveHTTP2(t *testing.T, handler http.Handler) *http.Client {
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+	server := &http.Server{Handler: handler, Protocols: &protocols}
+	go func() { _ = server.Serve(p) }()
+	transport := &http.Transport{Protocols: &protocols, DialContext: func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		p.conns <- server
+		return client, nil
+	}}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		_ = server.Close()
+	})
+	return &http.Client{Transport: transport}
 }

@@ -168,16 +168,12 @@ func (s *Server) verify(req *request) (session *Session, ok bool) {
 
 // offer offers req, whose session this server does not hold, to Config.UnknownSession, and reports whether that
 // has answered.
-func (s *Server) offer(req *request) bool {
+func (s *Server) offer(req *request) (answered bool) {
 	if s.cfg.UnknownSession == nil {
 		return false
 	}
-	_ = http.NewResponseController(req.w).SetWriteDeadline(time.Time{}) // it may be a poll that waits
-	if s.cfg.UnknownSession(offered{req.w, s.cfg.WriteTimeout}, req.r, req.query.sid) {
-		return true
-	}
-	s.bound(req)
-	return false
+	s.away(req, func() { answered = s.cfg.UnknownSession(offered{req.w, s.cfg.WriteTimeout}, req.r, req.query.sid) })
+	return answered
 }
 
 // offered writes an answer that another gives, which its client has to take like ours.
@@ -186,23 +182,21 @@ type offered struct {
 	timeout time.Duration
 }
 
-// WriteHeader begins the answer. Nothing else need be written before net/http sends it.
-func (o offered) WriteHeader(status int) {
-	_ = http.NewResponseController(o.ResponseWriter).SetWriteDeadline(time.Now().Add(o.timeout))
-	o.ResponseWriter.WriteHeader(status)
-}
-
 // Write writes a part of the body.
 func (o offered) Write(b []byte) (int, error) {
-	return limit.WriteParts(o.ResponseWriter, b, o.timeout)
+	return limit.WriteParts(o.ResponseWriter, b, o.timeout, nil)
+}
+
+// FlushError sends what has been written. http.ResponseController finds it here.
+func (o offered) FlushError() error {
+	return limit.Within(o.ResponseWriter, o.timeout, http.NewResponseController(o.ResponseWriter).Flush)
 }
 
 // Unwrap is for http.ResponseController.
 func (o offered) Unwrap() http.ResponseWriter { return o.ResponseWriter }
 
 // bound gives req the time in which its body has to come and its answer has to be taken; net/http reads what is
-// left of a body before it answers, whoever the request is for. Who waits for something else in between sets
-// the deadline for writing anew.
+// left of a body before it answers, whoever the request is for.
 func (s *Server) bound(req *request) {
 	control, now := http.NewResponseController(req.w), time.Now()
 	answer := now.Add(s.cfg.WriteTimeout)
@@ -211,6 +205,14 @@ func (s *Server) bound(req *request) {
 		answer = answer.Add(s.cfg.BodyTimeout)
 	}
 	_ = control.SetWriteDeadline(answer) // net/http takes it back behind the answer
+}
+
+// away calls fn, which waits for others than the client of req: without a deadline, which over HTTP/2 would reset
+// the stream. What is left to be done for req then is bounded anew.
+func (s *Server) away(req *request, fn func()) {
+	_ = http.NewResponseController(req.w).SetWriteDeadline(time.Time{})
+	fn()
+	s.bound(req)
 }
 
 // refuseMismatch refuses a request for a transport that its session does not use (any more).

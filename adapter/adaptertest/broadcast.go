@@ -57,7 +57,15 @@ func testRooms(t *testing.T, c Cluster, n int) {
 	nodes[n-1].Join(all[2*n-1], "abcdefghijklmnopqrst")
 	// A room with the separators of the wire in its name.
 	nodes[n-1].Join(all[2*n-1], "a#b#", "*?[x]\\")
+	// A v2 client's socket has a longer id.
+	old := NewMember("/rooms#abcdefghijklmnopqrst")
+	nodes[n-1].Join(old)
 	joined(t, nodes)
+	send(`["old"]`, target(old.ID()))
+	if got := old.Wait(t, 1); !strings.HasPrefix(got[0], `["old"`) {
+		t.Errorf("the member with the longer id got %q", got)
+	}
+	nodes[n-1].Remove(old)
 	send(`["twenty"]`, target("abcdefghijklmnopqrst"))
 	send(`["hash"]`, target("a#b#"))
 	send(`["glob"]`, target("*?[x]\\"))

@@ -90,6 +90,13 @@ func (m *Member) Got() []string {
 	return s
 }
 
+// Count returns how many messages were delivered so far.
+func (m *Member) Count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.got)
+}
+
 // Messages returns what was delivered so far.
 func (m *Member) Messages() []adapter.Message {
 	m.mu.Lock()

@@ -71,11 +71,11 @@ func testAcksPartial(t *testing.T, c Cluster, n int) {
 	// Nothing tells when the answers that come have come: when some were late there is more time.
 	for wait := time.Second / 2; ; wait *= 2 {
 		got := 0
-		ctx, cancel := context.WithTimeout(t.Context(), wait)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), wait, adapter.ErrTimeout)
 		err := nodes[n-1].BroadcastWithAck(ctx, Event(`["ask"]`), adapter.Target{}, func(adapter.Message) { got++ })
 		cancel()
 		var p *adapter.PartialError
-		partial := errors.As(err, &p) && errors.Is(err, context.DeadlineExceeded)
+		partial := errors.As(err, &p) && errors.Is(err, adapter.ErrTimeout)
 		if partial && p.Clients == 1 && got == 2*n-1 {
 			return
 		}

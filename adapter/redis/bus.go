@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/beanpole/beanpole/adapter"
 )
 
 // subKind is a kind of subscription.
@@ -37,7 +39,20 @@ type want struct {
 	link      *link // nil until it is known which node of a Redis Cluster has it
 	confirmed bool  // Redis has said so on the link's connection of now
 	until     time.Time
+	at        time.Time // since when someone wants it
+	epoch     uint64    // tells it apart from one before that nobody wanted any more
+	broken    time.Time // since when it may have brought nothing; zero while it does
 }
+
+// regained is a subscription that was lost for a while and is there again.
+type regained struct {
+	sub   subscription
+	to    []receiver
+	since time.Time // everything published before has come
+}
+
+// late is when a subscription that is new comes too late to be taken for one that was there at once.
+const late = 500 * time.Millisecond
 
 // lingering is how long a subscription is kept that nobody wants any more: rooms come and go.
 const lingering = 3 * time.Second
@@ -61,6 +76,9 @@ type bus struct {
 	changed chan struct{}    // closed and replaced when a confirmation has come, if someone waits
 	homing  bool             // a goroutine looks for the nodes of shard channels
 	stray   []subscription   // those it looks for
+	epochs  uint64           // the last epoch
+
+	regained func([]regained) // is told of them, with no lock held; set before the first add
 }
 
 func newBus(ctx context.Context, wg *sync.WaitGroup, c redis.UniversalClient, sharded bool, stats *counters, s *state) *bus {
@@ -75,6 +93,10 @@ func (b *bus) add(s subscription, r receiver) {
 	if w == nil {
 		w = &want{}
 		b.wants[s] = w
+	}
+	if len(w.to) == 0 {
+		b.epochs++
+		w.epoch, w.at = b.epochs, time.Now()
 	}
 	if !slices.Contains(w.to, r) {
 		w.to = append(w.to, r)
@@ -106,31 +128,6 @@ func (b *bus) removeAfter(s subscription, r receiver, d time.Duration) {
 	}
 }
 
-// forget ends a subscription that Redis does not let anybody have.
-func (b *bus) forget(s subscription) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.wants, s)
-}
-
-// withoutPatterns finds another way for patterns if err says that Redis refuses them, and reports whether it has.
-func (b *bus) withoutPatterns(err error) bool {
-	if b.noPatterns == nil || !refusesPatterns(err) {
-		return false
-	}
-	b.mu.RLock()
-	any := false
-	for s := range b.wants {
-		any = any || s.kind == subPattern
-	}
-	b.mu.RUnlock()
-	if any {
-		b.state.log.Info("redis refuses patterns: this server subscribes to the channel of each room and socket it has", "error", err)
-		b.noPatterns()
-	}
-	return any
-}
-
 // home finds the link of s. Called with mu held.
 func (b *bus) home(s subscription, w *want) {
 	x, ok := b.client.(*redis.ClusterClient)
@@ -154,6 +151,9 @@ func (b *bus) assign(s subscription, w *want, addr string, c redis.UniversalClie
 		b.wg.Go(func() { l.run(b.ctx) })
 	}
 	w.link, w.confirmed = l, false
+	if !w.broken.IsZero() {
+		l.left++
+	}
 	l.order(s)
 }
 
@@ -209,7 +209,29 @@ func (b *bus) scatter(l *link) {
 	defer b.mu.Unlock()
 	for s, w := range b.wants {
 		if w.link == l {
-			w.link, w.confirmed = nil, false
+			l.breaks(w)
+			w.link = nil
+			b.home(s, w)
+		}
+	}
+}
+
+// rehome finds the nodes again of what Redis has refused to l.
+func (b *bus) rehome(l *link) {
+	x, ok := b.client.(*redis.ClusterClient)
+	if !ok {
+		return
+	}
+	x.ReloadState(b.ctx)
+	pause(b.ctx, 2) // it takes a moment
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for s, w := range b.wants {
+		if w.link == l && !w.confirmed {
+			if !w.broken.IsZero() {
+				l.left--
+			}
+			w.link = nil
 			b.home(s, w)
 		}
 	}
@@ -219,9 +241,12 @@ func (b *bus) scatter(l *link) {
 func (b *bus) of(l *link) (list []subscription) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	l.left, l.back = 0, nil
 	for s, w := range b.wants {
 		if w.link == l {
-			w.confirmed = false
+			if l.breaks(w); !w.broken.IsZero() {
+				l.left++
+			}
 			list = append(list, s)
 		}
 	}
@@ -243,7 +268,9 @@ func (b *bus) expired(l *link) (list []subscription) {
 	now := time.Now()
 	for s, w := range b.wants {
 		if w.link == l && len(w.to) == 0 && !w.until.IsZero() && !now.Before(w.until) {
-			delete(b.wants, s)
+			if delete(b.wants, s); !w.confirmed && !w.broken.IsZero() {
+				l.left--
+			}
 			list = append(list, s)
 		}
 	}
@@ -252,22 +279,84 @@ func (b *bus) expired(l *link) (list []subscription) {
 
 // confirm notes that Redis has taken s from l, or that it has ended it on its own.
 func (b *bus) confirm(l *link, s subscription, on bool) {
+	if list := b.confirmed(l, s, on); len(list) > 0 && b.regained != nil {
+		b.regained(list)
+	}
+}
+
+// confirmed is confirm, and returns what has been regained if nothing of l is missing any more.
+func (b *bus) confirmed(l *link, s subscription, on bool) (list []regained) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	w := b.wants[s]
 	if w == nil || w.link != l {
-		return
+		return nil
 	}
-	w.confirmed = on
 	if !on { // the slot has moved
+		l.breaks(w)
 		w.link = nil
 		b.home(s, w)
-		return
+		return nil
 	}
+	if !w.confirmed && !w.broken.IsZero() {
+		l.left--
+		l.back = append(l.back, regained{s, w.to, w.broken})
+		w.broken = time.Time{}
+	} else if !w.confirmed && time.Since(w.at) > late {
+		l.back = append(l.back, regained{s, w.to, w.at})
+	}
+	w.confirmed = true
 	if b.changed != nil {
 		close(b.changed)
 		b.changed = nil
 	}
+	if l.left > 0 {
+		return nil
+	}
+	list, l.back = l.back, nil
+	return list
+}
+
+// brokenSince returns since when one of list may have brought nothing, if that has not been reported yet.
+func (b *bus) brokenSince(list []subscription) (since time.Time, ok bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, s := range list {
+		w := b.wants[s]
+		if w == nil {
+			continue
+		}
+		at := w.broken
+		if w.link != nil && at.IsZero() {
+			if i := slices.IndexFunc(w.link.back, func(x regained) bool { return x.sub == s }); i >= 0 {
+				at = w.link.back[i].since
+			}
+		}
+		if !at.IsZero() && (!ok || at.Before(since)) {
+			since, ok = at, true
+		}
+	}
+	return since, ok
+}
+
+// since returns since when someone here gets s.
+func (b *bus) since(s subscription) (at time.Time) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if w := b.wants[s]; w != nil {
+		at = w.at
+	}
+	return at
+}
+
+// epoch returns which time it is that someone here gets s, 0 if nobody does.
+func (b *bus) epoch(s subscription) uint64 {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if w := b.wants[s]; w != nil && len(w.to) > 0 {
+		return w.epoch
+	}
+	return 0
 }
 
 // broke returns when a link last broke.
@@ -319,7 +408,7 @@ func (b *bus) wait(ctx context.Context, list ...subscription) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return ctx.Err()
+			return adapter.Ended(ctx)
 		case <-b.ctx.Done():
 			return ErrClosed
 		}

@@ -63,7 +63,7 @@ func (l *lines) client(c *Config) (redis.UniversalClient, error) {
 		o.ContextTimeoutEnabled = true
 		o.Dialer = l.through(o.Dialer, o.TLSConfig, o.DialTimeout)
 		orDefault(&o.ConnMaxIdleTime, maxIdle)
-		o.PipelinePoolSize, o.OnConnect = 1, greet(o.OnConnect)
+		o.PipelinePoolSize = 1
 		return redis.NewFailoverClient(o), nil
 	}
 	o, err := redis.ParseURL(u.String())
@@ -82,7 +82,7 @@ func single(o *redis.Options) redis.UniversalClient {
 	orDefault(&o.ConnMaxIdleTime, maxIdle)
 	o.MaxRetries = -1
 	o.ContextTimeoutEnabled = true
-	o.PipelinePoolSize, o.OnConnect = 1, greet(o.OnConnect)
+	o.PipelinePoolSize = 1
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return redis.NewClient(o)
 }
@@ -91,30 +91,9 @@ func clustered(o *redis.ClusterOptions) redis.UniversalClient {
 	orDefault(&o.ConnMaxIdleTime, maxIdle)
 	o.MaxRetries = -1
 	o.ContextTimeoutEnabled = true
-	o.PipelinePoolSize, o.OnConnect = 1, greet(o.OnConnect)
+	o.PipelinePoolSize = 1
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return redis.NewClusterClient(o)
-}
-
-// greeter is the key of a context whose commands must not leave on a new connection unasked. Its value, a
-// func() error, is called with each that is made for them.
-type greeter struct{}
-
-// greet asks the greeter of a context before a new connection takes a command. The library makes connections
-// anew in silence, at another server after a failover too. Its pipelines have connections of their own, and only
-// the publisher sends any: what is new to it, it has made.
-func greet(next func(context.Context, *redis.Conn) error) func(context.Context, *redis.Conn) error {
-	return func(ctx context.Context, cn *redis.Conn) error {
-		if next != nil {
-			if err := next(ctx, cn); err != nil {
-				return err
-			}
-		}
-		if ask, ok := ctx.Value(greeter{}).(func() error); ok {
-			return ask()
-		}
-		return nil
-	}
 }
 
 // nodeFor returns the client of the node that owns key: the client itself unless Redis is a cluster.

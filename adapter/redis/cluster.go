@@ -3,7 +3,9 @@ package redis
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,7 +27,10 @@ type Cluster struct {
 	state   *state
 	members *members
 	roster  *roster
+	inbox   *inbox
+	letters op // publishes what only Beanpole nodes hear
 	stats   counters
+	joins   atomic.Uint64      // how many adapters there have been
 	readers map[string]*reader // by stream
 	wg      sync.WaitGroup
 	ctx     context.Context // the lifetime of all goroutines but the publisher
@@ -66,6 +71,7 @@ func New(cfg Config) (*Cluster, error) {
 		c.bus.noPatterns = c.turn
 	}
 	c.startMembers(shards)
+	c.startInbox(shards)
 	if undecided {
 		c.wg.Go(func() { c.verify(c.ctx) })
 	}
@@ -79,16 +85,45 @@ func New(cfg Config) (*Cluster, error) {
 // startPublisher starts the publisher, which ends after everything else so that it may say goodbye.
 func (c *Cluster) startPublisher() {
 	p := &publisher{client: c.client, box: c.box, stats: &c.stats, state: c.state, maxAge: c.cfg.MaxOutboxAge,
-		maxLen: c.cfg.MaxStreamLen, last: c.position}
-	if c.cfg.Mode != Streams {
-		p.doubt, p.settled = c.members.doubt, c.members.settled
-	}
+		maxLen: c.cfg.MaxStreamLen}
+	p.ring, p.mixed = c.inbox.ring, c.mixed
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
 	go func() {
 		defer close(c.done)
 		p.run(ctx)
 	}()
+}
+
+// startInbox starts what sees to it that numbered messages arrive.
+func (c *Cluster) startInbox(sharded bool) {
+	kind := subChannel
+	c.letters = opPublish
+	if sharded {
+		kind, c.letters = subShard, opSPublish
+	}
+	c.inbox = newInbox(c)
+	c.box.stamp = c.inbox.ring.stamp
+	c.bus.regained = c.inbox.regained
+	c.inbox.subscribe(kind)
+	c.wg.Go(c.inbox.run)
+}
+
+// exact reports whether Redis says of a message how many got it: a Redis Cluster counts only those on the node
+// that was told, unless the channel is sharded.
+func (c *Cluster) exact() bool {
+	_, ok := c.client.(*redis.ClusterClient)
+	return !ok || c.bus.sharded
+}
+
+// mixed reports whether servers of Node hear a namespace.
+func (c *Cluster) mixed(ctx context.Context, nsp string) (bool, error) {
+	n := c.namespace(nsp)
+	if n == nil {
+		return false, nil
+	}
+	counts, err := c.subscribers(ctx, []string{n.first.name, n.peers.name})
+	return counts[n.first.name] > counts[n.peers.name], err
 }
 
 // startMembers starts the heartbeat and the roster.
@@ -182,6 +217,7 @@ func (c *Cluster) drop(uid string) {
 	for _, n := range c.all() {
 		n.drop(uid)
 	}
+	c.inbox.gone(uid)
 }
 
 func (c *Cluster) all() []*namespace {
@@ -237,6 +273,9 @@ func (c *Cluster) Stats() Stats {
 			s.Lost[lostNames[i]] = n
 		}
 	}
+	c.inbox.mu.RLock()
+	s.LostOf = maps.Clone(c.inbox.lost)
+	c.inbox.mu.RUnlock()
 	s.Waiting, s.WaitingBytes = c.box.waiting()
 	return s
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/internal/logs"
 )
 
 // Mode is how nodes talk over Redis. All nodes of a cluster must use the same.
@@ -53,6 +54,8 @@ const (
 	DefaultMaxOutboxBytes    = 64 << 20
 	DefaultMaxOutboxAge      = 30 * time.Second
 	DefaultMaxMessageBytes   = 8 << 20
+	DefaultMaxResendBytes    = 64 << 20
+	DefaultMaxResendAge      = 2 * time.Minute
 	DefaultMaxStreamLen      = 10_000
 	DefaultReadCount         = 100
 	DefaultBlockTime         = 5 * time.Second
@@ -118,7 +121,14 @@ type Config struct {
 	// DefaultMaxMessageBytes.
 	MaxMessageBytes int
 
-	// Logger receives changes of state. Nil means slog.Default().
+	// MaxResendBytes and MaxResendAge bound what this node keeps of what it has published, in the pub/sub modes,
+	// for nodes that missed it: because a connection broke, Redis failed over, or they were too slow for it. What
+	// they miss beyond is counted there. Zero means the defaults.
+	MaxResendBytes int
+	MaxResendAge   time.Duration
+
+	// Logger receives changes of state. Nil means slog.Default(). Its handler is called on a goroutine of its own, and
+	// may take its time.
 	Logger *slog.Logger
 }
 
@@ -149,9 +159,12 @@ func (c *Config) check() error {
 	orDefault(&c.MaxOutboxBytes, DefaultMaxOutboxBytes)
 	orDefault(&c.MaxOutboxAge, DefaultMaxOutboxAge)
 	orDefault(&c.MaxMessageBytes, DefaultMaxMessageBytes)
+	orDefault(&c.MaxResendBytes, DefaultMaxResendBytes)
+	orDefault(&c.MaxResendAge, DefaultMaxResendAge)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Logger = logs.Apart(c.Logger) // it is written by goroutines that every question to the cluster waits for
 	switch c.Mode {
 	case Auto, PubSub, Sharded, Streams:
 	default:
@@ -177,7 +190,7 @@ func (c *Config) check() error {
 	}
 	for _, n := range []int64{int64(c.StreamCount), c.MaxStreamLen, c.ReadCount, int64(c.BlockTime), int64(c.RequestTimeout),
 		int64(c.HeartbeatInterval), int64(c.HeartbeatMisses), int64(c.MaxOutboxMessages), int64(c.MaxOutboxBytes), int64(c.MaxOutboxAge),
-		int64(c.MaxMessageBytes)} {
+		int64(c.MaxMessageBytes), int64(c.MaxResendBytes), int64(c.MaxResendAge)} {
 		if n < 0 {
 			return errors.New("redis: negative number in configuration")
 		}

@@ -17,7 +17,9 @@
 //	auto.go       the mode that fits
 //	status.go     Status, Stats: up or degraded, since when, what was lost
 //	outbox.go     the bounded queue of what is to be published
-//	publisher.go  the one goroutine that empties it
+//	publisher.go  what divides it among the masters of Redis
+//	sender.go     what sends to one of them, in order
+//	doubt.go      what became of commands whose answers were lost
 //	details.go    a socket as nodes describe it
 //	errors.go     errors, and what to do about those of Redis
 //	bus.go        the subscriptions the process wants
@@ -27,9 +29,16 @@
 //	heartbeat.go  what they say to each other
 //	namespace.go  the adapter of one namespace: what goes out
 //	receive.go    what comes in
+//	number.go     the number of a message
+//	ring.go       what this node has published, kept for those that miss it
+//	gap.go        what is missing of a lane of another node
+//	inbox.go      the numbered messages of others: in order, once, asked for when missing
+//	letters.go    what they ask and answer each other about it
+//	resend.go     the form of that
 //	requests.go   questions to other nodes and their answers
 //	pieces.go     answers that come in pieces
 //	message.go    one message between nodes, whatever the mode
+//	patterns.go   what is done where patterns are refused
 //	pubsub.go     the wire form of @socket.io/redis-adapter
 //	sharded.go    the wire form of its sharded adapter
 //	streams.go    the wire form of @socket.io/redis-streams-adapter
@@ -38,9 +47,25 @@
 //	reader.go     the reader of a stream
 //	line.go       the order of events with recovery
 //	recovery.go   connection state recovery over streams
+//	takeover.go   the socket of a client that is back before its server has noticed
 //	emitter.go    Emitter, for processes that serve no clients
 //	registry.go   which node holds a session, and where that node is
 //	forward.go    requests of sessions that live on another node
+//
+// # The way out
+//
+// What is published waits in the outbox. There is one sender for each master of Redis, so that one that is dead
+// holds up nothing but what is for it. A sender is in one of three states:
+//
+//	        a command                 an error
+//	idle -------------> sending ---------------------> waiting
+//	  ^                  |   ^                            |
+//	  |  all answered    |   |  the pause is over; what is for another
+//	  +------------------+   +-- master by now goes back to the outbox
+//
+// A command that was answered is done; one that was refused for good is dropped and counted; one that was not
+// sent, or refused for a while, is sent again; of one whose answer was lost doubt.go decides. MOVED is no error
+// of a master: what goes that way waits until it is known where to, and the rest goes on.
 //
 // # Decisions
 //
@@ -58,9 +83,10 @@
 //   - 2026-11: A command whose answer was lost is not sent again in pub/sub modes, because Redis may
 //     have done it and clients would get the event twice. In streams mode the stream itself says
 //     whether it was done.
-//   - 2026-11-29: A connection that is new to the publisher takes heartbeats only, until all known nodes have
-//     answered over it: the client library reconnects in silence, after a failover to a server where nobody
-//     listens yet.
+//   - 2026-11-29: Loss is counted and not guessed. In pub/sub modes a message has a number (number.go), its
+//     sender keeps it for a while (ring.go), and who misses it asks (gap.go, inbox.go). So nothing waits for
+//     others to be there, and no error decides what was lost. Numbers go by lanes, as a node that listens to
+//     the channels of some rooms does not get the others.
 //   - 2026-11-29: With recovery, clients of this node get its events at once, and the offset says up to
 //     which of them (offset.go). They waited for the stream before, and acknowledgements and the end of a
 //     socket overtook them. The price: Node's servers do not know such an offset.

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -9,48 +10,64 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// resolve decides about commands of which it is not known whether Redis has done them. Published
-// messages are given up; a stream is asked. It returns what is to be sent again.
-func (p *publisher) resolve(ctx context.Context, doubt []*command, cause error) (again []*command) {
+// resolve decides about commands of which it is not known whether Redis has done them: published messages are
+// not sent again, a stream is asked. It returns what is to be sent again.
+func (s *sender) resolve(ctx context.Context, doubt []*command, cause error) (again []*command) {
 	streams := map[string][]*command{}
 	for _, c := range doubt {
 		switch c.op {
 		case opXAdd:
 			streams[c.key] = append(streams[c.key], c)
 		case opSet:
-			if !p.saved(ctx, c) {
+			if !s.saved(ctx, c) {
 				again = append(again, c)
 			} else if c.done != nil {
 				c.done("", nil)
 			}
 		default:
-			p.drop(c, lostUnconfirmed, cause)
+			s.dubious(c, cause)
 		}
 	}
 	for stream, list := range streams {
-		again = append(again, p.ask(ctx, stream, list)...)
+		again = append(again, s.ask(ctx, stream, list)...)
 	}
 	return again
 }
 
+// dubious gives up a message that Redis may have passed on: sent again, it would reach those twice who had it and
+// do not know numbers. The others ask for it.
+func (s *sender) dubious(c *command, cause error) {
+	s.ring.handed(c)
+	switch {
+	case c.urgent:
+	case c.number > 0 && s.mixed != nil:
+		s.unsure[c.nsp]++
+	default:
+		s.stats.lost[lostUnconfirmed].Add(1)
+	}
+	if c.done != nil {
+		c.done("", cause)
+	}
+}
+
 // saved reports whether Redis has done a SET, even if the session that it saved has been claimed since: set once
 // more, it would be there for a second socket.
-func (p *publisher) saved(ctx context.Context, c *command) bool {
+func (s *sender) saved(ctx context.Context, c *command) bool {
 	for n := 0; ; n++ {
 		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		text, err := p.client.Get(tctx, c.key).Result()
+		text, err := s.client.Get(tctx, c.key).Result()
 		cancel()
 		switch {
 		case err == nil && (c.was == "" || !strings.HasPrefix(text, c.was)):
-			p.stats.published.Add(1)
+			s.stats.published.Add(1)
 			return true // it is there, or has been claimed, as only then another can be
 		case err == nil || errors.Is(err, redis.Nil):
 			if n > 0 { // as in ask
 				return false
 			}
 		default:
-			p.state.set("publish", err)
-			if ctx.Err() != nil || time.Since(c.at) > p.maxAge {
+			s.state.set(s.part, err)
+			if ctx.Err() != nil || time.Since(c.at) > s.maxAge {
 				return false
 			}
 		}
@@ -61,18 +78,16 @@ func (p *publisher) saved(ctx context.Context, c *command) bool {
 }
 
 // ask reads the end of a stream until it is known which of the commands it holds.
-func (p *publisher) ask(ctx context.Context, stream string, list []*command) (missing []*command) {
-	after := p.acked[stream]
-	if after == "" {
-		after = p.last(stream)
-	}
+func (s *sender) ask(ctx context.Context, stream string, list []*command) (missing []*command) {
+	// Not from where this node's reader stands, which may have gone past them.
+	after := cmp.Or(s.acked[stream], "0-0")
 	found := map[uint64]string{}
 	// A server that stood still may take what the broken connection brought it some moments after
 	// the first question. Twice the same answer is taken for the truth.
 	for n, before := 0, -1; ; n++ {
-		if err := p.scan(ctx, stream, after, list[0].xadd.source(), found); err != nil {
-			p.state.set("publish", err)
-			if ctx.Err() != nil || time.Since(list[0].at) > p.maxAge {
+		if err := s.scan(ctx, stream, after, list[0].xadd.source(), found); err != nil {
+			s.state.set(s.part, err)
+			if ctx.Err() != nil || time.Since(list[0].at) > s.maxAge {
 				return list // flush drops what is too old
 			}
 			if !pause(ctx, n) {
@@ -101,20 +116,16 @@ func (p *publisher) ask(ctx context.Context, stream string, list []*command) (mi
 			missing = append(missing, c)
 			continue
 		}
-		p.stats.published.Add(1)
-		p.acked[stream] = id
-		if c.done != nil {
-			c.done(id, nil)
-		}
+		s.published(c, id)
 	}
 	return missing
 }
 
 // scan adds the numbers and ids of the entries of a source after an id to found.
-func (p *publisher) scan(ctx context.Context, stream, after, source string, found map[uint64]string) error {
+func (s *sender) scan(ctx context.Context, stream, after, source string, found map[uint64]string) error {
 	for {
 		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		list, err := p.client.XRangeN(tctx, stream, "("+after, "+", 1000).Result()
+		list, err := s.client.XRangeN(tctx, stream, "("+after, "+", 1000).Result()
 		cancel()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return err

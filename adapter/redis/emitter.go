@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/redis/go-redis/v9"
 
@@ -23,7 +22,7 @@ import (
 type Emitter struct {
 	core   *emitterCore
 	nsp    string
-	target adapter.Target
+	target adapter.Selection
 }
 
 // emitterCore is what all copies of an Emitter share.
@@ -53,8 +52,7 @@ func NewEmitter(cfg Config) (*Emitter, error) {
 	cfg.subscribe()
 	c := &emitterCore{client: client, lines: lines, box: newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes), state: newState(cfg.Logger),
 		done: make(chan struct{}), max: cfg.MaxMessageBytes, wire: newWire(&cfg, emitterUID)}
-	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: cfg.MaxStreamLen,
-		last: func(string) string { return "0-0" }}
+	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: cfg.MaxStreamLen}
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
 	c.state.set("start", nil)
@@ -73,17 +71,18 @@ func (e *Emitter) Of(nsp string) *Emitter {
 	return &Emitter{core: e.core, nsp: nsp}
 }
 
-// To returns an Emitter that also selects the sockets in rooms.
+// To returns an Emitter that also selects the sockets in rooms. Of no rooms that is nobody, unless rooms were selected
+// before; what selects nobody is not sent.
 func (e *Emitter) To(rooms ...string) *Emitter {
 	x := *e
-	x.target.Rooms = append(slices.Clip(x.target.Rooms), rooms...)
+	x.target = x.target.To(rooms...)
 	return &x
 }
 
 // Except returns an Emitter that leaves out the sockets in rooms.
 func (e *Emitter) Except(rooms ...string) *Emitter {
 	x := *e
-	x.target.Except = append(slices.Clip(x.target.Except), rooms...)
+	x.target = x.target.Except(rooms...)
 	return &x
 }
 
@@ -146,7 +145,10 @@ func (e *Emitter) ServerSideEmit(event string, args ...any) error {
 }
 
 func (e *Emitter) send(m *message) error {
-	m.uid, m.nsp, m.target = emitterUID, e.nsp, e.target
+	if e.target.Nobody() && m.kind != kindServerSideEmit { // which no rooms restrict
+		return nil
+	}
+	m.uid, m.nsp, m.target = emitterUID, e.nsp, e.target.Target
 	c, err := e.core.wire.encode(m, "")
 	if err != nil {
 		return fmt.Errorf("redis: encode: %w", err)

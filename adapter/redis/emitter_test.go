@@ -46,7 +46,12 @@ func TestEmitter(t *testing.T) {
 				e.Except("room").Emit("not to room"),
 				e.To("room", "other").Volatile().Compress(false).Emit("to both"),
 				e.To("room").SocketsJoin("joined"),
-				e.ServerSideEmit("server", 2),
+				e.To().Emit("to nobody"),
+				e.To([]string{}...).To().Except("x").DisconnectSockets(true),
+				e.To().SocketsJoin("joined by nobody"),
+				e.To().SocketsLeave("room"),
+				e.To().To("room").SocketsJoin("joined too"),
+				e.To().ServerSideEmit("server", 2), // rooms do not matter to it
 				e.To(w.ID()).DisconnectSockets(true),
 			} {
 				if err != nil {
@@ -70,6 +75,12 @@ func TestEmitter(t *testing.T) {
 			})
 			m.Wait(t, 3)
 			w.Wait(t, 3)
+			if got := x.RoomsOf(m); slices.Contains(got, "joined by nobody") || !slices.Contains(got, "room") || !slices.Contains(got, "joined too") {
+				t.Errorf("rooms %q", got)
+			}
+			if got := m.Ended(); len(got) > 0 {
+				t.Errorf("of no room, ended %v", got)
+			}
 			if f := m.Flags()[2]; f != (adapter.Flags{Volatile: true, NoCompress: true}) {
 				t.Errorf("flags %+v", f)
 			}

@@ -20,8 +20,8 @@ var (
 	errStarting = errors.New("no heartbeat has come back yet")
 	errSilent   = errors.New("heartbeats are published but do not come back")
 	errOutbox   = errors.New("outbox full")
+	errUnsent   = errors.New("no connection to send on")
 	errShape    = errors.New("message has an unexpected shape")
-	errFresh    = errors.New("a connection is new: who listens there is not known")
 )
 
 // advice says what a person may do about an error of Redis.
@@ -61,15 +61,6 @@ func advice(err error) string {
 	return "check that Redis runs and can be reached from here"
 }
 
-// refusesPatterns reports whether err may say that a user may not subscribe to a pattern, or nobody.
-func refusesPatterns(err error) bool {
-	if !refused(err) {
-		return false
-	}
-	text := strings.ToLower(err.Error())
-	return strings.Contains(text, "psubscribe") || strings.HasPrefix(text, "noperm") && strings.Contains(text, "channel")
-}
-
 // refused reports whether err is an answer of Redis, which then has not done what it was asked.
 func refused(err error) bool {
 	var e redis.Error
@@ -79,5 +70,5 @@ func refused(err error) bool {
 // notSent reports whether err says that a command cannot have reached Redis.
 func notSent(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, errFresh)
+	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, errUnsent) || errors.Is(err, redis.ErrClosed)
 }

@@ -40,7 +40,7 @@ func TestRedisStopsAndStarts(t *testing.T) {
 			pass(t, 500*time.Millisecond)
 			s.Run()
 			here, there := f.end()
-			f.check(here, there, !lossless(cfg))
+			f.check(here, there)
 		})
 	}
 }
@@ -64,7 +64,7 @@ func TestRedisIsFrozen(t *testing.T) {
 				t.Error("no event delivered on the sender's node while Redis was frozen")
 			}
 			here, there := f.end()
-			f.check(here, there, !lossless(cfg))
+			f.check(here, there)
 			adaptertest.Eventually(t, func() error {
 				if s := f.clusters[0].Status(); s.Nodes != 2 {
 					return fmt.Errorf("status %+v", s)
@@ -91,7 +91,7 @@ func TestConnectionsAreKilled(t *testing.T) {
 				}
 			}
 			here, there := f.end()
-			f.check(here, there, !lossless(cfg))
+			f.check(here, there)
 		})
 	}
 }
@@ -114,8 +114,7 @@ func TestSenderIsBackFirst(t *testing.T) {
 			pass(t, 500*time.Millisecond)
 			p.Unblock()
 			here, there := f.end()
-			f.check(here, there, !lossless(cfg))
-			f.counted(there)
+			f.check(here, there)
 		})
 	}
 }
@@ -172,7 +171,7 @@ func TestNodeIsSlow(t *testing.T) {
 				t.Errorf("Count with a slow node = %d, %v", n, err)
 			}
 			here, there := f.end()
-			f.check(here, there, false)
+			f.check(here, there)
 			adaptertest.Eventually(t, func() error {
 				if got := numbers(late); len(got) != f.sent || !slices.IsSorted(got) {
 					return fmt.Errorf("the slow node got %d of %d events", len(got), f.sent)
@@ -210,7 +209,7 @@ func TestNodeIsPartitioned(t *testing.T) {
 			}
 			p.Unblock()
 			here, there := f.end()
-			f.check(here, there, !lossless(cfg))
+			f.check(here, there)
 			ready(t, f.clusters...)
 		})
 	}

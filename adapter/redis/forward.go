@@ -1,9 +1,11 @@
 package redis
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -28,6 +30,9 @@ type ForwardConfig struct {
 	ClientAddr func(*http.Request) (addr string, secure bool)
 	// DialTimeout bounds the way to another node. Zero means 2 seconds.
 	DialTimeout time.Duration
+	// Dial opens a connection to another node, at the host and port of its URL, and is safe for concurrent use. Nil
+	// means TCP. DialTimeout does not bound it.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// AnswerTimeout bounds how long another node may take to begin its answer, which for a poll is a ping
 	// interval at most. Zero means a minute.
 	AnswerTimeout time.Duration
@@ -71,13 +76,16 @@ func (c *Cluster) Forward(cfg ForwardConfig) (*Forwarder, error) {
 	if cfg.ClientAddr == nil {
 		cfg.ClientAddr = peerAddr
 	}
+	if cfg.Dial == nil {
+		cfg.Dial = (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext
+	}
 	u.Fragment = "" // which is the registry's
 	f := &Forwarder{cfg: cfg, log: c.cfg.Logger, counts: map[string]*atomic.Uint64{},
 		reg: newRegistry(c, cfg.Node, u.String(), cfg.Secret)}
 	for _, cause := range []string{CauseForwarded, CauseInvalid, CauseOwn, CauseNodeDead, CauseLoop, CauseUnreachable, CauseRedis} {
 		f.counts[cause] = new(atomic.Uint64)
 	}
-	f.way = &http.Transport{DialContext: (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext, MaxIdleConnsPerHost: 256,
+	f.way = &http.Transport{DialContext: cfg.Dial, MaxIdleConnsPerHost: 256,
 		IdleConnTimeout: time.Minute, TLSHandshakeTimeout: cfg.DialTimeout, ResponseHeaderTimeout: cfg.AnswerTimeout,
 		DisableCompression: true}
 	f.proxy = &httputil.ReverseProxy{Transport: f.way, Rewrite: f.rewrite, ModifyResponse: f.replace, ErrorHandler: f.failed,
@@ -147,7 +155,7 @@ func (f *Forwarder) forward(w http.ResponseWriter, r *http.Request, sid string) 
 	defer cancel()
 	defer context.AfterFunc(f.reg.c.ctx, cancel)()
 	f.counts[CauseForwarded].Add(1) // now, as a poll takes its time
-	f.proxy.ServeHTTP(w, r.WithContext(ctx))
+	f.proxy.ServeHTTP(upgradable{w}, r.WithContext(ctx))
 	if a.err != nil && r.Context().Err() == nil { // else the client went
 		f.counts[CauseForwarded].Add(^uint64(0))
 		f.reg.forget(node)
@@ -157,11 +165,37 @@ func (f *Forwarder) forward(w http.ResponseWriter, r *http.Request, sid string) 
 	return CauseForwarded
 }
 
+// upgradable gives a connection away that is only closed as a whole. A WebSocket has no use for half of one; else what
+// is left would stay for as long as a client whose session has ended does not close it, or is dead.
+type upgradable struct{ http.ResponseWriter }
+
+// Unwrap is http.ResponseController's.
+func (w upgradable) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Hijack is http.Hijacker's.
+func (w upgradable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	return struct{ net.Conn }{conn}, rw, nil
+}
+
+// once is the empty body of a request that net/http must not send again by itself when a connection breaks: what was
+// in the answer to a poll is lost with it, and the client has to know.
+type once struct{}
+
+func (once) Read([]byte) (int, error) { return 0, io.EOF }
+func (once) Close() error             { return nil }
+
 // rewrite turns a request to this node into one to another.
 func (f *Forwarder) rewrite(p *httputil.ProxyRequest) {
 	a := p.In.Context().Value(attemptKey{}).(*attempt)
 	if u, err := url.Parse(a.addr); err == nil {
 		p.Out.URL.Scheme, p.Out.URL.Host = u.Scheme, u.Host
+	}
+	if p.Out.Body == nil {
+		p.Out.Body = once{}
 	}
 	p.Out.Host = p.In.Host // origins are compared with it
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -184,6 +185,81 @@ func TestForwardUpgrade(t *testing.T) {
 	}
 	if _, err := r.ReadByte(); err == nil {
 		t.Error("the connection is still open")
+	}
+}
+
+// What is left of a WebSocket that its node has ended goes, though the client does not close it, and cannot be told from
+// one whose connection is dead.
+func TestForwardedUpgradeEnds(t *testing.T) {
+	defer http.DefaultClient.CloseIdleConnections()
+	prefix := unique()
+	a, _ := newFront(t, "a", prefix, shared.URL()), newFront(t, "b", prefix, shared.URL())
+	a.forwards(t, "b")
+	c, err := net.Dial("tcp", a.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprint(c, "GET /socket.io/?sid=b-1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	r := bufio.NewReader(c)
+	if res, err := http.ReadResponse(r, nil); err != nil || res.StatusCode != 101 {
+		t.Fatalf("%v %v", res, err)
+	}
+	fmt.Fprint(c, "hello\n")
+	if line, err := r.ReadString('\n'); line != "echo hello\n" {
+		t.Errorf("%q %v", line, err)
+	}
+	fmt.Fprint(c, "x") // upon which b ends it
+	if _, err := r.ReadByte(); err != io.EOF {
+		t.Errorf("read: %v", err)
+	}
+	stacks := make([]byte, 1<<20)
+	adaptertest.Eventually(t, func() error {
+		if all := string(stacks[:runtime.Stack(stacks, true)]); strings.Contains(all, "handleUpgradeResponse") {
+			return fmt.Errorf("a still forwards: %s", all)
+		}
+		return nil
+	})
+}
+
+// The answer to a poll may have been lost together with what was in it: the poll is not asked for again.
+func TestForwardedPollIsNotRepeated(t *testing.T) {
+	defer http.DefaultClient.CloseIdleConnections()
+	prefix := unique()
+	var polls atomic.Int64
+	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if polls.Add(1) > 1 { // on the same connection, as of the second
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	defer b.Close()
+	c := start(t, redis.Config{URL: shared.URL(), Prefix: prefix, HeartbeatInterval: 100 * time.Millisecond})
+	if _, err := c.Forward(redis.ForwardConfig{Node: "b", NodeOf: nodeOf, URL: b.URL}); err != nil {
+		t.Fatal(err)
+	}
+	a := newFront(t, "a", prefix, shared.URL())
+	poll := func() int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), "GET", a.URL+"/socket.io/?EIO=4&sid=b-1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		_, _ = io.Copy(io.Discard, res.Body)
+		return res.StatusCode
+	}
+	adaptertest.Eventually(t, func() error {
+		if code := poll(); code != 200 {
+			return fmt.Errorf("status %d", code)
+		}
+		return nil
+	})
+	if code := poll(); code != 400 || polls.Load() != 2 {
+		t.Errorf("status %d, asked %d times", code, polls.Load())
 	}
 }
 

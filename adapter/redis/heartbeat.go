@@ -13,7 +13,6 @@ import (
 //	beat  every HeartbeatInterval to itself: uid, number of the beat
 //	hello a node has come, or come back: uid, version, all namespaces. Others look into the roster
 //	look  the roster has changed
-//	ask   wants a sign of everyone; the others answer with here, on its own channel
 //	bye   a node goes
 //
 // Nodes that are not in the roster, as those of versions before it, know each other by what they say to everyone.
@@ -184,9 +183,6 @@ func (m *members) receive(payload []byte) bool {
 	}
 	switch {
 	case h.UID == m.uid:
-		m.mu.Lock()
-		m.heard = true
-		m.mu.Unlock()
 		if h.Kind == "beat" {
 			m.own(h.N)
 		}
@@ -229,8 +225,6 @@ func (m *members) other(h *heartbeat) {
 	}
 	if p != nil {
 		p.missed = 0
-		// A peer that answers also hears; one that beats may not.
-		p.heard = p.heard || h.Kind == "here"
 	}
 	switch {
 	case p == nil, listed:
@@ -240,9 +234,6 @@ func (m *members) other(h *heartbeat) {
 	m.mu.Unlock()
 	if look {
 		m.look()
-	}
-	if h.Kind == "ask" {
-		m.say(h.UID, heartbeat{Kind: "here"}, true, nil)
 	}
 }
 
@@ -270,7 +261,7 @@ func (m *members) own(n uint64) {
 	m.quiet = time.Time{}
 	told := m.toldAny()
 	for uid, p := range m.peers {
-		if n != m.beat || m.waiting { // late, or just back: others may be as late
+		if n != m.beat { // late: others may be as late
 			break
 		}
 		if !p.told {

@@ -31,6 +31,7 @@ type ownEvent struct {
 	m   adapter.Message // without offset
 	t   adapter.Target
 	seq uint64
+	id  streamID // once Redis has answered
 }
 
 // advance is a member that has the events of a node up to a number.
@@ -81,9 +82,11 @@ func (l *line) deliver(m adapter.Message, t adapter.Target, number func()) {
 func (l *line) send(c *command, m adapter.Message, t adapter.Target) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.done = func(_ string, err error) {
+	c.done = func(id string, err error) {
 		if err != nil {
 			l.take(c.xadd.seq)
+		} else {
+			l.added(c.xadd.seq, id)
 		}
 	}
 	// Under mu, so that the entry cannot come back before it is known here.
@@ -95,7 +98,7 @@ func (l *line) send(c *command, m adapter.Message, t adapter.Target) error {
 		m = adapter.Message{}
 	}
 	t.Rooms, t.Except = slices.Clone(t.Rooms), slices.Clone(t.Except)
-	if l.own = append(l.own, ownEvent{m, t, l.last}); len(l.own) > l.n.c.cfg.MaxOutboxMessages {
+	if l.own = append(l.own, ownEvent{m: m, t: t, seq: l.last}); len(l.own) > l.n.c.cfg.MaxOutboxMessages {
 		l.own, l.lost = l.own[1:], true
 	}
 	return nil
@@ -112,6 +115,7 @@ func (l *line) mark(m adapter.Message, t adapter.Target, at string) adapter.Mess
 // position is the offset of the last event delivered here, "" as long as the place in the stream is unknown.
 func (l *line) position() string {
 	l.mu.Lock()
+	l.settle()
 	o := offset{}
 	if len(l.own) > 0 || l.lost {
 		o.early = []early{{l.last, l.n.c.uid}}
@@ -122,6 +126,33 @@ func (l *line) position() string {
 		return ""
 	}
 	return o.String()
+}
+
+// added notes where in the stream the event of this node with a number is.
+func (l *line) added(seq uint64, id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.IndexFunc(l.own, func(o ownEvent) bool { return o.seq == seq })
+	if i >= 0 {
+		l.own[i].id, _ = parseStreamID(id)
+		l.settle()
+	}
+}
+
+// settle forgets the events of this node that the reader has passed without meeting them: those from before it knew
+// where the stream ends, and those that Redis had lost before it read them. Called with mu held.
+func (l *line) settle() {
+	if len(l.own) == 0 || l.own[0].id == (streamID{}) {
+		return
+	}
+	pos, _ := l.r.where()
+	k := 0
+	for k < len(l.own) && l.own[k].id != (streamID{}) && !pos.less(l.own[k].id) {
+		k++
+	}
+	if l.own = slices.Delete(l.own, 0, k); len(l.own) == 0 {
+		l.own, l.lost = nil, false
+	}
 }
 
 // take forgets the event of this node with a number, which is in the stream or will never be.
@@ -172,6 +203,7 @@ func (l *line) arrive(e *entry, id streamID) (after func()) {
 	}
 	l.forget(e.uid, func(x advance) bool { return x.seq <= e.seq })
 	l.mu.Lock()
+	l.settle()
 	at := offset{id: id}
 	if len(l.own) > 0 || l.lost {
 		at.early = []early{{l.last, l.n.c.uid}}
@@ -267,6 +299,7 @@ func (l *line) join(t *tail, missed []tailEvent, seen map[string]uint64, have of
 	}
 	// What others here have already; when the stream brings it, it is not delivered again.
 	l.mu.Lock()
+	l.settle()
 	own := slices.Clone(l.own)
 	l.mu.Unlock()
 	for _, o := range own {

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,9 @@ type link struct {
 	client redis.UniversalClient
 	wake   chan struct{} // holds one token when there are orders
 	heard  atomic.Int64  // when anything last came, in nanoseconds since 1970
+
+	left int        // guarded by bus.mu; subscriptions that were there before the connection broke, and are not yet again
+	back []regained // guarded by bus.mu; those that are
 
 	mu     sync.Mutex
 	orders []subscription
@@ -58,6 +62,18 @@ func (l *link) cut(err error) {
 }
 
 func (l *link) part() string { return "subscribe " + l.addr }
+
+// slack is how long before the last sign of a connection something may have been published that it did not bring.
+// What others ask for since a time is also on its way for a while.
+const slack = 2 * time.Second
+
+// breaks notes that w is not there any more. Called with bus.mu held.
+func (l *link) breaks(w *want) {
+	if w.confirmed {
+		w.broken = time.Unix(0, l.heard.Load()).Add(-slack)
+	}
+	w.confirmed = false
+}
 
 // run keeps the link until ctx is done.
 func (l *link) run(ctx context.Context) {
@@ -237,6 +253,10 @@ func (l *link) unsubscribe(ctx context.Context, ps *redis.PubSub, list []subscri
 func (l *link) read(ctx context.Context, ps *redis.PubSub) error {
 	for {
 		x, err := ps.Receive(ctx)
+		if err != nil && l.addr != "" && refused(err) && strings.HasPrefix(err.Error(), "MOVED") {
+			l.bus.wg.Go(func() { l.bus.rehome(l) }) // the other subscriptions stay
+			continue
+		}
 		if err != nil {
 			return err
 		}

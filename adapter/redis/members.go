@@ -36,16 +36,12 @@ type members struct {
 	acked    uint64        // number of the last beat Redis has taken
 	seen     uint64        // number of the last beat that came back
 	flying   bool          // a beat is in the outbox
-	heard    bool          // something of this node came back since doubt
-	asked    time.Time     // when others were last asked since doubt
-	waiting  bool          // for others to answer since doubt
 	quiet    time.Time     // since when beats that Redis took do not come back; zero while they do
 }
 
 type peer struct {
 	told   bool // known by its beats, and not by the roster
 	missed int  // if told: our beats that came back since the last sign of it
-	heard  bool // since doubt
 
 	// By census, of those in the roster.
 	connected bool
@@ -69,48 +65,6 @@ func (m *members) look() {
 	}
 }
 
-// doubt asks everyone for a sign: the connection to Redis broke, and theirs may have, too.
-func (m *members) doubt() {
-	m.mu.Lock()
-	m.heard, m.waiting = false, true
-	for _, p := range m.peers {
-		p.heard = false
-	}
-	m.asked = time.Time{}
-	m.mu.Unlock()
-}
-
-// askEvery is how often others are asked for a sign after doubt.
-const askEvery = 200 * time.Millisecond
-
-// settled returns which nodes, of this one and all it knows, have not answered since doubt, and asks them
-// again. None is given up meanwhile, before the wait is over: they need time to reconnect, too.
-func (m *members) settled(over bool) (silent []string) {
-	m.mu.Lock()
-	if !m.heard {
-		silent = append(silent, m.uid)
-	}
-	for uid, p := range m.peers {
-		if !p.heard {
-			silent = append(silent, uid)
-		}
-	}
-	m.waiting = len(silent) > 0 && !over
-	ask := len(silent) > 0 && time.Since(m.asked) > askEvery
-	if ask {
-		m.asked = time.Now()
-	}
-	told := m.toldAny()
-	m.mu.Unlock()
-	if ask {
-		m.say("", heartbeat{Kind: "ask"}, true, nil)
-	}
-	if ask && told {
-		m.hello()
-	}
-	return silent
-}
-
 // names returns the nodes, but this one, that live, and those that went lately.
 func (m *members) names() (live, dead []string) {
 	m.mu.Lock()
@@ -132,6 +86,14 @@ func (m *members) knows(uid string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.peers[uid] != nil
+}
+
+// missed reports whether uid was given up, not having said that it goes.
+func (m *members) missed(uid string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.dead[uid]
+	return ok
 }
 
 // count returns how many nodes live, this one included.

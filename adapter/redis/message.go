@@ -1,6 +1,8 @@
 package redis
 
 import (
+	"strings"
+
 	"github.com/beanpole/beanpole/adapter"
 )
 
@@ -80,6 +82,12 @@ func (k kind) answers() bool {
 	return false
 }
 
+// numbered reports whether m gets a number: what one node says to all others. A namespace with a # in its name
+// has channels that are those of rooms of another, too.
+func (m *message) numbered(to string) bool {
+	return to == "" && m.uid != emitterUID && !m.kind.answers() && !strings.Contains(m.nsp, "#")
+}
+
 // wire is the form that messages of one mode have. A wire holds no state of its own, but whether Redis refuses patterns.
 type wire interface {
 	// channels returns what a node subscribes to for a namespace. The first is the one whose
@@ -92,6 +100,8 @@ type wire interface {
 	room(nsp, room string, private bool) (subscription, bool)
 	// encode makes the command that carries m to the nodes, or, if to is not empty, to the node to.
 	encode(m *message, to string) (*command, error)
+	// lane returns which lane what arrives on a channel of the namespace nsp belongs to, for this node.
+	lane(nsp, channel string) string
 	// decode reads what arrived on a channel of the namespace nsp. It returns nil, nil for what need
 	// not be looked at. payload is not changed and is kept by the message.
 	decode(nsp, channel string, payload []byte, l *adapter.Local) (*message, error)

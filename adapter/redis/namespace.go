@@ -19,8 +19,10 @@ type namespace struct {
 	// Set by Cluster.join, then read only.
 	c     *Cluster
 	name  string
+	first subscription // of subs, the one whose subscribers are counted
 	peers subscription // only Beanpole nodes subscribe to it, to be counted
 	line  *line        // nil without recovery
+	epoch uint64       // tells it apart from one before with the same name
 
 	mu       sync.Mutex
 	requests map[string]*request
@@ -39,9 +41,11 @@ var _ adapter.Adapter = (*namespace)(nil)
 
 // join makes the adapter of a namespace.
 func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
-	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, asked: map[*ask]struct{}{}, parcels: map[string]*parcel{}}
+	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, asked: map[*ask]struct{}{}, parcels: map[string]*parcel{},
+		epoch: c.joins.Add(1)}
 	n.Local.Namespace = ns
-	n.peers = subscription{n.subs()[0].kind, c.cfg.Prefix + "-beanpole#" + n.name + "#"}
+	n.first = n.subs()[0]
+	n.peers = subscription{n.first.kind, c.cfg.Prefix + "-beanpole#" + n.name + "#"}
 	if s, ok := c.wire.(*streams); ok {
 		stream, err := s.name(n.name)
 		if err != nil {
@@ -80,30 +84,6 @@ func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
 
 // subs are the subscriptions of the namespace, without those of rooms.
 func (n *namespace) subs() []subscription { return n.c.wire.channels(n.name) }
-
-// turn has all namespaces listen to the channels of their rooms instead of patterns.
-func (c *Cluster) turn() {
-	p, ok := c.wire.(*pubsub)
-	if !ok {
-		return
-	}
-	c.mu.Lock() // so that none is made between
-	p.refused.Store(true)
-	list := make([]*namespace, 0, len(c.namespaces))
-	for _, n := range c.namespaces {
-		list = append(list, n)
-	}
-	c.mu.Unlock()
-	for _, n := range list {
-		c.bus.forget(p.pattern(n.name))
-		for _, s := range n.subs() {
-			c.bus.add(s, n)
-		}
-		for _, room := range n.Names(true) {
-			n.roomChanged(room)
-		}
-	}
-}
 
 // nobody takes what is sent on channels that are only counted.
 var nobody = receiverFunc(func(string, []byte) {})
@@ -182,7 +162,7 @@ func (n *namespace) bound(ctx context.Context) (context.Context, context.CancelF
 	if _, ok := ctx.Deadline(); ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, n.c.cfg.RequestTimeout)
+	return context.WithTimeoutCause(ctx, n.c.cfg.RequestTimeout, adapter.ErrTimeout)
 }
 
 func (n *namespace) Fetch(ctx context.Context, t adapter.Target) ([]adapter.Details, error) {
@@ -274,7 +254,7 @@ func (n *namespace) Servers(ctx context.Context) (int, error) {
 func (n *namespace) others(ctx context.Context) (named []string, strangers, unheard int, err error) {
 	live, dead := n.c.members.names()
 	channels := make([]string, 0, 2+len(live)+len(dead))
-	channels = append(channels, n.subs()[0].name, n.peers.name)
+	channels = append(channels, n.first.name, n.peers.name)
 	for _, uid := range live {
 		channels = append(channels, n.c.wire.own(n.name, uid))
 	}
@@ -290,7 +270,7 @@ func (n *namespace) others(ctx context.Context) (named []string, strangers, unhe
 			named = append(named, uid)
 		}
 	}
-	everyone, ours := counts[n.subs()[0].name], counts[n.peers.name]
+	everyone, ours := counts[n.first.name], counts[n.peers.name]
 	unheard = ours - 1 - len(named)
 	for _, uid := range dead {
 		if counts[n.c.wire.own(n.name, uid)] > 0 { // Redis has not noticed

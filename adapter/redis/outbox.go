@@ -2,8 +2,11 @@ package redis
 
 import (
 	"fmt"
+	"math"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // op is a command of Redis that the publisher sends.
@@ -25,12 +28,19 @@ type command struct {
 	xadd  *entry // fields of opXAdd
 	ttl   time.Duration
 	was   string // what opSet may find there, if it was not done: the mark of an earlier claim
-	// done, if not nil, is called once from the publisher, or from Close: with the id of a stream entry, or
-	// with an error when the command was dropped. It must not block.
+	// done, if not nil, is called once from the publisher, or from Close: with the id of a stream entry or the
+	// number of those that got a message, or with an error when the command was dropped. It must not block.
 	done func(id string, err error)
 	at   time.Time
-	// urgent commands are heartbeats.
+	// urgent commands are heartbeats and letters.
 	urgent bool
+
+	// numbered commands carry a message of lane lane of the namespace nsp, and get a number. Of those that are
+	// fleeting only the number is kept.
+	numbered, fleeting bool
+	nsp, lane          string
+	number             uint64
+	moved              bool // the master it was sent to is not the one it is for
 }
 
 // size is about what a command costs in memory, in bytes.
@@ -53,14 +63,18 @@ func (c *command) fits(bytes int) error {
 // outbox is the bounded queue of commands. What does not fit is refused, which never blocks.
 type outbox struct {
 	maxMessages, maxBytes int
-	wake                  chan struct{} // holds one token when something was put
+	wake                  chan struct{}  // holds one token when something was put
+	stamp                 func(*command) // gives a command its number
+	of                    *outbox        // from which this one, of one master, gets its commands; nil for that itself
 
-	mu     sync.Mutex
-	urgent []*command // heartbeats: before everything else, few by nature
-	list   []*command
-	bytes  int
-	closed bool
-	seq    uint64 // number of the last stream entry put
+	mu              sync.Mutex
+	urgent          []*command // before everything else, few by nature
+	list            []*command
+	bytes           int
+	closed          bool
+	seq             uint64        // number of the last stream entry put
+	node            *redis.Client // of a master, as it was last known
+	away, awayBytes int           // guarded by mu; what senders have of it
 }
 
 func newOutbox(messages, bytes int) *outbox {
@@ -75,13 +89,16 @@ func (o *outbox) put(c *command) error {
 	case o.closed:
 		o.mu.Unlock()
 		return ErrClosed
-	case len(o.list) >= o.maxMessages || o.bytes > 0 && o.bytes+c.size() > o.maxBytes:
+	case len(o.list)+o.away >= o.maxMessages || o.bytes+o.awayBytes > 0 && o.bytes+o.awayBytes+c.size() > o.maxBytes:
 		o.mu.Unlock()
 		return errOutbox
 	}
 	if c.xadd != nil { // here, so that numbers rise in the order of the queue
 		o.seq++
 		c.xadd.seq = o.seq
+	}
+	if c.numbered && o.stamp != nil {
+		o.stamp(c)
 	}
 	o.list = append(o.list, c)
 	o.bytes += c.size()
@@ -135,20 +152,78 @@ func (o *outbox) take(dst []*command, n, size int) []*command {
 	return dst
 }
 
-// untake puts commands that were taken back to the front. Heartbeats are not among them: they are
-// out of date.
-func (o *outbox) untake(list []*command) {
+// all moves everything from the queue to dst.
+func (o *outbox) all(dst []*command) []*command { return o.take(dst, math.MaxInt, math.MaxInt) }
+
+// push hands c, taken from the outbox of all, to that of its master.
+func (o *outbox) push(c *command, node *redis.Client) {
+	o.of.lend([]*command{c}, 1)
+	o.mu.Lock()
+	if o.node = node; c.urgent {
+		o.urgent = append(o.urgent, c)
+	} else {
+		o.list = append(o.list, c)
+		o.bytes += c.size()
+	}
+	o.mu.Unlock()
+	o.signal()
+}
+
+// newest returns the node as it was last known, else node.
+func (o *outbox) newest(node *redis.Client) *redis.Client {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	kept := make([]*command, 0, len(list)+len(o.list))
+	if o.node != nil {
+		return o.node
+	}
+	return node
+}
+
+// done notes that of the commands before, those of after are left.
+func (o *outbox) done(before, after []*command) {
+	if o.of == nil {
+		return
+	}
+	o.of.lend(before, -1)
+	o.of.lend(after, 1)
+}
+
+// lend counts commands that are somewhere else, or with sign -1 no more, against the bounds.
+func (o *outbox) lend(list []*command, sign int) {
+	o.mu.Lock()
+	o.away += sign * len(list)
+	for _, c := range list {
+		o.awayBytes += sign * c.size()
+	}
+	idle := o.away == 0
+	o.mu.Unlock()
+	if idle {
+		o.signal()
+	}
+}
+
+// elsewhere returns how many commands senders have of it.
+func (o *outbox) elsewhere() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.away
+}
+
+// untake puts commands that were taken back to the front.
+func (o *outbox) untake(list []*command) {
+	o.mu.Lock()
+	var back []*command
 	for _, c := range list {
 		if c.urgent {
+			o.urgent = append(o.urgent, c)
 			continue
 		}
 		o.bytes += c.size()
-		kept = append(kept, c)
+		back = append(back, c)
 	}
-	o.list = append(kept, o.list...)
+	o.list = append(back, o.list...)
+	o.mu.Unlock()
+	o.signal()
 }
 
 // expire takes out what was put before old.
@@ -184,5 +259,5 @@ func (o *outbox) isClosed() bool {
 func (o *outbox) waiting() (messages, bytes int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.list), o.bytes
+	return len(o.list) + o.away, o.bytes + o.awayBytes
 }

@@ -2,26 +2,15 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
-	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-const (
-	// batchCommands and batchBytes bound one pipeline: what may be in doubt when a connection breaks.
-	batchCommands = 512
-	batchBytes    = 256 << 10
-	// publishTimeout bounds one pipeline.
-	publishTimeout = 3 * time.Second
-	// maxBackoff bounds the pause between two attempts to reach Redis.
-	maxBackoff = 2 * time.Second
-)
-
-// publisher empties the outbox, from one goroutine, in order, everything that waits in one pipeline.
+// publisher empties the outbox: it hands each command to the sender of the master that it is for. There is one
+// sender unless Redis is a cluster, and that takes from the outbox itself.
 type publisher struct {
 	client redis.UniversalClient
 	box    *outbox
@@ -29,142 +18,165 @@ type publisher struct {
 	state  *state
 	maxAge time.Duration
 	maxLen int64 // of streams
-	// last returns an entry of the stream before everything this node has in doubt.
-	last func(stream string) string
 
-	// doubt and settled, nil in streams mode, ask whether everyone hears again after the connection
-	// broke: what is published before they do is lost. settled is told when they are waited for no more, and
-	// returns who has not answered.
-	doubt   func()
-	settled func(over bool) (silent []string)
-
-	// Owned by run.
-	begun   bool       // there was a connection
-	held    time.Time  // publishing is held since; zero when it is not
-	unheard bool       // publishing goes on though not everyone has answered
-	pending []*command // taken from the outbox and not done
-	failed  int        // attempts in a row that failed
-	acked   map[string]string
+	ring *ring // nil of an emitter
+	// mixed reports whether servers of Node hear a namespace, which cannot ask for what they missed. Nil of an
+	// emitter, which cannot be asked.
+	mixed func(ctx context.Context, nsp string) (bool, error)
 }
 
 // run publishes until the outbox is closed and empty, or ctx is done.
 func (p *publisher) run(ctx context.Context) {
-	p.acked = map[string]string{}
-	for {
-		if len(p.pending) == 0 {
-			if p.hold() {
-				p.expire()
-				p.pending = p.box.take(p.pending[:0], 0, 0)
-			} else {
-				p.pending = p.box.take(p.pending[:0], batchCommands, batchBytes)
-			}
-		}
-		if len(p.pending) == 0 {
-			if !p.held.IsZero() {
-				pause(ctx, 0)
-				if ctx.Err() == nil {
-					continue
-				}
-			}
-			if p.box.isClosed() {
-				return
-			}
-			select {
-			case <-p.box.wake:
-			case <-ctx.Done():
-				return
-			}
-			continue
-		}
-		err := p.flush(ctx)
-		if ctx.Err() != nil {
-			break
-		}
-		if err == nil {
-			p.failed = 0
-			p.state.set("publish", nil)
-			p.state.set("outbox", nil)
-			continue
-		}
-		fresh := errors.Is(err, errFresh)
-		if !fresh {
-			p.failed++
-			p.state.set("publish", err)
-		}
-		if p.doubt != nil && !refused(err) {
-			// Only heartbeats until it is settled; the rest goes back, in order.
-			for _, c := range p.pending {
-				if c.urgent && c.done != nil {
-					c.done("", err)
-				}
-			}
-			p.box.untake(p.pending)
-			p.pending = nil
-			p.expire()
-			p.held, p.unheard = time.Now(), false
-			p.doubt()
-		}
-		if !fresh && !pause(ctx, p.failed) {
-			break
-		}
-		// A heartbeat need not wait for those before it.
-		p.pending = append(p.box.take(nil, 0, 0), p.pending...)
+	x, ok := p.client.(*redis.ClusterClient)
+	if !ok {
+		node, _ := p.client.(*redis.Client)
+		newSender(p, "", node, p.box).run(ctx)
+		return
 	}
-	p.pending = p.box.take(p.pending, p.box.maxMessages, p.box.maxBytes)
-	for _, c := range p.pending {
+	d := &dispatcher{publisher: p, client: x, senders: map[string]*sender{}}
+	d.run(ctx)
+	for _, s := range d.senders {
+		s.box.close()
+	}
+	d.wg.Wait()
+	for _, c := range append(d.homeless, p.box.all(nil)...) {
 		p.drop(c, lostClosed, ErrClosed)
 	}
-	p.pending = nil
 }
 
-// holdMax bounds how long others are waited for after a failure, from the first success. A subscription
-// that met several dead addresses, as in a failover, is back after some three seconds.
-const holdMax = 6 * time.Second
+// dispatcher divides the commands among the masters of a Redis Cluster.
+type dispatcher struct {
+	*publisher
+	client  *redis.ClusterClient
+	senders map[string]*sender
+	wg      sync.WaitGroup
 
-// hold reports whether publishing is held.
-func (p *publisher) hold() bool {
-	if p.held.IsZero() && !p.unheard {
-		return false
-	}
-	closed := p.box.isClosed()
-	over := p.unheard || closed || p.failed == 0 && time.Since(p.held) > holdMax
-	silent := p.settled(over)
-	if len(silent) > 0 && !over {
-		return true
-	}
-	if len(silent) > 0 && !p.unheard && !closed {
-		p.state.log.Warn("publishing goes on without nodes that do not answer", "nodes", silent,
-			"advice", "what they miss is counted as lost, unheard; look whether they run and reach the same Redis")
-	}
-	p.held, p.unheard = time.Time{}, len(silent) > 0
-	return false
+	// homeless commands are for a master that is not known; whatever goes the same way waits behind them.
+	homeless []*command
+	failed   int       // attempts in a row to find it
+	next     time.Time // when to try again
 }
 
-// connected is called before the first command of a new connection. Redis may be another, where nobody listens
-// yet: only heartbeats may go there until everyone has answered.
-func (p *publisher) connected() error {
-	if p.doubt == nil || !p.begun || p.box.isClosed() { // what is last does not wait for others
-		p.begun = true
-		return nil
+func (d *dispatcher) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		if len(d.homeless) > 0 && !time.Now().Before(d.next) {
+			list := d.homeless
+			d.homeless = nil
+			d.box.lend(list, -1)
+			d.route(ctx, list)
+		}
+		if list := d.box.all(nil); len(list) > 0 {
+			d.route(ctx, list)
+			continue
+		}
+		if len(d.homeless) == 0 && d.box.isClosed() && d.box.elsewhere() == 0 {
+			return
+		}
+		wait := time.Hour
+		if len(d.homeless) > 0 {
+			wait = max(time.Until(d.next), 0)
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-d.box.wake:
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		t.Stop()
 	}
-	if p.held.IsZero() {
-		return errFresh
+}
+
+// route hands commands to the senders.
+func (d *dispatcher) route(ctx context.Context, list []*command) {
+	nodes := map[string]*redis.Client{} // by route; nil is not known
+	for _, c := range d.homeless {
+		nodes[c.route] = nil
 	}
-	p.doubt() // who has answered may have lost the same server
-	return nil
+	retry := time.Now().After(d.next)
+	var failure error
+	for _, c := range list {
+		node, ok := nodes[c.route]
+		switch {
+		case ok:
+		case c.moved:
+			c.moved = false // the client has not learned yet where to
+		default:
+			var err error
+			if node, err = d.client.MasterForKey(ctx, c.route); err != nil {
+				node, failure = nil, err
+			}
+		}
+		if nodes[c.route] = node; node == nil {
+			d.homeless = append(d.homeless, c)
+			d.box.lend([]*command{c}, 1)
+			continue
+		}
+		addr := node.Options().Addr
+		s := d.senders[addr]
+		if s == nil {
+			s = newSender(d.publisher, addr, node, &outbox{wake: make(chan struct{}, 1), of: d.box})
+			d.senders[addr] = s
+			d.wg.Go(func() { s.run(ctx) })
+		}
+		s.box.push(c, node)
+	}
+	if d.state.set("publish", failure); len(d.homeless) == 0 {
+		d.failed = 0
+		return
+	}
+	if !retry {
+		return
+	}
+	d.next = time.Now().Add(backoff(min(d.failed, 3)))
+	d.failed++
+	d.client.ReloadState(ctx)
+	var old []*command
+	d.homeless, old = outdated(d.homeless, time.Now().Add(-d.maxAge))
+	d.box.lend(old, -1)
+	for _, c := range old {
+		d.drop(c, lostAge, context.DeadlineExceeded)
+	}
+}
+
+// outdated divides list into what was put after old and what before.
+func outdated(list []*command, old time.Time) (fresh, stale []*command) {
+	for _, c := range list {
+		if c.at.Before(old) {
+			stale = append(stale, c)
+		} else {
+			fresh = append(fresh, c)
+		}
+	}
+	return fresh, stale
 }
 
 // expire drops what has waited too long.
-func (p *publisher) expire() {
-	for _, c := range p.box.expire(time.Now().Add(-p.maxAge)) {
+func (p *publisher) expire(box *outbox) {
+	old := box.expire(time.Now().Add(-p.maxAge))
+	for _, c := range old {
 		p.drop(c, lostAge, context.DeadlineExceeded)
 	}
+	box.done(old, nil)
+}
+
+// drop gives up c, and counts it.
+func (p *publisher) drop(c *command, cause int, err error) {
+	p.stats.lost[cause].Add(1)
+	p.ring.drop(c)
+	if c.done != nil {
+		c.done("", err)
+	}
+}
+
+// backoff returns how long to wait after the n-th failure in a row, with jitter.
+func backoff(n int) time.Duration {
+	d := min(maxBackoff, 20*time.Millisecond<<min(n, 10))
+	return d/2 + rand.N(d/2+1)
 }
 
 // pause waits after the n-th failure in a row, with jitter, and reports false when ctx is done.
 func pause(ctx context.Context, n int) bool {
-	d := min(maxBackoff, 20*time.Millisecond<<min(n, 10))
-	t := time.NewTimer(d/2 + rand.N(d/2+1))
+	t := time.NewTimer(backoff(n))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -172,132 +184,4 @@ func pause(ctx context.Context, n int) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-func (p *publisher) drop(c *command, cause int, err error) {
-	p.stats.lost[cause].Add(1)
-	if c.done != nil {
-		c.done("", err)
-	}
-}
-
-// flush sends the pending commands. What remains pending with an error is to be tried again.
-func (p *publisher) flush(ctx context.Context) error {
-	old := time.Now().Add(-p.maxAge)
-	p.pending = slices.DeleteFunc(p.pending, func(c *command) bool {
-		if c.at.Before(old) {
-			p.drop(c, lostAge, context.DeadlineExceeded)
-			return true
-		}
-		return false
-	})
-	for len(p.pending) > 0 {
-		// Commands for different nodes of a Redis Cluster leave in turn; those for one node in order.
-		node, err := nodeFor(ctx, p.client, p.pending[0].route)
-		if err != nil {
-			return err
-		}
-		part, rest := p.part(ctx, node)
-		again, err := p.send(ctx, node, part)
-		p.pending = append(again, rest...)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// part divides the pending commands into those for node and the others.
-func (p *publisher) part(ctx context.Context, node *redis.Client) (part, rest []*command) {
-	if _, ok := p.client.(*redis.Client); ok {
-		return p.pending, nil
-	}
-	nodes := map[string]*redis.Client{}
-	for _, c := range p.pending {
-		n, ok := nodes[c.route]
-		if !ok {
-			n, _ = nodeFor(ctx, p.client, c.route)
-			nodes[c.route] = n
-		}
-		if n == node {
-			part = append(part, c)
-		} else {
-			rest = append(rest, c)
-		}
-	}
-	return part, rest
-}
-
-// send sends commands to one node and returns those to be sent again, with an error when there is
-// reason to wait before.
-func (p *publisher) send(ctx context.Context, node *redis.Client, part []*command) (again []*command, _ error) {
-	tctx, cancel := context.WithTimeout(context.WithValue(ctx, greeter{}, p.connected), publishTimeout)
-	defer cancel()
-	pipe := node.Pipeline()
-	replies := make([]redis.Cmder, len(part))
-	for i, c := range part {
-		replies[i] = p.queue(tctx, pipe, c)
-	}
-	_, _ = pipe.Exec(tctx)
-	var cause error
-	var doubt []*command
-	for i, c := range part {
-		err := replies[i].Err()
-		switch {
-		case err == nil:
-			p.stats.published.Add(1)
-			if p.unheard && !c.urgent {
-				p.stats.lost[lostUnheard].Add(1)
-			}
-			id := ""
-			if r, ok := replies[i].(*redis.Cmd); ok && c.op == opXAdd {
-				id, _ = r.Text()
-				p.acked[c.key] = id
-			}
-			if c.done != nil {
-				c.done(id, nil)
-			}
-		case refused(err):
-			if !passing(err) {
-				p.state.log.Warn("redis refused a command", "error", err, "advice", advice(err))
-				p.drop(c, lostRefused, err)
-				continue
-			}
-			again, cause = append(again, c), err
-		case notSent(err):
-			again, cause = append(again, c), err
-		default:
-			doubt, cause = append(doubt, c), err
-		}
-	}
-	if x, ok := p.client.(*redis.ClusterClient); ok && cause != nil {
-		x.ReloadState(ctx)
-	}
-	if len(doubt) == 0 {
-		return again, cause
-	}
-	return append(p.resolve(ctx, doubt, cause), again...), cause
-}
-
-func (p *publisher) queue(ctx context.Context, pipe redis.Pipeliner, c *command) redis.Cmder {
-	switch c.op {
-	case opSPublish:
-		return pipe.SPublish(ctx, c.key, c.data)
-	case opXAdd:
-		return pipe.Do(ctx, c.xadd.args(c.key, p.maxLen)...)
-	case opSet:
-		return pipe.Do(ctx, "set", c.key, c.data, "px", c.ttl.Milliseconds())
-	}
-	return pipe.Publish(ctx, c.key, c.data)
-}
-
-// passing reports whether a refusal of Redis may pass when one waits: it moves slots, loads, or fails over.
-func passing(err error) bool {
-	text := err.Error()
-	for _, prefix := range []string{"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY", "OOM", "NOREPLICAS", "NOAUTH", "WRONGPASS"} {
-		if strings.HasPrefix(text, prefix) {
-			return true
-		}
-	}
-	return false
 }

@@ -70,19 +70,30 @@ func (p *pubsub) room(nsp, room string, private bool) (subscription, bool) {
 	return subscription{subChannel, p.broadcasts(nsp) + room + "#"}, !p.static()
 }
 
+func (p *pubsub) lane(nsp, channel string) string {
+	switch rest, ok := strings.CutPrefix(channel, p.broadcasts(nsp)); {
+	case p.static():
+		return wholeLane
+	case ok && rest != "":
+		return channel
+	}
+	return mainLane
+}
+
 // escapeGlob takes the meaning from the characters of a pattern of PSUBSCRIBE.
 func escapeGlob(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(s)
 }
 
 func (p *pubsub) encode(m *message, to string) (*command, error) {
-	c := &command{op: opPublish, route: p.broadcasts(m.nsp)}
+	c := &command{op: opPublish, route: p.broadcasts(m.nsp), nsp: m.nsp, numbered: m.numbered(to), fleeting: m.target.Volatile}
 	var err error
 	switch {
 	case m.kind == kindBroadcast && m.request == "":
 		c.key = p.broadcasts(m.nsp)
 		if len(m.target.Rooms) == 1 {
 			c.key += m.target.Rooms[0] + "#"
+			c.lane = c.key
 		}
 		c.data, err = appendBroadcast(make([]byte, 0, len(m.event.Data)+128), m)
 		return c, err

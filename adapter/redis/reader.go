@@ -58,16 +58,6 @@ func (c *Cluster) startReaders() {
 	}
 }
 
-// position returns the id of an entry of a stream before everything this node has in doubt.
-func (c *Cluster) position(stream string) string {
-	if r := c.readers[stream]; r != nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.pos.String()
-	}
-	return "0-0"
-}
-
 // at returns the id of the last entry handled, and a channel that is closed when it changes.
 func (r *reader) at() (streamID, <-chan struct{}) {
 	r.mu.Lock()

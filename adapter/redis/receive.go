@@ -14,6 +14,18 @@ const maxAsk = time.Minute
 
 // receive takes what arrived on a channel of the namespace.
 func (n *namespace) receive(channel string, payload []byte) {
+	switch uid, x, ok := readNumber(payload); {
+	case !ok:
+		n.open(channel, payload, 0)
+	case string(uid) == n.c.uid:
+		n.c.stats.skipped.Add(1)
+	default:
+		n.c.inbox.take(n, channel, uid, &x, payload)
+	}
+}
+
+// open reads what arrived, with its number if it has one, and does what it says.
+func (n *namespace) open(channel string, payload []byte, number uint64) {
 	m, err := n.c.wire.decode(n.name, channel, payload, &n.Local)
 	switch {
 	case err != nil:
@@ -22,7 +34,10 @@ func (n *namespace) receive(channel string, payload []byte) {
 	case m == nil:
 		n.c.stats.skipped.Add(1)
 	default:
-		n.handle(m)
+		begun := time.Now()
+		if n.handle(m); m.kind == kindSocketsJoin && number > 0 {
+			n.c.inbox.joined(n, m, number, begun)
+		}
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -110,11 +109,14 @@ func (n *namespace) Restore(ctx context.Context, pid, at string) (*adapter.Sessi
 	ctx, cancel := n.bound(ctx)
 	defer cancel()
 	s, err := n.load(ctx, pid)
+	var silent error
 	if errors.Is(err, redis.Nil) {
-		n.takeOver(ctx, adapter.SocketID(pid)) // or it may have been saved between two questions
+		silent = n.takeOver(ctx, adapter.SocketID(pid)) // or it may have been saved between two questions
 		s, err = n.load(ctx, pid)
 	}
 	switch {
+	case errors.Is(err, redis.Nil) && silent != nil:
+		return nil, fmt.Errorf("%w: not every server that may have the session has answered: %w", adapter.ErrNoRecovery, silent)
 	case errors.Is(err, redis.Nil):
 		return nil, fmt.Errorf("%w: unknown or expired session", adapter.ErrNoRecovery)
 	case err != nil:
@@ -197,34 +199,6 @@ func parseSession(text string) (*adapter.Session, error) {
 		out.Trail.Stays = append(out.Trail.Stays, adapter.Stay{Room: stay[0], From: stay[1], To: stay[2]})
 	}
 	return out, nil
-}
-
-// maxTakeOver bounds how long a client that comes anew waits for the other nodes to say that they do not have
-// its socket: one of them may be dead.
-const maxTakeOver = time.Second
-
-// takeOver ends the connection of a socket, here or on another node, and returns when that has been saved, or
-// when nobody has it.
-func (n *namespace) takeOver(ctx context.Context, sid string) {
-	if n.Namespace.TakeOver(ctx, sid) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, maxTakeOver)
-	defer cancel()
-	r := newRequest(kindTakeOver, nil)
-	m := &message{kind: kindTakeOver, sid: sid}
-	_ = n.finish(ctx, m, r, n.start(ctx, m, r)) // who has it answers; the others do not matter
-}
-
-// yield answers kindTakeOver.
-func (n *namespace) yield(m *message) {
-	ctx, cancel := context.WithTimeout(n.c.ctx, n.c.cfg.RequestTimeout)
-	defer cancel()
-	answer := &message{kind: kindTakeOverResponse}
-	if n.Namespace.TakeOver(ctx, m.sid) {
-		answer.count = 1
-	}
-	n.respond(m, answer)
 }
 
 // Resume reads what the session missed from the stream, up to where this node's own reader stands,
@@ -313,7 +287,7 @@ func persist(ctx context.Context, fn func() error) error {
 	for n := 0; ; n++ {
 		err := fn()
 		var answer redis.Error
-		if err == nil || errors.As(err, &answer) && !passing(err) || errors.Is(err, adapter.ErrNoRecovery) || errors.Is(err, adapter.ErrTaken) ||
+		if err == nil || errors.As(err, &answer) && !passing(answer) || errors.Is(err, adapter.ErrNoRecovery) || errors.Is(err, adapter.ErrTaken) ||
 			ctx.Err() != nil || !pause(ctx, n) {
 			return err
 		}

@@ -129,6 +129,58 @@ func resume(t *testing.T, n *adaptertest.Node, s adapter.Session, last string) *
 	return m
 }
 
+// TestEventsFromBeforeTheReaderBegan: what a node emits before it knows where the stream ends never comes back to it
+// through the stream, and must not be taken for something that is on its way for ever: a client from another node
+// got it at each recovery, behind later events.
+func TestEventsFromBeforeTheReaderBegan(t *testing.T) {
+	name, stream := unique(), unique()
+	admin := shared.Client()
+	do := func(args ...any) {
+		t.Helper()
+		if err := admin.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("ACL", "SETUSER", name, "on", ">secret", "~*", "&*", "+@all", "-xread", "-xrevrange")
+	t.Cleanup(func() { _ = admin.Do(context.Background(), "ACL", "DELUSER", name).Err() })
+	cfg := redis.Config{Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: stream, Stream: stream, SessionPrefix: stream + ":session:"}
+	cfg.URL = shared.URL()
+	there := start(t, cfg)
+	cfg.URL = "redis://" + name + ":secret@" + shared.Addr()
+	here := start(t, cfg)
+	nodes := []*adaptertest.Node{adaptertest.NewNode(t, "/early", here.Adapter()), adaptertest.NewNode(t, "/early", there.Adapter())}
+	if err := there.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	witness := adaptertest.NewMember("member-000000000001")
+	nodes[1].Join(witness)
+	for _, e := range []string{`["one"]`, `["two"]`} {
+		if err := nodes[0].Broadcast(adaptertest.Event(e), adapter.Target{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	witness.Wait(t, 2) // both are in the stream
+	do("ACL", "SETUSER", name, "+@all")
+	ready(t, here, there)
+	m := adaptertest.NewMember("member-000000000002")
+	nodes[1].Join(m)
+	if err := nodes[1].Broadcast(adaptertest.Event(`["three"]`), adapter.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	last := adaptertest.Offset(t, m.Wait(t, 1)[0])
+	s := m.Leave(nodes[1], "pid")
+	if err := nodes[1].Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	back := resume(t, nodes[0], s, last)
+	if err := nodes[0].Broadcast(adaptertest.Event(`["four"]`), adapter.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := back.Wait(t, 1); len(got) != 1 || !strings.Contains(got[0], "four") {
+		t.Errorf("got %q", got)
+	}
+}
+
 // What is trimmed while a client is on its way back is missing: it is told, instead of getting the rest.
 func TestRecoveryOfWhatIsTrimmedMeanwhile(t *testing.T) {
 	cfg := redis.Config{Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: unique(), URL: shared.URL()}
@@ -169,6 +221,7 @@ type forgetful struct {
 	net.Conn
 	command *atomic.Pointer[string]
 	lost    atomic.Bool
+	before  func() // the answer is lost
 }
 
 func (c *forgetful) Write(b []byte) (int, error) {
@@ -181,6 +234,9 @@ func (c *forgetful) Write(b []byte) (int, error) {
 func (c *forgetful) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b) // so Redis has done it
 	if c.lost.Load() {
+		if c.before != nil {
+			c.before()
+		}
 		_ = c.Close()
 		return 0, io.EOF
 	}
@@ -234,6 +290,65 @@ func TestRecoveryWhenAnswersAreLost(t *testing.T) {
 	}
 }
 
+// TestFirstEntryIsNotRepeated: when the answer to what a node publishes first is lost, it finds that Redis has it, though
+// its own reader has gone past it.
+func TestFirstEntryIsNotRepeated(t *testing.T) {
+	var lose atomic.Pointer[string]
+	var c *redis.Cluster
+	options := shared.Client().Options()
+	options.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		return &forgetful{Conn: conn, command: &lose, before: func() {
+			adaptertest.Eventually(t, func() error {
+				if c.Stats().Received == 0 {
+					return errors.New("not read yet")
+				}
+				return nil
+			})
+		}}, err
+	}
+	client := goredis.NewClient(options)
+	defer client.Close()
+	prefix := unique()
+	c = start(t, redis.Config{Client: client, Mode: redis.Streams, Prefix: prefix, Stream: prefix})
+	node := adaptertest.NewNode(t, "/numbers", c.Adapter())
+	ready(t, c)
+	command := "xadd"
+	lose.Store(&command)
+	say := func(event string) {
+		if err := node.Broadcast(adaptertest.Event(event), adapter.Target{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(`["first"]`)
+	adaptertest.Eventually(t, func() error {
+		if lose.Load() != nil {
+			return errors.New("not sent yet")
+		}
+		return nil
+	})
+	say(`["second"]`) // is sent when it is known what became of the first
+	got := map[string]int{}
+	adaptertest.Eventually(t, func() error {
+		clear(got)
+		list, err := shared.Client().XRange(t.Context(), prefix, "-", "+").Result()
+		for _, e := range list {
+			for _, event := range []string{"first", "second"} {
+				if strings.Contains(fmt.Sprint(e.Values), event) {
+					got[event]++
+				}
+			}
+		}
+		if err == nil && got["second"] == 0 {
+			err = errors.New("not published yet")
+		}
+		return err
+	})
+	if got["first"] != 1 {
+		t.Errorf("the stream has %v", got)
+	}
+}
+
 // TestRecoveryLeavesOutWhatIsRepeated: a node whose answer from Redis was late has sent an event once more, and the
 // stream has it twice. A client that recovers gets it once, whether it had it before or not.
 func TestRecoveryLeavesOutWhatIsRepeated(t *testing.T) {
@@ -282,5 +397,21 @@ func TestRecoveryLeavesOutWhatIsRepeated(t *testing.T) {
 	got := resume(t, node, s, last).Wait(t, 2)
 	if len(got) != 2 || !strings.Contains(got[0], "missed") || !strings.Contains(got[1], "also") {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestRecoveryFromASilentServer: who cannot hear the server that may have the session does not say that there is none.
+func TestRecoveryFromASilentServer(t *testing.T) {
+	list := proxies(t, 2)
+	nodes := behind(redis.Config{}, list...)(t, "/silent", 2)
+	if _, err := nodes[1].Restore(t.Context(), "nobody", ""); err == nil || !strings.Contains(err.Error(), "unknown or expired session") {
+		t.Errorf("with all servers there: %v", err)
+	}
+	list[0].Block()
+	defer list[0].Unblock()
+	_, err := nodes[1].Restore(t.Context(), "nobody", "")
+	var partial *adapter.PartialError
+	if !errors.Is(err, adapter.ErrNoRecovery) || !errors.As(err, &partial) || strings.Contains(err.Error(), "unknown") {
+		t.Errorf("with one that is silent: %v", err)
 	}
 }

@@ -254,9 +254,8 @@ type counting struct {
 func (m *members) census(ctx context.Context, r *roster, c counting, sure bool) (again bool) {
 	m.mu.Lock()
 	n, told := len(m.peers), m.told()
-	unsure := m.waiting
 	m.mu.Unlock()
-	if n == 0 || unsure || time.Since(c.since()) < calm {
+	if n == 0 || time.Since(c.since()) < calm {
 		return false
 	}
 	if sure && told == 0 && rand.IntN(n+1) >= judges {

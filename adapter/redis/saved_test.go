@@ -13,7 +13,7 @@ import (
 func TestSetInDoubt(t *testing.T) {
 	s := redistest.Start(t)
 	client := s.Client()
-	p := &publisher{client: client, stats: &counters{}, state: newState(slog.New(slog.DiscardHandler)), maxAge: time.Minute}
+	p := &sender{publisher: &publisher{client: client, stats: &counters{}, state: newState(slog.New(slog.DiscardHandler)), maxAge: time.Minute}}
 	for name, c := range map[string]struct {
 		holds, was string
 		want       bool
@@ -34,6 +34,31 @@ func TestSetInDoubt(t *testing.T) {
 		}
 		if got := p.saved(t.Context(), &command{op: opSet, key: key, data: []byte("mine"), was: c.was, at: time.Now()}); got != c.want {
 			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// refusal is an answer of Redis that says no.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+func (refusal) RedisError()     {}
+
+// TestPersistWaitsForRedis: what Redis will do a little later is asked for again, as after a broken connection.
+func TestPersistWaitsForRedis(t *testing.T) {
+	for text, want := range map[string]int{
+		"LOADING Redis is loading the dataset in memory": 3, "MASTERDOWN Link with MASTER is down": 3,
+		"WRONGTYPE Operation against a key": 1, "redis: nil": 1,
+	} {
+		tries := 0
+		err := persist(t.Context(), func() error {
+			if tries++; tries == 3 {
+				return nil
+			}
+			return refusal(text)
+		})
+		if tries != want || (err == nil) != (want == 3) {
+			t.Errorf("%s: asked %d times, %v", text, tries, err)
 		}
 	}
 }

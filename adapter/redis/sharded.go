@@ -23,14 +23,23 @@ func (s *sharded) channels(nsp string) []subscription {
 }
 
 func (s *sharded) room(nsp, room string, private bool) (subscription, bool) {
+	private = private && utf16Length(room) == idLength
 	return subscription{subShard, s.main(nsp) + room + "#"}, s.mode == DynamicPrivate || s.mode == Dynamic && !private
 }
 
-// idLength is how the publisher tells a socket's id from the name of a room, right or wrong.
+func (s *sharded) lane(nsp, channel string) string {
+	if s.mode == Static || channel == s.main(nsp) {
+		return mainLane
+	}
+	return channel
+}
+
+// idLength is how the publisher tells a socket's id from the name of a room, right or wrong: the id of a v2 client's
+// socket in another namespace than "/" is longer, and so has a channel.
 const idLength = 20
 
 func (s *sharded) encode(m *message, to string) (*command, error) {
-	c := &command{op: opSPublish, key: s.main(m.nsp)}
+	c := &command{op: opSPublish, key: s.main(m.nsp), nsp: m.nsp, numbered: m.numbered(to), fleeting: m.target.Volatile}
 	switch {
 	case to != "":
 		c.key = s.own(m.nsp, to)
@@ -38,6 +47,7 @@ func (s *sharded) encode(m *message, to string) (*command, error) {
 		room := m.target.Rooms[0]
 		if s.mode == DynamicPrivate || s.mode == Dynamic && utf16Length(room) != idLength {
 			c.key += room + "#"
+			c.lane = c.key
 		}
 	}
 	c.route = c.key

@@ -29,10 +29,13 @@ type Stats struct {
 	Skipped   uint64 // messages dropped before decoding: own, or for rooms without members here
 	Malformed uint64 // messages that could not be understood
 	// Lost counts what was not published, by cause: "outbox full", "too old", "refused", "too large", "closed"; and
-	// "unconfirmed", which Redis may have published, though its answer was lost; "unheard", which was
-	// published while a node had not answered since the connection to Redis broke, and may have missed it;
-	// "trimmed" counts gaps in a stream that was not read in time.
+	// "unconfirmed", which Redis may have published, though its answer was lost, in a namespace that servers of
+	// Node have, too, or from an Emitter: Beanpole's servers ask for what did not come. "trimmed" counts gaps in
+	// a stream that was not read in time. And what others published and this node has missed: "not kept", which
+	// its sender no longer held, "sender gone", and "no answer", of one that did not send it again.
 	Lost map[string]uint64
+	// LostOf counts what this node has missed of others, by their UID.
+	LostOf map[string]uint64
 	// Reconnects counts subscription connections that had to be made again.
 	Reconnects uint64
 	// Waiting and WaitingBytes are what is in the outbox now.
@@ -45,14 +48,23 @@ const (
 	lostAge
 	lostRefused
 	lostUnconfirmed
-	lostUnheard
 	lostClosed
 	lostTrimmed
 	lostLarge
+	lostForgotten
+	lostGone
+	lostUnanswered
 	lostCauses
 )
 
-var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "unheard", "closed", "trimmed", "too large"}
+var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "closed", "trimmed", "too large", "not kept", "sender gone", "no answer"}
+
+// lostAdvice says what a person may do about a cause.
+var lostAdvice = [lostCauses]string{
+	lostForgotten:  "raise MaxResendBytes or MaxResendAge of the sender: it must hold what is sent while a node is away",
+	lostGone:       "the sender ended before it could send again what Redis had not passed on",
+	lostUnanswered: "look whether the sender runs and may subscribe to its own channel, see docs/adapters.md",
+}
 
 type counters struct {
 	published, received, skipped, malformed, reconnects atomic.Uint64

@@ -70,6 +70,8 @@ func (s *streams) channels(nsp string) []subscription {
 	return []subscription{s.sub(s.main(nsp)), s.sub(s.own(nsp, s.uid))}
 }
 
+func (s *streams) lane(string, string) string { return mainLane }
+
 func (s *streams) room(string, string, bool) (subscription, bool) { return subscription{}, false }
 
 // name returns the stream of a namespace. Nodes read the streams 0 to count-1 only, though the

@@ -65,7 +65,10 @@ func (g *gate) login(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "JSON is needed", http.StatusUnsupportedMediaType)
 		return
 	}
-	var who struct{ Name, Password string }
+	var who struct {
+		Name     string `json:"name"`
+		Password string `json:"password"`
+	}
 	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&who)
 	if err != nil || len(who.Name) > maxName {
 		http.Error(w, "a name and a password are needed", http.StatusBadRequest)
@@ -106,7 +109,9 @@ func refuse(w http.ResponseWriter, why error, status int, again time.Duration) {
 
 // admit is the middleware: a token, and not too many sockets of one person.
 func (g *gate) admit(s *server.Socket) error {
-	var auth struct{ Token string }
+	var auth struct {
+		Token string `json:"token"`
+	}
 	if err := s.Handshake().Auth(&auth); err != nil {
 		return errToken
 	}

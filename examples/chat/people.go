@@ -41,7 +41,10 @@ const minKey, maxKey = 24, 64
 
 // admit lets in who has a name, and a key that only its page knows.
 func admit(s *server.Socket) error {
-	var auth struct{ Name, Key string }
+	var auth struct {
+		Name string `json:"name"`
+		Key  string `json:"key"`
+	}
 	if err := s.Handshake().Auth(&auth); err != nil {
 		return errors.New("a name and a key must be text")
 	}

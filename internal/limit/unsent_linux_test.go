@@ -17,7 +17,7 @@ func TestSteadyReaderIsNotSlow(t *testing.T) {
 	const size = 4 << 20
 	done := make(chan error, 1)
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, err := WriteParts(w, make([]byte, size), time.Second)
+		_, err := WriteParts(w, make([]byte, size), time.Second, nil)
 		done <- err
 	}), ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 		KeepUnsentSmall(c)

@@ -122,6 +122,13 @@ func (t *Table[T]) Has(name string) bool {
 	return t.entries[name] != nil
 }
 
+// Closed reports whether Shutdown has been called.
+func (t *Table[T]) Closed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.closed
+}
+
 // All returns the values that are open, in no order.
 func (t *Table[T]) All() []T {
 	t.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -19,35 +20,77 @@ import (
 // be taken.
 const adminWriteTimeout = 30 * time.Second
 
+// Who finds the port of the admin listener taken tries again so often, for so long: the server before it may be
+// stopping.
+const (
+	adminAgain    = 500 * time.Millisecond
+	adminPatience = time.Minute
+)
+
 // listenAdmin opens the admin listener. A port in use is no reason not to start: the host can be stopped
 // by a signal too.
 func (h *Host) listenAdmin() {
 	if h.cfg.NoAdmin {
 		return
 	}
+	err := h.openAdmin()
+	if errors.Is(err, syscall.EADDRINUSE) {
+		h.life.Warn("the port of the admin listener is taken, perhaps by a server that is stopping: tried again; BEANPOLE_ADMIN_PORT "+
+			"sets another, without it it is the one after PORT", "for", adminPatience, "err", err)
+	} else if err != nil {
+		h.noAdmin(err)
+	}
+}
+
+// openAdmin opens the admin listener.
+func (h *Host) openAdmin() error {
 	port := h.cfg.AdminPort
 	if port == 0 && h.cfg.Port > 0 {
 		port = h.cfg.Port + 1
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(max(0, int(port)))))
-	if err != nil {
-		h.log.Warn("no admin listener: deployments cannot drain this host", "err", err)
-		return
+	if err == nil {
+		h.admin.Store(&l)
 	}
-	h.admin = l
+	return err
 }
 
-// AdminURL returns where the admin listener is, or "".
+func (h *Host) noAdmin(err error) {
+	h.life.Warn("no admin listener, by which deployments drain this host and metrics are read: set BEANPOLE_ADMIN_PORT to "+
+		"a free port; without it, it is the one after PORT", "err", err)
+}
+
+// awaitAdmin returns the admin listener, or nil if there is none before ctx is done or adminPatience is over.
+func (h *Host) awaitAdmin(ctx context.Context) net.Listener {
+	until := time.Now().Add(adminPatience)
+	for {
+		if l := h.admin.Load(); l != nil {
+			return *l
+		}
+		select {
+		case <-time.After(adminAgain):
+		case <-ctx.Done():
+			return nil
+		}
+		if err := h.openAdmin(); err != nil && (!errors.Is(err, syscall.EADDRINUSE) || time.Now().After(until)) {
+			h.noAdmin(err)
+			return nil
+		}
+	}
+}
+
+// AdminURL returns where the admin listener is, or "" while there is none.
 func (h *Host) AdminURL() string {
-	if h.admin == nil {
+	l := h.admin.Load()
+	if l == nil {
 		return ""
 	}
-	return "http://" + h.admin.Addr().String() + "/"
+	return "http://" + (*l).Addr().String() + "/"
 }
 
 // serveAdmin serves the admin listener until the function it returns is called.
 func (h *Host) serveAdmin(ctx context.Context) (stop func()) {
-	if h.admin == nil {
+	if h.cfg.NoAdmin {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -67,16 +110,21 @@ func (h *Host) serveAdmin(ctx context.Context) (stop func()) {
 		IdleTimeout:       idleTimeout,
 		WriteTimeout:      adminWriteTimeout, // package pprof adds the time a profile takes
 		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          h.http.ErrorLog,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := s.Serve(h.admin); !errors.Is(err, http.ErrServerClosed) {
-			h.log.Warn("admin listener ended", "err", err)
+		l := h.awaitAdmin(ctx)
+		if l == nil {
+			return
+		}
+		h.life.Info("admin listener", "addr", l.Addr().String())
+		if err := s.Serve(h.accepting(l)); !errors.Is(err, http.ErrServerClosed) {
+			h.life.Warn("admin listener ended", "err", err)
 		}
 	}()
-	h.log.Info("admin listener", "addr", h.admin.Addr().String())
 	return func() {
 		cancel()
 		_ = s.Close()
@@ -93,10 +141,10 @@ func (h *Host) adminDrain(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "time and hold must be durations from 1ms to 10m", http.StatusBadRequest)
 		return
 	}
-	h.log.Info("draining", "sessions", h.app.Engine().Sessions(), "within", within)
+	h.life.Info("draining", "sessions", h.app.Engine().Sessions(), "within", within)
 	d := h.DrainSessions(r.Context(), within)
 	h.resumeIn(hold)
-	h.log.Info("drained", "sessions", d.Sessions, "left", d.Left, "took", d.Took.Round(time.Millisecond))
+	h.life.Info("drained", "sessions", d.Sessions, "left", d.Left, "took", d.Took.Round(time.Millisecond))
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(adminWriteTimeout)) // it may have taken longer
 	answer(w, d)
 }

@@ -1,11 +1,16 @@
 package host
 
 import (
+	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestAdminListenerShowsMetricsAndProfiles(t *testing.T) {
@@ -90,4 +95,78 @@ func TestOneProfileAtATime(t *testing.T) {
 	if code := ask(); code != http.StatusOK {
 		t.Errorf("when the first has ended: %d", code)
 	}
+}
+
+// Who finds a port taken learns whose it is, and which variable changes it.
+func TestAPortThatIsTakenIsNamed(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	taken := Port(l.Addr().(*net.TCPAddr).Port)
+
+	h, _ := newTestHost(t, Config{Host: "127.0.0.1", Port: taken})
+	if err := h.Listen(); err == nil || !strings.Contains(err.Error(), "set PORT") {
+		t.Errorf("the host's own port: %v", err)
+	}
+	h, log := newTestHost(t, Config{Host: "127.0.0.1", Port: AnyPort, AdminPort: taken})
+	if err := h.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	defer h.listener.Close()
+	h.flushLog()
+	if got := log.String(); !strings.Contains(got, "the port of the admin listener is taken") || !strings.Contains(got, "BEANPOLE_ADMIN_PORT") {
+		t.Errorf("the admin port: %s", got)
+	}
+}
+
+// A host that starts while the one before it stops has an admin listener when that has ended.
+func TestAdminPortThatIsFreedLater(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, _ := newTestHost(t, Config{Host: "127.0.0.1", Port: AnyPort, AdminPort: Port(l.Addr().(*net.TCPAddr).Port)})
+	done := running(t, h)
+	if got := h.AdminURL(); got != "" {
+		t.Errorf("the admin listener is at %s, which is another's", got)
+	}
+	_ = l.Close()
+	for deadline := time.Now().Add(time.Minute); h.AdminURL() == "" && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if status, _ := askAdmin(t, h, http.MethodGet, "drain"); status != http.StatusOK {
+		t.Errorf("status %d", status)
+	}
+	signalSelf(t, syscall.SIGTERM)
+	if err := await(t, done); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// poor is a listener that has no descriptor for a connection for a while.
+type poor struct {
+	net.Listener
+	fails int
+}
+
+func (p *poor) Accept() (net.Conn, error) {
+	if p.fails--; p.fails < 0 {
+		return nil, net.ErrClosed
+	}
+	return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+}
+
+func TestOutOfDescriptorsIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, log := newTestHost(t, Config{})
+		if _, err := h.accepting(&poor{fails: 100}).Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "ulimit -n") {
+			t.Errorf("the log: %s", got)
+		}
+	})
 }

@@ -40,10 +40,10 @@ func (cc clusterCollector) Collect(out chan<- prometheus.Metric) {
 	count("skipped_total", "Messages dropped unread: own, or for rooms with nobody here.", st.Skipped)
 	count("malformed_total", "Messages that could not be understood.", st.Malformed)
 	count("reconnects_total", "Subscriptions that had to be made again.", st.Reconnects)
-	lost := map[string]uint64{"outbox full": 0, "too old": 0, "unconfirmed": 0, "unheard": 0} // seen before they happen, for alerts
+	lost := map[string]uint64{"outbox full": 0, "too old": 0, "unconfirmed": 0, "not kept": 0} // seen before they happen, for alerts
 	maps.Copy(lost, st.Lost)
 	for _, cause := range slices.Sorted(maps.Keys(lost)) {
-		send(prometheus.CounterValue, "lost_total", "Messages not published, or perhaps in vain, by cause.", float64(lost[cause]), "cause", cause)
+		send(prometheus.CounterValue, "lost_total", "Messages not published, or of others and missed, by cause.", float64(lost[cause]), "cause", cause)
 	}
 	if f := cc.c.forwarder.Load(); f != nil {
 		counts := f.Counts()

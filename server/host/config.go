@@ -58,7 +58,7 @@ type Config struct {
 	NoForwarding bool `env:"BEANPOLE_NO_FORWARDING" allow:"true or false"`
 
 	// Where the Socket.IO server is mounted.
-	Path string `env:"BEANPOLE_PATH" default:"/socket.io/" allow:"a path of its own that starts with a slash, such as /socket.io/"`
+	Path string `env:"BEANPOLE_PATH" default:"/socket.io/" allow:"a path of its own, such as /socket.io/"`
 	// Serves the path without its trailing slash too, for clients with addTrailingSlash off.
 	NoTrailingSlash bool `env:"BEANPOLE_NO_TRAILING_SLASH" allow:"true or false"`
 	// A folder of files to serve at /, read when they are asked for.

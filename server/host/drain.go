@@ -91,7 +91,7 @@ func (h *Host) resumeIn(wait time.Duration) {
 	h.drainer.mu.Lock()
 	defer h.drainer.mu.Unlock()
 	h.drainer.resume = time.AfterFunc(wait, func() {
-		h.log.Warn("taking clients again: drained but not stopped", "after", wait)
+		h.life.Warn("taking clients again: drained but not stopped", "after", wait)
 		h.Resume()
 	})
 }

@@ -243,7 +243,7 @@ func allowed(f reflect.StructField, value any) bool {
 		return err == nil && (u.Scheme == "redis" || u.Scheme == "rediss") && u.Host != ""
 	case "Path":
 		p := value.(string)
-		return p[0] == '/' && !strings.ContainsAny(p, "?#*: ") && !strings.Contains(p, "//") &&
+		return !strings.ContainsAny(p, "?#*: ") && !strings.Contains(p, "//") &&
 			!slices.Contains([]string{"", "healthz", "livez"}, strings.Trim(p, "/"))
 	case "Cookie":
 		return !strings.ContainsAny(value.(string), "=;, \t\"")

@@ -96,7 +96,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 
 func TestBadValueIsOneLine(t *testing.T) {
 	for _, environ := range []string{
-		"PORT=abc", "PORT=-1", "PORT=65536", "REDIS_URL=localhost:6379", "REDIS_URL=http://x", "BEANPOLE_PATH=socket.io",
+		"PORT=abc", "PORT=-1", "PORT=65536", "REDIS_URL=localhost:6379", "REDIS_URL=http://x", "BEANPOLE_PATH=socket.io?x",
 		"BEANPOLE_PATH=/a b/", "BEANPOLE_PATH=/", "BEANPOLE_PATH=/healthz/", "BEANPOLE_PATH=//x/", "BEANPOLE_NO_UPGRADES=maybe", "BEANPOLE_STATIC_DIR=/no/such/folder",
 		"BEANPOLE_ALLOWED_ORIGINS=example.com", "BEANPOLE_ALLOWED_ORIGINS=https://example.com/",
 		"BEANPOLE_ALLOWED_ORIGINS=https://*.*.com", "BEANPOLE_ALLOWED_ORIGINS=*://app.example.com",

@@ -32,7 +32,6 @@ type exchange struct {
 	conn    *connection
 
 	// Owned by who reads the body.
-	until time.Time     // the deadline for reading
 	spent time.Duration // waiting for the body
 	got   int64         // bytes of the body
 	whole atomic.Bool   // the body has been read
@@ -63,7 +62,6 @@ func (h *Host) begin(c *gin.Context) (end func()) {
 	if c.Request.ContentLength == 0 {
 		x.whole.Store(true)
 	} else {
-		x.allow(time.Now().Add(bodyTimeout))
 		r := *c.Request // net/http looks at the body that it made
 		r.Body = &body{r.Body, x}
 		c.Request = &r
@@ -79,21 +77,23 @@ func (x *exchange) end() {
 	now := time.Now()
 	answer := now.Add(answerTimeout)
 	if !x.whole.Load() {
-		if x.ownRead {
-			_ = x.control.SetReadDeadline(now.Add(bodyTimeout))
-		}
+		_ = x.control.SetReadDeadline(now.Add(bodyTimeout))
 		answer = answer.Add(bodyTimeout)
 	}
 	_ = x.control.SetWriteDeadline(answer) // there may be none; net/http takes it back behind the answer
 	x.conn.waits.Store(true)
 }
 
-// allow sets the deadline for reading, unless it is the handler's.
-func (x *exchange) allow(until time.Time) {
-	if !x.ownRead {
-		x.until = until
-		_ = x.control.SetReadDeadline(until)
+// readWithin calls fn, which reads of the body, with a deadline for reading, unless it is the handler's, and takes that
+// back: over HTTP/2 one that passes ends the body, though nobody reads.
+func (x *exchange) readWithin(until time.Time, fn func()) {
+	if x.ownRead {
+		fn()
+		return
 	}
+	_ = x.control.SetReadDeadline(until) // there may be none
+	fn()
+	_ = x.control.SetReadDeadline(time.Time{}) // net/http goes on reading, to see whether the client is there
 }
 
 // body is the body of a request. It takes as long as it likes at bodyRate; what the handler does meanwhile is not
@@ -104,22 +104,17 @@ type body struct {
 }
 
 // Read waits for the client.
-func (b *body) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (n int, err error) {
 	x := b.x
 	begun := time.Now()
 	due := begun.Add(bodyTimeout + time.Duration(x.got)*time.Second/bodyRate - x.spent)
-	if due.Sub(x.until).Abs() > time.Second {
-		x.allow(due)
-	}
 	x.conn.waits.Store(true)
-	n, err := b.ReadCloser.Read(p)
+	x.readWithin(due, func() { n, err = b.ReadCloser.Read(p) })
 	x.conn.waits.Store(false)
 	x.spent += time.Since(begun)
 	x.got += int64(n)
 	if errors.Is(err, io.EOF) {
 		x.whole.Store(true)
-		x.allow(time.Time{}) // net/http goes on reading, to see whether the client is there
-		return n, err
 	}
 	return n, err
 }
@@ -136,7 +131,7 @@ func (y *reply) Write(p []byte) (n int, err error) {
 		if y.x.ownWrite {
 			n, err = y.ResponseWriter.Write(p)
 		} else {
-			n, err = limit.WriteParts(y.ResponseWriter, p, answerTimeout)
+			n, err = limit.WriteParts(y.ResponseWriter, p, answerTimeout, nil)
 		}
 	})
 	return n, err
@@ -148,18 +143,23 @@ func (y *reply) WriteString(s string) (int, error) { return y.Write([]byte(s)) }
 // Flush sends what has been written.
 func (y *reply) Flush() {
 	y.waiting(func() {
-		if !y.x.ownWrite {
-			_ = y.x.control.SetWriteDeadline(time.Now().Add(answerTimeout))
+		if y.x.ownWrite {
+			y.ResponseWriter.Flush()
+			return
 		}
-		y.ResponseWriter.Flush()
+		_ = limit.Within(y.ResponseWriter, answerTimeout, func() error { y.ResponseWriter.Flush(); return nil })
 	})
 }
 
-// waiting calls fn, which waits for the client.
+// waiting calls fn, which waits for the client; net/http reads of a body that is left before it writes.
 func (y *reply) waiting(fn func()) {
 	y.x.conn.waits.Store(true)
 	defer y.x.conn.waits.Store(false)
-	fn()
+	if y.x.whole.Load() {
+		fn()
+		return
+	}
+	y.x.readWithin(time.Now().Add(bodyTimeout), fn)
 }
 
 // Hijack takes the connection away from net/http, and from the host.

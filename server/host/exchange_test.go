@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -298,4 +299,45 @@ func TestStopWaitsForWhatIsForwarded(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Over HTTP/2 a deadline that passes ends the request, though nobody reads or writes: none stands while the handler
+// does something else.
+func TestNoDeadlineWhileTheClientIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := newTestHost(t, Config{AccessLog: AccessNone})
+		wait := func() { time.Sleep(10 * (answerTimeout + bodyTimeout)) }
+		h.Handle("POST", "/events", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			wait()
+			_, err := io.ReadFull(r.Body, make([]byte, 300_000))
+			wait()
+			rest, err2 := io.ReadAll(r.Body)
+			wait()
+			_, _ = fmt.Fprintln(w, err, len(rest), err2)
+			w.(http.Flusher).Flush()
+			wait()
+			_, _ = fmt.Fprint(w, "end")
+		}))
+		var protocols http.Protocols
+		protocols.SetUnencryptedHTTP2(true)
+		h.http.Protocols = &protocols
+		dial, stop := servePipes(t, h)
+		transport := &http.Transport{Protocols: &protocols, DialContext: func(context.Context, string, string) (net.Conn, error) {
+			return dial(), nil
+		}}
+		client := http.Client{Transport: transport}
+		res, err := client.Post("http://x/events", "text/plain", strings.NewReader(strings.Repeat("x", 2<<20)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(res.Body)
+		if want := fmt.Sprintln(nil, 2<<20-300_000, nil) + "end"; string(got) != want || err != nil || res.ProtoMajor != 2 {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+		_ = res.Body.Close()
+		transport.CloseIdleConnections()
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/beanpole/beanpole/internal/limit"
+	"github.com/beanpole/beanpole/internal/logs"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/adminui"
 	"github.com/beanpole/beanpole/server/metrics"
@@ -37,6 +38,8 @@ type Host struct {
 	// Set by New, then read only.
 	cfg     Config
 	log     *slog.Logger
+	life    *slog.Logger   // log, for what is said of the host's life
+	lines   *logs.Writer   // of log, unless that is the application's own
 	io      *server.Server // nil if app is of another kind
 	app     Application
 	router  *gin.Engine
@@ -49,13 +52,14 @@ type Host struct {
 	adminUI  *adminui.UI           // or nil
 	traces   *trace.TracerProvider // or nil
 
-	spoke    string       // value of InstanceHeader
-	listener net.Listener // set by Listen
-	admin    net.Listener // set by Listen, or nil
-	files    http.Handler // set by Static before Run, or nil
+	spoke    string                       // value of InstanceHeader
+	listener net.Listener                 // set by Listen
+	admin    atomic.Pointer[net.Listener] // set by Listen, or later, if at all
+	files    http.Handler                 // set by Static before Run, or nil
 	draining atomic.Bool
 	drainer  drainer
 	failures limit.Sampler // of the access log
+	notice   limit.Notice  // of what may be said again and again
 
 	connections connections
 }
@@ -67,7 +71,8 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	h := &Host{cfg: cfg, log: cfg.logger(os.Stderr), spoke: cfg.instance() + " " + cfg.version()}
+	h := &Host{cfg: cfg, spoke: cfg.instance() + " " + cfg.version()}
+	h.openLog()
 	var err error
 	if h.cluster, err = newCluster(&h.cfg, h.log); err != nil {
 		return nil, err
@@ -119,7 +124,7 @@ func (h *Host) make() (err error) {
 	}
 	if h.metrics != nil {
 		h.metrics.Watch(h.app)
-		own := []prometheus.Collector{drainCollector{h}}
+		own := []prometheus.Collector{drainCollector{h}, logCollector{h.lines}}
 		if h.cluster.redis != nil {
 			own = append(own, clusterCollector{h.cluster}, asked.took, asked.outcomes)
 		}
@@ -198,7 +203,7 @@ func (h *Host) Listen() error {
 	var err error
 	h.listener, err = net.Listen("tcp", net.JoinHostPort(h.cfg.Host, strconv.Itoa(port)))
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return fmt.Errorf("the host's own port (set PORT to another, HOST to another address): %w", err)
 	}
 	if err := h.cluster.forward(&h.cfg, h.app.Engine(), h.listener.Addr(), h.clientOf, h.log); err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -233,7 +238,9 @@ func (h *Host) Shutdown(ctx context.Context) error {
 		err = errors.Join(err, e, h.http.Close())
 	}
 	h.endTracing(ctx)
-	return errors.Join(err, h.cluster.close(ctx))
+	err = errors.Join(err, h.cluster.close(ctx))
+	h.flushLog()
+	return err
 }
 
 // shutdownHTTP ends the http.Server, for whose connections their clients are not waited for without end.

@@ -63,6 +63,7 @@ func TestHandshakeAtThePath(t *testing.T) {
 		{"with the slash still", Config{NoTrailingSlash: true}, "/socket.io/", 200},
 		{"another path", Config{Path: "/a/b/"}, "/a/b/", 200},
 		{"another path without its slash", Config{Path: "/a/b"}, "/a/b/", 200},
+		{"another path without any", Config{Path: "a/b"}, "/a/b/", 200},
 		{"not the default then", Config{Path: "/a/b/"}, "/socket.io/", 404},
 	} {
 		h, _ := newTestHost(t, tt.cfg)

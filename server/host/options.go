@@ -2,7 +2,6 @@ package host
 
 import (
 	"cmp"
-	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -15,26 +14,11 @@ import (
 // withDefaults fills in the defaults of what the host itself uses; the server has those of the rest.
 func (cfg Config) withDefaults() Config {
 	cfg.Port = cmp.Or(cfg.Port, DefaultPort)
-	cfg.Path = cmp.Or(cfg.Path, server.DefaultPath)
-	if !strings.HasSuffix(cfg.Path, "/") {
-		cfg.Path += "/"
-	}
+	cfg.Path = "/" + strings.Trim(cmp.Or(cfg.Path, server.DefaultPath), "/") + "/"
 	cfg.ShutdownTimeout = cmp.Or(cfg.ShutdownTimeout, DefaultShutdownTimeout)
 	cfg.DrainTime = cmp.Or(cfg.DrainTime, min(DefaultDrainTime, cfg.ShutdownTimeout/2))
 	cfg.AccessLog = cmp.Or(cfg.AccessLog, AccessApp)
 	return cfg
-}
-
-// logger returns the logger that cfg describes, writing to w.
-func (cfg *Config) logger(w io.Writer) *slog.Logger {
-	switch o := (&slog.HandlerOptions{Level: cfg.LogLevel}); {
-	case cfg.Logger != nil:
-		return cfg.Logger
-	case cfg.LogFormat == LogJSON:
-		return slog.New(slog.NewJSONHandler(w, o))
-	default:
-		return slog.New(slog.NewTextHandler(w, o))
-	}
 }
 
 // server returns the configuration of the Socket.IO server.

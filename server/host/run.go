@@ -25,12 +25,13 @@ func Main(setup func(*Host) error) { MainWith(nil, setup) }
 // environment has set before the Host is made, for one its Server. Either may be nil.
 func MainWith(configure func(*Config) error, setup func(*Host) error) {
 	if err := run(configure, setup); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		tell(os.Stderr, err.Error())
 		os.Exit(1)
 	}
 }
 
 func run(configure func(*Config) error, setup func(*Host) error) error {
+	keepPipes()
 	cfg, err := FromEnv()
 	if err != nil {
 		return err
@@ -44,6 +45,7 @@ func run(configure func(*Config) error, setup func(*Host) error) error {
 	if err != nil {
 		return err
 	}
+	defer h.flushLog()
 	redis.LogLibrary(h.log)
 	for _, name := range unknownVariables(os.Environ()) {
 		h.log.Warn("unknown variable", "name", name)
@@ -56,14 +58,16 @@ func run(configure func(*Config) error, setup func(*Host) error) error {
 	if err := h.Listen(); err != nil {
 		return err
 	}
-	fmt.Printf("Beanpole is ready at %s (Socket.IO at %s, stop with Ctrl+C)\n", h.URL(), h.cfg.Path)
+	tell(os.Stdout, fmt.Sprintf("Beanpole is ready at %s (Socket.IO at %s, stop with Ctrl+C)", h.URL(), h.cfg.Path))
 	return h.Run(context.Background())
 }
 
 // Run serves until ctx is done or the process gets SIGTERM or SIGINT. Then it stops as Shutdown does,
 // within Config.ShutdownTimeout; a second signal ends that at once with ErrForced. It returns nil after
-// a graceful stop.
+// a graceful stop. It has the process go on when the reader of its standard output or error goes (SIGPIPE).
 func (h *Host) Run(ctx context.Context) error {
+	keepPipes()
+	defer h.flushLog()
 	if err := h.Listen(); err != nil {
 		return err
 	}
@@ -72,20 +76,20 @@ func (h *Host) Run(ctx context.Context) error {
 	defer signal.Stop(signals)
 
 	served := make(chan error, 1)
-	go func() { served <- h.http.Serve(transport.Listener(h.listener)) }()
+	go func() { served <- h.http.Serve(h.accepting(transport.Listener(h.listener))) }()
 	stopReturns := h.serveReturns()
 	defer stopReturns()
 	stopAdmin := h.serveAdmin(ctx)
 	defer stopAdmin()
-	h.log.Info("listening", "addr", h.listener.Addr().String(), "path", h.cfg.Path)
+	h.life.Info("listening", "addr", h.listener.Addr().String(), "path", h.cfg.Path)
 
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
 	case sig := <-signals:
-		h.log.Info("stopping", "signal", sig.String(), "sessions", h.app.Engine().Sessions())
+		h.life.Info("stopping", "signal", sig.String(), "sessions", h.app.Engine().Sessions())
 	case <-ctx.Done():
-		h.log.Info("stopping", "sessions", h.app.Engine().Sessions())
+		h.life.Info("stopping", "sessions", h.app.Engine().Sessions())
 	}
 	return h.stop(context.WithoutCancel(ctx), signals, served)
 }
@@ -118,7 +122,7 @@ func (h *Host) stop(ctx context.Context, signals <-chan os.Signal, served <-chan
 		if err != nil {
 			return fmt.Errorf("stop: %w", err)
 		}
-		h.log.Info("stopped")
+		h.life.Info("stopped")
 		return nil
 	case <-signals:
 		return errors.Join(ErrForced, h.http.Close())

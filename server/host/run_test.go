@@ -188,7 +188,7 @@ func TestPortInUse(t *testing.T) {
 	defer func() { _ = h.listener.Close() }()
 	port := h.listener.Addr().(*net.TCPAddr).Port
 	other, _ := newTestHost(t, Config{Port: Port(port), Host: "127.0.0.1"})
-	if err := other.Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "listen: ") {
+	if err := other.Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "the host's own port (set PORT ") {
 		t.Errorf("Run returned %v", err)
 	}
 }

@@ -17,6 +17,9 @@ func decodeLibrary(raw []byte, attachments [][]byte, v any) error {
 	if t == nil || t.Kind() != reflect.Pointer {
 		return fmt.Errorf("%w: what to decode into must be a pointer", ErrTarget)
 	}
+	if circular(reflect.ValueOf(v)) {
+		return fmt.Errorf("%w: %w", ErrTarget, errCycle)
+	}
 	options := jsonv1.DefaultOptionsV1()
 	if h := holds(t.Elem()); h != binaryNowhere {
 		us := []*json.Unmarshalers{json.UnmarshalFromFunc(unmarshalNumber)}
@@ -33,6 +36,21 @@ func decodeLibrary(raw []byte, attachments [][]byte, v any) error {
 		return mismatch(raw, attachments, t, err)
 	}
 	return nil
+}
+
+// circular reports whether v is a pointer that leads to nothing but pointers: the library would follow it, or make
+// more of them, until the stack ends.
+func circular(v reflect.Value) bool {
+	for range maxPointers {
+		switch {
+		case v.Kind() != reflect.Pointer && v.Kind() != reflect.Interface:
+			return false
+		case v.IsNil():
+			return v.Kind() == reflect.Pointer && Endless(v.Type())
+		}
+		v = v.Elem()
+	}
+	return true
 }
 
 // attached puts attachments in the place of placeholders.

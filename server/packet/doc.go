@@ -21,7 +21,7 @@
 //	placeholder.go     what stands in a payload for an attachment
 //	encode_value.go    Go values to payloads without reflection; encode_any.go: the others
 //	decode_value.go    payloads to Go values; decode_library.go: into variables of any type; mismatch.go:
-//	                   what is said of values that do not fit
+//	                   what is said of values that do not fit; weight.go: what they take
 //	holds.go           where values of a type can hold binaries
 //	testdata           what Node's parsers make of the same packets, and the script that asked them
 //

@@ -21,8 +21,10 @@ import (
 type encoder struct {
 	buf         bytes.Buffer
 	attachments [][]byte
-	options     [binaryBase64 + 1]json.Options // by what a type holds; nil for what is not the library's
-	lenient     [binaryBase64 + 1]json.Options // the same, with null for what is not finite
+	at          int64                                  // in the output, where
+	pointers    int                                    // so many pointers in a row have been met
+	options     [binaryBase64Anywhere + 1]json.Options // by what a type holds; nil for what is not the library's
+	lenient     [binaryBase64Anywhere + 1]json.Options // the same, with null for what is not finite
 }
 
 //nolint:gochecknoglobals // A pool has to be shared to be of use.
@@ -37,6 +39,8 @@ func newEncoder() *encoder {
 		binaryExact:    {exact},
 		binaryAnywhere: {exact, json.MarshalToFunc(e.marshalNamedBytes)},
 		binaryBase64:   {json.MarshalToFunc(marshalNumber)},
+
+		binaryBase64Anywhere: {json.MarshalToFunc(marshalNumber), json.MarshalToFunc(e.marshalPointer)},
 	} {
 		e.options[h] = base
 		if len(of) > 0 {
@@ -68,6 +72,7 @@ func appendLibrary(b []byte, attachments [][]byte, v any, h, depth int) ([]byte,
 	// The library appends to the buffer in place, behind what is in it.
 	e.buf = *bytes.NewBuffer(b)
 	e.attachments = attachments
+	e.at, e.pointers = 0, 0
 	err := json.MarshalWrite(&e.buf, v, e.options[h])
 	if err != nil && notFinite(err) {
 		// It is asked for every value what to do with it, so not unless there is need.
@@ -176,10 +181,27 @@ func (e *encoder) marshalBytes(enc *jsontext.Encoder, v []byte) error {
 func (e *encoder) marshalNamedBytes(enc *jsontext.Encoder, v any) error {
 	p := reflect.TypeOf(v)
 	if !byteSlice(p.Elem()) {
-		return errors.ErrUnsupported
+		return e.marshalPointer(enc, v)
 	}
 	return e.marshalBytes(enc, reflect.ValueOf(v).Elem().Bytes())
 }
+
+// marshalPointer is called for values of every type, as pointers, and looks out for cycles of pointers alone: the
+// library finds those that nest in JSON, and goes through these until the stack, and the process, ends.
+func (e *encoder) marshalPointer(enc *jsontext.Encoder, v any) error {
+	if reflect.TypeOf(v).Elem().Kind() != reflect.Pointer {
+		return errors.ErrUnsupported
+	}
+	if at := enc.OutputOffset(); at != e.at {
+		e.at, e.pointers = at, 0
+	}
+	if e.pointers++; e.pointers > maxValueDepth {
+		return errCycle
+	}
+	return errors.ErrUnsupported
+}
+
+var errCycle = errors.New("a cycle of pointers")
 
 // marshalFloat is called for values of every type, as pointers, and takes the floats that are not finite.
 func marshalFloat(enc *jsontext.Encoder, v any) error {

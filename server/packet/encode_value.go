@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ErrValue means that a Go value has no JSON form: a channel, a raw message that is not JSON, a cycle,
+// ErrValue means that a Go value has no JSON form: a channel, a raw message that is not JSON, a cycle (of whatever),
 // nesting beyond 1024. The error that wraps it says which.
 var ErrValue = errors.New("value cannot be encoded")
 
@@ -48,7 +49,11 @@ func AppendValue(dst []byte, attachments [][]byte, v any) ([]byte, [][]byte, err
 // AppendJSON is AppendValue for where there are no attachments: a []byte becomes base64, as with
 // encoding/json.
 func AppendJSON(dst []byte, v any) ([]byte, error) {
-	b, _, err := appendLibrary(dst, nil, v, binaryBase64, 0)
+	h := binaryBase64
+	if v != nil && holds(reflect.TypeOf(v)) >= binaryAnywhere {
+		h = binaryBase64Anywhere
+	}
+	b, _, err := appendLibrary(dst, nil, v, h, 0)
 	if err != nil {
 		return dst, err
 	}

@@ -14,7 +14,9 @@ const (
 	binaryNowhere  = iota // no byte slices
 	binaryExact           // []byte and json.Number, no other types of byte slices
 	binaryAnywhere        // named byte slices, or interfaces, which may hold anything
-	binaryBase64          // any of these, where they are no attachments; never of a type
+	// Any of these, where they are no attachments; never of a type. The second is for types of binaryAnywhere.
+	binaryBase64
+	binaryBase64Anywhere
 	// Of binaryAnywhere, what is encoded here because the library's way costs several times as much:
 	binaryItself // a named byte slice
 	binaryBelow  // maps and slices, such as []map[string]any, of which each element is on its own
@@ -59,7 +61,12 @@ func inspect(t reflect.Type, seen map[reflect.Type]bool) int {
 			return binaryAnywhere
 		}
 		h = inspect(t.Elem(), seen)
-	case reflect.Pointer, reflect.Array, reflect.Map: // keys of maps are no place for binaries
+	case reflect.Pointer:
+		if Endless(t) {
+			return binaryAnywhere // has the encoder look out for cycles
+		}
+		h = inspect(t.Elem(), seen)
+	case reflect.Array, reflect.Map: // keys of maps are no place for binaries
 		h = inspect(t.Elem(), seen)
 	case reflect.Struct:
 		for i := range t.NumField() {
@@ -69,6 +76,20 @@ func inspect(t reflect.Type, seen map[reflect.Type]bool) int {
 		}
 	}
 	return h
+}
+
+// maxPointers is how many pointers in a row nobody means.
+const maxPointers = 64
+
+// Endless reports whether t is a pointer to nothing but pointers, as in type P *P.
+func Endless(t reflect.Type) bool {
+	for range maxPointers {
+		if t.Kind() != reflect.Pointer {
+			return false
+		}
+		t = t.Elem()
+	}
+	return true
 }
 
 // closed reports whether values of type t are encoded and decoded by methods that see no more than

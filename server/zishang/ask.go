@@ -7,14 +7,16 @@ import (
 
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
 	"github.com/zishang520/socket.io/v2/socket"
+
+	"github.com/beanpole/beanpole/server"
 )
 
 // The library's Emit with an acknowledgement calls BroadcastWithAck, then ServerCount, writes the count
 // into a variable, and compares: complete is when as many servers have told their number of clients as
 // that variable says, and as many clients have answered as they told. Its callbacks read the variable in
-// other goroutines, without a lock. So here they are called once, all answers together at the end, as
-// many times as ServerCount has said, and not before the library has had the time to write it. The race
-// remains as such, and Ask is without it.
+// other goroutines, without a lock. So here they are called once, for one server, all answers together at the
+// end, and not before the library has had the time to write the variable. The race remains as such, and Ask is
+// without it.
 
 const (
 	// settle is how long the library has for the four instructions between its two calls.
@@ -22,20 +24,12 @@ const (
 	// timeoutMargin is how much earlier than the library's timer a wait ends, so that only one of the two
 	// tells the application.
 	timeoutMargin = 3 * time.Millisecond
-	// countAge is how old the number of servers may be.
-	countAge = time.Second
 )
 
 var errNotOurs = errors.New("namespace is not of a server made by New")
 
 // BroadcastWithAck sends an event and collects one answer of each client.
 func (n *namespace) BroadcastWithAck(p *parser.Packet, o *socket.BroadcastOptions, count func(uint64), ack socket.Ack) {
-	n.ServerCount()
-	n.mu.Lock()
-	n.asking++
-	servers := n.servers
-	n.mu.Unlock()
-
 	var limit time.Duration
 	single := false
 	if o != nil && o.Flags != nil {
@@ -44,29 +38,33 @@ func (n *namespace) BroadcastWithAck(p *parser.Packet, o *socket.BroadcastOption
 			limit = *o.Flags.Timeout
 		}
 	}
-	name, args, err := n.frozen(p.Data)
+	var ask func(context.Context, func()) ([]server.Args, error)
+	name, args, err := eventOf(p.Data)
+	if err == nil {
+		ask, err = n.selection(o).Ask(name, args...)
+	}
 	if err != nil {
 		n.h.failed(n.name, "broadcast of "+name, err)
 		return // the library's timer tells the application
 	}
-	began := time.Now()
-	b := n.selection(o)
+	sent, settled := context.WithTimeout(n.h.lifetime, settle)
 	n.h.background(func() {
 		ctx, cancel := context.WithTimeout(n.h.lifetime, max(limit-timeoutMargin, limit/2))
 		defer cancel()
-		got, err := b.EmitWithAck(ctx, name, args...)
-		wait := time.NewTimer(settle - time.Since(began))
-		defer wait.Stop()
+		enough := time.After(settle)
+		got, err := ask(ctx, settled)
 		select {
-		case <-wait.C:
+		case <-enough:
 		case <-ctx.Done():
 		}
-		n.h.protect("acknowledgement", func() { tell(firstOf(got), err == nil, single, servers, count, ack) })
+		n.h.protect("acknowledgement", func() { tell(firstOf(got), err == nil, single, count, ack) })
 	})
+	<-sent.Done() // what is emitted next comes behind it
+	settled()
 }
 
 // tell calls the library's callbacks such that the last call completes the wait, if it is complete.
-func tell(list []any, complete, single bool, servers int64, count func(uint64), ack socket.Ack) {
+func tell(list []any, complete, single bool, count func(uint64), ack socket.Ack) {
 	if single {
 		// The library takes the first response for the list of the one client's values, and panics when
 		// there is none; without an answer its timer tells the application.
@@ -78,13 +76,9 @@ func tell(list []any, complete, single bool, servers int64, count func(uint64), 
 	if len(list) > 0 {
 		ack(list, nil)
 	}
-	if !complete {
-		return
+	if complete {
+		count(uint64(len(list)))
 	}
-	for range servers - 1 {
-		count(0)
-	}
-	count(uint64(len(list)))
 }
 
 // Ask sends an event to the sockets of nsp in any of rooms, to all when there are none, in the whole
@@ -96,6 +90,6 @@ func Ask(ctx context.Context, nsp socket.Namespace, rooms []socket.Room, event s
 	if !ok {
 		return nil, errNotOurs
 	}
-	got, err := n.server().To(texts(rooms)...).EmitWithAck(ctx, event, wires(args)...)
+	got, err := n.in(texts(rooms)).EmitWithAck(ctx, event, wires(args)...)
 	return firstOf(got), err
 }

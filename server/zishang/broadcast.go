@@ -8,6 +8,7 @@ import (
 
 	"github.com/zishang520/engine.io/v2/types"
 	"github.com/zishang520/socket.io-go-parser/v2/parser"
+	cluster "github.com/zishang520/socket.io/v2/adapter"
 	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -18,14 +19,21 @@ import (
 
 var errNoName = errors.New("event without a name")
 
+// in selects the sockets in any of rooms; of none that is everybody to the library, and nobody to package server.
+func (n *namespace) in(rooms []string) server.Broadcast {
+	if len(rooms) == 0 {
+		return n.server().Except()
+	}
+	return n.server().To(rooms...)
+}
+
 // selection is what o selects. Whether to compress is the transport's decision: the library's flag is false
 // unless an application sets it, so that it cannot say no.
 func (n *namespace) selection(o *socket.BroadcastOptions) server.Broadcast {
-	b := n.server().To()
 	if o == nil {
-		return b
+		return n.in(nil)
 	}
-	b = b.To(textsOf(o.Rooms)...).Except(textsOf(o.Except)...)
+	b := n.in(textsOf(o.Rooms)).Except(textsOf(o.Except)...)
 	if o.Flags == nil {
 		return b
 	}
@@ -50,15 +58,6 @@ func eventOf(data any) (name string, args []any, err error) {
 		}
 	}
 	return "", nil, errNoName
-}
-
-// frozen is eventOf for what is encoded later: the arguments are what they are now.
-func (n *namespace) frozen(data any) (name string, args []any, err error) {
-	if name, args, err = eventOf(data); err == nil {
-		err = errPanic
-		n.h.protect(name, func() { args, err = frozen(args) })
-	}
-	return name, args, err
 }
 
 // Broadcast sends an event to what o selects, here and on other servers.
@@ -130,21 +129,21 @@ func (n *namespace) ServerSideEmit(list []any) error {
 	if asks {
 		list = list[:len(list)-1]
 	}
+	name, args, err := eventOf(list)
+	if err != nil {
+		return err
+	}
 	if !asks {
-		name, args, err := eventOf(list)
-		if err != nil {
-			return err
-		}
 		return n.server().ServerSideEmit(name, args...)
 	}
-	name, args, err := n.frozen(list)
+	ask, err := n.server().AskServers(name, args...)
 	if err != nil {
 		return err
 	}
 	n.h.background(func() {
 		ctx, cancel := context.WithTimeout(n.h.lifetime, askTimeout)
 		defer cancel()
-		got, err := n.server().ServerSideEmitWithAck(ctx, name, args...)
+		got, err := ask(ctx)
 		n.h.protect("acknowledgement", func() { ack(firstOf(got), err) })
 	})
 	return nil
@@ -158,29 +157,15 @@ func firstOf(answers []server.Args) (list []any) {
 	return list
 }
 
-// details is a socket anywhere in the cluster, as the library wants it.
-type details struct {
-	id        socket.SocketId
-	handshake *socket.Handshake
-	rooms     *types.Set[socket.Room]
-	data      any
-}
-
-func (d details) Id() socket.SocketId            { return d.id }
-func (d details) Handshake() *socket.Handshake   { return d.handshake }
-func (d details) Rooms() *types.Set[socket.Room] { return d.rooms }
-func (d details) Data() any                      { return d.data }
-
 // describe turns r into the library's form. A socket of this server has its data as the application has
 // set them; those of others come as the values encoding/json makes.
 func (n *namespace) describe(r *server.RemoteSocket) socket.SocketDetails {
-	out := details{id: socket.SocketId(r.ID()), rooms: roomsOf(r.Rooms())}
-	if m := n.member(out.id); m != nil {
-		out.handshake, out.data = m.socket.Handshake(), m.socket.Data()
-		return out
+	if m := n.member(socket.SocketId(r.ID())); m != nil {
+		return m.socket
 	}
-	out.handshake, out.data = fromHandshake(r.Handshake()), value(r.RawData())
-	return out
+	return cluster.NewRemoteSocket(&cluster.SocketResponse{
+		Id: socket.SocketId(r.ID()), Handshake: fromHandshake(r.Handshake()), Rooms: roomsOf(r.Rooms()).Keys(), Data: value(r.RawData()),
+	})
 }
 
 func fromHandshake(h adapter.Handshake) *socket.Handshake {

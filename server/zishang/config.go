@@ -3,6 +3,7 @@ package zishang
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/zishang520/socket.io/v2/socket"
@@ -52,11 +53,7 @@ func FromServer(sc server.Config, options socket.ServerOptionsInterface) Config 
 	}
 	if sc.Recovery != nil {
 		r := &socket.ConnectionStateRecovery{}
-		d := sc.Recovery.MaxDisconnection
-		if d == 0 {
-			d = adapter.DefaultMaxDisconnection
-		}
-		r.SetMaxDisconnectionDuration(d.Milliseconds())
+		r.SetMaxDisconnectionDuration(sc.Recovery.MaxDisconnection.Milliseconds())
 		r.SetSkipMiddlewares(!sc.Recovery.RunMiddlewares)
 		own.SetConnectionStateRecovery(r)
 	}
@@ -72,6 +69,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Transport.Accept != nil {
 		return cfg, errors.New("zishang: Transport.Accept belongs to the server and must be nil")
 	}
+	if slices.Contains(cfg.Observers, nil) {
+		return cfg, errors.New("zishang: Observers has one that is nil")
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
@@ -83,32 +83,25 @@ func (cfg Config) withDefaults() (Config, error) {
 		options.Assign(cfg.Options)
 	}
 	cfg.Options = options
-	if r := options.GetRawConnectionStateRecovery(); r != nil {
-		options.SetConnectionStateRecovery(recoveryWithDefaults(r))
-	}
 	if cfg.Adapter == nil {
-		cfg.Adapter = adapter.Memory(recovery(options))
+		var r *adapter.Recovery
+		if asked := recovery(options); asked != nil {
+			r = &asked.Recovery
+		}
+		cfg.Adapter = adapter.Memory(r)
 	}
 	return cfg, applyOptions(&cfg.Transport, options)
 }
 
-// recoveryWithDefaults is what the library does for recovery in memory, which it leaves undone when the
-// application brings an adapter.
-func recoveryWithDefaults(r *socket.ConnectionStateRecovery) *socket.ConnectionStateRecovery {
-	out := &socket.ConnectionStateRecovery{}
-	out.SetMaxDisconnectionDuration(adapter.DefaultMaxDisconnection.Milliseconds())
-	if r.GetRawMaxDisconnectionDuration() != nil {
-		out.SetMaxDisconnectionDuration(r.MaxDisconnectionDuration())
-	}
-	out.SetSkipMiddlewares(r.GetRawSkipMiddlewares() == nil || r.SkipMiddlewares())
-	return out
-}
-
-// recovery is what o asks of an adapter, nil without recovery.
-func recovery(o socket.ServerOptionsInterface) *adapter.Recovery {
+// recovery is what o asks for, nil without recovery.
+func recovery(o socket.ServerOptionsInterface) *server.Recovery {
 	r := o.GetRawConnectionStateRecovery()
 	if r == nil {
 		return nil
 	}
-	return &adapter.Recovery{MaxDisconnection: time.Duration(r.MaxDisconnectionDuration()) * time.Millisecond}
+	limit := time.Duration(r.MaxDisconnectionDuration()) * time.Millisecond // zero is the default here, too
+	return &server.Recovery{
+		Recovery:       adapter.Recovery{MaxDisconnection: limit},
+		RunMiddlewares: r.GetRawSkipMiddlewares() != nil && !r.SkipMiddlewares(),
+	}
 }

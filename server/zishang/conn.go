@@ -5,7 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	epacket "github.com/zishang520/engine.io-go-parser/packet"
 	"github.com/zishang520/engine.io/v2/engine"
@@ -21,20 +21,21 @@ import (
 
 // conn is a session as the library's engine.Socket.
 type conn struct {
-	*emitter // the library's listeners, and those of the application on Socket.Conn
+	*emitter    // of the application's listeners on Socket.Conn
+	inertSocket // what is the transport's own affair
 
 	// Set by connOf, then read only.
 	h       *Handler
 	session *transport.Session
 	client  *socket.Client
 
-	mu       sync.Mutex
-	members  []*member          // guarded by mu; few, so a list
-	closed   bool               // guarded by mu
-	upgraded bool               // guarded by mu; the upgrade has been told
-	users    int                // guarded by mu; of withRequest
-	request  *types.HttpContext // guarded by mu; made when there are users
+	closed   atomic.Bool
+	upgraded atomic.Bool                       // the upgrade has been told
+	request  atomic.Pointer[types.HttpContext] // while newSocket makes one
 }
+
+// inertSocket is a session of the library that nothing is done with.
+type inertSocket struct{ engine.Socket }
 
 var _ engine.Socket = (*conn)(nil)
 
@@ -43,9 +44,10 @@ func (h *Handler) connOf(s *transport.Session) *conn {
 	if c, ok := h.conns.Load(s); ok {
 		return c.(*conn)
 	}
-	c := &conn{emitter: newEmitter(unprotected), h: h, session: s}
+	c := &conn{emitter: newEmitter(h.protect), inertSocket: h.inert, h: h, session: s}
 	c.client = socket.NewClient(h.io, c)
 	h.internals.stopTimer(c.client)
+	c.Clear() // of the library's listeners: package server reads, and ends the sockets
 	first, _ := h.conns.LoadOrStore(s, c)
 	if !s.Open() {
 		h.conns.Delete(s) // Closed may have been here before
@@ -62,55 +64,24 @@ type receiver struct {
 // wrap is called for every new session.
 func (h *Handler) wrap(s *transport.Session, r transport.Receiver) transport.Receiver {
 	c := h.connOf(s)
-	h.engine.protect("connection", func() { h.engine.Emit("connection", c) })
+	h.protect("connection", func() { h.engine.Emit("connection", c) })
 	return receiver{r, c}
 }
 
 // Receive takes one message of the session.
 func (r receiver) Receive(m transport.Message) {
-	r.conn.noticeUpgrade()
+	r.conn.h.learn()
+	r.conn.notice(m)
 	r.Receiver.Receive(m)
 }
 
 // Closed ends all sockets of the client, and tells the library.
 func (r receiver) Closed(reason transport.CloseReason, cause error) {
 	c := r.conn
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
+	c.closed.Store(true)
 	r.Receiver.Closed(reason, cause)
 	c.h.conns.Delete(c.session)
-	// The description is nil or an error; the reason must be plain text to the library.
-	var description any
-	if cause != nil {
-		description = cause
-	}
-	c.h.protect("close", func() { c.Emit("close", string(reason), description) })
-}
-
-// enter makes m the one that packets of its namespace are for.
-func (c *conn) enter(m *member) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.members = append(c.members, m)
-}
-
-func (c *conn) leave(m *member) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.members = slices.DeleteFunc(c.members, func(o *member) bool { return o == m })
-}
-
-// member returns the socket that entered the namespace last, or nil.
-func (c *conn) member(namespace string) *member {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, m := range slices.Backward(c.members) {
-		if m.nsp.name == namespace {
-			return m
-		}
-	}
-	return nil
+	c.Emit("close", string(reason), cause)
 }
 
 // handover is the library's parser: it hands packets on as they are, to be encoded by package server.
@@ -136,7 +107,7 @@ func (handover) Encode(p *parser.Packet) []types.BufferInterface {
 }
 
 // NewDecoder returns a decoder that refuses everything: sessions of package server are not decoded here.
-func (handover) NewDecoder() parser.Decoder { return refusing{newEmitter(unprotected)} }
+func (handover) NewDecoder() parser.Decoder { return refusing{newEmitter(nil)} }
 
 // refusing is what the library takes for the decoder of a session.
 type refusing struct{ *emitter }
@@ -157,8 +128,8 @@ func (c *conn) Write(data io.Reader, _ *epacket.Options, sent engine.SendCallbac
 			_ = c.session.Send(transport.SendOptions{}, m) // a session that closed says so by Closed
 		}
 	} else if p.packet.Type == parser.EVENT {
-		if m := c.member(p.packet.Nsp); m != nil {
-			m.emit(p.packet)
+		if s, ok := c.h.internals.byNamespace(c.client).Load(p.packet.Nsp); ok {
+			memberOf(s).emit(p.packet)
 		}
 	} // the others are package server's
 	if sent != nil {
@@ -189,32 +160,17 @@ func (c *conn) Protocol() int { return c.session.Protocol() }
 
 // Request returns the request that opened the session, without body.
 func (c *conn) Request() *types.HttpContext {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.request != nil {
-		return c.request
+	if r := c.request.Load(); r != nil {
+		return r
 	}
-	r := newContext(newRequest(c.session.Handshake()))
-	if c.users > 0 {
-		c.request = r
-	}
-	return r
+	return newContext(newRequest(c.session.Handshake()))
 }
 
-// withRequest calls fn, during which Request makes one only: the library asks five times for each socket, and
-// must not keep it.
-func (c *conn) withRequest(fn func()) {
-	c.mu.Lock()
-	c.users++
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		if c.users--; c.users == 0 {
-			c.request = nil
-		}
-		c.mu.Unlock()
-	}()
-	fn()
+// newSocket makes a socket of the session. The library asks for the request five times, and must not keep it.
+func (c *conn) newSocket(nsp socket.Namespace, auth any, previous *socket.Session) *socket.Socket {
+	c.request.Store(c.Request())
+	defer c.request.Store(nil)
+	return socket.NewSocket(nsp, c.client, auth, previous)
 }
 
 // RemoteAddress returns the client's address without port, as transport.Config.ClientAddr tells it.
@@ -225,11 +181,8 @@ func (c *conn) Transport() transports.Transport { return view{transports.MakeTra
 
 // ReadyState is "open" as long as something can be sent.
 func (c *conn) ReadyState() string {
-	c.mu.Lock()
-	closed := c.closed
-	c.mu.Unlock()
 	switch {
-	case closed:
+	case c.closed.Load():
 		return "closed"
 	case !c.session.Open():
 		return "closing"
@@ -237,23 +190,11 @@ func (c *conn) ReadyState() string {
 	return "open"
 }
 
-// SetReadyState does nothing: the transport knows its state.
-func (c *conn) SetReadyState(string) {}
-
 // Upgraded reports whether the session was upgraded from polling to WebSocket.
 func (c *conn) Upgraded() bool {
 	return c.session.Transport() == transport.WebSocket &&
 		c.session.Handshake().Query().Get("transport") == string(transport.Polling)
 }
-
-// Upgrading is never true: an upgrade is the transport's own affair.
-func (c *conn) Upgrading() bool { return false }
-
-// Construct does nothing: the session is made by the transport.
-func (c *conn) Construct(string, engine.BaseServer, transports.Transport, *types.HttpContext, int) {}
-
-// MaybeUpgrade does nothing, likewise.
-func (c *conn) MaybeUpgrade(transports.Transport) {}
 
 // Close closes the session; with discard, what waits is dropped.
 func (c *conn) Close(discard bool) {
@@ -264,16 +205,22 @@ func (c *conn) Close(discard bool) {
 	c.session.Close(transport.ReasonForcedClose)
 }
 
-// noticeUpgrade tells who listens for the event upgrade, with the first message that comes after it.
-func (c *conn) noticeUpgrade() {
-	if c.ListenerCount("upgrade") == 0 || !c.Upgraded() {
+// notice tells those who listen of a message that has come, and of the upgrade, with the first one after it. They run
+// on the goroutine that reads from the client.
+func (c *conn) notice(m transport.Message) {
+	if !c.hears("packet", "data", "message", "upgrade") {
 		return
 	}
-	c.mu.Lock()
-	told := c.upgraded
-	c.upgraded = true
-	c.mu.Unlock()
-	if !told {
-		c.h.background(func() { c.h.protect("upgrade", func() { c.Emit("upgrade", c.Transport()) }) })
+	if c.Upgraded() && !c.upgraded.Swap(true) {
+		c.h.background(func() { c.Emit("upgrade", c.Transport()) })
 	}
+	data := func() types.BufferInterface { // each has its own, to read it
+		if m.Binary {
+			return types.NewBytesBuffer(slices.Clone(m.Data))
+		}
+		return types.NewStringBuffer(slices.Clone(m.Data))
+	}
+	c.Emit("packet", &epacket.Packet{Type: epacket.MESSAGE, Data: data()})
+	c.Emit("data", data())
+	c.Emit("message", data())
 }

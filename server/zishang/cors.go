@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,56 +42,76 @@ func corsOf(o *types.Cors) (*transport.CORS, error) {
 		}
 		c.MaxAge = time.Duration(seconds) * time.Second
 	}
-	rule := o.Origin
-	if rule == nil {
-		rule = "*"
-	}
-	if rule == "*" {
+	if o.Origin == nil || o.Origin == "*" {
 		// With credentials the library sends both headers, and browsers refuse credentials then.
 		c.Origins, c.Credentials = []string{"*"}, false
 		return c, nil
 	}
-	switch _, err := allows(rule, ""); {
+	pages, patterns, err := origins(o.Origin)
+	if err == nil && len(pages) > 0 {
+		err = (&transport.CORS{Origins: pages, Credentials: o.Credentials}).Check()
+	}
+	for _, re := range patterns {
+		if err == nil && o.Credentials {
+			err = checkCredentials(re)
+		}
+	}
+	switch {
 	case err != nil:
 		return nil, err
-	case o.Credentials:
-		if err := checkCredentials(rule); err != nil {
-			return nil, err
-		}
-	case rule == true:
-		c.Origins = []string{"*"}
+	case slices.Contains(pages, "*") || len(pages) > 0 && len(patterns) == 0:
+		c.Origins = pages
 		return c, nil
 	}
+	matches := func(page string) bool {
+		return slices.ContainsFunc(patterns, func(re *regexp.Regexp) bool { return re.MatchString(page) })
+	}
 	c.AllowOrigin = func(_ *http.Request, page string) bool {
-		return admits(rule, page) && !(o.Credentials && anybodys(rule, page))
+		// What a regular expression lets in is not known before it is asked.
+		return slices.Contains(pages, page) || matches(page) && !(o.Credentials && origin.Anybodys(page, matches))
 	}
 	return c, nil
+}
+
+// origins takes a rule of the library's apart.
+func origins(rule any) (pages []string, patterns []*regexp.Regexp, err error) {
+	switch rule := rule.(type) {
+	case string:
+		pages = []string{rule}
+	case []string:
+		pages = rule
+	case bool:
+		if rule {
+			pages = []string{"*"}
+		}
+	case *regexp.Regexp:
+		patterns = []*regexp.Regexp{rule}
+	case []any:
+		for _, r := range rule {
+			p, re, err := origins(r)
+			if err != nil {
+				return nil, nil, err
+			}
+			pages, patterns = append(pages, p...), append(patterns, re...)
+		}
+	default:
+		err = fmt.Errorf("origin is a %T; it may be text, true or false, a regular expression or a list of them", rule)
+	}
+	return pages, patterns, err
 }
 
 // strangers are origins that only a rule which gives anybody's pages credentials allows.
 var strangers = []string{"https://nobody.invalid", "http://nobody.invalid", "https://nobody.com", "https://nobody.co.uk",
 	"https://nobody.github.io", "https://nobody.vercel.app", origin.Null, origin.File}
 
-// checkCredentials reports what is wrong with a rule for origins whose pages get credentials. What a regular
-// expression lets in is not known before it is asked, so pages are held against it one by one too: see anybodys.
-func checkCredentials(rule any) error {
-	for _, page := range strangers {
-		if admits(rule, page) {
-			return errors.New("credentials would go to pages of anybody: name the origins")
-		}
+// checkCredentials reports what is wrong with an expression for origins whose pages get credentials.
+func checkCredentials(re *regexp.Regexp) error {
+	if slices.ContainsFunc(strangers, re.MatchString) {
+		return errors.New("credentials would go to pages of anybody: name the origins")
 	}
-	switch rule := rule.(type) {
-	case *regexp.Regexp:
-		if re, err := syntax.Parse(rule.String(), syntax.Perl); err != nil || !anchored(re, true) || !anchored(re, false) {
-			return fmt.Errorf("with credentials the regular expression %q must begin with ^ and end with $: pages of anybody "+
-				"have origins with anything around it", rule)
-		}
-	case []any:
-		for _, r := range rule {
-			if err := checkCredentials(r); err != nil {
-				return err
-			}
-		}
+	if tree, err := syntax.Parse(re.String(), syntax.Perl); err != nil || !anchored(tree, true) || !anchored(tree, false) {
+		return fmt.Errorf("with credentials the regular expression %q must begin with ^ and end with $: pages of anybody "+
+			"have origins with anything around it", re)
 	}
 	return nil
 }
@@ -118,47 +139,6 @@ func anchored(re *syntax.Regexp, begin bool) bool {
 		return true
 	}
 	return false
-}
-
-// anybodys reports whether the rule would let in pages of anybody as it lets in the page's origin.
-func anybodys(rule any, page string) bool {
-	return origin.Anybodys(page, func(other string) bool { return admits(rule, other) })
-}
-
-// admits is allows for a rule that is one.
-func admits(rule any, page string) bool {
-	ok, err := allows(rule, page)
-	return ok && err == nil
-}
-
-// allows reports whether rule, as the library takes it, admits the origin.
-func allows(rule any, origin string) (bool, error) {
-	switch rule := rule.(type) {
-	case string:
-		return rule == "*" || rule == origin, nil
-	case bool:
-		return rule, nil
-	case *regexp.Regexp:
-		return rule.MatchString(origin), nil
-	case []string:
-		for _, r := range rule {
-			if r == origin {
-				return true, nil
-			}
-		}
-		return false, nil
-	case []any:
-		found := false
-		for _, r := range rule {
-			ok, err := allows(r, origin)
-			if err != nil {
-				return false, err
-			}
-			found = found || ok
-		}
-		return found, nil
-	}
-	return false, fmt.Errorf("origin is a %T; it may be text, true or false, a regular expression or a list of them", rule)
 }
 
 // list reads a list that may also be written as one text with commas.

@@ -19,7 +19,7 @@
 //	names.go      whose a namespace's name is; its middlewares and connection handlers
 //	member.go     one socket of package server together with the library's, from CONNECT to its end
 //	event.go      one event: middlewares and listeners, in the socket's turn
-//	space.go      what stands between package server and an adapter: data of sockets, what is sent, recovery
+//	space.go      what stands between package server and an adapter; data of sockets
 //	namespace.go  the library's adapter: rooms; broadcast.go: what goes to many; ask.go: with answers
 //	conn.go       a session as the library's engine.Socket; view.go: its transport; engine.go: the engine
 //	values.go     values as the library has them and as they are encoded
@@ -28,35 +28,10 @@
 //
 // # Guarantees
 //
-// They are package server's, which every socket of the library is a socket of: events of one socket reach its
-// handlers in the order sent, one at a time, the first not before the connection handlers have returned; it is
-// a member of its namespace before its client knows that it is connected, and nothing comes before that;
-// acknowledgements overtake events, so that a handler may wait for its own client; "disconnecting" and
-// "disconnect" come last, once; a handler that blocks or panics harms nothing but its socket or its event. A
-// panic in a connection handler disconnects the socket. An event whose handler panics, or whose answer cannot
-// be encoded, is answered {"error":"internal error"}. All limits and counters are package server's.
-//
-// Names are as there too: a client passes the middlewares of the pattern or function that lets it in, whatever
-// was done with the name before; a function is asked for every client, and the parent made first decides. A
-// name that was given to io.Of before any pattern or function could have it, and that something was registered
-// on, is the application's own, as are those of Static. A namespace that nobody is in is forgotten.
-//
-// A middleware of a socket may call next from another goroutine: the socket waits for it, a second at most.
-// One that has not called next by then has dropped its event; what it lets through later gets a turn of its own,
-// and this socket's middlewares are not waited for any more.
-//
-// What an application may notice: in "disconnecting" the socket is out of its namespace already, though
-// Rooms still tells where it was (Connected is false). Adapter().Rooms and Sids return copies. Socket ids
-// have 20 characters, as Node's. FetchSockets, AllSockets and ServerCount wait for other servers.
-// Compress(false) has no effect, as the library cannot tell it from not being called; whether to compress
-// is Config.Transport's. Adapter events (join-room and such) are of this server's own Join and Leave. A client
-// that breaks the protocol is closed without an "error" event. Server.SetAdapter, Attach and ServeHandler are
-// not to be called: sessions of another engine are refused.
-//
-// Data of a socket must have a JSON form to be seen by other servers and to survive a recovery there. With
-// Config.Adapter they are encoded when handlers have returned (above 16 KiB once a second), or when another
-// server asks and no handler runs: what changes them from elsewhere needs a MarshalJSON that locks. Without
-// other servers nobody encodes them.
+// They are package server's, as are all limits and counters: every socket of the library is a socket of it, every
+// pattern and function a Dynamic. A panic in a connection handler disconnects the socket; an event whose handler
+// panics, or whose answer cannot be encoded, is answered {"error":"internal error"}. docs/zishang.md says what an
+// application may notice, all of it.
 //
 // # Defects of the library
 //
@@ -147,11 +122,11 @@
 //
 // # Decisions
 //
-// 2026-11: package server connects, orders, bounds and ends the sockets, and the library keeps what the application
-// sees of them: the Socket with its listeners, the Namespace with its list, the Client. Before, this package did
-// the former by itself, around the library's own ways, and had most faults of package server a second time.
+// 2026-11: package server connects, orders, bounds and ends the sockets, and decides whose names are, and the library
+// keeps what the application sees of them: the Socket with its listeners, the Namespace with its list, the Client.
+// The library tells nobody of a new pattern or function, so it is asked before each message.
 //
-// 2026-11: eight fields of the library are reached by their offset (internals.go), since it has no way to be told
+// 2026-11: nine fields of the library are reached by their offset (internals.go), since it has no way to be told
 // that a socket is connected, or that a namespace is gone, without doing the rest its own way too. Offsets and
 // types are looked up in the types themselves when New is called, which fails on any other version.
 //

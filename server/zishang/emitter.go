@@ -13,7 +13,7 @@ import (
 // is removed before it is called, RemoveListener removes the function it is given and not another made at
 // the same place, and every listener is called under protect. The zero value is not usable: see newEmitter.
 type emitter struct {
-	// protect calls a listener. Set before first use.
+	// protect calls a listener. Set before first use; nil if nothing is emitted.
 	protect func(event string, fn func()) (ok bool)
 
 	mu        sync.Mutex
@@ -31,12 +31,6 @@ type listener struct {
 var _ events.EventEmitter = (*emitter)(nil)
 
 func newEmitter(protect func(string, func()) bool) *emitter { return &emitter{protect: protect} }
-
-// unprotected calls fn.
-func unprotected(_ string, fn func()) bool {
-	fn()
-	return true
-}
 
 func (e *emitter) add(name events.EventName, list ...*listener) {
 	e.mu.Lock()
@@ -69,26 +63,25 @@ func (e *emitter) get(name events.EventName) []*listener {
 	return e.listeners[name]
 }
 
-// AddListener adds listeners.
-func (e *emitter) AddListener(name events.EventName, listeners ...events.Listener) error {
-	return e.On(name, listeners...)
-}
-
 // On adds listeners.
 func (e *emitter) On(name events.EventName, listeners ...events.Listener) error {
-	for _, fn := range listeners {
-		if fn != nil {
-			e.add(name, &listener{fn: fn})
-		}
-	}
-	return nil
+	return e.listen(name, listeners, false)
+}
+
+// AddListener is On.
+func (e *emitter) AddListener(name events.EventName, listeners ...events.Listener) error {
+	return e.listen(name, listeners, false)
 }
 
 // Once adds listeners for one emission each.
 func (e *emitter) Once(name events.EventName, listeners ...events.Listener) error {
+	return e.listen(name, listeners, true)
+}
+
+func (e *emitter) listen(name events.EventName, listeners []events.Listener, once bool) error {
 	for _, fn := range listeners {
 		if fn != nil {
-			e.add(name, &listener{fn: fn, once: true})
+			e.add(name, &listener{fn: fn, once: once})
 		}
 	}
 	return nil
@@ -170,6 +163,13 @@ func (e *emitter) Listeners(name events.EventName) []events.Listener {
 	return out
 }
 
+// hears reports whether any of these events has listeners.
+func (e *emitter) hears(names ...events.EventName) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(names, func(name events.EventName) bool { return e.listeners[name] != nil })
+}
+
 // ListenerCount returns how many listeners an event has.
 func (e *emitter) ListenerCount(name events.EventName) int { return len(e.get(name)) }
 
@@ -196,10 +196,3 @@ func (e *emitter) GetMaxListeners() uint { return 0 }
 
 // SetMaxListeners does nothing.
 func (e *emitter) SetMaxListeners(uint) {}
-
-// takeFrom registers the listeners of another emitter here.
-func (e *emitter) takeFrom(other events.EventEmitter) {
-	for _, name := range other.EventNames() {
-		_ = e.On(name, other.Listeners(name)...)
-	}
-}

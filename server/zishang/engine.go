@@ -1,6 +1,7 @@
 package zishang
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/zishang520/engine.io/v2/config"
@@ -28,11 +29,13 @@ func (e *engineView) ClientsCount() uint64 { return uint64(e.h.Engine().Sessions
 // Close closes all sessions and waits for their handlers, no longer than closeTimeout. Server.Close calls
 // it last.
 func (e *engineView) Close() engine.BaseServer {
-	e.h.closeNow()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := e.h.Shutdown(ctx); err != nil {
+		e.h.log.Warn("not closed in time", "err", err)
+	}
 	return e
 }
-
-func (e *engineView) protect(what string, fn func()) { e.h.protect(what, fn) }
 
 // hook puts the library's events of requests before what the configuration has.
 func (e *engineView) hook(c *transport.Config) {
@@ -42,7 +45,7 @@ func (e *engineView) hook(c *transport.Config) {
 			refused(err)
 		}
 		if e.ListenerCount("connection_error") > 0 {
-			e.protect("connection_error", func() {
+			e.h.protect("connection_error", func() {
 				e.Emit("connection_error", &types.ErrorMessage{
 					CodeMessage: &types.CodeMessage{Code: int(err.Code), Message: err.Message},
 					Req:         newContext(err.Request), Context: err.Context,
@@ -64,15 +67,9 @@ func (e *engineView) headers(event string, first func(http.Header, *http.Request
 			return
 		}
 		bag := utils.NewParameterBag(nil)
-		e.protect(event, func() { e.Emit(types.EventName(event), bag, newContext(r)) })
+		e.h.protect(event, func() { e.Emit(types.EventName(event), bag, newContext(r)) })
 		for name, values := range bag.All() {
-			for i, v := range values {
-				if i == 0 {
-					header.Set(name, v)
-					continue
-				}
-				header.Add(name, v)
-			}
+			header[http.CanonicalHeaderKey(name)] = values
 		}
 	}
 }
@@ -82,27 +79,20 @@ func (e *engineView) admit(w http.ResponseWriter, r *http.Request) bool {
 	if len(e.Middlewares()) == 0 {
 		return true
 	}
-	ctx := types.NewHttpContext(w, r)
-	defer ctx.Flush()
-	verdict := make(chan error, 1)
-	e.ApplyMiddlewares(ctx, func(err error) {
-		select {
-		case verdict <- err:
-		default:
-		}
-	})
-	select {
-	case err := <-verdict:
-		if err != nil {
-			http.Error(w, `{"code":3,"message":"Bad request"}`, http.StatusBadRequest)
-			return false
-		}
-		for name, values := range ctx.ResponseHeaders.All() {
-			w.Header()[http.CanonicalHeaderKey(name)] = values
-		}
-		return true
-	case <-ctx.Done(): // a middleware has answered
-	case <-r.Context().Done():
+	c := types.NewHttpContext(w, r)
+	defer c.Flush()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	_ = c.On("close", func(...any) { cancel() }) // a middleware has answered
+	err, ok := answer(ctx, func(next func(error)) { e.ApplyMiddlewares(c, next) })
+	if err != nil {
+		http.Error(w, `{"code":3,"message":"Bad request"}`, http.StatusBadRequest)
 	}
-	return false
+	if !ok || err != nil {
+		return false
+	}
+	for name, values := range c.ResponseHeaders.All() {
+		w.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	return true
 }

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/zishang520/engine.io/v2/events"
 	"github.com/zishang520/socket.io/v2/socket"
 
-	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/packet"
 )
@@ -34,20 +32,13 @@ type event struct {
 	args    []any // with ack at the end
 }
 
-// newEvent makes an event of what comes from another server.
-func newEvent(data []byte, attachments [][]byte) (*event, bool) {
-	raw, err := packet.Split(nil, data)
-	if err != nil || len(raw) == 0 {
-		return nil, false
+// arrived makes an event of one that package server has.
+func arrived(from *server.Event) *event {
+	e := &event{name: from.Name, n: from.Len(), decode: from.Decode}
+	if from.WantsAck() {
+		e.ack = func(args []any, _ error) { _ = from.Ack(wires(args)...) } // logged, or answered already
 	}
-	name, err := packet.EventName(data)
-	if err != nil {
-		return nil, false
-	}
-	raw = raw[1:]
-	return &event{name: string(name), n: len(raw), decode: func(i int, v any) error {
-		return packet.Decode(raw[i], attachments, v)
-	}}, true
+	return e
 }
 
 // emitted makes an event of arguments in the library's form.
@@ -96,154 +87,103 @@ func (e *event) arguments() []any {
 // named are the arguments as catch-all listeners and middlewares get them: behind the name.
 func (e *event) named() []any { return append([]any{e.name}, e.arguments()...) }
 
-// first decodes the first argument into v, which stays as it is when there is none.
-func (e *event) first(v any) error {
-	if e.n == 0 {
-		return nil
-	}
-	return e.decode(0, v)
-}
-
-// once makes an answer that counts the first time only.
-func once(fn func([]any)) socket.Ack {
-	var o sync.Once
-	return func(args []any, _ error) { o.Do(func() { fn(args) }) }
-}
-
-// answerOf is the first of an application's values as an answer to another server.
-func (h *Handler) answerOf(event string, args []any) adapter.Message {
-	if len(args) == 0 {
-		args = []any{nil}
-	}
-	var m adapter.Message
-	err := errPanic
-	h.protect(event, func() { m.Data, m.Attachments, err = packet.AppendValue(nil, nil, wire(args[0])) })
-	if err != nil {
-		h.log.Warn("answer cannot be encoded", "event", event, "err", err)
-		return adapter.Message{Data: []byte(`{"error":"internal error"}`)}
-	}
-	return m
-}
-
 // event runs the handlers of one event: what the library's Socket.onevent and dispatch do. It is the only
 // middleware of the socket that package server knows.
 func (m *member) event(ctx context.Context, from *server.Event) error {
 	m.turn.Lock()
 	defer m.turn.Unlock()
 	defer m.note()
-	e := &event{name: from.Name, n: from.Len(), decode: from.Decode, ctx: ctx}
-	if from.WantsAck() {
-		e.ack = func(args []any, _ error) { _ = from.Ack(wires(args)...) } // logged, or answered already
-	}
+	e := arrived(from)
+	e.ctx = ctx
 	for _, fn := range m.socket.ListenersAny() {
 		if fn != nil {
 			m.h.protect(e.name, func() { fn(e.named()...) })
 		}
 	}
-	if m.pass(e) {
+	if list := m.h.internals.middlewaresOf(m.socket); len(list) == 0 || m.pass(e, e.named(), list) {
 		m.dispatch(e)
 	}
 	return nil
 }
 
-// The states of an event in the middlewares.
+// The states of an event at a middleware.
 const (
-	passing int32 = iota // within its turn
+	waiting int32 = iota // for next, within its turn
 	passed
-	parked // its turn is over; a middleware may let it through later
+	parked // its turn is over; the middleware may let it through later
 )
 
 // patience is how long a turn waits for a middleware that has returned to call next, from another goroutine. A
 // socket with one that has not done so is not waited for again.
 const patience = time.Second
 
-// pass runs the socket's middlewares and reports whether the handlers are to be called now. An event that is let
-// through when its turn is over gets another. Called with turn held.
-func (m *member) pass(e *event) bool {
-	list := m.h.internals.middlewaresOf(m.socket)
-	if len(list) == 0 {
-		return true
-	}
-	args := e.named()
-	var state atomic.Int32
-	through := make(chan bool, 1)
-	done := func(ok bool) {
-		switch {
-		case state.CompareAndSwap(passing, passed):
-			through <- ok
-		case ok && state.CompareAndSwap(parked, passed):
-			m.h.background(func() { m.late(e, args) })
-		}
-	}
-	var step func(i int)
-	step = func(i int) {
-		if i == len(list) {
-			done(true)
-			return
-		}
-		var called atomic.Bool
+// pass runs middlewares, which may change args, and reports whether the handlers are to be called now. An event that
+// is let through when its turn is over gets another. Called with turn held.
+func (m *member) pass(e *event, args []any, list []socket.SocketMiddleware) bool {
+	for i, fn := range list {
+		var state atomic.Int32
+		through := make(chan error, 1)
 		next := func(err error) {
-			switch {
-			case called.Swap(true):
-			case err == nil:
-				step(i + 1)
-			default:
-				m.socket.EmitReserved("error", err)
-				done(false)
+			if state.CompareAndSwap(waiting, passed) {
+				through <- err
+			} else if state.CompareAndSwap(parked, passed) {
+				m.h.background(func() { m.late(e, args, list[i+1:], err) })
 			}
 		}
-		if !m.h.protect(e.name, func() { list[i](args, next) }) && !called.Load() {
+		if !m.h.protect(e.name, func() { fn(args, next) }) && state.CompareAndSwap(waiting, passed) {
 			m.fail(e)
-			done(false)
+			return false
+		}
+		m.await(e, through)
+		if state.CompareAndSwap(waiting, parked) || m.refused(<-through) {
+			return false
 		}
 	}
-	step(0)
-	select {
-	case ok := <-through:
-		return ok && m.resume(e, args)
-	default:
-	}
-	if !m.hasty {
-		m.server.Session().Yield()
-		timer := time.NewTimer(patience)
-		defer timer.Stop()
-		select {
-		case ok := <-through:
-			return ok && m.resume(e, args)
-		case <-timer.C:
-			m.hasty = true
-			m.h.log.Warn("a middleware of a socket does not call next: what it lets through later is out of order",
-				"session", m.server.Session().Num(), "namespace", m.nsp.name, "event", e.name)
-		}
-	}
-	if state.CompareAndSwap(passing, parked) {
-		return false
-	}
-	return <-through && m.resume(e, args)
-}
-
-// resume has the event go on with what the middlewares have made of its arguments. It reports whether it may.
-func (m *member) resume(e *event, args []any) bool {
 	e.replace(args)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return !m.kicked // by a middleware
 }
 
-// late runs the handlers of an event that a middleware has let through after its turn, in a turn of its own.
-func (m *member) late(e *event, args []any) {
+// await waits for a middleware that calls next from another goroutine.
+func (m *member) await(e *event, through chan error) {
+	if len(through) > 0 || m.hasty {
+		return
+	}
+	m.server.Session().Yield()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case err := <-through:
+		through <- err
+	case <-timer.C:
+		m.hasty = true
+		m.h.log.Warn("a middleware of a socket does not call next: what it lets through later is out of order",
+			"session", m.server.Session().Num(), "namespace", m.nsp.name, "event", e.name)
+	}
+}
+
+// refused reports whether a middleware has called next with an error, and tells the application.
+func (m *member) refused(err error) bool {
+	if err != nil {
+		m.socket.EmitReserved("error", err)
+	}
+	return err != nil
+}
+
+// late goes on with an event that a middleware has called next for after its turn, in a turn of its own.
+func (m *member) late(e *event, args []any, rest []socket.SocketMiddleware, err error) {
 	m.turn.Lock()
 	defer m.turn.Unlock()
-	if !m.ended && m.resume(e, args) {
-		defer m.note()
+	defer m.note()
+	if !m.ended && !m.refused(err) && m.pass(e, args, rest) {
 		m.dispatch(e)
 	}
 }
 
 // dispatch calls the listeners of e.
 func (m *member) dispatch(e *event) {
-	listeners := m.socket.StrictEventEmitter.EventEmitter.(*socketEmitter)
-	known := len(listeners.get(events.EventName(e.name))) > 0
+	known := m.emitter().ListenerCount(events.EventName(e.name)) > 0
 	var err error
 	for _, o := range m.h.cfg.Observers {
 		var done func(error)
@@ -252,7 +192,7 @@ func (m *member) dispatch(e *event) {
 			defer m.h.protect(e.name, func() { done(err) })
 		}
 	}
-	if !listeners.dispatch(e) {
+	if !m.emitter().dispatch(e) {
 		err = server.ErrPanic
 		m.fail(e)
 	}

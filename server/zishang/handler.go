@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -25,15 +24,24 @@ type Handler struct {
 	log       *slog.Logger
 	internals internals
 	engine    *engineView
+	inert     inertSocket
 	io        *socket.Server
 	server    *server.Server
-	alone     bool // there are no other servers, which could see the data of sockets
+	alone     bool          // there are no other servers, which could see the data of sockets
+	settings  func() string // of the library's server, now
+	read      string        // settings, as New has read them
 
-	panics, handlerErrors, degraded atomic.Uint64
+	checked sync.Once // that settings are what was read
 
-	told   sync.Once // that clients need a function's leave
-	conns  sync.Map  // of *conn by *transport.Session
-	chosen sync.Map  // of *parent by the context.Context of a socket that is connecting
+	handlerErrors, degraded atomic.Uint64
+
+	told    atomic.Bool // that clients need a function's leave
+	conns   sync.Map    // of *conn by *transport.Session
+	members sync.Map    // of *member by socket id, until the disconnect handlers have run
+
+	learnt   atomic.Int64 // how many parents are known
+	learning sync.Mutex
+	parents  []socket.ParentNamespace // guarded by learning; only added to
 
 	// lifetime ends with Shutdown; it bounds what asks other servers.
 	lifetime context.Context
@@ -41,9 +49,7 @@ type Handler struct {
 	wg       sync.WaitGroup // what runs beside package server; see background
 
 	mu      sync.Mutex
-	closing bool
-	spaces  map[string]*space  // guarded by mu; the namespaces that are open
-	wanted  map[string]*parent // guarded by mu; who lets clients into a namespace that is being opened
+	closing bool // guarded by mu
 }
 
 // New makes the socket.Server that socket.NewServer(nil, cfg.Options) would make, and the handler to serve
@@ -55,38 +61,32 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h := &Handler{
-		cfg: cfg, log: cfg.Logger, alone: alone,
-		spaces: make(map[string]*space), wanted: make(map[string]*parent),
-	}
+	h := &Handler{cfg: cfg, log: cfg.Logger, alone: alone, inert: inertSocket{engine.MakeSocket()}}
 	h.lifetime, h.end = context.WithCancel(context.Background())
 	if h.internals, err = findInternals(); err != nil {
 		return nil, nil, err
 	}
 	h.engine = &engineView{BaseServer: engine.MakeBaseServer(), h: h}
 	h.engine.Prototype(h.engine)
-	options := socket.DefaultServerOptions()
-	options.Assign(cfg.Options)
+	options := cfg.Options.(*socket.ServerOptions) // a copy
 	options.SetParser(handover{})
 	options.SetAdapter(constructor{h})
 	h.io = socket.NewServer(nil, options)
+	h.settings = func() string { return fmt.Sprint(*options, h.io.ConnectTimeout(), h.io.Adapter() == constructor{h}) }
 	h.io.Bind(h.engine)
 	h.engine.RemoveAllListeners("connection") // the library's own, which is not told of sessions
 	sc := server.Config{
 		Transport: cfg.Transport, ConnectTimeout: h.io.ConnectTimeout(), Parser: cfg.Parser, Adapter: h.open,
 		KeepEmptyNamespaces: !cfg.Options.CleanupEmptyChildNamespaces(),
-		Limits:              cfg.Limits, Logger: cfg.Logger, Wrap: h.wrap,
-	}
-	if r := recovery(cfg.Options); r != nil {
-		sc.Recovery = &server.Recovery{Recovery: *r, RunMiddlewares: !cfg.Options.ConnectionStateRecovery().SkipMiddlewares()}
+		Recovery:            recovery(cfg.Options), Limits: cfg.Limits, Logger: cfg.Logger, Wrap: h.wrap,
 	}
 	h.engine.hook(&sc.Transport)
 	if h.server, err = server.New(sc); err != nil {
 		return nil, nil, fmt.Errorf("zishang: %w", err)
 	}
 	h.guard(h.server.Namespace)
-	h.server.OfFunc(h.lets)
 	h.server.OnNamespace(h.opened)
+	h.read = h.settings()
 	if cfg.Options.ServeClient() {
 		h.log.Info("the client bundle is not served here: serve it as a file, or with package host")
 	}
@@ -103,6 +103,11 @@ func (h *Handler) guard(n *server.Namespace) {
 
 // ServeHTTP serves the requests of the Socket.IO path, whatever that is.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.checked.Do(func() {
+		if h.settings() != h.read {
+			h.log.Error("options that were changed after New are not used: give them to New")
+		}
+	})
 	if h.engine.admit(w, r) {
 		h.server.ServeHTTP(w, r)
 	}
@@ -131,25 +136,10 @@ func (h *Handler) Shutdown(ctx context.Context) error {
 	return err
 }
 
-func (h *Handler) closeNow() {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	if err := h.Shutdown(ctx); err != nil {
-		h.log.Warn("not closed in time", "err", err)
-	}
-}
-
 // protect calls a function of the application: a panic in it ends nothing but this call. It reports
 // whether there was none.
 func (h *Handler) protect(what string, fn func()) (ok bool) {
-	defer func() {
-		if p := recover(); p != nil {
-			h.panics.Add(1)
-			h.log.Error("handler panicked", "event", what, "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
-	fn()
-	return true
+	return h.server.Protect(what, func() error { fn(); return nil }) == nil
 }
 
 // background runs fn in a goroutine that Shutdown waits for, unless that has ended. It reports whether it
@@ -178,47 +168,28 @@ func (h *Handler) failed(namespace, what string, err error) {
 
 // line calls functions in order, off the goroutine that adds them.
 type line struct {
-	mu      sync.Mutex
-	waiting []func() // guarded by mu
-	running bool     // guarded by mu
+	mu   sync.Mutex
+	last chan struct{} // guarded by mu; closed when the last function added has ended
 }
 
 func (l *line) add(h *Handler, fn func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting = append(l.waiting, fn)
-	if !l.running {
-		l.running = h.background(func() { l.run(h) })
-	}
-}
-
-func (l *line) run(h *Handler) {
-	finished := false
-	defer func() {
-		if !finished { // a function has ended the goroutine
-			h.background(func() { l.run(h) })
+	before, done := l.last, make(chan struct{})
+	l.last = done
+	h.background(func() {
+		defer close(done) // even if fn ends the goroutine
+		if before != nil {
+			<-before
 		}
-	}()
-	for {
-		l.mu.Lock()
-		if len(l.waiting) == 0 {
-			l.running, l.waiting = false, nil
-			finished = true
-			l.mu.Unlock()
-			return
-		}
-		fn := l.waiting[0]
-		l.waiting = l.waiting[1:]
-		l.mu.Unlock()
 		fn()
-	}
+	})
 }
 
 // Stats returns the counters since New. Those of the sessions beneath are in Engine().Stats(). HandlerErrors
 // are errors returned to On and OnAck.
 func (h *Handler) Stats() server.Stats {
 	st := h.server.Stats()
-	st.Panics += h.panics.Load()
 	st.HandlerErrors += h.handlerErrors.Load()
 	return st
 }

@@ -20,7 +20,7 @@ import (
 // internals are the offsets.
 type internals struct {
 	middlewares, id, connected    uintptr // in socket.Socket
-	sockets, connectTimeout       uintptr // in socket.Client
+	sockets, nsps, connectTimeout uintptr // in socket.Client
 	namespaces, parents, patterns uintptr // in socket.Server
 }
 
@@ -37,6 +37,7 @@ func findInternals() (internals, error) {
 		{reflect.TypeFor[socket.Socket](), "id", reflect.TypeFor[socket.SocketId](), &in.id},
 		{reflect.TypeFor[socket.Socket](), "connected", reflect.TypeFor[atomic.Bool](), &in.connected},
 		{reflect.TypeFor[socket.Client](), "sockets", reflect.TypeFor[*types.Map[socket.SocketId, *socket.Socket]](), &in.sockets},
+		{reflect.TypeFor[socket.Client](), "nsps", reflect.TypeFor[*types.Map[string, *socket.Socket]](), &in.nsps},
 		{reflect.TypeFor[socket.Client](), "connectTimeout", reflect.TypeFor[atomic.Pointer[utils.Timer]](), &in.connectTimeout},
 		{reflect.TypeFor[socket.Server](), "_nsps", reflect.TypeFor[*types.Map[string, socket.Namespace]](), &in.namespaces},
 		{
@@ -80,6 +81,11 @@ func (in internals) socketsOf(c *socket.Client) *types.Map[socket.SocketId, *soc
 	return *at[*types.Map[socket.SocketId, *socket.Socket]](c, in.sockets)
 }
 
+// byNamespace are a client's sockets by the name of their namespace, those that are connecting included.
+func (in internals) byNamespace(c *socket.Client) *types.Map[string, *socket.Socket] {
+	return *at[*types.Map[string, *socket.Socket]](c, in.nsps)
+}
+
 // stopTimer ends the timer of a new client, and its goroutine: package server has its own.
 func (in internals) stopTimer(c *socket.Client) {
 	utils.ClearTimeout(at[atomic.Pointer[utils.Timer]](c, in.connectTimeout).Swap(nil))
@@ -88,6 +94,15 @@ func (in internals) stopTimer(c *socket.Client) {
 // namespacesOf are the namespaces by name, those of parents excepted.
 func (in internals) namespacesOf(io *socket.Server) *types.Map[string, socket.Namespace] {
 	return *at[*types.Map[string, socket.Namespace]](io, in.namespaces)
+}
+
+// parentsOf are the parents, by pattern or function, and patternsOf the patterns of those that have one.
+func (in internals) parentsOf(io *socket.Server) *types.Map[socket.ParentNspNameMatchFn, socket.ParentNamespace] {
+	return *at[*types.Map[socket.ParentNspNameMatchFn, socket.ParentNamespace]](io, in.parents)
+}
+
+func (in internals) patternsOf(io *socket.Server) *types.Map[*regexp.Regexp, socket.ParentNamespace] {
+	return *at[*types.Map[*regexp.Regexp, socket.ParentNamespace]](io, in.patterns)
 }
 
 // sameFunc reports whether two functions are the same value: not only the same code, as for closures made at

@@ -66,26 +66,19 @@ func TestNothingIsKept(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	kept := func() (list [6]int) {
-		h.mu.Lock()
-		list = [6]int{size(&h.conns), size(&h.chosen), len(h.wanted)}
-		for _, s := range h.spaces {
-			s.mu.Lock()
-			list[3] += len(s.members)
-			s.mu.Unlock()
-		}
-		h.mu.Unlock()
+	kept := func() (list [4]int) {
+		list = [4]int{size(&h.conns), size(&h.members)}
 		h.internals.namespacesOf(io).Range(func(_ string, n socket.Namespace) bool {
-			list[4] += n.Sockets().Len()
+			list[2] += n.Sockets().Len()
 			return true
 		})
-		list[5] = h.Engine().Sessions()
+		list[3] = h.Engine().Sessions()
 		return list
 	}
 	end := time.Now().Add(wsclient.Patience)
-	for kept() != [6]int{} {
+	for kept() != [4]int{} {
 		if time.Now().After(end) {
-			t.Fatalf("kept: conns, chosen, wanted, members, sockets, sessions: %v", kept())
+			t.Fatalf("kept: conns, members, sockets, sessions: %v", kept())
 		}
 		time.Sleep(time.Millisecond)
 	}

@@ -19,14 +19,14 @@ type member struct {
 	// Set when it is made, then read only.
 	h      *Handler
 	server *server.Socket
-	parent *parent // that has let it in, nil for none
 	conn   *conn
+
+	parents []socket.ParentNamespace // of the Dynamic that has let it in; owned by the middlewares
 
 	// Set by make, before anything of the application's, then read only.
 	id     string
 	socket *socket.Socket
 	nsp    *namespace
-	space  *space
 
 	calls line // acknowledgements, which overtake events
 
@@ -49,60 +49,82 @@ func memberOf(s *socket.Socket) *member {
 	return nil
 }
 
+// emitter has the listeners of the library's socket.
+func (m *member) emitter() *emitter {
+	return m.socket.StrictEventEmitter.EventEmitter.(*socketEmitter).emitter
+}
+
 // faceOf is memberOf for a socket of package server.
 func faceOf(s *server.Socket) *member { m, _ := s.Face().(*member); return m }
 
-// make makes the library's socket. It is the first middleware, and comes twice when a socket could not be
-// recovered after all.
+// memberFor is faceOf for a socket that may be new.
+func (h *Handler) memberFor(s *server.Socket) *member {
+	if m := faceOf(s); m != nil {
+		return m
+	}
+	m := &member{h: h, server: s, conn: h.connOf(s.Session())}
+	s.SetFace(m)
+	context.AfterFunc(s.Context(), m.leave)
+	return m
+}
+
+// make makes the library's socket. It is the first middleware behind those that note the parents, and comes twice
+// when a socket could not be recovered after all.
 func (h *Handler) make(s *server.Socket) error {
-	name, auth := s.Namespace().Name(), s.Handshake().RawAuth()
-	m := faceOf(s)
-	if m == nil {
-		m = &member{h: h, server: s, conn: h.connOf(s.Session())}
-		if p, ok := h.chosen.LoadAndDelete(s.Context()); ok {
-			m.parent = p.(*parent)
-		} else if name != "/" { // package server asks nobody for this name
-			if m.parent, ok = h.choose(s.Context(), name, auth); !ok {
-				return errInvalidNamespace
-			}
-		}
-		s.SetFace(m)
-		s.Use(m.event)
-		s.OnDisconnecting(m.disconnect)
-		context.AfterFunc(s.Context(), m.leave)
-	}
-	n := h.findMade(name)
+	m := h.memberFor(s)
+	n := h.find(s.Namespace().Name())
 	if n == nil {
-		return errInvalidNamespace
+		return server.ErrServerClosed
 	}
-	space := h.space(name)
+	<-n.made // listeners of new_namespace may be about to put middlewares on it
+	for _, p := range m.parents {
+		p.Children().Add(n.nsp)
+	}
 	var previous *socket.Session
-	if s.Recovered() {
+	if from := s.Restored(); from != nil {
+		if from.Live == nil {
+			from.Live = value(json.RawMessage(from.Data))
+		}
 		previous = &socket.Session{SessionToPersist: &socket.SessionToPersist{
-			Rooms: types.NewSet[socket.Room](), Data: space.restored(s),
+			Rooms: types.NewSet[socket.Room](), Data: from.Live,
 		}}
 	}
-	var made *socket.Socket
-	m.conn.withRequest(func() { made = socket.NewSocket(n.nsp, m.conn.client, authOf(s, auth), previous) })
+	made := m.conn.newSocket(n.nsp, authOf(s), previous)
 	h.internals.setID(made, s.ID())
-	e := &socketEmitter{emitter: newEmitter(h.protect), member: m}
-	e.takeFrom(made.StrictEventEmitter.EventEmitter)
-	made.StrictEventEmitter.EventEmitter = e
+	made.StrictEventEmitter.EventEmitter = &socketEmitter{emitter: newEmitter(h.protect), member: m}
+	if m.socket != nil {
+		if other := s.Namespace().Socket(m.id); other != nil { // who has been recovered instead
+			defer faceOf(other).beKnown()
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.over {
 		return server.ErrDisconnected
 	}
 	m.stand()
-	m.id, m.socket, m.nsp, m.space, m.kicked = s.ID(), made, n, space, false
-	m.space.enter(m)
-	m.conn.enter(m)
+	m.id, m.socket, m.nsp, m.kicked = s.ID(), made, n, false
+	h.members.Store(m.id, m)
+	h.internals.byNamespace(m.conn.client).Store(n.name, made)
+	s.Use(m.event)
+	s.OnDisconnecting(m.disconnect)
 	return nil
 }
 
+// beKnown has the socket found by its id, if it is in. Others may have come with that id: one that could not be
+// recovered after all, and one that is taking this one over.
+func (m *member) beKnown() {
+	m.h.mu.Lock()
+	defer m.h.mu.Unlock()
+	if m.server.Connected() {
+		m.h.members.Store(m.id, m)
+		m.nsp.nsp.Sockets().Store(m.socket.Id(), m.socket)
+	}
+}
+
 // authOf is the auth payload in the library's form.
-func authOf(s *server.Socket, auth json.RawMessage) any {
-	v := value(auth)
+func authOf(s *server.Socket) any {
+	v := value(s.Handshake().RawAuth())
 	if flat, ok := v.(map[string]any); ok && s.Session().Protocol() == 3 {
 		values := make(url.Values, len(flat))
 		for k, v := range flat {
@@ -137,9 +159,9 @@ func (m *member) stand() {
 	m.h.internals.setConnected(m.socket, false)
 	m.nsp.nsp.Sockets().CompareAndDelete(m.socket.Id(), m.socket)
 	m.h.internals.socketsOf(m.conn.client).CompareAndDelete(m.socket.Id(), m.socket)
-	m.conn.leave(m)
+	m.h.internals.byNamespace(m.conn.client).CompareAndDelete(m.nsp.name, m.socket)
 	if !m.told {
-		m.space.leave(m)
+		m.h.members.CompareAndDelete(m.id, m)
 	}
 }
 
@@ -156,9 +178,10 @@ func (h *Handler) connected(s *server.Socket) {
 	m := faceOf(s)
 	m.turn.Lock()
 	defer m.turn.Unlock()
+	m.beKnown()
 	m.mu.Lock()
 	m.told = true
-	m.space.enter(m) // it may have left already, and be out
+	h.members.LoadOrStore(m.id, m) // it may have left already, and be out
 	kicked := m.kicked
 	m.mu.Unlock()
 	if kicked {
@@ -166,7 +189,7 @@ func (h *Handler) connected(s *server.Socket) {
 		return
 	}
 	defer m.note()
-	m.nsp.welcome(m.parent, m.socket)
+	m.welcome()
 }
 
 // disconnect runs the disconnect handlers: the last thing a socket does.
@@ -174,12 +197,11 @@ func (m *member) disconnect(why server.Disconnection) {
 	m.leave()
 	m.turn.Lock()
 	defer m.turn.Unlock()
-	defer m.space.leave(m)
+	defer m.h.members.CompareAndDelete(m.id, m)
 	m.ended = true
 	m.nsp.left(m, m.server.Rooms())
-	e := m.socket.StrictEventEmitter.EventEmitter.(*socketEmitter)
-	e.emitter.Emit("disconnecting", string(why.Reason))
-	e.emitter.Emit("disconnect", string(why.Reason))
+	m.emitter().Emit("disconnecting", string(why.Reason))
+	m.emitter().Emit("disconnect", string(why.Reason))
 }
 
 // socketEmitter takes the place of a socket's own emitter.

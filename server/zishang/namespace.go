@@ -2,10 +2,9 @@ package zishang
 
 import (
 	"context"
+	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/zishang520/engine.io/v2/events"
 	"github.com/zishang520/engine.io/v2/types"
@@ -27,16 +26,10 @@ type namespace struct {
 	name      string
 	listeners *namespaceEmitter // of the namespace
 	made      chan struct{}     // closed when the application has been told of it
-	inherited inherited         // set by created
+	opened    bool              // by package server: see Handler.opened
 
-	told   atomic.Bool // by the library, that it is made
-	own    atomic.Bool // of the application, not of a parent's
-	static atomic.Bool // by Static
-
-	mu      sync.Mutex
-	servers int64     // guarded by mu; the size of the cluster, as last heard
-	asked   time.Time // guarded by mu; when that was
-	asking  int       // guarded by mu; broadcasts that wait for ServerCount: see ask.go
+	told atomic.Bool // by the library, that it is made
+	own  atomic.Bool // package server keeps it open: it was nobody else's when it was made
 }
 
 var (
@@ -54,13 +47,11 @@ type constructor struct{ h *Handler }
 func (c constructor) New(nsp socket.Namespace) socket.Adapter {
 	n := &namespace{
 		emitter: newEmitter(c.h.protect), inert: inert{socket.NewAdapter(nsp)}, h: c.h, nsp: nsp, name: nsp.Name(),
-		made: make(chan struct{}), servers: 1,
+		made: make(chan struct{}),
 	}
 	n.Prototype(n)
 	n.listeners = &namespaceEmitter{emitter: newEmitter(c.h.protect), h: c.h}
-	e := nsp.EventEmitter()
-	n.listeners.takeFrom(e.EventEmitter)
-	e.EventEmitter = n.listeners
+	nsp.EventEmitter().EventEmitter = n.listeners
 	if n.name == "/" { // the library does not tell of this one
 		close(n.made)
 	}
@@ -75,21 +66,23 @@ type namespaceEmitter struct {
 
 // Emit calls the listeners of name. On "/" the library emits new_namespace for every namespace it makes.
 func (e *namespaceEmitter) Emit(name events.EventName, args ...any) {
-	tell := func() { e.emitter.Emit(name, args...) }
 	if name == "new_namespace" && len(args) > 0 {
-		if child, ok := args[0].(socket.Namespace); ok {
-			e.h.created(child, tell)
-			return
-		}
+		e.h.created(args[0], func() { e.emitter.Emit(name, args...) })
+		return
 	}
-	tell()
+	e.emitter.Emit(name, args...)
 }
 
 // server is the namespace as package server has it.
 func (n *namespace) server() *server.Namespace { return n.h.server.Of(n.name) }
 
 // member returns the socket of this server with that id, or nil.
-func (n *namespace) member(id socket.SocketId) *member { return n.h.space(n.name).member(string(id)) }
+func (n *namespace) member(id socket.SocketId) *member {
+	if m, ok := n.h.members.Load(string(id)); ok && m.(*member).nsp.name == n.name {
+		return m.(*member)
+	}
+	return nil
+}
 
 // AddAll puts a socket into rooms.
 func (n *namespace) AddAll(id socket.SocketId, rooms *types.Set[socket.Room]) {
@@ -185,31 +178,17 @@ func (n *namespace) Sids() *types.Map[socket.SocketId, *types.Set[socket.Room]] 
 	return out
 }
 
-// ServerCount returns the number of servers in the cluster, this one included. It is asked for anew after
-// some seconds, but stays the same between a BroadcastWithAck and the library's question after it.
+// ServerCount returns the number of servers in the cluster, this one included. The library, which asks how many
+// will call it back, is told that it is one: see BroadcastWithAck.
 func (n *namespace) ServerCount() int64 {
-	n.mu.Lock()
-	if n.asking > 0 {
-		n.asking--
-		defer n.mu.Unlock()
-		return n.servers
-	}
-	fresh := time.Since(n.asked) < countAge
-	servers := n.servers
-	n.mu.Unlock()
-	if fresh {
-		return servers
+	if pc, _, _, ok := runtime.Caller(1); ok && inside(pc, "(*BroadcastOperator).Emit") {
+		return 1
 	}
 	ctx, cancel := context.WithTimeout(n.h.lifetime, askTimeout)
 	defer cancel()
 	count, err := n.server().Servers(ctx)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.asked = time.Now()
-	if err == nil && count > 0 && n.asking == 0 {
-		n.servers = int64(count)
-	}
-	return n.servers
+	n.h.failed(n.name, "server count", err)
+	return int64(max(count, 1))
 }
 
 func textsOf(rooms *types.Set[socket.Room]) []string {

@@ -11,7 +11,7 @@ import (
 // On calls fn for every event of that name, with the first argument decoded into a T as encoding/json would;
 // a []byte in T takes a binary. Without an argument T is zero. ctx ends when the socket disconnects. An
 // error is logged, and answers a client that waits for an acknowledgement with {"error": its text}. fn runs
-// in its turn among the listeners registered with s.On.
+// in its turn among the listeners registered with s.On. On panics when s is of no server made by New.
 func On[T any](s *socket.Socket, event string, fn func(ctx context.Context, arg T) error) {
 	handle(s, event, func(ctx context.Context, arg T) ([]any, error) { return nil, fn(ctx, arg) }, false)
 }
@@ -28,29 +28,20 @@ func OnAck[T, R any](s *socket.Socket, event string, fn func(ctx context.Context
 func handle[T any](s *socket.Socket, name string, fn func(context.Context, T) ([]any, error), answers bool) {
 	m := memberOf(s)
 	if m == nil {
-		// Not a socket of a server made by New, or one that has gone: nothing to guard.
-		_ = s.On(name, func(args ...any) {
-			var arg T
-			e := emitted(name, args)
-			if e.first(&arg) != nil {
-				return
-			}
-			if values, err := fn(context.Background(), arg); err == nil && answers && e.ack != nil {
-				e.ack(values, nil)
-			}
-		})
-		return
+		panic("zishang: On and OnAck are for sockets of a server made by New")
 	}
-	typed := func(e *event) {
+	m.emitter().add(events.EventName(name), &listener{typed: func(e *event) {
 		var arg T
-		err := e.first(&arg)
 		var values []any
+		var err error
+		if e.n > 0 {
+			err = e.decode(0, &arg)
+		}
 		if err == nil {
 			values, err = fn(cmp.Or(e.ctx, m.server.Context()), arg)
 		}
 		m.answer(e, values, err, answers)
-	}
-	s.StrictEventEmitter.EventEmitter.(*socketEmitter).add(events.EventName(name), &listener{typed: typed})
+	}})
 }
 
 // answer acknowledges an event with what its handler returned.

@@ -1,12 +1,11 @@
 package zishang
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
-	"github.com/zishang520/engine.io/v2/config"
 	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/beanpole/beanpole/transport"
@@ -27,10 +26,11 @@ func checkOptions(o socket.ServerOptionsInterface) error {
 
 // applyOptions fills the zero fields of c with what o says.
 func applyOptions(c *transport.Config, o *socket.ServerOptions) error {
-	durations(c, o)
-	if o.GetRawMaxHttpBufferSize() != nil && c.MaxHTTPBufferSize == 0 {
-		c.MaxHTTPBufferSize = o.MaxHttpBufferSize()
-	}
+	c.KeepContext = true // as the library keeps the request
+	c.PingInterval = cmp.Or(c.PingInterval, o.PingInterval())
+	c.PingTimeout = cmp.Or(c.PingTimeout, o.PingTimeout())
+	c.UpgradeTimeout = cmp.Or(c.UpgradeTimeout, o.UpgradeTimeout())
+	c.MaxHTTPBufferSize = cmp.Or(c.MaxHTTPBufferSize, o.MaxHttpBufferSize())
 	if names := o.Transports(); names != nil && len(c.Transports) == 0 {
 		for _, name := range names.Keys() {
 			if name == "webtransport" {
@@ -61,7 +61,15 @@ func applyOptions(c *transport.Config, o *socket.ServerOptions) error {
 		}
 	}
 	if allow := o.AllowRequest(); allow != nil {
-		c.AllowRequest = both(c.AllowRequest, allowRequest(allow))
+		first := c.AllowRequest
+		c.AllowRequest = func(r *http.Request) error {
+			if first != nil {
+				if err := first(r); err != nil {
+					return err
+				}
+			}
+			return allow(newContext(r))
+		}
 	}
 	if cors := o.Cors(); cors != nil && c.CORS == nil {
 		var err error
@@ -70,36 +78,4 @@ func applyOptions(c *transport.Config, o *socket.ServerOptions) error {
 		}
 	}
 	return nil
-}
-
-func durations(c *transport.Config, o *socket.ServerOptions) {
-	for _, d := range []struct {
-		to   *time.Duration
-		from *time.Duration
-	}{
-		{&c.PingInterval, o.GetRawPingInterval()},
-		{&c.PingTimeout, o.GetRawPingTimeout()},
-		{&c.UpgradeTimeout, o.GetRawUpgradeTimeout()},
-	} {
-		if d.from != nil && *d.to == 0 {
-			*d.to = *d.from
-		}
-	}
-}
-
-// both refuses what either refuses. The first may be nil.
-func both(a, b func(*http.Request) error) func(*http.Request) error {
-	if a == nil {
-		return b
-	}
-	return func(r *http.Request) error {
-		if err := a(r); err != nil {
-			return err
-		}
-		return b(r)
-	}
-}
-
-func allowRequest(allow config.AllowRequest) func(*http.Request) error {
-	return func(r *http.Request) error { return allow(newContext(r)) }
 }

@@ -102,6 +102,30 @@ func TestRecoveryInMemory(t *testing.T) {
 	}
 }
 
+// Who was let in by one function comes back by that one, or passes the middlewares of another.
+func TestRecoveryIsBoundToTheParent(t *testing.T) {
+	n := start(t, zishang.Config{Options: withRecovery()}, func(io *socket.Server) {
+		byFunc(io, func(_ string, auth any, next func(error, bool)) {
+			a, _ := auth.(map[string]any)
+			next(nil, a["invite"] == true)
+		})
+		byFunc(io, allow).Use(unlessToken)
+	})
+	p := dial(t, n.url)
+	w := p.Connect("/tenant-1", `{"invite":true}`)
+	p.HangUp()
+	pid := `"pid":"` + w.PID + `"`
+	q := dial(t, n.url)
+	q.Send("40/tenant-1,{" + pid + "}")
+	q.Expect(`44/tenant-1,{"message":"no"}`)
+	if got := dial(t, n.url).Connect("/tenant-1", `{"token":"t",`+pid+`}`); got.SID == w.SID {
+		t.Error("recovered by another function")
+	}
+	if got := dial(t, n.url).Connect("/tenant-1", `{"invite":true,`+pid+`}`); got != w {
+		t.Errorf("welcome %v, want %v", got, w)
+	}
+}
+
 func TestEmitWithAckAndRecovery(t *testing.T) {
 	answers := make(chan string, 1)
 	n := start(t, zishang.Config{Options: withRecovery()}, func(io *socket.Server) {
@@ -155,5 +179,53 @@ func TestTwoComeBackAsOne(t *testing.T) {
 	}
 	if s := n.handler.Stats(); s.Recovered == 0 {
 		t.Errorf("stats %+v", s)
+	}
+}
+
+// Of two who come with one session at the same time each that is in is the one that its id names.
+func TestIdsNameTheirSockets(t *testing.T) {
+	options := withRecovery()
+	options.ConnectionStateRecovery().SetSkipMiddlewares(false)
+	pass, coming := make(chan chan struct{}, 8), make(chan struct{}, 8)
+	n := start(t, zishang.Config{Options: options}, func(io *socket.Server) {
+		io.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
+			select {
+			case hold := <-pass:
+				coming <- struct{}{}
+				<-hold
+			default:
+			}
+			next(nil)
+		})
+	})
+	for range 40 {
+		p := dial(t, n.url)
+		w := p.Connect("/", "")
+		p.HangUp()
+		hold := make(chan struct{})
+		peers := []*peer{dial(t, n.url), dial(t, n.url)}
+		for _, q := range peers {
+			pass <- hold
+			q.Send(`40{"pid":"` + w.PID + `"}`)
+			await(t, coming)
+		}
+		close(hold)
+		eventually(t, "settled", func() bool {
+			sockets := n.io.Sockets().Sockets()
+			if sockets.Len() != n.handler.Engine().Sessions() || sockets.Len() != n.handler.SocketCounts()["/"] {
+				return false
+			}
+			good := true
+			sockets.Range(func(id socket.SocketId, s *socket.Socket) bool {
+				s.Join("mine")
+				good = good && s.Id() == id && s.Connected() && s.Rooms().Has("mine")
+				return true
+			})
+			return good && sockets.Len() > 0
+		})
+		for _, q := range peers {
+			q.HangUp()
+		}
+		eventually(t, "gone", func() bool { return n.handler.Engine().Sessions() == 0 && n.io.Sockets().Sockets().Len() == 0 })
 	}
 }

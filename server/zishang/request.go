@@ -24,10 +24,10 @@ func newRequest(h *transport.Handshake) *http.Request {
 	if err != nil {
 		u = &url.URL{Path: "/"}
 	}
-	r := &http.Request{
+	r := (&http.Request{
 		Method: http.MethodGet, URL: u, RequestURI: h.URL(), Header: h.Header(), RemoteAddr: h.Addr(),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
-	}
+	}).WithContext(h.Context())
 	r.Host = r.Header.Get("Host")
 	if h.Secure() {
 		r.TLS = &tls.ConnectionState{HandshakeComplete: true}

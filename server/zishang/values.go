@@ -4,13 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/zishang520/engine.io/v2/types"
-
-	"github.com/beanpole/beanpole/server/packet"
 )
 
 // This file is values: as the library has them, and as package server takes and gives them.
@@ -58,16 +54,14 @@ func buffered(v any) any {
 	return v
 }
 
-// wires is wire for every value. It returns list itself when there is nothing to replace, and what cannot be
-// encoded when one of the values panics.
+// wires is wire for every value: what cannot be encoded when one of them panics.
 func wires(list []any) (out []any) {
 	defer func() {
 		if v := recover(); v != nil {
 			out = []any{broken{v}}
 		}
 	}()
-	out, _ = replaceList(list)
-	return out
+	return wire(list).([]any)
 }
 
 // broken is in the place of values that have panicked.
@@ -76,87 +70,41 @@ type broken struct{ panic any }
 // MarshalJSON returns an error.
 func (b broken) MarshalJSON() ([]byte, error) { return nil, fmt.Errorf("%w: %v", errPanic, b.panic) }
 
-// wire replaces the readers and buffers that the library allows as values by texts and bytes, in a copy. Buffers
-// are not emptied, so that they can be sent again, and binaries are copied, as applications of the library may
-// change them.
+// wire returns a copy of v, as the library makes one, in which the readers and buffers that it allows as values are
+// texts and bytes. Nil lists and maps are empty. Buffers are not emptied, so that they can be sent again, and binaries
+// are copied, as applications of the library may change them.
 func wire(v any) any {
-	out, _ := replace(v)
-	return out
-}
-
-// replace is wire, and reports whether it replaced anything.
-func replace(v any) (any, bool) {
 	switch v := v.(type) {
 	case *types.StringBuffer:
-		return v.String(), true
+		return v.String()
 	case *strings.Reader:
-		b, err := io.ReadAll(v)
-		return string(b), err == nil
+		b, _ := io.ReadAll(v) // never an error
+		return string(b)
 	case types.BufferInterface:
-		return append([]byte{}, v.Bytes()...), true
+		return append([]byte{}, v.Bytes()...)
 	case io.Reader:
 		if c, ok := v.(io.Closer); ok {
 			defer c.Close()
 		}
 		b, err := io.ReadAll(v)
-		return b, err == nil
-	case []byte:
-		return slices.Clone(v), v != nil
-	case []any:
-		return replaceList(v)
-	case map[string]any:
-		return replaceMap(v)
-	}
-	return v, false
-}
-
-func replaceList(v []any) ([]any, bool) {
-	out := v
-	changed := false
-	for i, e := range v {
-		p, ok := replace(e)
-		if !ok {
-			continue
-		}
-		if !changed {
-			out, changed = slices.Clone(v), true
-		}
-		out[i] = p
-	}
-	return out, changed
-}
-
-func replaceMap(v map[string]any) (map[string]any, bool) {
-	out := v
-	changed := false
-	for k, e := range v {
-		p, ok := replace(e)
-		if !ok {
-			continue
-		}
-		if !changed {
-			out, changed = maps.Clone(v), true
-		}
-		out[k] = p
-	}
-	return out, changed
-}
-
-// frozen returns values as they are now, for what encodes them later.
-func frozen(list []any) ([]any, error) {
-	out := make([]any, len(list))
-	for i, v := range list {
-		data, attachments, err := packet.AppendValue(nil, nil, wire(v))
 		if err != nil {
-			return nil, err
+			panic(err)
 		}
-		out[i] = json.RawMessage(data)
-		if len(attachments) > 0 {
-			out[i] = nil
-			if err := packet.Decode(data, attachments, &out[i]); err != nil {
-				return nil, err
-			}
+		return b
+	case []byte:
+		return append([]byte{}, v...)
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = wire(e)
 		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = wire(e)
+		}
+		return out
 	}
-	return out, nil
+	return v
 }

@@ -1,6 +1,8 @@
 package zishang
 
 import (
+	"cmp"
+
 	"github.com/zishang520/engine.io/v2/transports"
 	"github.com/zishang520/engine.io/v2/types"
 
@@ -17,14 +19,15 @@ func (v view) Name() string                { return string(v.c.session.Transport
 func (v view) Sid() string                 { return v.c.session.ID() }
 func (v view) Writable() bool              { return v.c.session.Writable() }
 func (v view) Protocol() int               { return v.c.session.Protocol() }
-func (v view) Discarded() bool             { return false }
 func (v view) Proto() transports.Transport { return v }
 func (v view) ReadyState() string          { return v.c.ReadyState() }
 func (v view) HandlesUpgrades() bool       { return v.c.session.Transport() == transport.WebSocket }
 func (v view) SupportsBinary() bool        { return true }
 
 // MaxHttpBufferSize returns the limit of a message, in bytes.
-func (v view) MaxHttpBufferSize() int64 { return v.c.h.cfg.Transport.MaxHTTPBufferSize }
+func (v view) MaxHttpBufferSize() int64 {
+	return cmp.Or(v.c.h.cfg.Transport.MaxHTTPBufferSize, transport.DefaultMaxHTTPBufferSize)
+}
 
 // Close closes the session.
 func (v view) Close(then ...types.Callable) {

@@ -50,7 +50,10 @@ func (o *order) args() []any {
 func do(ctx context.Context, io *server.Server, op string, o order) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
 	defer cancel()
-	to := io.In(o.Rooms...).Except(o.Except...)
+	to := io.Except(o.Except...)
+	if len(o.Rooms) > 0 { // Node's empty list is everybody
+		to = to.In(o.Rooms...)
+	}
 	if o.Volatile {
 		to = to.Volatile()
 	}

@@ -1,9 +1,12 @@
 // Command sim runs the simulation of a whole cluster: one seed is one history, to the last byte.
 //
 //	go run . -seed 7              one run; what was violated, and the history around it
-//	go run . -seed 1 -n 1000      many, on all cores; those that failed, with the command that replays each
+//	go run . -seed 1 -n 1000      many, on all cores; those that failed, with the command that replays each, and what
+//	                              they contained; with -mode all each seed in each mode
 //	go run . -defects -n 20       plants each defect of package defects, and says what found it
-//	go run . -seed 7 -shrink      the smallest run of that seed in which the same promise is not kept
+//	go run . -chaos -n 20         real connections, a real Redis, real time and the race detector
+//	go run . -seed 7 -shrink      the smallest run of that seed in which the same promise is not kept; with -n of the
+//	                              first seed for each promise
 //
 // The world itself is in world, a program for wasip1 that unmodified Go builds and wazero runs: one thread runs
 // everything, randomness comes from the seed, sleeping costs nothing. docs/promises.md says what is checked.
@@ -14,12 +17,10 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/beanpole/beanpole/test/sim/defects"
@@ -30,7 +31,7 @@ func main() {
 	var p plan.Plan
 	seed := flag.Uint64("seed", 1, "the seed, or the first of them")
 	n := flag.Int("n", 1, "how many seeds")
-	flag.StringVar(&p.Mode, "mode", "", "one of "+strings.Join(plan.Modes, ", ")+"; empty: of the seed")
+	mode := flag.String("mode", "", "those of "+strings.Join(plan.Modes, ", ")+"; all: each seed in each; empty: of the seed")
 	flag.IntVar(&p.Nodes, "nodes", 0, "how many servers; 0: of the seed")
 	flag.IntVar(&p.Clients, "clients", 0, "how many clients; 0: of the seed")
 	flag.IntVar(&p.Seconds, "seconds", 0, "of load, in the simulation's time; 0: of the seed")
@@ -38,8 +39,9 @@ func main() {
 	load := flag.String("load", "", "those of "+strings.Join(plan.Loads, ", ")+"; empty: all")
 	flag.StringVar(&p.Defect, "defect", "", "a defect of package defects to plant")
 	all := flag.Bool("defects", false, "plant each defect in turn, or that of -defect, and look for it with n seeds at most")
-	history := flag.String("history", "", "a file for the whole history")
-	minimise := flag.Bool("shrink", false, "look for a smaller run with the same violation")
+	history := flag.String("history", "", "a file for the whole history; with -n, of those that failed, the seed behind its name")
+	minimise := flag.Bool("shrink", false, "look for a smaller run with the same violation, of many seeds for the first of each promise")
+	chaos := flag.Bool("chaos", false, "real connections, a real Redis, real time and the race detector instead of the simulation")
 	jobs := flag.Int("jobs", runtime.NumCPU(), "runs at a time")
 	flag.Parse()
 	p.Faults, p.Load = plan.List(*faults, plan.Faults), plan.List(*load, plan.Loads)
@@ -48,7 +50,7 @@ func main() {
 		list := slices.DeleteFunc(slices.Clone(defects.All), func(d defects.Defect) bool { return p.Defect != "" && d.Name != p.Defect })
 		err = plant(context.Background(), list, *seed, *n)
 	} else {
-		err = run(p, *seed, *n, *jobs, *history, *minimise)
+		err = run(p, plan.List(*mode, plan.Modes), *seed, *n, *jobs, *history, *minimise, *chaos)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -56,41 +58,57 @@ func main() {
 	}
 }
 
-func run(p plan.Plan, seed uint64, n, jobs int, history string, minimise bool) error {
+// worlds runs worlds: simulated, or real.
+type worlds interface {
+	run(context.Context, plan.Plan) (*outcome, error)
+	close(context.Context)
+	target() string // of make, that runs them
+}
+
+func run(p plan.Plan, modes []string, seed uint64, n, jobs int, history string, minimise, chaos bool) error {
 	ctx := context.Background()
 	began := time.Now()
-	r, err := newRunner(ctx, p.Defect != "")
+	var r worlds
+	var err error
+	if chaos {
+		r, err = newReal(ctx)
+	} else {
+		r, err = newRunner(ctx, p.Defect != "")
+	}
 	if err != nil {
 		return err
 	}
 	defer r.close(ctx)
 	fmt.Printf("the world is built in %.1fs\n", time.Since(began).Seconds())
-	if n == 1 {
-		p.Seed = seed
-		p = p.Fill()
-		began = time.Now()
-		out, err := r.run(ctx, p)
-		if err != nil {
+	if n > 1 || len(modes) > 1 {
+		return sweep(ctx, r, p, modes, seed, n, jobs, history, minimise)
+	}
+	p.Seed = seed
+	if len(modes) == 1 {
+		p.Mode = modes[0]
+	}
+	p = p.Fill()
+	began = time.Now()
+	out, err := r.run(ctx, p)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("ran in %.1fs\n", time.Since(began).Seconds())
+	if history != "" {
+		if err := os.WriteFile(history, out.history, 0o644); err != nil {
 			return err
 		}
-		fmt.Printf("ran in %.1fs\n", time.Since(began).Seconds())
-		if history != "" {
-			if err := os.WriteFile(history, out.history, 0o644); err != nil {
-				return err
-			}
-		}
-		fmt.Printf("%s\n%s\n", p, out.summary())
-		if len(out.Violations) == 0 {
-			return nil
-		}
-		if minimise {
-			p, out = shrink(p, out, func(q plan.Plan) (*outcome, error) { return r.run(ctx, q) })
-		}
-		out.print(os.Stdout)
-		fmt.Printf("\nreplay with: make sim %s\n", replay(p))
-		return fmt.Errorf("seed %d: %d violations", p.Seed, len(out.Violations))
 	}
-	return sweep(ctx, r, p, seed, n, jobs)
+	fmt.Printf("%s\n%s\n", p, out.summary())
+	if len(out.Violations) == 0 {
+		return nil
+	}
+	if minimise {
+		p, out = shrink(p, out, func(q plan.Plan) (*outcome, error) { return r.run(ctx, q) })
+	}
+	out.print(os.Stdout)
+	fmt.Printf("\nreplay with: make %s %s\n", r.target(), replay(p))
+	return fmt.Errorf("seed %d: %d violations", p.Seed, len(out.Violations))
 }
 
 // plant plants each defect and looks for it, with n seeds at most.
@@ -101,9 +119,12 @@ func plant(ctx context.Context, list []defects.Defect, seed uint64, n int) error
 	}
 	defer r.close(ctx)
 	var missed []string
+	const row = "| %-16s | %-8s | %-11s | %-16s | %4v | %6.1f s | %s |\n"
+	fmt.Printf(strings.Replace(row, "%6.1f s", "%-8s", 1), "Defect", "Mode", "Faults", "Found by", "Seed", "CPU", "What was seen")
+	fmt.Printf("|%s\n", strings.Repeat("---|", 7))
 	for _, d := range list {
-		began := time.Now()
-		found := ""
+		used := processor()
+		found, with, what := "", any(""), ""
 		for i := range uint64(n) {
 			p := plan.Plan{Seed: seed + i, Mode: d.Mode, Faults: append([]string{}, d.Faults...), Defect: d.Name}.Fill()
 			out, err := r.run(ctx, p)
@@ -112,15 +133,15 @@ func plant(ctx context.Context, list []defects.Defect, seed uint64, n int) error
 			}
 			if len(out.Violations) > 0 {
 				v := out.Violations[0]
-				found = fmt.Sprintf("found by %s with seed %d in %.1fs: %.120s", v.Promise, p.Seed, time.Since(began).Seconds(), v.What)
+				found, with, what = v.Promise, p.Seed, fmt.Sprintf("`%.70s`", strings.NewReplacer("|", "/", "`", "'").Replace(strings.SplitN(v.What, "\n", 2)[0]))
 				break
 			}
 		}
 		if found == "" {
 			missed = append(missed, d.Name)
-			found = fmt.Sprintf("NOT FOUND with %d seeds", n)
+			found = fmt.Sprintf("NOT FOUND with %d", n)
 		}
-		fmt.Printf("%-16s %-9s %s\n", d.Name, d.Mode, found)
+		fmt.Printf(row, d.Name, d.Mode, cmp.Or(strings.Join(d.Faults, ","), "of the seed"), found, with, (processor() - used).Seconds(), what)
 	}
 	if len(missed) > 0 {
 		return fmt.Errorf("not found: %s", strings.Join(missed, ", "))
@@ -132,66 +153,4 @@ func plant(ctx context.Context, list []defects.Defect, seed uint64, n int) error
 func replay(p plan.Plan) string {
 	_, rest, _ := strings.Cut(p.String(), " -mode")
 	return fmt.Sprintf("SEED=%d SIM='-mode%s'", p.Seed, rest)
-}
-
-// sweep runs many seeds.
-func sweep(ctx context.Context, r *runner, p plan.Plan, seed uint64, n, jobs int) error {
-	var (
-		mu     sync.Mutex
-		total  = map[string]int{}
-		failed []string
-		kinds  = map[string]int{}
-		next   = seed
-		wg     sync.WaitGroup
-	)
-	began := time.Now()
-	for range jobs {
-		wg.Go(func() {
-			for {
-				mu.Lock()
-				q := p
-				q.Seed = next
-				next++
-				mu.Unlock()
-				if q.Seed >= seed+uint64(n) {
-					return
-				}
-				q = q.Fill()
-				out, err := r.run(ctx, q)
-				mu.Lock()
-				switch {
-				case err != nil:
-					failed = append(failed, fmt.Sprintf("%v: make sim %s", err, replay(q)))
-					fmt.Println(failed[len(failed)-1])
-				case len(out.Violations) > 0:
-					v := out.Violations[0]
-					failed = append(failed, fmt.Sprintf("%s: %s: %.200s\n    make sim %s", v.Promise, v.About, v.What, replay(q)))
-					fmt.Println(failed[len(failed)-1])
-					kinds[v.Promise]++
-				}
-				if out != nil {
-					total["runs in mode "+q.Mode]++
-					for k, v := range out.Counts {
-						total[k] += v
-					}
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	for _, k := range slices.Sorted(maps.Keys(total)) {
-		fmt.Printf("%9d %s\n", total[k], k)
-	}
-	took := time.Since(began)
-	fmt.Printf("%d seeds in %s, %s for one on %d at a time: %d failed", n, took.Round(time.Second),
-		(took / time.Duration(n)).Round(time.Millisecond), jobs, len(failed))
-	for _, k := range slices.SortedFunc(maps.Keys(kinds), func(a, b string) int { return cmp.Compare(kinds[b], kinds[a]) }) {
-		fmt.Printf(", %s %d", k, kinds[k])
-	}
-	fmt.Println()
-	if len(failed) > 0 {
-		return fmt.Errorf("%d of %d seeds failed", len(failed), n)
-	}
-	return nil
 }

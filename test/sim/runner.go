@@ -25,7 +25,7 @@ import (
 	"github.com/beanpole/beanpole/test/sim/plan"
 )
 
-// runner runs worlds. Its methods may be called from any goroutine.
+// runner runs simulated worlds. Its methods may be called from any goroutine.
 type runner struct {
 	wasm  wazero.Runtime
 	world wazero.CompiledModule
@@ -83,6 +83,8 @@ func newRunner(ctx context.Context, planted bool) (*runner, error) {
 	return r, nil
 }
 
+func (r *runner) target() string { return "sim" }
+
 func (r *runner) close(ctx context.Context) {
 	_ = r.wasm.Close(ctx)
 	_ = r.cache.Close(ctx)
@@ -93,6 +95,20 @@ type outcome struct {
 	plan.Result
 	history []byte
 	hash    string // of the history
+}
+
+// finished takes what a world has printed. how is how it ended.
+func finished(history, stderr []byte, how error) (*outcome, error) {
+	out := &outcome{history: history, hash: fmt.Sprintf("%x", sha256.Sum256(history))[:16]}
+	last := history[bytes.LastIndexByte(bytes.TrimRight(history, "\n"), '\n')+1:]
+	text, ok := bytes.CutPrefix(last, []byte("RESULT "))
+	if ok {
+		return out, json.Unmarshal(text, &out.Result)
+	}
+	// The process ended without a word: a panic, a deadlock, a fault of the runtime.
+	out.history = append(append([]byte{}, history...), stderr...)
+	out.Violations = []plan.Violation{{Promise: "crash", About: "panic", What: fmt.Sprintf("%v: %.2000s", how, stderr)}}
+	return out, nil
 }
 
 // run runs one world. Its clocks begin at the same moment and move by a microsecond whenever they are read, and
@@ -119,17 +135,7 @@ func (r *runner) run(ctx context.Context, p plan.Plan) (*outcome, error) {
 	if m != nil {
 		_ = m.Close(ctx)
 	}
-	history := stdout.Bytes()
-	out := &outcome{history: history, hash: fmt.Sprintf("%x", sha256.Sum256(history))[:16]}
-	last := history[bytes.LastIndexByte(bytes.TrimRight(history, "\n"), '\n')+1:]
-	text, ok := bytes.CutPrefix(last, []byte("RESULT "))
-	if ok {
-		return out, json.Unmarshal(text, &out.Result)
-	}
-	// The process ended without a word: a panic, a deadlock, a fault of the runtime.
-	out.history = append(append([]byte{}, history...), stderr.Bytes()...)
-	out.Violations = []plan.Violation{{Promise: "crash", About: "panic", What: fmt.Sprintf("%v: %.2000s", err, stderr.String())}}
-	return out, nil
+	return finished(stdout.Bytes(), stderr.Bytes(), err)
 }
 
 // summary is one line.

@@ -36,7 +36,7 @@ func TestShrinkFindsTheSmallest(t *testing.T) {
 	}
 }
 
-// TestOneFault: eleven seeds that follow each other have each fault once.
+// TestOneFault: as many seeds as there are faults that follow each other have each fault once.
 func TestOneFault(t *testing.T) {
 	var got []string
 	for seed := range uint64(len(plan.Faults)) {

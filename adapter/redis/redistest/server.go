@@ -158,12 +158,12 @@ func (s *Server) Client() *redis.Client {
 	return c
 }
 
-// Cluster starts a Redis Cluster of three masters and returns them.
-func Cluster(t T) []*Server {
+// Cluster starts a Redis Cluster of three masters, with more arguments, and returns them.
+func Cluster(t T, more ...string) []*Server {
 	t.Helper()
 	var list []*Server
 	for range 3 {
-		list = append(list, Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000"))
+		list = append(list, Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000"}, more...)...))
 	}
 	args := []string{"--cluster", "create"}
 	for _, s := range list {

@@ -186,16 +186,24 @@ type selection struct {
 	Except []string `json:"except"`
 }
 
+// among selects of b as Node does, where no rooms are all.
+func (sel selection) among(b server.Broadcast) server.Broadcast {
+	if len(sel.Rooms) > 0 {
+		b = b.To(sel.Rooms...)
+	}
+	return b.Except(sel.Except...)
+}
+
 // mingle works with rooms and everyone in them.
 func mingle(s *server.Socket) {
 	nsp := s.Namespace()
 	s.On("join", func(room string) error { s.Join(room); return nil })
 	s.On("leave", func(room string) error { s.Leave(room); return nil })
 	s.On("to", func(sel selection, event string, args ...any) error {
-		return s.To(sel.Rooms...).Except(sel.Except...).Emit(event, args...)
+		return sel.among(s.Broadcast()).Emit(event, args...)
 	})
 	s.On("all", func(sel selection, event string, args ...any) error {
-		return nsp.To(sel.Rooms...).Except(sel.Except...).Emit(event, args...)
+		return sel.among(nsp.Except()).Emit(event, args...)
 	})
 	s.On("ask-room", func(ctx context.Context, room string, ms int, event string, arg any) (any, []any) {
 		answers, err := nsp.To(room).Timeout(time.Duration(ms)*time.Millisecond).EmitWithAck(ctx, event, arg)

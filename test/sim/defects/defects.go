@@ -43,32 +43,59 @@ var All = []Defect{
 	{"stream-lost", "streams", nil, "adapter/redis/reader.go", "if e.seq <= r.seqs[e.source()] {", `if e.seq <= r.seqs[e.source()] || on("stream-lost", 60) {`},
 	{"replay-lost", "streams+", nil, "adapter/redis/recovery.go", "if have.has(e.uid, e.seq) || ", `if on("replay-lost", 5) || have.has(e.uid, e.seq) || `},
 	{"replay-wrong", "streams+", nil, "adapter/redis/line.go", "if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay(", "if on(\"replay-wrong\", 1) || !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay("},
-	{"saved-late", "streams+", []string{plan.Cut}, "adapter/redis/recovery.go", "\t\tn.takeOver(ctx, adapter.SocketID(pid)) //", "\t\tif !on(\"saved-late\", 1) {\n\t\t\tn.takeOver(ctx, adapter.SocketID(pid))\n\t\t} //"},
+	{"saved-late", "streams+", []string{plan.Cut}, "adapter/redis/recovery.go", "\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid)) //", "\t\tif !on(\"saved-late\", 1) {\n\t\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid))\n\t\t} //"},
 	{"hold-lost", "streams+", nil, "server/hold.go", "\tif x.p != nil {\n\t\t_ = s.client", "\tif x.p != nil && !on(\"hold-lost\", 5) {\n\t\t_ = s.client"},
 	{"log-lost", "memory+", []string{plan.Cut}, "adapter/log.go", "if s.Missed(&e.t, isAfter) {", `if s.Missed(&e.t, isAfter) && !on("log-lost", 5) {`},
 	{"doubt-lost", "streams", []string{plan.RedisCut}, "adapter/redis/doubt.go", "\t\tif !ok {\n\t\t\tmissing =", "\t\tif !ok && !on(\"doubt-lost\", 1) {\n\t\t\tmissing ="},
+	{"join-forgotten", "memory", nil, "adapter/rooms.go", "\t\tx.add(m)\n\t\tr.joined", "\t\tif !on(\"join-forgotten\", 10) {\n\t\t\tx.add(m)\n\t\t}\n\t\tr.joined"},
+	{"event-dropped", "memory", nil, "server/run.go", "\t\ts.event(it.event)\n", "\t\tif !on(\"event-dropped\", 30) {\n\t\t\ts.event(it.event)\n\t\t}\n"},
+	{"panic-escapes", "memory", []string{plan.Handlers}, "server/guard.go", "\tif v := recover(); v != nil {\n", "\tif v := recover(); v != nil {\n\t\tif on(\"panic-escapes\", 1) {\n\t\t\tpanic(v)\n\t\t}\n"},
+	{"heartbeat-lost", "memory", []string{plan.Cut}, "transport/heartbeat.go", "\t\ts.end(ReasonPingTimeout, errPingTimeout)", "\t\tif on(\"heartbeat-lost\", 1) {\n\t\t\treturn\n\t\t}\n\t\ts.end(ReasonPingTimeout, errPingTimeout)"},
+	{"old-length", "memory", nil, "transport/payload3.go", "int64(1+utf16Len(p.data)), 10)", `int64(1+utf16Len(p.data)+more(on("old-length", 20))), 10)`},
+	{"old-id", "sharded", nil, "adapter/redis/sharded.go", "private && utf16Length(room) == idLength", `private && (on("old-id", 1) || utf16Length(room) == idLength)`},
+	{"published-twice", "pubsub", nil, "adapter/redis/link.go", "\t\t\t\tl.bus.deliver(s, m.Channel, payload)", "\t\t\t\tif on(\"published-twice\", 40) {\n\t\t\t\t\tl.bus.deliver(s, m.Channel, payload)\n\t\t\t\t}\n\t\t\t\tl.bus.deliver(s, m.Channel, payload)"},
+	{"query-short", "streams", nil, "server/local.go", "\tout := make([]adapter.Details, len(of))\n", "\tof = without(on(\"query-short\", 5), of)\n\tout := make([]adapter.Details, len(of))\n"},
+	{"forward-refused", "pubsub", []string{plan.Stray}, "adapter/redis/forward.go", "\tcase addr == \"\":\n", "\tcase addr == \"\" || on(\"forward-refused\", 10):\n"},
+	{"forward-twice", "pubsub", []string{plan.Stray}, "adapter/redis/forward.go", "\tf.proxy.ServeHTTP(upgradable{w}, ", "\tif r.Method == \"GET\" && r.Header.Get(\"Upgrade\") == \"\" && on(\"forward-twice\", 10) {\n\t\tf.proxy.ServeHTTP(nowhere{}, r.WithContext(ctx))\n\t}\n\tf.proxy.ServeHTTP(upgradable{w}, "},
+	{"key-stays", "streams", nil, "adapter/redis/registry.go", "p.Set(ctx, key, value, ttl)", `p.Set(ctx, key, value, ttl*time.Duration(1-more(on("key-stays", 1))))`},
+	{"goroutine-left", "pubsub", nil, "adapter/redis/cluster.go", "\tc.startPublisher()\n", "\tif on(\"goroutine-left\", 1) {\n\t\tgo func() { select {} }()\n\t}\n\tc.startPublisher()\n"},
 }
 
 // support is what the patches use, a file of each package that has any.
 const support = `package %s
 
 import (
+	"net/http"
 	"os"
 	"time"
 )
 
 var (
-	wanted = os.Getenv("SIM_DEFECT")
-	times  int
+	plantedName = os.Getenv("SIM_DEFECT")
+	plantedTimes int
 )
 
 func on(name string, every int) bool {
-	if name != wanted {
+	if name != plantedName {
 		return false
 	}
-	times++
-	return times%%every == 0
+	plantedTimes++
+	return plantedTimes%%every == 0
 }
+
+func more(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// nowhere is where an answer goes that nobody gets.
+type nowhere struct{}
+
+func (nowhere) Header() http.Header           { return http.Header{} }
+func (nowhere) Write(b []byte) (int, error)   { return len(b), nil }
+func (nowhere) WriteHeader(int)               {}
 
 func later(fn func()) { time.AfterFunc(300*time.Millisecond, fn) }
 

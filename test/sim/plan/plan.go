@@ -41,13 +41,17 @@ const (
 	RedisLag = "redislag" // Redis answers late
 	RedisNo  = "redisno"  // Redis refuses: LOADING, READONLY, OOM, NOPERM
 	Handlers = "handlers" // handlers block, panic, disconnect their own client
+	Pause    = "pause"    // a node stands still, as a stopped process
+	Failover = "failover" // a replica of Redis takes over, without what had not come to it
+	Idle     = "idle"     // Redis closes connections on which nothing happens
+	Stray    = "stray"    // the balancer sends requests to nodes that do not hold their session
 )
 
 // One as the only fault stands for one of them, another with each seed.
 const One = "one"
 
 // Faults are all of them.
-var Faults = []string{Cut, Delay, Slow, Kill, Drain, RedisCut, RedisOff, RedisNew, RedisLag, RedisNo, Handlers}
+var Faults = []string{Cut, Delay, Slow, Kill, Drain, RedisCut, RedisOff, RedisNew, RedisLag, RedisNo, Handlers, Stray, Pause, Failover, Idle}
 
 // The load.
 const (
@@ -61,10 +65,12 @@ const (
 	Servers    = "servers" // events and questions between servers
 	Queries    = "queries"
 	Leaving    = "leaving" // clients and servers end connections as the protocol has it
+	Old        = "old"     // clients of Socket.IO v2
+	Library    = "library" // nodes of package zishang
 )
 
 // Loads are all of them.
-var Loads = []string{Broadcasts, Volatile, Acks, Rooms, Binary, Polling, Namespaces, Servers, Queries, Leaving}
+var Loads = []string{Broadcasts, Volatile, Acks, Rooms, Binary, Polling, Namespaces, Servers, Queries, Leaving, Old, Library}
 
 // Fill draws from the seed what is left open.
 func (p Plan) Fill() Plan {

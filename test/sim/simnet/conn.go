@@ -1,3 +1,5 @@
+//go:build wasip1
+
 package simnet
 
 import (
@@ -12,6 +14,7 @@ type Conn struct {
 	link          *Link
 	local, remote address
 	in, out       *stream
+	gate          *gate // of its host
 	closed        atomic.Bool
 }
 
@@ -22,7 +25,9 @@ func (c *Conn) Link() *Link { return c.link }
 
 // Read is net.Conn's.
 func (c *Conn) Read(b []byte) (int, error) {
+	c.gate.pass()
 	n, err := c.in.read(b)
+	c.gate.pass() // what has arrived waits, too
 	if err != nil && err != io.EOF {
 		err = &net.OpError{Op: "read", Net: "tcp", Source: c.local, Addr: c.remote, Err: err}
 	}
@@ -31,7 +36,9 @@ func (c *Conn) Read(b []byte) (int, error) {
 
 // Write is net.Conn's.
 func (c *Conn) Write(b []byte) (int, error) {
+	c.gate.pass()
 	n, err := c.out.write(b)
+	c.gate.pass()
 	if err != nil {
 		err = &net.OpError{Op: "write", Net: "tcp", Source: c.local, Addr: c.remote, Err: err}
 	}
@@ -40,6 +47,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 
 // Close is net.Conn's. What was written arrives, and then the end.
 func (c *Conn) Close() error {
+	c.gate.pass()
 	if c.closed.Swap(true) {
 		return nil
 	}

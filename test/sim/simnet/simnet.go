@@ -1,17 +1,11 @@
-// Package simnet is a network inside one process, for the simulation: hosts by name, connections with latency,
-// bounded windows and fragments, and the faults that networks have. What a connection draws (latencies, where
-// it is cut into pieces) comes from its own source of randomness, which only the seed, its two ends and its
-// number decide, so that one connection less changes nothing for the others.
-//
-// The files: simnet.go (Net, Listener, Link), conn.go (what programs hold), stream.go (one direction).
+//go:build wasip1
+
 package simnet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
-	"math/rand/v2"
 	"net"
 	"slices"
 	"strings"
@@ -19,16 +13,6 @@ import (
 	"syscall"
 	"time"
 )
-
-// Profile is how the connections between two kinds of hosts behave.
-type Profile struct {
-	// Latency is the least time a byte takes, Jitter what is added at most, drawn for each write.
-	Latency, Jitter time.Duration
-	// Fragments is how likely a write arrives in pieces, at different times.
-	Fragments float64
-	// Window is how many bytes may be under way or unread before a write waits.
-	Window int
-}
 
 // Net is a network. All methods may be called from any goroutine.
 type Net struct {
@@ -44,12 +28,14 @@ type Net struct {
 	links     []*Link
 	numbers   map[string]int  // of connections, by their ends
 	down      map[string]bool // hosts that have been killed
+	gates     map[string]*gate
 	ports     int
 }
 
 // New returns a network whose draws come from seed.
 func New(seed uint64) *Net {
-	return &Net{seed: seed, listeners: map[string]*Listener{}, numbers: map[string]int{}, down: map[string]bool{}}
+	return &Net{seed: seed, listeners: map[string]*Listener{}, numbers: map[string]int{}, down: map[string]bool{},
+		gates: map[string]*gate{}}
 }
 
 // Listener takes the connections to one address. It is a net.Listener.
@@ -82,6 +68,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 	select {
 	case c := <-l.accept:
+		c.gate.pass()
 		return c, nil
 	case <-l.done:
 		return nil, net.ErrClosed
@@ -139,9 +126,11 @@ func (n *Net) Dial(ctx context.Context, from, to string) (net.Conn, error) {
 	key := from + ">" + to
 	n.numbers[key]++
 	l := &Link{From: from, To: to, Number: n.numbers[key], net: n}
+	own := n.gate(from)
 	n.ports++
 	port := 1024 + n.ports%60000
 	n.mu.Unlock()
+	own.pass()
 	rng := Rand(n.seed, l.String())
 	wait := p.Latency + time.Duration(rng.Int64N(int64(p.Jitter)+1))
 	t := time.NewTimer(2 * wait) // there and back
@@ -161,8 +150,8 @@ func (n *Net) Dial(ctx context.Context, from, to string) (net.Conn, error) {
 	back := newStream(p, Rand(n.seed, l.String()+" back"))
 	here := address(fmt.Sprintf("10.0.%d.%d:%d", n.hostNumber(from), 1, port))
 	l.Owner = listener.owner
-	l.client = &Conn{link: l, local: here, remote: address(to), in: back, out: there}
-	l.server = &Conn{link: l, local: address(to), remote: here, in: there, out: back}
+	l.client = &Conn{link: l, local: here, remote: address(to), in: back, out: there, gate: own}
+	l.server = &Conn{link: l, local: address(to), remote: here, in: there, out: back, gate: n.gate(l.Owner)}
 	n.links = append(n.links, l)
 	n.mu.Unlock()
 	select {
@@ -217,18 +206,8 @@ func (n *Net) Kill(host string) {
 	for _, l := range n.Links(func(l *Link) bool { return l.From == host || l.Owner == host }) {
 		l.Cut(Both)
 	}
+	n.Resume(host)
 }
-
-// Side says who notices that a connection is cut.
-type Side uint8
-
-// The sides.
-const (
-	Both       Side = iota // both ends get a reset
-	ClientOnly             // who opened it gets a reset; the other end hears nothing any more
-	ServerOnly             // the other way round
-	Nobody                 // both hear nothing any more
-)
 
 var errReset = syscall.ECONNRESET
 
@@ -262,22 +241,21 @@ func (l *Link) CutAfter(byClient bool, bytes int, side Side) {
 	}
 }
 
+// Idle is how long nothing has been written on the connection, 0 while the server owes an answer.
+func (l *Link) Idle() time.Duration {
+	asked, answered := l.client.out.written(), l.server.out.written()
+	if asked.After(answered) {
+		return 0
+	}
+	return time.Since(answered)
+}
+
+// HangUp closes the server's end.
+func (l *Link) HangUp() { _ = l.server.Close() }
+
 // Stall keeps everything that is written from now on, in both directions, from arriving for so long.
 func (l *Link) Stall(d time.Duration) {
 	until := time.Now().Add(d)
 	l.client.out.stall(until)
 	l.server.out.stall(until)
-}
-
-// Rand returns the source of randomness of one part of a simulation, by its name.
-func Rand(seed uint64, name string) *rand.Rand {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(name))
-	return rand.New(rand.NewPCG(seed, h.Sum64()))
-}
-
-// IsTimeout reports whether err is that of a deadline.
-func IsTimeout(err error) bool {
-	e, ok := errors.AsType[net.Error](err)
-	return ok && e.Timeout()
 }

@@ -1,3 +1,5 @@
+//go:build wasip1
+
 package simnet
 
 import (
@@ -31,7 +33,8 @@ type stream struct {
 	werr     error // what writes return at once
 	silent   bool  // nothing arrives any more, and nothing says so
 	held     time.Time
-	limit    int // with limited: bytes until it is called
+	wrote    time.Time // the last write
+	limit    int       // with limited: bytes until it is called
 	limited  func()
 	rdl, wdl deadline
 	timer    *time.Timer
@@ -98,6 +101,7 @@ func (s *stream) write(b []byte) (n int, err error) {
 
 // send puts data on its way. Called with mu held.
 func (s *stream) send(data []byte) {
+	s.wrote = time.Now()
 	s.room -= len(data)
 	if s.limited != nil && len(data) >= s.limit {
 		data = data[:s.limit]
@@ -229,6 +233,12 @@ func (s *stream) silence() {
 	defer s.mu.Unlock()
 	s.silent = true
 	s.flying = nil
+}
+
+func (s *stream) written() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wrote
 }
 
 func (s *stream) stall(until time.Time) {

@@ -41,8 +41,7 @@ func (w *world) received(l *life, id string) {
 		w.counts["question twice after a recovery"]++
 		again, last = false, nil
 	}
-	if last != nil && last.n > e.n && w.plan.Redis() && !w.plan.Streams() && w.model.troubled(e.from-settle, at) {
-		// A command of a connection that has been given up came to Redis after those of the next one.
+	if last != nil && last.n > e.n && w.overtakes(l, receipt{last, at}, e) {
 		w.counts["out of order in trouble"]++
 		last = nil
 	}
@@ -70,21 +69,26 @@ func (w *world) deliveries(quiet int64) {
 	var missed []miss
 	for _, l := range w.model.births {
 		for _, s := range w.model.order {
-			got := l.got[s]
+			got := slices.Clone(l.got[s]) // in trouble they may have come in another order
+			slices.SortFunc(got, func(a, b receipt) int { return a.e.n - b.e.n })
 			i := 0
 			for _, e := range s.events {
 				for i < len(got) && got[i].e.n < e.n {
 					i++
 				}
-				if i < len(got) && got[i].e == e {
+				if i < len(got) && got[i].e == e || l.seen[e] { // behind later ones: received has judged that
 					w.counts["due"]++
 					continue
 				}
 				var until int64
 				after := "the end"
+				next := i // what came though e did not
+				for next < len(got) && w.overtakes(l, got[next], e) {
+					next++
+				}
 				switch {
-				case i < len(got):
-					until, after = got[i].at, got[i].e.id()
+				case next < len(got):
+					until, after = got[next].at, got[next].e.id()
 				case l.over == 0 && l.conn() != nil && l.conn().shaky == 0 && l.conn().told != 0 && !s.node.killed():
 					until = quiet
 				default:
@@ -102,6 +106,13 @@ func (w *world) deliveries(quiet int64) {
 	}
 }
 
+// overtakes reports whether what l got may come before e, which was emitted before: in trouble, where a server listens
+// to the channels of rooms, what one room missed is asked for while another goes on. Called with mu held.
+func (w *world) overtakes(l *life, got receipt, e *emission) bool {
+	return w.plan.Redis() && !w.plan.Streams() && e.lane() != got.e.lane() && w.model.troubled(e.from-settle, got.at) &&
+		slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.dynamic })
+}
+
 // excused reports whether the loss of e is one that is promised only to be rare. Called with mu held.
 func (w *world) excused(l *life, e *emission, until int64) bool {
 	if !w.plan.Redis() || l.on(e.src.node, e.from, until) {
@@ -116,9 +127,13 @@ func (w *world) excused(l *life, e *emission, until int64) bool {
 	}
 	if w.plan.Streams() && !e.ack { // the stream keeps it, unless Redis has lost the stream
 		return slices.ContainsFunc(m.wiped, func(at int64) bool { return at >= e.from-settle && at <= until }) ||
+			m.gone(e.from, e.to) ||
 			e.src.node.lossy() && m.troubled(e.from-settle, e.to+settle)
 	}
-	return m.troubled(e.from-settle, min(until, e.to+settle))
+	// Where a connection broke, servers ask each other for what is missing; not for what clients are asked as well,
+	// whose answer may be too late, nor for what the one who has it takes to its grave. What they miss is counted.
+	return m.troubled(e.from-settle, min(until, e.to+settle)) && (e.ack || e.volatile || e.src.node.lossy() ||
+		slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.missed() }))
 }
 
 // recovery checks that a client which asked for its connection state got it, or that there is a reason.
@@ -146,6 +161,12 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		cause = "too late"
 	case slices.ContainsFunc(w.model.wiped, func(at int64) bool { return at > l.conns[0].from-second }):
 		cause = "redis lost it"
+	case c != nil && l.nsp != "/" && c.node.library != n.library:
+		cause = "let in by another kind of server"
+	case c != nil && c.closed == 0 && c.blocks > now-2*second: // the state is saved behind its last handler
+		cause = "its handlers still ran"
+	case w.model.gone(gone, now):
+		cause = "a failover lost it"
 	case l.putOut > gone:
 		cause = "disconnected by a server while it came back"
 	case c != nil && c.closed != 0 && final[c.reason]:
@@ -160,6 +181,10 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		w.counts["refused: redis in trouble"]++
 		w.counts["refused: redis in trouble: "+strings.TrimPrefix(errText(why), "session not recovered: ")]++
 		w.line("CHECK", "recovery refused while redis was in trouble: "+errText(why))
+		return
+	}
+	if w.model.unwell(gone-settle, now) {
+		w.counts["refused: a server stood still"]++
 		return
 	}
 	w.mu.Unlock()

@@ -18,6 +18,7 @@ import (
 type client struct {
 	w    *world
 	name string
+	old  bool       // of Socket.IO v2
 	rng  *rand.Rand // of run
 	jit  *rand.Rand // of everything else; guarded by mu
 
@@ -55,7 +56,8 @@ type pending struct {
 
 func newClient(w *world, i int) *client {
 	name := "c" + strconv.Itoa(i)
-	return &client{w: w, name: name, rng: w.rng(name), jit: w.rng(name + " jitter"), socks: map[string]*sock{}}
+	return &client{w: w, name: name, rng: w.rng(name), jit: w.rng(name + " jitter"), socks: map[string]*sock{},
+		old: w.plan.Does(plan.Old) && w.rng(name+" kind").IntN(4) == 0}
 }
 
 // client finds a client by its name.
@@ -131,6 +133,9 @@ func (c *client) run() {
 			c.mu.Lock()
 			c.engine, c.partial = e, nil
 			c.mu.Unlock()
+			if c.old {
+				c.greet()
+			}
 			e.start()
 			c.session(e)
 		}
@@ -143,7 +148,9 @@ func (c *client) run() {
 
 // session is one session until it ends.
 func (c *client) session(e *engine) {
-	c.connect("/")
+	if !c.old {
+		c.connect("/")
+	}
 	if c.w.plan.Does(plan.Namespaces) && c.rng.IntN(2) == 0 {
 		c.connect(namespaces[1+c.rng.IntN(2)])
 	}
@@ -199,7 +206,7 @@ func (c *client) leave(e *engine) bool {
 		e.end(errDropped)
 	case 7: // a namespace is left, and joined again
 		list := c.list()
-		if len(list) == 0 {
+		if len(list) == 0 || c.old { // to which the server gives the same id again
 			return false
 		}
 		s := list[c.rng.IntN(len(list))]
@@ -270,7 +277,7 @@ func (c *client) act(e *engine) {
 	case k == 17 && p.Has(plan.Handlers):
 		c.emit(s, false, "boom")
 	case k == 18 && p.Has(plan.Handlers) && c.rng.IntN(3) == 0:
-		c.emit(s, false, "kick", c.rng.IntN(2) == 0)
+		c.emit(s, false, "kick", c.rng.IntN(2))
 	case k == 19 && p.Has(plan.Slow):
 		d := between(c.rng, 200*time.Millisecond, 6*time.Second)
 		c.w.note(c.name, "does not read for %s", d)
@@ -319,6 +326,9 @@ func (c *client) emit(s *sock, ack bool, event string, args ...any) {
 	p.data, _ = json.Marshal(list)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if s.acks == nil {
+		return // the session has just ended
+	}
 	if ack {
 		p.id = s.nextAck
 		s.nextAck++
@@ -335,64 +345,5 @@ func (c *client) emit(s *sock, ack bool, event string, args ...any) {
 	c.engine.send(out...)
 }
 
-// connect asks for a namespace.
-func (c *client) connect(nsp string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := c.socks[nsp]
-	if s == nil {
-		s = &sock{c: c, nsp: nsp}
-		c.socks[nsp] = s
-	}
-	s.number++
-	s.state, s.up, s.nextAck, s.acks, s.asked = "connecting", 0, 0, map[int]pending{}, nil
-	auth := map[string]any{"client": c.name, "conn": s.number, "rooms": []string{rooms[c.rng.IntN(len(rooms))]}}
-	if s.pid != "" && c.w.plan.Recovers() {
-		auth["pid"] = s.pid
-		if s.offset != "" {
-			auth["offset"] = s.offset
-		}
-		s.asked = s.life
-	}
-	data, _ := json.Marshal(auth)
-	c.w.note(c.name, "CONNECT %s %s", nsp, data)
-	c.engine.send(frame{text: packet{kind: typeConnect, nsp: nsp, id: -1, data: data}.text()})
-}
-
-// disconnect leaves a namespace.
-func (c *client) disconnect(s *sock) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s.state != "connected" {
-		return
-	}
-	s.state, s.behind = "left", true
-	c.w.mu.Lock()
-	c.w.line(c.name, "DISCONNECT "+s.nsp)
-	s.life.finish(c.w.now(), "left by the client")
-	c.w.mu.Unlock()
-	s.pid, s.offset = "", ""
-	c.engine.send(frame{text: packet{kind: typeDisconnect, nsp: s.nsp, id: -1}.text()})
-}
-
-// ended is told that the session is over.
-func (c *client) ended() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at := c.w.now()
-	c.w.mu.Lock()
-	defer c.w.mu.Unlock()
-	for _, nsp := range namespaces {
-		s := c.socks[nsp]
-		if s == nil {
-			continue
-		}
-		if s.life != nil && (s.state == "connected" || s.state == "connecting") {
-			s.life.unsettle(at)
-			if !c.w.plan.Recovers() {
-				s.life.finish(at, "its session ended")
-			}
-		}
-		s.state, s.acks, s.behind = "", nil, false
-	}
-}
+// recovers reports whether the client may recover.
+func (c *client) recovers() bool { return c.w.plan.Recovers() && !c.old }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/beanpole/beanpole/server"
 )
 
 // end lets everything come to rest, and looks at what is left.
@@ -80,41 +78,41 @@ func (w *world) rest() {
 func (w *world) orders() {
 	for _, n := range w.slots {
 		for _, nsp := range namespaces {
-			for _, s := range n.io.Of(nsp).Sockets() {
+			for _, s := range n.io.members(nsp) {
 				w.roomsOf(n, s)
 			}
 		}
 	}
 }
 
-func (w *world) roomsOf(n *node, s *server.Socket) {
+func (w *world) roomsOf(n *node, s member) {
 	w.mu.Lock()
-	l := w.model.lives[s.ID()]
+	l := w.model.lives[s.id()]
 	if l == nil {
 		w.mu.Unlock()
-		w.violated("rooms", n.name, "%s is a socket that nobody knows", s.ID())
+		w.violated("rooms", n.name, "%s is a socket that nobody knows", s.id())
 		return
 	}
 	for _, room := range []string{"x1", "x2"} {
 		o := w.model.given[room]
-		known := o != nil && l.nsp == "/" && l.alive(o.at) && !w.model.troubled(o.at-settle, o.at+settle)
+		known := o != nil && l.nsp == "/" && l.alive(o.at) && !w.model.unwell(o.at-settle, o.at+settle)
 		for _, k := range l.conns { // it must have been on one node, all the time it took
 			known = known && (k.open < o.at-settle || k.open > o.at+settle) && (k.shaky == 0 || k.shaky < o.at-settle || k.shaky > o.at+settle)
 		}
 		known = known && l.steady(o.at, o.at+settle)
-		is := slices.Contains(s.Rooms(), room)
+		is := slices.Contains(s.rooms(), room)
 		if known && is != o.in {
 			w.mu.Unlock()
-			w.violated("rooms", l.client.name, "%s in %s: %v, and was ordered %v at %s", s.ID(), room, is, o.in, time.Duration(o.at))
+			w.violated("rooms", l.client.name, "%s in %s: %v, and was ordered %v at %s", s.id(), room, is, o.in, time.Duration(o.at))
 			w.mu.Lock()
 		}
 	}
-	got := s.Rooms()
+	got := s.rooms()
 	certain, possible := l.rooms()
 	fits, client := l.fits(got), l.client.name
 	w.mu.Unlock()
 	if !fits {
-		w.violated("rooms", client, "%s is in %v, and should be in %v, at most in %v", s.ID(), got, certain, possible)
+		w.violated("rooms", client, "%s is in %v, and should be in %v, at most in %v", s.id(), got, certain, possible)
 	}
 }
 
@@ -139,9 +137,9 @@ func (w *world) emptied() {
 				w.violated("leftovers", n.name, "%d sockets in %s", k, nsp)
 			}
 		}
-		for _, nsp := range n.io.Namespaces() {
-			if nsp.Name() != "/" && !w.plan.Recovers() && nsp.LocalCount() == 0 {
-				w.violated("leftovers", n.name, "namespace %s is still open", nsp.Name())
+		for _, nsp := range n.io.names() {
+			if nsp != "/" && !w.plan.Recovers() {
+				w.violated("leftovers", n.name, "namespace %s is still open", nsp)
 			}
 		}
 		if s := n.io.Stats(); s.Connected != s.Disconnected {
@@ -167,10 +165,10 @@ func (w *world) emptied() {
 func (w *world) conclude() {
 	time.Sleep(10 * time.Second)
 	if w.redis != nil {
-		keys := w.redis.m.Keys()
+		keys, eternal := w.redis.eternal()
 		w.note("WORLD", "redis has %v", keys)
-		for _, key := range keys {
-			if key != "socket.io" && w.redis.m.TTL(key) == 0 && w.redis.m.Exists(key) { // it may have expired just now
+		for _, key := range eternal {
+			if key != "socket.io" && key != "socket.io-beanpole:secret" {
 				w.violated("leftovers", "redis", "the key %s never expires", key)
 			}
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,8 +34,9 @@ var (
 type engine struct {
 	c    *client
 	kind string
-	addr string
+	addr string // of the node that holds the session
 	sid  string
+	rest []frame       // that came with the first
 	done chan struct{} // closed when it has ended
 
 	mu   sync.Mutex
@@ -47,6 +49,7 @@ type engine struct {
 	posting   bool
 	polling   bool
 	seen      time.Time
+	strayed   bool      // requests have gone to other nodes
 	slow      time.Time // nothing is read until then
 
 	tr   *http.Transport
@@ -56,8 +59,9 @@ type engine struct {
 // wsConn is a WebSocket whose frames are written one at a time.
 type wsConn struct {
 	net.Conn
-	r  io.Reader
-	mu sync.Mutex
+	r   io.Reader
+	old bool // of protocol 3
+	mu  sync.Mutex
 }
 
 func (c *wsConn) Read(b []byte) (int, error) { return c.r.Read(b) }
@@ -96,8 +100,8 @@ func (c *client) open(kind, addr string) (*engine, error) {
 			e.tr.CloseIdleConnections()
 			return nil, err
 		}
-		first = list[0]
-		if len(list) > 1 {
+		first, e.rest = list[0], list[1:]
+		if len(list) > 1 && !c.old {
 			c.w.violated("protocol", c.name, "%d packets in the answer to the handshake: %v", len(list), list)
 		}
 	}
@@ -121,6 +125,12 @@ func (c *client) open(kind, addr string) (*engine, error) {
 
 // start lets packets come in and go out.
 func (e *engine) start() {
+	for _, f := range e.rest {
+		e.packet(f, false)
+	}
+	if e.c.old {
+		go e.beat()
+	}
 	go e.write()
 	go e.watch()
 	if e.conn != nil {
@@ -137,15 +147,21 @@ func (e *engine) dial(ctx context.Context, sid string) (*wsConn, error) {
 	d := ws.Dialer{NetDial: func(ctx context.Context, _, addr string) (net.Conn, error) {
 		return e.c.w.net.Dial(ctx, e.c.name, addr)
 	}}
-	url := "ws://" + e.addr + "/socket.io/?EIO=4&transport=websocket"
+	url := "ws://" + e.addr + e.query("websocket")
+	asked := ""
 	if sid != "" {
-		url += "&sid=" + sid
+		url = "ws://" + e.way() + e.query("websocket")
+		asked = e.c.w.asking(e.c)
+		d.Header = ws.HandshakeHeaderHTTP{askedHeader: {asked}}
 	}
 	conn, br, _, err := d.Dial(ctx, url)
 	if err != nil {
+		if status, ok := errors.AsType[ws.StatusError](err); ok && sid != "" {
+			e.refused(asked, &errStatus{int(status), "to a WebSocket"})
+		}
 		return nil, err
 	}
-	c := &wsConn{Conn: conn, r: conn}
+	c := &wsConn{Conn: conn, r: conn, old: e.c.old}
 	if br != nil {
 		c.r = br
 	}
@@ -158,6 +174,12 @@ func readFrame(c *wsConn) (frame, error) {
 		return frame{}, err
 	}
 	if op == ws.OpBinary {
+		if c.old {
+			if len(data) == 0 || data[0] != 4 {
+				return frame{}, fmt.Errorf("a binary message that begins with %v", data[:min(len(data), 1)])
+			}
+			data = data[1:]
+		}
 		return frame{bin: append([]byte{}, data...)}, nil
 	}
 	return frame{text: string(data)}, nil
@@ -165,6 +187,9 @@ func readFrame(c *wsConn) (frame, error) {
 
 func writeFrame(c *wsConn, f frame) error {
 	if f.bin != nil {
+		if c.old {
+			return wsutil.WriteClientBinary(c, append([]byte{4}, f.bin...))
+		}
 		return wsutil.WriteClientBinary(c, f.bin)
 	}
 	return wsutil.WriteClientText(c, []byte(f.text))
@@ -228,7 +253,7 @@ func (e *engine) write() {
 				}
 			}
 		} else {
-			err = e.post(payload(list))
+			err = e.post(e.payload(list))
 		}
 		e.mu.Lock()
 		e.posting = false
@@ -314,10 +339,25 @@ func (e *engine) packet(f frame, websocket bool) {
 		e.c.w.violated("protocol", e.c.name, "an empty packet")
 		return
 	}
+	if f.text[0] == 'b' && e.c.old && e.c.base64() != "" {
+		b, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(f.text, "b4"))
+		if err != nil {
+			e.c.w.violated("protocol", e.c.name, "packet %s", f)
+		}
+		e.c.binary(b)
+		return
+	}
 	switch f.text[0] {
 	case '1':
 		e.end(errClosed)
+	case '3':
+		if !e.c.old {
+			e.c.w.violated("protocol", e.c.name, "packet %s", f)
+		}
 	case '2':
+		if e.c.old {
+			e.c.w.violated("protocol", e.c.name, "packet %s", f)
+		}
 		e.send(frame{text: "3"})
 	case '4':
 		e.c.message(f.text[1:])
@@ -328,32 +368,4 @@ func (e *engine) packet(f frame, websocket bool) {
 	default:
 		e.c.w.violated("protocol", e.c.name, "packet %s", f)
 	}
-}
-
-// close ends the session in the protocol's way.
-func (e *engine) close() {
-	e.mu.Lock()
-	conn, ended := e.conn, e.err != nil
-	e.mu.Unlock()
-	if ended {
-		return
-	}
-	if conn != nil {
-		_ = wsutil.WriteClientMessage(conn, ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
-	} else {
-		_ = e.post("1")
-	}
-	e.end(errDropped)
-}
-
-// breakOff ends the session in the middle of a message.
-func (e *engine) breakOff(at int) {
-	e.mu.Lock()
-	conn, ended := e.conn, e.err != nil
-	e.mu.Unlock()
-	if !ended && conn != nil {
-		b := ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(`42["up",1,"cut off"]`))))
-		_, _ = conn.Write(b[:at%len(b)])
-	}
-	e.end(errDropped)
 }

@@ -23,18 +23,24 @@ func (w *world) faults() {
 			act, pause = w.killNode, [2]time.Duration{2 * time.Second, 8 * time.Second}
 		case plan.Drain:
 			act, pause = w.drainNode, [2]time.Duration{time.Second, 6 * time.Second}
+		case plan.Pause:
+			act, pause = w.pauseNode, [2]time.Duration{time.Second, 6 * time.Second}
 		case plan.RedisCut:
 			act = w.cutRedis
 		case plan.RedisOff:
 			act, pause = func(rng *rand.Rand) { w.restartRedis(rng, false) }, [2]time.Duration{2 * time.Second, 8 * time.Second}
 		case plan.RedisNew:
 			act, pause = func(rng *rand.Rand) { w.restartRedis(rng, true) }, [2]time.Duration{2 * time.Second, 8 * time.Second}
+		case plan.Failover:
+			act, pause = w.failOver, [2]time.Duration{2 * time.Second, 8 * time.Second}
+		case plan.Idle:
+			act = w.hangUp
 		case plan.RedisLag:
 			act, pause = w.slowRedis, [2]time.Duration{2 * time.Second, 6 * time.Second}
 		case plan.RedisNo:
 			act, pause = w.refuseRedis, [2]time.Duration{2 * time.Second, 6 * time.Second}
 		}
-		if act == nil || strings.HasPrefix(f, "redis") && w.redis == nil {
+		if act == nil || w.redis == nil && ofRedis(f) {
 			continue
 		}
 		w.load.Go(func() {
@@ -46,18 +52,24 @@ func (w *world) faults() {
 	}
 }
 
-// cutClient cuts one connection of a client.
+// ofRedis reports whether a fault is one of Redis.
+func ofRedis(f string) bool {
+	return strings.HasPrefix(f, "redis") || f == plan.Failover || f == plan.Idle
+}
+
+// cutClient cuts one connection of a client, or one between nodes, on which a client's request may be.
 func (w *world) cutClient(rng *rand.Rand) {
-	list := w.net.Links(func(l *simnet.Link) bool { return l.From[0] == 'c' })
+	list := w.net.Links(func(l *simnet.Link) bool { return l.To != redisAddr })
 	if len(list) == 0 {
 		return
 	}
 	l := list[rng.IntN(len(list))]
 	side := simnet.Side(rng.IntN(4))
-	c := w.client(l.From)
 	w.count("fault cut")
-	c.fault(10 * time.Second)
-	c.unsettle()
+	for _, c := range w.on(l) {
+		c.fault(10 * time.Second)
+		c.unsettle()
+	}
 	if rng.IntN(2) == 0 {
 		bytes, byClient := rng.IntN(600), rng.IntN(2) == 0
 		w.note("FAULT", "cut %s after %d bytes of client=%v, noticed by %d", l, bytes, byClient, side)
@@ -78,9 +90,10 @@ func (w *world) delay(rng *rand.Rand) {
 	d := between(rng, 50*time.Millisecond, 4*time.Second)
 	w.note("FAULT", "delay %s by %s", l, d)
 	w.count("fault delay")
-	if l.From[0] == 'c' {
-		w.client(l.From).fault(d + 2*time.Second)
-	} else {
+	for _, c := range w.on(l) {
+		c.fault(d + 2*time.Second)
+	}
+	if l.To == redisAddr {
 		w.trouble(d)
 	}
 	l.Stall(d)
@@ -92,7 +105,7 @@ func (w *world) victim(rng *rand.Rand) *node {
 	defer w.mu.Unlock()
 	var list []*node
 	for _, n := range w.slots {
-		if n.web != nil && !n.dead && !n.draining && !n.closed {
+		if n.web != nil && !n.dead && !n.draining && !n.closed && !n.paused {
 			list = append(list, n)
 		}
 	}
@@ -124,76 +137,29 @@ func (w *world) drainNode(rng *rand.Rand) {
 	w.start(n.slot).open()
 }
 
-// trouble notes that the nodes may not hear each other for so long, and the time they need to find together.
-func (w *world) trouble(d time.Duration) {
+// pauseNode lets a node stand still.
+func (w *world) pauseNode(rng *rand.Rand) {
+	n := w.victim(rng)
+	if n == nil {
+		return
+	}
+	d := between(rng, 200*time.Millisecond, 8*time.Second)
+	w.note("FAULT", "%s stands still for %s", n.name, d)
+	w.count("fault pause")
+	for _, c := range w.clients { // whose request may be there
+		c.fault(d + 2*time.Second)
+	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	n.paused = true
 	now := w.now()
-	w.model.trouble = append(w.model.trouble, window{now, now + int64(d) + 3*settle})
-}
-
-func (w *world) cutRedis(rng *rand.Rand) {
-	list := w.net.Links(func(l *simnet.Link) bool { return l.To == redisAddr })
-	all := rng.IntN(3) == 0
-	w.note("FAULT", "cut connections to redis, all=%v", all)
-	w.count("fault rediscut")
-	w.trouble(0)
-	for _, l := range list {
-		if all || rng.IntN(3) == 0 {
-			if rng.IntN(4) == 0 {
-				l.CutAfter(rng.IntN(2) == 0, rng.IntN(400), simnet.Both)
-			} else {
-				l.Cut(simnet.Both)
-			}
-		}
-	}
-}
-
-func (w *world) restartRedis(rng *rand.Rand, empty bool) {
-	d := between(rng, 0, 5*time.Second)
-	w.redis.one.Lock()
-	defer w.redis.one.Unlock()
-	w.note("FAULT", "redis restarts in %s, empty=%v", d, empty)
-	w.trouble(d)
-	if empty {
-		w.count("fault redisnew")
-	} else {
-		w.count("fault redisoff")
-	}
-	w.redis.off()
-	if empty {
-		w.mu.Lock()
-		w.model.wiped = append(w.model.wiped, w.now())
-		w.mu.Unlock()
-	}
+	n.pauses = append(n.pauses, window{now, now + int64(d) + second})
+	w.model.absent = append(w.model.absent, window{now, now + int64(d) + 3*settle})
+	w.mu.Unlock()
+	w.net.Pause(n.name)
 	time.Sleep(d)
-	if empty {
-		w.redis.fresh()
-	}
-	w.redis.on()
-	w.note("FAULT", "redis is back")
-}
-
-func (w *world) slowRedis(rng *rand.Rand) {
-	lag, d := between(rng, 10*time.Millisecond, 800*time.Millisecond), between(rng, 0, 4*time.Second)
-	w.note("FAULT", "redis is slow: %s for %s", lag, d)
-	w.count("fault redislag")
-	w.trouble(d + 2*time.Second)
-	w.redis.set("", lag)
-	time.Sleep(d)
-	w.redis.set("", 0)
-}
-
-func (w *world) refuseRedis(rng *rand.Rand) {
-	text := []string{"LOADING Redis is loading the dataset in memory",
-		"READONLY You can't write against a read only replica.",
-		"OOM command not allowed when used memory > 'maxmemory'.",
-		"NOPERM User default has no permissions to run the command"}[rng.IntN(4)]
-	d := between(rng, 0, 4*time.Second)
-	w.note("FAULT", "redis refuses for %s: %s", d, text)
-	w.count("fault redisno")
-	w.trouble(d)
-	w.redis.set(text, 0)
-	time.Sleep(d)
-	w.redis.set("", 0)
+	w.net.Resume(n.name)
+	w.mu.Lock()
+	n.paused = false
+	w.line("FAULT", n.name+" goes on")
+	w.mu.Unlock()
 }

@@ -44,6 +44,25 @@ func (w *world) node(slot int) *node {
 	return w.slots[slot]
 }
 
+// stood reports whether a node stood still at any time from a to b.
+func (w *world) stood(n *node, a, b int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return n.stood(a, b)
+}
+
+// named finds a node by its name.
+func (w *world) named(name string) *node {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range w.all {
+		if n.name == name {
+			return n
+		}
+	}
+	return nil
+}
+
 // act does one thing. What waits for others does so beside the rest.
 func (d *driver) act(n *node) {
 	p := &d.w.plan
@@ -59,11 +78,11 @@ func (d *driver) act(n *node) {
 	case 7:
 		if p.Does(plan.Volatile) {
 			picked := d.pick(1)
-			d.send(n, emission{nsp: nsp, kind: "volatile", volatile: true, rooms: picked}, n.io.Of(nsp).To(picked...).Volatile())
+			d.send(n, emission{nsp: nsp, kind: "volatile", volatile: true, rooms: picked})
 		}
 	case 8:
 		if p.Does(plan.Broadcasts) {
-			d.send(n, emission{nsp: nsp, kind: "local", local: true}, n.io.Of(nsp).Local())
+			d.send(n, emission{nsp: nsp, kind: "local", local: true})
 		}
 	case 9, 10:
 		if p.Does(plan.Acks) {
@@ -97,27 +116,23 @@ func (d *driver) pick(k int) []string {
 
 // broadcast emits to rooms, to all, or to one socket.
 func (d *driver) broadcast(n *node, nsp string) {
-	to := n.io.Of(nsp)
 	switch d.rng.IntN(6) {
 	case 0:
-		d.send(n, emission{nsp: nsp, kind: "all"}, to.Except())
+		d.send(n, emission{nsp: nsp, kind: "all"})
 	case 1:
 		picked := d.pick(3)
-		d.send(n, emission{nsp: nsp, kind: "except", rooms: picked[:2], except: picked[2:]}, to.To(picked[:2]...).Except(picked[2:]...))
+		d.send(n, emission{nsp: nsp, kind: "except", rooms: picked[:2], except: picked[2:]})
 	case 2:
 		if l := d.socket(nsp, nil); l != nil {
-			d.send(n, emission{nsp: nsp, kind: "socket", only: l.sid}, to.To(l.sid))
+			d.send(n, emission{nsp: nsp, kind: "socket", only: l.sid})
 		}
 	case 3:
 		if l := d.socket(nsp, n); l != nil {
-			if s := to.Socket(l.sid); s != nil {
-				picked := d.pick(1)
-				d.send(n, emission{nsp: nsp, kind: "others", skip: l.sid, rooms: picked}, s.To(picked...))
-			}
+			d.send(n, emission{nsp: nsp, kind: "others", skip: l.sid, rooms: d.pick(1)})
 		}
 	default:
 		picked := d.pick(1 + d.rng.IntN(2))
-		d.send(n, emission{nsp: nsp, kind: "rooms", rooms: picked}, to.To(picked...))
+		d.send(n, emission{nsp: nsp, kind: "rooms", rooms: picked})
 	}
 }
 
@@ -127,7 +142,7 @@ func (d *driver) socket(nsp string, n *node) *life {
 	defer d.w.mu.Unlock()
 	var list []*life
 	for _, l := range d.w.model.births {
-		if c := l.conn(); l.nsp == nsp && l.over == 0 && c.closed == 0 && (n == nil || c.node == n) {
+		if c := l.conn(); c != nil && l.nsp == nsp && l.over == 0 && c.closed == 0 && (n == nil || c.node == n) {
 			list = append(list, l)
 		}
 	}
@@ -138,14 +153,20 @@ func (d *driver) socket(nsp string, n *node) *life {
 }
 
 // send emits.
-func (d *driver) send(n *node, e emission, b server.Broadcast) {
+func (d *driver) send(n *node, e emission) {
 	x := d.w.emit(n.name, n, e)
 	args := []any{x.id()}
 	if d.w.plan.Does(plan.Binary) && d.rng.IntN(4) == 0 {
 		args = append(args, map[string]any{"b": []byte(x.id()), "c": []byte{}})
 	}
 	args = append(args, strings.Repeat("x", d.rng.IntN(8)*d.rng.IntN(200)), d.rng.IntN(100))
-	err := b.Emit("e", args...)
+	err := n.io.send(x, args)
+	if errors.Is(err, server.ErrDisconnected) { // it was another's, who has gone
+		d.w.mu.Lock()
+		x.volatile = true
+		d.w.mu.Unlock()
+		err = nil
+	}
 	if err != nil && !errors.Is(err, adapter.ErrDegraded) && n.live() {
 		d.w.violated("emit", x.id(), "Emit returned %v", err)
 	}
@@ -157,16 +178,15 @@ func (d *driver) askAll(n *node, nsp string, picked []string) {
 	w := d.w
 	// Each is a source of its own: the calls wait beside each other, so there is no order between them.
 	e := w.emit(fmt.Sprintf("%s?%d", n.name, w.now()/1000), n, emission{nsp: nsp, kind: "ask all", rooms: picked, ack: true})
-	answers, err := n.io.Of(nsp).To(picked...).Timeout(askTimeout).EmitWithAck(context.Background(), "q", e.id(), 1)
+	answers, err := n.io.askAll(nsp, picked, e.id())
 	w.emitted(e, err)
-	if took := e.to - e.from; took > int64(askTimeout)+2*second {
+	if took := e.to - e.from; took > int64(askTimeout)+2*second && !w.stood(n, e.from, e.to) {
 		w.violated("wait-ends", e.id(), "the wait for acknowledgements took %s", time.Duration(took))
 	}
 	got := map[string]int{}
-	for _, a := range answers {
-		var text string
-		if a.Scan(&text) != nil || !strings.HasPrefix(text, e.id()+"|") {
-			w.violated("ack-match", e.id(), "one acknowledgement is %s", a.Raw(0))
+	for _, text := range answers {
+		if !strings.HasPrefix(text, e.id()+"|") {
+			w.violated("ack-match", e.id(), "one acknowledgement is %s", text)
 			continue
 		}
 		got[strings.TrimPrefix(text, e.id()+"|")]++
@@ -209,7 +229,7 @@ func (d *driver) compare(n *node, what, about string, got map[string]int, nsp st
 		wrong = append(wrong, sid+" which nobody knows")
 	}
 	// While nodes do not hear each other, who asks may not know that there is another.
-	excused := w.plan.Redis() && w.model.troubled(from-settle-2*second, to)
+	excused := w.model.unwell(from-settle-2*second, to)
 	w.counts[what]++
 	if err != nil {
 		w.counts[what+" with an error"]++
@@ -230,27 +250,23 @@ func (d *driver) compare(n *node, what, about string, got map[string]int, nsp st
 // query asks the cluster who is there.
 func (d *driver) query(n *node, nsp string, picked []string) {
 	w := d.w
-	b := n.io.Of(nsp).Except()
-	if len(picked) > 0 {
-		b = n.io.Of(nsp).To(picked...)
-	}
 	w.mu.Lock()
 	from := w.now()
 	w.counts["query"]++
 	about := fmt.Sprintf("%s fetch %d", n.name, from)
 	w.line(n.name, fmt.Sprintf("fetch %d %s %v", from, nsp, picked))
 	w.mu.Unlock()
-	list, err := b.FetchSockets(context.Background())
+	list, err := n.io.fetch(nsp, picked)
 	w.mu.Lock()
 	to := w.now()
 	w.line(n.name, fmt.Sprintf("fetch %d has %d err=%v", from, len(list), err))
 	w.mu.Unlock()
-	if took := to - from; took > int64(requestTimeout)+2*second {
+	if took := to - from; took > int64(requestTimeout)+2*second && !w.stood(n, from, to) {
 		w.violated("wait-ends", about, "FetchSockets took %s", time.Duration(took))
 	}
 	got := map[string]int{}
-	for _, r := range list {
-		got[r.ID()]++
+	for _, id := range list {
+		got[id]++
 	}
 	d.compare(n, "queries", about, got, nsp, picked, from, to, err)
 }
@@ -265,7 +281,7 @@ func (d *driver) servers(n *node) {
 	w.counts["server-side"]++
 	w.mu.Unlock()
 	if d.rng.IntN(2) == 0 {
-		if err := n.io.ServerSideEmit("sse", id); err != nil && !errors.Is(err, adapter.ErrDegraded) && n.live() {
+		if err := n.io.say(id); err != nil && !errors.Is(err, adapter.ErrDegraded) && n.live() {
 			w.violated("server-side", id, "ServerSideEmit returned %v", err)
 		}
 		w.load.Go(func() {
@@ -277,17 +293,19 @@ func (d *driver) servers(n *node) {
 	w.load.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 		defer cancel()
-		answers, err := n.io.ServerSideEmitWithAck(ctx, "sse", id)
+		answers, err := n.io.sayAsk(ctx, id)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return
+		}
 		to := w.now()
 		w.note(n.name, "server-side %s has %d answers err=%v", id, len(answers), err)
-		if to-from > int64(askTimeout)+2*second {
+		if to-from > int64(askTimeout)+2*second && !w.stood(n, from, to) {
 			w.violated("wait-ends", id, "ServerSideEmitWithAck took %s", time.Duration(to-from))
 		}
 		names := map[string]bool{}
-		for _, a := range answers {
-			var name string
-			if a.Scan(&name) != nil || names[name] || name == n.name {
-				w.violated("server-side", id, "answer %s", a.Raw(0))
+		for _, name := range answers {
+			if w.named(name) == nil || names[name] || name == n.name {
+				w.violated("server-side", id, "answer %s", name)
 			}
 			names[name] = true
 		}
@@ -302,7 +320,7 @@ func (d *driver) heard(n *node, id string, from, to int64) {
 	w := d.w
 	w.mu.Lock()
 	var deaf []string
-	if !w.model.troubled(from-settle-2*second, to) && !n.dead && !n.young(from) {
+	if !w.model.unwell(from-settle-2*second, to) && !n.dead && !n.young(from) {
 		for _, o := range w.all {
 			if o != n && !o.dead && !o.draining && !o.closed && o.from < from && !o.young(from) && o.sse[id] == 0 {
 				deaf = append(deaf, o.name)
@@ -331,12 +349,7 @@ func (d *driver) order(n *node) {
 	w.line(n.name, fmt.Sprintf("orders all: %s %v", room, in))
 	w.counts["orders"]++
 	w.mu.Unlock()
-	var err error
-	if in {
-		err = n.io.Except().SocketsJoin(room)
-	} else {
-		err = n.io.Except().SocketsLeave(room)
-	}
+	err := n.io.order(room, in)
 	if err != nil && !errors.Is(err, adapter.ErrDegraded) && n.live() {
 		w.violated("emit", room, "SocketsJoin returned %v", err)
 	}

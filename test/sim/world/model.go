@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/beanpole/beanpole/server"
 )
 
 // model is what the checker knows: all that was emitted, and who was where when. Everything in it is guarded
@@ -18,12 +16,15 @@ type model struct {
 	lives   map[string]*life
 	births  []*life // in the order they came
 	trouble []window
-	wiped   []int64 // when Redis lost what it had
+	wiped   []int64  // when Redis lost what it had
+	absent  []window // when a node stood still
+	lost    []window // what was written to Redis in it a failover has lost
 	given   map[string]*orders
+	asked   map[string]*request // of clients, by their ids
 }
 
 func (m *model) init(w *world) {
-	m.w, m.sources, m.lives, m.given = w, map[string]*source{}, map[string]*life{}, map[string]*orders{}
+	m.w, m.sources, m.lives, m.given, m.asked = w, map[string]*source{}, map[string]*life{}, map[string]*orders{}, map[string]*request{}
 }
 
 // window is a time during which something was not as it should be. to is 0 as long as it is not over.
@@ -59,6 +60,15 @@ func (e *emission) id() string { return e.src.name + "/" + strconv.Itoa(e.n) }
 func (e *emission) String() string {
 	return fmt.Sprintf("%s %s nsp=%s rooms=%v except=%v only=%s skip=%s vol=%v local=%v ack=%v", e.id(), e.kind, e.nsp,
 		e.rooms, e.except, e.only, e.skip, e.volatile, e.local, e.ack)
+}
+
+// lane tells apart events that may overtake each other when Redis is in trouble, on nodes that listen to the
+// channels of rooms: those to one room, and all others.
+func (e *emission) lane() string {
+	if len(e.rooms) == 1 && e.only == "" {
+		return e.nsp + " " + e.rooms[0]
+	}
+	return e.only
 }
 
 // kept reports whether the event is one that recovery brings again.
@@ -131,13 +141,14 @@ type conn struct {
 	shaky  int64 // something happened to it: what is not kept may be lost from then on; 0 if nothing did
 	closed int64 // the disconnect handler ran
 	reason string
-	sock   *server.Socket
+	blocks int64 // until when a handler blocks, or has
+	sock   member
 }
 
 // held reports whether nothing has happened to the connection by b, a moment that is not to come. The server
 // may have ended it, and the handlers of what came before may not be through.
 func (c *conn) held(b int64) bool {
-	return c.shaky == 0 && c.sock.Connected() || c.shaky > b
+	return c.shaky == 0 && c.sock.connected() || c.shaky > b
 }
 
 // stay is a life's time in a room: it came between in0 and in1 and went between out0 and out1, 0 if not yet.
@@ -297,7 +308,7 @@ func (w *world) join(l *life, k *conn, room string) (joined func()) {
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if k.sock.Connected() {
+		if k.sock.connected() {
 			s.in1 = w.now()
 		}
 	}
@@ -319,13 +330,31 @@ func (w *world) leave(l *life, k *conn, room string) (left func()) {
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if !k.sock.Connected() {
+		if !k.sock.connected() {
 			return
 		}
 		for _, s := range gone {
 			s.out1 = w.now()
 		}
 	}
+}
+
+// unwell reports whether somebody may not have heard of others in time from a to b: Redis was in trouble, or a node
+// stood still. Called with world.mu held.
+func (m *model) unwell(a, b int64) bool {
+	return m.troubled(a, b) || slices.ContainsFunc(m.absent, func(x window) bool { return x.overlaps(a, b) })
+}
+
+// stood reports whether a node stood still at any time from a to b. Called with world.mu held.
+func (n *node) stood(a, b int64) bool {
+	return slices.ContainsFunc(n.pauses, func(x window) bool { return x.overlaps(a, b) })
+}
+
+// gone reports whether something that was written to Redis between a and b may be lost by a failover.
+func (m *model) gone(a, b int64) bool {
+	return slices.ContainsFunc(m.lost, func(x window) bool {
+		return x.overlaps(a-settle, b+settle) || a < x.to && m.troubled(a, x.from) // it waited
+	})
 }
 
 // troubled reports whether Redis was in trouble at any time from a to b. Called with world.mu held.

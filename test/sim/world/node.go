@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/test/sim/plan"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -22,15 +23,21 @@ type node struct {
 	slot    int
 	name    string // of this node: n1#2
 	addr    string // of its slot: n1:80
-	io      *server.Server
-	cluster *redis.Cluster // nil without Redis
-	web     *http.Server
-	from    int64 // when it was started
-	hears   int64 // since when it hears the others; 0 if it did not when it let clients in
+	io      app
+	library bool                            // io is one
+	cluster *redis.Cluster                  // nil without Redis
+	web     *http.Server                    // guarded by world.mu until it is set
+	forward atomic.Pointer[redis.Forwarder] // nil until it listens
+	from    int64                           // when it was started
+	dynamic bool                            // it listens to the channels of rooms
+	hears   int64                           // since when it hears the others; 0 if it did not when it let clients in
 
 	// Guarded by world.mu.
-	dead     bool // killed
+	opened   int64 // when it has told the others where it is
+	dead     bool  // killed
 	draining bool
+	paused   bool
+	pauses   []window
 	closed   bool
 	sse      map[string]int // events of other servers
 }
@@ -51,7 +58,7 @@ func (w *world) start(slot int) *node {
 	log := slog.New(&logger{w: w, who: n.name})
 	cfg := server.Config{Logger: log, ConnectTimeout: connectTimeout, Transport: transport.Config{
 		PingInterval: pingInterval, PingTimeout: pingTimeout, UpgradeTimeout: upgradeTimeout,
-		WriteTimeout: 5 * time.Second, MaxBacklogBytes: 128 << 10, Logger: log,
+		WriteTimeout: 5 * time.Second, AllowEIO3: w.plan.Does(plan.Old), MaxBacklogBytes: 128 << 10, Logger: log,
 	}}
 	keep := &adapter.Recovery{MaxDisconnection: maxAway}
 	if w.plan.Recovers() {
@@ -69,7 +76,7 @@ func (w *world) start(slot int) *node {
 			HeartbeatInterval: time.Second, BlockTime: 2 * time.Second}
 		switch {
 		case w.plan.Mode == "sharded":
-			c.Mode = redis.Sharded
+			c.Mode, n.dynamic = redis.Sharded, true
 		case w.plan.Streams():
 			c.Mode = redis.Streams
 			if w.plan.Recovers() {
@@ -78,7 +85,7 @@ func (w *world) start(slot int) *node {
 		default:
 			c.Mode = redis.PubSub
 			if w.rng("subscriptions").IntN(2) == 0 {
-				c.Subscriptions = redis.Dynamic
+				c.Subscriptions, n.dynamic = redis.Dynamic, true
 			}
 		}
 		cluster, err := redis.New(c)
@@ -86,16 +93,18 @@ func (w *world) start(slot int) *node {
 			panic(err)
 		}
 		n.cluster, cfg.Adapter = cluster, cluster.Adapter()
+		cfg.Transport.UnknownSession = n.unknown
 	}
-	io, err := server.New(cfg)
-	if err != nil {
+	make := newNative
+	if w.plan.Does(plan.Library) && w.rng(fmt.Sprintf("kind %d", slot)).IntN(3) == 0 {
+		make, n.library = newLibrary, true
+		w.note(n.name, "is of the library")
+		w.count("nodes of the library")
+	}
+	var err error
+	if n.io, err = make(n, cfg); err != nil {
 		panic(err)
 	}
-	n.io = io
-	n.handle(io.Namespace)
-	games := io.OfPattern(regexp.MustCompile(`^/game-\d$`))
-	games.Use(n.arriving)
-	games.OnConnection(n.connected)
 	w.mu.Lock()
 	w.slots[slot] = n
 	w.all = append(w.all, n)
@@ -119,33 +128,20 @@ func (n *node) open() {
 	n.listen()
 }
 
-func (n *node) handle(nsp *server.Namespace) {
-	nsp.Use(n.arriving)
-	nsp.OnConnection(n.connected)
-	nsp.OnServerSide("sse", func(id string) string {
-		n.w.mu.Lock()
-		n.sse[id]++
-		again, own := n.sse[id] > 1, strings.HasPrefix(id, n.name+"|")
-		n.w.line(n.name, "server-side "+id)
-		n.w.mu.Unlock()
-		if again {
-			n.w.violated("server-side", id, "%s got it twice", n.name)
-		}
-		if own {
-			n.w.violated("server-side", id, "%s got its own", n.name)
-		}
-		return n.name
-	})
-}
-
 // listen takes connections.
 func (n *node) listen() {
 	l, err := n.w.net.Listen(n.name, n.addr)
 	if err != nil {
 		panic(err)
 	}
-	n.web = &http.Server{Handler: n.io, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(&logger{w: n.w, who: n.name}, slog.LevelDebug)}
-	go func() { _ = n.web.Serve(l) }()
+	web := &http.Server{Handler: n.counted(n.io), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(&logger{w: n.w, who: n.name}, slog.LevelDebug)}
+	n.w.mu.Lock()
+	n.web = web
+	n.w.mu.Unlock()
+	go func() { _ = web.Serve(l) }()
+	if n.cluster != nil {
+		n.announce()
+	}
 }
 
 func (n *node) killed() bool { return n.dead }
@@ -159,11 +155,17 @@ func (n *node) lossy() bool {
 	return lost["outbox full"]+lost["too old"]+lost["refused"]+lost["unconfirmed"]+lost["trimmed"] > 0
 }
 
+// missed reports whether the node has counted something of others as missed.
+func (n *node) missed() bool {
+	lost := n.cluster.Stats().Lost
+	return lost["not kept"]+lost["sender gone"]+lost["no answer"] > 0
+}
+
 // live reports whether the node is to be used.
 func (n *node) live() bool {
 	n.w.mu.Lock()
 	defer n.w.mu.Unlock()
-	return !n.dead && !n.draining && !n.closed
+	return !n.dead && !n.draining && !n.closed && !n.paused
 }
 
 // kill ends the node as the end of its process does. What it goes on doing in this process reaches nobody.

@@ -19,11 +19,30 @@ type errStatus struct {
 func (e *errStatus) Error() string { return fmt.Sprintf("%d %s", e.code, e.body) }
 
 func (e *engine) url() string {
-	u := "http://" + e.addr + "/socket.io/?EIO=4&transport=polling"
-	if e.sid != "" {
-		u += "&sid=" + e.sid
+	if e.sid == "" {
+		return "http://" + e.addr + e.query("polling")
 	}
-	return u
+	return "http://" + e.way() + e.query("polling")
+}
+
+// query is the path and the query of a request.
+func (e *engine) query(transport string) string {
+	q := "/socket.io/?EIO=4&transport=" + transport
+	if e.c.old {
+		q = "/socket.io/?EIO=3&transport=" + transport + e.c.base64() + "&" + e.c.greeting(0)
+	}
+	if e.sid != "" {
+		q += "&sid=" + e.sid
+	}
+	return q
+}
+
+// payload is packets as the body of a POST.
+func (e *engine) payload(list []frame) string {
+	if e.c.old {
+		return payload3(list)
+	}
+	return payload(list)
 }
 
 // nothing is an empty body, with which net/http does not repeat a GET whose connection has been cut: what the lost
@@ -42,7 +61,11 @@ func (e *engine) get(ctx context.Context) ([]frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := frames(body)
+	read := frames
+	if e.c.old {
+		read = frames3
+	}
+	list, err := read(body)
 	if err != nil {
 		e.c.w.violated("protocol", e.c.name, "polling body: %v", err)
 	}
@@ -66,6 +89,8 @@ func (e *engine) post(body string) error {
 }
 
 func (e *engine) do(req *http.Request) (string, error) {
+	asked := e.c.w.asking(e.c)
+	req.Header.Set(askedHeader, asked)
 	res, err := e.http.Do(req)
 	if err != nil {
 		return "", err
@@ -76,7 +101,11 @@ func (e *engine) do(req *http.Request) (string, error) {
 		return "", err
 	}
 	if res.StatusCode != http.StatusOK {
-		return "", &errStatus{res.StatusCode, string(b)}
+		err := &errStatus{res.StatusCode, string(b)}
+		if e.sid != "" {
+			e.refused(asked, err)
+		}
+		return "", err
 	}
 	return string(b), nil
 }

@@ -1,21 +1,18 @@
+//go:build wasip1
+
 package main
 
 import (
 	"context"
-	"net"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/beanpole/beanpole/test/sim/simnet"
 )
-
-const redisAddr = "redis:6379"
 
 // redisServer is the Redis of the world: miniredis behind the simulated network, with sharded channels, which
 // miniredis lacks, and faults.
@@ -29,6 +26,7 @@ type redisServer struct {
 	listener *simnet.Listener // of srv
 	shards   map[string][]*server.Peer
 	of       map[*server.Peer][]string
+	copies   []replica
 	refusal  string // what every command is answered with
 	lag      time.Duration
 }
@@ -225,15 +223,13 @@ func without[T comparable](list []T, x T) []T {
 	return out
 }
 
-// client returns the options with which a node reaches it.
-func (r *redisServer) client(host string) *redis.Client {
-	return redis.NewClient(&redis.Options{
-		Addr: redisAddr,
-		Dialer: func(ctx context.Context, _, addr string) (net.Conn, error) {
-			return r.w.net.Dial(ctx, host, addr)
-		},
-		DialTimeout:              2 * time.Second,
-		PoolSize:                 16,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})
+// eternal returns the keys, and those of them that never expire.
+func (r *redisServer) eternal() (keys, eternal []string) {
+	keys = r.m.Keys()
+	for _, key := range keys {
+		if r.m.TTL(key) == 0 && r.m.Exists(key) { // it may have expired just now
+			eternal = append(eternal, key)
+		}
+	}
+	return keys, eternal
 }

@@ -61,6 +61,9 @@ func (c *client) take(p packet) {
 		c.w.violated("protocol", c.name, "packet of namespace %s", p.nsp)
 		return
 	}
+	if state == "" {
+		return // the client has just ended its session
+	}
 	switch p.kind {
 	case typeConnect:
 		if state != "connecting" {
@@ -111,7 +114,9 @@ func (c *client) take(p packet) {
 // connected takes the answer to CONNECT.
 func (c *client) connected(s *sock, p packet) {
 	var x struct{ SID, PID string }
-	if err := json.Unmarshal(p.data, &x); err != nil || x.SID == "" || (x.PID != "") != c.w.plan.Recovers() {
+	if c.old {
+		x.SID = c.oldID(s.nsp)
+	} else if err := json.Unmarshal(p.data, &x); err != nil || x.SID == "" || (x.PID != "") != c.w.plan.Recovers() {
 		c.w.violated("protocol", c.name, "CONNECT %s", p.data)
 		return
 	}

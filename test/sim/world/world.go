@@ -3,8 +3,10 @@
 // from a seed and clocks that move when everybody waits; one thread runs it, so that one seed is one history.
 //
 // The files: world.go (World, the history), model.go (what was emitted and who is where), check.go (what must
-// have come of it), node.go and load.go (the servers and what they do), engine.go, poll.go, wire.go and
-// client.go (the clients, from the protocol), redis.go, faults.go, end.go (what must be left: nothing).
+// have come of it), node.go and load.go (the servers and what they do), app.go and library.go (their applications),
+// handlers.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go, socket.go, break.go and old.go (the
+// clients, from the protocols), balance.go (who sends requests where), redis.go, replica.go, faults.go,
+// redisfaults.go, end.go (what must be left: nothing).
 package main
 
 import (
@@ -29,7 +31,6 @@ const (
 	connectTimeout = 6 * time.Second
 	upgradeTimeout = 3 * time.Second
 	maxAway        = 20 * time.Second // MaxDisconnection
-	askTimeout     = 3 * time.Second
 	requestTimeout = 4 * time.Second
 )
 
@@ -169,8 +170,9 @@ func (w *world) run() {
 		n.open()
 	}
 	for i := range w.plan.Clients {
-		c := newClient(w, i)
-		w.clients = append(w.clients, c)
+		w.clients = append(w.clients, newClient(w, i))
+	}
+	for _, c := range w.clients {
 		w.leaving.Go(c.run)
 	}
 	time.Sleep(time.Second)
@@ -178,6 +180,9 @@ func (w *world) run() {
 		w.load.Go(func() { w.drive(i) })
 	}
 	w.load.Go(w.faults)
+	if w.redis != nil && w.plan.Has(plan.Failover) {
+		w.load.Go(w.redis.replicate)
+	}
 	time.Sleep(time.Duration(w.plan.Seconds) * time.Second)
 	w.note("WORLD", "the load ends")
 	close(w.stopping)

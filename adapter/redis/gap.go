@@ -1,0 +1,144 @@
+package redis
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// gap is what a node knows of a lane of another: up to where it has all, and, while something is missing, what
+// came behind it and waits.
+type gap struct {
+	known       bool
+	last, count uint64 // everything up to this number has been had
+	want, wants uint64 // the lane is known to have more, up to this number
+	held        []arrival
+	bytes       int
+	used        time.Time
+	epoch       uint64 // of the subscription
+	had         uint64 // up to which number something was had under one before
+
+	doubt uint64    // the first question whose answer settles that nothing is missing; 0 if that is known
+	since time.Time // of an unknown lane: what was published before does not concern this node
+	asked time.Time
+	taken *atomic.Int32 // what became of the last question: 1 Redis has taken it, 4 and nobody got it
+	tries int           // questions Redis took, in a row, that brought nothing
+}
+
+// arrival is a message of a lane.
+type arrival struct {
+	n       uint64
+	spot    spot
+	channel string
+	payload []byte // nil for one that its sender does not send again
+}
+
+// uncounted is the count of a lane of which only the numbers are known.
+const uncounted = 1 << 62
+
+// maxHeld bounds what waits behind a gap, in bytes. What is beyond is asked for again.
+const maxHeld = 4 << 20
+
+// open reports whether something is missing, or may be.
+func (g *gap) open() bool { return g.doubt > 0 || g.last < g.want }
+
+// accept takes a message and returns what is to be delivered now. again is false for one that was had before.
+func (g *gap) accept(a arrival, deliver func(arrival)) (fresh bool) {
+	switch {
+	case !g.known:
+		if g.open() {
+			break
+		}
+		g.known = true
+		g.reach(a, deliver)
+		return true
+	case a.n <= g.last:
+		return false
+	case a.spot.prev <= g.last:
+		g.reach(a, deliver)
+		g.drain(deliver)
+		return true
+	}
+	if a.n > g.want {
+		g.want, g.wants = a.n, a.spot.count
+	}
+	i, dup := slices.BinarySearchFunc(g.held, a.n, func(x arrival, n uint64) int {
+		if x.n < n {
+			return -1
+		}
+		return b2i(x.n > n)
+	})
+	if !dup && g.bytes < maxHeld {
+		g.held = slices.Insert(g.held, i, a)
+		g.bytes += len(a.payload) + keptCost
+	}
+	return !dup
+}
+
+func (g *gap) reach(a arrival, deliver func(arrival)) {
+	g.last, g.count, g.tries = a.n, a.spot.count, 0
+	if a.payload != nil && a.n > g.had {
+		deliver(a)
+	}
+}
+
+// drain delivers what has waited and misses nothing before it any more.
+func (g *gap) drain(deliver func(arrival)) {
+	k := 0
+	for k < len(g.held) && g.held[k].spot.prev <= g.last {
+		if a := g.held[k]; a.n > g.last {
+			g.reach(a, deliver)
+		}
+		g.bytes -= len(g.held[k].payload) + keptCost
+		k++
+	}
+	clear(g.held[:k])
+	if g.held = g.held[k:]; len(g.held) == 0 {
+		g.held = nil
+	}
+}
+
+// skip gives up what is missing up to a number, by which the lane has had so many, and returns how many that are.
+func (g *gap) skip(n, count uint64, deliver func(arrival)) (lost uint64) {
+	if n <= g.last {
+		return 0
+	}
+	for len(g.held) > 0 && g.held[0].n <= n {
+		a := g.held[0]
+		g.held = g.held[1:]
+		g.bytes -= len(a.payload) + keptCost
+		if a.spot.count > g.count+1 {
+			lost += a.spot.count - g.count - 1
+		}
+		g.reach(a, deliver)
+	}
+	if count > g.count {
+		lost += count - g.count
+	}
+	g.last, g.count = max(n, g.last), max(count, g.count)
+	g.drain(deliver)
+	return lost
+}
+
+// end takes in that a lane reaches up to a number, by which it has had so many.
+func (g *gap) end(n, count uint64) {
+	if n > g.want && n > g.last {
+		g.want, g.wants = n, count
+	}
+}
+
+// abandon gives up whatever is missing, and returns how many messages that are.
+func (g *gap) abandon(deliver func(arrival)) (lost uint64) {
+	if !g.known {
+		g.known = true
+		if len(g.held) > 0 {
+			g.last, g.count = g.held[0].spot.prev, g.held[0].spot.count-1
+		} else {
+			g.last, g.count = g.want, g.wants
+		}
+		g.drain(deliver)
+	}
+	lost = g.skip(g.want, g.wants, deliver)
+	g.doubt, g.tries = 0, 0
+	return lost
+}

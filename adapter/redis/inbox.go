@@ -1,0 +1,394 @@
+package redis
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// inbox takes the numbered messages of other nodes: it hands them on in order and once, sees what is missing,
+// and asks their senders for it.
+type inbox struct {
+	c       *Cluster
+	ring    *ring
+	channel string // prefix of the channels of letters
+	asked   atomic.Uint64
+	work    chan struct{} // holds one token when there is something to do
+
+	mu      sync.RWMutex
+	sources map[string]*source
+	breaks  map[string]time.Time // by namespace: since when some of it was not heard, lately
+	lost    map[string]uint64    // by node
+}
+
+// source is another node as a sender.
+type source struct {
+	uid string
+	// order is held while something of it is delivered. It is taken before every other lock.
+	order sync.Mutex
+	gaps  map[laneKey]*gap // guarded by order
+	said  time.Time        // guarded by order; when a loss was last logged
+	nsps  sync.Map         // namespaces in which it has sent something
+}
+
+const (
+	// maxPiece bounds an answer, in bytes; minPiece is asked for when larger ones do not come.
+	maxPiece = 256 << 10
+	minPiece = 16 << 10
+	// sweepEvery is how often is looked for what is to be asked again, or said.
+	sweepEvery = 250 * time.Millisecond
+	// maxTries is how many questions that Redis took may bring nothing before a gap is given up.
+	maxTries = 20
+	// forgetAfter is how long what is known of a lane is remembered.
+	forgetAfter = 10 * time.Minute
+	// maxTails bounds how many lanes are said at a time.
+	maxTails = 2000
+)
+
+func newInbox(c *Cluster) *inbox {
+	b := &inbox{c: c, channel: c.cfg.Prefix + "-beanpole#", work: make(chan struct{}, 1),
+		sources: map[string]*source{}, breaks: map[string]time.Time{}, lost: map[string]uint64{}}
+	b.ring = newRing(c.cfg.MaxResendBytes, c.cfg.MaxResendAge)
+	b.ring.wake = b.wake
+	return b
+}
+
+// subscribe listens to the letters.
+func (b *inbox) subscribe(kind subKind) {
+	b.c.bus.add(subscription{kind, b.channel + "tails"}, receiverFunc(b.letter))
+	b.c.bus.add(subscription{kind, b.channel + b.c.uid + "#"}, receiverFunc(b.letter))
+}
+
+func (b *inbox) wake() {
+	select {
+	case b.work <- struct{}{}:
+	default:
+	}
+}
+
+func (b *inbox) source(uid []byte) *source {
+	b.mu.RLock()
+	s := b.sources[string(uid)]
+	b.mu.RUnlock()
+	if s != nil {
+		return s
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s = b.sources[string(uid)]; s == nil {
+		s = &source{uid: string(uid), gaps: map[laneKey]*gap{}}
+		b.sources[s.uid] = s
+	}
+	return s
+}
+
+// gap returns what is known of a lane, under a subscription of some epoch. Called with order held.
+func (s *source) gap(key laneKey, epoch uint64) *gap {
+	g := s.gaps[key]
+	if g == nil || g.epoch != epoch {
+		had := uint64(0)
+		if g != nil {
+			had = max(g.had, g.last)
+		}
+		g = &gap{epoch: epoch, had: had}
+		s.gaps[key] = g
+		s.nsps.Store(key.nsp, true)
+	}
+	g.used = time.Now()
+	return g
+}
+
+func (s *source) has(nsp string) bool {
+	_, ok := s.nsps.Load(nsp)
+	return ok
+}
+
+// begin has a lane of n that nothing is known of in doubt, if something may have been missed. Called with order
+// held.
+func (b *inbox) begin(n *namespace, key laneKey, g *gap) {
+	if g.known || g.open() {
+		return
+	}
+	b.mu.RLock()
+	since, ok := b.breaks[key.nsp]
+	b.mu.RUnlock()
+	list := n.subs()
+	if key.lane != wholeLane && key.lane != mainLane {
+		list = append(slices.Clip(list), subscription{list[0].kind, key.lane})
+	}
+	if at, now := b.c.bus.brokenSince(list); now && (!ok || at.Before(since)) {
+		since, ok = at, true
+	}
+	if ok {
+		if at := b.c.bus.since(list[len(list)-1]); len(list) > len(n.subs()) && since.Before(at) {
+			since = at // before, nobody here was in the room
+		}
+		g.since, g.doubt = since, b.asked.Load()+1
+	}
+}
+
+// take takes a numbered message that came on a channel of n.
+func (b *inbox) take(n *namespace, channel string, uid []byte, x *serial, payload []byte) {
+	key := laneKey{n.name, n.c.wire.lane(n.name, channel)}
+	epoch := b.epoch(n, key)
+	s := b.source(uid)
+	s.order.Lock()
+	defer s.order.Unlock()
+	g := s.gap(key, epoch)
+	a := arrival{x.n, x.in(key.lane), channel, payload}
+	if a.spot.count > 1 {
+		b.begin(n, key, g)
+	}
+	asked := !g.asked.IsZero() && g.open()
+	if !g.accept(a, n.arrived) {
+		b.c.stats.skipped.Add(1)
+	}
+	if g.open() && !asked {
+		b.ask(s, key)
+	}
+}
+
+// joined asks whoever has put members of this node into rooms for what it has sent to these before Redis had taken
+// the subscriptions. number is that of its message, which this
+// node began to follow at a time. Called with order held.
+func (b *inbox) joined(n *namespace, m *message, number uint64, begun time.Time) {
+	s := b.source([]byte(m.uid))
+	for _, room := range m.rooms {
+		sub, ok := n.c.wire.room(n.name, room, false)
+		if !ok || !n.Has(room) || b.c.bus.since(sub).Before(begun) {
+			continue
+		}
+		key := laneKey{n.name, sub.name}
+		g := s.gap(key, b.epoch(n, key))
+		if g.known || g.open() {
+			continue
+		}
+		g.known, g.last, g.count, g.doubt = true, number, uncounted, b.asked.Load()+1
+		b.c.wg.Go(func() {
+			ctx, cancel := context.WithTimeout(b.c.ctx, b.c.cfg.RequestTimeout)
+			defer cancel()
+			_ = b.c.bus.wait(ctx, sub) // without it, it is asked again until it is there
+			s.order.Lock()
+			defer s.order.Unlock()
+			if g := s.gaps[key]; g != nil {
+				g.doubt = b.asked.Load() + 1
+				b.ask(s, key)
+			}
+		})
+	}
+}
+
+// arrived opens a message whose turn it is.
+func (n *namespace) arrived(a arrival) { n.open(a.channel, a.payload, a.n) }
+
+// ask asks s for what is missing in lanes. Called with order held.
+func (b *inbox) ask(s *source, keys ...laneKey) {
+	now := time.Now()
+	list := make([]wanted, 0, len(keys))
+	taken := new(atomic.Int32)
+	for _, key := range keys {
+		g := s.gaps[key]
+		w := wanted{key: key, after: g.last, size: max(minPiece, maxPiece>>g.tries)}
+		if !g.known || key.lane == roomLanes {
+			w.ago = max(now.Sub(g.since), time.Millisecond)
+		}
+		g.asked, g.taken = now, taken
+		list = append(list, w)
+	}
+	l := newLetter(tellQuestion, b.c.uid)
+	l.uint(b.asked.Add(1))
+	l.wants(list)
+	b.send(s.uid+"#", l, func(got string, err error) {
+		switch {
+		case err != nil:
+		case got == "0" && b.c.exact():
+			taken.Store(4)
+		default:
+			taken.Store(1)
+		}
+	})
+	b.wake()
+}
+
+// regained has in doubt what was published on subscriptions while they were not there.
+func (b *inbox) regained(list []regained) {
+	lanes := map[laneKey]time.Time{} // since when
+	epochs := map[string]uint64{}    // by namespace
+	for _, x := range list {
+		for _, r := range x.to {
+			n, ok := r.(*namespace)
+			if !ok {
+				continue
+			}
+			key := laneKey{n.name, roomLanes}
+			epochs[n.name] = n.epoch
+			if slices.Contains(n.subs(), x.sub) {
+				key.lane = n.c.wire.lane(n.name, n.first.name)
+			}
+			if at, ok := lanes[key]; !ok || x.since.Before(at) {
+				lanes[key] = x.since
+			}
+		}
+	}
+	ask := map[string][]laneKey{} // by node
+	for key, since := range lanes {
+		live, _ := b.c.members.names()
+		for _, uid := range live {
+			ask[uid] = append(ask[uid], key)
+		}
+		b.mu.Lock()
+		if at, ok := b.breaks[key.nsp]; !ok || since.Before(at) {
+			b.breaks[key.nsp] = since
+		}
+		for uid, s := range b.sources {
+			if !slices.Contains(ask[uid], key) && s.has(key.nsp) {
+				ask[uid] = append(ask[uid], key)
+			}
+		}
+		b.mu.Unlock()
+	}
+	id := b.asked.Load() + 1
+	for uid, keys := range ask {
+		s := b.source([]byte(uid))
+		s.order.Lock()
+		for _, key := range keys {
+			g := s.gap(key, epochs[key.nsp])
+			if g.doubt = id; g.since.IsZero() || key.lane == roomLanes {
+				g.since = lanes[key]
+			}
+		}
+		b.ask(s, keys...)
+		s.order.Unlock()
+	}
+}
+
+// gone gives up what is missing of a node that has ended, and will not answer. One that has not been heard for a
+// while may be asked.
+func (b *inbox) gone(uid string) {
+	if b.c.members.missed(uid) {
+		return
+	}
+	b.mu.RLock()
+	s := b.sources[uid]
+	b.mu.RUnlock()
+	if s == nil {
+		return
+	}
+	s.order.Lock()
+	defer s.order.Unlock()
+	for key, g := range s.gaps {
+		if g.open() {
+			b.abandon(s, key, g, lostGone)
+		}
+	}
+}
+
+// abandon gives up what is missing in a lane. Called with order held.
+func (b *inbox) abandon(s *source, key laneKey, g *gap, cause int) {
+	deliver := func(arrival) {}
+	if n, epoch := b.listens(key); n != nil && epoch == g.epoch {
+		deliver = n.arrived
+	}
+	b.count(s, cause, g.abandon(deliver))
+}
+
+// count counts what was lost of a node. Called with order held.
+func (b *inbox) count(s *source, cause int, n uint64) {
+	if n == 0 {
+		return
+	}
+	b.c.stats.lost[cause].Add(n)
+	b.mu.Lock()
+	b.lost[s.uid] += n
+	b.mu.Unlock()
+	if now := time.Now(); now.Sub(s.said) > time.Minute {
+		s.said = now
+		b.c.cfg.Logger.Warn("events of another node are lost", "node", s.uid, "cause", lostNames[cause], "events", n, "advice", lostAdvice[cause])
+	}
+}
+
+// run asks again for what has not come, and tells others where lanes end, until the cluster ends.
+func (b *inbox) run() {
+	t := time.NewTicker(sweepEvery)
+	defer t.Stop()
+	for {
+		if !b.sweep(time.Now()) {
+			t.Stop()
+			select {
+			case <-b.work:
+				t.Reset(sweepEvery)
+			case <-b.c.ctx.Done():
+				return
+			}
+		}
+		select {
+		case <-t.C:
+		case <-b.c.ctx.Done():
+			return
+		}
+	}
+}
+
+// sweep does what is due, and reports whether there will be more to do.
+func (b *inbox) sweep(now time.Time) (more bool) {
+	list, more := b.ring.ends(now, b.c.cfg.Subscriptions != Static, maxTails)
+	if len(list) > 0 {
+		l := newLetter(tellTails, b.c.uid)
+		l.tails(list)
+		b.send("tails", l, nil)
+	}
+	b.mu.Lock()
+	for nsp, since := range b.breaks {
+		if now.Sub(since) > b.c.cfg.MaxResendAge {
+			delete(b.breaks, nsp)
+		}
+	}
+	sources := make([]*source, 0, len(b.sources))
+	for _, s := range b.sources {
+		sources = append(sources, s)
+	}
+	b.mu.Unlock()
+	for _, s := range sources {
+		more = b.sweepSource(s, now) || more
+	}
+	return more
+}
+
+func (b *inbox) sweepSource(s *source, now time.Time) (more bool) {
+	s.order.Lock()
+	defer s.order.Unlock()
+	var keys []laneKey
+	for key, g := range s.gaps {
+		switch {
+		case !g.open():
+			if now.Sub(g.used) > forgetAfter {
+				delete(s.gaps, key)
+			}
+			continue
+		case now.Sub(g.asked) < sweepEvery<<min(g.tries, 2):
+		default:
+			if g.taken != nil {
+				g.tries += int(g.taken.Load())
+			}
+			if g.tries > maxTries {
+				b.abandon(s, key, g, lostUnanswered)
+				continue
+			}
+			if len(keys) < maxTails {
+				keys = append(keys, key)
+			}
+		}
+		more = true
+	}
+	if len(keys) > 0 {
+		b.ask(s, keys...)
+	}
+	if len(s.gaps) == 0 && !b.c.members.knows(s.uid) {
+		b.mu.Lock()
+		delete(b.sources, s.uid)
+		b.mu.Unlock()
+	}
+	return more
+}

@@ -1,0 +1,167 @@
+package redis
+
+import "time"
+
+// send sends a letter, before everything else.
+func (b *inbox) send(to string, l *letter, done func(got string, err error)) {
+	b.c.box.hurry(&command{op: b.c.letters, key: b.channel + to, route: b.channel + to, data: l.b, done: done})
+}
+
+// letter takes a letter.
+func (b *inbox) letter(_ string, payload []byte) {
+	kind, uid, l := openLetter(payload)
+	switch {
+	case l == nil:
+		b.c.stats.malformed.Add(1)
+		return
+	case uid == b.c.uid:
+		return
+	}
+	switch kind {
+	case tellTails:
+		for _, t := range l.readTails() {
+			b.tail(uid, t)
+		}
+	case tellQuestion:
+		id := l.readUint()
+		for _, w := range l.readWants() {
+			b.answer(uid, id, w)
+		}
+	case tellAnswer:
+		id, p, list := l.readPiece()
+		if !l.bad {
+			b.answered(uid, id, &p, list)
+		}
+	case tellRooms:
+		id, nsp := l.readUint(), l.readText()
+		list := l.readTails()
+		if !l.bad {
+			b.rooms(uid, id, nsp, list)
+		}
+	}
+	if l.bad {
+		b.c.stats.malformed.Add(1)
+	}
+}
+
+// answer answers a question for one lane.
+func (b *inbox) answer(uid string, id uint64, w wanted) {
+	if w.key.lane == roomLanes {
+		l := newLetter(tellRooms, b.c.uid)
+		l.uint(id)
+		l.text(w.key.nsp)
+		l.tails(b.ring.lanesSince(w.key.nsp, time.Now().Add(-w.ago)))
+		b.send(uid+"#", l, nil)
+		return
+	}
+	var since time.Time
+	if w.ago > 0 {
+		since = time.Now().Add(-w.ago)
+	}
+	p := b.ring.after(w.key, w.after, since, w.size)
+	l := newLetter(tellAnswer, b.c.uid)
+	l.piece(id, &p)
+	b.send(uid+"#", l, nil)
+}
+
+// listens returns the namespace of a lane, and the epoch of its subscription; nil if this node does not listen.
+func (b *inbox) listens(key laneKey) (n *namespace, epoch uint64) {
+	if n = b.c.namespace(key.nsp); n == nil {
+		return nil, 0
+	}
+	main := b.c.wire.lane(n.name, n.first.name)
+	if key.lane != main && (main == wholeLane || key.lane == wholeLane) {
+		return nil, 0
+	}
+	if epoch = b.epoch(n, key); epoch == 0 {
+		return nil, 0
+	}
+	return n, epoch
+}
+
+// epoch returns the epoch of the subscription of a lane.
+func (b *inbox) epoch(n *namespace, key laneKey) uint64 {
+	if key.lane == wholeLane || key.lane == mainLane || key.lane == roomLanes {
+		return n.epoch
+	}
+	return b.c.bus.epoch(subscription{n.first.kind, key.lane})
+}
+
+// tail takes in where a lane of another node ends.
+func (b *inbox) tail(uid string, t ending) {
+	n, epoch := b.listens(t.key)
+	if n == nil {
+		return
+	}
+	s := b.source([]byte(uid))
+	s.order.Lock()
+	defer s.order.Unlock()
+	g := s.gap(t.key, epoch)
+	if b.begin(n, t.key, g); !g.known && !g.open() {
+		g.known, g.last, g.count = true, t.n, t.count
+		return
+	}
+	asked := !g.asked.IsZero() && g.open()
+	if g.end(t.n, t.count); g.open() && !asked {
+		b.ask(s, t.key)
+	}
+}
+
+// rooms takes in which lanes of rooms of another node there are, and what of them was perhaps missed.
+func (b *inbox) rooms(uid string, id uint64, nsp string, list []ending) {
+	s := b.source([]byte(uid))
+	s.order.Lock()
+	defer s.order.Unlock()
+	if g := s.gaps[laneKey{nsp, roomLanes}]; g != nil && g.doubt > 0 && id >= g.doubt {
+		g.doubt, g.tries = 0, 0
+	}
+	var open []laneKey
+	for _, t := range list {
+		n, epoch := b.listens(t.key)
+		if n == nil {
+			continue
+		}
+		g := s.gap(t.key, epoch)
+		if !g.known && !g.open() {
+			g.known, g.last, g.count = true, t.base, t.bases
+		}
+		if g.end(t.n, t.count); g.open() {
+			open = append(open, t.key)
+		}
+	}
+	if len(open) > 0 {
+		b.ask(s, open...)
+	}
+}
+
+// answered takes what another node has sent again.
+func (b *inbox) answered(uid string, id uint64, p *piece, list []arrival) {
+	n, epoch := b.listens(p.key)
+	if n == nil {
+		return
+	}
+	s := b.source([]byte(uid))
+	s.order.Lock()
+	defer s.order.Unlock()
+	g := s.gap(p.key, epoch)
+	if !g.known {
+		if g.doubt > 0 && id < g.doubt {
+			return // of a question from before
+		}
+		g.known, g.last, g.count = true, p.base, p.below
+	}
+	if p.floor > g.last {
+		b.count(s, lostForgotten, g.skip(p.floor, p.below, n.arrived))
+	}
+	g.drain(n.arrived)
+	for _, a := range list {
+		g.accept(a, n.arrived)
+	}
+	g.end(p.n, p.count)
+	if g.doubt > 0 && id >= g.doubt {
+		g.doubt = 0
+	}
+	if g.tries = 0; g.open() {
+		b.ask(s, p.key)
+	}
+}

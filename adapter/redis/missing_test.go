@@ -1,0 +1,228 @@
+package redis_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/adapter/adaptertest"
+	"github.com/beanpole/beanpole/adapter/redis"
+	"github.com/beanpole/beanpole/adapter/redis/redistest"
+)
+
+// events is how many events the tests below send: `make million` sends a million.
+func events() int {
+	if n, err := strconv.Atoi(os.Getenv("BEANPOLE_EVENTS")); err == nil {
+		return n
+	}
+	return 20_000
+}
+
+// storm sends events() events from several emitters at once, as fast as the receiver takes them, while fault is
+// called again and again, and wants each event there once and in order.
+func storm(t *testing.T, f *flow, fault func(ctx context.Context)) {
+	t.Helper()
+	const emitters = 4
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	faults := make(chan struct{})
+	go func() { defer close(faults); fault(ctx) }()
+	each := events() / emitters
+	for e := range emitters {
+		wg.Go(func() {
+			for i := range each {
+				// What is sent must not outrun what the nodes keep: that would be lost, and counted.
+				if i%500 == 0 {
+					pass(t, f.pace)
+					adaptertest.Eventually(t, func() error {
+						if behind := i*emitters - f.there.Count(); behind > 20_000 {
+							return fmt.Errorf("%d events behind", behind)
+						}
+						return nil
+					})
+				}
+				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["e",%d,%d,%q]`, e, i, f.pad)), adapter.Target{}); err != nil {
+					t.Errorf("Broadcast: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	cancel()
+	<-faults
+	adaptertest.Eventually(t, func() error {
+		if n := f.there.Count(); n < each*emitters {
+			return fmt.Errorf("%d of %d events arrived; %+v %+v; %+v %+v", n, each*emitters, f.clusters[0].Stats(), f.clusters[0].Status(), f.clusters[1].Stats(), f.clusters[1].Status())
+		}
+		return nil
+	})
+	got := make([][]int, emitters)
+	for _, data := range f.there.Got() {
+		var e, i int
+		if _, err := fmt.Sscanf(data, `["e",%d,%d,`, &e, &i); err != nil {
+			t.Fatal(err)
+		}
+		got[e] = append(got[e], i)
+	}
+	for e, list := range got {
+		if len(list) != each || !slices.IsSorted(list) || len(slices.Compact(list)) != each {
+			t.Errorf("of emitter %d came %d of %d events, in order: %v", e, len(list), each, slices.IsSorted(list))
+		}
+	}
+	for _, c := range f.clusters {
+		if s := c.Stats(); len(s.Lost) > 0 {
+			t.Errorf("lost: %+v", s)
+		}
+	}
+	t.Logf("receiver: %+v", f.clusters[1].Stats())
+}
+
+// channels are the modes without a stream.
+func channels() map[string]redis.Config {
+	return map[string]redis.Config{
+		"static":  {},
+		"dynamic": {Subscriptions: redis.Dynamic},
+		"sharded": {Mode: redis.Sharded},
+	}
+}
+
+// Redis closes all connections, again and again.
+func TestNothingIsMissedWhileConnectionsAreKilled(t *testing.T) {
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			f := pair(t, cfg, s.URL(), s.URL())
+			admin := s.Client()
+			storm(t, f, func(ctx context.Context) {
+				for ctx.Err() == nil {
+					for _, kind := range []string{"normal", "pubsub"} {
+						_ = admin.Do(ctx, "client", "kill", "type", kind, "skipme", "yes").Err()
+					}
+					select {
+					case <-time.After(200 * time.Millisecond):
+					case <-ctx.Done():
+					}
+				}
+			})
+		})
+	}
+}
+
+// Redis restarts and forgets everything.
+func TestNothingIsMissedWhileRedisRestarts(t *testing.T) {
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			f := pair(t, cfg, s.URL(), s.URL())
+			storm(t, f, func(ctx context.Context) {
+				for range 3 {
+					select {
+					case <-time.After(100 * time.Millisecond):
+					case <-ctx.Done():
+					}
+					s.Kill()
+					s.Run()
+				}
+			})
+		})
+	}
+}
+
+// Redis cuts a subscriber off that is too slow for it.
+func TestNothingIsMissedBySlowSubscribers(t *testing.T) {
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t, "--client-output-buffer-limit", "pubsub 512kb 0 0")
+			p := redistest.NewProxy(t, s.Addr())
+			f := pair(t, cfg, s.URL(), p.URL())
+			f.pad = strings.Repeat("x", 1000)
+			admin := s.Client()
+			storm(t, f, func(ctx context.Context) {
+				for ctx.Err() == nil {
+					p.Block() // until Redis has lost patience
+					for n := 2; n > 1 && ctx.Err() == nil; {
+						list, _ := admin.Do(ctx, "client", "list", "type", "pubsub").Text()
+						n = strings.Count(list, "\n")
+						pass(t, 20*time.Millisecond)
+					}
+					p.Unblock()
+					pass(t, 300*time.Millisecond)
+				}
+			})
+			if f.clusters[1].Stats().Reconnects == 0 {
+				t.Error("the subscriber was never cut off")
+			}
+		})
+	}
+}
+
+// What a node no longer keeps is lost, and counted by whoever misses it, to the number.
+func TestWhatIsNotKeptIsCounted(t *testing.T) {
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			p := redistest.NewProxy(t, s.Addr())
+			cfg.MaxResendBytes = 20_000
+			f := pair(t, cfg, s.URL(), p.URL())
+			send := func(n int) {
+				for range n {
+					if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, f.sent)), adapter.Target{}); err != nil {
+						t.Fatal(err)
+					}
+					f.sent++
+				}
+			}
+			send(10)
+			f.there.Wait(t, 10)
+			p.Cut(true)
+			send(1000)
+			adaptertest.Eventually(t, func() error {
+				if w := f.clusters[0].Stats().Waiting; w > 0 {
+					return fmt.Errorf("%d messages wait", w)
+				}
+				return nil
+			})
+			p.Cut(false)
+			adaptertest.Eventually(t, func() error {
+				s := f.clusters[1].Stats()
+				got := numbers(f.there)
+				lost := int(s.Lost["not kept"])
+				if lost == 0 || len(got)+lost != f.sent || !slices.IsSorted(got) || s.LostOf[f.clusters[0].UID()] != uint64(lost) {
+					return fmt.Errorf("%d of %d events arrived: %+v", len(got), f.sent, s)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// Whoever is put into a room by another node gets what that sends there next, though this node does not listen to
+// the room yet.
+func TestJoinedByAnotherAndSentTo(t *testing.T) {
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			f := pair(t, cfg, s.URL(), s.URL())
+			for i := range 200 {
+				room := fmt.Sprint("room", i)
+				if err := f.nodes[0].SocketsJoin(adapter.Target{}, room); err != nil {
+					t.Fatal(err)
+				}
+				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{Rooms: []string{room}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.there.Wait(t, 200)
+			if got := numbers(f.there); len(slices.Compact(slices.Sorted(slices.Values(got)))) != 200 || len(got) != 200 {
+				t.Errorf("got %d events", len(got))
+			}
+		})
+	}
+}

@@ -1,0 +1,144 @@
+package redis
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strconv"
+)
+
+// A message of a Beanpole node has a number, and says which was the one before it, so that who gets it knows
+// whether it missed any. It is told apart by lanes: what every node with the namespace gets is one, each
+// channel of a room another, and all of a namespace together a third, for nodes that listen to everything.
+// The number stands where Node's adapters do not look: behind the third element of an array, or as a further
+// member of an object.
+
+const (
+	// mainLane is what every node with the namespace gets. Lanes of rooms have the names of their channels.
+	mainLane = ""
+	// wholeLane is everything of a namespace.
+	wholeLane = "*"
+)
+
+// laneKey names a lane of one node.
+type laneKey struct{ nsp, lane string }
+
+// spot is where a message stands in a lane.
+type spot struct {
+	prev  uint64 // number of the message before it
+	count uint64 // how many the lane has had, this one included
+}
+
+// serial is the number of a message.
+type serial struct {
+	n     uint64 // among all of its node, from 1 on
+	whole spot   // in wholeLane
+	own   spot   // in its own lane
+}
+
+// in returns the spot of x in a lane.
+func (x *serial) in(lane string) spot {
+	if lane == wholeLane {
+		return x.whole
+	}
+	return x.own
+}
+
+// numberField is the member that holds the number.
+const numberField = "bp"
+
+// fixedNumber is the length of a number in MessagePack: an array of five integers of 64 bits.
+const fixedNumber = 1 + 5*9
+
+// appendNumber adds x to a payload in any of the three forms of pub/sub modes.
+func appendNumber(payload []byte, x *serial) []byte {
+	list := [5]uint64{x.n, x.whole.prev, x.whole.count, x.own.prev, x.own.count}
+	switch {
+	case len(payload) == 0:
+		return payload
+	case payload[0] == '{':
+		b := append(payload[:len(payload)-1], `,"`+numberField+`":`...)
+		for i, v := range list {
+			b = strconv.AppendUint(append(b, ",["[b2i(i == 0)]), v, 10)
+		}
+		return append(b, "]}"...)
+	case payload[0] == 0x93:
+	case payload[0]&0xf0 == 0x80 && payload[0] != 0x8f:
+		payload = appendString(payload, numberField)
+	default:
+		return payload
+	}
+	payload[0]++
+	payload = append(payload, 0x95)
+	for _, v := range list {
+		payload = binary.BigEndian.AppendUint64(append(payload, 0xcf), v)
+	}
+	return payload
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// readNumber returns who sent a payload, and its number. ok is false for what has none: messages of Node, of
+// emitters and of older Beanpole nodes.
+func readNumber(payload []byte) (uid []byte, x serial, ok bool) {
+	if len(payload) == 0 {
+		return nil, x, false
+	}
+	var list [5]uint64
+	if payload[0] == '{' {
+		uid, ok = bytes.CutPrefix(payload, []byte(`{"uid":"`))
+		end := bytes.IndexByte(uid, '"')
+		if !ok || end < 0 || !readDecimal(payload, &list) {
+			return nil, x, false
+		}
+		uid = uid[:end]
+	} else {
+		at := len(payload) - fixedNumber
+		if at < 1 || payload[at] != 0x95 {
+			return nil, x, false
+		}
+		w := walker{b: payload[:at]}
+		if payload[0] == 0x94 {
+			w.take(1)
+		} else if key, ok := w.object(), bytes.HasSuffix(payload[:at], []byte("\xa2"+numberField)); key == 0 || !ok {
+			return nil, x, false
+		} else if name, _ := w.str(); string(name) != "uid" {
+			return nil, x, false
+		}
+		if uid, ok = w.str(); !ok {
+			return nil, x, false
+		}
+		for i, b := 0, payload[at+1:]; i < len(list); i, b = i+1, b[9:] {
+			if b[0] != 0xcf {
+				return nil, x, false
+			}
+			list[i] = binary.BigEndian.Uint64(b[1:])
+		}
+	}
+	x = serial{list[0], spot{list[1], list[2]}, spot{list[3], list[4]}}
+	return uid, x, x.n > 0 && x.whole.prev < x.n && x.own.prev < x.n
+}
+
+// readDecimal reads the number at the end of an object.
+func readDecimal(payload []byte, list *[5]uint64) bool {
+	end := payload[max(0, len(payload)-5*21-10):]
+	i := bytes.LastIndex(end, []byte(`,"`+numberField+`":[`))
+	if i < 0 {
+		return false
+	}
+	b, ok := bytes.CutSuffix(end[i+len(`,"`+numberField+`":[`):], []byte("]}"))
+	for i := range list {
+		var part []byte
+		part, b, _ = bytes.Cut(b, []byte(","))
+		v, err := strconv.ParseUint(string(part), 10, 64)
+		if err != nil {
+			return false
+		}
+		list[i] = v
+	}
+	return ok && len(b) == 0
+}

@@ -1,0 +1,173 @@
+package redis
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// A number comes through in every form of a message, the message means the same with it, and what has none is
+// seen to have none.
+func TestNumber(t *testing.T) {
+	want := serial{n: 1<<52 + 3, whole: spot{1 << 40, 77}, own: spot{9, 1}}
+	event := adapter.Message{Data: []byte(`["e",{"bp":[1,2,3,4,5]}]`)}
+	binary := adapter.Message{Data: []byte(`["e",{"_placeholder":true,"num":0}]`), Attachments: [][]byte{{1, 2, 0xcf, 0x95}}}
+	for form, w := range wires(nodeUID) {
+		if form == "streams" || form == "emitter" {
+			continue
+		}
+		for _, m := range []message{
+			{kind: kindBroadcast, event: event, target: adapter.Target{Rooms: []string{"r"}}},
+			{kind: kindBroadcast, event: binary},
+			{kind: kindBroadcast, event: binary, request: "q"},
+			{kind: kindServerSideEmit, event: event},
+			{kind: kindServerSideEmit, event: binary},
+			{kind: kindSocketsJoin, rooms: []string{"a"}},
+			{kind: kindDisconnect, close: true},
+		} {
+			t.Run(fmt.Sprint(form, m.kind, len(m.event.Attachments), m.request), func(t *testing.T) {
+				m.uid, m.nsp = nodeUID, "/chat"
+				c, err := w.encode(&m, "")
+				if err != nil || !c.numbered {
+					t.Fatalf("%+v, %v", c, err)
+				}
+				if _, _, ok := readNumber(c.data); ok {
+					t.Errorf("a number in %q", c.data)
+				}
+				plain, err := wires("another")[form].decode("/chat", c.key, c.data, member())
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.data = appendNumber(c.data, &want)
+				uid, got, ok := readNumber(c.data)
+				if string(uid) != nodeUID || got != want || !ok {
+					t.Errorf("number of %q: %q, %+v, %v", c.data, uid, got, ok)
+				}
+				again, err := wires("another")[form].decode("/chat", c.key, c.data, member())
+				if err != nil || fmt.Sprintf("%+v", *again) != fmt.Sprintf("%+v", *plain) {
+					t.Errorf("with a number %+v, %v; without %+v", again, err, plain)
+				}
+			})
+		}
+	}
+	for _, g := range readGolden(t) {
+		if _, _, ok := readNumber(g.Payload); ok {
+			t.Errorf("a number in %s of Node", g.Name)
+		}
+	}
+}
+
+// pipe is a ring and what a node that missed some of it makes of the lanes.
+type pipe struct {
+	ring *ring
+	gaps map[laneKey]*gap
+	got  map[laneKey][]uint64
+	lost map[laneKey]uint64
+}
+
+func (p *pipe) ask(key laneKey) {
+	g := p.gaps[key]
+	for range 1000 {
+		x := p.ring.after(key, g.last, time.Time{}, 500)
+		l := newLetter(tellAnswer, "x")
+		l.piece(1, &x)
+		_, _, l = openLetter(l.b)
+		_, x, list := l.readPiece()
+		p.lost[key] += g.skip(x.floor, x.below, p.deliver(key))
+		for _, a := range list {
+			g.accept(a, p.deliver(key))
+		}
+		g.end(x.n, x.count)
+		if !g.open() {
+			return
+		}
+	}
+	panic("no end")
+}
+
+func (p *pipe) deliver(key laneKey) func(arrival) {
+	return func(a arrival) { p.got[key] = append(p.got[key], a.n) }
+}
+
+// Whatever is lost, doubled or late on the way: each lane brings everything once and in order, but for what its
+// sender keeps no more, and that is counted.
+func TestGaps(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		p := &pipe{ring: newRing(1<<20, time.Hour), gaps: map[laneKey]*gap{}, got: map[laneKey][]uint64{}, lost: map[laneKey]uint64{}}
+		if seed%2 == 0 {
+			p.ring.maxBytes = 20 * (keptCost + 100)
+		}
+		keys := []laneKey{{"/", wholeLane}, {"/", mainLane}, {"/", "a"}, {"/", "b"}}
+		sent := map[laneKey]int{}
+		for _, key := range keys {
+			p.gaps[key] = &gap{known: true}
+		}
+		var late []func()
+		for range 300 {
+			key := keys[1+rng.IntN(3)]
+			c := &command{at: time.Now(), nsp: "/", lane: key.lane, key: "channel", data: []byte(`{"uid":"x"}`), numbered: true}
+			p.ring.stamp(c)
+			p.ring.handed(c)
+			_, x, ok := readNumber(c.data)
+			if !ok {
+				t.Fatalf("no number in %q", c.data)
+			}
+			for _, k := range []laneKey{keys[0], key} {
+				sent[k]++
+				arrive := func() { p.gaps[k].accept(arrival{x.n, x.in(k.lane), "channel", c.data}, p.deliver(k)) }
+				switch rng.IntN(6) {
+				case 0: // lost
+				case 1:
+					late = append(late, arrive)
+				case 2:
+					arrive()
+					arrive()
+				default:
+					arrive()
+				}
+			}
+			if rng.IntN(20) == 0 {
+				for _, fn := range late {
+					fn()
+				}
+				late = nil
+				p.ask(keys[rng.IntN(4)])
+			}
+		}
+		for _, key := range keys {
+			p.ask(key)
+			got := p.got[key]
+			if len(got)+int(p.lost[key]) != sent[key] || !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
+				t.Errorf("seed %d, lane %q: %d of %d, %d counted as lost: %v", seed, key.lane, len(got), sent[key], p.lost[key], got)
+			}
+			if seed%2 == 1 && p.lost[key] > 0 {
+				t.Errorf("seed %d, lane %q: %d lost", seed, key.lane, p.lost[key])
+			}
+		}
+	}
+}
+
+// What a node could not publish, and has counted, nobody asks for or counts again.
+func TestDroppedIsNotMissed(t *testing.T) {
+	p := &pipe{ring: newRing(1<<20, time.Hour), gaps: map[laneKey]*gap{}, got: map[laneKey][]uint64{}, lost: map[laneKey]uint64{}}
+	key := laneKey{"/", wholeLane}
+	p.gaps[key] = &gap{known: true}
+	for i := range 10 {
+		c := &command{at: time.Now(), nsp: "/", key: "channel", data: []byte(`{"uid":"x"}`), numbered: true, fleeting: i == 7}
+		p.ring.stamp(c)
+		if i%2 == 0 {
+			p.ring.drop(c)
+		} else {
+			p.ring.handed(c)
+		}
+	}
+	p.ask(key)
+	if got := p.got[key]; !slices.Equal(got, []uint64{2, 4, 6, 10}) || p.lost[key] != 0 {
+		t.Errorf("got %v, %d lost", got, p.lost[key])
+	}
+}

@@ -1,0 +1,147 @@
+package redis_test
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/adapter/adaptertest"
+	"github.com/beanpole/beanpole/adapter/redis"
+	"github.com/beanpole/beanpole/adapter/redis/redistest"
+)
+
+// sharded are the modes of a Redis Cluster.
+func sharded() map[string]redis.Config {
+	return map[string]redis.Config{
+		"static":  {Mode: redis.Sharded, Subscriptions: redis.Static},
+		"dynamic": {Mode: redis.Sharded},
+	}
+}
+
+// slot returns the slot of a channel, and which of list serves it.
+func slot(t *testing.T, list []*redistest.Server, channel string) (n int64, owner *redistest.Server) {
+	t.Helper()
+	c := list[0].Client()
+	n, err := c.ClusterKeySlot(t.Context(), channel).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	slots, err := c.ClusterSlots(t.Context()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range slots {
+		for _, x := range list {
+			if int64(s.Start) <= n && n <= int64(s.End) && strings.HasSuffix(s.Nodes[0].Addr, fmt.Sprintf(":%d", x.Port)) {
+				return n, x
+			}
+		}
+	}
+	t.Fatalf("nobody serves slot %d", n)
+	return 0, nil
+}
+
+// A slot moves to another master, and back, while events flow through it.
+func TestNothingIsMissedWhileSlotsMove(t *testing.T) {
+	list := redistest.Cluster(t)
+	url := redistest.ClusterURL(list)
+	for name, cfg := range sharded() {
+		t.Run(name, func(t *testing.T) {
+			f := pair(t, cfg, url, url)
+			f.pace = 200 * time.Millisecond
+			n, _ := slot(t, list, f.prefix+"#/fault#")
+			ids := map[*redistest.Server]string{}
+			for _, s := range list {
+				id, err := s.Client().Do(t.Context(), "cluster", "myid").Text()
+				if err != nil {
+					t.Fatal(err)
+				}
+				ids[s] = id
+			}
+			storm(t, f, func(ctx context.Context) {
+				for i := 0; ctx.Err() == nil && i < 6; i++ {
+					_, from := slot(t, list, f.prefix+"#/fault#")
+					to := list[0]
+					if to == from {
+						to = list[1]
+					}
+					// The order of redis-cli --cluster reshard; the slot has no keys.
+					for _, step := range [][]any{
+						{to, "cluster", "setslot", n, "importing", ids[from]},
+						{from, "cluster", "setslot", n, "migrating", ids[to]},
+						{to, "cluster", "setslot", n, "node", ids[to]},
+						{from, "cluster", "setslot", n, "node", ids[to]},
+						{list[2], "cluster", "setslot", n, "node", ids[to]},
+					} {
+						if err := step[0].(*redistest.Server).Client().Do(t.Context(), step[1:]...).Err(); err != nil {
+							t.Error(err)
+						}
+					}
+					pass(t, 300*time.Millisecond)
+				}
+			})
+		})
+	}
+}
+
+// One master of three is dead: what goes through the others goes on.
+func TestOneMasterIsDead(t *testing.T) {
+	list := redistest.Cluster(t, "--cluster-require-full-coverage", "no")
+	for _, s := range list {
+		// Three masters without replicas: the two that live must not wait for anybody.
+		if out, err := exec.Command("redis-cli", "-p", fmt.Sprint(s.Port), "config", "set", "cluster-allow-pubsubshard-when-down", "yes").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	cfg := redis.Config{Mode: redis.Sharded}
+	f := pair(t, cfg, redistest.ClusterURL(list), redistest.ClusterURL(list))
+	// A room on each master, and beats on one that lives.
+	_, beats := slot(t, list, f.prefix+"-beanpole#")
+	_, main := slot(t, list, f.prefix+"#/fault#")
+	rooms := map[*redistest.Server]string{}
+	for i := 0; len(rooms) < 3; i++ {
+		room := fmt.Sprint("room", i)
+		_, s := slot(t, list, f.prefix+"#/fault#"+room+"#")
+		if rooms[s] == "" {
+			rooms[s] = room
+		}
+	}
+	var dead *redistest.Server
+	for _, s := range list {
+		if s != beats && s != main {
+			dead = s
+		}
+	}
+	members := map[*redistest.Server]*adaptertest.Member{}
+	for s, room := range rooms {
+		m := adaptertest.NewMember("member-of-" + room + strings.Repeat("0", 20-len("member-of-"+room)))
+		f.nodes[1].Join(m, room)
+		members[s] = m
+	}
+	ready(t, f.clusters...)
+	dead.Kill()
+	const events = 500
+	for i := range events {
+		for _, room := range rooms {
+			if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{Rooms: []string{room}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for s, m := range members {
+		if s != dead {
+			m.Wait(t, events)
+		}
+	}
+	dead.Run()
+	members[dead].Wait(t, events)
+	for s, m := range members {
+		if got := numbers(m); len(got) != events {
+			t.Errorf("%d of %d events by way of %d", len(got), events, s.Port)
+		}
+	}
+}

@@ -1,0 +1,266 @@
+package redis
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// ring numbers what a node publishes and keeps it for a while, bounded in bytes and age, for nodes that
+// missed it.
+type ring struct {
+	maxBytes int
+	maxAge   time.Duration
+	wake     func() // is told when something was published; under mu, must not block
+
+	mu      sync.Mutex
+	n       uint64 // of the last message
+	entries []*kept
+	bytes   int
+	lanes   map[laneKey]*laneEnd
+	quiet   map[laneKey]*laneEnd // those whose end is to be said
+}
+
+// kept is a message that is kept.
+type kept struct {
+	serial
+	at      time.Time
+	key     laneKey // its own lane
+	channel string
+	data    []byte // nil for what is not sent again
+}
+
+// laneEnd is the end of a lane.
+type laneEnd struct {
+	last, count uint64    // of what has been numbered
+	out, outs   uint64    // of what has been handed to Redis
+	at          time.Time // when that was last
+	said        int       // how often that has been said
+	used        time.Time
+}
+
+// keptCost is about what a kept message costs in memory besides its payload, in bytes.
+const keptCost = 240
+
+// maxLanes bounds how many lanes are remembered of which nothing is kept any more.
+const maxLanes = 100_000
+
+func newRing(maxBytes int, maxAge time.Duration) *ring {
+	return &ring{maxBytes: maxBytes, maxAge: maxAge, wake: func() {}, lanes: map[laneKey]*laneEnd{}, quiet: map[laneKey]*laneEnd{}}
+}
+
+func (r *ring) end(key laneKey) *laneEnd {
+	e := r.lanes[key]
+	if e == nil {
+		e = &laneEnd{}
+		r.lanes[key] = e
+	}
+	return e
+}
+
+// stamp gives c its number. Called in the order of the queue.
+func (r *ring) stamp(c *command) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.n++
+	x := &kept{at: c.at, key: laneKey{c.nsp, c.lane}, channel: c.key, serial: serial{n: r.n}}
+	for _, l := range []struct {
+		key  laneKey
+		spot *spot
+	}{{laneKey{c.nsp, wholeLane}, &x.whole}, {x.key, &x.own}} {
+		e := r.end(l.key)
+		l.spot.prev, l.spot.count = e.last, e.count+1
+		e.last, e.count, e.used = r.n, e.count+1, c.at
+	}
+	c.data = appendNumber(c.data, &x.serial)
+	c.number = x.n
+	if !c.fleeting {
+		x.data = c.data
+	}
+	r.entries = append(r.entries, x)
+	r.bytes += len(x.data) + keptCost
+	r.trim(c.at)
+}
+
+// trim forgets what is too old or too much. Called with mu held.
+func (r *ring) trim(now time.Time) {
+	k := 0
+	for k < len(r.entries) && (r.bytes > r.maxBytes || now.Sub(r.entries[k].at) > r.maxAge) {
+		r.bytes -= len(r.entries[k].data) + keptCost
+		k++
+	}
+	clear(r.entries[:k])
+	r.entries = r.entries[k:]
+	if len(r.lanes) <= maxLanes {
+		return
+	}
+	for key, e := range r.lanes {
+		if len(r.entries) > 0 && e.last < r.entries[0].n && key.lane != wholeLane && key.lane != mainLane {
+			delete(r.lanes, key)
+			delete(r.quiet, key)
+		}
+	}
+}
+
+// find returns the index of the first message with a number above n. Called with mu held.
+func (r *ring) find(n uint64) int {
+	i, _ := slices.BinarySearchFunc(r.entries, n+1, func(e *kept, n uint64) int {
+		if e.n < n {
+			return -1
+		}
+		return b2i(e.n > n)
+	})
+	return i
+}
+
+// handed notes that c has been handed to Redis, whatever became of it there.
+func (r *ring) handed(c *command) {
+	if r == nil || c.number == 0 {
+		return
+	}
+	r.mu.Lock()
+	r.out(c)
+	r.mu.Unlock()
+	r.wake()
+}
+
+// out moves the ends of the lanes of c. Called with mu held.
+func (r *ring) out(c *command) {
+	i := r.find(c.number - 1)
+	if i == len(r.entries) || r.entries[i].n != c.number {
+		return // no more kept: then later ones say so
+	}
+	x := r.entries[i]
+	for _, key := range []laneKey{x.key, {c.nsp, wholeLane}} {
+		e := r.end(key)
+		if x.n > e.out {
+			e.out, e.outs, e.at, e.said = x.n, x.in(key.lane).count, time.Now(), 0
+			r.quiet[key] = e
+		}
+	}
+}
+
+// drop notes that c is lost, and counted as such: nobody need ask for it.
+func (r *ring) drop(c *command) {
+	if r == nil || c.number == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i := r.find(c.number - 1); i < len(r.entries) && r.entries[i].n == c.number {
+		r.bytes -= len(r.entries[i].data)
+		r.entries[i].data = nil
+	}
+	r.out(c)
+}
+
+// ending is the end of a lane as others are told of it.
+type ending struct {
+	key      laneKey
+	n, count uint64
+	base     uint64 // the last number that does not concern who asked; 0 if nobody did
+	bases    uint64 // how many the lane had had by then
+}
+
+// sayAfter is how long nothing more has been published in a lane when its end is said: what comes behind says
+// it, too. It is said again after twice the time, and so on, sayTimes in all, as it may be lost as well.
+const (
+	sayAfter = 500 * time.Millisecond
+	sayTimes = 6
+)
+
+// ends returns the ends of lanes that are to be said now, at most n, and whether there will be more.
+func (r *ring) ends(now time.Time, rooms bool, n int) (list []ending, more bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trim(now)
+	for key, e := range r.quiet {
+		room := key.lane != wholeLane && key.lane != mainLane
+		if room && (!rooms || e.said >= 2) || e.said >= sayTimes {
+			delete(r.quiet, key)
+			continue
+		}
+		more = true
+		if now.Sub(e.at) < sayAfter<<e.said || len(list) >= n {
+			continue
+		}
+		e.said++
+		list = append(list, ending{key: key, n: e.out, count: e.outs})
+	}
+	return list, more
+}
+
+// lanesSince returns the ends of the lanes of rooms of a namespace in which something was published since a time.
+func (r *ring) lanesSince(nsp string, since time.Time) (list []ending) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seen := map[string]struct{}{}
+	for _, x := range r.entries {
+		if x.at.Before(since) || x.key.nsp != nsp || x.key.lane == mainLane {
+			continue
+		}
+		if _, ok := seen[x.key.lane]; ok {
+			continue
+		}
+		seen[x.key.lane] = struct{}{}
+		if e := r.lanes[x.key]; e != nil && e.out >= x.n {
+			list = append(list, ending{key: x.key, n: e.out, count: e.outs, base: x.own.prev, bases: x.own.count - 1})
+		}
+	}
+	return list
+}
+
+// piece is what one answer brings of a lane.
+type piece struct {
+	ending              // the end of the lane; base is the number behind which it begins
+	floor, below uint64 // what is not kept any more: up to this number, and how many the lane had had by then
+	list         []*kept
+}
+
+// after returns what a lane has after a number, or since a time if there is one, of at most size bytes but one
+// message at least.
+func (r *ring) after(key laneKey, n uint64, since time.Time, size int) (p piece) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.key = key
+	e := r.lanes[key]
+	if e == nil {
+		p.base = n
+		return p
+	}
+	p.n, p.count = e.out, e.outs
+	i := 0
+	if since.IsZero() {
+		i = r.find(n)
+	} else {
+		i, _ = slices.BinarySearchFunc(r.entries, since, func(x *kept, t time.Time) int { return x.at.Compare(t) })
+		n = 0
+		if i < len(r.entries) {
+			n = r.entries[i].n - 1
+		}
+	}
+	p.base, p.floor, p.below = n, e.out, e.outs // if nothing is kept
+	for _, x := range r.entries[i:] {
+		if x.n > e.out {
+			break
+		}
+		if x.key.nsp != key.nsp || key.lane != wholeLane && x.key.lane != key.lane {
+			continue
+		}
+		if len(p.list) == 0 {
+			at := x.in(key.lane)
+			p.floor, p.below = at.prev, at.count-1
+			if !since.IsZero() {
+				p.base = at.prev
+			}
+		}
+		if size -= len(x.data) + keptCost/8; size < 0 && len(p.list) > 0 {
+			break
+		}
+		p.list = append(p.list, x)
+	}
+	if len(p.list) == 0 && !since.IsZero() {
+		p.base = e.out
+	}
+	return p
+}

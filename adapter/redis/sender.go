@@ -1,0 +1,252 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// batchCommands and batchBytes bound one pipeline: what may be in doubt when a connection breaks.
+	batchCommands = 512
+	batchBytes    = 256 << 10
+	// publishTimeout bounds one pipeline.
+	publishTimeout = 3 * time.Second
+	// maxBackoff bounds the pause between two attempts to reach Redis.
+	maxBackoff = 2 * time.Second
+)
+
+// sender sends commands to one master, from one goroutine, in order, everything that waits in one pipeline. Its
+// states and their changes are drawn in doc.go.
+type sender struct {
+	*publisher
+	part string // what it is called in the state of the cluster
+	box  *outbox
+
+	// Owned by run.
+	node    *redis.Client
+	pending []*command        // taken from the outbox and not done
+	failed  int               // attempts in a row that failed
+	unsure  map[string]uint64 // by namespace: messages that Redis may not have passed on, not counted yet
+	acked   map[string]string // by stream: the id of the last entry that is there
+}
+
+func newSender(p *publisher, addr string, node *redis.Client, box *outbox) *sender {
+	return &sender{publisher: p, part: strings.TrimSpace("publish " + addr), box: box, node: node,
+		unsure: map[string]uint64{}, acked: map[string]string{}}
+}
+
+// run sends until the outbox is closed and empty, or ctx is done.
+func (s *sender) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		if len(s.pending) == 0 {
+			s.pending = s.box.take(s.pending[:0], batchCommands, batchBytes)
+			s.node = s.box.newest(s.node)
+		}
+		if len(s.pending) == 0 { // idle
+			if s.box.isClosed() {
+				return
+			}
+			select {
+			case <-s.box.wake:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		err := s.send(ctx)
+		if err == nil {
+			s.failed = 0
+			s.state.set(s.part, nil)
+			s.state.set("outbox", nil)
+			s.decide(ctx)
+			continue
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		s.failed++
+		s.state.set(s.part, err)
+		s.wait(ctx, err)
+	}
+	for _, c := range s.box.all(s.pending) {
+		s.drop(c, lostClosed, ErrClosed)
+	}
+}
+
+// wait pauses after a failure, and looks whether what waits is still for this master.
+func (s *sender) wait(ctx context.Context, err error) {
+	s.expire(s.box)
+	// Those that say something of now come again by themselves.
+	stale := func(c *command) bool { return c.urgent && c.done != nil }
+	for _, c := range s.pending {
+		if stale(c) {
+			c.done("", err)
+		}
+	}
+	before := slices.Clone(s.pending)
+	s.pending = slices.DeleteFunc(s.pending, stale)
+	s.box.done(before, s.pending)
+	pause(ctx, s.failed)
+	x, ok := s.client.(*redis.ClusterClient)
+	if !ok {
+		// A heartbeat need not wait for those before it.
+		s.pending = append(s.box.take(nil, 0, 0), s.pending...)
+		return
+	}
+	x.ReloadState(ctx)
+	homes := map[string]bool{}
+	s.leave(func(c *command) bool {
+		here, ok := homes[c.route]
+		if !ok {
+			node, err := x.MasterForKey(ctx, c.route)
+			here = err != nil || node.Options().Addr == s.node.Options().Addr
+			homes[c.route] = here
+		}
+		return !here
+	})
+	if len(s.pending) == 0 {
+		s.failed = 0
+		s.state.set(s.part, nil) // others have its work
+	}
+}
+
+// leave gives back what is for another master.
+func (s *sender) leave(moved func(*command) bool) {
+	var here, there []*command
+	for _, c := range s.box.all(s.pending) {
+		if moved(c) {
+			there = append(there, c)
+		} else {
+			here = append(here, c)
+		}
+	}
+	s.pending = here
+	if len(there) > 0 {
+		s.box.done(there, nil)
+		s.publisher.box.untake(there)
+	}
+}
+
+// decide counts messages whose answer was lost where someone cannot ask for them.
+func (s *sender) decide(ctx context.Context) {
+	for nsp, n := range s.unsure {
+		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
+		mixed, err := s.mixed(tctx, nsp)
+		cancel()
+		if err != nil {
+			return // once more behind the next that succeeds
+		}
+		if mixed {
+			s.stats.lost[lostUnconfirmed].Add(n)
+		}
+		delete(s.unsure, nsp)
+	}
+}
+
+// send sends the pending commands. With an error, what remains pending is to be sent again after a pause.
+func (s *sender) send(ctx context.Context) error {
+	var old []*command
+	s.pending, old = outdated(s.pending, time.Now().Add(-s.maxAge))
+	for _, c := range old {
+		s.drop(c, lostAge, context.DeadlineExceeded)
+	}
+	s.box.done(old, nil)
+	if len(s.pending) == 0 {
+		return nil
+	}
+	tctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	pipe := s.node.Pipeline()
+	replies := make([]*redis.Cmd, len(s.pending))
+	for i, c := range s.pending {
+		replies[i] = s.queue(tctx, pipe, c)
+	}
+	_, err := pipe.Exec(tctx)
+	var cause error
+	var again, doubt []*command
+	moved := map[string]bool{} // by route
+	for i, c := range s.pending {
+		switch v, e := result(replies[i], err); {
+		case e == nil:
+			s.published(c, v)
+		case refused(e):
+			if !passing(e) {
+				s.state.log.Warn("redis refused a command", "error", e, "advice", advice(e))
+				s.drop(c, lostRefused, e)
+				continue
+			}
+			if again = append(again, c); strings.HasPrefix(e.Error(), "MOVED") && s.box.of != nil {
+				c.moved, moved[c.route] = true, true
+			} else {
+				cause = e
+			}
+		case notSent(e):
+			again, cause = append(again, c), e
+		default:
+			doubt, cause = append(doubt, c), e
+		}
+	}
+	before := s.pending
+	s.pending = again
+	if len(doubt) > 0 {
+		s.pending = append(s.resolve(ctx, doubt, cause), again...)
+	}
+	s.box.done(before, s.pending)
+	if len(moved) > 0 {
+		s.leave(func(c *command) bool { return moved[c.route] })
+	}
+	return cause
+}
+
+// published notes that Redis has done c, and what it has answered: the id of the entry of a stream, or how many
+// got a message.
+func (s *sender) published(c *command, value any) {
+	s.stats.published.Add(1)
+	s.ring.handed(c)
+	if c.op == opXAdd {
+		s.acked[c.key], _ = value.(string)
+	}
+	if c.done != nil {
+		c.done(fmt.Sprint(value), nil)
+	}
+}
+
+// result returns what Redis has answered to a command of a pipeline that ended with err. Only a value that came
+// back is success: of a connection that was refused while it was made the library stamps no command.
+func result(r *redis.Cmd, err error) (value any, _ error) {
+	if e := r.Err(); e != nil {
+		return nil, e
+	}
+	if v := r.Val(); v != nil {
+		return v, nil
+	}
+	return nil, errors.Join(errUnsent, err)
+}
+
+func (s *sender) queue(ctx context.Context, pipe redis.Pipeliner, c *command) *redis.Cmd {
+	switch c.op {
+	case opSPublish:
+		return pipe.Do(ctx, "spublish", c.key, c.data)
+	case opXAdd:
+		return pipe.Do(ctx, c.xadd.args(c.key, s.maxLen)...)
+	case opSet:
+		return pipe.Do(ctx, "set", c.key, c.data, "px", c.ttl.Milliseconds())
+	}
+	return pipe.Do(ctx, "publish", c.key, c.data)
+}
+
+// passing reports whether a refusal of Redis may pass when one waits: it moves slots, loads, or fails over.
+func passing(err error) bool {
+	text := err.Error()
+	for _, prefix := range []string{"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY", "OOM", "NOREPLICAS", "NOAUTH", "WRONGPASS"} {
+		if strings.HasPrefix(text, prefix) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,118 @@
+package server
+
+import (
+	"reflect"
+	"time"
+	"unsafe"
+
+	"github.com/beanpole/beanpole/server/packet"
+)
+
+// What an event makes the server hold is counted here: its text, with the attachments and what is around them, from
+// when it is received until its handlers are done (size), and what is made of it for them, from when it is their turn
+// (cost).
+
+// What an event costs beside its text.
+const (
+	itemCost  = int(unsafe.Sizeof(item{})) + 16 // with the allocator's rounding
+	eventCost = int(unsafe.Sizeof(Event{})) + itemCost
+
+	attachmentCost = int(unsafe.Sizeof([]byte{})) + 16
+)
+
+// size is what the item makes the server hold, in bytes.
+func (it *item) size() int {
+	if it.event == nil {
+		return len(it.packed) + itemCost
+	}
+	return it.event.size() + eventCost
+}
+
+// size is what the event holds beside itself, in bytes.
+func (e *Event) size() int {
+	n := cap(e.data) // which may be that of a larger event before
+	for _, a := range e.attachments {
+		n += len(a) + attachmentCost
+	}
+	return n
+}
+
+// anything is what an event weighs whose arguments may be decoded into any variable.
+var anything = packet.WeightOf(reflect.TypeFor[[]any]()) //nolint:gochecknoglobals // It does not change.
+
+const (
+	// lightText is the length of an event's text, in bytes, below which what is made of it is not counted.
+	lightText = 1 << 10
+	// lightEvent is the cost below which it is not.
+	lightEvent = 64 << 10
+)
+
+// cost is what arguments of that weight take, in bytes.
+func (e *Event) cost(w packet.Weight) int {
+	return w.Of(e.data) + int(unsafe.Sizeof(e.at[0]))*cap(e.at)
+}
+
+// open finds so many of e's arguments, and counts what variables of that weight take for them; it returns what takes
+// that back. While those that are open in the session have more than MaxQueuedBytes together it waits for their
+// handlers, for a while; then the session is closed. One alone may be of any size. It returns nil when e is to be
+// dropped.
+func (s *Socket) open(e *Event, wanted int, w packet.Weight) (done func()) {
+	if !e.find(wanted) {
+		return nil
+	}
+	if len(e.data) < lightText {
+		return func() {}
+	}
+	cost := e.cost(w)
+	if cost < lightEvent {
+		return func() {}
+	}
+	c := s.client
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	for {
+		less := c.enterRoom(cost)
+		if less == nil {
+			return func() { c.leaveRoom(cost) }
+		}
+		select {
+		case <-less:
+			continue
+		case <-c.server.hurry:
+		case <-timeout.C:
+			if c.session.Open() {
+				c.server.stats.queueFull.Add(1)
+				c.refusedPacket(ReasonQueueFull, errQueueFull)
+			}
+		}
+		c.server.stats.eventsDropped.Add(1)
+		return nil
+	}
+}
+
+// enterRoom takes so many bytes of what may be open, or returns what is closed when there are fewer.
+func (c *client) enterRoom(cost int) (wait <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.inLobby()
+	if l.open <= c.server.cfg.Limits.MaxQueuedBytes {
+		l.open += cost
+		return nil
+	}
+	if l.less == nil {
+		l.less = make(chan struct{})
+	}
+	return l.less
+}
+
+// leaveRoom gives them back.
+func (c *client) leaveRoom(cost int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := c.lobby
+	l.open -= cost
+	if l.less != nil {
+		close(l.less)
+		l.less = nil
+	}
+}

@@ -1,0 +1,124 @@
+package server_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// gone has a client send n events "work", leave, and close, while the first is with its handler.
+func gone(t *testing.T, srv *server.Server, url string, n int, begun <-chan struct{}) {
+	t.Helper()
+	p, _ := join(t, url, "/")
+	p.Flood(n, `42["work","`+strings.Repeat("x", 100)+`"]`)
+	eventually(t, "all have come", func() bool { return srv.Stats().EventsIn == uint64(n) })
+	await(t, begun)
+	p.Send("41")
+	p.HangUp()
+	eventually(t, "the end of the session", func() bool { return srv.Engine().Sessions() == 0 })
+}
+
+// A stop waits for handlers that run, not for events that nobody has begun.
+func TestStopDoesNotWaitForEventsNobodyHasBegun(t *testing.T) {
+	const events = 20_000
+	begun, hold := make(chan struct{}, events), make(chan struct{})
+	var done atomic.Int32
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			s.On("work", func() {
+				begun <- struct{}{}
+				<-hold
+				time.Sleep(time.Millisecond) // so that all of them take longer than a stop may
+				done.Add(1)
+			})
+			s.OnDisconnect(func(server.Disconnection) { done.Add(events) })
+		})
+	})
+	gone(t, srv, url, events, begun)
+	close(hold)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		t.Errorf("after %d of %d events: %v", done.Load(), events, err)
+	}
+	if n := done.Load(); n < events+1 || n == 2*events {
+		t.Errorf("%d handlers are done, want some of %d events, and the disconnect handler", n, events)
+	}
+	if n := srv.Stats().EventsDropped; n == 0 || n+uint64(done.Load()) != 2*events {
+		t.Errorf("%d dropped, %d done", n, done.Load())
+	}
+}
+
+// Events that came before a stop, and are worked off at once, are.
+func TestStopWorksOffWhatIsQuick(t *testing.T) {
+	const events = 100
+	var done atomic.Int32
+	begun, hold := make(chan struct{}, events), make(chan struct{})
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("work", func() { begun <- struct{}{}; <-hold; done.Add(1) })
+	})
+	gone(t, srv, url, events, begun)
+	close(hold)
+	if err := srv.Close(); err != nil || done.Load() != events {
+		t.Errorf("%d of %d events were handled, %v", done.Load(), events, err)
+	}
+}
+
+// What a session that has ended makes the server hold keeps its place; what nobody has begun is dropped in the end.
+func TestEndedSessionKeepsItsPlaceWhileItsEventsWait(t *testing.T) {
+	const events = 1000
+	for name, cfg := range map[string]server.Config{
+		"sessions": {Transport: transport.Config{MaxSessions: 1}},
+		"address":  {Transport: transport.Config{MaxSessionsPerAddr: 1}},
+		"identity": {Limits: server.Limits{MaxSessionsPerIdentity: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits for ten seconds
+			begun, hold := make(chan struct{}, events), make(chan struct{})
+			var done atomic.Int32
+			left := make(chan struct{})
+			srv, url := start(t, cfg, func(io *server.Server) {
+				io.Of("/free").Use(identified)
+				io.OnConnection(func(s *server.Socket) {
+					_ = s.SetIdentity("ada")
+					s.On("work", func() { begun <- struct{}{}; <-hold; done.Add(1) })
+					s.OnDisconnect(func(server.Disconnection) { close(left) })
+				})
+			})
+			free := func() bool {
+				if name == "identity" {
+					return strings.HasPrefix(dial(t, url).enter("/free,", "ada"), "40")
+				}
+				resp, err := http.Get(url + "/socket.io/?EIO=4&transport=polling")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
+			}
+			gone(t, srv, url, events, begun)
+			if free() {
+				t.Error("there is room for another while events wait")
+			}
+			eventually(t, "they are too late", func() bool { return srv.Stats().EventsDropped == events-1 })
+			if name == "identity" {
+				eventually(t, "room for another session of it", free)
+			} else if free() {
+				t.Error("there is room for another while a handler runs")
+			}
+			close(hold)
+			await(t, left)
+			if name != "identity" {
+				eventually(t, "room for another", free)
+			}
+			if n := done.Load(); n != 1 {
+				t.Errorf("%d events were handled, want the one that was begun", n)
+			}
+		})
+	}
+}

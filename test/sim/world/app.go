@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// app is the application of a node, on package server or on package zishang.
+type app interface {
+	http.Handler
+	Engine() *transport.Server
+	Shutdown(context.Context) error
+	Stats() server.Stats
+	SocketCounts() map[string]int
+	// names are those of the namespaces that are open.
+	names() []string
+	// members are the sockets of a namespace.
+	members(nsp string) []member
+	// send emits e.
+	send(e *emission, args []any) error
+	// askAll broadcasts a question and returns the texts with which it is answered.
+	askAll(nsp string, rooms []string, id string) (texts []string, err error)
+	// fetch returns the ids of the sockets in rooms, of all when there are none.
+	fetch(nsp string, rooms []string) (ids []string, err error)
+	// say tells the other servers something, and sayAsk returns the names with which they answer.
+	say(id string) error
+	sayAsk(ctx context.Context, id string) (names []string, err error)
+	// order puts all sockets of "/" into a room, or out of it.
+	order(room string, in bool) error
+}
+
+// member is a socket of an app.
+type member interface {
+	id() string
+	nsp() string
+	hello() (hello, error)
+	recovered() (bool, error)
+	connected() bool
+	rooms() []string
+	join(room string)
+	leave(room string)
+	emit(event string, args ...any) error
+	// ask waits for the client's answer, a text.
+	ask(event string, args ...any) (string, error)
+	disconnect(all bool)
+
+	// onUp registers the handler of the numbered events of the client, onRoom one that answers with rooms, and on one
+	// that does not answer.
+	onUp(handler func(n int) (before string))
+	onRoom(event string, handler func(room string) []string)
+	on(event string, handler func(arg int))
+	// onEnd has ended called when the server knows that the connection is over, which may be before the handlers of
+	// what came before have run, and disconnected behind them.
+	onEnd(ended func(), disconnected func(reason string))
+}
+
+// native is an application on package server.
+type native struct {
+	*server.Server
+}
+
+func newNative(n *node, cfg server.Config) (app, error) {
+	io, err := server.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	guard := func(s *server.Socket) error {
+		s.Data.Set("from", n.w.now())
+		return nil
+	}
+	connected := func(s *server.Socket) {
+		from, _ := server.Value[int64](&s.Data, "from")
+		n.connected(nativeSocket{s}, from)
+	}
+	io.Use(guard)
+	io.OnConnection(connected)
+	io.OnServerSide("sse", n.heard)
+	games := io.OfPattern(regexp.MustCompile(`^/game-\d$`))
+	games.Use(guard)
+	games.OnConnection(connected)
+	return native{io}, nil
+}
+
+func (a native) names() (out []string) {
+	for _, nsp := range a.Namespaces() {
+		if nsp.LocalCount() == 0 {
+			out = append(out, nsp.Name())
+		}
+	}
+	return out
+}
+
+func (a native) members(nsp string) (out []member) {
+	for _, s := range a.Of(nsp).Sockets() {
+		out = append(out, nativeSocket{s})
+	}
+	return out
+}
+
+func (a native) send(e *emission, args []any) error {
+	b := a.Of(e.nsp).Except(e.except...)
+	switch {
+	case e.skip != "":
+		s := a.Of(e.nsp).Socket(e.skip)
+		if s == nil {
+			return server.ErrDisconnected
+		}
+		b = s.Broadcast()
+	case e.only != "":
+		b = b.To(e.only)
+	}
+	if len(e.rooms) > 0 { // To nothing is to nobody
+		b = b.To(e.rooms...)
+	}
+	if e.volatile {
+		b = b.Volatile()
+	}
+	if e.local {
+		b = b.Local()
+	}
+	return b.Emit("e", args...)
+}
+
+// to selects the sockets in rooms, all when there are none.
+func (a native) to(nsp string, rooms []string) server.Broadcast {
+	if len(rooms) == 0 {
+		return a.Of(nsp).Except()
+	}
+	return a.Of(nsp).To(rooms...)
+}
+
+func (a native) askAll(nsp string, rooms []string, id string) (texts []string, err error) {
+	answers, err := a.to(nsp, rooms).Timeout(askTimeout).EmitWithAck(context.Background(), "q", id, 1)
+	for _, x := range answers {
+		text := string(x.Raw(0))
+		_ = x.Scan(&text)
+		texts = append(texts, text)
+	}
+	return texts, err
+}
+
+func (a native) fetch(nsp string, rooms []string) (ids []string, err error) {
+	list, err := a.to(nsp, rooms).FetchSockets(context.Background())
+	for _, r := range list {
+		ids = append(ids, r.ID())
+	}
+	return ids, err
+}
+
+func (a native) say(id string) error { return a.ServerSideEmit("sse", id) }
+
+func (a native) sayAsk(ctx context.Context, id string) (names []string, err error) {
+	answers, err := a.ServerSideEmitWithAck(ctx, "sse", id)
+	for _, x := range answers {
+		name := string(x.Raw(0))
+		_ = x.Scan(&name)
+		names = append(names, name)
+	}
+	return names, err
+}
+
+func (a native) order(room string, in bool) error {
+	if in {
+		return a.Except().SocketsJoin(room)
+	}
+	return a.Except().SocketsLeave(room)
+}
+
+// nativeSocket is a socket of package server.
+type nativeSocket struct{ s *server.Socket }
+
+func (m nativeSocket) id() string               { return m.s.ID() }
+func (m nativeSocket) nsp() string              { return m.s.Namespace().Name() }
+func (m nativeSocket) recovered() (bool, error) { return m.s.Recovered(), m.s.RecoveryError() }
+func (m nativeSocket) connected() bool          { return m.s.Connected() }
+func (m nativeSocket) rooms() []string          { return m.s.Rooms() }
+func (m nativeSocket) join(room string)         { m.s.Join(room) }
+func (m nativeSocket) leave(room string)        { m.s.Leave(room) }
+func (m nativeSocket) disconnect(all bool)      { m.s.Disconnect(all) }
+
+func (m nativeSocket) hello() (h hello, err error) {
+	if m.s.Session().Protocol() == 3 {
+		return oldHello(m.nsp(), m.s.Handshake().Query(), func(v any) error { return m.s.Handshake().Auth(v) })
+	}
+	return h, m.s.Handshake().Auth(&h)
+}
+
+func (m nativeSocket) emit(event string, args ...any) error { return m.s.Emit(event, args...) }
+
+func (m nativeSocket) ask(event string, args ...any) (text string, err error) {
+	answer, err := m.s.Timeout(askTimeout).EmitWithAck(context.Background(), event, args...)
+	if err == nil && answer.Scan(&text) != nil {
+		raw, _ := json.Marshal(answer.Values())
+		text = string(raw)
+	}
+	return text, err
+}
+
+func (m nativeSocket) onUp(handler func(n int) (before string)) {
+	m.s.On("up", func(n int, _ any, ack server.Ack) {
+		_ = ack(n, handler(n)) // ErrNoAck when none is wanted
+	})
+}
+
+func (m nativeSocket) onRoom(event string, handler func(room string) []string) {
+	m.s.On(event, handler)
+}
+func (m nativeSocket) on(event string, handler func(arg int)) { m.s.On(event, handler) }
+
+func (m nativeSocket) onEnd(ended func(), disconnected func(reason string)) {
+	context.AfterFunc(m.s.Context(), ended) // before handlers that are still to run
+	m.s.OnDisconnecting(func(server.Disconnection) { ended() })
+	m.s.OnDisconnect(func(why server.Disconnection) { disconnected(string(why.Reason)) })
+}
+
+// heard takes what another server says.
+func (n *node) heard(id string) string {
+	n.w.mu.Lock()
+	n.sse[id]++
+	again, own := n.sse[id] > 1, strings.HasPrefix(id, n.name+"|")
+	n.w.line(n.name, "server-side "+id)
+	n.w.mu.Unlock()
+	if again {
+		n.w.violated("server-side", id, "%s got it twice", n.name)
+	}
+	if own {
+		n.w.violated("server-side", id, "%s got its own", n.name)
+	}
+	return n.name
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/zishang520/socket.io/v2/socket"
+
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/zishang"
+)
+
+// library is an application on package zishang, in the words of the library that it takes the place of.
+type library struct {
+	*zishang.Handler
+	io *socket.Server
+}
+
+func newLibrary(n *node, cfg server.Config) (app, error) {
+	io, handler, err := zishang.New(zishang.FromServer(cfg, socket.DefaultServerOptions()))
+	if err != nil {
+		return nil, err
+	}
+	for _, nsp := range []socket.Namespace{io.Sockets(), io.Of(regexp.MustCompile(`^/game-\d$`), nil)} {
+		nsp.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
+			s.SetData(map[string]any{"from": n.w.now()})
+			next(nil)
+		})
+		_ = nsp.On("connection", func(args ...any) {
+			s := args[0].(*socket.Socket)
+			from := int64(0)
+			if data, ok := s.Data().(map[string]any); ok {
+				from, _ = data["from"].(int64)
+			}
+			n.connected(librarySocket{s}, from)
+		})
+	}
+	_ = io.On("sse", func(args ...any) {
+		id, _ := args[0].(string)
+		name := n.heard(id)
+		if ack, ok := args[len(args)-1].(socket.Ack); ok {
+			ack([]any{name}, nil)
+		}
+	})
+	return library{handler, io}, nil
+}
+
+// names are unknown: the library keeps no list of those that nobody is in.
+func (library) names() []string { return nil }
+
+func (a library) members(nsp string) (out []member) {
+	a.io.Of(nsp, nil).Sockets().Range(func(_ socket.SocketId, s *socket.Socket) bool {
+		out = append(out, librarySocket{s})
+		return true
+	})
+	return out
+}
+
+// list is rooms as the library has them.
+func list(rooms []string) (out []socket.Room) {
+	for _, room := range rooms {
+		out = append(out, socket.Room(room))
+	}
+	return out
+}
+
+func (a library) send(e *emission, args []any) error {
+	b := a.io.Of(e.nsp, nil).Except(list(e.except)...)
+	switch {
+	case e.skip != "":
+		s, ok := a.io.Of(e.nsp, nil).Sockets().Load(socket.SocketId(e.skip))
+		if !ok {
+			return server.ErrDisconnected
+		}
+		b = s.Broadcast()
+	case e.only != "":
+		b = b.To(socket.Room(e.only))
+	}
+	b = b.To(list(e.rooms)...)
+	if e.volatile {
+		b = b.Volatile()
+	}
+	if e.local {
+		b = b.Local()
+	}
+	return b.Emit("e", args...)
+}
+
+func (a library) askAll(nsp string, rooms []string, id string) (texts []string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	answers, err := zishang.Ask(ctx, a.io.Of(nsp, nil), list(rooms), "q", id, 1)
+	for _, x := range answers {
+		texts = append(texts, fmt.Sprint(x))
+	}
+	return texts, err
+}
+
+func (a library) fetch(nsp string, rooms []string) (ids []string, err error) {
+	a.io.Of(nsp, nil).To(list(rooms)...).FetchSockets()(func(sockets []*socket.RemoteSocket, e error) {
+		for _, s := range sockets {
+			ids = append(ids, string(s.Id()))
+		}
+		err = e
+	})
+	return ids, err
+}
+
+func (a library) say(id string) error { return a.io.ServerSideEmit("sse", id) }
+
+// sayAsk is for those of package server: the library's has no time-out of its own.
+func (a library) sayAsk(context.Context, string) ([]string, error) { return nil, errors.ErrUnsupported }
+
+func (a library) order(room string, in bool) error {
+	if in {
+		a.io.SocketsJoin(socket.Room(room))
+	} else {
+		a.io.SocketsLeave(socket.Room(room))
+	}
+	return nil
+}
+
+// librarySocket is a socket of the library.
+type librarySocket struct{ s *socket.Socket }
+
+func (m librarySocket) id() string          { return string(m.s.Id()) }
+func (m librarySocket) nsp() string         { return m.s.Nsp().Name() }
+func (m librarySocket) connected() bool     { return m.s.Connected() }
+func (m librarySocket) join(room string)    { m.s.Join(socket.Room(room)) }
+func (m librarySocket) leave(room string)   { m.s.Leave(socket.Room(room)) }
+func (m librarySocket) disconnect(all bool) { m.s.Disconnect(all) }
+
+func (m librarySocket) recovered() (bool, error) {
+	return m.s.Recovered(), errors.New("the library does not say why")
+}
+
+func (m librarySocket) rooms() (out []string) {
+	for _, room := range m.s.Rooms().Keys() {
+		out = append(out, string(room))
+	}
+	return out
+}
+
+func (m librarySocket) hello() (h hello, err error) {
+	auth, err := json.Marshal(m.s.Handshake().Auth)
+	if err != nil {
+		return h, err
+	}
+	if m.s.Conn().Protocol() == 3 {
+		return oldHello(m.nsp(), m.s.Handshake().Query, func(v any) error { return json.Unmarshal(auth, v) })
+	}
+	return h, json.Unmarshal(auth, &h)
+}
+
+// emit returns an error when the socket has gone by then: the library does not tell.
+func (m librarySocket) emit(event string, args ...any) error {
+	err := m.s.Emit(event, args...)
+	if err == nil && !m.s.Connected() {
+		err = server.ErrDisconnected
+	}
+	return err
+}
+
+func (m librarySocket) ask(event string, args ...any) (string, error) {
+	type answer struct {
+		args []any
+		err  error
+	}
+	came := make(chan answer, 4) // it may come twice in the moment of the time-out
+	m.s.Timeout(askTimeout).EmitWithAck(event, args...)(func(args []any, err error) { came <- answer{args, err} })
+	select {
+	case x := <-came:
+		switch {
+		case x.err != nil && !m.s.Connected():
+			return "", server.ErrDisconnected
+		case x.err != nil:
+			return "", server.ErrTimeout
+		case len(x.args) == 0:
+			return "", nil
+		}
+		return fmt.Sprint(x.args[0]), nil
+	case <-time.After(2 * askTimeout):
+		return "", errors.New("nobody was told")
+	}
+}
+
+// answer acknowledges an event that wants it.
+func answer(args []any, values ...any) {
+	if len(args) == 0 {
+		return
+	}
+	if ack, ok := args[len(args)-1].(socket.Ack); ok {
+		ack(values, nil)
+	}
+}
+
+func (m librarySocket) onUp(handler func(n int) (before string)) {
+	_ = m.s.On("up", func(args ...any) {
+		n, _ := args[0].(float64)
+		answer(args, int(n), handler(int(n)))
+	})
+}
+
+func (m librarySocket) onRoom(event string, handler func(room string) []string) {
+	_ = m.s.On(event, func(args ...any) {
+		room, _ := args[0].(string)
+		answer(args, handler(room))
+	})
+}
+
+func (m librarySocket) on(event string, handler func(arg int)) {
+	_ = m.s.On(event, func(args ...any) {
+		n := 0.0
+		if len(args) > 0 {
+			n, _ = args[0].(float64)
+		}
+		handler(int(n))
+	})
+}
+
+func (m librarySocket) onEnd(ended func(), disconnected func(reason string)) {
+	_ = m.s.Conn().On("close", func(...any) { ended() })
+	_ = m.s.On("disconnecting", func(...any) { ended() })
+	_ = m.s.On("disconnect", func(args ...any) {
+		reason, _ := args[0].(string)
+		disconnected(reason)
+	})
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/beanpole/beanpole/test/sim/simnet"
+)
+
+// trouble notes that the nodes may not hear each other for so long, and the time they need to find together.
+func (w *world) trouble(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.now()
+	w.model.trouble = append(w.model.trouble, window{now, now + int64(d) + 3*settle})
+}
+
+func (w *world) cutRedis(rng *rand.Rand) {
+	list := w.net.Links(func(l *simnet.Link) bool { return l.To == redisAddr })
+	all := rng.IntN(3) == 0
+	w.note("FAULT", "cut connections to redis, all=%v", all)
+	w.count("fault rediscut")
+	w.trouble(0)
+	for _, l := range list {
+		if all || rng.IntN(3) == 0 {
+			if rng.IntN(4) == 0 {
+				l.CutAfter(rng.IntN(2) == 0, rng.IntN(400), simnet.Both)
+			} else {
+				l.Cut(simnet.Both)
+			}
+		}
+	}
+}
+
+func (w *world) restartRedis(rng *rand.Rand, empty bool) {
+	d := between(rng, 0, 5*time.Second)
+	w.redis.one.Lock()
+	defer w.redis.one.Unlock()
+	w.note("FAULT", "redis restarts in %s, empty=%v", d, empty)
+	w.trouble(d)
+	if empty {
+		w.count("fault redisnew")
+	} else {
+		w.count("fault redisoff")
+	}
+	w.redis.off()
+	if empty {
+		w.mu.Lock()
+		w.model.wiped = append(w.model.wiped, w.now())
+		w.mu.Unlock()
+	}
+	time.Sleep(d)
+	if empty {
+		w.redis.fresh()
+	}
+	w.redis.on()
+	w.note("FAULT", "redis is back")
+}
+
+func (w *world) slowRedis(rng *rand.Rand) {
+	lag, d := between(rng, 10*time.Millisecond, 800*time.Millisecond), between(rng, 0, 4*time.Second)
+	w.note("FAULT", "redis is slow: %s for %s", lag, d)
+	w.count("fault redislag")
+	w.trouble(d + 2*time.Second)
+	w.redis.set("", lag)
+	time.Sleep(d)
+	w.redis.set("", 0)
+}
+
+func (w *world) refuseRedis(rng *rand.Rand) {
+	text := []string{"LOADING Redis is loading the dataset in memory",
+		"READONLY You can't write against a read only replica.",
+		"OOM command not allowed when used memory > 'maxmemory'.",
+		"NOPERM User default has no permissions to run the command"}[rng.IntN(4)]
+	d := between(rng, 0, 4*time.Second)
+	w.note("FAULT", "redis refuses for %s: %s", d, text)
+	w.count("fault redisno")
+	w.trouble(d)
+	w.redis.set(text, 0)
+	time.Sleep(d)
+	w.redis.set("", 0)
+}
+
+// failOver has a replica take the place of Redis that has not got what was written in the last moments.
+func (w *world) failOver(rng *rand.Rand) {
+	d, lag := between(rng, 0, 3*time.Second), between(rng, 0, time.Second)
+	w.redis.one.Lock()
+	defer w.redis.one.Unlock()
+	w.note("FAULT", "redis fails over in %s, and loses what was written in the last %s", d, lag)
+	w.count("fault failover")
+	w.trouble(d)
+	w.redis.off()
+	behind := w.redis.behind(time.Now().Add(-lag))
+	w.mu.Lock()
+	now := w.now()
+	w.model.lost = append(w.model.lost, window{behind.at, now})
+	w.mu.Unlock()
+	time.Sleep(d)
+	w.redis.fresh()
+	w.redis.restore(behind)
+	w.redis.on()
+	w.note("FAULT", "redis is another one")
+}
+
+// hangUp closes the connections to Redis on which nothing has happened for some seconds, as its option timeout does.
+func (w *world) hangUp(rng *rand.Rand) {
+	patience := between(rng, 2*time.Second, 5*time.Second)
+	for _, l := range w.net.Links(func(l *simnet.Link) bool { return l.To == redisAddr }) {
+		if l.Idle() > patience {
+			w.note("FAULT", "redis closes %s, which is idle", l)
+			w.count("fault idle")
+			l.HangUp()
+		}
+	}
+}
