@@ -239,7 +239,7 @@ func (n *namespace) Servers(ctx context.Context) (int, error) {
 	if up, _, _ := n.c.state.get(); up { // or it may count itself wrongly
 		err = n.c.bus.wait(ctx, slices.Concat(n.subs(), []subscription{n.peers})...)
 	}
-	list, strangers, unheard, e := n.others(ctx)
+	list, strangers, unheard, _, e := n.others(ctx)
 	named := len(list)
 	err = errors.Join(err, e)
 	if err != nil {
@@ -250,8 +250,9 @@ func (n *namespace) Servers(ctx context.Context) (int, error) {
 
 // others returns which nodes have this namespace besides this one: those known by name, and how many there
 // are besides, which are strangers, Node peers, and Beanpole nodes that have not been heard yet. Redis says so by who
-// listens: each has a channel of its own for each namespace. With an error it returns all nodes known.
-func (n *namespace) others(ctx context.Context) (named []string, strangers, unheard int, err error) {
+// listens: each has a channel of its own for each namespace. silent are those that were given up and still listen, as
+// one that stands still: they are not waited for. With an error it returns all nodes known.
+func (n *namespace) others(ctx context.Context) (named []string, strangers, unheard, silent int, err error) {
 	live, dead := n.c.members.names()
 	channels := make([]string, 0, 2+len(live)+len(dead))
 	channels = append(channels, n.first.name, n.peers.name)
@@ -263,7 +264,7 @@ func (n *namespace) others(ctx context.Context) (named []string, strangers, unhe
 	}
 	counts, err := n.c.subscribers(ctx, channels)
 	if err != nil {
-		return live, 0, 0, err
+		return live, 0, 0, 0, err
 	}
 	for _, uid := range live {
 		if counts[n.c.wire.own(n.name, uid)] > 0 {
@@ -275,9 +276,10 @@ func (n *namespace) others(ctx context.Context) (named []string, strangers, unhe
 	for _, uid := range dead {
 		if counts[n.c.wire.own(n.name, uid)] > 0 { // Redis has not noticed
 			unheard--
+			silent++
 		}
 	}
-	return named, max(0, everyone-ours), max(0, unheard), nil
+	return named, max(0, everyone-ours), max(0, unheard), silent, nil
 }
 
 // subscribers returns how many connections subscribe to each channel.

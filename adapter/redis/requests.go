@@ -205,7 +205,7 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 		r.ask(live, 0)
 		return errors.Join(adapter.ErrDegraded, err)
 	}
-	named, strangers, unheard, err := n.others(ctx)
+	named, strangers, unheard, silent, err := n.others(ctx)
 	if m.kind == kindTakeOver {
 		strangers = 0 // they do not know the question
 	}
@@ -213,7 +213,7 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 	if err != nil {
 		return errors.Join(adapter.ErrDegraded, err)
 	}
-	if len(named)+strangers+unheard == 0 {
+	if len(named)+strangers+unheard+silent == 0 {
 		return nil
 	}
 	return n.publish(m, "")
@@ -281,7 +281,7 @@ func (n *namespace) count(ctx context.Context) *round {
 	if n.counted != nil && time.Since(n.counted.at) < recountEvery {
 		return n.counted
 	}
-	named, strangers, unheard, err := n.others(ctx)
+	named, strangers, unheard, _, err := n.others(ctx)
 	if err != nil {
 		return nil
 	}
