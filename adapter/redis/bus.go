@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -55,6 +56,9 @@ type bus struct {
 	state   *state
 	ctx     context.Context // the lifetime of the cluster
 	wg      *sync.WaitGroup
+	// noPatterns, if not nil, finds another way for all patterns, which Redis refuses; set before use.
+	noPatterns func()
+	broken     atomic.Int64 // when a link last broke, in nanoseconds since 1970
 
 	mu      sync.RWMutex
 	wants   map[subscription]*want
@@ -285,6 +289,9 @@ func (b *bus) epoch(s subscription) uint64 {
 	}
 	return 0
 }
+
+// broke returns when a link last broke.
+func (b *bus) broke() time.Time { return time.Unix(0, b.broken.Load()) }
 
 // heard returns when the connection that has s last brought anything.
 func (b *bus) heard(s subscription) time.Time {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -14,14 +15,23 @@ import (
 // The library must not send a command twice: Redis may have done it though the answer was lost, and
 // then every client of the cluster would get an event twice. So its retries are off and the publisher
 // decides. Contexts bound commands.
-func newClient(c *Config) (redis.UniversalClient, error) {
+func newClient(c *Config) (redis.UniversalClient, *lines, error) {
+	l := newLines()
+	client, err := l.client(c)
+	return client, l, err
+}
+
+// client makes the client, whose connections are in l.
+func (l *lines) client(c *Config) (redis.UniversalClient, error) {
 	if c.Client != nil {
 		switch x := c.Client.(type) {
 		case *redis.Client:
 			o := *x.Options()
+			o.Dialer = l.through(o.Dialer, o.TLSConfig, o.DialTimeout)
 			return single(&o), nil
 		case *redis.ClusterClient:
 			o := *x.Options()
+			o.Dialer = l.through(o.Dialer, o.TLSConfig, o.DialTimeout)
 			return clustered(&o), nil
 		}
 		return nil, fmt.Errorf("redis: client of type %T is not supported: want *redis.Client or *redis.ClusterClient", c.Client)
@@ -42,6 +52,7 @@ func newClient(c *Config) (redis.UniversalClient, error) {
 		if err != nil {
 			return nil, fmt.Errorf("redis: URL of a cluster: %w", err)
 		}
+		o.Dialer = l.through(o.Dialer, o.TLSConfig, o.DialTimeout)
 		return clustered(o), nil
 	case isSentinel:
 		o, err := redis.ParseFailoverURL(u.String())
@@ -50,6 +61,8 @@ func newClient(c *Config) (redis.UniversalClient, error) {
 		}
 		o.MaxRetries = -1
 		o.ContextTimeoutEnabled = true
+		o.Dialer = l.through(o.Dialer, o.TLSConfig, o.DialTimeout)
+		orDefault(&o.ConnMaxIdleTime, maxIdle)
 		o.PipelinePoolSize = 1
 		return redis.NewFailoverClient(o), nil
 	}
@@ -57,10 +70,16 @@ func newClient(c *Config) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis: URL: %w", err)
 	}
+	o.Dialer = l.through(o.Dialer, o.TLSConfig, o.DialTimeout)
 	return single(o), nil
 }
 
+// maxIdle is how long a connection may have been idle to be used again: load balancers and serverless Redis drop idle
+// ones, and what is sent on one of those is in doubt.
+const maxIdle = time.Minute
+
 func single(o *redis.Options) redis.UniversalClient {
+	orDefault(&o.ConnMaxIdleTime, maxIdle)
 	o.MaxRetries = -1
 	o.ContextTimeoutEnabled = true
 	o.PipelinePoolSize = 1
@@ -69,6 +88,7 @@ func single(o *redis.Options) redis.UniversalClient {
 }
 
 func clustered(o *redis.ClusterOptions) redis.UniversalClient {
+	orDefault(&o.ConnMaxIdleTime, maxIdle)
 	o.MaxRetries = -1
 	o.ContextTimeoutEnabled = true
 	o.PipelinePoolSize = 1

@@ -20,11 +20,13 @@ type Cluster struct {
 	cfg     Config
 	uid     string
 	client  redis.UniversalClient
+	lines   *lines
 	wire    wire
 	box     *outbox
 	bus     *bus
 	state   *state
 	members *members
+	roster  *roster
 	inbox   *inbox
 	letters op // publishes what only Beanpole nodes hear
 	stats   counters
@@ -36,6 +38,8 @@ type Cluster struct {
 	stop    context.CancelFunc // ends the publisher
 	done    chan struct{}      // closed when Close has ended
 
+	watching, watched chan struct{} // closed to end the goroutine that keeps the roster, and by its end
+
 	mu         sync.RWMutex
 	namespaces map[string]*namespace
 	forwarder  *Forwarder // nil unless Forward was called
@@ -43,16 +47,18 @@ type Cluster struct {
 }
 
 // New checks cfg and starts a Cluster. Redis need not be reachable yet: until it is, every namespace
-// works as if alone. Close ends it.
+// works as if alone. In mode Auto it is asked, for three seconds at most. Close ends it.
 func New(cfg Config) (*Cluster, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	client, err := newClient(&cfg)
+	client, lines, err := newClient(&cfg)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, uid: newID(), client: client, namespaces: map[string]*namespace{},
+	client, undecided := cfg.decide(client)
+	chosen := cfg.subscribe()
+	c := &Cluster{cfg: cfg, uid: newID(), client: client, lines: lines, namespaces: map[string]*namespace{},
 		readers: map[string]*reader{}, done: make(chan struct{})}
 	c.state = newState(cfg.Logger)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -60,8 +66,15 @@ func New(cfg Config) (*Cluster, error) {
 	c.wire = newWire(&cfg, c.uid)
 	c.box = newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes)
 	c.bus = newBus(c.ctx, &c.wg, client, shards, &c.stats, c.state)
+	if p, ok := c.wire.(*pubsub); ok && !chosen {
+		p.turns = true
+		c.bus.noPatterns = c.turn
+	}
 	c.startMembers(shards)
 	c.startInbox(shards)
+	if undecided {
+		c.wg.Go(func() { c.verify(c.ctx) })
+	}
 	c.startPublisher()
 	if cfg.Mode == Streams {
 		c.startReaders()
@@ -109,20 +122,27 @@ func (c *Cluster) mixed(ctx context.Context, nsp string) (bool, error) {
 	if n == nil {
 		return false, nil
 	}
-	everyone, ours, err := c.subscribers(ctx, n.subs[0].name, n.peers.name)
-	return everyone > ours, err
+	counts, err := c.subscribers(ctx, []string{n.first.name, n.peers.name})
+	return counts[n.first.name] > counts[n.peers.name], err
 }
 
-// startMembers starts the heartbeat.
+// startMembers starts the heartbeat and the roster.
 func (c *Cluster) startMembers(sharded bool) {
-	channel := c.cfg.Prefix + "-beanpole#"
+	all := c.cfg.Prefix + "-beanpole#"
+	channel := func(uid string) string {
+		if uid == "" {
+			return all
+		}
+		return all + "self#" + uid + "#"
+	}
 	kind, op := subChannel, opPublish
 	if sharded {
 		kind, op = subShard, opSPublish
 	}
-	c.members = newMembers(c.uid, c.cfg.HeartbeatInterval, c.cfg.HeartbeatMisses, c.state)
-	c.members.send = func(b []byte, urgent bool, done func(error)) {
-		cmd := &command{op: op, key: channel, route: channel, data: b}
+	m := newMembers(c.uid, c.cfg.HeartbeatInterval, c.cfg.HeartbeatMisses, c.state)
+	c.members = m
+	m.send = func(to string, b []byte, urgent bool, done func(error)) {
+		cmd := &command{op: op, key: channel(to), route: channel(to), data: b}
 		if done != nil {
 			cmd.done = func(_ string, err error) { done(err) }
 		}
@@ -132,38 +152,55 @@ func (c *Cluster) startMembers(sharded bool) {
 			done(err)
 		}
 	}
-	c.members.gone = c.drop
-	c.members.left = func(uid, nsp string) {
-		if n := c.namespace(nsp); n != nil {
-			n.drop(uid) // it will not answer what this one has asked there
-		}
-	}
-	c.members.last = func() time.Time { return c.bus.heard(subscription{kind, channel}) }
-	c.members.silent = func() { c.bus.renew(errSilent) }
-	c.bus.add(subscription{kind, channel}, receiverFunc(func(_ string, payload []byte) {
-		if !c.members.receive(payload) {
+	m.gone = c.drop
+	m.last = func() time.Time { return c.bus.heard(subscription{kind, channel(c.uid)}) }
+	m.silent = func() { c.bus.renew(errSilent) }
+	hear := receiverFunc(func(_ string, payload []byte) {
+		if !m.receive(payload) {
 			c.stats.malformed.Add(1)
 		}
-	}))
-	c.wg.Go(func() {
-		t := time.NewTicker(c.cfg.HeartbeatInterval)
-		defer t.Stop()
-		// The first beats come fast: until one has come back, nothing is known to work.
-		first := time.NewTicker(min(c.cfg.HeartbeatInterval, 50*time.Millisecond))
-		defer first.Stop()
-		for {
-			c.members.tick()
-			select {
-			case <-first.C:
-				if up, _, _ := c.state.get(); up {
-					first.Stop()
-				}
-			case <-t.C:
-			case <-c.ctx.Done():
-				return
-			}
-		}
 	})
+	c.bus.add(subscription{kind, all}, hear)
+	c.bus.add(subscription{kind, channel(c.uid)}, hear)
+	c.wg.Go(c.beat)
+	c.roster = newRoster(c.client, c.cfg.Prefix, c.uid, c.cfg.HeartbeatInterval, c.cfg.HeartbeatMisses)
+	c.watching, c.watched = make(chan struct{}), make(chan struct{})
+	c.wg.Go(func() {
+		defer close(c.watched)
+		m.watch(c.ctx, c.watching, c.roster, counting{channel, c.subscribers, c.bus.broke})
+	})
+}
+
+// beat sends heartbeats. The first ones come fast: until one has come back, nothing is known to work.
+func (c *Cluster) beat() {
+	t := time.NewTicker(c.cfg.HeartbeatInterval)
+	defer t.Stop()
+	first := time.NewTicker(min(c.cfg.HeartbeatInterval, 50*time.Millisecond))
+	defer first.Stop()
+	for {
+		c.members.tick()
+		select {
+		case <-first.C:
+			if up, _, _ := c.state.get(); up {
+				first.Stop()
+			}
+		case <-t.C:
+		case <-c.ctx.Done():
+			return
+		}
+	}
+}
+
+// leave takes this node out of the roster.
+func (c *Cluster) leave(ctx context.Context) {
+	close(c.watching)
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	select {
+	case <-c.watched: // nothing of it may come behind this
+		_, _ = c.roster.renew(ctx, 0, "")
+	case <-ctx.Done(): // the entry expires
+	}
 }
 
 // receiverFunc is a function as a receiver.
@@ -224,8 +261,7 @@ func (c *Cluster) UID() string { return c.uid }
 // Status says how the cluster does.
 func (c *Cluster) Status() Status {
 	up, since, err := c.state.get()
-	live, _ := c.members.count()
-	return Status{Up: up, Since: since, Err: err, Nodes: live, Lag: c.members.delay()}
+	return Status{Up: up, Since: since, Err: err, Nodes: c.members.count(), Lag: c.members.delay()}
 }
 
 // Stats returns the counters since New.
@@ -252,19 +288,20 @@ func (c *Cluster) Close(ctx context.Context) error {
 	again := c.closed
 	c.closed = true
 	c.mu.Unlock()
-	if !again {
-		for _, n := range c.all() {
-			_ = n.Close(ctx)
-		}
-		c.members.bye()
-		c.box.close()
-	}
 	// With Redis out of reach there is no use in waiting for it.
 	short := ctx
 	if up, _, _ := c.state.get(); !up {
 		var cancel context.CancelFunc
 		short, cancel = context.WithTimeout(ctx, time.Second)
 		defer cancel()
+	}
+	if !again {
+		for _, n := range c.all() {
+			_ = n.Close(ctx)
+		}
+		c.leave(short)
+		c.members.bye()
+		c.box.close()
 	}
 	var err error
 	select {
@@ -276,14 +313,15 @@ func (c *Cluster) Close(ctx context.Context) error {
 	before := c.stats.lost[lostUnconfirmed].Load()
 	c.stop()
 	c.cancel()
+	if f := c.forwarder; f != nil && !again {
+		f.reg.leave(short)
+		f.way.CloseIdleConnections()
+	}
+	c.lines.cut()
 	<-c.done
 	n := c.stats.lost[lostClosed].Load() + c.stats.lost[lostUnconfirmed].Load() - before
 	if n > 0 && !again {
 		c.cfg.Logger.Warn("cluster closed with messages that could not be published", "messages", n, "cause", cause)
-	}
-	if f := c.forwarder; f != nil && !again {
-		f.reg.leave(short)
-		f.way.CloseIdleConnections()
 	}
 	if !again {
 		err = errors.Join(err, c.client.Close()) // also ends reads that block

@@ -17,6 +17,10 @@ type Mode string
 
 // The modes.
 const (
+	// Auto is the best of the following: Streams with Recovery, else the one that servers use which are there, else
+	// Sharded on a Redis Cluster that has it and PubSub elsewhere. New asks Redis, for some seconds at most. Servers
+	// that may start without Redis, or that must agree with others of which none may be there, name their mode.
+	Auto Mode = "auto"
 	// PubSub is the wire form of @socket.io/redis-adapter: any Redis, any Socket.IO 4 node.
 	PubSub Mode = "pubsub"
 	// Sharded is the wire form of createShardedAdapter: Redis 7 or later, made for Redis Cluster.
@@ -49,6 +53,7 @@ const (
 	DefaultMaxOutboxMessages = 100_000
 	DefaultMaxOutboxBytes    = 64 << 20
 	DefaultMaxOutboxAge      = 30 * time.Second
+	DefaultMaxMessageBytes   = 8 << 20
 	DefaultMaxResendBytes    = 64 << 20
 	DefaultMaxResendAge      = 2 * time.Minute
 	DefaultMaxStreamLen      = 10_000
@@ -66,12 +71,12 @@ type Config struct {
 	// a Redis Cluster, with ?master_name=name&addr=host:port for Sentinel. More options of go-redis
 	// may follow as query parameters. Required without Client.
 	URL string
-	// Mode is the way nodes talk. Empty means PubSub.
+	// Mode is the way nodes talk. Empty means Auto.
 	Mode Mode
 	// Prefix begins the names of all channels (Node: key, channelPrefix). Empty means DefaultPrefix.
 	Prefix string
 	// Subscriptions chooses the channels of rooms. Empty means Static in PubSub mode and Dynamic in
-	// Sharded mode, which are Node's.
+	// Sharded mode, which are Node's; and Dynamic in PubSub mode where Redis lets nobody subscribe to patterns.
 	Subscriptions Subscriptions
 	// SpecificResponses sends answers to the node that asked only (Node: publishOnSpecificResponseChannel),
 	// in PubSub mode. Other nodes need not have it.
@@ -111,6 +116,11 @@ type Config struct {
 	MaxOutboxBytes    int
 	MaxOutboxAge      time.Duration
 
+	// MaxMessageBytes bounds one message to other nodes; larger ones are refused with ErrTooLarge. Redis cuts off
+	// subscribers for which more than 32 MB wait, or more than 8 MB for a minute. Zero means
+	// DefaultMaxMessageBytes.
+	MaxMessageBytes int
+
 	// MaxResendBytes and MaxResendAge bound what this node keeps of what it has published, in the pub/sub modes,
 	// for nodes that missed it: because a connection broke, Redis failed over, or they were too slow for it. What
 	// they miss beyond is counted there. Zero means the defaults.
@@ -131,12 +141,11 @@ func orDefault[T comparable](v *T, d T) {
 
 // check fills in defaults and reports what cannot be.
 func (c *Config) check() error {
-	orDefault(&c.Mode, PubSub)
-	orDefault(&c.Prefix, DefaultPrefix)
-	if c.Mode == Sharded {
-		orDefault(&c.Subscriptions, Dynamic)
+	orDefault(&c.Mode, Auto)
+	if c.Mode == Auto && c.Recovery != nil {
+		c.Mode = Streams
 	}
-	orDefault(&c.Subscriptions, Static)
+	orDefault(&c.Prefix, DefaultPrefix)
 	orDefault(&c.Stream, DefaultPrefix)
 	orDefault(&c.StreamCount, 1)
 	orDefault(&c.MaxStreamLen, DefaultMaxStreamLen)
@@ -149,6 +158,7 @@ func (c *Config) check() error {
 	orDefault(&c.MaxOutboxMessages, DefaultMaxOutboxMessages)
 	orDefault(&c.MaxOutboxBytes, DefaultMaxOutboxBytes)
 	orDefault(&c.MaxOutboxAge, DefaultMaxOutboxAge)
+	orDefault(&c.MaxMessageBytes, DefaultMaxMessageBytes)
 	orDefault(&c.MaxResendBytes, DefaultMaxResendBytes)
 	orDefault(&c.MaxResendAge, DefaultMaxResendAge)
 	if c.Logger == nil {
@@ -156,12 +166,12 @@ func (c *Config) check() error {
 	}
 	c.Logger = logs.Apart(c.Logger) // it is written by goroutines that every question to the cluster waits for
 	switch c.Mode {
-	case PubSub, Sharded, Streams:
+	case Auto, PubSub, Sharded, Streams:
 	default:
-		return fmt.Errorf("redis: unknown mode %q: want pubsub, sharded or streams", c.Mode)
+		return fmt.Errorf("redis: unknown mode %q: want auto, pubsub, sharded or streams", c.Mode)
 	}
 	switch c.Subscriptions {
-	case Static, Dynamic, DynamicPrivate:
+	case "", Static, Dynamic, DynamicPrivate:
 	default:
 		return fmt.Errorf("redis: unknown subscriptions %q: want static, dynamic or dynamic-private", c.Subscriptions)
 	}
@@ -180,7 +190,7 @@ func (c *Config) check() error {
 	}
 	for _, n := range []int64{int64(c.StreamCount), c.MaxStreamLen, c.ReadCount, int64(c.BlockTime), int64(c.RequestTimeout),
 		int64(c.HeartbeatInterval), int64(c.HeartbeatMisses), int64(c.MaxOutboxMessages), int64(c.MaxOutboxBytes), int64(c.MaxOutboxAge),
-		int64(c.MaxResendBytes), int64(c.MaxResendAge)} {
+		int64(c.MaxMessageBytes), int64(c.MaxResendBytes), int64(c.MaxResendAge)} {
 		if n < 0 {
 			return errors.New("redis: negative number in configuration")
 		}
@@ -189,4 +199,14 @@ func (c *Config) check() error {
 		return errors.New("redis: neither Client nor URL in configuration")
 	}
 	return nil
+}
+
+// subscribe fills in Subscriptions, when the mode is known, and reports whether it was chosen.
+func (c *Config) subscribe() (chosen bool) {
+	chosen = c.Subscriptions != ""
+	if c.Mode == Sharded {
+		orDefault(&c.Subscriptions, Dynamic)
+	}
+	orDefault(&c.Subscriptions, Static)
+	return chosen
 }

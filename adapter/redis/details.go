@@ -43,6 +43,20 @@ func parseDetails(b []byte) ([]adapter.Details, error) {
 	return out, nil
 }
 
+// size is about how many bytes the JSON form has.
+func size(d *adapter.Details) int {
+	n := 300 + len(d.ID) + len(d.Data) + len(d.Handshake.Auth) + len(d.Handshake.URL)
+	for _, m := range []map[string]string{d.Handshake.Headers, d.Handshake.Query} {
+		for k, v := range m {
+			n += len(k) + len(v) + 6
+		}
+	}
+	for _, room := range d.Rooms {
+		n += len(room) + 3
+	}
+	return n
+}
+
 func plain(m map[string]text) map[string]string {
 	out := make(map[string]string, len(m))
 	for k, v := range m {

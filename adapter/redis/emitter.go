@@ -28,10 +28,12 @@ type Emitter struct {
 // emitterCore is what all copies of an Emitter share.
 type emitterCore struct {
 	client redis.UniversalClient
+	lines  *lines
 	wire   wire
 	box    *outbox
 	state  *state
 	stats  counters
+	max    int // bytes of a message
 	stop   context.CancelFunc
 	done   chan struct{}
 }
@@ -42,12 +44,14 @@ func NewEmitter(cfg Config) (*Emitter, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	client, err := newClient(&cfg)
+	client, lines, err := newClient(&cfg)
 	if err != nil {
 		return nil, err
 	}
-	c := &emitterCore{client: client, box: newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes), state: newState(cfg.Logger),
-		done: make(chan struct{}), wire: newWire(&cfg, emitterUID)}
+	client, _ = cfg.decide(client)
+	cfg.subscribe()
+	c := &emitterCore{client: client, lines: lines, box: newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes), state: newState(cfg.Logger),
+		done: make(chan struct{}), max: cfg.MaxMessageBytes, wire: newWire(&cfg, emitterUID)}
 	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: cfg.MaxStreamLen}
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
@@ -149,6 +153,9 @@ func (e *Emitter) send(m *message) error {
 	if err != nil {
 		return fmt.Errorf("redis: encode: %w", err)
 	}
+	if err := c.fits(e.core.max); err != nil {
+		return err
+	}
 	return e.core.box.put(c)
 }
 
@@ -163,6 +170,7 @@ func (e *Emitter) Close(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	e.core.stop()
+	e.core.lines.cut()
 	<-e.core.done
 	if cerr := e.core.client.Close(); !errors.Is(cerr, redis.ErrClosed) {
 		err = errors.Join(err, cerr)

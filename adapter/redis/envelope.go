@@ -14,7 +14,7 @@ import (
 
 // The JSON form that messages of sharded and streams have, and parts of it those of pubsub
 // (socket.io-adapter/lib/cluster-adapter.ts, ClusterMessage). In MessagePack it is the same object.
-// Members that only Beanpole knows, and Node ignores: count, counted, gone, sid.
+// Members that only Beanpole knows, and Node ignores: count, counted, gone, sid, own, piece, more.
 
 // lenient reads what Node writes: it may hold lone surrogates, and JavaScript takes the last of two
 // members with one name.
@@ -130,6 +130,9 @@ type body struct {
 	Counted     truthy         `json:"counted"`
 	Gone        truthy         `json:"gone"`
 	SID         text           `json:"sid"`
+	Own         truthy         `json:"own"`
+	Piece       number         `json:"piece"`
+	More        truthy         `json:"more"`
 }
 
 // event is a Socket.IO packet inside a message.
@@ -158,8 +161,8 @@ func (m *message) parse(data []byte, attachments [][]byte) error {
 	}
 	m.target, m.request, m.rooms, m.close = b.Opts.target(), string(b.RequestID), b.Rooms, b.Close.is
 	m.timeoutMS, m.count, m.counted = int64(b.Opts.Flags.Timeout), int(b.ClientCount), b.Counted.is
-	m.sid = string(b.SID)
-	if (m.kind.answers() || m.kind == kindFetch || m.kind == kindTakeOver) && m.request == "" {
+	m.sid, m.own, m.piece, m.more = string(b.SID), b.Own.is, int(b.Piece), b.More.is
+	if (m.kind.answers() || m.kind == kindFetch || m.kind == kindTakeOver || m.kind == kindPiece) && m.request == "" {
 		return fmt.Errorf("%w: no request id", errShape)
 	}
 	switch m.kind {
@@ -222,7 +225,7 @@ func appendBody(dst []byte, m *message) []byte {
 		dst = appendOptions(append(dst, `{"opts":`...), m)
 		dst = append(dst, `,"packet":`...)
 		dst = appendEvent(dst, m)
-		dst = appendRequest(dst, m.request)
+		dst = appendQuestion(dst, m)
 	case kindSocketsJoin, kindSocketsLeave:
 		dst = appendOptions(append(dst, `{"opts":`...), m)
 		dst = append(dst, `,"rooms":`...)
@@ -236,7 +239,7 @@ func appendBody(dst []byte, m *message) []byte {
 		if m.counted {
 			dst = append(dst, `,"counted":true`...)
 		}
-		dst = appendRequest(dst, m.request)
+		dst = appendQuestion(dst, m)
 	case kindFetchResponse:
 		dst = append(dst, `{"requestId":`...)
 		dst = appendQuoted(dst, m.request)
@@ -246,10 +249,15 @@ func appendBody(dst []byte, m *message) []byte {
 			dst = append(dst, `,"count":`...)
 			dst = strconv.AppendInt(dst, int64(m.count), 10)
 		}
+		dst = appendPiece(dst, m)
+	case kindPiece:
+		dst = append(dst, `{"requestId":`...)
+		dst = appendQuoted(dst, m.request)
+		dst = appendPiece(dst, m)
 	case kindServerSideEmit:
 		dst = append(dst, `{"packet":`...)
 		dst = append(dst, m.event.Data...)
-		dst = appendRequest(dst, m.request)
+		dst = appendQuestion(dst, m)
 	case kindServerSideEmitResponse, kindAck:
 		dst = append(dst, `{"requestId":`...)
 		dst = appendQuoted(dst, m.request)
@@ -282,6 +290,25 @@ func appendRequest(dst []byte, id string) []byte {
 		return dst
 	}
 	return appendQuoted(append(dst, `,"requestId":`...), id)
+}
+
+// appendQuestion appends the id of a question, and where its answers are to go.
+func appendQuestion(dst []byte, m *message) []byte {
+	if m.own && m.request != "" {
+		dst = append(dst, `,"own":true`...)
+	}
+	return appendRequest(dst, m.request)
+}
+
+// appendPiece appends which piece m is, or asks for.
+func appendPiece(dst []byte, m *message) []byte {
+	if m.piece > 0 {
+		dst = appendInt(append(dst, `,"piece":`...), int64(m.piece))
+	}
+	if m.more {
+		dst = append(dst, `,"more":true`...)
+	}
+	return dst
 }
 
 // appendEvent appends the packet of an event. Binaries do not change its type: only a client sees

@@ -12,6 +12,10 @@ import (
 // ErrClosed is returned by an adapter whose Cluster has been closed.
 var ErrClosed = errors.New("cluster closed")
 
+// ErrTooLarge is returned for a message to other nodes of more than Config.MaxMessageBytes. Clients of this node got
+// the event.
+var ErrTooLarge = errors.New("message too large for Redis")
+
 var (
 	errStarting = errors.New("no heartbeat has come back yet")
 	errSilent   = errors.New("heartbeats are published but do not come back")
@@ -31,6 +35,9 @@ func advice(err error) string {
 	switch {
 	case strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "WRONGPASS"):
 		return "check user and password of Redis in the configuration"
+	case refusesPatterns(err):
+		return "this Redis user may not have one of the channels, or subscribe to patterns: allow it what docs/adapters.md " +
+			"lists, and leave Subscriptions empty, or dynamic, where patterns are not allowed or not known, as in ElastiCache Serverless"
 	case strings.HasPrefix(text, "NOPERM"):
 		return "allow this Redis user the commands and channels of the adapter, see docs/adapters.md"
 	case strings.HasPrefix(text, "OOM"):
@@ -40,7 +47,13 @@ func advice(err error) string {
 	case strings.HasPrefix(text, "MOVED"), strings.HasPrefix(text, "CROSSSLOT"):
 		return "this Redis is a cluster: add cluster=true to its URL"
 	case strings.HasPrefix(text, "ERR unknown command"):
-		return "this Redis is too old for the mode: sharded needs Redis 7"
+		switch lower := strings.ToLower(text); {
+		case strings.Contains(lower, "spublish"), strings.Contains(lower, "ssubscribe"), strings.Contains(lower, "sunsubscribe"):
+			return "this Redis has no sharded channels, which came with Redis 7: use mode pubsub, or auto, or streams for events that survive an outage"
+		case strings.Contains(lower, "'x"), strings.Contains(lower, "`x"):
+			return "this Redis has no streams, which came with Redis 5: use mode pubsub, or auto"
+		}
+		return "this Redis is too old, or restricted"
 	case errors.Is(err, errSilent):
 		return "subscriptions are being made again; if this stays, check ACL rules for channels"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &n) && n.Timeout():

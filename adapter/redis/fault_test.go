@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -384,4 +385,32 @@ func TestCloseSaysWhatIsLost(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// A Redis that is reached and says nothing, as behind a wrong port, holds up nobody who closes.
+func TestCloseWhileTLSIsNotAnswered(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for name, url := range map[string]string{"tls": "rediss://", "plain": "redis://", "tls cluster": "rediss://"} {
+		t.Run(name, func(t *testing.T) {
+			url += l.Addr().String()
+			if name == "tls cluster" {
+				url += "?cluster=true"
+			}
+			c, err := redis.New(redis.Config{URL: url, Mode: redis.PubSub})
+			if err != nil {
+				t.Fatal(err)
+			}
+			pass(t, 500*time.Millisecond)
+			start := time.Now()
+			_ = c.Close(context.WithoutCancel(t.Context()))
+			// A second, and what a busy machine adds; the library's own time-outs are three seconds and five.
+			if d := time.Since(start); d > 2500*time.Millisecond {
+				t.Errorf("Close took %v", d)
+			}
+		})
+	}
 }

@@ -214,7 +214,7 @@ func FuzzDecode(f *testing.F) {
 		_, _ = parseSession(string(b))
 		s := newState(slog.New(slog.DiscardHandler))
 		m := newMembers("another", time.Second, 3, s)
-		m.send = func([]byte, bool, func(error)) {}
+		m.send = func(string, []byte, bool, func(error)) {}
 		m.gone = func(string) {}
 		m.receive(b)
 	})

@@ -114,7 +114,7 @@ func (b *inbox) begin(n *namespace, key laneKey, g *gap) {
 	b.mu.RLock()
 	since, ok := b.breaks[key.nsp]
 	b.mu.RUnlock()
-	list := n.subs
+	list := n.subs()
 	if key.lane != wholeLane && key.lane != mainLane {
 		list = append(slices.Clip(list), subscription{list[0].kind, key.lane})
 	}
@@ -122,7 +122,7 @@ func (b *inbox) begin(n *namespace, key laneKey, g *gap) {
 		since, ok = at, true
 	}
 	if ok {
-		if at := b.c.bus.since(list[len(list)-1]).Add(-slack); len(list) > len(n.subs) && since.Before(at) {
+		if at := b.c.bus.since(list[len(list)-1]).Add(-slack); len(list) > len(n.subs()) && since.Before(at) {
 			since = at // before, nobody here was in the room
 		}
 		g.since, g.doubt = since, b.asked.Load()+1
@@ -228,8 +228,8 @@ func (b *inbox) regained(list []regained) {
 			}
 			key := laneKey{n.name, roomLanes}
 			epochs[n.name] = n.epoch
-			if slices.Contains(n.subs, x.sub) {
-				key.lane = n.c.wire.lane(n.name, n.subs[0].name)
+			if slices.Contains(n.subs(), x.sub) {
+				key.lane = n.c.wire.lane(n.name, n.first.name)
 			}
 			if at, ok := lanes[key]; !ok || x.since.Before(at) {
 				lanes[key] = x.since
@@ -238,7 +238,8 @@ func (b *inbox) regained(list []regained) {
 	}
 	ask := map[string][]laneKey{} // by node
 	for key, since := range lanes {
-		for _, uid := range b.c.members.with(key.nsp) {
+		live, _ := b.c.members.names()
+		for _, uid := range live {
 			ask[uid] = append(ask[uid], key)
 		}
 		b.mu.Lock()

@@ -69,7 +69,7 @@ func (b *inbox) listens(key laneKey) (n *namespace, epoch uint64) {
 	if n = b.c.namespace(key.nsp); n == nil {
 		return nil, 0
 	}
-	main := b.c.wire.lane(n.name, n.subs[0].name)
+	main := b.c.wire.lane(n.name, n.first.name)
 	if key.lane != main && (main == wholeLane || key.lane == wholeLane) {
 		return nil, 0
 	}
@@ -84,7 +84,7 @@ func (b *inbox) epoch(n *namespace, key laneKey) uint64 {
 	if key.lane == wholeLane || key.lane == mainLane || key.lane == roomLanes {
 		return n.epoch
 	}
-	return b.c.bus.epoch(subscription{n.subs[0].kind, key.lane})
+	return b.c.bus.epoch(subscription{n.first.kind, key.lane})
 }
 
 // tail takes in where a lane of another node ends.

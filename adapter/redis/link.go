@@ -84,8 +84,12 @@ func (l *link) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if l.bus.withoutPatterns(err) {
+			continue
+		}
 		l.bus.state.set(l.part(), err)
 		l.bus.stats.reconnects.Add(1)
+		l.bus.broken.Store(time.Now().UnixNano())
 		// One that worked for a moment is made again at once: what is published meanwhile is lost.
 		if time.Since(start) > 100*time.Millisecond && l.heard.Load() > start.UnixNano() {
 			failed = 0

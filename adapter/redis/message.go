@@ -36,6 +36,9 @@ const (
 	// What only Beanpole nodes with recovery ask each other; others ignore it.
 	kindTakeOver // of the socket sid, whose client is coming anew
 	kindTakeOverResponse
+
+	// What only Beanpole nodes say to each other.
+	kindPiece // asks for the next piece of the answer to kindFetch
 )
 
 // emitterUID is the uid of an emitter, which is no node.
@@ -58,13 +61,16 @@ type message struct {
 	counted   bool              // kindFetch: a count is enough; kindFetchResponse: it is a count
 	gone      bool              // kindAck: a client is gone and will not answer; among Beanpole nodes only
 	timeoutMS int64             // kindBroadcast with request: how long the sender waits, 0 unknown
+	own       bool              // of a question: its answers go to the channel of this node, and in pieces; of these: they do
+	piece     int               // kindPiece; kindFetchResponse, from 0
+	more      bool              // kindFetchResponse: more pieces are to come
 	sid       string            // kindLegacyOne, kindTakeOver
 	legacy    kind              // kindLegacyOne
 }
 
 // known reports whether the kind is one of sharded and streams.
 func (k kind) known() bool {
-	return k >= kindInitialHeartbeat && k <= kindClose || k == kindTakeOver || k == kindTakeOverResponse
+	return k >= kindInitialHeartbeat && k <= kindClose || k >= kindTakeOver && k <= kindPiece
 }
 
 // answers reports whether the kind is an answer to a request.
@@ -82,11 +88,13 @@ func (m *message) numbered(to string) bool {
 	return to == "" && m.uid != emitterUID && !m.kind.answers() && !strings.Contains(m.nsp, "#")
 }
 
-// wire is the form that messages of one mode have. A wire holds no state of its own.
+// wire is the form that messages of one mode have. A wire holds no state of its own, but whether Redis refuses patterns.
 type wire interface {
 	// channels returns what a node subscribes to for a namespace. The first is the one whose
 	// subscribers are counted.
 	channels(nsp string) []subscription
+	// own returns the channel of the node uid alone.
+	own(nsp, uid string) string
 	// room returns what it subscribes to while it has members in a room; private says that the room
 	// is a socket's own.
 	room(nsp, room string, private bool) (subscription, bool)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server/packet"
 )
 
@@ -287,4 +288,41 @@ func appendStrings(dst []byte, list []string) []byte {
 		dst = appendString(dst, s)
 	}
 	return dst
+}
+
+// options reads BroadcastOptions.
+func (w *walker) options() (t adapter.Target) {
+	for range w.object() {
+		switch key, _ := w.str(); string(key) {
+		case "rooms":
+			t.Rooms = w.strings()
+		case "except":
+			t.Except = w.strings()
+		case "flags":
+			if c := w.peek(); c&0xf0 != 0x80 && c != 0xde && c != 0xdf {
+				w.skip(0) // undefined
+				break
+			}
+			for range w.object() {
+				switch key, _ := w.str(); string(key) {
+				case "volatile":
+					t.Volatile, _ = w.truth()
+				case "compress":
+					is, null := w.truth()
+					t.NoCompress = !is && !null
+				default:
+					w.skip(0)
+				}
+				if w.bad {
+					return t
+				}
+			}
+		default:
+			w.skip(0)
+		}
+		if w.bad {
+			return t
+		}
+	}
+	return t
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -18,15 +19,19 @@ type namespace struct {
 	// Set by Cluster.join, then read only.
 	c     *Cluster
 	name  string
-	subs  []subscription
+	first subscription // of subs, the one whose subscribers are counted
 	peers subscription // only Beanpole nodes subscribe to it, to be counted
 	line  *line        // nil without recovery
 	epoch uint64       // tells it apart from one before with the same name
 
 	mu       sync.Mutex
 	requests map[string]*request
-	asked    map[*ask]struct{} // questions of other nodes to clients of this one
+	parcels  map[string]*parcel // by node and question: answers that it may fetch more of
+	asked    map[*ask]struct{}  // questions of other nodes to clients of this one
 	closed   bool
+
+	counting sync.Mutex // held while the other nodes are counted for questions that wait
+	counted  *round     // guarded by counting
 
 	// roomsMu makes looking at a room and (un)subscribing one step.
 	roomsMu sync.Mutex
@@ -36,10 +41,11 @@ var _ adapter.Adapter = (*namespace)(nil)
 
 // join makes the adapter of a namespace.
 func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
-	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, asked: map[*ask]struct{}{}, epoch: c.joins.Add(1)}
+	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, asked: map[*ask]struct{}{}, parcels: map[string]*parcel{},
+		epoch: c.joins.Add(1)}
 	n.Local.Namespace = ns
-	n.subs = c.wire.channels(n.name)
-	n.peers = subscription{n.subs[0].kind, c.cfg.Prefix + "-beanpole#" + n.name + "#"}
+	n.first = n.subs()[0]
+	n.peers = subscription{n.first.kind, c.cfg.Prefix + "-beanpole#" + n.name + "#"}
 	if s, ok := c.wire.(*streams); ok {
 		stream, err := s.name(n.name)
 		if err != nil {
@@ -52,6 +58,12 @@ func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
 	}
 	if _, ok := c.wire.room(n.name, "", false); ok {
 		n.Changed = n.roomChanged
+	} else if p, ok := c.wire.(*pubsub); ok && p.turns {
+		n.Changed = func(room string) {
+			if !p.static() {
+				n.roomChanged(room)
+			}
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,13 +74,16 @@ func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
 		return nil, fmt.Errorf("redis: namespace %q has an adapter already", n.name)
 	}
 	c.namespaces[n.name] = n
-	for _, s := range n.subs {
+	for _, s := range n.subs() {
 		c.bus.add(s, n)
 	}
 	c.bus.add(n.peers, nobody)
 	c.members.set(n.name, true)
 	return n, nil
 }
+
+// subs are the subscriptions of the namespace, without those of rooms.
+func (n *namespace) subs() []subscription { return n.c.wire.channels(n.name) }
 
 // nobody takes what is sent on channels that are only counted.
 var nobody = receiverFunc(func(string, []byte) {})
@@ -98,7 +113,12 @@ func (n *namespace) publish(m *message, to string) error {
 
 // put queues a command and counts what does not fit.
 func (c *Cluster) put(cmd *command) error {
-	switch err := c.box.put(cmd); {
+	err := cmd.fits(c.cfg.MaxMessageBytes)
+	if err != nil {
+		c.stats.lost[lostLarge].Add(1)
+		return err
+	}
+	switch err = c.box.put(cmd); {
 	case err == nil:
 		return nil
 	case errors.Is(err, errOutbox):
@@ -215,8 +235,13 @@ func (n *namespace) ServerSideEmitWithAck(ctx context.Context, m adapter.Message
 func (n *namespace) Servers(ctx context.Context) (int, error) {
 	ctx, cancel := n.bound(ctx)
 	defer cancel()
-	list, strangers, unheard, err := n.others(ctx)
+	var err error
+	if up, _, _ := n.c.state.get(); up { // or it may count itself wrongly
+		err = n.c.bus.wait(ctx, slices.Concat(n.subs(), []subscription{n.peers})...)
+	}
+	list, strangers, unheard, _, e := n.others(ctx)
 	named := len(list)
+	err = errors.Join(err, e)
 	if err != nil {
 		return 1 + named, &adapter.PartialError{Err: errors.Join(adapter.ErrDegraded, err)}
 	}
@@ -224,35 +249,64 @@ func (n *namespace) Servers(ctx context.Context) (int, error) {
 }
 
 // others returns which nodes have this namespace besides this one: those known by name, and how many there
-// are besides, which are strangers, Node peers, and Beanpole nodes that have not been heard yet. With an error it
-// returns the names all the same.
-func (n *namespace) others(ctx context.Context) (named []string, strangers, unheard int, err error) {
-	everyone, ours, err := n.c.subscribers(ctx, n.subs[0].name, n.peers.name)
-	// After the count and once: a node that makes itself known meanwhile must not be missing in both.
-	named = n.c.members.with(n.name)
-	if err != nil {
-		return named, 0, 0, err
+// are besides, which are strangers, Node peers, and Beanpole nodes that have not been heard yet. Redis says so by who
+// listens: each has a channel of its own for each namespace. silent are those that were given up and still listen, as
+// one that stands still: they are not waited for. With an error it returns all nodes known.
+func (n *namespace) others(ctx context.Context) (named []string, strangers, unheard, silent int, err error) {
+	live, dead := n.c.members.names()
+	channels := make([]string, 0, 2+len(live)+len(dead))
+	channels = append(channels, n.first.name, n.peers.name)
+	for _, uid := range live {
+		channels = append(channels, n.c.wire.own(n.name, uid))
 	}
-	_, dead := n.c.members.count()
-	return named, max(0, everyone-ours), max(0, ours-1-len(named)-dead), nil
+	for _, uid := range dead {
+		channels = append(channels, n.c.wire.own(n.name, uid))
+	}
+	counts, err := n.c.subscribers(ctx, channels)
+	if err != nil {
+		return live, 0, 0, 0, err
+	}
+	for _, uid := range live {
+		if counts[n.c.wire.own(n.name, uid)] > 0 {
+			named = append(named, uid)
+		}
+	}
+	everyone, ours := counts[n.first.name], counts[n.peers.name]
+	unheard = ours - 1 - len(named)
+	for _, uid := range dead {
+		if counts[n.c.wire.own(n.name, uid)] > 0 { // Redis has not noticed
+			unheard--
+			silent++
+		}
+	}
+	return named, max(0, everyone-ours), max(0, unheard), silent, nil
 }
 
-// subscribers returns how many connections subscribe to each of two channels.
-func (c *Cluster) subscribers(ctx context.Context, a, b string) (na, nb int, err error) {
+// subscribers returns how many connections subscribe to each channel.
+func (c *Cluster) subscribers(ctx context.Context, channels []string) (map[string]int, error) {
+	count := (*redis.Client).PubSubNumSub
+	if c.bus.sharded {
+		count = (*redis.Client).PubSubShardNumSub
+	}
+	return countOn(ctx, c.client, count, channels...)
+}
+
+// countOn counts the subscribers of channels on all nodes of Redis.
+func countOn(ctx context.Context, client redis.UniversalClient,
+	count func(*redis.Client, context.Context, ...string) *redis.MapStringIntCmd, channels ...string,
+) (map[string]int, error) {
 	var mu sync.Mutex
-	err = eachMaster(ctx, c.client, func(ctx context.Context, node *redis.Client) error {
-		count := node.PubSubNumSub
-		if c.bus.sharded {
-			count = node.PubSubShardNumSub
-		}
-		m, err := count(ctx, a, b).Result()
+	counts := make(map[string]int, len(channels))
+	err := eachMaster(ctx, client, func(ctx context.Context, node *redis.Client) error {
+		m, err := count(node, ctx, channels...).Result()
 		mu.Lock()
 		defer mu.Unlock()
-		na += int(m[a])
-		nb += int(m[b])
+		for name, n := range m {
+			counts[name] += int(n)
+		}
 		return err
 	})
-	return na, nb, err
+	return counts, err
 }
 
 // drop gives up a node in all pending questions.
@@ -278,6 +332,10 @@ func (n *namespace) Close(ctx context.Context) error {
 	n.closed = true
 	asked := n.asked
 	n.asked = nil
+	for _, p := range n.parcels {
+		p.timer.Stop()
+	}
+	clear(n.parcels)
 	n.mu.Unlock()
 	for a := range asked {
 		a.end()
@@ -285,7 +343,7 @@ func (n *namespace) Close(ctx context.Context) error {
 	n.c.mu.Lock()
 	delete(n.c.namespaces, n.name)
 	n.c.mu.Unlock()
-	for _, s := range n.subs {
+	for _, s := range n.subs() {
 		n.c.bus.removeAfter(s, n, 0)
 	}
 	n.c.bus.removeAfter(n.peers, nobody, 0)

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"fmt"
 	"math"
 	"sync"
 	"time"
@@ -49,6 +50,14 @@ func (c *command) size() int {
 		n += len(c.xadd.data) + len(c.xadd.nsp)
 	}
 	return n
+}
+
+// fits returns an error if c is for other nodes and has more than some bytes.
+func (c *command) fits(bytes int) error {
+	if n := c.size(); c.op != opSet && n > bytes {
+		return fmt.Errorf("%w: %d bytes, and %d may be", ErrTooLarge, n, bytes)
+	}
+	return nil
 }
 
 // outbox is the bounded queue of commands. What does not fit is refused, which never blocks.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -19,12 +20,26 @@ type pubsub struct {
 	prefix   string
 	mode     Subscriptions
 	specific bool // answers go to the channel of the node that asked
+
+	turns   bool        // set before use: patterns may turn out to be refused
+	refused atomic.Bool // they have
 }
+
+// static reports whether the node listens to all channels of a namespace by a pattern.
+func (p *pubsub) static() bool { return p.mode == Static && !p.refused.Load() }
+
+func (p *pubsub) pattern(nsp string) subscription {
+	return subscription{subPattern, escapeGlob(p.broadcasts(nsp)) + "*"}
+}
+
+// typePiece is among the numbers of responses and only sent between Beanpole nodes.
+const typePiece = 100
 
 // The numbers of RequestType (lib/index.ts).
 var requestTypes = map[kind]int{
 	kindSockets: 0, kindAllRooms: 1, kindSocketsJoin: 2, kindSocketsLeave: 3, kindDisconnect: 4, kindFetch: 5,
 	kindServerSideEmit: 6, kindBroadcast: 7, kindClientCount: 8, kindAck: 9,
+	kindPiece: typePiece,
 }
 
 var requestKinds = [...]kind{
@@ -35,26 +50,29 @@ func (p *pubsub) broadcasts(nsp string) string { return p.prefix + "#" + nsp + "
 func (p *pubsub) requests(nsp string) string   { return p.prefix + "-request#" + nsp + "#" }
 func (p *pubsub) responses(nsp string) string  { return p.prefix + "-response#" + nsp + "#" }
 
+// own is the channel for answers to one node, which every Beanpole node listens to.
+func (p *pubsub) own(nsp, uid string) string { return p.responses(nsp) + uid + "#" }
+
 func (p *pubsub) channels(nsp string) []subscription {
 	list := []subscription{
 		{subChannel, p.requests(nsp)},
 		{subChannel, p.responses(nsp)},
-		{subChannel, p.responses(nsp) + p.uid + "#"},
+		{subChannel, p.own(nsp, p.uid)},
 	}
-	if p.mode == Static {
-		return append(list, subscription{subPattern, escapeGlob(p.broadcasts(nsp)) + "*"})
+	if p.static() {
+		return append(list, p.pattern(nsp))
 	}
 	return append(list, subscription{subChannel, p.broadcasts(nsp)})
 }
 
 func (p *pubsub) room(nsp, room string, private bool) (subscription, bool) {
 	// Other nodes publish on the channel of a socket's own room whatever this node listens to.
-	return subscription{subChannel, p.broadcasts(nsp) + room + "#"}, p.mode != Static
+	return subscription{subChannel, p.broadcasts(nsp) + room + "#"}, !p.static()
 }
 
 func (p *pubsub) lane(nsp, channel string) string {
 	switch rest, ok := strings.CutPrefix(channel, p.broadcasts(nsp)); {
-	case p.mode == Static:
+	case p.static():
 		return wholeLane
 	case ok && rest != "":
 		return channel
@@ -81,8 +99,8 @@ func (p *pubsub) encode(m *message, to string) (*command, error) {
 		return c, err
 	case to == "":
 		c.key = p.requests(m.nsp)
-	case p.specific && m.kind != kindServerSideEmitResponse:
-		c.key = p.responses(m.nsp) + to + "#"
+	case m.own, p.specific && m.kind != kindServerSideEmitResponse:
+		c.key = p.own(m.nsp, to)
 	default:
 		c.key = p.responses(m.nsp)
 	}
@@ -132,7 +150,11 @@ func appendBroadcast(dst []byte, m *message) ([]byte, error) {
 func (p *pubsub) appendForm(dst []byte, m *message) []byte {
 	dst = append(dst, `{"uid":`...)
 	dst = appendQuoted(dst, m.uid)
-	dst = appendRequest(dst, m.request)
+	if m.kind.answers() || m.kind == kindPiece {
+		dst = appendRequest(dst, m.request)
+	} else {
+		dst = appendQuestion(dst, m)
+	}
 	if t, ok := requestTypes[m.kind]; ok {
 		dst = append(dst, `,"type":`...)
 		dst = strconv.AppendInt(dst, int64(t), 10)
@@ -157,6 +179,9 @@ func (p *pubsub) appendForm(dst []byte, m *message) []byte {
 		if m.counted {
 			dst = appendInt(append(dst, `,"count":`...), int64(m.count))
 		}
+		dst = appendPiece(dst, m)
+	case kindPiece:
+		dst = appendPiece(dst, m)
 	case kindServerSideEmit:
 		dst = append(append(dst, `,"data":`...), m.event.Data...)
 	case kindServerSideEmitResponse:
@@ -260,43 +285,6 @@ func anyone(l *adapter.Local, t adapter.Target) bool {
 	return len(t.Rooms) == 0 && l.Len() > 0
 }
 
-// options reads BroadcastOptions.
-func (w *walker) options() (t adapter.Target) {
-	for range w.object() {
-		switch key, _ := w.str(); string(key) {
-		case "rooms":
-			t.Rooms = w.strings()
-		case "except":
-			t.Except = w.strings()
-		case "flags":
-			if c := w.peek(); c&0xf0 != 0x80 && c != 0xde && c != 0xdf {
-				w.skip(0) // undefined
-				break
-			}
-			for range w.object() {
-				switch key, _ := w.str(); string(key) {
-				case "volatile":
-					t.Volatile, _ = w.truth()
-				case "compress":
-					is, null := w.truth()
-					t.NoCompress = !is && !null
-				default:
-					w.skip(0)
-				}
-				if w.bad {
-					return t
-				}
-			}
-		default:
-			w.skip(0)
-		}
-		if w.bad {
-			return t
-		}
-	}
-	return t
-}
-
 // wireRequest is one message on the channel of requests.
 type wireRequest struct {
 	UID       text           `json:"uid"`
@@ -309,6 +297,7 @@ type wireRequest struct {
 	Packet    event          `json:"packet"`
 	Counted   truthy         `json:"counted"`
 	SID       text           `json:"sid"`
+	Own       truthy         `json:"own"`
 	Room      text           `json:"room"`
 }
 
@@ -324,7 +313,7 @@ func (p *pubsub) request(nsp string, form []byte, attachments [][]byte) (*messag
 		return nil, errShape
 	}
 	m := &message{kind: requestKinds[int(*r.Type)], uid: string(r.UID), nsp: nsp, request: string(r.RequestID),
-		rooms: r.Rooms, close: r.Close.is, counted: r.Counted.is, sid: string(r.SID)}
+		rooms: r.Rooms, close: r.Close.is, counted: r.Counted.is, sid: string(r.SID), own: r.Own.is}
 	if r.Opts != nil {
 		m.target, m.timeoutMS = r.Opts.target(), int64(r.Opts.Flags.Timeout)
 	}
@@ -368,6 +357,8 @@ type wireResponse struct {
 	ClientCount number         `json:"clientCount"`
 	Count       *number        `json:"count"`
 	Gone        truthy         `json:"gone"`
+	Piece       number         `json:"piece"`
+	More        truthy         `json:"more"`
 }
 
 func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*message, error) {
@@ -378,7 +369,7 @@ func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*messa
 	if r.RequestID == "" {
 		return nil, errShape
 	}
-	m := &message{uid: string(r.UID), nsp: nsp, request: string(r.RequestID)}
+	m := &message{uid: string(r.UID), nsp: nsp, request: string(r.RequestID), piece: int(r.Piece), more: r.More.is}
 	switch {
 	case r.Type == nil && len(r.Sockets) > 0 && r.Sockets[0] == '[':
 		m.kind = kindFetchResponse
@@ -399,6 +390,8 @@ func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*messa
 		m.kind, m.count = kindClientCount, int(r.ClientCount)
 	case *r.Type == 9:
 		m.kind, m.event, m.gone = kindAck, answerValue(r.Packet, attachments), r.Gone.is
+	case *r.Type == typePiece:
+		m.kind, m.own = kindPiece, true
 	default:
 		return nil, errShape
 	}

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -63,9 +64,9 @@ func (n *namespace) handle(m *message) {
 			return
 		}
 		// Describing many sockets takes a while.
-		n.c.wg.Go(func() {
-			n.respond(m, &message{kind: kindFetchResponse, sockets: n.Local.Fetch(m.target)})
-		})
+		n.c.wg.Go(func() { n.describe(m) })
+	case kindPiece:
+		n.c.wg.Go(func() { n.more(m) })
 	case kindAllRooms:
 		n.respond(m, &message{kind: kindRoomsResponse, rooms: n.Names(true)})
 	case kindSockets:
@@ -88,7 +89,11 @@ func (n *namespace) handle(m *message) {
 // respond answers q.
 func (n *namespace) respond(q, m *message) {
 	m.request = q.request
-	_ = n.publish(m, q.uid) // a loss is counted, and the other node does not wait for ever
+	m.own = q.own || n.c.members.knows(q.uid)
+	// A loss is counted, and the other node does not wait for ever.
+	if err := n.publish(m, q.uid); errors.Is(err, ErrTooLarge) {
+		n.c.cfg.Logger.Warn("an answer to another server is too large for Redis: it gets none", "namespace", n.name, "error", err)
+	}
 }
 
 // replier returns the function that answers a server event, nil when no answer is wanted.
@@ -129,13 +134,7 @@ func (n *namespace) answer(m *message) {
 	}
 	switch {
 	case m.kind == kindFetchResponse && r.kind == kindFetch:
-		r.mu.Lock()
-		if m.uid == "" || !r.heard[m.uid] {
-			r.details = append(r.details, m.sockets...)
-			r.count += m.count
-		}
-		r.mu.Unlock()
-		r.answered(m.uid, 0)
+		n.fetched(r, m)
 	case m.kind == kindServerSideEmitResponse && r.kind == kindServerSideEmit:
 		if r.answered(m.uid, 1) {
 			r.put(m.uid, m.event, false)

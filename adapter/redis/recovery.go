@@ -281,8 +281,8 @@ func (n *namespace) claim(ctx context.Context, s *adapter.Session) error {
 	return nil
 }
 
-// persist calls fn again as long as the connection to Redis breaks, or Redis refuses what it will do a little later,
-// until ctx ends.
+// persist calls fn again as long as the connection to Redis breaks, or Redis refuses for a reason that passes, until
+// ctx ends.
 func persist(ctx context.Context, fn func() error) error {
 	for n := 0; ; n++ {
 		err := fn()

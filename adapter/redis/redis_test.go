@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,7 +20,10 @@ import (
 )
 
 // main is a redistest.T for the server all tests share.
-type main struct{ cleanups []func() }
+type main struct {
+	mu       sync.Mutex
+	cleanups []func()
+}
 
 func (m *main) Helper()             {}
 func (m *main) Logf(string, ...any) {}
@@ -35,7 +39,11 @@ func (m *main) TempDir() string {
 	m.Cleanup(func() { _ = os.RemoveAll(d) })
 	return d
 }
-func (m *main) Cleanup(fn func()) { m.cleanups = append(m.cleanups, fn) }
+func (m *main) Cleanup(fn func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cleanups = append(m.cleanups, fn)
+}
 
 // shared is the server of all tests that do not harm it.
 var shared *redistest.Server

@@ -25,21 +25,25 @@ type request struct {
 	kind    kind
 	answers *adapter.Answers
 
-	mu      sync.Mutex
-	waiting map[string]int // named node -> answers of clients that are due, unheard before the first
-	heard   map[string]bool
-	named   []string // nodes asked by name
-	unnamed int      // nodes without names that have not answered
-	total   int      // of them asked
-	lost    int      // of them given up although it is not clear which of them went
-	details []adapter.Details
-	count   int
+	mu       sync.Mutex
+	waiting  map[string]int // named node -> answers of clients that are due, unheard before the first
+	heard    map[string]bool
+	named    []string             // nodes asked by name
+	unnamed  int                  // nodes without names that have not answered
+	total    int                  // of them asked
+	lost     int                  // of them given up although it is not clear which of them went
+	fetching map[string]*fetching // by node, while pieces of its answer are to come
+	absent   map[string]int       // named node -> rounds in a row that did not have it
+	fewer    int                  // rounds in a row that had fewer unnamed ones than were asked
+	details  []adapter.Details
+	count    int
 }
 
 const unheard = -1
 
 func newRequest(k kind, answer func(adapter.Message)) *request {
-	r := &request{kind: k, answers: adapter.NewAnswers(answer), waiting: map[string]int{}, heard: map[string]bool{}}
+	r := &request{kind: k, answers: adapter.NewAnswers(answer), waiting: map[string]int{}, heard: map[string]bool{},
+		absent: map[string]int{}, fetching: map[string]*fetching{}}
 	r.answers.Ask() // until everyone has been asked
 	return r
 }
@@ -112,6 +116,7 @@ func (r *request) drop(uid string) {
 		return
 	}
 	delete(r.waiting, uid)
+	delete(r.fetching, uid)
 	r.heard[uid] = true
 	if n == unheard {
 		r.answers.Expect(0)
@@ -177,7 +182,7 @@ func newID() string {
 
 // start registers a question, and asks it of the nodes there are. m gets its id.
 func (n *namespace) start(ctx context.Context, m *message, r *request) error {
-	m.request = newID()
+	m.request, m.own = newID(), true
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()
@@ -189,16 +194,18 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 		m.timeoutMS = max(1, time.Until(d).Milliseconds())
 	}
 	if up, _, err := n.c.state.get(); !up && !errors.Is(err, errStarting) {
-		r.ask(n.c.members.with(n.name), 0)
+		live, _ := n.c.members.names()
+		r.ask(live, 0)
 		return adapter.ErrDegraded
 	}
 	// Whoever asks as soon as it has the namespace must hear the answers, and count itself.
-	err := n.c.bus.wait(ctx, slices.Concat(n.subs, []subscription{n.peers})...)
+	err := n.c.bus.wait(ctx, slices.Concat(n.subs(), []subscription{n.peers})...)
 	if err != nil {
-		r.ask(n.c.members.with(n.name), 0)
+		live, _ := n.c.members.names()
+		r.ask(live, 0)
 		return errors.Join(adapter.ErrDegraded, err)
 	}
-	named, strangers, unheard, err := n.others(ctx)
+	named, strangers, unheard, silent, err := n.others(ctx)
 	if m.kind == kindTakeOver {
 		strangers = 0 // they do not know the question
 	}
@@ -206,7 +213,7 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 	if err != nil {
 		return errors.Join(adapter.ErrDegraded, err)
 	}
-	if len(named)+strangers+unheard == 0 {
+	if len(named)+strangers+unheard+silent == 0 {
 		return nil
 	}
 	return n.publish(m, "")
@@ -228,21 +235,21 @@ func (n *namespace) finish(ctx context.Context, m *message, r *request, err erro
 		for range asked {
 			r.answers.Expect(0)
 		}
-		if e := n.await(ctx, r, false); e != nil && r.kind == kindBroadcast {
+		if e := n.await(ctx, r, m.request, false); e != nil && r.kind == kindBroadcast {
 			err = errors.Join(err, e)
 		}
 		return r.partial(err)
 	}
-	return r.partial(n.await(ctx, r, true))
+	return r.partial(n.await(ctx, r, m.request, true))
 }
 
-// await returns nil when all answers are in, the error of ctx otherwise.
-func (n *namespace) await(ctx context.Context, r *request, recount bool) error {
+// await returns nil when all answers to the question with an id are in, the error of ctx otherwise.
+func (n *namespace) await(ctx context.Context, r *request, id string, recount bool) error {
 	if !recount {
 		return r.answers.Wait(ctx)
 	}
-	fewer := 0
-	for {
+	began := time.Now()
+	for last := (*round)(nil); ; {
 		tctx, cancel := context.WithTimeout(ctx, recountEvery)
 		err := r.answers.Poll(tctx)
 		cancel()
@@ -252,24 +259,59 @@ func (n *namespace) await(ctx context.Context, r *request, recount bool) error {
 		if ctx.Err() != nil {
 			return r.answers.Wait(ctx)
 		}
-		r.mu.Lock()
-		open := r.unnamed
-		r.mu.Unlock()
-		if open == 0 {
-			continue
+		n.fetchMore(r, id)
+		if now := n.count(ctx); now != nil && now != last && now.at.After(began) {
+			r.compare(now)
+			last = now
 		}
-		named, strangers, unheard, err := n.others(ctx)
-		r.mu.Lock()
-		now := strangers + unheard + r.known(named)
-		less := err == nil && r.unnamed > 0 && now < r.total
-		r.mu.Unlock()
-		if less {
-			fewer++
-		} else {
-			fewer = 0
+	}
+}
+
+// round is one count of the other nodes, for all questions that wait then.
+type round struct {
+	at      time.Time
+	named   []string
+	unnamed int
+}
+
+// count counts the other nodes, or returns a count that is not old. It is nil when that was not possible.
+func (n *namespace) count(ctx context.Context) *round {
+	n.counting.Lock()
+	defer n.counting.Unlock()
+	if n.counted != nil && time.Since(n.counted.at) < recountEvery {
+		return n.counted
+	}
+	named, strangers, unheard, _, err := n.others(ctx)
+	if err != nil {
+		return nil
+	}
+	n.counted = &round{at: time.Now(), named: named, unnamed: strangers + unheard}
+	return n.counted
+}
+
+// compare gives up nodes that two rounds in a row do not have: one alone may have met a connection being made again.
+func (r *request) compare(x *round) {
+	r.mu.Lock()
+	var gone []string
+	for uid := range r.waiting {
+		if slices.Contains(x.named, uid) {
+			delete(r.absent, uid)
+		} else if r.absent[uid]++; r.absent[uid] >= 2 {
+			gone = append(gone, uid)
 		}
-		if fewer >= 2 { // twice, as a reconnection also looks like this
-			r.recount(now)
-		}
+	}
+	now := x.unnamed + r.known(x.named)
+	if r.unnamed > 0 && now < r.total {
+		r.fewer++
+	} else {
+		r.fewer = 0
+	}
+	recount := r.fewer >= 2
+	r.mu.Unlock()
+	for _, uid := range gone {
+		r.drop(uid)
+	}
+	if recount {
+		r.recount(now)
 	}
 }

@@ -16,8 +16,10 @@ type sharded struct {
 
 func (s *sharded) main(nsp string) string { return s.prefix + "#" + nsp + "#" }
 
+func (s *sharded) own(nsp, uid string) string { return s.main(nsp) + uid + "#" }
+
 func (s *sharded) channels(nsp string) []subscription {
-	return []subscription{{subShard, s.main(nsp)}, {subShard, s.main(nsp) + s.uid + "#"}}
+	return []subscription{{subShard, s.main(nsp)}, {subShard, s.own(nsp, s.uid)}}
 }
 
 func (s *sharded) room(nsp, room string, private bool) (subscription, bool) {
@@ -40,7 +42,7 @@ func (s *sharded) encode(m *message, to string) (*command, error) {
 	c := &command{op: opSPublish, key: s.main(m.nsp), nsp: m.nsp, numbered: m.numbered(to), fleeting: m.target.Volatile}
 	switch {
 	case to != "":
-		c.key += to + "#"
+		c.key = s.own(m.nsp, to)
 	case m.kind == kindBroadcast && m.request == "" && len(m.target.Rooms) == 1:
 		room := m.target.Rooms[0]
 		if s.mode == DynamicPrivate || s.mode == Dynamic && utf16Length(room) != idLength {

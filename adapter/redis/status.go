@@ -29,7 +29,7 @@ type Stats struct {
 	Received  uint64 // messages from channels and streams
 	Skipped   uint64 // messages dropped before decoding: own, or for rooms without members here
 	Malformed uint64 // messages that could not be understood
-	// Lost counts what was not published, by cause: "outbox full", "too old", "refused", "closed"; and
+	// Lost counts what was not published, by cause: "outbox full", "too old", "refused", "too large", "closed"; and
 	// "unconfirmed", which Redis may have published, though its answer was lost, in a namespace that servers of
 	// Node have, too, or from an Emitter: Beanpole's servers ask for what did not come. "trimmed" counts gaps in
 	// a stream that was not read in time. And what others published and this node has missed: "not kept", which
@@ -51,13 +51,14 @@ const (
 	lostUnconfirmed
 	lostClosed
 	lostTrimmed
+	lostLarge
 	lostForgotten
 	lostGone
 	lostUnanswered
 	lostCauses
 )
 
-var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "closed", "trimmed", "not kept", "sender gone", "no answer"}
+var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "closed", "trimmed", "too large", "not kept", "sender gone", "no answer"}
 
 // lostAdvice says what a person may do about a cause.
 var lostAdvice = [lostCauses]string{

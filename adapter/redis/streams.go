@@ -62,8 +62,10 @@ func (s *streams) sub(channel string) subscription {
 	return subscription{subChannel, channel}
 }
 
+func (s *streams) own(nsp, uid string) string { return s.main(nsp) + uid + "#" }
+
 func (s *streams) channels(nsp string) []subscription {
-	return []subscription{s.sub(s.main(nsp)), s.sub(s.main(nsp) + s.uid + "#")}
+	return []subscription{s.sub(s.main(nsp)), s.sub(s.own(nsp, s.uid))}
 }
 
 func (s *streams) lane(string, string) string { return mainLane }
@@ -100,7 +102,7 @@ func hashCode(s string) int32 {
 // ephemeral reports whether m goes over a channel.
 func (m *message) ephemeral() bool {
 	switch m.kind {
-	case kindServerSideEmit, kindFetch, kindTakeOver:
+	case kindServerSideEmit, kindFetch, kindTakeOver, kindPiece:
 		return true
 	}
 	return m.kind == kindBroadcast && m.request != "" || m.kind.answers()
@@ -116,7 +118,7 @@ func (s *streams) encode(m *message, to string) (*command, error) {
 	}
 	c.route = c.key
 	if to != "" {
-		c.key += to + "#"
+		c.key = s.own(m.nsp, to)
 		if s.sharded {
 			c.route = c.key
 		}

@@ -119,7 +119,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"nothing":            {},
 		"mode":               {URL: "redis://x", Mode: "x"},
 		"subscriptions":      {URL: "redis://x", Subscriptions: "x"},
-		"recovery in pubsub": {URL: "redis://x", Recovery: &adapter.Recovery{}},
+		"recovery in pubsub": {URL: "redis://x", Mode: redis.PubSub, Recovery: &adapter.Recovery{}},
 		"negative":           {URL: "redis://x", MaxOutboxBytes: -1},
 		"url":                {URL: "http://user:secret@x"},
 		"bad url":            {URL: "redis://user:secret@x:y:z/%zz"},

@@ -37,6 +37,7 @@ func (g *group) start(name string, env []string, path string, args ...string) er
 	cmd.Stderr = &labelled{name: name, w: os.Stderr}
 	// Ctrl+C goes to this program alone, which ends the others in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	follow(cmd.SysProcAttr)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}

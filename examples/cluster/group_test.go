@@ -3,13 +3,63 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv("GROUP_TO_BE_KILLED") != "" {
+		runtime.LockOSThread()
+		g := newGroup()
+		if err := g.start("child", nil, "sleep", "60"); err != nil {
+			panic(err)
+		}
+		fmt.Println(g.programs[0].cmd.Process.Pid)
+		select {}
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// A group that is killed cannot end what it has started: the system does.
+func TestGroupIsKilled(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux can")
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "GROUP_TO_BE_KILLED=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	_, err = fmt.Fscan(out, &pid)
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) { // another process: no event to await
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		if time.Now().After(end) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+			t.Fatalf("the program runs on: %s", stat)
+		}
+	}
+}
 
 func TestGroupEndsWhatItStarted(t *testing.T) {
 	if _, err := exec.LookPath("sleep"); err != nil {

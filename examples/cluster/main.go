@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -28,6 +29,7 @@ var nodes = []string{"red", "green", "blue"}
 const readyTimeout = 20 * time.Second
 
 func main() {
+	runtime.LockOSThread() // the end of the thread that starts programs is what ends them, see follow
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(os.Args) != 2 {

@@ -15,8 +15,11 @@ import (
 	"github.com/beanpole/beanpole/transport"
 )
 
-// RedisMode is how servers talk over Redis. The zero value means streams with recovery, pubsub without.
+// RedisMode is how servers talk over Redis. The zero value means streams with recovery, auto without.
 type RedisMode string
+
+// RedisSubscriptions is which channels of rooms a server listens to. The zero value is the best that Redis allows.
+type RedisSubscriptions string
 
 // cluster is what joins this server to others.
 type cluster struct {
@@ -32,7 +35,9 @@ func newCluster(cfg *Config, log *slog.Logger) (*cluster, error) {
 	if cfg.RedisURL == "" || cfg.Adapter != nil {
 		return c, nil
 	}
-	rc := redis.Config{URL: cfg.RedisURL, Mode: redis.Mode(cfg.redisMode()), Prefix: cfg.RedisPrefix, Logger: log}
+	rc := redis.Config{URL: cfg.RedisURL, Mode: redis.Mode(cfg.redisMode()), Prefix: cfg.RedisPrefix, Logger: log,
+		Subscriptions: redis.Subscriptions(cfg.RedisSubscriptions), MaxStreamLen: cfg.RedisStreamLength,
+		StreamCount: cfg.RedisStreamCount, MaxOutboxBytes: cfg.RedisOutboxBytes}
 	if cfg.RedisPrefix != "" {
 		rc.Stream, rc.SessionPrefix = cfg.RedisPrefix, cfg.RedisPrefix+":session:"
 	}
@@ -50,12 +55,12 @@ func newCluster(cfg *Config, log *slog.Logger) (*cluster, error) {
 // redisMode is RedisMode or what it means when empty.
 func (cfg *Config) redisMode() RedisMode {
 	switch {
-	case cfg.RedisMode != "":
+	case cfg.RedisMode != "" && cfg.RedisMode != RedisMode(redis.Auto):
 		return cfg.RedisMode
 	case cfg.Recovery > 0:
 		return RedisMode(redis.Streams)
 	default:
-		return RedisMode(redis.PubSub)
+		return RedisMode(redis.Auto)
 	}
 }
 

@@ -49,8 +49,8 @@ func newNode(t *testing.T, r *redistest.Server, cfg Config) *Host {
 }
 
 func TestHostsOnOneRedisAreOneCluster(t *testing.T) {
-	for _, mode := range []RedisMode{"pubsub", "sharded", "streams"} {
-		t.Run(string(mode), func(t *testing.T) {
+	for _, mode := range []RedisMode{"", "pubsub", "sharded", "streams"} {
+		t.Run("mode="+string(mode), func(t *testing.T) {
 			r := redistest.Start(t)
 			cfg := Config{RedisMode: mode, RedisPrefix: "test", DrainTime: 10 * time.Millisecond, ShutdownTimeout: 5 * time.Second}
 			a, b := newNode(t, r, cfg), newNode(t, r, cfg)

@@ -31,8 +31,20 @@ type Config struct {
 
 	// How the servers talk over Redis: pubsub as @socket.io/redis-adapter, sharded as its sharded adapter
 	// (Redis 7 and later), streams as @socket.io/redis-streams-adapter. All servers of a cluster must use
-	// the same. Without it, streams when recovery is on, which needs them, and pubsub when not.
-	RedisMode RedisMode `env:"BEANPOLE_REDIS_MODE" allow:"pubsub, sharded or streams"`
+	// the same. Without it, or with auto: streams when recovery is on, which needs them; else what servers use
+	// that are there, and else sharded on a Redis Cluster and ElastiCache Serverless, and pubsub elsewhere. Name
+	// it where servers may start while Redis is away.
+	RedisMode RedisMode `env:"BEANPOLE_REDIS_MODE" allow:"auto, pubsub, sharded or streams"`
+	// Which channels of rooms a server listens to, in the modes pubsub and sharded: static to all, dynamic to
+	// those of its rooms, dynamic-private to those of its sockets, too. Without it, static with pubsub where
+	// Redis allows patterns, and dynamic elsewhere. With sharded all servers must use the same.
+	RedisSubscriptions RedisSubscriptions `env:"BEANPOLE_REDIS_SUBSCRIPTIONS" allow:"static, dynamic or dynamic-private"`
+	// About how many events a stream keeps, with streams: those that may be replayed, or read late.
+	RedisStreamLength int64 `env:"BEANPOLE_REDIS_STREAM_LENGTH" default:"10000" allow:"a number from 100 to 100000000"`
+	// How many streams namespaces are spread over, with streams. All servers must use the same.
+	RedisStreamCount int `env:"BEANPOLE_REDIS_STREAM_COUNT" default:"1" allow:"a number from 1 to 1000"`
+	// The most bytes that wait to be published while Redis is slow or away; more is dropped and counted.
+	RedisOutboxBytes int `env:"BEANPOLE_REDIS_OUTBOX_BYTES" default:"67108864" allow:"a number from 65536 to 2147483647"`
 	// What the names of channels, streams and keys in Redis begin with.
 	RedisPrefix string `env:"BEANPOLE_REDIS_PREFIX" default:"socket.io" allow:"letters, digits, dots, colons and dashes"`
 	// Where the other servers of the cluster reach this one, to forward requests of its sessions that a

@@ -150,7 +150,7 @@ func (cfg *Config) check() error {
 	}
 	if cfg.RedisURL != "" && cfg.Recovery > 0 && cfg.redisMode() != RedisMode(redis.Streams) {
 		return &ValueError{"BEANPOLE_REDIS_MODE", string(cfg.RedisMode),
-			"streams, or not set, when BEANPOLE_RECOVERY is on: the other modes keep nothing to recover"}
+			"streams, auto, or not set, when BEANPOLE_RECOVERY is on: the other modes keep nothing to recover"}
 	}
 	if err := cfg.checkAdminUI(); err != nil {
 		return err
@@ -223,7 +223,9 @@ func allowed(f reflect.StructField, value any) bool {
 	case LogFormat:
 		return value == LogText || value == LogJSON
 	case RedisMode:
-		return slices.Contains([]redis.Mode{redis.PubSub, redis.Sharded, redis.Streams}, redis.Mode(value))
+		return slices.Contains([]redis.Mode{redis.Auto, redis.PubSub, redis.Sharded, redis.Streams}, redis.Mode(value))
+	case RedisSubscriptions:
+		return slices.Contains([]redis.Subscriptions{redis.Static, redis.Dynamic, redis.DynamicPrivate}, redis.Subscriptions(value))
 	case AccessLog:
 		return slices.Contains([]AccessLog{AccessApp, AccessSessions, AccessErrors, AccessAll, AccessNone}, value)
 	case transport.JSONP:

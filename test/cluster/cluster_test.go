@@ -160,22 +160,34 @@ func TestMixedCluster(t *testing.T) {
 			start func(*testing.T, string, redis.Config) string
 		}{{"native", goServer}, {"zishang", zishangServer}} {
 			t.Run(string(mode)+"/"+second.api, func(t *testing.T) {
-				prefix := "mixed-" + string(mode) + "-" + second.api
-				cfg := redis.Config{URL: s.URL(), Mode: mode, Prefix: prefix, Stream: prefix, SessionPrefix: prefix + ":s:"}
+				cfg := redis.Config{URL: s.URL(), Mode: mode, Prefix: "mixed-" + string(mode) + "-" + second.api}
 				if mode == redis.Streams {
 					cfg.Recovery = &adapter.Recovery{}
 				}
-				a, b := goServer(t, "go1", cfg), second.start(t, "go2", cfg)
-				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-				defer cancel()
-				cmd := exec.CommandContext(ctx, "node", "mixed.js")
-				cmd.Dir = "node"
-				cmd.Env = append(os.Environ(), "MODE="+string(mode), "REDIS="+s.URL(), "PREFIX="+prefix, "GO="+a+","+b)
-				out, err := cmd.CombinedOutput()
-				if err != nil {
-					t.Errorf("%v\n%s", err, out)
-				}
+				mixed(t, cfg, mode, second.start)
 			})
 		}
+	}
+}
+
+// So they do on a Redis that behaves as ElastiCache Serverless, where the Go servers find out by themselves what to use.
+func TestMixedClusterOnServerless(t *testing.T) {
+	installed(t)
+	p := redistest.StartServerless(t, 20*time.Second)
+	mixed(t, redis.Config{URL: p.URL(), Prefix: "mixed-serverless"}, redis.Sharded, goServer)
+}
+
+// mixed runs node/mixed.js, whose server is in a mode, with two Go servers.
+func mixed(t *testing.T, cfg redis.Config, mode redis.Mode, second func(*testing.T, string, redis.Config) string) {
+	cfg.Stream, cfg.SessionPrefix = cfg.Prefix, cfg.Prefix+":s:"
+	a, b := goServer(t, "go1", cfg), second(t, "go2", cfg)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", "mixed.js")
+	cmd.Dir = "node"
+	cmd.Env = append(os.Environ(), "MODE="+string(mode), "REDIS="+cfg.URL, "PREFIX="+cfg.Prefix, "GO="+a+","+b)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -1,0 +1,185 @@
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// autoTimeout bounds how long New waits for Redis to say what it can.
+const autoTimeout = 3 * time.Second
+
+// choice is what Auto takes, and why.
+type choice struct {
+	mode    Mode
+	cluster bool // Redis is one
+	cause   string
+}
+
+// decide turns Auto into a mode. The client it returns may be another, made for a Redis Cluster. undecided says that
+// Redis could not be asked.
+func (c *Config) decide(client redis.UniversalClient) (_ redis.UniversalClient, undecided bool) {
+	if c.Mode != Auto {
+		return client, false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), autoTimeout)
+	defer cancel()
+	x, err := choose(ctx, client, c.Prefix, nil)
+	if x.cluster {
+		if o, ok := client.(*redis.Client); ok {
+			// Its one address, or any of them, is enough to find the others.
+			_ = client.Close()
+			client = clustered(clusterOptions(o.Options()))
+			if y, e := choose(ctx, client, c.Prefix, nil); e == nil {
+				x, err = y, nil
+			}
+		}
+	}
+	c.Mode = x.mode
+	log := c.Logger.With("mode", string(x.mode))
+	if err != nil {
+		log.Warn("redis cannot be asked which mode to use", "error", err,
+			"advice", "name the mode in the configuration where servers may start without Redis")
+		return client, true
+	}
+	log.Info("redis mode chosen", "cause", x.cause)
+	return client, false
+}
+
+// choose asks Redis, and who uses it already besides own, for the best mode. With an error it is a guess.
+func choose(ctx context.Context, client redis.UniversalClient, prefix string, own map[Mode]int) (x choice, err error) {
+	_, x.cluster = client.(*redis.ClusterClient)
+	x.mode = PubSub
+	if x.cluster {
+		x.mode = Sharded
+	}
+	if !x.cluster {
+		x.cluster, err = isCluster(ctx, client)
+		if err != nil {
+			return x, err
+		}
+		if x.cluster {
+			return x, nil // its client is another
+		}
+	}
+	// To nobody: whether it may be done, and is known.
+	sharded := client.SPublish(ctx, prefix+"-beanpole#?", "").Err()
+	if sharded != nil && !refused(sharded) {
+		return x, sharded
+	}
+	of := prefix + "#/#"
+	requests := prefix + "-request#/#"
+	plain, err := listeners(ctx, client, (*redis.Client).PubSubNumSub, requests)
+	if err != nil {
+		return x, err
+	}
+	shards := 0
+	if sharded == nil {
+		if shards, err = listeners(ctx, client, (*redis.Client).PubSubShardNumSub, of); err != nil {
+			return x, err
+		}
+	}
+	switch {
+	case plain > own[PubSub]:
+		x.mode, x.cause = PubSub, "servers that are there use it"
+	case shards > own[Sharded]:
+		x.mode, x.cause = Sharded, "servers that are there use it"
+	case x.cluster && sharded == nil:
+		x.mode, x.cause = Sharded, "Redis is a cluster, in which each channel of this mode lives on one shard only"
+	case x.cluster:
+		x.mode, x.cause = PubSub, fmt.Sprintf("Redis is a cluster without sharded channels: %v", sharded)
+	default:
+		x.mode, x.cause = PubSub, "Redis is no cluster: any Redis and any Socket.IO server can do this"
+	}
+	return x, nil
+}
+
+// isCluster asks a server whether it is one of a Redis Cluster, as ElastiCache Serverless says, too.
+func isCluster(ctx context.Context, client redis.UniversalClient) (bool, error) {
+	text, err := client.Info(ctx, "server").Result()
+	if err != nil && !refused(err) {
+		return false, err
+	}
+	if err == nil {
+		return strings.Contains(text, "redis_mode:cluster"), nil
+	}
+	// It may not be asked; but a cluster knows where its keys are.
+	err = client.ClusterSlots(ctx).Err()
+	if err != nil && !refused(err) {
+		return false, err
+	}
+	return err == nil, nil
+}
+
+// listeners returns how many connections listen to a channel.
+func listeners(ctx context.Context, client redis.UniversalClient, count func(*redis.Client, context.Context, ...string) *redis.MapStringIntCmd,
+	channel string,
+) (n int, err error) {
+	counts, err := countOn(ctx, client, count, channel)
+	return counts[channel], err
+}
+
+// clusterOptions makes options for the cluster that a server belongs to.
+func clusterOptions(o *redis.Options) *redis.ClusterOptions {
+	var t *tls.Config
+	if o.TLSConfig != nil {
+		t = o.TLSConfig.Clone()
+	}
+	return &redis.ClusterOptions{
+		Addrs: []string{o.Addr}, ClientName: o.ClientName, Dialer: o.Dialer, Protocol: o.Protocol,
+		Username: o.Username, Password: o.Password, CredentialsProvider: o.CredentialsProvider,
+		CredentialsProviderContext: o.CredentialsProviderContext, StreamingCredentialsProvider: o.StreamingCredentialsProvider,
+		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
+		PoolSize: o.PoolSize, PoolTimeout: o.PoolTimeout, MinIdleConns: o.MinIdleConns, MaxIdleConns: o.MaxIdleConns,
+		ConnMaxIdleTime: o.ConnMaxIdleTime, ConnMaxLifetime: o.ConnMaxLifetime, TLSConfig: t,
+	}
+}
+
+// errMode says that this node and the others cannot hear each other.
+var errMode = errors.New("another mode is right than the one taken when Redis could not be asked: start this server again")
+
+// verify asks once more, when Redis answers, what could not be asked when the cluster was made. A mode cannot be
+// changed any more: events are on their way.
+func (c *Cluster) verify(ctx context.Context) {
+	for {
+		if c.bus.wait(ctx) != nil {
+			return
+		}
+		own := map[Mode]int{}
+		if c.namespace("/") != nil {
+			own[c.cfg.Mode] = 1
+		}
+		x, err := choose(ctx, c.client, c.cfg.Prefix, own)
+		if _, plain := c.client.(*redis.Client); err == nil && x.cluster && plain {
+			x.mode = Sharded
+		}
+		if err == nil {
+			if x.mode != c.cfg.Mode {
+				c.state.set("mode", errMode)
+				c.cfg.Logger.Warn("the mode is wrong", "mode", string(c.cfg.Mode), "right", string(x.mode), slog.String("cause", x.cause))
+			}
+			return
+		}
+		if !sleep(ctx, c.cfg.HeartbeatInterval) {
+			return
+		}
+	}
+}
+
+// sleep waits and reports false when ctx is done.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,260 @@
+package redis_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/adapter/adaptertest"
+	"github.com/beanpole/beanpole/adapter/redis"
+	"github.com/beanpole/beanpole/adapter/redis/redistest"
+)
+
+// usage is what a Redis server has done: commands that clients sent, without those inside scripts, bytes in and out,
+// its processor time, and that of this process.
+type usage struct {
+	commands, in, out int64
+	redis, ours       time.Duration
+}
+
+func (u usage) minus(v usage) usage {
+	return usage{u.commands - v.commands, u.in - v.in, u.out - v.out, u.redis - v.redis, u.ours - v.ours}
+}
+
+// inside are the commands that only the script of the roster uses.
+var inside = map[string]bool{"time": true, "hmget": true, "hset": true, "zadd": true, "zrem": true, "zremrangebyscore": true,
+	"zrange": true, "pexpire": true}
+
+// used asks a server what it has done.
+func used(t *testing.T, s *redistest.Server) (u usage) {
+	t.Helper()
+	text, err := s.Client().Info(t.Context(), "everything").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(strings.NewReader(text))
+	for lines.Scan() {
+		name, value, _ := strings.Cut(strings.TrimSpace(lines.Text()), ":")
+		n, _ := strconv.ParseInt(value, 10, 64)
+		f, _ := strconv.ParseFloat(value, 64)
+		switch name {
+		case "total_net_input_bytes":
+			u.in = n
+		case "total_net_output_bytes":
+			u.out = n
+		case "used_cpu_sys", "used_cpu_user":
+			u.redis += time.Duration(f * float64(time.Second))
+		}
+		if command, ok := strings.CutPrefix(name, "cmdstat_"); ok && !inside[command] {
+			calls, _, _ := strings.Cut(strings.TrimPrefix(value, "calls="), ",")
+			n, _ = strconv.ParseInt(calls, 10, 64)
+			u.commands += n
+		}
+	}
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		t.Fatal(err)
+	}
+	u.ours = time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	return u
+}
+
+// TestCapacityOfMembership: what many servers cost when they start together, when they are idle, and when one asks
+// the others. With -v of 200 servers.
+func TestCapacityOfMembership(t *testing.T) {
+	count := 50
+	if testing.Verbose() {
+		count = 200
+	}
+	s := redistest.Start(t)
+	prefix := unique()
+	var clusters []*redis.Cluster
+	var nodes []*adaptertest.Node
+	before, began := used(t, s), time.Now()
+	for range count {
+		c, err := redis.New(redis.Config{URL: s.URL(), Prefix: prefix, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), adaptertest.Patience)
+			defer cancel()
+			_ = c.Close(ctx)
+		})
+		clusters = append(clusters, c)
+		nodes = append(nodes, adaptertest.NewNode(t, "/", c.Adapter()))
+	}
+	for i, c := range clusters {
+		adaptertest.Eventually(t, func() error {
+			if s := c.Status(); !s.Up || s.Nodes != count {
+				return fmt.Errorf("server %d: status %+v", i, s)
+			}
+			return nil
+		})
+	}
+	u := used(t, s).minus(before)
+	t.Logf("%d servers know each other after %v: %d commands, %d KB in, %d KB out", count, time.Since(began).Round(time.Millisecond),
+		u.commands, u.in>>10, u.out>>10)
+
+	pass(t, 3*time.Second) // what comes behind a start is no rest
+	idle := 10 * time.Second
+	before = used(t, s)
+	pass(t, idle)
+	u = used(t, s).minus(before)
+	rate := float64(u.commands) / idle.Seconds() / float64(count)
+	if rate > 2 {
+		t.Errorf("%.2f commands a second and server at rest", rate)
+	}
+	t.Logf("at rest: %.2f commands, %.0f bytes in and %.0f out, a second and server", rate,
+		float64(u.in)/idle.Seconds()/float64(count), float64(u.out)/idle.Seconds()/float64(count))
+
+	for _, n := range nodes {
+		n.Join(adaptertest.NewMember(fmt.Sprintf("member-%013d", 0)))
+	}
+	before, began = used(t, s), time.Now()
+	if n, err := nodes[0].Count(t.Context(), adapter.Target{}); n != count || err != nil {
+		t.Errorf("Count = %d, %v", n, err)
+	}
+	took := time.Since(began)
+	u = used(t, s).minus(before)
+	t.Logf("a question: %v, %d commands, %d KB in, %d KB out", took.Round(time.Millisecond), u.commands, u.in>>10, u.out>>10)
+}
+
+// capacityModes are the modes whose cost is measured.
+func capacityModes() []redis.Config {
+	return []redis.Config{
+		{Mode: redis.PubSub}, {Mode: redis.PubSub, Subscriptions: redis.Dynamic},
+		{Mode: redis.Sharded, Subscriptions: redis.Static}, {Mode: redis.Sharded},
+		{Mode: redis.Streams, BlockTime: time.Second}, {Mode: redis.Streams, BlockTime: time.Second, Recovery: &adapter.Recovery{}},
+	}
+}
+
+// TestCapacityOfEvents: what one broadcast, join, connection and question costs, in each mode, with few servers and
+// with more; and what follows for many. docs/scale.md has the figures of one run, with -v.
+func TestCapacityOfEvents(t *testing.T) {
+	times := 200
+	if testing.Verbose() {
+		times = 5000
+	}
+	for _, cfg := range capacityModes() {
+		name := strings.TrimSuffix(string(cfg.Mode)+" "+string(cfg.Subscriptions), " ")
+		if cfg.Recovery != nil {
+			name += " with recovery"
+		}
+		t.Run(name, func(t *testing.T) {
+			var all, elsewhere [2]usage
+			sizes := [2]int{2, 8}
+			for i, n := range sizes {
+				f := newFleet(t, cfg, n)
+				all[i] = f.measure("event for all", times, func(k int) {
+					f.emit(adapter.Target{}, k)
+				}, func() { f.arrived(times) })
+				elsewhere[i] = f.measure("event for a room on the next server", times, func(k int) {
+					f.emit(adapter.Target{Rooms: []string{"next"}}, k)
+				}, func() { f.members[1].Wait(t, 2*times) })
+				f.measure("connection", times, func(k int) {
+					f.nodes[0].Join(adaptertest.NewMember(fmt.Sprintf("new-%016d", k)))
+				}, f.ready)
+				f.measure("join of a room that is new here", times, func(k int) {
+					f.nodes[0].Join(f.members[0], fmt.Sprintf("room-%d", k))
+				}, f.ready)
+				f.measure("count", times/10, func(int) {
+					if _, err := f.nodes[0].Count(t.Context(), adapter.Target{}); err != nil {
+						t.Error(err)
+					}
+				}, func() {})
+			}
+			// Redis: what an event costs and what each server that gets it adds. Servers: what each does for one.
+			per := (all[1].redis - all[0].redis).Seconds() / float64(sizes[1]-sizes[0]) / float64(times)
+			base := max(0, all[0].redis.Seconds()/float64(times)-per*float64(sizes[0]))
+			wanted := all[1].ours.Seconds() / float64(times*sizes[1])
+			unwanted := (elsewhere[1].ours - elsewhere[0].ours).Seconds() / float64(times*(sizes[1]-sizes[0]))
+			t.Logf("an event for all: Redis %.1f us and %.2f us a server; a server %.1f us for one it wants, %.1f us for one it does not",
+				base*1e6, per*1e6, wanted*1e6, unwanted*1e6)
+			for _, n := range []float64{10, 100, 1000} {
+				t.Logf("%4.0f servers: one Redis is busy at %.0f events a second in all; one core of a server at %.0f it wants, %.0f it does not",
+					n, 1/(base+per*n), 1/wanted, 1/max(unwanted, 1e-8))
+			}
+		})
+	}
+}
+
+// fleet is some servers on a Redis of their own, each with a member; that of the second is in the room next.
+type fleet struct {
+	t        *testing.T
+	s        *redistest.Server
+	clusters []*redis.Cluster
+	nodes    []*adaptertest.Node
+	members  []*adaptertest.Member
+}
+
+func newFleet(t *testing.T, cfg redis.Config, n int) *fleet {
+	f := &fleet{t: t, s: redistest.Start(t)}
+	cfg.URL, cfg.Prefix, cfg.MaxStreamLen = f.s.URL(), unique(), 1_000_000
+	cfg.Stream, cfg.Logger = cfg.Prefix, slog.New(slog.DiscardHandler)
+	for i := range n {
+		c, err := redis.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close(context.WithoutCancel(t.Context())) })
+		node := adaptertest.NewNode(t, "/", c.Adapter())
+		m := adaptertest.NewMember(fmt.Sprintf("member-%013d", i))
+		node.Join(m)
+		if i == 1 {
+			node.Join(m, "next")
+		}
+		f.clusters, f.nodes, f.members = append(f.clusters, c), append(f.nodes, node), append(f.members, m)
+	}
+	ready(t, f.clusters...)
+	f.ready()
+	return f
+}
+
+// ready waits until everything is subscribed to.
+func (f *fleet) ready() {
+	f.t.Helper()
+	for _, c := range f.clusters {
+		if err := c.Ready(f.t.Context()); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+var payload = strings.Repeat("x", 100)
+
+func (f *fleet) emit(to adapter.Target, k int) {
+	if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["event",%d,"%s"]`, k, payload)), to); err != nil {
+		f.t.Error(err)
+	}
+}
+
+// arrived waits until every member has some events.
+func (f *fleet) arrived(times int) {
+	f.t.Helper()
+	for _, m := range f.members {
+		m.Wait(f.t, times)
+	}
+}
+
+// measure does something some times, waits until it is done, and says what one of it cost.
+func (f *fleet) measure(what string, times int, do func(k int), done func()) usage {
+	f.t.Helper()
+	before := used(f.t, f.s)
+	for k := range times {
+		do(k)
+	}
+	done()
+	u := used(f.t, f.s).minus(before)
+	n := float64(times)
+	f.t.Logf("%d servers, one %s: %.2f commands, %.0f bytes in, %.0f out, %.1f us of Redis, %.1f us of all servers", len(f.nodes), what,
+		float64(u.commands)/n, float64(u.in)/n, float64(u.out)/n, float64(u.redis.Nanoseconds())/n/1e3, float64(u.ours.Nanoseconds())/n/1e3)
+	return u
+}

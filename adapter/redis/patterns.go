@@ -1,0 +1,67 @@
+package redis
+
+import "strings"
+
+// Where Redis lets nobody subscribe to patterns, as ACL rules and ElastiCache Serverless do, a node in pub/sub mode
+// listens to the channel of each of its rooms.
+
+// refusesPatterns reports whether err may say that a user may not subscribe to a pattern, or nobody.
+func refusesPatterns(err error) bool {
+	if !refused(err) {
+		return false
+	}
+	text := strings.ToLower(err.Error())
+	return strings.Contains(text, "psubscribe") || strings.HasPrefix(text, "noperm") && strings.Contains(text, "channel")
+}
+
+// forget ends a subscription that Redis does not let anybody have.
+func (b *bus) forget(s subscription) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if w := b.wants[s]; w != nil && w.link != nil && !w.confirmed && !w.broken.IsZero() {
+		w.link.left--
+	}
+	delete(b.wants, s)
+}
+
+// withoutPatterns finds another way for patterns if err says that Redis refuses them, and reports whether it has.
+func (b *bus) withoutPatterns(err error) bool {
+	if b.noPatterns == nil || !refusesPatterns(err) {
+		return false
+	}
+	b.mu.RLock()
+	any := false
+	for s := range b.wants {
+		any = any || s.kind == subPattern
+	}
+	b.mu.RUnlock()
+	if any {
+		b.state.log.Info("redis refuses patterns: this server subscribes to the channel of each room and socket it has", "error", err)
+		b.noPatterns()
+	}
+	return any
+}
+
+// turn has all namespaces listen to the channels of their rooms instead of patterns.
+func (c *Cluster) turn() {
+	p, ok := c.wire.(*pubsub)
+	if !ok {
+		return
+	}
+	c.mu.Lock() // so that none is made between
+	p.refused.Store(true)
+	list := make([]*namespace, 0, len(c.namespaces))
+	for _, n := range c.namespaces {
+		list = append(list, n)
+	}
+	c.mu.Unlock()
+	for _, n := range list {
+		c.bus.forget(p.pattern(n.name))
+		for _, s := range n.subs() {
+			c.bus.add(s, n)
+		}
+		for _, room := range n.Names(true) {
+			n.roomChanged(room)
+		}
+	}
+}

@@ -1,0 +1,326 @@
+package redis
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// roster is the list of the nodes that live, in Redis: a sorted set of their uids by when each expires, and beside it
+// the clock that is meant, which every node that renews its entry moves on with the server's time, but never by more
+// than its interval. So it stands still when Redis does, or when nobody reaches it, and nobody expires meanwhile.
+// It is forgotten when nobody has for an hour. An epoch that changes with every change tells each node whether it need read the list.
+type roster struct {
+	client   redis.UniversalClient
+	keys     []string
+	uid      string
+	interval time.Duration
+	life     time.Duration // how long an entry lives
+}
+
+// minLife is the shortest that an entry lives: a process that gets no processor for a moment is not dead.
+const minLife = 3 * time.Second
+
+func newRoster(c redis.UniversalClient, prefix, uid string, interval time.Duration, misses int) *roster {
+	at := prefix + "-beanpole:{" + prefix + "}:" // both keys in one slot
+	return &roster{client: c, keys: []string{at + "nodes", at + "clock"}, uid: uid, interval: interval,
+		life: max(time.Duration(misses)*interval, minLife)}
+}
+
+// renewal renews the entry ARGV[1] for ARGV[2] milliseconds, or takes it out if that is 0, and takes out those from
+// ARGV[5] on and those that have expired. It returns the epoch, whether the entry is new, and the uids, unless the
+// caller has them as of the epoch ARGV[4].
+var renewal = redis.NewScript(`
+local t = redis.call('TIME')
+local function text(n) return string.format('%.0f', n) end
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local was = redis.call('HMGET', KEYS[2], 'now', 'clock', 'epoch')
+local step = math.min(now - tonumber(was[1] or now), tonumber(ARGV[3]))
+local clock = tonumber(was[2] or now) + math.max(0, step)
+local epoch = was[3]
+local new, out = 0, 0
+if ARGV[2] == '0' then
+	out = redis.call('ZREM', KEYS[1], ARGV[1])
+else
+	new = redis.call('ZADD', KEYS[1], text(clock + ARGV[2]), ARGV[1])
+end
+for i = 5, #ARGV do
+	out = out + redis.call('ZREM', KEYS[1], ARGV[i])
+end
+out = out + redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. text(clock))
+if new + out > 0 or not epoch then
+	epoch = text(t[1] * 1000000 + t[2])
+end
+redis.call('HSET', KEYS[2], 'now', text(now), 'clock', text(clock), 'epoch', epoch)
+redis.call('PEXPIRE', KEYS[1], 3600000)
+redis.call('PEXPIRE', KEYS[2], 3600000)
+if epoch == ARGV[4] then
+	return {epoch, new}
+end
+return {epoch, new, redis.call('ZRANGE', KEYS[1], 0, -1)}
+`)
+
+// sheet is what a node learns of the roster.
+type sheet struct {
+	epoch string
+	added bool // this node was not in it
+	uids  []string
+	whole bool // uids are known: the epoch is another than the one asked for
+}
+
+// renew renews the entry of this node for life, or takes it out if that is 0; it takes out others that are gone.
+func (r *roster) renew(ctx context.Context, life time.Duration, epoch string, gone ...string) (s sheet, err error) {
+	args := []any{r.uid, life.Milliseconds(), r.interval.Milliseconds(), epoch}
+	for _, uid := range gone {
+		args = append(args, uid)
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	list, err := renewal.Run(ctx, r.client, r.keys, args...).Slice()
+	if err != nil {
+		return s, err
+	}
+	if len(list) < 2 {
+		return s, errShape
+	}
+	s.epoch, _ = list[0].(string)
+	n, _ := list[1].(int64)
+	s.added = n > 0
+	if len(list) > 2 {
+		s.whole = true
+		uids, _ := list[2].([]any)
+		for _, uid := range uids {
+			if text, ok := uid.(string); ok {
+				s.uids = append(s.uids, text)
+			}
+		}
+	}
+	return s, nil
+}
+
+// watch keeps this node in the roster and learns who else is, until stop is closed or ctx is done.
+func (m *members) watch(ctx context.Context, stop <-chan struct{}, r *roster, connections counting) {
+	var took time.Duration
+	next := time.Now() // when the entry is to be renewed
+	sure := true
+	for {
+		due := !time.Now().Before(next)
+		start := time.Now()
+		err := m.renew(ctx, r, r.life+2*took)
+		took = time.Since(start)
+		if due {
+			sure = err != nil || !m.census(ctx, r, connections, sure)
+			// Not all at once, though they may have started together.
+			next = start.Add(r.interval*3/4 + rand.N(r.interval/4+1))
+			if !sure {
+				next = start.Add(recheck)
+			}
+		}
+		t := time.NewTimer(time.Until(next))
+		select {
+		case <-t.C:
+		case <-m.prompt: // many may come or go together
+			t.Reset(rand.N(min(r.interval, 200*time.Millisecond) + 1))
+			select {
+			case <-t.C:
+			case <-stop:
+			case <-ctx.Done():
+			}
+		case <-stop:
+		case <-ctx.Done():
+		}
+		t.Stop()
+		select {
+		case <-stop:
+			return
+		case <-ctx.Done():
+			return
+		case <-m.prompt: // came while it was waited for others like it
+		default:
+		}
+	}
+}
+
+// renew renews the entry of this node and takes over what the roster says.
+func (m *members) renew(ctx context.Context, r *roster, life time.Duration, gone ...string) error {
+	m.mu.Lock()
+	epoch, stopped := m.epoch, m.stopped
+	m.mu.Unlock()
+	if stopped {
+		return nil
+	}
+	s, err := r.renew(ctx, life, epoch, gone...)
+	if err != nil && !refused(err) && pause(ctx, 0) {
+		s, err = r.renew(ctx, life, epoch, gone...) // the connection had been closed meanwhile
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if refused(err) && !passing(err) {
+		m.withoutRoster(err)
+		m.state.set("roster", nil)
+		return err
+	}
+	m.state.set("roster", err)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	added := s.added || m.unlisted
+	m.unlisted = false
+	m.mu.Unlock()
+	if s.whole {
+		m.take(&s)
+	}
+	if added {
+		m.hello()
+	}
+	return nil
+}
+
+// withoutRoster notes that Redis refuses it. The nodes then know each other by what they say to everyone.
+func (m *members) withoutRoster(err error) {
+	m.mu.Lock()
+	was := m.unlisted
+	m.unlisted, m.epoch = true, ""
+	for _, p := range m.peers {
+		p.told = true
+	}
+	m.mu.Unlock()
+	if !was {
+		m.state.log.Warn("no list of servers in Redis: each tells all others that it lives, which costs much where there are many",
+			"cause", err, "advice", advice(err))
+		m.hello()
+	}
+}
+
+// take notes who is in the roster.
+func (m *members) take(s *sheet) {
+	var gone []string
+	in := make(map[string]struct{}, len(s.uids))
+	epoch := s.epoch
+	m.mu.Lock()
+	for _, uid := range s.uids {
+		if uid == m.uid {
+			continue
+		}
+		if time.Since(m.left[uid]) < farewell {
+			epoch = "" // it has said bye: look again whether it is still there
+			continue
+		}
+		in[uid] = struct{}{}
+		p := m.peers[uid]
+		if p == nil {
+			p = &peer{}
+			m.peers[uid] = p
+			delete(m.dead, uid)
+		}
+		p.told = false
+	}
+	for uid, p := range m.peers {
+		if _, ok := in[uid]; !ok && !p.told {
+			delete(m.peers, uid)
+			m.dead[uid] = time.Now()
+			gone = append(gone, uid)
+		}
+	}
+	m.epoch = epoch
+	m.mu.Unlock()
+	m.lost(gone)
+}
+
+const (
+	// judges is about how many nodes look at each interval whether all connections are there, of however many.
+	judges = 8
+	// maxAbsent is how often in a row a connection must not be there until its node is given up: one that is made
+	// again is missing, too. recheck is the time between.
+	maxAbsent = 2
+	recheck   = time.Second
+	// calm is how long this node's own connections must have held before it judges those of others.
+	calm = 5 * time.Second
+)
+
+// counting is how members looks at connections.
+type counting struct {
+	channel func(uid string) string // of one node, or of all
+	count   func(context.Context, []string) (map[string]int, error)
+	since   func() time.Time // when a connection of this node last broke
+}
+
+// census compares the roster with the connections that Redis has: that of a process that was killed is gone at once.
+// It reports whether it should be done once more soon, to be sure.
+func (m *members) census(ctx context.Context, r *roster, c counting, sure bool) (again bool) {
+	m.mu.Lock()
+	n, told := len(m.peers), m.told()
+	m.mu.Unlock()
+	if n == 0 || time.Since(c.since()) < calm {
+		return false
+	}
+	if sure && told == 0 && rand.IntN(n+1) >= judges {
+		return false
+	}
+	return m.judge(ctx, r, c)
+}
+
+// judge looks once at the connections, and gives up the nodes that had one and have been without long enough. It
+// reports whether some are without.
+func (m *members) judge(ctx context.Context, r *roster, c counting) (absent bool) {
+	tctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	counts, err := c.count(tctx, []string{c.channel("")})
+	if err != nil {
+		return false
+	}
+	all := counts[c.channel("")]
+	var listed []string
+	m.mu.Lock()
+	m.room = max(minRoom, all)
+	whole := all >= 1+len(m.peers)
+	told := m.told()
+	for uid, p := range m.peers {
+		if !p.told {
+			listed = append(listed, uid)
+		}
+		if whole {
+			p.connected, p.absent = true, 0
+		}
+	}
+	m.mu.Unlock()
+	if whole {
+		return false
+	}
+	if told > 0 {
+		m.trim(all - 1 - len(listed))
+	}
+	channels := make([]string, len(listed))
+	for i, uid := range listed {
+		channels[i] = c.channel(uid)
+	}
+	counts, err = c.count(tctx, channels)
+	if err != nil {
+		return false
+	}
+	var gone []string
+	m.mu.Lock()
+	for i, uid := range listed {
+		p := m.peers[uid]
+		switch {
+		case p == nil:
+		case counts[channels[i]] > 0:
+			p.connected, p.absent = true, 0
+		default:
+			p.absent++
+			absent = absent || p.connected
+			if p.absent >= maxAbsent && p.connected {
+				gone = append(gone, uid)
+			}
+		}
+	}
+	m.mu.Unlock()
+	if len(gone) > 0 && m.renew(ctx, r, r.life, gone...) == nil {
+		m.say("", heartbeat{Kind: "look"}, true, nil)
+	}
+	return absent
+}
