@@ -116,15 +116,15 @@ func (b *inbox) begin(n *namespace, key laneKey, g *gap) {
 	b.mu.RUnlock()
 	list := n.subs()
 	if key.lane != wholeLane && key.lane != mainLane {
-		list = append(slices.Clip(list), subscription{list[0].kind, key.lane})
+		list = []subscription{{list[0].kind, key.lane}}
+		if ok && b.c.bus.since(list[0]).After(since) {
+			ok = false // nobody here was in the room then
+		}
 	}
 	if at, now := b.c.bus.brokenSince(list); now && (!ok || at.Before(since)) {
 		since, ok = at, true
 	}
 	if ok {
-		if at := b.c.bus.since(list[len(list)-1]).Add(-slack); len(list) > len(n.subs()) && since.Before(at) {
-			since = at // before, nobody here was in the room
-		}
 		g.since, g.doubt = since, b.asked.Load()+1
 	}
 }
