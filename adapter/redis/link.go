@@ -261,7 +261,7 @@ func (l *link) read(ctx context.Context, ps *redis.PubSub) error {
 			l.bus.wg.Go(func() { l.bus.rehome(l) }) // the other subscriptions stay
 			continue
 		}
-		if err != nil && refused(err) && strings.HasPrefix(err.Error(), "NOPERM") {
+		if err != nil && refused(err) && strings.HasPrefix(err.Error(), "NOPERM") && !l.bus.patternsRefused(err) {
 			l.bus.state.refused(err, "subscribe")
 			l.bus.state.set(l.part()+" channels", err) // the others do what they can
 			continue

@@ -26,20 +26,27 @@ func (b *bus) forget(s subscription) {
 
 // withoutPatterns finds another way for patterns if err says that Redis refuses them, and reports whether it has.
 func (b *bus) withoutPatterns(err error) bool {
+	if !b.patternsRefused(err) {
+		return false
+	}
+	b.state.log.Info("redis refuses patterns: this server subscribes to the channel of each room and socket it has", "error", err)
+	b.noPatterns()
+	return true
+}
+
+// patternsRefused reports whether err may be about patterns, which are wanted and can be done without.
+func (b *bus) patternsRefused(err error) bool {
 	if b.noPatterns == nil || !refusesPatterns(err) {
 		return false
 	}
 	b.mu.RLock()
-	any := false
+	defer b.mu.RUnlock()
 	for s := range b.wants {
-		any = any || s.kind == subPattern
+		if s.kind == subPattern {
+			return true
+		}
 	}
-	b.mu.RUnlock()
-	if any {
-		b.state.log.Info("redis refuses patterns: this server subscribes to the channel of each room and socket it has", "error", err)
-		b.noPatterns()
-	}
-	return any
+	return false
 }
 
 // turn has all namespaces listen to the channels of their rooms instead of patterns.
