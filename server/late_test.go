@@ -122,3 +122,60 @@ func TestEndedSessionKeepsItsPlaceWhileItsEventsWait(t *testing.T) {
 		})
 	}
 }
+
+// The same for a CONNECT, which is work too, whatever it is at, and for what is done at the end.
+func TestEndedSessionKeepsItsPlaceWhileItsConnectLasts(t *testing.T) {
+	for _, at := range []string{"middleware", "connection handler", "disconnect handler", "identity"} {
+		t.Run(at, func(t *testing.T) {
+			cfg := server.Config{Transport: transport.Config{MaxSessionsPerAddr: 1}}
+			if at == "identity" {
+				cfg = server.Config{Limits: server.Limits{MaxSessionsPerIdentity: 1}}
+			}
+			begun, hold := make(chan struct{}), make(chan struct{})
+			wait := func(here bool) {
+				if here {
+					close(begun)
+					<-hold
+				}
+			}
+			srv, url := start(t, cfg, func(io *server.Server) {
+				io.Of("/free").Use(identified)
+				io.Use(func(s *server.Socket) error {
+					wait(at == "middleware")
+					return s.SetIdentity("ada")
+				})
+				io.OnConnection(func(s *server.Socket) {
+					s.OnDisconnect(func(server.Disconnection) { wait(at == "disconnect handler") })
+					wait(at == "connection handler" || at == "identity")
+				})
+			})
+			free := func() bool {
+				if at == "identity" {
+					return strings.HasPrefix(dial(t, url).enter("/free,", "ada"), "40")
+				}
+				resp, err := http.Get(url + "/socket.io/?EIO=4&transport=polling")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
+			}
+			p := dial(t, url)
+			p.Send("40")
+			if at == "disconnect handler" {
+				p.Text()
+			} else {
+				await(t, begun)
+			}
+			p.HangUp()
+			if at == "disconnect handler" {
+				await(t, begun)
+			}
+			eventually(t, "the end of the session", func() bool { return srv.Engine().Sessions() == 0 })
+			if free() {
+				t.Error("there is room for another")
+			}
+			close(hold)
+			eventually(t, "room for another", free)
+		})
+	}
+}

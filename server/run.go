@@ -11,7 +11,7 @@ import (
 // begun is an item that the queue is at.
 type begun struct {
 	item
-	size int   // of an event, with the client's load
+	size int   // with the client's load: an event's, or a job
 	err  error // why it was broken off
 }
 
@@ -46,16 +46,18 @@ func (s *Socket) work(b begun) {
 			if b.err != nil {
 				s.broken(b.item, b.err)
 			}
-			if b.size > 0 {
-				s.client.lighten(1, b.size)
+			events := 0
+			if b.event != nil || b.packed != nil {
+				events = 1
 			}
+			s.client.lighten(events, b.size)
 		}
 		b = begun{}
 		if b.item, more = s.queue.next(); !more {
 			finished = true
 			return
 		}
-		if b.kind != itemEvent {
+		if b.size = job; b.kind != itemEvent {
 			continue
 		}
 		b.size = b.item.size()
