@@ -179,3 +179,23 @@ func TestEndedSessionKeepsItsPlaceWhileItsConnectLasts(t *testing.T) {
 		})
 	}
 }
+
+// A handler that waits for the end of its context does not hold up a stop, also one that begins during it.
+func TestStopEndsTheContextOfLateHandlers(t *testing.T) {
+	begun := make(chan struct{}, 3)
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("work", func(ctx context.Context) { begun <- struct{}{}; <-ctx.Done() })
+	})
+	p, _ := join(t, url, "/")
+	p.Flood(3, `42["work"]`)
+	eventually(t, "all have come", func() bool { return srv.Stats().EventsIn == 3 })
+	await(t, begun)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if n := srv.Stats().EventsDropped; n != 1 || len(begun) != 1 {
+		t.Errorf("%d dropped, %d begun during the stop, want one each", n, len(begun))
+	}
+}

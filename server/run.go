@@ -227,7 +227,7 @@ func (s *Socket) dropEvents() {
 }
 
 // handling returns the context for a handler: that of the socket, or for one that runs when the socket has
-// left, to work off what had been received before, one that ends when that is done, or after a while.
+// left, to work off what had been received before, one that ends when that is done, or after a while, or when the server hurries.
 func (s *Socket) handling() context.Context {
 	if !s.gone() {
 		return s.Context()
@@ -236,7 +236,7 @@ func (s *Socket) handling() context.Context {
 	defer s.mu.Unlock()
 	b := s.atBorder()
 	if b.late == nil {
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(s.client.server.hurry.ctx)
 		b.late = &life{ctx, cancel}
 		switch {
 		case b.over:
