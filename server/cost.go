@@ -78,7 +78,7 @@ func (s *Socket) open(e *Event, wanted int, w packet.Weight) (done func()) {
 		select {
 		case <-less:
 			continue
-		case <-c.server.hurry:
+		case <-c.server.hurry.ctx.Done():
 		case <-timeout.C:
 			if c.session.Open() {
 				c.server.stats.queueFull.Add(1)

@@ -122,3 +122,80 @@ func TestEndedSessionKeepsItsPlaceWhileItsEventsWait(t *testing.T) {
 		})
 	}
 }
+
+// The same for a CONNECT, which is work too, whatever it is at, and for what is done at the end.
+func TestEndedSessionKeepsItsPlaceWhileItsConnectLasts(t *testing.T) {
+	for _, at := range []string{"middleware", "connection handler", "disconnect handler", "identity"} {
+		t.Run(at, func(t *testing.T) {
+			cfg := server.Config{Transport: transport.Config{MaxSessionsPerAddr: 1}}
+			if at == "identity" {
+				cfg = server.Config{Limits: server.Limits{MaxSessionsPerIdentity: 1}}
+			}
+			begun, hold := make(chan struct{}), make(chan struct{})
+			wait := func(here bool) {
+				if here {
+					close(begun)
+					<-hold
+				}
+			}
+			srv, url := start(t, cfg, func(io *server.Server) {
+				io.Of("/free").Use(identified)
+				io.Use(func(s *server.Socket) error {
+					wait(at == "middleware")
+					return s.SetIdentity("ada")
+				})
+				io.OnConnection(func(s *server.Socket) {
+					s.OnDisconnect(func(server.Disconnection) { wait(at == "disconnect handler") })
+					wait(at == "connection handler" || at == "identity")
+				})
+			})
+			free := func() bool {
+				if at == "identity" {
+					return strings.HasPrefix(dial(t, url).enter("/free,", "ada"), "40")
+				}
+				resp, err := http.Get(url + "/socket.io/?EIO=4&transport=polling")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
+			}
+			p := dial(t, url)
+			p.Send("40")
+			if at == "disconnect handler" {
+				p.Text()
+			} else {
+				await(t, begun)
+			}
+			p.HangUp()
+			if at == "disconnect handler" {
+				await(t, begun)
+			}
+			eventually(t, "the end of the session", func() bool { return srv.Engine().Sessions() == 0 })
+			if free() {
+				t.Error("there is room for another")
+			}
+			close(hold)
+			eventually(t, "room for another", free)
+		})
+	}
+}
+
+// A handler that waits for the end of its context does not hold up a stop, also one that begins during it.
+func TestStopEndsTheContextOfLateHandlers(t *testing.T) {
+	begun := make(chan struct{}, 3)
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("work", func(ctx context.Context) { begun <- struct{}{}; <-ctx.Done() })
+	})
+	p, _ := join(t, url, "/")
+	p.Flood(3, `42["work"]`)
+	eventually(t, "all have come", func() bool { return srv.Stats().EventsIn == 3 })
+	await(t, begun)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if n := srv.Stats().EventsDropped; n != 1 || len(begun) != 1 {
+		t.Errorf("%d dropped, %d begun during the stop, want one each", n, len(begun))
+	}
+}

@@ -136,6 +136,7 @@ func (c *client) begin(s *Socket) {
 	c.sockets = append(c.sockets, s)
 	s.connecting = true
 	c.connecting++
+	c.load.bytes.Add(job)
 }
 
 // run has the sockets that have begun connect: their queues do the rest.
@@ -317,14 +318,11 @@ func (c *client) catchUp() {
 	}
 }
 
-// lighten notes that so many events of that size together have been handled, or dropped.
+// lighten notes that so many events of that size together, or a job, have been handled, or dropped.
 func (c *client) lighten(events, size int) {
 	c.load.events.Add(-int32(events))
 	if c.load.bytes.Add(-int64(size)) == ended {
-		c.mu.Lock()
-		done := c.lobby.lingering
-		c.mu.Unlock()
-		done()
+		c.vacate()
 	}
 	if c.load.watched.Load() && !c.load.exceeds(&c.server.cfg.Limits, 4) && c.load.watched.CompareAndSwap(true, false) {
 		c.mu.Lock()
@@ -337,10 +335,10 @@ func (c *client) lighten(events, size int) {
 	}
 }
 
-// linger has the session, which has ended, keep its place among the sessions until the last of its events has been
-// handled or dropped: what it makes the server hold counts as long as it is there.
+// linger has the session, which has ended, keep its place among the sessions until all there is to do for it has been
+// done or dropped, CONNECTs and disconnect handlers too: what it makes the server hold counts as long as it is there.
 func (c *client) linger() {
-	if c.load.size() == 0 {
+	if c.load.bytes.Load() == 0 {
 		return
 	}
 	done := c.session.Linger()
@@ -348,6 +346,17 @@ func (c *client) linger() {
 	c.inLobby().lingering = done
 	c.mu.Unlock()
 	if c.load.bytes.Or(ended) == 0 { // the last one was faster
+		c.vacate()
+	}
+}
+
+// vacate gives back the place that linger has kept, once.
+func (c *client) vacate() {
+	c.mu.Lock()
+	done := c.lobby.lingering
+	c.lobby.lingering = nil
+	c.mu.Unlock()
+	if done != nil {
 		done()
 	}
 }

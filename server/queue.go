@@ -3,7 +3,6 @@ package server
 import (
 	"encoding/binary"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -75,18 +74,23 @@ const maxPooledItems = 1024
 var itemLists = sync.Pool{New: func() any { return &items{list: make([]item, 0, 16)} }}
 
 // load is what waits for the handlers of a session, and what they are at, in all its sockets. Only Receive
-// adds to it.
+// adds events to it.
 type load struct {
-	bytes   atomic.Int64 // with ended set when the session has; zero beside that when there are no events
+	bytes   atomic.Int64 // and jobs, with ended set when the session has; zero beside that when there is nothing to do
 	events  atomic.Int32
 	watched atomic.Bool // Receive waits until it is light
 }
 
-// ended is set in a load's bytes when its session has ended, and nothing is added any more.
-const ended = 1 << 62
+const (
+	// job is what a load's bytes have for each thing to do that is no event: a CONNECT, from when it is let through
+	// until its connection handlers are done, or disconnect handlers. They are no load, but keep the session's place.
+	job = 1 << 40
+	// ended is set in a load's bytes when its session has ended, and nothing is added any more.
+	ended = 1 << 62
+)
 
-// size returns the bytes.
-func (l *load) size() int { return int(l.bytes.Load() &^ ended) }
+// size returns the bytes of the events.
+func (l *load) size() int { return int(l.bytes.Load() & (job - 1)) }
 
 // add reports whether an event of that size may be taken. A single one may be of any size.
 func (l *load) add(size int, limits *Limits) bool {
@@ -110,7 +114,6 @@ type queue struct {
 	mu      sync.Mutex
 	items   *items // nil when empty
 	running bool
-	event   bool // who runs it is at an event
 	drop    bool // events are dropped; see dropEvents
 
 	handler atomic.Uint32 // which connection handler is running, counted from one; zero for none
@@ -123,13 +126,16 @@ func (q *queue) calling(n int) { q.handler.Store(uint32(n)) } //nolint:gosec // 
 func (q *queue) push(it item, l *load, limits *Limits) (runnable bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if it.kind == itemEvent {
+	switch it.kind {
+	case itemEvent:
 		if q.drop {
 			return false, nil
 		}
 		if !l.add(it.size(), limits) {
 			return false, errQueueFull
 		}
+	case itemDisconnect:
+		l.bytes.Add(job)
 	}
 	first := q.items == nil
 	if first {
@@ -154,20 +160,18 @@ func (q *queue) start() bool {
 func (q *queue) next() (item, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.event = false; q.items == nil {
+	if q.items == nil {
 		q.running = false
 		return item{}, false
 	}
-	it := q.pop()
-	q.event = it.kind == itemEvent
-	return it, true
+	return q.pop(), true
 }
 
-// busy reports whether events wait, or one is being handled.
+// busy reports whether something waits, or is being done.
 func (q *queue) busy() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.event || q.items != nil && slices.ContainsFunc(q.items.list[q.items.head:], isEvent)
+	return q.running || q.items != nil
 }
 
 func isEvent(it item) bool { return it.kind == itemEvent }

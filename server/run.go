@@ -11,7 +11,7 @@ import (
 // begun is an item that the queue is at.
 type begun struct {
 	item
-	size int   // of an event, with the client's load
+	size int   // with the client's load: an event's, or a job
 	err  error // why it was broken off
 }
 
@@ -46,16 +46,18 @@ func (s *Socket) work(b begun) {
 			if b.err != nil {
 				s.broken(b.item, b.err)
 			}
-			if b.size > 0 {
-				s.client.lighten(1, b.size)
+			events := 0
+			if b.event != nil || b.packed != nil {
+				events = 1
 			}
+			s.client.lighten(events, b.size)
 		}
 		b = begun{}
 		if b.item, more = s.queue.next(); !more {
 			finished = true
 			return
 		}
-		if b.kind != itemEvent {
+		if b.size = job; b.kind != itemEvent {
 			continue
 		}
 		b.size = b.item.size()
@@ -225,7 +227,7 @@ func (s *Socket) dropEvents() {
 }
 
 // handling returns the context for a handler: that of the socket, or for one that runs when the socket has
-// left, to work off what had been received before, one that ends when that is done, or after a while.
+// left, to work off what had been received before, one that ends when that is done, or after a while, or when the server hurries.
 func (s *Socket) handling() context.Context {
 	if !s.gone() {
 		return s.Context()
@@ -234,7 +236,7 @@ func (s *Socket) handling() context.Context {
 	defer s.mu.Unlock()
 	b := s.atBorder()
 	if b.late == nil {
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(s.client.server.hurry.ctx)
 		b.late = &life{ctx, cancel}
 		switch {
 		case b.over:

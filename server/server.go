@@ -41,7 +41,7 @@ type Server struct {
 	created []func(*Namespace)  // guarded by mu; likewise
 
 	closing  atomic.Bool
-	hurry    chan struct{} // closed when Shutdown has waited long enough for events that nobody has begun
+	hurry    life          // ends when Shutdown has waited long enough for what clients that have gone had sent
 	closed   chan struct{} // closed when Shutdown has ended
 	closeErr error         // what it returned
 }
@@ -52,7 +52,8 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, apart: logs.Apart(cfg.Logger), own: make(map[string]struct{}), closed: make(chan struct{}), hurry: make(chan struct{})}
+	s := &Server{cfg: cfg, apart: logs.Apart(cfg.Logger), own: make(map[string]struct{}), closed: make(chan struct{})}
+	s.hurry.ctx, s.hurry.cancel = context.WithCancel(context.Background())
 	s.bounds.init(&cfg.Limits)
 	s.names = names.New(names.Config[*Namespace]{
 		Close: s.closeNamespace, Failed: s.notClosed, CloseTimeout: closeTimeout,
@@ -184,7 +185,7 @@ func (s *Server) Close() error {
 // Shutdown refuses new sessions, closes the open ones with "server shutting down" (a reason after which
 // clients reconnect and may recover), waits for running handlers, and closes the adapters. Events that have been
 // received are handed on for two seconds, and half of what ctx leaves at most; then those that no handler has begun
-// are dropped. It returns the error of ctx when that ends first. Further calls wait for the first and return what it
+// are dropped, and the contexts of handlers that run end. It returns the error of ctx when that ends first. Further calls wait for the first and return what it
 // returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.closing.Swap(true) {
@@ -195,7 +196,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	hurry := time.AfterFunc(stopGrace(ctx), func() { close(s.hurry) })
+	hurry := time.AfterFunc(stopGrace(ctx), s.hurry.cancel)
 	defer hurry.Stop()
 	err := s.engine.Shutdown(ctx)
 	if err == nil {
@@ -216,14 +217,7 @@ func stopGrace(ctx context.Context) time.Duration {
 }
 
 // hurries reports whether events that nobody has begun are dropped, as the server stops.
-func (s *Server) hurries() bool {
-	select {
-	case <-s.hurry:
-		return true
-	default:
-		return false
-	}
-}
+func (s *Server) hurries() bool { return s.hurry.ctx.Err() != nil }
 
 // waitFor runs wait, which must end by itself some day, and returns when it has or ctx is done.
 func waitFor(ctx context.Context, wait func()) error {

@@ -127,7 +127,8 @@ type Config struct {
 	// connections that are not wrapped (by TLS, for one). Zero means DefaultParkAfter; negative, never,
 	// and then waiting polls stay in net/http too (see Server.Returns).
 	ParkAfter time.Duration
-	// MaxSessions bounds open sessions, and those that linger (see Session.Linger); a handshake beyond is answered 503
+	// MaxSessions bounds open sessions, those that linger (see Session.Linger), and those whose
+	// last output is being written; a handshake beyond is answered 503
 	// with Retry-After.
 	// MaxSessionsPerAddr bounds those of one client address (of IPv6, the addresses that share their first
 	// 64 bits); a handshake beyond is answered 429 with Retry-After. Zero means no limit.

@@ -180,6 +180,7 @@ func (c *wsConn) put(b []byte, n int, volatile, shared bool) {
 	out.add(b, n, volatile, shared)
 	if c.out == nil {
 		c.out = out
+		c.s.writing++
 		c.s.srv.wg.Add(1) // the reader is counted as long as c is not closed
 		go c.drain()
 	}
@@ -258,6 +259,8 @@ func (c *wsConn) drain() {
 	c.out = nil
 	c.endWriting()
 	out.drained.give()
+	s.writing--
+	s.outputDone()
 	c.backlogGone()
 	s.unlock()
 }

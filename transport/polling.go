@@ -67,6 +67,7 @@ func (s *Session) answered(p *poll, err error) {
 	defer s.unlock()
 	if p.taken {
 		s.answers--
+		s.outputDone()
 	} else if s.poll == p {
 		s.poll = nil
 	}

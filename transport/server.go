@@ -56,6 +56,7 @@ type Server struct {
 	admitted  int            // sessions and handshakes in progress
 	bucket    limit.Bucket   // handshakes per second
 	shutdown  bool
+	stop      chan struct{} // closed when shutdown is set; set by New
 	noSession chan struct{} // closed when shutdown is set and admitted is zero
 }
 
@@ -73,6 +74,7 @@ func New(cfg Config) (*Server, error) {
 		byAddr:   make(map[string]int),
 		bucket:   limit.NewBucket(cfg.HandshakesPerSecond, 1),
 		started:  time.Now(),
+		stop:     make(chan struct{}),
 
 		byAddrRate:    limit.NewTable(cfg.HandshakesPerSecondPerAddr, addressBurst),
 		pollParkDelay: pollParkDelay,
@@ -284,6 +286,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.shutdown {
 		s.shutdown = true
+		close(s.stop)
 		s.noSession = make(chan struct{})
 		if s.admitted == 0 {
 			close(s.noSession)

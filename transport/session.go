@@ -59,6 +59,8 @@ type Session struct {
 	// session's: the Swift client polls with b64=1 and upgrades without.
 	wsB64 bool
 
+	writing uint16 // guarded by mu; WebSockets, candidates too, with output that the kernel has not taken
+
 	// Guarded by mu: the transport. ws is nil while that is polling.
 	ws      *wsConn
 	poll    *poll    // the GET that waits
@@ -85,6 +87,7 @@ type Session struct {
 type ending struct {
 	reason CloseReason
 	cause  error
+	quiet  signal // given when nothing is being written any more
 }
 
 // unlock ends a section under mu in which the session may have ended. If it has, what remains is done by a
@@ -106,6 +109,7 @@ func (s *Session) finish() {
 	s.rx.Lock()
 	s.rx.Unlock() //nolint:staticcheck // waited for; whoever has it next finds that nothing is received any more
 	defer s.srv.release(s.hs.Addr())
+	defer s.awaitOutput()
 	s.srv.mu.Lock()
 	delete(s.srv.sessions, s.sid)
 	s.srv.mu.Unlock()
@@ -116,6 +120,32 @@ func (s *Session) finish() {
 	s.srv.log.Debug("session closed", "session", s.num, "reason", string(s.ending.reason), "cause", s.ending.cause)
 	if s.recv != nil { // else Accept panicked, or had no use for the session
 		s.reportEnd()
+	}
+}
+
+// awaitOutput waits until nothing is being written to the client of a session that has ended, and meanwhile keeps the
+// session's place: what the client does not read is held as long. A server that stops takes nobody into that place, and
+// does not wait.
+func (s *Session) awaitOutput() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.answers > 0 || s.writing > 0 {
+		quiet := s.ending.quiet.wait()
+		s.mu.Unlock()
+		select {
+		case <-quiet:
+		case <-s.srv.stop:
+			s.mu.Lock()
+			return
+		}
+		s.mu.Lock()
+	}
+}
+
+// outputDone lets awaitOutput look again. Called with mu held.
+func (s *Session) outputDone() {
+	if s.ending != nil {
+		s.ending.quiet.give()
 	}
 }
 
@@ -175,7 +205,7 @@ func (s *Session) close(reason CloseReason, cause error, wait time.Duration) {
 		wait = min(wait, s.srv.cfg.PingTimeout, s.silence())
 	}
 	s.state = stateClosing
-	s.ending = &ending{reason, cause}
+	s.ending = &ending{reason: reason, cause: cause}
 	s.receiving.Store(false)
 	s.setDeadline(wait)
 	if s.ws != nil {

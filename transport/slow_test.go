@@ -367,3 +367,48 @@ func serveHTTP2(t *testing.T, handler http.Handler) *http.Client {
 	})
 	return &http.Client{Transport: transport}
 }
+
+// A session that has ended keeps its place as long as an answer is written for it that its client does not read.
+func TestEndedSessionKeepsItsPlaceWhileItsOutputWaits(t *testing.T) {
+	check := func(t *testing.T, r *recorder, conn net.Conn, reason string) {
+		srv := r.session.srv
+		srv.cfg.MaxSessions = 1
+		synctest.Wait()
+		r.session.Abort(ReasonSlowConsumer)
+		want(t, "reason", r.reason(t), reason)
+		synctest.Wait()
+		want(t, "sessions", srv.Sessions(), 0)
+		want(t, "refused", knock(srv, "192.0.2.1:1", nil).Code, http.StatusServiceUnavailable)
+		_ = conn.Close()
+		synctest.Wait()
+		want(t, "let in", knock(srv, "192.0.2.1:1", nil).Code, http.StatusOK)
+	}
+	onBothPolls(t, func(t *testing.T, r *recorder, c *rawConn) { check(t, r, c.conn, "slow consumer") })
+	t.Run("WebSocket", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv, opened := serverOnly(t, Config{})
+			c := servePipes(t, srv)()
+			go io.WriteString(c.conn, "GET /?EIO=4&transport=websocket HTTP/1.1\r\n"+wsHeaders+"\r\n")
+			w := &wsClient{t: t, conn: c.conn, r: c.r}
+			_, _ = w.readHead()
+			w.text()
+			r := <-opened
+			_ = r.session.Send(SendOptions{}, Message{Data: make([]byte, large)})
+			w.write(maskedFrame(ws.OpClose, "")) // answered behind what is not read
+			synctest.Wait()
+			check(t, r, c.conn, "transport close")
+		})
+	})
+	t.Run("stop", func(t *testing.T) {
+		onBothPolls(t, func(t *testing.T, r *recorder, c *rawConn) {
+			synctest.Wait()
+			r.session.Abort(ReasonSlowConsumer)
+			<-r.done
+			start := time.Now()
+			want(t, "Shutdown", r.session.srv.Shutdown(t.Context()), nil)
+			if r.session.srv.cfg.ParkAfter < 0 { // else the server writes the answer, and waits until it is given up
+				want(t, "time", time.Since(start), time.Duration(0))
+			}
+		})
+	})
+}
