@@ -203,6 +203,7 @@ type Session struct {
 	Reserve func(bytes int) bool
 
 	index map[string][]Stay // of Missed
+	out   []Stay            // likewise
 }
 
 // Factory makes the adapter of one namespace. The server calls it when it opens the namespace, without a lock,

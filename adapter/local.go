@@ -24,6 +24,14 @@ func (l *Local) Deliver(m Message, t Target) (after func()) {
 	return after
 }
 
+// DeliverTo is Deliver for one member, whatever rooms it is in.
+func (l *Local) DeliverTo(to Member, m Message, f Flags) (after func()) {
+	if fn := l.Namespace.Deliver(m, f, []Member{to}); fn != nil {
+		return fn
+	}
+	return nothing
+}
+
 func nothing() {}
 
 // Ask delivers m to the members that t selects, asks for acknowledgements and hands each to answer.

@@ -153,8 +153,8 @@ func (l *log) position() string {
 	return l.offset(l.last)
 }
 
-// broadcast adds the event m to the log, unless it is volatile, and has it delivered.
-func (l *log) broadcast(m Message, t Target, local *Local) {
+// deliver adds the event m to the log, unless it is volatile, and calls to, which delivers it.
+func (l *log) deliver(m Message, t Target, to func(Message) (after func())) {
 	l.order.Lock()
 	after := func() func() {
 		defer l.order.Unlock()
@@ -163,7 +163,7 @@ func (l *log) broadcast(m Message, t Target, local *Local) {
 		} else if m.Misleads() {
 			m = WithOffset(m, l.position())
 		}
-		return local.Deliver(m, t)
+		return to(m)
 	}()
 	after()
 }

@@ -36,9 +36,19 @@ func (a *memory) Broadcast(m Message, t Target) error {
 	if a.log == nil {
 		a.Local.Broadcast(m, t)
 	} else {
-		a.log.broadcast(m, t, &a.Local)
+		a.log.deliver(m, t, func(m Message) func() { return a.Local.Deliver(m, t) })
 	}
 	return nil
+}
+
+// DeliverTo delivers m, an event that is not kept, to one member whatever rooms it is in, in the order of the log.
+func (a *memory) DeliverTo(to Member, m Message, f Flags) {
+	one := func(m Message) (after func()) { return a.Local.DeliverTo(to, m, f) }
+	if a.log == nil {
+		one(m)()
+	} else {
+		a.log.deliver(m, Target{Flags: Flags{Volatile: true}}, one)
+	}
 }
 
 // Remove ends a membership between two events, so that its trail ends with the last that m got.

@@ -138,7 +138,7 @@ func (r *Rooms) join(m Member, rooms []string, add bool, trail Trail) {
 	var changed, joined []string
 	watched := r.watch.Load() != nil
 	at := r.position()
-	before, left := trail.since()
+	before, left := trail.since(m.ID(), at)
 	since := func(room string) string {
 		if from, ok := before[room]; ok {
 			return from
@@ -167,6 +167,9 @@ func (r *Rooms) join(m Member, rooms []string, add bool, trail Trail) {
 		if name == m.ID() {
 			if r.out[m] {
 				delete(r.out, m)
+				if r.Position != nil {
+					r.trails[m].back(name, at)
+				}
 				changed = append(changed, name)
 				if watched {
 					joined = append(joined, name)
@@ -236,6 +239,9 @@ func (r *Rooms) Leave(m Member, rooms ...string) {
 				r.out = make(map[Member]bool)
 			}
 			r.out[m] = true
+			if r.Position != nil {
+				r.trails[m].out = at
+			}
 			changed = append(changed, name)
 			if watched {
 				left = append(left, name)

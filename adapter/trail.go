@@ -9,7 +9,7 @@ const maxLeft = 64
 // Trail says in which rooms a member was and when, in offsets: what it should have got, whatever it joined
 // and left while events were on their way to it, and nothing that was sent before it was let into a room.
 type Trail struct {
-	Stays  []Stay
+	Stays  []Stay // the first in the member's own id is its membership; others in that are when it was out of that room
 	End    string // of the last event delivered before the member was removed
 	Forgot string // before it the trail says not all; "" for nothing
 }
@@ -50,6 +50,7 @@ func (t *Trail) Leave(list, rooms []string) []string {
 // stays is the trail of a member while it is one.
 type stays struct {
 	own    string   // since when it is a member
+	out    string   // since when it is out of the room named by its id, "" for not at all
 	since  []string // since when it is in the rooms of Rooms.joined, in their order
 	left   []Stay   // the last that have ended
 	forgot string   // the end of the last that was dropped
@@ -58,10 +59,22 @@ type stays struct {
 // leave ends the stay in a room, the k-th of those joined. One that ended nobody knows when is forgotten.
 func (t *stays) leave(k int, room, at string) {
 	if at != "" {
-		t.left = append(t.left, Stay{Room: room, From: t.since[k], To: at})
+		t.note(Stay{Room: room, From: t.since[k], To: at})
 	}
 	t.since = slices.Delete(t.since, k, k+1)
-	if len(t.left) > maxLeft {
+}
+
+// back says that the member with that id is in the room named by it again.
+func (t *stays) back(id, at string) {
+	if t.out != "" && at != "" {
+		t.note(Stay{Room: id, From: t.out, To: at})
+	}
+	t.out = ""
+}
+
+// note takes down a stay that has ended.
+func (t *stays) note(s Stay) {
+	if t.left = append(t.left, s); len(t.left) > maxLeft {
 		t.forgot = t.left[0].To
 		t.left = slices.Delete(t.left, 0, 1)
 	}
@@ -69,17 +82,26 @@ func (t *stays) leave(k int, room, at string) {
 
 // trail returns the Trail of a member with that id and these rooms.
 func (t *stays) trail(id string, joined []*room, end string) Trail {
-	list := make([]Stay, 0, len(t.left)+1+len(joined))
-	list = append(append(list, t.left...), Stay{Room: id, From: t.own})
+	list := make([]Stay, 0, len(t.left)+2+len(joined))
+	list = append(append(list, Stay{Room: id, From: t.own}), t.left...)
+	if t.out != "" {
+		list = append(list, Stay{Room: id, From: t.out})
+	}
 	for k, x := range joined {
 		list = append(list, Stay{Room: x.name, From: t.since[k]})
 	}
 	return Trail{Stays: list, End: end, Forgot: t.forgot}
 }
 
-// since returns since when the trail is in the rooms that it is in, by name, and the stays that have ended.
-func (t *Trail) since() (in map[string]string, left []Stay) {
+// since returns since when the trail is in the rooms that it is in, by name, and the stays that have ended by at, as
+// has that out of the room named by id: who comes back is in it.
+func (t *Trail) since(id, at string) (in map[string]string, left []Stay) {
 	for _, s := range t.Stays {
+		if _, member := in[id]; member && s.Room == id && s.To == "" {
+			if s.To = at; at == "" {
+				continue
+			}
+		}
 		if s.To != "" {
 			left = append(left, s)
 			continue
@@ -134,10 +156,14 @@ func (s *Session) began() string {
 // after an offset. Not for concurrent use.
 func (s *Session) Missed(t *Target, after func(offset string) bool) bool {
 	s.stays()
+	during := func(x Stay) bool { return after(x.From) && (x.To == "" || !after(x.To)) }
 	in := func(room string) bool {
-		return slices.ContainsFunc(s.index[room], func(x Stay) bool { return after(x.From) && (x.To == "" || !after(x.To)) })
+		return slices.ContainsFunc(s.index[room], during)
 	}
-	return in(s.SID) && !slices.ContainsFunc(t.Except, in) && (len(t.Rooms) == 0 || slices.ContainsFunc(t.Rooms, in))
+	selected := func(room string) bool {
+		return in(room) && (room != s.SID || !slices.ContainsFunc(s.out, during))
+	}
+	return in(s.SID) && !slices.ContainsFunc(t.Except, in) && (len(t.Rooms) == 0 || slices.ContainsFunc(t.Rooms, selected))
 }
 
 // stays makes the index.
@@ -145,6 +171,10 @@ func (s *Session) stays() {
 	if s.index == nil {
 		s.index = make(map[string][]Stay, len(s.Trail.Stays))
 		for _, stay := range s.Trail.Stays {
+			if stay.Room == s.SID && s.index[s.SID] != nil {
+				s.out = append(s.out, stay)
+				continue
+			}
 			s.index[stay.Room] = append(s.index[stay.Room], stay)
 		}
 		if len(s.Trail.Stays) == 0 { // saved by a server that keeps none

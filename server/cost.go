@@ -40,16 +40,16 @@ func (e *Event) size() int {
 // anything is what an event weighs whose arguments may be decoded into any variable.
 var anything = packet.WeightOf(reflect.TypeFor[[]any]()) //nolint:gochecknoglobals // It does not change.
 
-const (
-	// lightText is the length of an event's text, in bytes, below which what is made of it is not counted.
-	lightText = 1 << 10
-	// lightEvent is the cost below which it is not.
-	lightEvent = 64 << 10
-)
+// lightEvent is the cost, in bytes, below which what is made of an event is not counted.
+const lightEvent = 64 << 10
 
-// cost is what arguments of that weight take, in bytes.
+// cost is what arguments of that weight take, in bytes. What is light is not looked through when its length says so.
 func (e *Event) cost(w packet.Weight) int {
-	return w.Of(e.data) + int(unsafe.Sizeof(e.at[0]))*cap(e.at)
+	found := int(unsafe.Sizeof(e.at[0])) * cap(e.at)
+	if most := w.AtMost(len(e.data)) + found; most < lightEvent {
+		return most
+	}
+	return w.Of(e.data) + found
 }
 
 // open finds so many of e's arguments, and counts what variables of that weight take for them; it returns what takes
@@ -59,9 +59,6 @@ func (e *Event) cost(w packet.Weight) int {
 func (s *Socket) open(e *Event, wanted int, w packet.Weight) (done func()) {
 	if !e.find(wanted) {
 		return nil
-	}
-	if len(e.data) < lightText {
-		return func() {}
 	}
 	cost := e.cost(w)
 	if cost < lightEvent {

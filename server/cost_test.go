@@ -71,3 +71,30 @@ func TestDecodedArgumentsCount(t *testing.T) {
 		})
 	}
 }
+
+// Short texts count as well when what is made of them is large.
+func TestShortTextsCountByWhatIsMadeOfThem(t *testing.T) {
+	type large struct{ Rest [128]int64 }
+	const sockets, most = 40, 1 << 20
+	var in, done atomic.Int32
+	hold := make(chan struct{})
+	srv, url := start(t, server.Config{Limits: server.Limits{MaxQueuedBytes: most}}, func(io *server.Server) {
+		for i := range sockets {
+			io.Of(fmt.Sprint("/", i)).On("x", func([]large) { in.Add(1); <-hold; done.Add(1) })
+		}
+	})
+	p := dial(t, url)
+	for i := range sockets {
+		p.Connect(fmt.Sprint("/", i), "")
+	}
+	for i := range sockets {
+		p.Send(fmt.Sprintf(`42/%d,["x",[{}%s]]`, i, strings.Repeat(",{}", 299)))
+	}
+	eventually(t, "all have come", func() bool { return srv.Stats().EventsIn == sockets })
+	eventually(t, "what may run does", func() bool { return in.Load() > 0 })
+	if n := in.Load(); n > 5 {
+		t.Errorf("%d handlers hold 300 KB each", n)
+	}
+	close(hold)
+	eventually(t, "all are handled", func() bool { return done.Load() == sockets })
+}

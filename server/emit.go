@@ -81,19 +81,27 @@ func (u Unicast) Emit(event string, args ...any) error {
 // emit sends an event that is encoded.
 func (u Unicast) emit(m adapter.Message) error {
 	s := u.socket
-	if s.recovery == nil || s.alone() {
+	flags := adapter.Flags{Volatile: u.opts.Volatile, NoCompress: u.opts.NoCompress}
+	if a := s.alone(); a != nil {
+		a.DeliverTo(s, m, flags)
+		return nil
+	}
+	if s.recovery == nil {
 		return s.sendEvent(u, &packet.Packet{Type: packet.Event, Namespace: s.name, Data: m.Data, Attachments: m.Attachments})
 	}
 	b := s.nsp.To(s.id)
-	b.target.Flags = adapter.Flags{Volatile: u.opts.Volatile, NoCompress: u.opts.NoCompress}
+	b.target.Flags = flags
 	return b.emit(m)
 }
 
-// alone reports whether the socket is connected and has left the room by which others find it: with recovery what is
-// emitted to it is sent and not kept then. Node loses it.
-func (s *Socket) alone() bool {
-	a, ok := s.nsp.adapter.(index)
-	return ok && s.Connected() && !a.Selectable(s.id)
+// alone returns the adapter of a connected socket with recovery that has left the room by which others find it, else
+// nil: what is emitted to it is sent then, in the order of the log, and not kept. Node loses it.
+func (s *Socket) alone() direct {
+	a, ok := s.nsp.adapter.(direct)
+	if ok && s.recovery != nil && s.Connected() && !a.Selectable(s.id) {
+		return a
+	}
+	return nil
 }
 
 // EmitWithAck is Socket.EmitWithAck.

@@ -188,6 +188,12 @@ type index interface {
 	Selectable(id string) bool
 }
 
+// direct is an adapter with an index that delivers to one member, whatever rooms it is in.
+type direct interface {
+	index
+	DeliverTo(to adapter.Member, m adapter.Message, f adapter.Flags)
+}
+
 // Emit sends an event to every socket of the namespace, in the whole cluster.
 func (n *Namespace) Emit(event string, args ...any) error { return n.all().Emit(event, args...) }
 

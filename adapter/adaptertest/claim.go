@@ -121,3 +121,61 @@ func testForgotten(t *testing.T, c Cluster, n int) {
 		t.Errorf("missed %q", missed)
 	}
 }
+
+// direct is an adapter that delivers to one member, whatever rooms it is in.
+type direct interface {
+	DeliverTo(to adapter.Member, m adapter.Message, f adapter.Flags)
+}
+
+// testOwnRoom: a member gets again what was sent to its id while it was in the room of that, and nothing of while it was
+// not; by its other rooms it has what it has.
+func testOwnRoom(t *testing.T, c Cluster, n int) {
+	nodes := c(t, "/"+t.Name(), n)
+	here, there := nodes[0], nodes[n-1]
+	m := NewMember(id(1))
+	to := func(data string, room string) {
+		send(t, here, data, adapter.Target{Rooms: []string{room}})
+	}
+	here.Join(m, "room")
+	to(`["first"]`, m.ID())
+	m.Wait(t, 1)
+	first := lastOffset(t, m)
+	for round := range 2 {
+		to(`["to id"]`, m.ID())
+		here.Leave(m, m.ID())
+		to(`["out"]`, m.ID())
+		to(`["to room"]`, "room")
+		send(t, here, `["except id"]`, adapter.Target{Except: []string{m.ID()}})
+		here.Adapter.(direct).DeliverTo(m, Event(`["direct","text"]`), adapter.Flags{})
+		if round == 0 {
+			here.Join(m, m.ID())
+		}
+	}
+	m.Wait(t, 7)
+	if msgs := m.Messages(); msgs[len(msgs)-1].Offset == "" {
+		t.Errorf("%s goes without an offset", msgs[len(msgs)-1].Data)
+	}
+	s := m.Leave(here, "pid-"+t.Name())
+	if err := here.Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	to(`["away"]`, m.ID())
+	to(`["to room"]`, "room")
+	if _, err := there.Restore(t.Context(), s.PID, first); err != nil {
+		t.Fatal(err)
+	}
+	if n > 1 {
+		w := newMember(id(2))
+		there.Join(w)
+		flush(t, nodes, []*Member{w}) // so that the other node has read all
+	}
+	m, missed := comeBack(t, there, s, first)
+	missed = slices.DeleteFunc(missed, func(e string) bool { return strings.HasPrefix(e, `["flush"`) })
+	want := []string{`["to id"]`, `["to room"]`, `["to id"]`, `["to room"]`, `["to room"]`}
+	if !slices.Equal(missed, want) {
+		t.Errorf("missed %q, want %q", missed, want)
+	}
+	if rooms := there.RoomsOf(m); !slices.Contains(rooms, m.ID()) {
+		t.Errorf("it is in %q", rooms)
+	}
+}

@@ -23,7 +23,7 @@ func RunRecovery(t *testing.T, nodes int, c Cluster) {
 				{"Offsets", testOffsets}, {"Recover", testRecover}, {"Unknown", testUnknown}, {"Exact", testExact},
 				{"Namespace", testOtherNamespace}, {"Quiet", testQuiet}, {"Trail", testTrail}, {"TakeOver", testTakeOver},
 				{"Reentrant", testReentrant}, {"Misleading", testMisleading}, {"Claim", testClaim}, {"Reserve", testReserve},
-				{"Forgotten", testForgotten},
+				{"Forgotten", testForgotten}, {"OwnRoom", testOwnRoom},
 				{"SavedMeanwhile", testSavedMeanwhile},
 			} {
 				t.Run(test.name, func(t *testing.T) { test.fn(t, c, n) })

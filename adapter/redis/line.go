@@ -63,17 +63,17 @@ func (l *line) broadcast(m adapter.Message, t adapter.Target) error {
 		if err == nil && !t.Local {
 			err = l.send(c, m, t)
 		}
-	})
+	}, func(m adapter.Message) func() { return l.n.Local.Deliver(m, t) })
 	return err
 }
 
-// deliver delivers m, an event of this node, behind what number does.
-func (l *line) deliver(m adapter.Message, t adapter.Target, number func()) {
+// deliver has m, an event of this node, delivered by to, behind what number does.
+func (l *line) deliver(m adapter.Message, t adapter.Target, number func(), to func(adapter.Message) (after func())) {
 	l.order.Lock()
 	after := func() func() {
 		defer l.order.Unlock()
 		number()
-		return l.n.Local.Deliver(l.mark(m, t, l.position()), t)
+		return to(l.mark(m, t, l.position()))
 	}()
 	after()
 }

@@ -45,6 +45,16 @@ func (n *namespace) Remove(m adapter.Member) ([]string, adapter.Trail) {
 	return n.line.remove(m)
 }
 
+// DeliverTo delivers m, an event that is not kept, to one member whatever rooms it is in, in the order of the stream.
+func (n *namespace) DeliverTo(to adapter.Member, m adapter.Message, f adapter.Flags) {
+	one := func(m adapter.Message) (after func()) { return n.Local.DeliverTo(to, m, f) }
+	if n.line == nil {
+		one(m)()
+	} else {
+		n.line.deliver(m, adapter.Target{Flags: adapter.Flags{Local: true}}, nothing, one)
+	}
+}
+
 // Save keeps s in Redis for the time of Recovery.MaxDisconnection, and returns when it is there, as the client may be
 // back at once, or when ctx ends: while Redis is out of reach it waits in the outbox.
 func (n *namespace) Save(ctx context.Context, s adapter.Session) error {

@@ -65,6 +65,12 @@ func (w Weight) Of(data []byte) int {
 	return len(data) + elements*w.element + members*w.member + objects*w.object
 }
 
+// AtMost returns what Of returns for no text of so many bytes more than: an element has two of them, as in "0,", a
+// member five, as in `"":0,`, and an object seven, as in `{"":0},`.
+func (w Weight) AtMost(length int) int {
+	return length + (length/2+1)*w.element + (length/5+1)*w.member + (length/7+1)*w.object
+}
+
 func weigh(t reflect.Type, seen map[reflect.Type]bool) (w Weight) {
 	if t.Kind() == reflect.Interface { // a map of any, or a slice
 		key, value := reflect.TypeFor[string](), reflect.TypeFor[any]()
@@ -77,9 +83,10 @@ func weigh(t reflect.Type, seen map[reflect.Type]bool) (w Weight) {
 	switch t.Kind() {
 	case reflect.Pointer:
 		w = weigh(t.Elem(), seen)
-		w.member = max(w.member, int(t.Elem().Size()))
-	case reflect.Array:
+		w.member = max(w.member, beyond(t))
+	case reflect.Array: // its places are its holder's
 		w = weigh(t.Elem(), seen)
+		w.element = max(w.element, beyond(t.Elem()))
 	case reflect.Slice:
 		w = weigh(t.Elem(), seen)
 		w.element = max(w.element, place(t.Elem()))
@@ -98,15 +105,19 @@ func weigh(t reflect.Type, seen map[reflect.Type]bool) (w Weight) {
 }
 
 // place is what one value of type t takes in a slice that grows, with what it points to.
-func place(t reflect.Type) int {
-	n := int(t.Size()) * 5 / 4
-	switch t.Kind() {
-	case reflect.Interface:
+func place(t reflect.Type) int { return int(t.Size())*5/4 + beyond(t) }
+
+// beyond is what one value of type t takes outside of its place: what it points to, through other pointers too.
+func beyond(t reflect.Type) (n int) {
+	for range maxPointers {
+		if t.Kind() != reflect.Pointer {
+			break
+		}
+		t = t.Elem()
+		n += int(t.Size())
+	}
+	if t.Kind() == reflect.Map || t.Kind() == reflect.Interface {
 		n += mapHeader // or a slice's, a number, or a string
-	case reflect.Pointer:
-		n += int(t.Elem().Size())
-	case reflect.Map:
-		n += mapHeader
 	}
 	return n
 }
@@ -131,11 +142,5 @@ func outside(t reflect.Type) (n int) {
 	if t.Size() > maxInside {
 		n = int(t.Size())
 	}
-	if t.Kind() == reflect.Pointer {
-		n += int(t.Elem().Size())
-	}
-	if t.Kind() == reflect.Map || t.Kind() == reflect.Interface {
-		n += mapHeader
-	}
-	return n
+	return n + beyond(t)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -54,10 +55,24 @@ func TestWeightIsWhatATextTakes(t *testing.T) {
 		{reflect.TypeFor[[]map[string]any](), "[{}", `,{"a":1,"b":{}}`, "]"},
 		{reflect.TypeFor[[]map[string]large](), "[{}", `,{"a":{}}`, "]"},
 		{reflect.TypeFor[[]struct{ A, B, C *large }](), "[{}", `,{"A":{},"B":{},"C":{}}`, "]"},
+		{reflect.TypeFor[[]**large](), "[{}", ",{}", "]"},
+		{reflect.TypeFor[[][2]*large](), "[[]", ",[{},{}]", "]"},
+		{reflect.TypeFor[[]*[2]**large](), "[[]", ",[{},{}]", "]"},
+		{reflect.TypeFor[[]struct{ At [4]*large }](), "[{}", `,{"At":[{},{},{},{}]}`, "]"},
+		{reflect.TypeFor[[]struct{ A, B **large }](), "[{}", `,{"A":{},"B":{}}`, "]"},
+		{reflect.TypeFor[map[string]**large](), `{"":{}`, `,"%d":{}`, "}"},
+		{reflect.TypeFor[[]*any](), "[0", ",1", "]"},
 	} {
 		t.Run(fmt.Sprint(c.into, c.unit), func(t *testing.T) {
-			data := []byte(c.head + strings.Repeat(c.unit, 20_000) + c.tail)
+			data := []byte(c.head)
+			for i := range 20_000 {
+				data = append(data, strings.ReplaceAll(c.unit, "%d", strconv.Itoa(i))...)
+			}
+			data = append(data, c.tail...)
 			weight := WeightOf(c.into).Of(data)
+			if most := WeightOf(c.into).AtMost(len(data)); most < weight {
+				t.Errorf("%d bytes weigh %d, which is more than %d", len(data), weight, most)
+			}
 			took := bytesHeld(func() any {
 				v := reflect.New(c.into)
 				if err := Decode(data, nil, v.Interface()); err != nil {
