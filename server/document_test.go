@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestDocumentShowsCompiledCode compares the Go code of docs/api.md with the examples of this package.
+// TestDocumentShowsCompiledCode compares the Go code of docs/api.md with the examples of this package and of host.
 func TestDocumentShowsCompiledCode(t *testing.T) {
 	flat := func(code string) string {
 		var b strings.Builder
@@ -23,6 +23,10 @@ func TestDocumentShowsCompiledCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ofHost, err := os.ReadFile("host/example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
 	document, err := os.ReadFile("../docs/api.md")
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +35,7 @@ func TestDocumentShowsCompiledCode(t *testing.T) {
 	if len(blocks) < 15 {
 		t.Fatalf("%d blocks", len(blocks))
 	}
-	compiled := flat(string(examples))
+	compiled := flat(string(examples)) + flat(string(ofHost))
 	for _, block := range blocks {
 		if !strings.Contains(compiled, flat(string(block[1]))) {
 			t.Errorf("docs/api.md shows code that is in no example:\n%s", block[1])

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -53,6 +54,11 @@ func (s *Server) hijack(req *request, initial bool, frames []byte) (*hijacked, e
 	answer := append(s.switching(req, initial, h), frames...) // before the connection is ours: a hook may panic
 	conn, rw, err := takeOver(req.w)
 	if err != nil {
+		if errors.Is(err, http.ErrNotSupported) && req.r.ProtoMajor == 1 && s.notice.News("hijack", time.Now()) {
+			s.log.Warn("no client gets a WebSocket, as the http.ResponseWriter of a middleware cannot be hijacked: give it "+
+				"Unwrap() http.ResponseWriter, or leave the path of Socket.IO out of the middleware, as http.TimeoutHandler must",
+				"writer", fmt.Sprintf("%T", innermost(req.w)))
+		}
 		err = fmt.Errorf("hijack: %w", err)
 		s.refuse(req, CodeBadRequest, causeNoUpgrade, map[string]any{"name": "TRANSPORT_HANDSHAKE_ERROR", "error": err})
 		return nil, err
@@ -74,6 +80,17 @@ func takeOver(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, http.ErrNotSupported
 	}
 	return http.NewResponseController(to).Hijack()
+}
+
+// innermost returns the writer that w stands on, as far as it unwraps.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = outer.Unwrap()
+	}
 }
 
 // buffered returns a copy of what r has read and not given out.

@@ -42,6 +42,8 @@
 //     another site from opening a WebSocket with the visitor's cookies.
 //   - 2026-11: allowed hosts hold for every route but health checks, which load balancers ask for by address. The
 //     rule is the transport's (RefuseHost), so that its counters and hooks see every refusal.
+//   - 2026-11: the route of Socket.IO is added last, when the host listens: gin's Use is for routes that come later, and
+//     an application's guard has to hold for Socket.IO too. Health checks are there from the start, without it.
 //   - 2026-11: spans are sent by an exporter of our own. The official one brings gRPC along, even for HTTP:
 //     examples/chat is 51 MB with it, 33 MB with ours and 32 MB with none.
 //   - 2026-11: http.Server has neither ReadTimeout nor WriteTimeout, which count from the request's beginning: they

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/gin-gonic/gin"
+
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/host"
 )
@@ -20,6 +22,27 @@ func ExampleMain() {
 		h.Handle("GET", "/hello", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "hello")
 		}))
+		return nil
+	})
+}
+
+func sessionOf(r *http.Request) (user string, ok bool) {
+	user, _, ok = r.BasicAuth()
+	return user, ok
+}
+
+// Middlewares of requests are gin's. What one sets is in Handshake().Header() of the sockets; one that aborts refuses.
+func ExampleHost_Router() {
+	host.Main(func(h *host.Host) error {
+		h.Router().Use(func(c *gin.Context) {
+			c.Request.Header.Del("X-User") // a client's own
+			user, ok := sessionOf(c.Request)
+			if !ok {
+				c.AbortWithStatus(http.StatusUnauthorized)
+				return
+			}
+			c.Request.Header.Set("X-User", user)
+		})
 		return nil
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +44,7 @@ type Host struct {
 	io      *server.Server // nil if app is of another kind
 	app     Application
 	router  *gin.Engine
+	routed  func() // adds the route of Socket.IO to router, once
 	http    *http.Server
 	cluster *cluster
 	client  *bundle
@@ -142,9 +144,9 @@ func (h *Host) make() (err error) {
 		}
 		h.Static(root.FS())
 	}
-	h.router = h.newRouter()
+	h.router, h.routed = h.newRouter(), sync.OnceFunc(h.routeSocketIO)
 	h.http = &http.Server{
-		Handler:           h.router,
+		Handler:           h,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -165,8 +167,11 @@ func (h *Host) Logger() *slog.Logger { return h.log }
 // Config returns the configuration in force.
 func (h *Host) Config() Config { return h.cfg }
 
-// Router returns the gin router, for applications whose own routes use gin. It has the Socket.IO path
-// and the health checks already. Add routes before Run.
+// Router returns the gin router, for applications whose own routes or middlewares use gin. Its Use holds for the
+// requests of Socket.IO, the application's routes added later, and the files; not for the health checks. One that aborts
+// refuses the client; headers that it sets on the request are in the handshake. A Group has middlewares for some routes
+// alone. Add routes and middlewares before Run, and where the Host is embedded serve the Host, not its router, which
+// gets the route of Socket.IO last: at Listen, or the first request.
 func (h *Host) Router() *gin.Engine { return h.router }
 
 // Handle adds a route of the application. path is as in gin: /scores/:game takes part of the path.
@@ -181,7 +186,10 @@ func (h *Host) Handle(method, path string, handler http.Handler) {
 func (h *Host) Static(fsys fs.FS) { h.files = fileServer(fsys) }
 
 // ServeHTTP serves a request as the listening host would, for tests and for embedding.
-func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.router.ServeHTTP(w, r) }
+func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.routed()
+	h.router.ServeHTTP(w, r)
+}
 
 // ClientAddr returns the address of the client that sent r and whether it came over TLS, as seen by the
 // trusted proxies.
@@ -198,6 +206,9 @@ func AddrKey(addr string) string { return limit.Address(addr) }
 func (h *Host) Listen() error {
 	if h.listener != nil {
 		return nil
+	}
+	if err := h.closeRouter(); err != nil {
+		return err
 	}
 	port := max(0, int(h.cfg.Port)) // AnyPort is 0 to the system
 	var err error

@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -14,7 +15,7 @@ import (
 // which hosts that are made at the same time must not turn at the same time.
 var quietGin = sync.OnceFunc(func() { gin.SetMode(gin.ReleaseMode) })
 
-// newRouter returns the router with everything but the application's own routes.
+// newRouter returns the router with everything but the application's own routes and that of Socket.IO.
 func (h *Host) newRouter() *gin.Engine {
 	quietGin()
 	r := gin.New()
@@ -24,16 +25,32 @@ func (h *Host) newRouter() *gin.Engine {
 	r.RedirectTrailingSlash = false
 	r.Use(h.bound, h.nameInstance, h.logRequest, h.recoverPanic, h.refuseHost)
 
-	r.Any(h.cfg.Path+"*file", h.serveSocketIO)
-	if bare := strings.TrimSuffix(h.cfg.Path, "/"); h.cfg.NoTrailingSlash && bare != "" {
-		r.Any(bare, gin.WrapH(h.app))
-	}
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		r.Handle(method, "/healthz", h.serveHealth)
 		r.Handle(method, "/livez", h.serveLive)
 	}
 	r.NoRoute(h.serveFile)
 	return r
+}
+
+// routeSocketIO adds the route of Socket.IO behind all that the application does with the router: gin's Use is for
+// routes that are added later, and a middleware that guards the application has to see these requests too.
+func (h *Host) routeSocketIO() {
+	h.router.Any(h.cfg.Path+"*file", h.serveSocketIO)
+	if bare := strings.TrimSuffix(h.cfg.Path, "/"); h.cfg.NoTrailingSlash && bare != "" {
+		h.router.Any(bare, gin.WrapH(h.app))
+	}
+}
+
+// closeRouter adds the last route. The error says that the application has a route there.
+func (h *Host) closeRouter() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a route of the application stands where Socket.IO is served, below %s: %v", h.cfg.Path, p)
+		}
+	}()
+	h.routed()
+	return nil
 }
 
 // serveSocketIO serves the client bundle and leaves everything else below the path to the server, which

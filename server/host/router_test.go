@@ -1,0 +1,129 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/beanpole/beanpole/internal/wsclient"
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// guard lets in who has a token, under a name that no client can give itself.
+func guard(c *gin.Context) {
+	c.Request.Header.Del("X-User")
+	if c.GetHeader("Authorization") != "let me in" {
+		c.AbortWithStatus(http.StatusUnauthorized)
+		return
+	}
+	c.Request.Header.Set("X-User", "ann")
+	c.Header("X-Guarded", "1")
+}
+
+func TestMiddlewaresOfTheRouterSeeSocketIO(t *testing.T) {
+	h, _ := newTestHost(t, Config{NoTrailingSlash: true, Instance: "one"})
+	h.Router().Use(guard)
+	h.Router().GET("/own", func(c *gin.Context) { c.String(http.StatusOK, "own") })
+	h.Router().NoRoute(func(c *gin.Context) { c.String(http.StatusNotFound, "nothing of "+c.GetHeader("X-User")) })
+	for _, target := range []string{"/socket.io/?EIO=4&transport=polling", "/socket.io?EIO=4&transport=polling", "/socket.io/socket.io.js", "/own", "/nothing"} {
+		if w := ask(h, "GET", target, "X-User", "admin"); w.Code != http.StatusUnauthorized || w.Body.Len() > 0 || w.Header().Get("X-Beanpole") == "" {
+			t.Errorf("%s of a stranger: %d %v %q", target, w.Code, w.Header(), w.Body)
+		}
+	}
+	if n := h.IO().Engine().Sessions(); n != 0 {
+		t.Errorf("%d sessions of strangers", n)
+	}
+	for target, want := range map[string]string{
+		"/socket.io/?EIO=4&transport=polling": `0{"sid":"`, "/socket.io?EIO=4&transport=polling": `0{"sid":"`,
+		"/own": "own", "/nothing": "nothing of ann",
+	} {
+		w := ask(h, "GET", target, "X-User", "admin", "Authorization", "let me in")
+		if !strings.HasPrefix(w.Body.String(), want) || w.Header().Get("X-Guarded") != "1" {
+			t.Errorf("%s: %d %v %q", target, w.Code, w.Header(), w.Body)
+		}
+	}
+	if w := ask(h, "GET", "/healthz"); w.Code != http.StatusOK { // load balancers have no token
+		t.Errorf("health check: %d", w.Code)
+	}
+}
+
+// The same over the network: what a middleware sets is in the handshake of every transport, and what it refuses is
+// no WebSocket and no poll.
+func TestMiddlewaresOfTheRouterOnEveryTransport(t *testing.T) {
+	h, _ := newTestHost(t, Config{Host: "127.0.0.1", Port: AnyPort, NoAdmin: true})
+	h.Router().Use(guard)
+	h.IO().OnConnection(func(s *server.Socket) { _ = s.Emit("user", s.Handshake().Header().Get("X-User")) })
+	if err := h.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- h.Run(ctx) }()
+
+	request := func(method, query, body string, header ...string) (int, http.Header, string) {
+		t.Helper()
+		r, _ := http.NewRequest(method, h.URL()+"socket.io/?EIO=4&transport="+query, strings.NewReader(body))
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, res.Header, read(t, res.Body)
+	}
+	upgrade := []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="}
+	for _, query := range []string{"polling", "websocket"} {
+		if status, _, _ := request("GET", query, "", upgrade...); status != http.StatusUnauthorized {
+			t.Errorf("%s of a stranger: %d", query, status)
+		}
+	}
+	token := []string{"Authorization", "let me in", "X-User", "admin"}
+	_, header, open := request("GET", "polling", "", token...)
+	if header.Get("X-Guarded") != "1" {
+		t.Errorf("headers of a poll %v", header)
+	}
+	var packet struct{ SID string }
+	if err := json.Unmarshal([]byte(open[1:]), &packet); err != nil {
+		t.Fatal(err)
+	}
+	sid := "polling&sid=" + packet.SID
+	request("POST", sid, "40", token...)
+	_, _, got := request("GET", sid, "", token...)
+	if !strings.Contains(got, `["user"`) {
+		_, _, more := request("GET", sid, "", token...)
+		got += more
+	}
+	if !strings.Contains(got, `["user","ann"]`) {
+		t.Errorf("by polling the socket has got %q", got)
+	}
+	if status, _, _ := request("GET", sid, ""); status != http.StatusUnauthorized {
+		t.Errorf("a stranger's poll of a session: %d", status)
+	}
+
+	c := wsclient.Dial(t, strings.TrimSuffix(h.URL(), "/"), "4", http.Header{"Authorization": {"let me in"}, "X-User": {"admin"}})
+	c.Connect("/", "")
+	c.Expect(`42["user","ann"]`)
+
+	h.IO().Engine().Each(func(s *transport.Session) bool {
+		s.Abort(transport.ReasonForcedClose) // a graceful end would wait for a poll that never comes
+		return true
+	})
+	stop()
+	if err := await(t, done); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRouteWhereSocketIOIs(t *testing.T) {
+	h, _ := newTestHost(t, Config{Host: "127.0.0.1", Port: AnyPort, NoAdmin: true})
+	h.Router().GET("/socket.io/mine", func(*gin.Context) {})
+	if err := h.Listen(); err == nil || !strings.Contains(err.Error(), "/socket.io/") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %v", err)
+	}
+}
