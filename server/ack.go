@@ -90,6 +90,7 @@ func (s *Socket) onAck(p *packet.Packet) {
 		return // the decoder has checked it
 	}
 	answer(Args{data: data, at: at, attachments: cloneLast(p.Attachments)}, nil)
+	s.client.catchUp() // with answers that wait, see Hold
 }
 
 // EmitFunc is EmitWithAck for those who do not wait: it returns once the event is sent, in its place among

@@ -28,11 +28,11 @@ func (it *item) size() int {
 	return it.event.size() + eventCost
 }
 
-// size is what the event holds beside itself, in bytes.
-func (e *Event) size() int {
-	n := cap(e.data) // which may be that of a larger event before
-	for _, a := range e.attachments {
-		n += len(a) + attachmentCost
+// size is what the arguments hold beside the event, in bytes.
+func (a *Args) size() int {
+	n := cap(a.data) // which may be that of a larger event before
+	for _, b := range a.attachments {
+		n += len(b) + attachmentCost
 	}
 	return n
 }
@@ -64,13 +64,21 @@ func (s *Socket) open(e *Event, wanted int, w packet.Weight) (done func()) {
 	if cost < lightEvent {
 		return func() {}
 	}
+	if !s.waitForRoom(cost) {
+		return nil
+	}
+	return func() { s.client.leaveRoom(cost) }
+}
+
+// waitForRoom takes so many bytes of what may be open, as open does. It reports false when the event is to be dropped.
+func (s *Socket) waitForRoom(cost int) bool {
 	c := s.client
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	for {
 		less := c.enterRoom(cost)
 		if less == nil {
-			return func() { c.leaveRoom(cost) }
+			return true
 		}
 		select {
 		case <-less:
@@ -83,7 +91,7 @@ func (s *Socket) open(e *Event, wanted int, w packet.Weight) (done func()) {
 			}
 		}
 		c.server.stats.eventsDropped.Add(1)
-		return nil
+		return false
 	}
 }
 

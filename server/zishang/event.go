@@ -27,6 +27,7 @@ type event struct {
 	decode func(i int, v any) error // one argument
 	ack    socket.Ack               // nil when no answer is wanted
 	ctx    context.Context          // for typed listeners of a socket's event; nil for others
+	from   server.Args              // of a socket's event
 
 	decoded bool  // args holds
 	args    []any // with ack at the end
@@ -94,7 +95,7 @@ func (m *member) event(ctx context.Context, from *server.Event) error {
 	defer m.turn.Unlock()
 	defer m.note()
 	e := arrived(from)
-	e.ctx = ctx
+	e.ctx, e.from = ctx, from.Args
 	for _, fn := range m.socket.ListenersAny() {
 		if fn != nil {
 			m.h.protect(e.name, func() { fn(e.named()...) })
@@ -123,19 +124,51 @@ func (m *member) pass(e *event, args []any, list []socket.SocketMiddleware) bool
 	for i, fn := range list {
 		var state atomic.Int32
 		through := make(chan error, 1)
+		var later func(err error, late bool) // set while parked: a next that is kept keeps no event
+		resume := func(err error, late bool) {
+			if state.CompareAndSwap(parked, passed) {
+				proceed := later
+				later = nil
+				proceed(err, late)
+			}
+		}
 		next := func(err error) {
 			if state.CompareAndSwap(waiting, passed) {
 				through <- err
-			} else if state.CompareAndSwap(parked, passed) {
-				m.h.background(func() { m.late(e, args, list[i+1:], err) })
+				return
 			}
+			resume(err, false)
 		}
 		if !m.h.protect(e.name, func() { fn(args, next) }) && state.CompareAndSwap(waiting, passed) {
 			m.fail(e)
 			return false
 		}
-		m.await(e, through)
-		if state.CompareAndSwap(waiting, parked) || m.refused(<-through) {
+		if !m.await(e, through) {
+			release, ok := m.server.Hold(e.from, true)
+			if !ok {
+				return false
+			}
+			ctx, cancel := context.WithTimeout(m.h.hurry, lateTimeout)
+			later = func(err error, late bool) {
+				if cancel(); late {
+					release()
+					return
+				}
+				m.later.add(m.h, m.server.Context(), func(late bool) {
+					defer release()
+					if !late {
+						m.late(e, args, list[i+1:], err)
+					}
+				})
+			}
+			if state.CompareAndSwap(waiting, parked) {
+				context.AfterFunc(ctx, func() { resume(nil, true) })
+				return false
+			}
+			cancel()
+			release()
+		}
+		if m.refused(<-through) {
 			return false
 		}
 	}
@@ -145,10 +178,10 @@ func (m *member) pass(e *event, args []any, list []socket.SocketMiddleware) bool
 	return !m.kicked // by a middleware
 }
 
-// await waits for a middleware that calls next from another goroutine.
-func (m *member) await(e *event, through chan error) {
+// await waits for a middleware that calls next from another goroutine, and reports whether it has.
+func (m *member) await(e *event, through chan error) bool {
 	if len(through) > 0 || m.hasty {
-		return
+		return len(through) > 0
 	}
 	m.server.Session().Yield()
 	timer := time.NewTimer(patience)
@@ -156,11 +189,15 @@ func (m *member) await(e *event, through chan error) {
 	select {
 	case err := <-through:
 		through <- err
+		return true
 	case <-timer.C:
-		m.hasty = true
+	}
+	m.hasty = true
+	if m.h.notice.News("middleware", time.Now()) {
 		m.h.log.Warn("a middleware of a socket does not call next: what it lets through later is out of order",
 			"session", m.server.Session().Num(), "namespace", m.nsp.name, "event", e.name)
 	}
+	return false
 }
 
 // refused reports whether a middleware has called next with an error, and tells the application.

@@ -8,11 +8,13 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/zishang520/engine.io/v2/engine"
 	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/internal/limit"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/transport"
 )
@@ -35,9 +37,10 @@ type Handler struct {
 
 	handlerErrors, degraded atomic.Uint64
 
-	told    atomic.Bool // that clients need a function's leave
-	conns   sync.Map    // of *conn by *transport.Session
-	members sync.Map    // of *member by socket id, until the disconnect handlers have run
+	notice  limit.Notice // of middlewares that are late
+	told    atomic.Bool  // that clients need a function's leave
+	conns   sync.Map     // of *conn by *transport.Session
+	members sync.Map     // of *member by socket id, until the disconnect handlers have run
 
 	learnt   atomic.Int64 // how many parents are known
 	learning sync.Mutex
@@ -46,6 +49,8 @@ type Handler struct {
 	// lifetime ends with Shutdown; it bounds what asks other servers.
 	lifetime context.Context
 	end      context.CancelFunc
+	hurry    context.Context // ends stopGrace after Shutdown has begun
+	rush     context.CancelFunc
 	wg       sync.WaitGroup // what runs beside package server; see background
 
 	mu      sync.Mutex
@@ -63,6 +68,7 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 	}
 	h := &Handler{cfg: cfg, log: cfg.Logger, alone: alone, inert: inertSocket{engine.MakeSocket()}}
 	h.lifetime, h.end = context.WithCancel(context.Background())
+	h.hurry, h.rush = context.WithCancel(context.Background())
 	if h.internals, err = findInternals(); err != nil {
 		return nil, nil, err
 	}
@@ -121,6 +127,11 @@ func (h *Handler) Engine() *transport.Server { return h.server.Engine() }
 // error of ctx when that ends first. Further calls wait for the first. Server.Close does the same with a
 // limit of ten seconds.
 func (h *Handler) Shutdown(ctx context.Context) error {
+	grace := stopGrace
+	if end, ok := ctx.Deadline(); ok {
+		grace = min(grace, time.Until(end)/2)
+	}
+	time.AfterFunc(grace, h.rush)
 	err := h.server.Shutdown(ctx)
 	h.end()
 	h.mu.Lock()
@@ -157,7 +168,8 @@ func (h *Handler) background(fn func()) bool {
 // failed logs what the library has no way to return.
 func (h *Handler) failed(namespace, what string, err error) {
 	switch {
-	case err == nil, errors.Is(err, server.ErrDisconnected), errors.Is(err, server.ErrServerClosed):
+	case err == nil, errors.Is(err, server.ErrDisconnected), errors.Is(err, server.ErrServerClosed),
+		errors.Is(err, transport.ErrBacklog), errors.Is(err, transport.ErrTooLarge): // counted and told by transport
 	case errors.Is(err, adapter.ErrDegraded):
 		h.degraded.Add(1)
 		h.log.Debug("done on this server only", "namespace", namespace, "what", what)
@@ -166,24 +178,64 @@ func (h *Handler) failed(namespace, what string, err error) {
 	}
 }
 
-// line calls functions in order, off the goroutine that adds them.
+// As in package server: how long what waits for the application is worked off when its client has gone, and when the
+// server stops, or half of the time that has. Then it is dropped.
+const (
+	lateTimeout = 10 * time.Second
+	stopGrace   = 2 * time.Second
+)
+
+// line calls functions in order, off the goroutine that adds them, and tells them when they are only to clean up.
 type line struct {
 	mu   sync.Mutex
-	last chan struct{} // guarded by mu; closed when the last function added has ended
+	list []func(late bool) // guarded by mu
+	busy bool              // guarded by mu
 }
 
-func (l *line) add(h *Handler, fn func()) {
+// add has fn called in its turn. It is too late for that when life has ended and lateTimeout is over.
+func (l *line) add(h *Handler, life context.Context, fn func(late bool)) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	before, done := l.last, make(chan struct{})
-	l.last = done
-	h.background(func() {
-		defer close(done) // even if fn ends the goroutine
-		if before != nil {
-			<-before
+	l.list = append(l.list, fn)
+	l.busy = l.busy || h.background(func() { l.work(h, life) })
+	busy := l.busy
+	l.mu.Unlock()
+	if !busy {
+		l.drop()
+	}
+}
+
+func (l *line) work(h *Handler, life context.Context) {
+	stop := context.AfterFunc(life, func() { time.AfterFunc(lateTimeout, l.drop) })
+	done := false
+	defer func() { // even if a function ends the goroutine
+		if stop(); !done && !h.background(func() { l.work(h, life) }) {
+			l.drop()
 		}
-		fn()
-	})
+	}()
+	for !done {
+		l.mu.Lock()
+		list := l.list
+		if done = len(list) == 0; done {
+			l.busy = false
+		} else {
+			l.list = list[1:]
+		}
+		l.mu.Unlock()
+		if !done {
+			list[0](h.hurry.Err() != nil)
+		}
+	}
+}
+
+// drop has all that wait clean up.
+func (l *line) drop() {
+	l.mu.Lock()
+	list := l.list
+	l.list = nil
+	l.mu.Unlock()
+	for _, fn := range list {
+		fn(true)
+	}
 }
 
 // Stats returns the counters since New. Those of the sessions beneath are in Engine().Stats(). HandlerErrors

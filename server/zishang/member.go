@@ -29,6 +29,7 @@ type member struct {
 	nsp    *namespace
 
 	calls line // acknowledgements, which overtake events
+	later line // events that middlewares have let through later
 
 	turn  sync.Mutex // held while its handlers run
 	ended bool       // guarded by turn; its disconnect handlers have run
@@ -255,7 +256,16 @@ func (m *member) answered(id uint64, a server.Args, err error) {
 	if !ok || err != nil {
 		return
 	}
-	m.calls.add(m.h, func() { m.h.protect("acknowledgement", func() { fn(valuesOf(a.Len(), a.Decode), nil) }) })
+	release, ok := m.server.Hold(a, false)
+	if !ok {
+		return
+	}
+	m.calls.add(m.h, m.server.Context(), func(late bool) {
+		defer release()
+		if !late {
+			m.h.protect("acknowledgement", func() { fn(valuesOf(a.Len(), a.Decode), nil) })
+		}
+	})
 }
 
 // SetIdentity says whose socket it is: the name of an account, as the application has found out, for the

@@ -93,8 +93,8 @@ func (s *space) ServerEvent(msg adapter.Message, reply func(adapter.Message)) {
 		return
 	}
 	e := arrived(from)
-	s.events.add(s.h, func() {
-		if n := s.h.find(s.Name()); n != nil && !n.listeners.dispatch(e) && e.ack != nil {
+	s.events.add(s.h, s.h.lifetime, func(late bool) {
+		if n := s.h.find(s.Name()); !late && n != nil && !n.listeners.dispatch(e) && e.ack != nil {
 			e.ack(internalError, nil)
 		}
 	})
