@@ -68,7 +68,8 @@ type bus struct {
 	stray   []subscription   // those it looks for
 	epochs  uint64           // the last epoch
 
-	regained func([]regained) // is told of them, with no lock held; set before the first add
+	regained func([]regained)                 // is told of them, with no lock held; set before the first add
+	cut      func(l *link, cause error) error // is told that a link has broken, and may know why; set before the first add
 }
 
 func newBus(ctx context.Context, wg *sync.WaitGroup, c redis.UniversalClient, sharded bool, stats *counters, s *state) *bus {

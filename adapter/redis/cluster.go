@@ -104,7 +104,7 @@ func (c *Cluster) startInbox(sharded bool) {
 	}
 	c.inbox = newInbox(c)
 	c.box.stamp = c.inbox.ring.stamp
-	c.bus.regained = c.inbox.regained
+	c.bus.regained, c.bus.cut = c.inbox.regained, c.inbox.cut
 	c.inbox.subscribe(kind)
 	c.wg.Go(c.inbox.run)
 }

@@ -22,6 +22,7 @@ var (
 	errOutbox   = errors.New("outbox full")
 	errReplica  = errors.New("this Redis is a replica: what is published here does not reach the others")
 	errUnsent   = errors.New("no connection to send on")
+	errCutOff   = errors.New("a subscription breaks whenever what was missed is sent again")
 	errShape    = errors.New("message has an unexpected shape")
 )
 
@@ -42,6 +43,10 @@ func advice(err error) string {
 		return "allow this Redis user the commands and channels of the adapter, see docs/adapters.md"
 	case strings.HasPrefix(text, "OOM"):
 		return "Redis is out of memory: enlarge it or lower its other use"
+	case strings.HasPrefix(text, "MISCONF"):
+		return "Redis cannot write to its disk: look at its log and make room there"
+	case errors.Is(err, errCutOff):
+		return outputAdvice
 	case strings.HasPrefix(text, "READONLY"), errors.Is(err, errReplica):
 		return "this Redis is a replica: name the primary endpoint"
 	case strings.HasPrefix(text, "MOVED"), strings.HasPrefix(text, "CROSSSLOT"):

@@ -23,7 +23,11 @@ type gap struct {
 	asked time.Time
 	id    uint64        // of the last question
 	taken *atomic.Int32 // what became of the last question: 1 Redis has taken it, 4 and nobody got it
-	tries int           // questions Redis took, in a row, that brought nothing
+	waits bool          // an answer to it is waited for, on a connection that has not broken since
+	probe bool          // it asked for the size only
+	cuts  int           // how often in a row the connection broke while what follows stuck was on its way
+	stuck uint64
+	tries int // questions Redis took, in a row, that brought nothing
 }
 
 // arrival is a message of a lane.

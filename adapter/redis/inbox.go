@@ -13,7 +13,8 @@ import (
 type inbox struct {
 	c       *Cluster
 	ring    *ring
-	channel string // prefix of the channels of letters
+	channel string       // prefix of the channels of letters
+	letters subscription // on which answers come
 	asked   atomic.Uint64
 	work    chan struct{} // holds one token when there is something to do
 
@@ -21,6 +22,7 @@ type inbox struct {
 	sources map[string]*source
 	breaks  map[string]time.Time // by namespace: since when some of it was not heard, lately
 	lost    map[string]uint64    // by node
+	caution caution
 }
 
 // source is another node as a sender.
@@ -49,7 +51,7 @@ const (
 
 func newInbox(c *Cluster) *inbox {
 	b := &inbox{c: c, channel: c.cfg.Prefix + "-beanpole#", work: make(chan struct{}, 1),
-		sources: map[string]*source{}, breaks: map[string]time.Time{}, lost: map[string]uint64{}}
+		sources: map[string]*source{}, breaks: map[string]time.Time{}, caution: caution{piece: maxPiece, top: maxPiece}, lost: map[string]uint64{}}
 	b.ring = newRing(c.cfg.MaxResendBytes, c.cfg.MaxResendAge)
 	b.ring.wake = b.wake
 	return b
@@ -58,7 +60,8 @@ func newInbox(c *Cluster) *inbox {
 // subscribe listens to the letters.
 func (b *inbox) subscribe(kind subKind) {
 	b.c.bus.add(subscription{kind, b.channel + "tails"}, receiverFunc(b.letter))
-	b.c.bus.add(subscription{kind, b.channel + b.c.uid + "#"}, receiverFunc(b.letter))
+	b.letters = subscription{kind, b.channel + b.c.uid + "#"}
+	b.c.bus.add(b.letters, receiverFunc(b.letter))
 }
 
 func (b *inbox) wake() {
@@ -182,39 +185,6 @@ func (b *inbox) joined(n *namespace, m *message, number uint64, begun time.Time)
 
 // arrived opens a message whose turn it is.
 func (n *namespace) arrived(a arrival) { n.open(a.channel, a.payload, a.n) }
-
-// ask asks s for what is missing in lanes. Called with order held.
-func (b *inbox) ask(s *source, keys ...laneKey) {
-	now := time.Now()
-	list := make([]wanted, 0, len(keys))
-	taken := new(atomic.Int32)
-	for _, key := range keys {
-		g := s.gaps[key]
-		w := wanted{key: key, after: g.last, size: max(minPiece, maxPiece>>g.tries)}
-		if !g.known || key.lane == roomLanes {
-			w.ago = max(now.Sub(g.since), time.Millisecond)
-		}
-		g.asked, g.taken = now, taken
-		list = append(list, w)
-	}
-	l := newLetter(tellQuestion, b.c.uid)
-	id := b.asked.Add(1)
-	for _, key := range keys {
-		s.gaps[key].id = id
-	}
-	l.uint(id)
-	l.wants(list)
-	b.send(s.uid+"#", l, func(got string, err error) {
-		switch {
-		case err != nil:
-		case got == "0" && b.c.exact():
-			taken.Store(4)
-		default:
-			taken.Store(1)
-		}
-	})
-	b.wake()
-}
 
 // regained has in doubt what was published on subscriptions while they were not there.
 func (b *inbox) regained(list []regained) {
@@ -364,6 +334,7 @@ func (b *inbox) sweepSource(s *source, now time.Time) (more bool) {
 	s.order.Lock()
 	defer s.order.Unlock()
 	var keys []laneKey
+	_, away := b.c.bus.brokenSince([]subscription{b.letters}) // answers would not come
 	for key, g := range s.gaps {
 		switch {
 		case !g.open():
@@ -371,13 +342,17 @@ func (b *inbox) sweepSource(s *source, now time.Time) (more bool) {
 				delete(s.gaps, key)
 			}
 			continue
-		case now.Sub(g.asked) < sweepEvery<<min(g.tries, 2):
+		case away, now.Sub(g.asked) < sweepEvery<<min(g.tries, 2):
 		default:
 			if g.taken != nil {
-				g.tries += int(g.taken.Load())
+				g.tries += int(g.taken.Swap(0))
 			}
 			if g.tries > maxTries {
-				b.abandon(s, key, g, lostUnanswered)
+				cause := lostUnanswered
+				if !b.c.members.knows(s.uid) {
+					cause = lostGone
+				}
+				b.abandon(s, key, g, cause)
 				continue
 			}
 			if len(keys) < maxTails {

@@ -32,6 +32,11 @@ func (b *inbox) letter(_ string, payload []byte) {
 		if !l.bad {
 			b.answered(uid, id, &p, list)
 		}
+	case tellSize:
+		id, size := l.readUint(), l.readUint()
+		for _, next := range l.readTails() {
+			b.sized(uid, id, next, size)
+		}
 	case tellRooms:
 		id, nsp := l.readUint(), l.readText()
 		list := l.readTails()
@@ -59,6 +64,14 @@ func (b *inbox) answer(uid string, id uint64, w wanted) {
 		since = time.Now().Add(-w.ago)
 	}
 	p := b.ring.after(w.key, w.after, since, w.size)
+	if w.size == 0 && len(p.list) > 0 {
+		l := newLetter(tellSize, b.c.uid)
+		l.uint(id, uint64(len(p.list[0].data)))
+		at := p.list[0].in(w.key.lane)
+		l.tails([]ending{{key: w.key, n: p.list[0].n, count: at.count, base: at.prev, bases: at.count - 1}})
+		b.send(uid+"#", l, nil)
+		return
+	}
 	l := newLetter(tellAnswer, b.c.uid)
 	l.piece(id, &p)
 	b.send(uid+"#", l, nil)
@@ -162,7 +175,10 @@ func (b *inbox) answered(uid string, id uint64, p *piece, list []arrival) {
 		g.doubt = 0
 	}
 	// Not behind an answer to a question that was asked again meanwhile: that one's comes, too.
-	if g.tries = 0; g.open() && id >= g.id {
+	if g.tries, g.cuts = 0, 0; id >= g.id {
+		b.heard(g)
+	}
+	if g.open() && id >= g.id {
 		b.ask(s, p.key)
 	}
 }

@@ -87,6 +87,9 @@ func (l *link) run(ctx context.Context) {
 		if l.bus.withoutPatterns(err) {
 			continue
 		}
+		if l.bus.cut != nil {
+			err = l.bus.cut(l, err)
+		}
 		l.bus.state.set(l.part(), err)
 		l.bus.stats.reconnects.Add(1)
 		l.bus.broken.Store(time.Now().UnixNano())

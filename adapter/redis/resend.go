@@ -13,6 +13,8 @@ import (
 //	question  lanes, of each what is to be sent again: behind a number, or since a time; or only which of them
 //	          there are, of rooms
 //	answer    messages of one lane
+//	size      the answer to a question for no bytes: what one lane has next, and how large that is; a node that does
+//	          not know of it answers with the message
 //	rooms     the answer that says which lanes of rooms there are
 type tellKind byte
 
@@ -21,6 +23,7 @@ const (
 	tellQuestion
 	tellAnswer
 	tellRooms
+	tellSize
 )
 
 // wanted is what a question asks of one lane.

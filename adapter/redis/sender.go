@@ -248,7 +248,7 @@ func (s *sender) queue(ctx context.Context, pipe redis.Pipeliner, c *command) *r
 // passing reports whether a refusal of Redis may pass when one waits: it moves slots, loads, or fails over.
 func passing(err error) bool {
 	text := err.Error()
-	for _, prefix := range []string{"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY", "OOM", "NOREPLICAS", "NOAUTH", "WRONGPASS"} {
+	for _, prefix := range []string{"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY", "OOM", "MISCONF", "NOREPLICAS", "NOAUTH", "WRONGPASS"} {
 		if strings.HasPrefix(text, prefix) {
 			return true
 		}

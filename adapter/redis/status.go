@@ -33,7 +33,8 @@ type Stats struct {
 	// "unconfirmed", which Redis may have published, though its answer was lost, in a namespace that servers of
 	// Node have, too, or from an Emitter: Beanpole's servers ask for what did not come. "trimmed" counts gaps in
 	// a stream that was not read in time. And what others published and this node has missed: "not kept", which
-	// its sender no longer held, "sender gone", and "no answer", of one that did not send it again.
+	// its sender no longer held, "sender gone", "no answer", of one that did not send it again, and "output limit",
+	// an event so large that Redis closes the subscription on which it is sent.
 	Lost map[string]uint64
 	// LostOf counts what this node has missed of others, by their UID.
 	LostOf map[string]uint64
@@ -55,15 +56,20 @@ const (
 	lostForgotten
 	lostGone
 	lostUnanswered
+	lostOutput
 	lostCauses
 )
 
-var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "closed", "trimmed", "too large", "not kept", "sender gone", "no answer"}
+var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "closed", "trimmed", "too large", "not kept", "sender gone", "no answer", "output limit"}
+
+const outputAdvice = "if the log of Redis speaks of output buffer limits: set client-output-buffer-limit pubsub (default 32mb 8mb 60) " +
+	"to several times the largest event at least"
 
 // lostAdvice says what a person may do about a cause.
 var lostAdvice = [lostCauses]string{
 	lostForgotten:  "raise MaxResendBytes or MaxResendAge of the sender: it must hold what is sent while a node is away",
 	lostGone:       "the sender ended before it could send again what Redis had not passed on",
+	lostOutput:     outputAdvice,
 	lostUnanswered: "look whether the sender runs and may subscribe to its own channel, see docs/adapters.md",
 }
 

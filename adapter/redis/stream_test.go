@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,4 +140,43 @@ func TestRefusedInTheMiddle(t *testing.T) {
 			pass(t, 20*time.Millisecond)
 		}
 	})
+}
+
+// Redis cannot write to its disk, and refuses writes: they wait as when it is out of memory.
+func TestEntriesWaitWhileTheDiskIsFull(t *testing.T) {
+	s := redistest.Start(t, "--save", "3600 1", "--enable-protected-configs", "yes")
+	l := &logged{Handler: slog.DiscardHandler}
+	f := pair(t, redis.Config{Mode: redis.Streams, BlockTime: time.Second, Logger: slog.New(l)}, s.URL(), s.URL())
+	admin := s.Client()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "dump", "full"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range [][2]string{{"dir", dir}, {"dbfilename", "dump"}} { // a directory cannot be replaced
+		if err := admin.ConfigSet(t.Context(), x[0], x[1]).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	adaptertest.Eventually(t, func() error {
+		_ = admin.BgSave(t.Context()).Err()
+		if err := admin.Set(t.Context(), "x", "y", 0).Err(); err == nil || !strings.HasPrefix(err.Error(), "MISCONF") {
+			return fmt.Errorf("writes are not refused: %v", err)
+		}
+		return nil
+	})
+	f.flow()
+	adaptertest.Eventually(t, func() error {
+		if s := f.clusters[0].Stats(); s.Waiting < 10 {
+			return fmt.Errorf("nothing waits: %+v", s)
+		}
+		return nil
+	})
+	if err := admin.ConfigSet(t.Context(), "stop-writes-on-bgsave-error", "no").Err(); err != nil {
+		t.Fatal(err)
+	}
+	here, there := f.end()
+	f.check(here, there)
+	if l.has("redis refuses commands") {
+		t.Error("commands were refused for good")
+	}
 }

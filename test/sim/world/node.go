@@ -158,7 +158,7 @@ func (n *node) lossy() bool {
 // missed reports whether the node has counted something of others as missed.
 func (n *node) missed() bool {
 	lost := n.cluster.Stats().Lost
-	return lost["not kept"]+lost["sender gone"]+lost["no answer"] > 0
+	return lost["not kept"]+lost["sender gone"]+lost["no answer"]+lost["output limit"] > 0
 }
 
 // live reports whether the node is to be used.
