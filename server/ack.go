@@ -144,6 +144,7 @@ func (s *Socket) ask(ctx context.Context, u Unicast, data []byte, attachments []
 		args Args
 		err  error
 	}
+	ctx = given(ctx)
 	id := s.nsp.ackID.Add(1)
 	done := make(chan result, 1)
 	s.expectAck(id, func(a Args, err error) { done <- result{a, err} })

@@ -136,7 +136,16 @@ func (b Broadcast) Ask(event string, args ...any) (ask func(ctx context.Context,
 	}, nil
 }
 
+// given returns ctx, or the background for nil, which is no mistake worth a panic.
+func given(ctx context.Context) context.Context {
+	if ctx == nil {
+		return context.Background()
+	}
+	return ctx
+}
+
 func (b Broadcast) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx = given(ctx)
 	if b.timeout > 0 {
 		return context.WithTimeoutCause(ctx, b.timeout, ErrTimeout)
 	}

@@ -187,6 +187,11 @@ func (s *Server) appendEvent(dst []byte, event string, args []any) (data []byte,
 	if packet.Reserved(event) {
 		return dst, nil, fmt.Errorf("%q: %w", event, ErrReservedEvent)
 	}
+	for _, arg := range args {
+		if err := s.signatures.sendable(arg); err != nil {
+			return dst, nil, fmt.Errorf("event %q: %w", event, err)
+		}
+	}
 	data, attachments, err = encodeEvent(dst, event, args)
 	if err == nil {
 		return data, attachments, nil

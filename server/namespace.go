@@ -258,7 +258,7 @@ func (n *Namespace) Servers(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	defer n.release()
-	return n.adapter.Servers(ctx)
+	return n.adapter.Servers(given(ctx))
 }
 
 // ServerSideEmit sends an event to the handlers that the other servers of the cluster have registered
@@ -294,6 +294,7 @@ func (n *Namespace) AskServers(event string, args ...any) (ask func(context.Cont
 		return nil, err
 	}
 	return func(ctx context.Context) ([]Args, error) {
+		ctx = given(ctx)
 		n, err := n.hold()
 		if err != nil {
 			return nil, err

@@ -70,8 +70,44 @@ var handles = map[reflect.Type]string{
 	reflect.TypeFor[transport.Server]():  "",
 }
 
-// signatures caches the signature of each function type.
-type signatures struct{ m sync.Map }
+// signatures caches the signature of each function type, and of each type of an argument of Emit why it cannot travel.
+type signatures struct{ m, values sync.Map }
+
+// sendable returns why v, an argument of an event, would arrive as {}, or nil.
+func (c *signatures) sendable(v any) error {
+	switch v.(type) {
+	case nil, string, []byte, int, float64, bool, map[string]any, []any, json.RawMessage:
+		return nil
+	}
+	t := reflect.TypeOf(v)
+	why, ok := c.values.Load(t)
+	if !ok {
+		why, _ = c.values.LoadOrStore(t, reason{result.shows(t)})
+	}
+	return why.(reason).err
+}
+
+// reason is why a type cannot travel, or nil.
+type reason struct{ err error }
+
+// shows is visible for a value that is sent: no value of ours arrives, and an error's text is not among its fields.
+func (d *direction) shows(t reflect.Type) error {
+	bare := t
+	if t.Kind() == reflect.Pointer {
+		bare = t.Elem()
+	}
+	if d.speaks(t) {
+		return nil
+	}
+	if instead, ours := handles[bare]; ours {
+		return fmt.Errorf("%s, of which nothing can travel%s", t, instead)
+	}
+	err := d.visible(t)
+	if err != nil && t.Implements(typeError) {
+		return fmt.Errorf("%s: send its text, Error()", t)
+	}
+	return err
+}
 
 // handler makes a handler of fn. It panics when fn's type does not fit: that is a mistake in the
 // program, found when the handler is registered and never by what a client sends.
