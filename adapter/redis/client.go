@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -21,6 +22,9 @@ func newClient(c *Config) (redis.UniversalClient, *lines, error) {
 	return client, l, err
 }
 
+// ErrURL is what New returns for a Config.URL that it does not understand, with what is wrong.
+var ErrURL = errors.New("redis: URL")
+
 // client makes the client, whose connections are in l.
 func (l *lines) client(c *Config) (redis.UniversalClient, error) {
 	if c.Client != nil {
@@ -39,7 +43,7 @@ func (l *lines) client(c *Config) (redis.UniversalClient, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil {
 		// The error of url.Parse repeats the URL, in which there may be a password.
-		return nil, fmt.Errorf("redis: invalid URL")
+		return nil, fmt.Errorf("%w: not valid", ErrURL)
 	}
 	q := u.Query()
 	isCluster := q.Get("cluster") == "true"
@@ -50,14 +54,14 @@ func (l *lines) client(c *Config) (redis.UniversalClient, error) {
 	case isCluster:
 		o, err := redis.ParseClusterURL(u.String())
 		if err != nil {
-			return nil, fmt.Errorf("redis: URL of a cluster: %w", err)
+			return nil, fmt.Errorf("%w of a cluster: %w", ErrURL, err)
 		}
 		o.Dialer = l.through(o.Dialer, o.TLSConfig, o.DialTimeout)
 		return clustered(o), nil
 	case isSentinel:
 		o, err := redis.ParseFailoverURL(u.String())
 		if err != nil {
-			return nil, fmt.Errorf("redis: URL with sentinels: %w", err)
+			return nil, fmt.Errorf("%w with sentinels: %w", ErrURL, err)
 		}
 		o.MaxRetries = -1
 		o.ContextTimeoutEnabled = true
@@ -68,7 +72,7 @@ func (l *lines) client(c *Config) (redis.UniversalClient, error) {
 	}
 	o, err := redis.ParseURL(u.String())
 	if err != nil {
-		return nil, fmt.Errorf("redis: URL: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrURL, err)
 	}
 	o.Dialer = l.through(o.Dialer, o.TLSConfig, o.DialTimeout)
 	return single(o), nil

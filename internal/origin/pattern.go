@@ -30,6 +30,8 @@ func ParsePattern(s string) (Pattern, error) {
 		return Pattern{}, errors.New("no scheme, as in https://app.example.com")
 	case strings.Contains(scheme, "*"):
 		return Pattern{}, errors.New(`"*" in the scheme`)
+	case strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "":
+		return Pattern{}, fmt.Errorf("no scheme is called %q: entries are separated by commas, without quotes and brackets", scheme)
 	case scheme == "file":
 		return Pattern{}, errors.New("files have the origin file://, all of them")
 	}

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -45,7 +46,9 @@ func newCluster(cfg *Config, log *slog.Logger) (*cluster, error) {
 		rc.Recovery = &adapter.Recovery{MaxDisconnection: cfg.Recovery}
 	}
 	var err error
-	if c.redis, err = redis.New(rc); err != nil {
+	if c.redis, err = redis.New(rc); errors.Is(err, redis.ErrURL) {
+		return nil, cfg.badRedisURL(err)
+	} else if err != nil {
 		return nil, err
 	}
 	c.factory = c.redis.Adapter()

@@ -15,6 +15,7 @@
 //
 //   - config.go: Config, one field a variable
 //   - environment.go: Config from the environment, and the one line about a bad value
+//   - variables.go: names that are no variable's, and variables that do nothing
 //   - options.go: Config as the server's own options
 //   - application.go: what a host carries, of package server or package zishang
 //   - host.go: Host, its routes, its life; run.go: signals and the graceful stop

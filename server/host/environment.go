@@ -101,26 +101,24 @@ func fromEnv(environ []string) (Config, error) {
 	return cfg, cfg.check()
 }
 
-// unknownVariables returns the names in environ that look like ours and are not, for a warning.
-func unknownVariables(environ []string) (names []string) {
-	known := make(map[string]bool)
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
-		known[f.Tag.Get("env")] = true
-	}
-	for _, kv := range environ {
-		if k, _, _ := strings.Cut(kv, "="); strings.HasPrefix(k, "BEANPOLE_") && !known[k] {
-			names = append(names, k)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 func badValue(f reflect.StructField, value string) error {
 	if u, err := url.Parse(value); err == nil && u.User != nil {
 		value = u.Redacted()
 	}
-	return &ValueError{Variable: f.Tag.Get("env"), Value: value, Allowed: f.Tag.Get("allow")}
+	bad := &ValueError{Variable: f.Tag.Get("env"), Value: value, Allowed: f.Tag.Get("allow")}
+	if _, err := strconv.ParseFloat(value, 64); err == nil && f.Type == reflect.TypeFor[time.Duration]() {
+		bad.Allowed += ", with its unit: 25s, 250ms" // Node's options are numbers of milliseconds
+	}
+	return bad
+}
+
+// badRedisURL is the error for a RedisURL that is one, of which the client of Redis does not understand a part.
+func (cfg *Config) badRedisURL(err error) error {
+	f, _ := reflect.TypeFor[Config]().FieldByName("RedisURL")
+	value, _, _ := strings.Cut(cfg.RedisURL, "?") // where passwords of sentinels may stand
+	bad := badValue(f, value).(*ValueError)
+	bad.Allowed += "; " + err.Error()
+	return bad
 }
 
 // check returns a *ValueError for the first field whose value is not allowed. Zero is always allowed: it

@@ -128,6 +128,7 @@ func TestBadValueIsOneLine(t *testing.T) {
 // A list says which of its entries nothing matches, and why.
 func TestBadEntryOfAList(t *testing.T) {
 	for environ, why := range map[string]string{
+		`BEANPOLE_ALLOWED_ORIGINS=["https://a.example"]`:                 "separated by commas, without quotes and brackets",
 		"BEANPOLE_ALLOWED_HOSTS=localhost,b\u00fccher.example":           `host "bücher.example": browsers write it xn--bcher-kva.example`,
 		"BEANPOLE_ALLOWED_HOSTS=localhost,*.example.com":                 `host "*.example.com": "*" stands for nothing here: list the names`,
 		"BEANPOLE_ALLOWED_ORIGINS=https://a.example,https://b.example:0": `origin "https://b.example:0": no port 0`,
@@ -197,8 +198,54 @@ func TestPortZeroIsAnyPort(t *testing.T) {
 }
 
 func TestUnknownVariables(t *testing.T) {
-	got := unknownVariables([]string{"BEANPOLE_PING_INTERVALL=1", "BEANPOLE_PATH=/x/", "HOME=/"})
-	if want := []string{"BEANPOLE_PING_INTERVALL"}; !slices.Equal(got, want) {
+	got := unknownVariables([]string{"BEANPOLE_PING_INTERVALL=1", "BEANPOLE_PATH=/x/", "HOME=/", "BEANPOLE_PORT=1", "BEANPOLE_REDIS_URL=x",
+		"BEANPOLE_ALLOWED_ORIGIN=x", "beanpole_recovery=1s", "BEANPOLE_COLOUR_OF_BEANS=green", "BEANPOLE_X=1"})
+	want := []unknown{
+		{"BEANPOLE_ALLOWED_ORIGIN", "BEANPOLE_ALLOWED_ORIGINS"}, {"BEANPOLE_COLOUR_OF_BEANS", ""},
+		{"BEANPOLE_PING_INTERVALL", "BEANPOLE_PING_INTERVAL"}, {"BEANPOLE_PORT", "PORT"}, {"BEANPOLE_REDIS_URL", "REDIS_URL"},
+		{"BEANPOLE_X", ""}, {"beanpole_recovery", "BEANPOLE_RECOVERY"},
+	}
+	if !slices.Equal(got, want) {
 		t.Errorf("unknownVariables = %q, want %q", got, want)
+	}
+}
+
+// Variables that do nothing are told, with the one they need.
+func TestVariablesWithoutEffect(t *testing.T) {
+	cfg, err := fromEnv([]string{"BEANPOLE_REDIS_MODE=streams", "BEANPOLE_NODE_URL=http://10.0.0.5:5000", "BEANPOLE_ALLOW_CREDENTIALS=true"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, log := newTestHost(t, Config{})
+	h.warnVariables(nil, cfg.idle())
+	for _, line := range []string{"name=BEANPOLE_REDIS_MODE without=REDIS_URL", "name=BEANPOLE_NODE_URL without=REDIS_URL",
+		"name=BEANPOLE_ALLOW_CREDENTIALS without=BEANPOLE_ALLOWED_ORIGINS"} {
+		if strings.Count(log.String(), line) != 1 {
+			t.Errorf("no line %s in %s", line, log)
+		}
+	}
+	cfg.RedisURL, cfg.AllowedOrigins = "redis://localhost", []string{"https://a.example"}
+	if idle := cfg.idle(); len(idle) > 0 {
+		t.Errorf("%q have no effect", idle)
+	}
+}
+
+// What the client of Redis does not understand is told as of any variable, without passwords.
+func TestRedisURLThatIsNotUnderstood(t *testing.T) {
+	for _, u := range []string{"redis://me:hunter2@localhost:6379/foo", "redis://localhost:6379/?nonsense=hunter2", "redis://localhost:6379/?master_name=x&db=hunter"} {
+		_, err := New(Config{RedisURL: u})
+		var bad *ValueError
+		if !errors.As(err, &bad) || bad.Variable != "REDIS_URL" || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", u, err)
+		}
+	}
+}
+
+func TestDurationWithoutUnit(t *testing.T) {
+	if _, err := fromEnv([]string{"BEANPOLE_PING_INTERVAL=25000"}); err == nil || !strings.HasSuffix(err.Error(), "10m, with its unit: 25s, 250ms") {
+		t.Error(err)
+	}
+	if _, err := fromEnv([]string{"BEANPOLE_PING_INTERVAL=1h"}); err == nil || strings.Contains(err.Error(), "unit") {
+		t.Error(err)
 	}
 }

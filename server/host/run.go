@@ -47,9 +47,7 @@ func run(configure func(*Config) error, setup func(*Host) error) error {
 	}
 	defer h.flushLog()
 	redis.LogLibrary(h.log)
-	for _, name := range unknownVariables(os.Environ()) {
-		h.log.Warn("unknown variable", "name", name)
-	}
+	h.warnVariables(unknownVariables(os.Environ()), cfg.idle())
 	if setup != nil {
 		if err := setup(h); err != nil {
 			return err

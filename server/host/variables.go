@@ -1,0 +1,107 @@
+package host
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// What is wrong with the environment and no reason not to start: names that are no variable's, and variables that do
+// nothing without another.
+
+// warnVariables says which variables do nothing.
+func (h *Host) warnVariables(names []unknown, idle [][2]string) {
+	for _, u := range names {
+		if u.meant == "" {
+			h.log.Warn("unknown variable", "name", u.name)
+		} else {
+			h.log.Warn("unknown variable", "name", u.name, "perhaps_meant", u.meant)
+		}
+	}
+	for _, pair := range idle {
+		h.log.Warn("a variable has no effect without another that is not set", "name", pair[0], "without", pair[1])
+	}
+}
+
+// An unknown is the name of a variable that looks like ours and is not.
+type unknown struct {
+	name  string
+	meant string // the variable that was probably meant, or ""
+}
+
+// unknownVariables returns the names in environ that look like ours and are not, for a warning.
+func unknownVariables(environ []string) (found []unknown) {
+	var known []string
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if name := f.Tag.Get("env"); name != "-" {
+			known = append(known, name)
+		}
+	}
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(strings.ToUpper(name), "BEANPOLE_") && !slices.Contains(known, name) {
+			found = append(found, unknown{name, meant(name, known)})
+		}
+	}
+	slices.SortFunc(found, func(a, b unknown) int { return strings.Compare(a.name, b.name) })
+	return found
+}
+
+// meant returns which of the known names the one that is not known was to be, or "".
+func meant(name string, known []string) string {
+	name = strings.ToUpper(name)
+	if bare := strings.TrimPrefix(name, "BEANPOLE_"); slices.Contains(known, bare) { // as PORT and REDIS_URL
+		return bare
+	}
+	best, least := "", 3 // letters that may be wrong
+	for _, k := range known {
+		if d := distance(name, k); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance returns how many letters have to be changed, added or taken away to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1) // of the letters of a so far
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			before, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, before+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+// idle returns the variables that are set and do nothing without another, with that other.
+func (cfg *Config) idle() (idle [][2]string) {
+	v := reflect.ValueOf(cfg).Elem()
+	for _, rule := range []struct {
+		without string // a field
+		fields  []string
+	}{
+		{"RedisURL", []string{"RedisMode", "RedisSubscriptions", "RedisStreamLength", "RedisStreamCount", "RedisOutboxBytes",
+			"RedisPrefix", "NodeURL", "NodeSecret"}},
+		{"AllowedOrigins", []string{"AllowCredentials"}},
+	} {
+		if !v.FieldByName(rule.without).IsZero() || rule.without == "RedisURL" && cfg.Adapter != nil {
+			continue
+		}
+		needed, _ := v.Type().FieldByName(rule.without)
+		for _, name := range rule.fields {
+			if f, _ := v.Type().FieldByName(name); !v.FieldByName(name).IsZero() {
+				idle = append(idle, [2]string{f.Tag.Get("env"), needed.Tag.Get("env")})
+			}
+		}
+	}
+	return idle
+}
