@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,6 +94,10 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 	h.guard(h.server.Namespace)
 	h.server.OnNamespace(h.opened)
 	h.read = h.settings()
+	if names := options.Transports(); names != nil && names.Has("webtransport") &&
+		!slices.Contains(cfg.Transport.Transports, transport.WebSocket) {
+		h.log.Warn("WebTransport is not served: without websocket among the Transports clients stay on polling")
+	}
 	if cfg.Options.ServeClient() {
 		h.log.Info("the client bundle is not served here: serve it as a file, or with package host")
 	}
