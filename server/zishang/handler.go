@@ -15,7 +15,6 @@ import (
 	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/beanpole/beanpole/adapter"
-	"github.com/beanpole/beanpole/internal/limit"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/transport"
 )
@@ -38,7 +37,7 @@ type Handler struct {
 
 	handlerErrors, degraded atomic.Uint64
 
-	notice  limit.Notice // of middlewares that are late
+	hasty   atomic.Int64 // when a middleware was last late, in seconds since 1970
 	told    atomic.Bool  // that clients need a function's leave
 	conns   sync.Map     // of *conn by *transport.Session
 	members sync.Map     // of *member by socket id, until the disconnect handlers have run
