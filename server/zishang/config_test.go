@@ -1,6 +1,7 @@
 package zishang_test
 
 import (
+	"log/slog"
 	"net/http/httptest"
 	"regexp"
 	"strings"
@@ -47,11 +48,12 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 	forgetful := beanpole.Memory(nil)
 	for want, cfg := range map[string]zishang.Config{
-		"Recovery is set": {Options: withRecovery(), Adapter: forgetful},
-		"Config.Adapter":  {Options: adapter},
-		"origin is a int": {Options: cors(types.Cors{Origin: 7})},
-		"MaxNamespaces":   {Limits: server.Limits{MaxNamespaces: -1}},
-		"Accept":          {Transport: transport.Config{Accept: func(*transport.Session) transport.Receiver { return nil }}},
+		"Recovery is set":              {Options: withRecovery(), Adapter: forgetful},
+		"Config.Adapter":               {Options: adapter},
+		"origin is a int":              {Options: cors(types.Cors{Origin: 7})},
+		"origin true with credentials": {Options: cors(types.Cors{Origin: true, Credentials: true})},
+		"MaxNamespaces":                {Limits: server.Limits{MaxNamespaces: -1}},
+		"Accept":                       {Transport: transport.Config{Accept: func(*transport.Session) transport.Receiver { return nil }}},
 	} {
 		if _, _, err := zishang.New(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %s in it", err, want)
@@ -103,6 +105,22 @@ func TestCorsIsWhoMayConnect(t *testing.T) {
 			if tt.allowed == "*" && w.Header().Get("Access-Control-Allow-Credentials") != "" {
 				t.Errorf("%v: with credentials", tt.cors.Origin)
 			}
+		}
+	}
+}
+
+// Who takes WebTransport for the fast one is told that it is not there.
+func TestWebTransportAlone(t *testing.T) {
+	for name, told := range map[string]bool{"websocket": false, "polling": true} {
+		var out strings.Builder
+		options := socket.DefaultServerOptions()
+		options.SetTransports(types.NewSet(name, "polling", "webtransport"))
+		_, _, err := zishang.New(zishang.Config{Options: options, Logger: slog.New(slog.NewTextHandler(&out, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out.String(), "WebTransport is not served") != told {
+			t.Errorf("%s: %q", name, out.String())
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/zishang520/engine.io/v2/types"
 
@@ -48,6 +49,9 @@ func corsOf(o *types.Cors) (*transport.CORS, error) {
 		return c, nil
 	}
 	pages, patterns, err := origins(o.Origin)
+	if o.Credentials && slices.Contains(pages, "*") {
+		return nil, fmt.Errorf("origin %v with credentials: those would go to pages of anybody: name the origins", o.Origin)
+	}
 	if err == nil && len(pages) > 0 {
 		err = (&transport.CORS{Origins: pages, Credentials: o.Credentials}).Check()
 	}
@@ -126,17 +130,12 @@ func anchored(re *syntax.Regexp, begin bool) bool {
 	case syntax.OpCapture:
 		return anchored(re.Sub[0], begin)
 	case syntax.OpConcat:
-		if begin {
-			return anchored(re.Sub[0], begin)
+		if end := len(re.Sub) - 1; !begin {
+			return anchored(re.Sub[end], begin)
 		}
-		return anchored(re.Sub[len(re.Sub)-1], begin)
+		return anchored(re.Sub[0], begin)
 	case syntax.OpAlternate:
-		for _, sub := range re.Sub {
-			if !anchored(sub, begin) {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(re.Sub, func(sub *syntax.Regexp) bool { return !anchored(sub, begin) })
 	}
 	return false
 }
@@ -149,13 +148,7 @@ func list(v any) ([]string, error) {
 	case []string:
 		return v, nil
 	case string:
-		var out []string
-		for part := range strings.SplitSeq(v, ",") {
-			if part = strings.TrimSpace(part); part != "" {
-				out = append(out, part)
-			}
-		}
-		return out, nil
+		return strings.FieldsFunc(v, func(c rune) bool { return c == ',' || unicode.IsSpace(c) }), nil
 	}
 	return nil, fmt.Errorf("is a %T; it may be text or a list of texts", v)
 }

@@ -1,6 +1,7 @@
 package zishang
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -177,11 +178,7 @@ func (e *emitter) ListenerCount(name events.EventName) int { return len(e.get(na
 func (e *emitter) EventNames() []events.EventName {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	names := make([]events.EventName, 0, len(e.listeners))
-	for name := range e.listeners {
-		names = append(names, name)
-	}
-	return names
+	return slices.Collect(maps.Keys(e.listeners))
 }
 
 // Len returns how many events have listeners.

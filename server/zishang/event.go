@@ -193,7 +193,7 @@ func (m *member) await(e *event, through chan error) bool {
 	case <-timer.C:
 	}
 	m.hasty = true
-	if m.h.notice.News("middleware", time.Now()) {
+	if now := time.Now().Unix(); now-m.h.hasty.Swap(now) >= 60 {
 		m.h.log.Warn("a middleware of a socket does not call next: what it lets through later is out of order",
 			"session", m.server.Session().Num(), "namespace", m.nsp.name, "event", e.name)
 	}

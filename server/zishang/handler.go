@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +15,6 @@ import (
 	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/beanpole/beanpole/adapter"
-	"github.com/beanpole/beanpole/internal/limit"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/transport"
 )
@@ -37,7 +37,7 @@ type Handler struct {
 
 	handlerErrors, degraded atomic.Uint64
 
-	notice  limit.Notice // of middlewares that are late
+	hasty   atomic.Int64 // when a middleware was last late, in seconds since 1970
 	told    atomic.Bool  // that clients need a function's leave
 	conns   sync.Map     // of *conn by *transport.Session
 	members sync.Map     // of *member by socket id, until the disconnect handlers have run
@@ -93,6 +93,10 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 	h.guard(h.server.Namespace)
 	h.server.OnNamespace(h.opened)
 	h.read = h.settings()
+	if names := options.Transports(); names != nil && names.Has("webtransport") &&
+		!slices.Contains(cfg.Transport.Transports, transport.WebSocket) {
+		h.log.Warn("WebTransport is not served: without websocket among the Transports clients stay on polling")
+	}
 	if cfg.Options.ServeClient() {
 		h.log.Info("the client bundle is not served here: serve it as a file, or with package host")
 	}
