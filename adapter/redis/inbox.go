@@ -20,8 +20,8 @@ type inbox struct {
 
 	mu      sync.RWMutex
 	sources map[string]*source
-	breaks  map[string]time.Time // by namespace: since when some of it was not heard, lately
-	lost    map[string]uint64    // by node
+	breaks  map[string]silence // by namespace: when some of it was not heard, lately
+	lost    map[string]uint64  // by node
 	caution caution
 }
 
@@ -51,7 +51,7 @@ const (
 
 func newInbox(c *Cluster) *inbox {
 	b := &inbox{c: c, channel: c.cfg.Prefix + "-beanpole#", work: make(chan struct{}, 1),
-		sources: map[string]*source{}, breaks: map[string]time.Time{}, caution: caution{piece: maxPiece, top: maxPiece}, lost: map[string]uint64{}}
+		sources: map[string]*source{}, breaks: map[string]silence{}, caution: caution{piece: maxPiece, top: maxPiece}, lost: map[string]uint64{}}
 	b.ring = newRing(c.cfg.MaxResendBytes, c.cfg.MaxResendAge)
 	b.ring.wake = b.wake
 	return b
@@ -108,6 +108,9 @@ func (s *source) has(nsp string) bool {
 	return ok
 }
 
+// silence is a time in which a subscription may have brought nothing.
+type silence struct{ from, to time.Time }
+
 // begin has a lane of n that nothing is known of in doubt, if something may have been missed. Called with order
 // held.
 func (b *inbox) begin(n *namespace, key laneKey, g *gap) {
@@ -115,13 +118,14 @@ func (b *inbox) begin(n *namespace, key laneKey, g *gap) {
 		return
 	}
 	b.mu.RLock()
-	since, ok := b.breaks[key.nsp]
+	x, ok := b.breaks[key.nsp]
 	b.mu.RUnlock()
+	since := x.from
 	list := n.subs()
 	if key.lane != wholeLane && key.lane != mainLane {
 		list = []subscription{{list[0].kind, key.lane}}
-		if ok && b.c.bus.since(list[0]).After(since) {
-			ok = false // nobody here was in the room then
+		if at := b.c.bus.since(list[0]); ok && at.After(since) { // before, nobody here was in the room
+			since, ok = at.Add(-slack), at.Before(x.to)
 		}
 	}
 	if at, now := b.c.bus.brokenSince(list); now && (!ok || at.Before(since)) {
@@ -213,9 +217,12 @@ func (b *inbox) regained(list []regained) {
 			ask[uid] = append(ask[uid], key)
 		}
 		b.mu.Lock()
-		if at, ok := b.breaks[key.nsp]; !ok || since.Before(at) {
-			b.breaks[key.nsp] = since
+		x, ok := b.breaks[key.nsp]
+		if !ok || since.Before(x.from) {
+			x.from = since
 		}
+		x.to = time.Now()
+		b.breaks[key.nsp] = x
 		for uid, s := range b.sources {
 			if !slices.Contains(ask[uid], key) && s.has(key.nsp) {
 				ask[uid] = append(ask[uid], key)
@@ -314,8 +321,8 @@ func (b *inbox) sweep(now time.Time) (more bool) {
 		b.send("tails", l, nil)
 	}
 	b.mu.Lock()
-	for nsp, since := range b.breaks {
-		if now.Sub(since) > b.c.cfg.MaxResendAge {
+	for nsp, x := range b.breaks {
+		if now.Sub(x.to) > b.c.cfg.MaxResendAge {
 			delete(b.breaks, nsp)
 		}
 	}
