@@ -333,6 +333,11 @@ func TestForbiddenChannel(t *testing.T) {
 	if s := c.Status(); s.Up || !s.Since.Equal(since) || c.Stats().Reconnects > 0 {
 		t.Errorf("status %+v, %+v, before since %v", s, c.Stats(), since)
 	}
+	// It is asked for again.
+	if err := s.Client().Do(t.Context(), "acl", "setuser", "app", "allchannels").Err(); err != nil {
+		t.Fatal(err)
+	}
+	ready(t, c)
 }
 
 // written is what has been logged.

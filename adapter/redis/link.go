@@ -20,6 +20,7 @@ type link struct {
 	client redis.UniversalClient
 	wake   chan struct{} // holds one token when there are orders
 	heard  atomic.Int64  // when anything last came, in nanoseconds since 1970
+	denied atomic.Bool   // Redis has refused a subscription on the connection of now
 
 	left int        // guarded by bus.mu; subscriptions that were there before the connection broke, and are not yet again
 	back []regained // guarded by bus.mu; those that are
@@ -133,6 +134,7 @@ func (l *link) once(ctx context.Context) error {
 		l.bus.wg.Go(func() { l.bus.role(ctx, node) })
 	}
 	ps := l.client.Subscribe(ctx)
+	l.denied.Store(false)
 	l.mu.Lock()
 	l.ps, l.cause, l.orders = ps, nil, nil // list, made after this, has what was ordered
 	l.mu.Unlock()
@@ -167,6 +169,24 @@ func (l *link) once(ctx context.Context) error {
 		err = l.cause
 	}
 	return err
+}
+
+// demand asks once more for what Redis has refused, each by itself: what its user may do may have been changed.
+func (l *link) demand(ctx context.Context, ps *redis.PubSub) error {
+	if !l.denied.Load() {
+		return nil
+	}
+	list := l.bus.unconfirmed(l)
+	if len(list) == 0 {
+		l.denied.Store(false)
+		l.bus.state.set(l.part()+" channels", nil)
+	}
+	for _, s := range list[:min(len(list), 64)] { // in no order, so that all have their turn
+		if err := l.subscribe(ctx, ps, []subscription{s}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // subscribe asks Redis for list. Answers come to read.
@@ -212,6 +232,10 @@ func (l *link) write(ctx context.Context, ps *redis.PubSub) {
 			return
 		case <-l.wake:
 		case <-t.C:
+			if err := l.demand(ctx, ps); err != nil {
+				l.cut(err)
+				return
+			}
 		}
 		if err := l.unsubscribe(ctx, ps, l.bus.expired(l)); err != nil {
 			l.cut(err)
@@ -267,6 +291,7 @@ func (l *link) read(ctx context.Context, ps *redis.PubSub) error {
 		if err != nil && refused(err) && strings.HasPrefix(err.Error(), "NOPERM") && !l.bus.patternsRefused(err) {
 			l.bus.state.refused(err, "subscribe")
 			l.bus.state.set(l.part()+" channels", err) // the others do what they can
+			l.denied.Store(true)
 			continue
 		}
 		if err != nil {

@@ -77,6 +77,18 @@ func (b *bus) brokenSince(list []subscription) (since time.Time, ok bool) {
 	return since, ok
 }
 
+// unconfirmed returns the subscriptions of l that Redis has not taken.
+func (b *bus) unconfirmed(l *link) (list []subscription) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for s, w := range b.wants {
+		if w.link == l && !w.confirmed {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
 // since returns since when someone here gets s.
 func (b *bus) since(s subscription) (at time.Time) {
 	b.mu.RLock()
