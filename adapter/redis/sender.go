@@ -51,6 +51,10 @@ func (s *sender) run(ctx context.Context) {
 			if s.box.isClosed() {
 				break
 			}
+			if s.failed > 0 {
+				s.probe(ctx)
+				continue
+			}
 			select {
 			case <-s.box.wake:
 			case <-ctx.Done():
@@ -78,6 +82,20 @@ func (s *sender) run(ctx context.Context) {
 	for _, c := range s.box.all(s.pending) {
 		s.drop(c, lostClosed, ErrClosed)
 	}
+}
+
+// probe finds out whether Redis is there again after a failure, when nothing waits that would show it.
+func (s *sender) probe(ctx context.Context) {
+	tctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	err := s.node.Ping(tctx).Err()
+	if err == nil || refused(err) {
+		s.failed = 0
+		s.state.set(s.part, nil)
+		return
+	}
+	s.failed++
+	pause(ctx, s.failed)
 }
 
 // wait pauses after a failure, and looks whether what waits is still for this master.
