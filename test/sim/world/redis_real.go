@@ -31,7 +31,7 @@ type redisServer struct {
 	undo []any     // the command that ends a refusal
 	lag  chan struct{}
 
-	copies []replica // guarded by mu; what a replica had, the last ten times
+	copies []replica // guarded by mu; what a replica had, the last fifteen times
 	begin  []kept    // guarded by one; what the next Redis begins with
 }
 

@@ -7,44 +7,10 @@ import (
 	"time"
 )
 
-// replica is what a replica of Redis has at a moment.
-type replica struct {
-	at   int64
-	keys []kept
-}
-
 // kept is one key, as DUMP gives it.
 type kept struct {
 	name, dump string
 	ttl        time.Duration // 0: it never expires
-}
-
-// replicate takes copies of the data until the load ends, of which a failover finds one that is somewhat old.
-func (r *redisServer) replicate() {
-	for r.w.pause(200 * time.Millisecond) {
-		r.one.Lock()
-		c := r.copy()
-		r.mu.Lock()
-		if r.copies = append(r.copies, c); len(r.copies) > 10 {
-			r.copies = r.copies[1:]
-		}
-		r.mu.Unlock()
-		r.one.Unlock()
-	}
-}
-
-// behind returns the last copy that was taken before a moment, and an empty one when there is none.
-func (r *redisServer) behind(at time.Time) replica {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	x := replica{}
-	for _, c := range r.copies {
-		if c.at <= int64(at.Sub(r.w.began)) {
-			x = c
-		}
-	}
-	r.copies = nil
-	return x
 }
 
 // copy returns what Redis has.
