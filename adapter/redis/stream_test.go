@@ -125,12 +125,11 @@ func TestTrimmedIsCounted(t *testing.T) {
 	})
 }
 
-// Redis refuses some entries of a pipeline, and takes those behind: they are sent again, and nobody takes them for
-// repetitions.
+// Redis refuses entries in the middle of a pipeline for a moment: they wait, nobody takes them for repetitions, and
+// nothing overtakes them.
 func TestRefusedInTheMiddle(t *testing.T) {
 	s := redistest.Start(t)
 	f := pair(t, redis.Config{Mode: redis.Streams, BlockTime: time.Second, MaxStreamLen: 200_000}, s.URL(), s.URL())
-	f.unordered = true
 	admin := s.Client()
 	storm(t, f, func(ctx context.Context) {
 		for ctx.Err() == nil { // OOM for a moment
