@@ -227,7 +227,7 @@ func (s *sender) send(ctx context.Context) error {
 // got a message.
 func (s *sender) published(c *command, value any) {
 	s.stats.published.Add(1)
-	s.ring.handed(c)
+	s.rings.handed(c)
 	if c.op == opXAdd {
 		s.acked[c.key], _ = value.(string)
 	}
