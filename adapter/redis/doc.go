@@ -19,6 +19,7 @@
 //	outbox.go     the bounded queue of what is to be published
 //	publisher.go  what divides it among the masters of Redis
 //	sender.go     what sends to one of them, in order
+//	again.go      what is asked again when a connection breaks
 //	doubt.go      what became of commands whose answers were lost
 //	details.go    a socket as nodes describe it
 //	errors.go     errors, and what to do about those of Redis
