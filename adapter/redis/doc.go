@@ -20,6 +20,7 @@
 //	publisher.go  what divides it among the masters of Redis
 //	sender.go     what sends to one of them, in order
 //	batch.go      one pipeline of it
+//	again.go      what is asked again when a connection breaks
 //	doubt.go      what became of commands whose answers were lost
 //	details.go    a socket as nodes describe it
 //	errors.go     errors, and what to do about those of Redis

@@ -144,20 +144,30 @@ func (r *reader) read(ctx context.Context) error {
 	pos, begun := r.pos, r.begun
 	r.mu.Unlock()
 	if !begun {
-		list, err := r.c.client.XRevRangeN(ctx, r.stream, "+", "-", 1).Result()
+		last, err := r.last(ctx)
 		if err != nil {
 			return err
 		}
-		if len(list) > 0 {
-			pos, _ = parseStreamID(list[0].ID)
-		}
+		pos = last
 		r.moveTo(pos)
 	}
 	tails := r.told()
 	// Not from "$": what is added between two reads would be lost.
-	res, err := r.c.client.XRead(ctx, &redis.XReadArgs{
-		Streams: []string{r.stream, pos.String()}, Count: r.page, Block: r.c.cfg.BlockTime,
-	}).Result()
+	var res []redis.XStream
+	broke := false
+	err := again(ctx, func() (err error) {
+		if broke { // and another Redis may have taken over
+			if err := r.anew(ctx); err != nil {
+				return err
+			}
+			pos, _ = r.where()
+		}
+		broke = true
+		res, err = r.c.client.XRead(ctx, &redis.XReadArgs{
+			Streams: []string{r.stream, pos.String()}, Count: r.page, Block: r.c.cfg.BlockTime,
+		}).Result()
+		return err
+	})
 	if errors.Is(err, redis.Nil) {
 		r.atEnd(ctx, tails)
 		return r.anew(ctx)
@@ -189,13 +199,9 @@ func (r *reader) anew(ctx context.Context) error {
 	if !begun || pos == (streamID{}) {
 		return nil
 	}
-	list, err := r.c.client.XRevRangeN(ctx, r.stream, "+", "-", 1).Result()
+	last, err := r.last(ctx)
 	if err != nil {
 		return err
-	}
-	last := streamID{}
-	if len(list) > 0 {
-		last, _ = parseStreamID(list[0].ID)
 	}
 	if last.less(pos) {
 		if !slices.Contains(r.recent, last) {
@@ -204,6 +210,18 @@ func (r *reader) anew(ctx context.Context) error {
 		r.moveTo(last)
 	}
 	return nil
+}
+
+// last returns the id of the last entry of the stream.
+func (r *reader) last(ctx context.Context) (id streamID, err error) {
+	err = again(ctx, func() error {
+		list, err := r.c.client.XRevRangeN(ctx, r.stream, "+", "-", 1).Result()
+		if err == nil && len(list) > 0 {
+			id, _ = parseStreamID(list[0].ID)
+		}
+		return err
+	})
+	return id, err
 }
 
 // parseEntry reads the fields of an entry.

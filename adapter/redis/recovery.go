@@ -291,19 +291,6 @@ func (n *namespace) claim(ctx context.Context, s *adapter.Session) error {
 	return nil
 }
 
-// persist calls fn again as long as the connection to Redis breaks, or Redis refuses for a reason that passes, until
-// ctx ends.
-func persist(ctx context.Context, fn func() error) error {
-	for n := 0; ; n++ {
-		err := fn()
-		var answer redis.Error
-		if err == nil || errors.As(err, &answer) && !passing(answer) || errors.Is(err, adapter.ErrNoRecovery) || errors.Is(err, adapter.ErrTaken) ||
-			ctx.Err() != nil || !pause(ctx, n) {
-			return err
-		}
-	}
-}
-
 func (n *namespace) entries(ctx context.Context, from, to string, count int64) (list []redis.XMessage, err error) {
 	err = persist(ctx, func() (err error) {
 		list, err = n.c.client.XRangeN(ctx, n.line.r.stream, from, to, count).Result()

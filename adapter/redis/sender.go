@@ -72,8 +72,9 @@ func (s *sender) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			break
 		}
-		s.failed++
-		s.state.set(s.part, err)
+		if s.failed++; s.failed > 1 || !severed(err) {
+			s.state.set(s.part, err)
+		}
 		s.wait(ctx, err)
 	}
 	for _, n := range s.unsure { // who would ask for them asks in vain from now on
@@ -88,12 +89,13 @@ func (s *sender) run(ctx context.Context) {
 func (s *sender) probe(ctx context.Context) {
 	tctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	err := s.node.Ping(tctx).Err()
+	err := again(tctx, func() error { return s.node.Ping(tctx).Err() })
 	if err == nil || refused(err) {
 		s.failed = 0
 		s.state.set(s.part, nil)
 		return
 	}
+	s.state.set(s.part, err)
 	s.failed++
 	pause(ctx, s.failed)
 }
