@@ -86,7 +86,7 @@
 //   - 2026-11: A command whose answer was lost is not sent again in pub/sub modes, because Redis may
 //     have done it and clients would get the event twice. In streams mode the stream itself says
 //     whether it was done.
-//   - 2026-11-29: Loss is counted and not guessed. In pub/sub modes a message has a number (number.go), its
+//   - 2026-11-29: Loss is counted and not guessed. What goes over a channel has a number (number.go), its
 //     sender keeps it for a while (ring.go), and who misses it asks (gap.go, inbox.go). So nothing waits for
 //     others to be there, and no error decides what was lost. Numbers go by lanes, as a node that listens to
 //     the channels of some rooms does not get the others.
