@@ -161,7 +161,7 @@ func (c *Cluster) verify(ctx context.Context) {
 		}
 		if err == nil {
 			if x.mode != c.cfg.Mode {
-				c.state.set("mode", errMode)
+				c.state.set(PartAgreement, "", errMode)
 				c.cfg.Logger.Warn("the mode is wrong", "mode", string(c.cfg.Mode), "right", string(x.mode), slog.String("cause", x.cause))
 			}
 			return

@@ -133,7 +133,7 @@ func (b *bus) role(ctx context.Context, node *redis.Client) {
 	} else {
 		err = nil
 	}
-	b.state.set("role", err)
+	b.state.set(PartRole, "", err)
 }
 
 // home finds the link of s. Called with mu held.
@@ -181,7 +181,7 @@ func (b *bus) findHomes(c *redis.ClusterClient) {
 		for i, s := range list {
 			node, err := c.MasterForKey(b.ctx, s.name)
 			if err != nil {
-				b.state.set("shards", err)
+				b.state.set(PartListening, "slots", err)
 				b.mu.Lock()
 				b.stray = append(b.stray, list[i:]...)
 				if b.ctx.Err() != nil {
@@ -195,7 +195,7 @@ func (b *bus) findHomes(c *redis.ClusterClient) {
 				failed++
 				break
 			}
-			b.state.set("shards", nil)
+			b.state.set(PartListening, "slots", nil)
 			failed = 0
 			b.mu.Lock()
 			if w := b.wants[s]; w != nil && w.link == nil {
@@ -310,7 +310,6 @@ func (b *bus) heard(s subscription) time.Time {
 
 // deliver hands a message on.
 func (b *bus) deliver(s subscription, channel string, payload []byte) {
-	b.stats.received.Add(1)
 	b.mu.RLock()
 	var to []receiver
 	if w := b.wants[s]; w != nil {

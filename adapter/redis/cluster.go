@@ -183,9 +183,10 @@ func (c *Cluster) beat() {
 	defer first.Stop()
 	for {
 		c.members.tick()
+		c.state.tick()
 		select {
 		case <-first.C:
-			if up, _, _ := c.state.get(); up {
+			if c.state.isUp() {
 				first.Stop()
 			}
 		case <-t.C:
@@ -264,8 +265,8 @@ func (c *Cluster) UID() string { return c.uid }
 
 // Status says how the cluster does.
 func (c *Cluster) Status() Status {
-	up, since, err := c.state.get()
-	s := Status{Up: up, Since: since, Err: err, Nodes: c.members.count(), Lag: c.members.delay()}
+	up, since, err, parts := c.state.get()
+	s := Status{Up: up, Since: since, Err: err, Parts: parts, Nodes: c.members.count(), Lag: c.members.delay()}
 	for _, r := range c.readers {
 		r.mu.Lock()
 		s.StreamLag = max(s.StreamLag, r.lag)
@@ -300,7 +301,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 	c.mu.Unlock()
 	// With Redis out of reach there is no use in waiting for it.
 	short := ctx
-	if up, _, _ := c.state.get(); !up {
+	if !c.state.isUp() {
 		var cancel context.CancelFunc
 		short, cancel = context.WithTimeout(ctx, time.Second)
 		defer cancel()
@@ -319,7 +320,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 	case <-short.Done():
 		err = ctx.Err()
 	}
-	_, _, cause := c.state.get()
+	_, _, cause, _ := c.state.get()
 	before := c.stats.lost[lostUnconfirmed].Load()
 	c.stop()
 	c.cancel()

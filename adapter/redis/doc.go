@@ -15,7 +15,8 @@
 //	client.go     the Redis client: single, TLS, Sentinel, Cluster
 //	dial.go       its connections
 //	auto.go       the mode that fits
-//	status.go     Status, Stats: up or degraded, since when, what was lost
+//	status.go     Status, Stats: how the cluster does, and what was lost
+//	state.go      its parts: which work, since when, and what is said about it
 //	outbox.go     the bounded queue of what is to be published
 //	publisher.go  what divides it among the masters of Redis
 //	sender.go     what sends to one of them, in order

@@ -70,7 +70,7 @@ func (s *sender) saved(ctx context.Context, c *command) bool {
 				return false
 			}
 		default:
-			s.state.set(s.part, err)
+			s.state.set(PartSending, s.addr, err)
 			if ctx.Err() != nil || time.Since(c.at) > s.maxAge {
 				return false
 			}
@@ -90,7 +90,7 @@ func (s *sender) ask(ctx context.Context, stream string, list []*command) (missi
 	// the first question. Twice the same answer is taken for the truth.
 	for n, before := 0, -1; ; n++ {
 		if err := s.scan(ctx, stream, after, list[0].xadd.source(), found); err != nil {
-			s.state.set(s.part, err)
+			s.state.set(PartSending, s.addr, err)
 			if ctx.Err() != nil || time.Since(list[0].at) > s.maxAge {
 				return list // flush drops what is too old
 			}

@@ -125,14 +125,13 @@ func (r *reader) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		part := "stream " + r.stream
 		if err == nil {
 			failed = 0
-			r.c.state.set(part, nil)
+			r.c.state.set(PartReading, r.stream, nil)
 			continue
 		}
 		failed++
-		r.c.state.set(part, err)
+		r.c.state.set(PartReading, r.stream, err)
 		pause(ctx, failed)
 		_ = r.anew(ctx) // or the next read says why not
 	}

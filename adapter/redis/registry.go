@@ -70,7 +70,7 @@ func (r *registry) run(ctx context.Context) {
 			return
 		}
 		first = first && err != nil
-		r.c.state.set("registry", err)
+		r.c.state.set(PartForwarding, "", err)
 		select {
 		case <-t.C:
 		case <-ctx.Done():

@@ -161,10 +161,10 @@ func (m *members) renew(ctx context.Context, r *roster, life time.Duration, gone
 	}
 	if refused(err) && !passing(err) {
 		m.withoutRoster(err)
-		m.state.set("roster", nil)
+		m.state.set(PartMembership, "", nil)
 		return err
 	}
-	m.state.set("roster", err)
+	m.state.set(PartMembership, "", err)
 	if err != nil {
 		return err
 	}
