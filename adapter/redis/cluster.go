@@ -80,6 +80,7 @@ func New(cfg Config) (*Cluster, error) {
 		c.wg.Go(func() { c.verify(c.ctx) })
 	}
 	c.startPublisher()
+	c.wg.Go(func() { c.lookAround(c.ctx) })
 	for _, r := range c.readers {
 		c.wg.Go(func() { r.run(c.ctx) })
 	}
@@ -167,7 +168,7 @@ func (c *Cluster) startMembers(sharded bool) {
 	c.bus.add(subscription{kind, all}, hear)
 	c.bus.add(subscription{kind, channel(c.uid)}, hear)
 	c.wg.Go(c.beat)
-	c.roster = newRoster(c.client, c.cfg.Prefix, c.uid, c.cfg.HeartbeatInterval, c.cfg.HeartbeatMisses)
+	c.roster = newRoster(c.client, &c.cfg, c.uid)
 	c.watching, c.watched = make(chan struct{}), make(chan struct{})
 	c.wg.Go(func() {
 		defer close(c.watched)

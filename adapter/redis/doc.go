@@ -30,6 +30,7 @@
 //	link.go       one connection with subscriptions
 //	members.go    which nodes are alive
 //	roster.go     the list of them in Redis
+//	agreement.go  whether they are configured alike
 //	heartbeat.go  what they say to each other
 //	namespace.go  the adapter of one namespace: what goes out
 //	receive.go    what comes in
