@@ -242,6 +242,13 @@ func (c *Cluster) namespace(name string) *namespace {
 	return c.namespaces[name]
 }
 
+// of is namespace for a name in bytes.
+func (c *Cluster) of(name []byte) *namespace {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.namespaces[string(name)]
+}
+
 // Adapter returns the factory of the adapters of this cluster. One cluster may have one adapter for a
 // namespace at a time.
 func (c *Cluster) Adapter() adapter.Factory {
