@@ -74,6 +74,9 @@ func New(cfg Config) (*Cluster, error) {
 		p.turns = true
 		c.bus.noPatterns = c.turn
 	}
+	c.inbox = newInbox(c)
+	c.inbox.rings[""].exact = c.exact()
+	c.bus.regained, c.bus.fresh, c.bus.cut = c.inbox.regained, c.inbox.fresh, c.inbox.cut
 	c.startMembers(shards)
 	c.startInbox(shards)
 	if undecided {
@@ -107,9 +110,7 @@ func (c *Cluster) startInbox(sharded bool) {
 	if sharded {
 		kind, c.letters = subShard, opSPublish
 	}
-	c.inbox = newInbox(c)
 	c.box.stamp = c.inbox.rings.stamp
-	c.bus.regained, c.bus.cut = c.inbox.regained, c.inbox.cut
 	c.inbox.subscribe(kind)
 	c.wg.Go(c.inbox.run)
 }
