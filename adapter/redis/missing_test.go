@@ -72,7 +72,7 @@ func storm(t *testing.T, f *flow, fault func(ctx context.Context)) {
 		got[e] = append(got[e], i)
 	}
 	for e, list := range got {
-		sorted := f.unordered || slices.IsSorted(list)
+		sorted := slices.IsSorted(list)
 		if slices.Sort(list); !sorted || len(list) != each || len(slices.Compact(list)) != each {
 			t.Errorf("of emitter %d came %d of %d events, in order: %v", e, len(list), each, sorted)
 		}

@@ -344,6 +344,9 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 			}
 			e := parseEntry(x.Values)
 			size += len(e.data)
+			if last := seen[e.uid]; e.dense && e.instance == "" && last > 0 && e.seq > last+1 {
+				return nil, nil, fmt.Errorf("%w: events missing in the stream", adapter.ErrNoRecovery) // Redis has lost them
+			}
 			if e.seq > 0 {
 				seen[e.uid] = max(seen[e.uid], e.seq)
 			}

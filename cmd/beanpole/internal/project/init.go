@@ -193,9 +193,8 @@ func (o Options) next(isModule bool) (next []string) {
 	if !isModule {
 		next = append(next, "go test ./...", "go run "+o.Choice.Package)
 	}
-	pack := "beanpole pack"
-	if o.Choice.Platform == lint.Docker {
-		pack += " --platform docker"
+	if o.Choice.Platform == lint.Docker && o.Replace != "" {
+		next = append(next, "go mod vendor")
 	}
 	how := " --elb-type application"
 	for _, v := range o.Choice.Variants {
@@ -208,5 +207,5 @@ func (o Options) next(isModule bool) (next []string) {
 			how += " --shared-lb ARN"
 		}
 	}
-	return append(next, "beanpole lint", pack, "eb create "+o.Choice.Environment+how)
+	return append(next, "beanpole lint", "beanpole pack", "eb create "+o.Choice.Environment+how)
 }
