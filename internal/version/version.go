@@ -6,6 +6,9 @@ import "runtime/debug"
 // Number is the version of this module, by Semantic Versioning. CHANGELOG.md has what each brought.
 const Number = "0.1.0"
 
+// revision is set by the build of a release (-ldflags -X), which has no repository around it.
+var revision string
+
 // String returns Number with the revision that the running program was built from, as far as the build recorded it:
 // "0.1.0 (3f2a9c01d4e5, modified)". Source: the build information of a program whose main package is of this module.
 func String() string {
@@ -13,11 +16,11 @@ func String() string {
 	if !ok {
 		return Number
 	}
-	return of(info.Settings)
+	return of(info.Settings, revision)
 }
 
-func of(settings []debug.BuildSetting) string {
-	revision, modified := "", false
+func of(settings []debug.BuildSetting, revision string) string {
+	modified := false
 	for _, s := range settings {
 		switch s.Key {
 		case "vcs.revision":

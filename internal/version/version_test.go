@@ -14,9 +14,12 @@ func TestVersionHasTheRevision(t *testing.T) {
 		Number + " (0123456789ab, modified)": {{Key: "vcs.revision", Value: "0123456789abcdef"}, {Key: "vcs.modified", Value: "true"}},
 		Number + " (0123)":                   {{Key: "vcs.revision", Value: "0123"}},
 	} {
-		if got := of(settings); got != want {
+		if got := of(settings, ""); got != want {
 			t.Errorf("of(%v) = %q, want %q", settings, got, want)
 		}
+	}
+	if got, want := of(nil, "0123456789ab"), Number+" (0123456789ab)"; got != want {
+		t.Errorf("a release says %q, want %q", got, want)
 	}
 }
 
