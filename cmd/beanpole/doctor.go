@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/doctor"
@@ -33,7 +31,7 @@ type doctorCommand struct {
 // Run is called by kong.
 func (c *doctorCommand) Run(ctx context.Context, o output) error {
 	if c.Auth != "" && !json.Valid([]byte(c.Auth)) {
-		return errors.New("--auth is not JSON")
+		return usage(errors.New("--auth is not JSON"))
 	}
 	options := doctor.Options{
 		URL: c.URL, Path: c.Path, HealthPath: c.Health, Origin: c.Origin, Namespace: c.Namespace, Auth: c.Auth, ProbeToken: c.ProbeToken,
@@ -43,6 +41,9 @@ func (c *doctorCommand) Run(ctx context.Context, o output) error {
 		options.Progress = func(check string) { fmt.Fprintf(o.err, "\r%-20s\r", check) }
 	}
 	r, err := doctor.Run(ctx, options)
+	if err != nil && !errors.Is(err, ctx.Err()) {
+		return usage(err)
+	}
 	if err != nil {
 		return err
 	}
@@ -63,14 +64,4 @@ func (c *doctorCommand) Run(ctx context.Context, o output) error {
 		return exit(exitWarning)
 	}
 	return nil
-}
-
-// isTerminal reports whether somebody may be looking, as opposed to a file or the log of a pipeline.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
