@@ -10,9 +10,6 @@ import (
 	"time"
 )
 
-// maxHold is how long an answer may take beyond the way there and back.
-const maxHold = 2 * time.Second
-
 // checkBuffering looks whether an answer comes as soon as there is one: the median of three, less the way.
 func (c *client) checkBuffering(ctx context.Context) Result {
 	if !c.polls() {
@@ -29,12 +26,12 @@ func (c *client) checkBuffering(ctx context.Context) Result {
 			return c.broken(err, "polling does not get through")
 		}
 		took = append(took, t)
-		if slices.Max(took) < maxHold/4 {
+		if slices.Max(took) < c.hold/4 {
 			break
 		}
 	}
 	late := median(took)
-	if late-4*c.rtt > maxHold {
+	if late-2*c.rtt > c.hold {
 		return warn(fmt.Sprintf("a waiting poll was answered after %v, other requests after %v", about(late), about(c.rtt)), means, do)
 	}
 	return ok("a waiting poll was answered %v after there was something to say", about(late))
@@ -48,14 +45,15 @@ func (c *client) answered(ctx context.Context) (time.Duration, error) {
 	}
 	defer s.end(ctx)
 	answer := make(chan error, 1)
-	wait, cancel := context.WithTimeout(ctx, c.Timeout)
+	there := 200*time.Millisecond + c.rtt // when the poll is
+	wait, cancel := context.WithTimeout(ctx, c.Timeout+there)
 	defer cancel()
 	go func() {
 		_, err := s.poll(wait)
 		answer <- err
 	}()
 	// The poll has to be there first; a second one would end the session.
-	timer := time.NewTimer(200*time.Millisecond + c.rtt)
+	timer := time.NewTimer(there)
 	defer timer.Stop()
 	select {
 	case err := <-answer:

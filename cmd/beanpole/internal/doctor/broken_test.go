@@ -62,7 +62,7 @@ type broken struct {
 	also     []string // other checks that cannot but warn or fail
 }
 
-func quick(o *Options) { o.Timeout = time.Second }
+func quick(o *Options) { o.Timeout = 2 * time.Second }
 
 var brokenEnvironments = []broken{
 	// One of several.
@@ -77,7 +77,7 @@ var brokenEnvironments = []broken{
 	{"old version on one instance", world{count: 3, config: func(i int, c *host.Config) { c.Version = []string{"v2", "v1", "v2"}[i] }}, nil, "alike", Warning, "b", "v1 on b; v2 on a, c", nil},
 	{"another configuration on one instance", world{count: 3, config: func(i int, c *host.Config) { c.MaxPayload = []int64{20000, 9000, 20000}[i] }}, nil,
 		"alike", Warning, "b", "BEANPOLE_MAX_PAYLOAD", nil},
-	{"another Redis on one instance", world{count: 3, redis: true, apart: true, probe: true}, nil, "broadcast", Failure, "b", "REDIS_URL", []string{"without cookies"}},
+	{"another Redis on one instance", world{count: 3, redis: true, apart: true, probe: true}, quick, "broadcast", Failure, "b", "REDIS_URL", []string{"without cookies"}},
 	{"one instance does not forward", world{count: 3, apart: true}, nil, "without cookies", Failure, "b", "security group", nil},
 	{"one instance without Redis", world{b: nginx{serve: refuse("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set(host.InstanceHeader, "b v1")
@@ -202,14 +202,14 @@ var brokenEnvironments = []broken{
 		return true
 	}}, nil, "preflight", Failure, "", "answer OPTIONS before", nil},
 	{"ping above the idle timeout", world{}, func(o *Options) { o.Idle = 1500 * time.Millisecond }, "heartbeat", Failure, "", "idle timeout", nil},
-	{"idle timeout below the ping", world{all: nginx{idle: 400 * time.Millisecond}}, func(o *Options) { o.Deep = true }, "idle", Failure, "*", "proxy_read_timeout", nil},
+	{"idle timeout below the ping", world{all: nginx{idle: 2 * time.Second}, config: func(_ int, c *host.Config) { c.PingInterval, c.PingTimeout = 4*time.Second, 3*time.Second }}, func(o *Options) { o.Deep = true }, "idle", Failure, "*", "proxy_read_timeout", nil},
 	{"small bodies", world{all: nginx{maxBody: 10000}}, nil, "body size", Failure, "", "client_max_body_size", nil},
 	{"bodies to the byte", world{all: nginx{maxBody: 20000}}, nil, "body size", Warning, "", "client_max_body_size", nil},
-	{"answers held back", world{all: nginx{hold: 2500 * time.Millisecond}, count: 1}, func(o *Options) { o.Samples, o.Idle = 1, time.Minute }, "buffering", Warning, "", "held back", []string{"upgrade"}},
-	{"answers held back for good", world{all: nginx{hold: time.Minute}, count: 1}, func(o *Options) { o.Timeout, o.Idle = 400*time.Millisecond, time.Hour }, "buffering", Failure, "", "proxy_buffering",
+	{"answers held back", world{all: nginx{hold: time.Second}, count: 1}, func(o *Options) { o.Samples, o.Idle, o.hold = 1, time.Minute, 250*time.Millisecond }, "buffering", Warning, "", "held back", []string{"upgrade"}},
+	{"answers held back for good", world{all: nginx{hold: time.Minute}, count: 1}, func(o *Options) { o.Timeout, o.Idle = time.Second, time.Hour }, "buffering", Failure, "", "proxy_buffering",
 		[]string{"polling", "upgrade"}},
-	{"a way that is slow", world{all: nginx{slow: 300 * time.Millisecond}, count: 1}, func(o *Options) { o.Samples, o.Idle = 2, time.Minute }, "buffering", OK, "", "answered", nil},
-	{"instances not joined", world{probe: true}, nil, "broadcast", Failure, "", "REDIS_URL", nil},
+	{"a way that is slow", world{all: nginx{slow: 150 * time.Millisecond}, count: 1}, func(o *Options) { o.Samples, o.Idle = 2, time.Minute }, "buffering", OK, "", "answered", nil},
+	{"instances not joined", world{probe: true}, quick, "broadcast", Failure, "", "REDIS_URL", nil},
 	{"wrong probe token", world{probe: true}, func(o *Options) { o.ProbeToken = "another, wrong token" }, "broadcast", Warning, "*", "BEANPOLE_PROBE_TOKEN", nil},
 	{"worker_connections", world{all: nginx{sockets: 60}}, func(o *Options) { o.Connections = 120 }, "connections", Failure, "", "worker_connections", nil},
 	{"our own limit of sessions per address", world{config: func(_ int, c *host.Config) { c.MaxSessionsPerAddr = 2 }, count: 1}, func(o *Options) { o.Connections = 10 },

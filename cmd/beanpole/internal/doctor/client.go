@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"sync"
 	"time"
 )
 
@@ -33,6 +34,40 @@ func (d *doctor) anybody(cookies bool) *client {
 		c.jar, _ = cookiejar.New(nil) // never fails
 	}
 	return c
+}
+
+// pins is a jar that keeps the cookies which lead to an instance, longer than they last: it is for finding the way there
+// again and no browser's.
+type pins struct {
+	mu     sync.Mutex
+	values map[string]string
+}
+
+// SetCookies is http.CookieJar's.
+func (p *pins) SetCookies(_ *url.URL, list []*http.Cookie) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range list {
+		p.values[c.Name] = c.Value
+	}
+}
+
+// Cookies is http.CookieJar's.
+func (p *pins) Cookies(*url.URL) []*http.Cookie {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var list []*http.Cookie
+	for name, value := range p.values {
+		list = append(list, &http.Cookie{Name: name, Value: value})
+	}
+	return list
+}
+
+// keep makes a jar of pins of the client's.
+func (c *client) keep() {
+	p := &pins{values: make(map[string]string)}
+	p.SetCookies(nil, c.jar.Cookies(c.base))
+	c.jar, c.stays = p, len(p.values) > 0
 }
 
 // errMoved is returned when a request with the cookies of one instance was answered by another.

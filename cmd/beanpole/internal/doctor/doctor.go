@@ -38,7 +38,9 @@ type Options struct {
 	// Progress, if not nil, is called when a check begins.
 	Progress func(check string)
 
-	lookup func(ctx context.Context, host string) ([]netip.Addr, error) // of tests
+	// Of tests.
+	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	hold   time.Duration // how long an answer may take beyond the way there and back; zero means 2 s
 }
 
 // MaxConnections bounds Options.Connections.
@@ -156,6 +158,7 @@ func newDoctor(o Options) (*doctor, error) {
 	o.Samples = cmp.Or(o.Samples, 20)
 	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
 	o.Idle = cmp.Or(o.Idle, time.Minute)
+	o.hold = cmp.Or(o.hold, 2*time.Second)
 	if o.lookup == nil {
 		o.lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)

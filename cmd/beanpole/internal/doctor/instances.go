@@ -124,7 +124,7 @@ func (d *doctor) pin(ctx context.Context, name string, list []sample) {
 	c.label = orElse(name, "no name")
 	_, version, _ := strings.Cut(first.r.header.Get(instanceHeader), " ")
 	c.spoke = Instance{Name: c.label, Version: version, Seen: len(list)}
-	c.stays = len(c.jar.Cookies(d.base)) > 0
+	c.keep()
 	for range 4 {
 		if r, err := c.ask(ctx); err == nil && r.name() != name { // whoever it is, as it has no name yet
 			c.stays = false
@@ -176,7 +176,7 @@ func (d *doctor) tellApart(ctx context.Context) {
 			one.spoke.Name = one.label + "#" + fmt.Sprint(len(nodes))
 			return
 		}
-		c.stays = true
+		c.keep()
 		d.clients = append(d.clients, c)
 	}
 }
