@@ -216,6 +216,16 @@ var brokenEnvironments = []broken{
 		"connections", Warning, "", "_PER_ADDR", []string{"limits"}},
 	{"our own limit of handshakes per address", world{config: func(_ int, c *host.Config) { c.HandshakesPerSecondPerAddr = 1 }, count: 1}, func(o *Options) { o.Timeout = 2 * time.Second },
 		"limits", Warning, "", "BEANPOLE_TRUSTED_HOPS", nil},
+	{"an address that may have no session", world{before: func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Has("sid") || !r.URL.Query().Has("transport") {
+			return false
+		}
+		w.Header().Set(host.InstanceHeader, "a v1")
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = w.Write([]byte(`{"code":4,"message":"Too many requests"}`))
+		return true
+	}, count: 1}, func(o *Options) { o.Timeout = time.Second }, "limits", Warning, "", "BEANPOLE_MAX_SESSIONS_PER_ADDR", nil},
 	{"no polling", world{config: func(_ int, c *host.Config) { c.Transports = []transport.Name{transport.WebSocket} }}, nil, "handshake", OK, "", "WebSocket only", nil},
 	{"no upgrades", world{config: func(_ int, c *host.Config) { c.NoUpgrades = true }}, nil, "upgrade", Warning, "", "BEANPOLE_NO_UPGRADES", nil},
 	{"no name", world{config: func(_ int, c *host.Config) { c.NoInstanceHeader = true }}, nil, "instances", Warning, "", "BEANPOLE_NO_INSTANCE_HEADER", nil},

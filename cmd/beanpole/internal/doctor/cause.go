@@ -35,6 +35,7 @@ func explain(err error) cause {
 	var certificate *tls.CertificateVerificationError
 	var name *net.DNSError
 	var timeout net.Error
+	var op *net.OpError
 	switch {
 	case errors.As(err, new(errMoved)):
 		return cause{Warning, "the instance was taken out while it was looked at", "run doctor again; a deployment, a scale-in or the health check has taken it out"}
@@ -44,10 +45,11 @@ func explain(err error) cause {
 		return cause{Failure, "the name leads nowhere", "see the DNS record: an alias of the environment's load balancer"}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return cause{Failure, "nobody listens", "see that the environment is up, its listener on this port is on, and the name is that of the environment"}
+	case errors.As(err, &op) && op.Op == "dial" && op.Timeout():
+		return cause{Failure, "no connection comes about: packets to this port are dropped", "let the port in: the security group of the load balancer, its listener, and the name it is reached by"}
 	case errors.Is(err, errSilent), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return cause{Failure, "the request is taken and not answered: the application is frozen or overloaded, or what is on the way drops packets",
-			"see processor and memory of the instance, the goroutines of the application (/debug/pprof/ of its admin listener), and restart it; " +
-				"where nothing answers, the security groups"}
+			"see processor and memory of the instance, the goroutines of the application (/debug/pprof/ of its admin listener), and restart it"}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return cause{Failure, "the connection is closed without an answer", "see error.log of nginx (worker_connections), and firewalls that inspect what goes through"}
 	}

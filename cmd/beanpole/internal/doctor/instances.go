@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -40,7 +41,9 @@ func (d *doctor) checkInstances(ctx context.Context) []Result {
 	served := make(map[string][]sample)
 	failed := make(map[cause][]sample)
 	asked, passes := 0, make(map[cause]int)
-	for pass := 0; pass < 1 || pass < 3 && len(failed) > 0; pass++ {
+	// A failure is looked for again, and again when it may have been a moment's.
+	moment := func(c cause) bool { return passes[c] < 2 || len(failed[c]) < 3 }
+	for pass := 0; pass < 1 || pass < 3 && slices.ContainsFunc(keys(failed), moment); pass++ {
 		again := make(map[cause]bool)
 		for _, s := range d.sampled(d.Samples, func(c *client) (*reply, error) { return c.ask(ctx) }) {
 			asked++
@@ -78,7 +81,7 @@ func (d *doctor) checkInstances(ctx context.Context) []Result {
 		switch {
 		case len(served) == 0:
 			return []Result{fail(seen, "nobody can connect: "+c.means, c.do)}
-		case passes[c] < 2 || len(list) < 3: // a packet lost on the way, or a moment
+		case moment(c): // or a packet lost on the way
 			results[0].Seen += "; " + seen
 			continue
 		}
@@ -230,6 +233,9 @@ func (d *doctor) checkAlike(context.Context) []Result {
 	for _, f := range facts {
 		values := make(map[string][]string)
 		for _, c := range d.clients {
+			if c.open == nil {
+				return []Result{c.noPolls()}
+			}
 			values[f.of(c)] = append(values[f.of(c)], c.label)
 		}
 		if len(values) == 1 {
@@ -277,14 +283,9 @@ func different(what string, values map[string][]string, means, do string) Result
 	return r
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	var out []string
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
-}
+func keys[K comparable, V any](m map[K]V) []K { return slices.Collect(maps.Keys(m)) }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func orElse(s, other string) string {
 	if s == "" {

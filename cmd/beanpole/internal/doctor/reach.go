@@ -83,7 +83,10 @@ func (d *doctor) checkAddresses(ctx context.Context) []Result {
 			"see the DNS record (an AAAA without a dualstack load balancer? an address of an instance that is gone?), the subnets of the load balancer, "+
 				"and its security group: it must let in both 0.0.0.0/0 and ::/0")
 	}
-	if dead == 0 || dead == len(list) { // with all of them dead, the next check says it
+	switch dead {
+	case len(list):
+		return []Result{none("%s: none connects", strings.Join(names, ", "))} // the next check says why
+	case 0:
 		return []Result{ok("%s", strings.Join(names, ", "))}
 	}
 	return merge(names, results)
