@@ -8,6 +8,10 @@ import (
 
 // moreBundles are what nobody has come with yet.
 var moreBundles = []bundleCase{
+	{about: "nginx's folder one too high", check: "misplaced", where: ".platform/conf.d/",
+		breaks: write(".platform/conf.d/x.conf", "gzip off;"), mends: drop(".platform/conf.d/x.conf")},
+	{about: "platform without its dot", check: "misplaced", where: "platform/",
+		breaks: write("platform/hooks/predeploy/x.sh", "#!/bin/sh"), mends: steps(drop("platform/hooks/predeploy/x.sh"), write("platform/users.go", "package platform"))},
 	{about: "Connection: close to the application", check: "nginx-upgrade", where: passFile + ":3",
 		breaks: swap(passFile, "$connection_upgrade;", "close;"), mends: swap(passFile, "Connection          close;", "Connection          $connection_upgrade;")},
 	{about: "an if that refuses browsers", check: "nginx-location", where: extra + ":1",
