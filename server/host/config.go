@@ -136,6 +136,10 @@ type Config struct {
 	// How many events all sockets of one identity may send this server in a second, with the same bursts;
 	// 0 is no limit.
 	EventsPerSecondPerIdentity int `env:"BEANPOLE_EVENTS_PER_SECOND_PER_IDENTITY" default:"0" allow:"a number from 0 to 1000000"`
+	// How much of the memory of its control group (a container's), or else of the machine, the process may take, in
+	// percent: garbage is collected harder near it, and new sessions are refused with 503 before it, and when the
+	// machine has hardly any left. GOMEMLIMIT sets it in bytes instead. 0 leaves both out.
+	MemoryPercent int `env:"BEANPOLE_MEMORY_PERCENT" default:"0" allow:"a number from 0 to 95"`
 	// How many namespaces one client may be in.
 	MaxNamespaces int `env:"BEANPOLE_MAX_NAMESPACES" default:"1000" allow:"a number from 1 to 100000"`
 	// How many bytes may wait for a client that reads slowly before its session is closed.
@@ -161,6 +165,10 @@ type Config struct {
 	AdminPort Port `env:"BEANPOLE_ADMIN_PORT" allow:"a port from 0 to 65535"`
 	// Leaves the listener for POST /drain out.
 	NoAdmin bool `env:"BEANPOLE_NO_ADMIN" allow:"true or false"`
+	// The lifecycle hook that the Auto Scaling group of this EC2 instance has for terminations. With it the host looks
+	// at the instance's metadata, drains when it is to be terminated or a Spot instance is wanted back, and then lets
+	// the hook go on. Without it, nothing is looked for.
+	LifecycleHook string `env:"BEANPOLE_LIFECYCLE_HOOK" allow:"the name of a hook: letters, digits, dots, dashes and slashes"`
 	// The name of this instance in the X-Beanpole header; without it, a short hash of host name and port.
 	Instance string `env:"BEANPOLE_INSTANCE" allow:"a word of letters, digits, dots and dashes"`
 	// The version of the application in the X-Beanpole header; without it, the revision it was built from.

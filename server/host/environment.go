@@ -252,6 +252,8 @@ func allowed(f reflect.StructField, value any) bool {
 	case "NodeURL":
 		u, err := url.Parse(value.(string))
 		return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == ""
+	case "LifecycleHook":
+		return hookName.MatchString(value.(string))
 	case "RedisPrefix":
 		return word.MatchString(value.(string))
 	case "ProbeToken", "NodeSecret":
@@ -265,6 +267,9 @@ func allowed(f reflect.StructField, value any) bool {
 
 // word is what may stand in a header without quotes.
 var word = regexp.MustCompile(`^[A-Za-z0-9._:+-]{1,64}$`)
+
+// hookName is what AWS takes for the name of a lifecycle hook.
+var hookName = regexp.MustCompile(`^[A-Za-z0-9_/.-]{1,255}$`)
 
 // limits returns the two ends of the range in an allow tag such as "a duration from 1s to 10m".
 func limits(allow string) (low, high string) {

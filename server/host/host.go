@@ -60,8 +60,11 @@ type Host struct {
 	files    http.Handler                 // set by Static before Run, or nil
 	draining atomic.Bool
 	drainer  drainer
-	failures limit.Sampler // of the access log
-	notice   limit.Notice  // of what may be said again and again
+	memory   memory
+
+	lifecycle *lifecycle    // set by New
+	failures  limit.Sampler // of the access log
+	notice    limit.Notice  // of what may be said again and again
 
 	connections connections
 }
@@ -73,7 +76,7 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	h := &Host{cfg: cfg, spoke: cfg.instance() + " " + cfg.version()}
+	h := &Host{cfg: cfg, spoke: cfg.instance() + " " + cfg.version(), lifecycle: newLifecycle()}
 	h.openLog()
 	var err error
 	if h.cluster, err = newCluster(&h.cfg, h.log); err != nil {
@@ -126,7 +129,7 @@ func (h *Host) make() (err error) {
 	}
 	if h.metrics != nil {
 		h.metrics.Watch(h.app)
-		own := []prometheus.Collector{drainCollector{h}, logCollector{h.lines}}
+		own := []prometheus.Collector{drainCollector{h}, logCollector{h.lines}, memoryCollector{&h.memory}}
 		if h.cluster.redis != nil {
 			own = append(own, clusterCollector{h.cluster}, asked.took, asked.outcomes)
 		}

@@ -77,6 +77,8 @@ func (h *Host) Run(ctx context.Context) error {
 	go func() { served <- h.http.Serve(h.accepting(transport.Listener(h.listener))) }()
 	stopReturns := h.serveReturns()
 	defer stopReturns()
+	defer h.watchMemory(ctx)()
+	defer h.watchLifecycle(ctx)()
 	stopAdmin := h.serveAdmin(ctx)
 	defer stopAdmin()
 	h.life.Info("listening", "addr", h.listener.Addr().String(), "path", h.cfg.Path)
