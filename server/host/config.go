@@ -165,6 +165,12 @@ type Config struct {
 	AdminPort Port `env:"BEANPOLE_ADMIN_PORT" allow:"a port from 0 to 65535"`
 	// Leaves the listener for POST /drain out.
 	NoAdmin bool `env:"BEANPOLE_NO_ADMIN" allow:"true or false"`
+	// Where figures for CloudWatch are written once a minute, in its embedded metric format, which it takes from a log
+	// that is streamed to it: among the lines of the log (log), or to a file of their own, which begins anew when it
+	// has a megabyte. Without it, nowhere.
+	CloudWatchMetrics string `env:"BEANPOLE_CLOUDWATCH_METRICS" allow:"log, or the path of a file such as /var/log/beanpole/metrics.log"`
+	// The name of the environment in these figures, their dimension EnvironmentName.
+	Environment string `env:"BEANPOLE_ENVIRONMENT" default:"beanpole" allow:"a word of letters, digits, dots and dashes"`
 	// The lifecycle hook that the Auto Scaling group of this EC2 instance has for terminations. With it the host looks
 	// at the instance's metadata, drains when it is to be terminated or a Spot instance is wanted back, and then lets
 	// the hook go on. Without it, nothing is looked for.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -245,13 +246,15 @@ func allowed(f reflect.StructField, value any) bool {
 			!slices.Contains([]string{"", "healthz", "livez"}, strings.Trim(p, "/"))
 	case "Cookie":
 		return !strings.ContainsAny(value.(string), "=;, \t\"")
-	case "Instance", "Version", "AdminUIServerName":
+	case "Instance", "Version", "Environment", "AdminUIServerName":
 		return word.MatchString(value.(string))
 	case "TracesEndpoint":
 		return validCollector(value.(string))
 	case "NodeURL":
 		u, err := url.Parse(value.(string))
 		return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == ""
+	case "CloudWatchMetrics":
+		return value == CloudWatchLog || filepath.IsAbs(value.(string))
 	case "LifecycleHook":
 		return hookName.MatchString(value.(string))
 	case "RedisPrefix":

@@ -62,7 +62,8 @@ type Host struct {
 	drainer  drainer
 	memory   memory
 
-	lifecycle *lifecycle    // set by New
+	lifecycle *lifecycle // set by New
+	figures   figures
 	failures  limit.Sampler // of the access log
 	notice    limit.Notice  // of what may be said again and again
 
@@ -76,7 +77,7 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	h := &Host{cfg: cfg, spoke: cfg.instance() + " " + cfg.version(), lifecycle: newLifecycle()}
+	h := &Host{cfg: cfg, spoke: cfg.instance() + " " + cfg.version(), lifecycle: newLifecycle(), figures: figures{every: figuresEvery}}
 	h.openLog()
 	var err error
 	if h.cluster, err = newCluster(&h.cfg, h.log); err != nil {

@@ -79,6 +79,7 @@ func (h *Host) Run(ctx context.Context) error {
 	defer stopReturns()
 	defer h.watchMemory(ctx)()
 	defer h.watchLifecycle(ctx)()
+	defer h.writeFigures(ctx)()
 	stopAdmin := h.serveAdmin(ctx)
 	defer stopAdmin()
 	h.life.Info("listening", "addr", h.listener.Addr().String(), "path", h.cfg.Path)

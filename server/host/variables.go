@@ -92,6 +92,7 @@ func (cfg *Config) idle() (idle [][2]string) {
 		{"RedisURL", []string{"RedisMode", "RedisSubscriptions", "RedisStreamLength", "RedisStreamCount", "RedisOutboxBytes",
 			"RedisPrefix", "NodeURL", "NodeSecret"}},
 		{"AllowedOrigins", []string{"AllowCredentials"}},
+		{"CloudWatchMetrics", []string{"Environment"}},
 	} {
 		if !v.FieldByName(rule.without).IsZero() || rule.without == "RedisURL" && cfg.Adapter != nil {
 			continue
