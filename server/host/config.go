@@ -53,7 +53,7 @@ type Config struct {
 	NodeURL string `env:"BEANPOLE_NODE_URL" allow:"a URL such as http://10.0.0.5:5000"`
 	// The secret that requests between servers are signed with, the same on all; without it, one kept in
 	// Redis.
-	NodeSecret string `env:"BEANPOLE_NODE_SECRET" allow:"16 letters or more"`
+	NodeSecret string `env:"BEANPOLE_NODE_SECRET" secret:"true" allow:"16 letters or more"`
 	// Answers requests of other servers' sessions with "Session ID unknown" instead of forwarding them.
 	NoForwarding bool `env:"BEANPOLE_NO_FORWARDING" allow:"true or false"`
 
@@ -183,12 +183,12 @@ type Config struct {
 	NoInstanceHeader bool `env:"BEANPOLE_NO_INSTANCE_HEADER" allow:"true or false"`
 	// The token of the namespace in which beanpole doctor looks whether instances reach each other; without
 	// it there is none.
-	ProbeToken string `env:"BEANPOLE_PROBE_TOKEN" allow:"16 letters or more"`
+	ProbeToken string `env:"BEANPOLE_PROBE_TOKEN" secret:"true" allow:"16 letters or more"`
 
 	// Who may log in to Socket.IO's Admin UI, which is on when this is set: see docs/admin-ui.md.
 	AdminUIUsername string `env:"BEANPOLE_ADMIN_UI_USERNAME" allow:"a name"`
 	// The bcrypt hash of the password for it; never the password itself.
-	AdminUIPasswordHash string `env:"BEANPOLE_ADMIN_UI_PASSWORD_HASH" allow:"a hash of bcrypt, such as htpasswd -nbB writes"`
+	AdminUIPasswordHash string `env:"BEANPOLE_ADMIN_UI_PASSWORD_HASH" secret:"true" allow:"a hash of bcrypt, such as htpasswd -nbB writes"`
 	// Shows everything in the Admin UI and lets nobody change anything by it.
 	AdminUIReadOnly bool `env:"BEANPOLE_ADMIN_UI_READ_ONLY" allow:"true or false"`
 	// Origins of pages that may connect to the Admin UI beside the server's own, where BEANPOLE_ALLOWED_ORIGINS has no list,
@@ -204,7 +204,7 @@ type Config struct {
 	// Where the collector is; it has no effect without BEANPOLE_TRACING.
 	TracesEndpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" default:"http://localhost:4318" allow:"a URL such as http://localhost:4318"`
 	// Headers for the collector, such as its key.
-	TracesHeaders string `env:"OTEL_EXPORTER_OTLP_HEADERS" allow:"a list such as api-key=value,other=value"`
+	TracesHeaders string `env:"OTEL_EXPORTER_OTLP_HEADERS" secret:"true" allow:"a list such as api-key=value,other=value"`
 
 	// Logger replaces the logger that LogLevel and LogFormat describe.
 	Logger *slog.Logger `env:"-"`

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/caarlos0/env/v11"
 
@@ -103,21 +104,36 @@ func fromEnv(environ []string) (Config, error) {
 }
 
 func badValue(f reflect.StructField, value string) error {
-	if u, err := url.Parse(value); err == nil && u.User != nil {
-		value = u.Redacted()
-	}
-	bad := &ValueError{Variable: f.Tag.Get("env"), Value: value, Allowed: f.Tag.Get("allow")}
+	bad := &ValueError{Variable: f.Tag.Get("env"), Value: shown(f, value), Allowed: f.Tag.Get("allow")}
 	if _, err := strconv.ParseFloat(value, 64); err == nil && f.Type == reflect.TypeFor[time.Duration]() {
 		bad.Allowed += ", with its unit: 25s, 250ms" // Node's options are numbers of milliseconds
 	}
 	return bad
 }
 
+// shown is what may be told of a value that is not allowed: nothing of a secret, and no password of a URL, which it may
+// have whether or not it can be understood.
+func shown(f reflect.StructField, value string) string {
+	if f.Tag.Get("secret") != "" {
+		return fmt.Sprintf("(%d characters)", utf8.RuneCountInString(value))
+	}
+	if strings.Contains(value, "://") && f.Type.Kind() == reflect.String {
+		value, _, _ = strings.Cut(value, "?") // as Redis' passwords may stand there
+	}
+	u, err := url.Parse(value)
+	switch {
+	case err == nil && u.User != nil:
+		return u.Redacted()
+	case strings.Contains(value, "@") && f.Type.Kind() == reflect.String:
+		return "(hidden, as it may have a password)" + value[strings.LastIndex(value, "@"):]
+	}
+	return value
+}
+
 // badRedisURL is the error for a RedisURL that is one, of which the client of Redis does not understand a part.
 func (cfg *Config) badRedisURL(err error) error {
 	f, _ := reflect.TypeFor[Config]().FieldByName("RedisURL")
-	value, _, _ := strings.Cut(cfg.RedisURL, "?") // where passwords of sentinels may stand
-	bad := badValue(f, value).(*ValueError)
+	bad := badValue(f, cfg.RedisURL).(*ValueError)
 	bad.Allowed += "; " + err.Error()
 	return bad
 }

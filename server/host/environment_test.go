@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -144,10 +145,37 @@ func TestBadEntryOfAList(t *testing.T) {
 	}
 }
 
-func TestBadRedisURLKeepsItsPassword(t *testing.T) {
-	_, err := fromEnv([]string{"REDIS_URL=https://me:hunter2@example.com"})
-	if err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("error %v", err)
+// What is secret stands in no line of an error, however wrong it is.
+func TestBadValueKeepsItsSecret(t *testing.T) {
+	for _, environ := range []string{
+		"REDIS_URL=https://me:hunter2@example.com", "REDIS_URL=redis://:hunter2 x@example.com:6379", "REDIS_URL=redis://:hunter2@example.com:none",
+		"REDIS_URL=redis://:hunter2/x@example.com:6379", "REDIS_URL=redis://:hunter2#x@example.com", "REDIS_URL=redis://:hunter2%zz@example.com",
+		"REDIS_URL=me:hunter2@example.com:6379",
+		"REDIS_URL=http://example.com?password=hunter2", "REDIS_URL=redis://:p@hunter2@example.com:x",
+		"BEANPOLE_NODE_URL=ftp://me:hunter2@example.com", "BEANPOLE_NODE_SECRET=hunter2", "BEANPOLE_PROBE_TOKEN=hunter2",
+		"BEANPOLE_ADMIN_UI_PASSWORD_HASH=hunter2", "OTEL_EXPORTER_OTLP_HEADERS=hunter2", "OTEL_EXPORTER_OTLP_ENDPOINT=me:hunter2@example.com",
+	} {
+		name, _, _ := strings.Cut(environ, "=")
+		list := []string{environ}
+		if name == "BEANPOLE_ADMIN_UI_PASSWORD_HASH" {
+			list = append(list, "BEANPOLE_ADMIN_UI_USERNAME=ada")
+		}
+		_, err := fromEnv(list)
+		var bad *ValueError
+		if !errors.As(err, &bad) || bad.Variable != name || strings.Contains(err.Error(), "hunter2") || bad.Value == "" {
+			t.Errorf("%s: %v", environ, err)
+		}
+	}
+}
+
+// Whoever adds a variable that is secret by its name says so in its tag.
+func TestSecretsAreTagged(t *testing.T) {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		name := f.Tag.Get("env")
+		secret := regexp.MustCompile(`SECRET|TOKEN|PASSWORD|KEY|HEADERS`).MatchString(name)
+		if secret != (f.Tag.Get("secret") != "") {
+			t.Errorf("%s: secret:%q", name, f.Tag.Get("secret"))
+		}
 	}
 }
 

@@ -58,9 +58,12 @@ type Host struct {
 	listener net.Listener                 // set by Listen
 	admin    atomic.Pointer[net.Listener] // set by Listen, or later, if at all
 	files    http.Handler                 // set by Static before Run, or nil
-	draining atomic.Bool
-	drainer  drainer
-	memory   memory
+	indexed  bool                         // set by Static: / has a page
+
+	unroutable error // set by Handle before Run: routes that cannot be
+	draining   atomic.Bool
+	drainer    drainer
+	memory     memory
 
 	lifecycle *lifecycle // set by New
 	figures   figures
@@ -179,15 +182,22 @@ func (h *Host) Config() Config { return h.cfg }
 func (h *Host) Router() *gin.Engine { return h.router }
 
 // Handle adds a route of the application. path is as in gin: /scores/:game takes part of the path.
-// Call it before Run.
+// Call it before Run. A route that cannot be is in the log at once, and the error of Listen and Run, which do not start.
 func (h *Host) Handle(method, path string, handler http.Handler) {
-	h.router.Handle(method, path, gin.WrapH(handler))
+	if err := h.handle(method, path, handler); err != nil {
+		h.log.Error("route not added", "err", err)
+		h.unroutable = errors.Join(h.unroutable, err)
+	}
 }
 
 // Static serves the files of fsys for every path that has no route. Folders are served by their
 // index.html and never listed; names that start with a dot are hidden, and a link that leads to one, or out of fsys,
-// is not there. Call it before Run.
-func (h *Host) Static(fsys fs.FS) { h.files = fileServer(fsys) }
+// is not there. Call it before Run. Without an index.html, and a route of its own, / is not found, which Listen says.
+func (h *Host) Static(fsys fs.FS) {
+	h.files = fileServer(fsys)
+	_, err := fs.Stat(fsys, "index.html")
+	h.indexed = err == nil
+}
 
 // ServeHTTP serves a request as the listening host would, for tests and for embedding.
 func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
