@@ -167,8 +167,7 @@ func TestBrokenBundlesAreNamed(t *testing.T) {
 		{"procfile-line", "Procfile:1", func(_ *testing.T, b *Bundle) { b.Add("Procfile", 0o644, []byte("# start\nweb: bin/application\n")) }},
 		{"procfile-missing", "Procfile:1", func(_ *testing.T, b *Bundle) { delete(b.Files, "bin/application") }},
 		{"binary-architecture", "bin/application", func(_ *testing.T, b *Bundle) {
-			b.Add("bin/application", 0o755, program(0xb7))
-			b.Add(".ebextensions/05.config", 0o644, []byte("option_settings:\n  aws:ec2:instances:\n    InstanceTypes: t3.small\n"))
+			b.Add("bin/application", 0o755, program(0x3e)) // the bundle's instances are arm64
 		}},
 		{"binary-system", "bin/application", func(_ *testing.T, b *Bundle) { b.Add("bin/application", 0o755, []byte("MZ this is for Windows")) }},
 		{"top-folder", "app/", func(_ *testing.T, b *Bundle) {
