@@ -28,6 +28,8 @@ type Config struct {
 	Host string `env:"HOST" allow:"an IP address or a host name"`
 	// The Redis that joins several servers to one cluster, redis:// or rediss://.
 	RedisURL string `env:"REDIS_URL" allow:"a URL such as redis://:password@host:6379/0 or rediss://host:6379"`
+	// The password for REDIS_URL, which has none then: for one that comes from a store of secrets by itself.
+	RedisPassword string `env:"REDIS_PASSWORD" secret:"true" allow:"a password, when REDIS_URL has none"`
 
 	// How the servers talk over Redis: pubsub as @socket.io/redis-adapter, sharded as its sharded adapter
 	// (Redis 7 and later), streams as @socket.io/redis-streams-adapter. All servers of a cluster must use

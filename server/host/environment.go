@@ -163,6 +163,12 @@ func (cfg *Config) check() error {
 		return &ValueError{"BEANPOLE_DRAIN_TIME", text(cfg.DrainTime), fmt.Sprintf(
 			"shorter than BEANPOLE_SHUTDOWN_TIMEOUT, %v, which has to hold the drain", s)}
 	}
+	if u, err := url.Parse(cfg.RedisURL); err == nil && cfg.RedisPassword != "" {
+		if _, two := u.User.Password(); two {
+			f, _ := reflect.TypeFor[Config]().FieldByName("RedisPassword")
+			return badValue(f, cfg.RedisPassword)
+		}
+	}
 	if cfg.RedisURL != "" && cfg.Recovery > 0 && cfg.redisMode() != RedisMode(redis.Streams) {
 		return &ValueError{"BEANPOLE_REDIS_MODE", string(cfg.RedisMode),
 			"streams, auto, or not set, when BEANPOLE_RECOVERY is on: the other modes keep nothing to recover"}

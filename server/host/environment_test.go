@@ -25,7 +25,7 @@ func TestEmptyEnvironmentIsTheZeroConfig(t *testing.T) {
 func TestEveryVariableIsRead(t *testing.T) {
 	dir := t.TempDir()
 	values := map[string]string{
-		"PORT": "8080", "HOST": "127.0.0.1", "REDIS_URL": "rediss://:pw@redis.example.com:6379/1",
+		"PORT": "8080", "HOST": "127.0.0.1", "REDIS_URL": "rediss://redis.example.com:6379/1", "REDIS_PASSWORD": "pw",
 		"BEANPOLE_PATH": "/ws/", "BEANPOLE_STATIC_DIR": dir, "BEANPOLE_CLIENT_DIR": dir,
 		"BEANPOLE_ALLOWED_ORIGINS": "https://a.example.com, https://*.b.example.com",
 		"BEANPOLE_ALLOWED_HOSTS":   "chat.example.com, localhost:5000", "BEANPOLE_JSONP": "despite-origins",
@@ -152,11 +152,14 @@ func TestBadValueKeepsItsSecret(t *testing.T) {
 		"REDIS_URL=redis://:hunter2/x@example.com:6379", "REDIS_URL=redis://:hunter2#x@example.com", "REDIS_URL=redis://:hunter2%zz@example.com",
 		"REDIS_URL=me:hunter2@example.com:6379",
 		"REDIS_URL=http://example.com?password=hunter2", "REDIS_URL=redis://:p@hunter2@example.com:x",
-		"BEANPOLE_NODE_URL=ftp://me:hunter2@example.com", "BEANPOLE_NODE_SECRET=hunter2", "BEANPOLE_PROBE_TOKEN=hunter2",
+		"REDIS_PASSWORD=hunter2", "BEANPOLE_NODE_URL=ftp://me:hunter2@example.com", "BEANPOLE_NODE_SECRET=hunter2", "BEANPOLE_PROBE_TOKEN=hunter2",
 		"BEANPOLE_ADMIN_UI_PASSWORD_HASH=hunter2", "OTEL_EXPORTER_OTLP_HEADERS=hunter2", "OTEL_EXPORTER_OTLP_ENDPOINT=me:hunter2@example.com",
 	} {
 		name, _, _ := strings.Cut(environ, "=")
 		list := []string{environ}
+		if name == "REDIS_PASSWORD" {
+			list = append(list, "REDIS_URL=redis://:hunter2@example.com")
+		}
 		if name == "BEANPOLE_ADMIN_UI_PASSWORD_HASH" {
 			list = append(list, "BEANPOLE_ADMIN_UI_USERNAME=ada")
 		}

@@ -90,7 +90,7 @@ func (cfg *Config) idle() (idle [][2]string) {
 		fields  []string
 	}{
 		{"RedisURL", []string{"RedisMode", "RedisSubscriptions", "RedisStreamLength", "RedisStreamCount", "RedisOutboxBytes",
-			"RedisPrefix", "NodeURL", "NodeSecret"}},
+			"RedisPrefix", "RedisPassword", "NodeURL", "NodeSecret"}},
 		{"AllowedOrigins", []string{"AllowCredentials"}},
 		{"CloudWatchMetrics", []string{"Environment"}},
 	} {
