@@ -71,6 +71,9 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	o.Kind = cmp.Or(o.Kind, architecture(b))
+	if err := stamp(ctx, b, o.Dir); err != nil {
+		return Result{}, err
+	}
 	if o.Kind != Source {
 		program, err := build(ctx, o)
 		if err != nil {

@@ -89,3 +89,37 @@ func TestArchitectureOfTheBundle(t *testing.T) {
 		}
 	}
 }
+
+// An image that is built on the instance, where there is no repository, knows what it was built from.
+func TestImageKnowsItsVersion(t *testing.T) {
+	dir := project(t)
+	git := func(args ...string) string {
+		said, err := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=x", "-c", "user.email=x@example.com"}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, said)
+		}
+		return strings.TrimSpace(string(said))
+	}
+	shipped := func() string {
+		out := filepath.Join(t.TempDir(), "app.zip")
+		if r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Platform: lint.Docker, Nginx: "off"}); err != nil {
+			t.Fatalf("%v: %v", err, r.Findings)
+		}
+		_, line, _ := strings.Cut(string(content(t, unpack(t, out)["Dockerfile"])), "\nARG VERSION=")
+		line, _, _ = strings.Cut(line, "\n")
+		return line
+	}
+	if got := shipped(); got != "" {
+		t.Errorf("outside a repository it is %q", got)
+	}
+	git("init", "-q")
+	git("add", ".")
+	git("commit", "-qm", "one")
+	if got, want := shipped(), git("rev-parse", "--short=12", "HEAD"); got != want {
+		t.Errorf("it is %q, want %q", got, want)
+	}
+	put(t, dir, "new.go", "package main\n")
+	if got, want := shipped(), git("rev-parse", "--short=12", "HEAD")+"-modified"; got != want {
+		t.Errorf("with a new file it is %q, want %q", got, want)
+	}
+}
