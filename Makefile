@@ -6,7 +6,7 @@ EXAMPLE  ?= chat
 GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # The programs that the tests run, as Debian names them: command:package.
-TOOLS = gcc:gcc node:nodejs npm:npm chromium:chromium redis-server:redis-server nginx:nginx haproxy:haproxy \
+TOOLS = gcc:gcc node:nodejs npm:npm chromium:chromium redis-server:redis-server nginx:nginx haproxy:haproxy ip:iproute2 \
         javac:default-jdk-headless pip3:python3-pip
 
 .DEFAULT_GOAL := help

@@ -13,7 +13,7 @@ import (
 type packCommand struct {
 	Path     string   `arg:"" default:"." help:"Folder with .ebextensions and .platform."`
 	Output   string   `short:"o" placeholder:"FILE" help:"Zip to write. By default build/application.zip."`
-	Arch     string   `enum:"amd64,arm64,source" default:"amd64" help:"A static program for amd64 or arm64, or the source."`
+	Arch     string   `enum:"auto,amd64,arm64,source" default:"auto" help:"A static program for amd64 or arm64, or the source. auto is the architecture of the bundle's instances."`
 	Platform string   `enum:"go,docker" default:"go" help:"Platform of the environment; docker ships the source."`
 	Package  string   `default:"./examples/chat" help:"Main package of the application."`
 	Variant  []string `help:"Folder of deploy/ to lay over: docker, network-load-balancer, single-instance, shared-load-balancer."`
@@ -23,8 +23,12 @@ type packCommand struct {
 
 // Run is called by kong.
 func (c *packCommand) Run(ctx context.Context, o output) error {
+	kind := pack.Kind(c.Arch)
+	if c.Arch == "auto" {
+		kind = ""
+	}
 	r, err := pack.Pack(ctx, pack.Options{
-		Dir: c.Path, Output: c.Output, Platform: lint.Platform(c.Platform), Kind: pack.Kind(c.Arch), Package: c.Package,
+		Dir: c.Path, Output: c.Output, Platform: lint.Platform(c.Platform), Kind: kind, Package: c.Package,
 		Variants: c.Variant, Include: c.Include,
 	})
 	if err != nil && !errors.Is(err, pack.ErrRefused) {

@@ -25,6 +25,7 @@ AWSEBAutoScalingGroup:
     MaxSize: "4"
     AvailabilityZones: [{"Fn::Select": [0, {"Fn::GetAZs": ""}]}]
     LaunchTemplate: {LaunchTemplateId: {Ref: AWSEBEC2LaunchTemplate}, Version: {"Fn::GetAtt": [AWSEBEC2LaunchTemplate, LatestVersionNumber]}}
+AWSEBEnvironmentName: {Type: "AWS::ElasticBeanstalk::Environment", Properties: {ApplicationName: x}}
 AWSEBEC2LaunchTemplate: {Type: "AWS::EC2::LaunchTemplate", Properties: {LaunchTemplateData: {InstanceType: t4g.small}}}
 `
 

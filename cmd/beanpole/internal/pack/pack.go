@@ -31,7 +31,7 @@ type Options struct {
 	Output string
 	// Platform is the environment's. "" means Go. Docker always takes the source and lays deploy/docker over.
 	Platform lint.Platform
-	// Kind is what to bring. "" means AMD64.
+	// Kind is what to bring. "" means a program for the architecture of the bundle's instances.
 	Kind Kind
 	// Package is the main package of the application. "" means ./examples/chat.
 	Package string
@@ -58,7 +58,6 @@ var ErrRefused = errors.New("the bundle has errors and was not written")
 func Pack(ctx context.Context, o Options) (Result, error) {
 	o.Dir = cmp.Or(o.Dir, ".")
 	o.Platform = cmp.Or(o.Platform, lint.Go)
-	o.Kind = cmp.Or(o.Kind, AMD64)
 	o.Package = cmp.Or(o.Package, "./examples/chat")
 	o.Output = cmp.Or(o.Output, filepath.Join(o.Dir, "build", "application.zip"))
 	if o.Platform == lint.Docker {
@@ -67,8 +66,12 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 			o.Variants = append([]string{"docker"}, o.Variants...)
 		}
 	}
-	b, err := collect(o)
+	b, leftOut, err := collect(ctx, o)
 	if err != nil {
+		return Result{}, err
+	}
+	o.Kind = cmp.Or(o.Kind, architecture(b))
+	if err := stamp(ctx, b, o.Dir); err != nil {
 		return Result{}, err
 	}
 	if o.Kind != Source {
@@ -80,7 +83,7 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 		b.Add("Procfile", 0o644, []byte("web: bin/application\n"))
 	}
 	r := Result{Output: o.Output, Files: len(b.Files)}
-	r.Findings = lint.Run(ctx, b, lint.Options{Platform: o.Platform, Nginx: o.Nginx})
+	r.Findings = append(leftOut, lint.Run(ctx, b, lint.Options{Platform: o.Platform, Nginx: o.Nginx})...)
 	if slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.Severity == lint.Error }) {
 		return r, ErrRefused
 	}
