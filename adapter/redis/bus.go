@@ -123,7 +123,11 @@ func (b *bus) removeAfter(s subscription, r receiver, d time.Duration) {
 func (b *bus) role(ctx context.Context, node *redis.Client) {
 	tctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	list, err := node.Do(tctx, "role").Slice()
+	var list []any
+	err := again(tctx, func() (err error) {
+		list, err = node.Do(tctx, "role").Slice()
+		return err
+	})
 	if err == nil && len(list) > 0 && list[0] == "slave" {
 		err = errReplica
 	} else {

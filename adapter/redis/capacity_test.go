@@ -144,15 +144,11 @@ func TestCapacityOfEvents(t *testing.T) {
 		times = 5000
 	}
 	for _, cfg := range capacityModes() {
-		name := strings.TrimSuffix(string(cfg.Mode)+" "+string(cfg.Subscriptions), " ")
-		if cfg.Recovery != nil {
-			name += " with recovery"
-		}
-		t.Run(name, func(t *testing.T) {
+		t.Run(modeName(&cfg), func(t *testing.T) {
 			var all, elsewhere [2]usage
 			sizes := [2]int{2, 8}
 			for i, n := range sizes {
-				f := newFleet(t, cfg, n)
+				f := newFleet(t, redistest.Start(t), cfg, n, false)
 				all[i] = f.measure("event for all", times, func(k int) {
 					f.emit(adapter.Target{}, k)
 				}, func() { f.arrived(times) })
@@ -193,13 +189,17 @@ type fleet struct {
 	clusters []*redis.Cluster
 	nodes    []*adaptertest.Node
 	members  []*adaptertest.Member
+	alone    bool // each is a cluster of its own
 }
 
-func newFleet(t *testing.T, cfg redis.Config, n int) *fleet {
-	f := &fleet{t: t, s: redistest.Start(t)}
-	cfg.URL, cfg.Prefix, cfg.MaxStreamLen = f.s.URL(), unique(), 1_000_000
-	cfg.Stream, cfg.Logger = cfg.Prefix, slog.New(slog.DiscardHandler)
+func newFleet(t *testing.T, s *redistest.Server, cfg redis.Config, n int, alone bool) *fleet {
+	f := &fleet{t: t, s: s, alone: alone}
+	cfg.URL, cfg.MaxStreamLen, cfg.Logger = f.s.URL(), 1_000_000, slog.New(slog.DiscardHandler)
 	for i := range n {
+		if i == 0 || alone {
+			cfg.Prefix = unique()
+			cfg.Stream = cfg.Prefix
+		}
 		c, err := redis.New(cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -213,7 +213,9 @@ func newFleet(t *testing.T, cfg redis.Config, n int) *fleet {
 		}
 		f.clusters, f.nodes, f.members = append(f.clusters, c), append(f.nodes, node), append(f.members, m)
 	}
-	ready(t, f.clusters...)
+	if !alone {
+		ready(t, f.clusters...)
+	}
 	f.ready()
 	return f
 }
@@ -257,4 +259,82 @@ func (f *fleet) measure(what string, times int, do func(k int), done func()) usa
 	f.t.Logf("%d servers, one %s: %.2f commands, %.0f bytes in, %.0f out, %.1f us of Redis, %.1f us of all servers", len(f.nodes), what,
 		float64(u.commands)/n, float64(u.in)/n, float64(u.out)/n, float64(u.redis.Nanoseconds())/n/1e3, float64(u.ours.Nanoseconds())/n/1e3)
 	return u
+}
+
+// TestCapacityOfRooms: what servers cost that share a cluster and nothing else, beside what the same servers cost
+// alone: each sends events to rooms whose members are its own. In modes in which each listens to its rooms only the
+// two should hardly differ.
+func TestCapacityOfRooms(t *testing.T) {
+	const n = 8
+	rooms, times := 100, 100
+	if testing.Verbose() {
+		rooms, times = 1000, 2000
+	}
+	for _, cfg := range capacityModes() {
+		t.Run(modeName(&cfg), func(t *testing.T) {
+			s := redistest.Start(t)
+			alone := newFleet(t, s, cfg, n, true)
+			one := alone.local(rooms, times)
+			together := newFleet(t, s, cfg, n, false)
+			all := together.local(rooms, times)
+			per := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(n*times) }
+			t.Logf("%d servers, each with %d rooms of its own: an event costs %.2f us alone, %.2f us together: %.2f times; one server that "+
+				"does not want it %.2f us; Redis %.2f us alone, %.2f us together", n, rooms, per(one.ours), per(all.ours),
+				per(all.ours)/per(one.ours), (per(all.ours)-per(one.ours))/(n-1), per(one.redis), per(all.redis))
+		})
+	}
+}
+
+// local has every server send events to rooms of which it has the only members, and returns what all of that cost.
+func (f *fleet) local(rooms, times int) usage {
+	f.t.Helper()
+	for i, n := range f.nodes {
+		for k := range rooms {
+			n.Join(f.members[i], fmt.Sprintf("room-%d-of-%d", k, i))
+		}
+	}
+	f.ready()
+	pass(f.t, time.Second) // what comes behind the joins
+	before := used(f.t, f.s)
+	for k := range times {
+		for i, n := range f.nodes {
+			to := adapter.Target{Rooms: []string{fmt.Sprintf("room-%d-of-%d", k%rooms, i)}}
+			if err := n.Broadcast(adaptertest.Event(fmt.Sprintf(`["event",%d,"%s"]`, k, payload)), to); err != nil {
+				f.t.Error(err)
+			}
+		}
+	}
+	last := times + 1
+	if !f.alone {
+		last = times + len(f.nodes)
+	}
+	for _, n := range f.nodes { // behind which all of a server has come
+		if err := n.Broadcast(adaptertest.Event(`["last"]`), adapter.Target{}); err != nil {
+			f.t.Error(err)
+		}
+	}
+	f.arrived(last)
+	if f.alone { // or nobody waits until it is published
+		adaptertest.Eventually(f.t, func() error {
+			for _, c := range f.clusters {
+				if s := c.Stats(); s.Waiting > 0 {
+					return fmt.Errorf("%d commands wait", s.Waiting)
+				}
+			}
+			return nil
+		})
+	}
+	if testing.Verbose() {
+		pass(f.t, 2*time.Second) // what servers say to each other behind it
+	}
+	return used(f.t, f.s).minus(before)
+}
+
+// modeName is what a configuration is called.
+func modeName(cfg *redis.Config) string {
+	name := strings.TrimSuffix(string(cfg.Mode)+" "+string(cfg.Subscriptions), " ")
+	if cfg.Recovery != nil {
+		name += " with recovery"
+	}
+	return name
 }

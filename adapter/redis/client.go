@@ -40,7 +40,38 @@ func (l *lines) client(c *Config) (redis.UniversalClient, error) {
 		}
 		return nil, fmt.Errorf("redis: client of type %T is not supported: want *redis.Client or *redis.ClusterClient", c.Client)
 	}
-	u, err := url.Parse(c.URL)
+	parsed, err := parseURL(c.URL)
+	if err != nil {
+		return nil, err
+	}
+	switch o := parsed.(type) {
+	case *redis.ClusterOptions:
+		o.Dialer = l.through(o.Dialer, o.TLSConfig, o.DialTimeout)
+		return clustered(o), nil
+	case *redis.FailoverOptions:
+		o.MaxRetries = -1
+		o.ContextTimeoutEnabled = true
+		o.Dialer = l.through(o.Dialer, o.TLSConfig, o.DialTimeout)
+		orDefault(&o.ConnMaxIdleTime, maxIdle)
+		o.PipelinePoolSize = 1
+		return redis.NewFailoverClient(o), nil
+	case *redis.Options:
+		o.Dialer = l.through(o.Dialer, o.TLSConfig, o.DialTimeout)
+		return single(o), nil
+	}
+	return nil, ErrURL // there are no others
+}
+
+// CheckURL returns ErrURL, with what is wrong, for a Config.URL that New does not take. It connects to nothing.
+func CheckURL(text string) error {
+	_, err := parseURL(text)
+	return err
+}
+
+// parseURL returns the options that a Config.URL means: *redis.Options, *redis.ClusterOptions or
+// *redis.FailoverOptions.
+func parseURL(text string) (any, error) {
+	u, err := url.Parse(text)
 	if err != nil {
 		// The error of url.Parse repeats the URL, in which there may be a password.
 		return nil, fmt.Errorf("%w: not valid", ErrURL)
@@ -56,26 +87,19 @@ func (l *lines) client(c *Config) (redis.UniversalClient, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w of a cluster: %w", ErrURL, err)
 		}
-		o.Dialer = l.through(o.Dialer, o.TLSConfig, o.DialTimeout)
-		return clustered(o), nil
+		return o, nil
 	case isSentinel:
 		o, err := redis.ParseFailoverURL(u.String())
 		if err != nil {
 			return nil, fmt.Errorf("%w with sentinels: %w", ErrURL, err)
 		}
-		o.MaxRetries = -1
-		o.ContextTimeoutEnabled = true
-		o.Dialer = l.through(o.Dialer, o.TLSConfig, o.DialTimeout)
-		orDefault(&o.ConnMaxIdleTime, maxIdle)
-		o.PipelinePoolSize = 1
-		return redis.NewFailoverClient(o), nil
+		return o, nil
 	}
 	o, err := redis.ParseURL(u.String())
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrURL, err)
 	}
-	o.Dialer = l.through(o.Dialer, o.TLSConfig, o.DialTimeout)
-	return single(o), nil
+	return o, nil
 }
 
 // maxIdle is how long a connection may have been idle to be used again: load balancers and serverless Redis drop idle

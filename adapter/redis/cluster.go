@@ -60,6 +60,10 @@ func New(cfg Config) (*Cluster, error) {
 	chosen := cfg.subscribe()
 	c := &Cluster{cfg: cfg, uid: newID(), client: client, lines: lines, namespaces: map[string]*namespace{},
 		readers: map[string]*reader{}, done: make(chan struct{})}
+	for _, name := range c.streams() {
+		c.readers[name] = &reader{c: c, stream: name, windows: map[string]*window{}, page: cfg.ReadCount, replies: make(chan reply, 4),
+			tails: map[string]uint64{}}
+	}
 	c.state = newState(cfg.Logger)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	shards := cfg.Mode == Sharded || cfg.Mode == Streams && cfg.ShardedPubSub
@@ -76,8 +80,8 @@ func New(cfg Config) (*Cluster, error) {
 		c.wg.Go(func() { c.verify(c.ctx) })
 	}
 	c.startPublisher()
-	if cfg.Mode == Streams {
-		c.startReaders()
+	for _, r := range c.readers {
+		c.wg.Go(func() { r.run(c.ctx) })
 	}
 	return c, nil
 }
@@ -86,7 +90,7 @@ func New(cfg Config) (*Cluster, error) {
 func (c *Cluster) startPublisher() {
 	p := &publisher{client: c.client, box: c.box, stats: &c.stats, state: c.state, maxAge: c.cfg.MaxOutboxAge,
 		maxLen: c.cfg.MaxStreamLen}
-	p.ring, p.mixed = c.inbox.ring, c.mixed
+	p.rings, p.mixed = c.inbox.rings, c.mixed
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
 	go func() {
@@ -103,7 +107,7 @@ func (c *Cluster) startInbox(sharded bool) {
 		kind, c.letters = subShard, opSPublish
 	}
 	c.inbox = newInbox(c)
-	c.box.stamp = c.inbox.ring.stamp
+	c.box.stamp = c.inbox.rings.stamp
 	c.bus.regained, c.bus.cut = c.inbox.regained, c.inbox.cut
 	c.inbox.subscribe(kind)
 	c.wg.Go(c.inbox.run)
@@ -261,13 +265,19 @@ func (c *Cluster) UID() string { return c.uid }
 // Status says how the cluster does.
 func (c *Cluster) Status() Status {
 	up, since, err := c.state.get()
-	return Status{Up: up, Since: since, Err: err, Nodes: c.members.count(), Lag: c.members.delay()}
+	s := Status{Up: up, Since: since, Err: err, Nodes: c.members.count(), Lag: c.members.delay()}
+	for _, r := range c.readers {
+		r.mu.Lock()
+		s.StreamLag = max(s.StreamLag, r.lag)
+		r.mu.Unlock()
+	}
+	return s
 }
 
 // Stats returns the counters since New.
 func (c *Cluster) Stats() Stats {
 	s := Stats{Published: c.stats.published.Load(), Received: c.stats.received.Load(), Skipped: c.stats.skipped.Load(),
-		Malformed: c.stats.malformed.Load(), Reconnects: c.stats.reconnects.Load(), Lost: map[string]uint64{}}
+		Malformed: c.stats.malformed.Load(), Fetched: c.stats.fetched.Load(), Reconnects: c.stats.reconnects.Load(), Lost: map[string]uint64{}}
 	for i := range c.stats.lost {
 		if n := c.stats.lost[i].Load(); n > 0 {
 			s.Lost[lostNames[i]] = n

@@ -121,9 +121,9 @@ type Config struct {
 	// DefaultMaxMessageBytes.
 	MaxMessageBytes int
 
-	// MaxResendBytes and MaxResendAge bound what this node keeps of what it has published, in the pub/sub modes,
-	// for nodes that missed it: because a connection broke, Redis failed over, or they were too slow for it. What
-	// they miss beyond is counted there. Zero means the defaults.
+	// MaxResendBytes and MaxResendAge bound what this node keeps of what it has published for nodes that missed it:
+	// because a connection broke, Redis failed over or was emptied, or they were too slow for it. What they miss
+	// beyond is counted there. Zero means the defaults.
 	MaxResendBytes int
 	MaxResendAge   time.Duration
 

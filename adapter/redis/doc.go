@@ -19,6 +19,8 @@
 //	outbox.go     the bounded queue of what is to be published
 //	publisher.go  what divides it among the masters of Redis
 //	sender.go     what sends to one of them, in order
+//	batch.go      one pipeline of it
+//	again.go      what is asked again when a connection breaks
 //	doubt.go      what became of commands whose answers were lost
 //	details.go    a socket as nodes describe it
 //	errors.go     errors, and what to do about those of Redis
@@ -46,6 +48,7 @@
 //	envelope.go   what sharded and streams have in common
 //	msgpack.go    walking MessagePack without decoding it
 //	reader.go     the reader of a stream
+//	refetch.go    what is missing of it, asked of who added it
 //	window.go     which entries of a source it has had
 //	line.go       the order of events with recovery
 //	recovery.go   connection state recovery over streams
@@ -85,10 +88,15 @@
 //   - 2026-11: A command whose answer was lost is not sent again in pub/sub modes, because Redis may
 //     have done it and clients would get the event twice. In streams mode the stream itself says
 //     whether it was done.
-//   - 2026-11-29: Loss is counted and not guessed. In pub/sub modes a message has a number (number.go), its
+//   - 2026-11-29: Loss is counted and not guessed. A message has a number (number.go), its
 //     sender keeps it for a while (ring.go), and who misses it asks (gap.go, inbox.go). So nothing waits for
 //     others to be there, and no error decides what was lost. Numbers go by lanes, as a node that listens to
 //     the channels of some rooms does not get the others.
+//   - 2026-11-29: What is missing of a stream is asked of who added it, too (refetch.go). A reader stands still meanwhile:
+//     what is behind belongs to the same order, and an offset must not promise what has not come.
+//   - 2026-11-29: What a pipeline brings to one stream is a transaction (batch.go), as a stream is read in the order
+//     in which it was written. It costs nothing that could be measured: 2.3 us of Redis an entry against 2.8 without,
+//     512 entries at a time; one alone is sent without.
 //   - 2026-11-29: With recovery, clients of this node get its events at once, and the offset says up to
 //     which of them (offset.go). They waited for the stream before, and acknowledgements and the end of a
 //     socket overtook them. The price: Node's servers do not know such an offset.

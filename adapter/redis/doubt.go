@@ -37,7 +37,7 @@ func (s *sender) resolve(ctx context.Context, doubt []*command, cause error) (ag
 // dubious gives up a message that Redis may have passed on: sent again, it would reach those twice who had it and
 // do not know numbers. The others ask for it.
 func (s *sender) dubious(c *command, cause error) {
-	s.ring.handed(c)
+	s.rings.handed(c)
 	switch {
 	case c.urgent:
 	case c.number > 0 && s.mixed != nil:
@@ -55,7 +55,11 @@ func (s *sender) dubious(c *command, cause error) {
 func (s *sender) saved(ctx context.Context, c *command) bool {
 	for n := 0; ; n++ {
 		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		text, err := s.client.Get(tctx, c.key).Result()
+		var text string
+		err := again(tctx, func() (err error) {
+			text, err = s.client.Get(tctx, c.key).Result()
+			return err
+		})
 		cancel()
 		switch {
 		case err == nil && (c.was == "" || !strings.HasPrefix(text, c.was)):
@@ -125,7 +129,11 @@ func (s *sender) ask(ctx context.Context, stream string, list []*command) (missi
 func (s *sender) scan(ctx context.Context, stream, after, source string, found map[uint64]string) error {
 	for {
 		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		list, err := s.client.XRangeN(tctx, stream, "("+after, "+", 1000).Result()
+		var list []redis.XMessage
+		err := again(tctx, func() (err error) {
+			list, err = s.client.XRangeN(tctx, stream, "("+after, "+", 1000).Result()
+			return err
+		})
 		cancel()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return err

@@ -24,7 +24,6 @@ type flow struct {
 	wg          sync.WaitGroup
 	sent        int
 	prefix      string
-	unordered   bool          // what Redis refused comes behind what it took
 	pace        time.Duration // between some thousand events of a storm
 	pad         string        // makes the events of a storm larger
 	slowest     time.Duration // of all calls of Broadcast

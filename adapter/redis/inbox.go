@@ -12,7 +12,7 @@ import (
 // and asks their senders for it.
 type inbox struct {
 	c       *Cluster
-	ring    *ring
+	rings   rings
 	channel string       // prefix of the channels of letters
 	letters subscription // on which answers come
 	asked   atomic.Uint64
@@ -52,8 +52,15 @@ const (
 func newInbox(c *Cluster) *inbox {
 	b := &inbox{c: c, channel: c.cfg.Prefix + "-beanpole#", work: make(chan struct{}, 1),
 		sources: map[string]*source{}, breaks: map[string]silence{}, caution: caution{piece: maxPiece, top: maxPiece}, lost: map[string]uint64{}}
-	b.ring = newRing(c.cfg.MaxResendBytes, c.cfg.MaxResendAge)
-	b.ring.wake = b.wake
+	b.rings = rings{"": newRing(c.cfg.MaxResendBytes, c.cfg.MaxResendAge)}
+	if streams := c.streams(); len(streams) > 0 {
+		for _, name := range streams {
+			b.rings[name] = newRing(c.cfg.MaxResendBytes/len(streams), c.cfg.MaxResendAge)
+		}
+	}
+	for _, r := range b.rings {
+		r.wake = b.wake
+	}
 	return b
 }
 
@@ -144,7 +151,7 @@ func (b *inbox) take(n *namespace, channel string, uid []byte, x *serial, payloa
 	s.order.Lock()
 	defer s.order.Unlock()
 	g := s.gap(key, epoch)
-	a := arrival{x.n, x.in(key.lane), channel, payload}
+	a := arrival{x.n, *x.in(key.lane), channel, payload}
 	if a.spot.count > 1 {
 		b.begin(n, key, g)
 	}
@@ -314,7 +321,7 @@ func (b *inbox) run() {
 
 // sweep does what is due, and reports whether there will be more to do.
 func (b *inbox) sweep(now time.Time) (more bool) {
-	list, more := b.ring.ends(now, b.c.cfg.Subscriptions != Static, maxTails)
+	list, more := b.rings.ends(now, b.c.cfg.Subscriptions != Static, maxTails)
 	if len(list) > 0 {
 		l := newLetter(tellTails, b.c.uid)
 		l.tails(list)

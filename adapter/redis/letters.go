@@ -29,7 +29,11 @@ func (b *inbox) letter(_ string, payload []byte) {
 		}
 	case tellAnswer:
 		id, p, list := l.readPiece()
-		if !l.bad {
+		switch {
+		case l.bad:
+		case p.key.nsp == "":
+			b.c.readers[p.key.lane].answered(reply{uid, id, p, list})
+		default:
 			b.answered(uid, id, &p, list)
 		}
 	case tellSize:
@@ -55,7 +59,7 @@ func (b *inbox) answer(uid string, id uint64, w wanted) {
 		l := newLetter(tellRooms, b.c.uid)
 		l.uint(id)
 		l.text(w.key.nsp)
-		l.tails(b.ring.lanesSince(w.key.nsp, time.Now().Add(-w.ago)))
+		l.tails(b.rings[""].lanesSince(w.key.nsp, time.Now().Add(-w.ago)))
 		b.send(uid+"#", l, nil)
 		return
 	}
@@ -63,7 +67,11 @@ func (b *inbox) answer(uid string, id uint64, w wanted) {
 	if w.ago > 0 {
 		since = time.Now().Add(-w.ago)
 	}
-	p := b.ring.after(w.key, w.after, since, w.size)
+	r := b.rings.of(w.key)
+	if r == nil {
+		return
+	}
+	p := r.after(w.key, w.after, since, w.size)
 	if w.size == 0 && len(p.list) > 0 {
 		l := newLetter(tellSize, b.c.uid)
 		l.uint(id, uint64(len(p.list[0].data)))
@@ -102,6 +110,10 @@ func (b *inbox) epoch(n *namespace, key laneKey) uint64 {
 
 // tail takes in where a lane of another node ends.
 func (b *inbox) tail(uid string, t ending) {
+	if t.key.nsp == "" {
+		b.c.readers[t.key.lane].tail(uid, t.n)
+		return
+	}
 	n, epoch := b.listens(t.key)
 	if n == nil {
 		return
@@ -168,7 +180,9 @@ func (b *inbox) answered(uid string, id uint64, p *piece, list []arrival) {
 	}
 	g.drain(n.arrived)
 	for _, a := range list {
-		g.accept(a, n.arrived)
+		if g.accept(a, n.arrived) {
+			b.c.stats.fetched.Add(1)
+		}
 	}
 	g.end(p.n, p.count)
 	if g.doubt > 0 && id >= g.doubt {

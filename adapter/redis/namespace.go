@@ -298,7 +298,11 @@ func countOn(ctx context.Context, client redis.UniversalClient,
 	var mu sync.Mutex
 	counts := make(map[string]int, len(channels))
 	err := eachMaster(ctx, client, func(ctx context.Context, node *redis.Client) error {
-		m, err := count(node, ctx, channels...).Result()
+		var m map[string]int64
+		err := again(ctx, func() (err error) {
+			m, err = count(node, ctx, channels...).Result()
+			return err
+		})
 		mu.Lock()
 		defer mu.Unlock()
 		for name, n := range m {

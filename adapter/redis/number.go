@@ -19,8 +19,16 @@ const (
 	wholeLane = "*"
 )
 
-// laneKey names a lane of one node.
+// laneKey names a lane of one node: of a namespace, or, if nsp is empty, the entries of a stream.
 type laneKey struct{ nsp, lane string }
+
+// both returns the lanes of a message of lane k.
+func (k laneKey) both() []laneKey {
+	if k.nsp == "" {
+		return []laneKey{k}
+	}
+	return []laneKey{k, {k.nsp, wholeLane}}
+}
 
 // spot is where a message stands in a lane.
 type spot struct {
@@ -36,11 +44,11 @@ type serial struct {
 }
 
 // in returns the spot of x in a lane.
-func (x *serial) in(lane string) spot {
+func (x *serial) in(lane string) *spot {
 	if lane == wholeLane {
-		return x.whole
+		return &x.whole
 	}
-	return x.own
+	return &x.own
 }
 
 // numberField is the member that holds the number.

@@ -119,7 +119,7 @@ func TestGaps(t *testing.T) {
 			}
 			for _, k := range []laneKey{keys[0], key} {
 				sent[k]++
-				arrive := func() { p.gaps[k].accept(arrival{x.n, x.in(k.lane), "channel", c.data}, p.deliver(k)) }
+				arrive := func() { p.gaps[k].accept(arrival{x.n, *x.in(k.lane), "channel", c.data}, p.deliver(k)) }
 				switch rng.IntN(6) {
 				case 0: // lost
 				case 1:

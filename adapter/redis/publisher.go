@@ -19,7 +19,7 @@ type publisher struct {
 	maxAge time.Duration
 	maxLen int64 // of streams
 
-	ring *ring // nil of an emitter
+	rings rings // nil of an emitter
 	// mixed reports whether servers of Node hear a namespace, which cannot ask for what they missed. Nil of an
 	// emitter, which cannot be asked.
 	mixed func(ctx context.Context, nsp string) (bool, error)
@@ -164,7 +164,7 @@ func (p *publisher) drop(c *command, cause int, err error) {
 	if !c.urgent { // what is said of now is no loss
 		p.stats.lost[cause].Add(1)
 	}
-	p.ring.drop(c)
+	p.rings.drop(c)
 	if c.done != nil {
 		c.done("", err)
 	}

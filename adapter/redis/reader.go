@@ -19,13 +19,17 @@ type reader struct {
 
 	// Owned by run.
 	windows map[string]*window // by source: its entries
-	missing uint64             // entries that are, before those of the read of now
 	page    int64              // how many entries are read at once
 	recent  []streamID         // of the last entries read
 	next    int                // the oldest of recent
-	said    time.Time          // when a loss was last logged
+	looked  time.Time          // when was last looked how far behind it is
+	warned  time.Time          // when was last said that it is far
+
+	replies chan reply // to a question for what is missing
 
 	mu      sync.Mutex
+	tails   map[string]uint64     // by node: the number of its last entry, as it says
+	lag     time.Duration         // how far it is behind the end of the stream
 	again   map[streamID]struct{} // guarded by mu; entries that repeat one before, as their node could not know
 	pos     streamID              // of the last entry handled
 	begun   bool                  // pos is known
@@ -52,17 +56,18 @@ func (a streamID) String() string {
 	return strconv.FormatUint(a.ms, 10) + "-" + strconv.FormatUint(a.seq, 10)
 }
 
-// startReaders starts a reader for each stream.
-func (c *Cluster) startReaders() {
-	for i := range c.cfg.StreamCount {
-		name := c.cfg.Stream
-		if c.cfg.StreamCount > 1 {
-			name += "-" + strconv.Itoa(i)
+// streams returns the names of the streams; there are none in the other modes.
+func (c *Cluster) streams() (list []string) {
+	switch {
+	case c.cfg.Mode != Streams:
+	case c.cfg.StreamCount == 1:
+		list = append(list, c.cfg.Stream)
+	default:
+		for i := range c.cfg.StreamCount {
+			list = append(list, c.cfg.Stream+"-"+strconv.Itoa(i))
 		}
-		r := &reader{c: c, stream: name, windows: map[string]*window{}, page: c.cfg.ReadCount}
-		c.readers[name] = r
-		c.wg.Go(func() { r.run(c.ctx) })
 	}
+	return list
 }
 
 // at returns the id of the last entry handled, and a channel that is closed when it changes.
@@ -139,39 +144,50 @@ func (r *reader) read(ctx context.Context) error {
 	pos, begun := r.pos, r.begun
 	r.mu.Unlock()
 	if !begun {
-		list, err := r.c.client.XRevRangeN(ctx, r.stream, "+", "-", 1).Result()
+		last, err := r.last(ctx)
 		if err != nil {
 			return err
 		}
-		if len(list) > 0 {
-			pos, _ = parseStreamID(list[0].ID)
-		}
+		pos = last
 		r.moveTo(pos)
 	}
+	tails := r.told()
 	// Not from "$": what is added between two reads would be lost.
-	res, err := r.c.client.XRead(ctx, &redis.XReadArgs{
-		Streams: []string{r.stream, pos.String()}, Count: r.page, Block: r.c.cfg.BlockTime,
-	}).Result()
+	var res []redis.XStream
+	broke := false
+	err := again(ctx, func() (err error) {
+		if broke { // and another Redis may have taken over
+			if err := r.anew(ctx); err != nil {
+				return err
+			}
+			pos, _ = r.where()
+		}
+		broke = true
+		res, err = r.c.client.XRead(ctx, &redis.XReadArgs{
+			Streams: []string{r.stream, pos.String()}, Count: r.page, Block: r.c.cfg.BlockTime,
+		}).Result()
+		return err
+	})
 	if errors.Is(err, redis.Nil) {
+		r.atEnd(ctx, tails)
 		return r.anew(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	r.missing = 0
 	for _, s := range res {
 		size := 0
 		for _, x := range s.Messages {
-			size += r.handle(x)
+			size += r.handle(ctx, x)
 		}
 		// Who is behind reads more at once: each read costs the way to Redis and back.
 		n := int64(len(s.Messages))
 		if r.page = r.c.cfg.ReadCount; n >= r.c.cfg.ReadCount {
 			r.page = max(1, min(4*n, maxPage, n*maxPageBytes/int64(size+1)))
+			r.behind(ctx)
+		} else {
+			r.atEnd(ctx, tails)
 		}
-	}
-	if r.missing > 0 {
-		r.trimmed(ctx, pos, r.missing)
 	}
 	return nil
 }
@@ -183,13 +199,9 @@ func (r *reader) anew(ctx context.Context) error {
 	if !begun || pos == (streamID{}) {
 		return nil
 	}
-	list, err := r.c.client.XRevRangeN(ctx, r.stream, "+", "-", 1).Result()
+	last, err := r.last(ctx)
 	if err != nil {
 		return err
-	}
-	last := streamID{}
-	if len(list) > 0 {
-		last, _ = parseStreamID(list[0].ID)
 	}
 	if last.less(pos) {
 		if !slices.Contains(r.recent, last) {
@@ -200,21 +212,16 @@ func (r *reader) anew(ctx context.Context) error {
 	return nil
 }
 
-// trimmed counts entries that are missing before some that were read after an id, if the stream has dropped any
-// there. Others are on their way again, or have been given up and counted by whoever sent them.
-func (r *reader) trimmed(ctx context.Context, after streamID, missing uint64) {
-	list, err := r.c.client.XRangeN(ctx, r.stream, "-", "+", 1).Result()
-	if err != nil || len(list) == 0 {
-		return
-	}
-	if first, ok := parseStreamID(list[0].ID); ok && after.less(first) {
-		r.c.stats.lost[lostTrimmed].Add(missing)
-		if now := time.Now(); now.Sub(r.said) > time.Minute {
-			r.said = now
-			r.c.cfg.Logger.Warn("the stream was trimmed before it was read", "stream", r.stream, "entries", missing,
-				"advice", "raise MaxStreamLen: it must hold what is sent in a burst, and during an outage")
+// last returns the id of the last entry of the stream.
+func (r *reader) last(ctx context.Context) (id streamID, err error) {
+	err = again(ctx, func() error {
+		list, err := r.c.client.XRevRangeN(ctx, r.stream, "+", "-", 1).Result()
+		if err == nil && len(list) > 0 {
+			id, _ = parseStreamID(list[0].ID)
 		}
-	}
+		return err
+	})
+	return id, err
 }
 
 // parseEntry reads the fields of an entry.
@@ -253,8 +260,8 @@ func (r *reader) repeated(id streamID) bool {
 	return ok
 }
 
-// handle hands one entry to its namespace, and returns about how large it is, in bytes.
-func (r *reader) handle(x redis.XMessage) int {
+// handle takes one entry, and returns about how large it is, in bytes.
+func (r *reader) handle(ctx context.Context, x redis.XMessage) int {
 	id, ok := parseStreamID(x.ID)
 	if !ok {
 		return 0
@@ -262,42 +269,47 @@ func (r *reader) handle(x redis.XMessage) int {
 	r.c.stats.received.Add(1)
 	e := parseEntry(x.Values)
 	size := len(e.data) + keptCost
-	n := r.c.namespace(e.nsp)
-	done := func() { r.moveTo(id) }
 	if len(r.recent) < maxRecent {
 		r.recent = append(r.recent, id)
 	} else {
 		r.recent[r.next] = id
 		r.next = (r.next + 1) % maxRecent
 	}
-	if !r.fresh(e) { // sent again although it had arrived
+	done := func() { r.moveTo(id) }
+	if !r.fresh(ctx, e) { // sent again although it had arrived
 		r.c.stats.skipped.Add(1)
 		r.repeats(id)
 		done()
 		return size
 	}
+	r.hand(e, id, done)
+	return size
+}
+
+// hand hands an entry to its namespace. done is called when it has it.
+func (r *reader) hand(e *entry, id streamID, done func()) {
+	n := r.c.namespace(e.nsp)
 	switch {
 	case n == nil || e.uid == r.c.uid && n.line == nil:
 		r.c.stats.skipped.Add(1)
 	case n.line != nil && e.kind == kindBroadcast:
 		n.line.arrived(e, id, done)
-		return size
+		return
 	case e.uid == r.c.uid:
 	default:
 		m, err := decodeEntry(e)
 		if err != nil {
 			r.c.stats.malformed.Add(1)
-			r.c.cfg.Logger.Debug("entry of the stream not understood", "stream", r.stream, "id", x.ID, "error", err)
+			r.c.cfg.Logger.Debug("entry of the stream not understood", "stream", r.stream, "id", id.String(), "error", err)
 		} else {
 			n.handle(m)
 		}
 	}
 	done()
-	return size
 }
 
-// fresh reports whether an entry was not had before.
-func (r *reader) fresh(e *entry) bool {
+// fresh reports whether an entry was not had before. What is missing before it is fetched first.
+func (r *reader) fresh(ctx context.Context, e *entry) bool {
 	if e.seq == 0 {
 		return true
 	}
@@ -309,11 +321,10 @@ func (r *reader) fresh(e *entry) bool {
 		w = &window{}
 		r.windows[e.source()] = w
 	}
-	fresh, skipped := w.take(e.seq)
-	if e.dense {
-		r.missing += skipped
+	if e.dense && w.max > 0 && e.uid != r.c.uid && e.seq > w.max+1 {
+		r.fetch(ctx, e.uid, e.instance == "", w, e.seq-1)
 	}
-	return fresh
+	return w.take(e.seq)
 }
 
 const (

@@ -291,19 +291,6 @@ func (n *namespace) claim(ctx context.Context, s *adapter.Session) error {
 	return nil
 }
 
-// persist calls fn again as long as the connection to Redis breaks, or Redis refuses for a reason that passes, until
-// ctx ends.
-func persist(ctx context.Context, fn func() error) error {
-	for n := 0; ; n++ {
-		err := fn()
-		var answer redis.Error
-		if err == nil || errors.As(err, &answer) && !passing(answer) || errors.Is(err, adapter.ErrNoRecovery) || errors.Is(err, adapter.ErrTaken) ||
-			ctx.Err() != nil || !pause(ctx, n) {
-			return err
-		}
-	}
-}
-
 func (n *namespace) entries(ctx context.Context, from, to string, count int64) (list []redis.XMessage, err error) {
 	err = persist(ctx, func() (err error) {
 		list, err = n.c.client.XRangeN(ctx, n.line.r.stream, from, to, count).Result()
@@ -344,6 +331,9 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 			}
 			e := parseEntry(x.Values)
 			size += len(e.data)
+			if last := seen[e.uid]; e.dense && e.instance == "" && last > 0 && e.seq > last+1 {
+				return nil, nil, fmt.Errorf("%w: events missing in the stream", adapter.ErrNoRecovery) // Redis has lost them
+			}
 			if e.seq > 0 {
 				seen[e.uid] = max(seen[e.uid], e.seq)
 			}

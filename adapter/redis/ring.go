@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unsafe"
 )
 
 // ring numbers what a node publishes and keeps it for a while, bounded in bytes and age, for nodes that
@@ -45,6 +46,41 @@ const keptCost = 240
 // maxLanes bounds how many lanes are remembered of which nothing is kept any more.
 const maxLanes = 100_000
 
+// rings are those of a node: one for each stream, by its name, and one for all channels, without.
+type rings map[string]*ring
+
+func (r rings) of(key laneKey) *ring {
+	if key.nsp == "" {
+		return r[key.lane]
+	}
+	return r[""]
+}
+
+func (r rings) stamp(c *command) { r.of(laneKey{c.nsp, c.lane}).stamp(c) }
+
+// handed notes that c has been handed to Redis, whatever became of it there.
+func (r rings) handed(c *command) {
+	if c.number > 0 && r != nil {
+		r.of(laneKey{c.nsp, c.lane}).handed(c)
+	}
+}
+
+// drop notes that c is lost, and counted as such: nobody need ask for it.
+func (r rings) drop(c *command) {
+	if c.number > 0 && r != nil {
+		r.of(laneKey{c.nsp, c.lane}).drop(c)
+	}
+}
+
+// ends returns the ends of lanes that are to be said now, some n of each, and whether there will be more.
+func (r rings) ends(now time.Time, rooms bool, n int) (list []ending, more bool) {
+	for _, x := range r {
+		l, m := x.ends(now, rooms, n)
+		list, more = append(list, l...), more || m
+	}
+	return list, more
+}
+
 func newRing(maxBytes int, maxAge time.Duration) *ring {
 	return &ring{maxBytes: maxBytes, maxAge: maxAge, wake: func() {}, lanes: map[laneKey]*laneEnd{}, quiet: map[laneKey]*laneEnd{}}
 }
@@ -64,17 +100,18 @@ func (r *ring) stamp(c *command) {
 	defer r.mu.Unlock()
 	r.n++
 	x := &kept{at: c.at, key: laneKey{c.nsp, c.lane}, channel: c.key, serial: serial{n: r.n}}
-	for _, l := range []struct {
-		key  laneKey
-		spot *spot
-	}{{laneKey{c.nsp, wholeLane}, &x.whole}, {x.key, &x.own}} {
-		e := r.end(l.key)
-		l.spot.prev, l.spot.count = e.last, e.count+1
+	for _, key := range x.key.both() {
+		e, spot := r.end(key), x.in(key.lane)
+		spot.prev, spot.count = e.last, e.count+1
 		e.last, e.count, e.used = r.n, e.count+1, c.at
 	}
 	c.data = appendNumber(c.data, &x.serial)
 	c.number = x.n
-	if !c.fleeting {
+	switch {
+	case c.fleeting:
+	case c.xadd != nil:
+		x.channel, x.data = c.xadd.name(), unsafe.Slice(unsafe.StringData(c.xadd.data), len(c.xadd.data))
+	default:
 		x.data = c.data
 	}
 	r.entries = append(r.entries, x)
@@ -113,11 +150,7 @@ func (r *ring) find(n uint64) int {
 	return i
 }
 
-// handed notes that c has been handed to Redis, whatever became of it there.
 func (r *ring) handed(c *command) {
-	if r == nil || c.number == 0 {
-		return
-	}
 	r.mu.Lock()
 	r.out(c)
 	r.mu.Unlock()
@@ -131,7 +164,7 @@ func (r *ring) out(c *command) {
 		return // no more kept: then later ones say so
 	}
 	x := r.entries[i]
-	for _, key := range []laneKey{x.key, {c.nsp, wholeLane}} {
+	for _, key := range x.key.both() {
 		e := r.end(key)
 		if x.n > e.out {
 			e.out, e.outs, e.at, e.said = x.n, x.in(key.lane).count, time.Now(), 0
@@ -140,11 +173,7 @@ func (r *ring) out(c *command) {
 	}
 }
 
-// drop notes that c is lost, and counted as such: nobody need ask for it.
 func (r *ring) drop(c *command) {
-	if r == nil || c.number == 0 {
-		return
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if i := r.find(c.number - 1); i < len(r.entries) && r.entries[i].n == c.number {
@@ -175,7 +204,7 @@ func (r *ring) ends(now time.Time, rooms bool, n int) (list []ending, more bool)
 	defer r.mu.Unlock()
 	r.trim(now)
 	for key, e := range r.quiet {
-		room := key.lane != wholeLane && key.lane != mainLane
+		room := key.nsp != "" && key.lane != wholeLane && key.lane != mainLane
 		if room && (!rooms || e.said >= 2) || e.said >= sayTimes {
 			delete(r.quiet, key)
 			continue

@@ -78,7 +78,11 @@ func (r *roster) renew(ctx context.Context, life time.Duration, epoch string, go
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	list, err := renewal.Run(ctx, r.client, r.keys, args...).Slice()
+	var list []any
+	err = again(ctx, func() (err error) {
+		list, err = renewal.Run(ctx, r.client, r.keys, args...).Slice()
+		return err
+	})
 	if err != nil {
 		return s, err
 	}
@@ -152,9 +156,6 @@ func (m *members) renew(ctx context.Context, r *roster, life time.Duration, gone
 		return nil
 	}
 	s, err := r.renew(ctx, life, epoch, gone...)
-	if err != nil && !refused(err) && pause(ctx, 0) {
-		s, err = r.renew(ctx, life, epoch, gone...) // the connection had been closed meanwhile
-	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -38,12 +38,6 @@ func TestSetInDoubt(t *testing.T) {
 	}
 }
 
-// refusal is an answer of Redis that says no.
-type refusal string
-
-func (r refusal) Error() string { return string(r) }
-func (refusal) RedisError()     {}
-
 // TestPersistWaitsForRedis: what Redis will do a little later is asked for again, as after a broken connection.
 func TestPersistWaitsForRedis(t *testing.T) {
 	for text, want := range map[string]int{

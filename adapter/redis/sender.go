@@ -72,8 +72,9 @@ func (s *sender) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			break
 		}
-		s.failed++
-		s.state.set(s.part, err)
+		if s.failed++; s.failed > 1 || !severed(err) {
+			s.state.set(s.part, err)
+		}
 		s.wait(ctx, err)
 	}
 	for _, n := range s.unsure { // who would ask for them asks in vain from now on
@@ -88,12 +89,13 @@ func (s *sender) run(ctx context.Context) {
 func (s *sender) probe(ctx context.Context) {
 	tctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	err := s.node.Ping(tctx).Err()
+	err := again(tctx, func() error { return s.node.Ping(tctx).Err() })
 	if err == nil || refused(err) {
 		s.failed = 0
 		s.state.set(s.part, nil)
 		return
 	}
+	s.state.set(s.part, err)
 	s.failed++
 	pause(ctx, s.failed)
 }
@@ -181,17 +183,17 @@ func (s *sender) send(ctx context.Context) error {
 	}
 	tctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	pipe := s.node.Pipeline()
-	replies := make([]*redis.Cmd, len(s.pending))
-	for i, c := range s.pending {
-		replies[i] = s.queue(tctx, pipe, c)
+	b := sendBatch(tctx, s.node, s.pending, s.maxLen)
+	for _, t := range b.streams {
+		if t.multi != nil && refused(t.multi.Err()) {
+			s.state.refused(t.multi.Err(), "multi")
+		}
 	}
-	_, err := pipe.Exec(tctx)
 	var cause error
 	var again, doubt []*command
 	moved := map[string]bool{} // by route
 	for i, c := range s.pending {
-		switch v, e := result(replies[i], err); {
+		switch v, e := b.result(i); {
 		case e == nil:
 			s.published(c, v)
 		case notSent(e):
@@ -204,7 +206,7 @@ func (s *sender) send(ctx context.Context) error {
 			}
 			if again = append(again, c); strings.HasPrefix(e.Error(), "MOVED") && s.box.of != nil {
 				c.moved, moved[c.route] = true, true
-			} else {
+			} else if e != errDiscarded { // at once, without the one that was dropped
 				cause = e
 			}
 		default:
@@ -227,7 +229,7 @@ func (s *sender) send(ctx context.Context) error {
 // got a message.
 func (s *sender) published(c *command, value any) {
 	s.stats.published.Add(1)
-	s.ring.handed(c)
+	s.rings.handed(c)
 	if c.op == opXAdd {
 		s.acked[c.key], _ = value.(string)
 	}
@@ -236,37 +238,11 @@ func (s *sender) published(c *command, value any) {
 	}
 }
 
-// result returns what Redis has answered to a command of a pipeline that ended with err. Only a value that came
-// back is success: of a connection that was refused while it was made the library stamps no command.
-func result(r *redis.Cmd, err error) (value any, _ error) {
-	if e := r.Err(); e != nil {
-		return nil, e
-	}
-	if v := r.Val(); v != nil {
-		return v, nil
-	}
-	if err == nil {
-		return nil, errUnsent
-	}
-	return nil, fmt.Errorf("%w: %w", err, errUnsent)
-}
-
-func (s *sender) queue(ctx context.Context, pipe redis.Pipeliner, c *command) *redis.Cmd {
-	switch c.op {
-	case opSPublish:
-		return pipe.Do(ctx, "spublish", c.key, c.data)
-	case opXAdd:
-		return pipe.Do(ctx, c.xadd.args(c.key, s.maxLen)...)
-	case opSet:
-		return pipe.Do(ctx, "set", c.key, c.data, "px", c.ttl.Milliseconds())
-	}
-	return pipe.Do(ctx, "publish", c.key, c.data)
-}
-
 // passing reports whether a refusal of Redis may pass when one waits: it moves slots, loads, or fails over.
 func passing(err error) bool {
 	text := err.Error()
-	for _, prefix := range []string{"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY", "OOM", "MISCONF", "NOREPLICAS", "NOAUTH", "WRONGPASS"} {
+	for _, prefix := range []string{"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY", "OOM", "MISCONF", "NOREPLICAS", "NOAUTH", "WRONGPASS",
+		string(errDiscarded)} {
 		if strings.HasPrefix(text, prefix) {
 			return true
 		}

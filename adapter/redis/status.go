@@ -21,6 +21,9 @@ type Status struct {
 	// Lag is how long a message of this node takes through Redis and back: the last heartbeat, or the
 	// one on its way if that has taken longer already.
 	Lag time.Duration
+	// StreamLag is how far this node is behind the end of a stream, in streams mode, by the times at which entries
+	// were added; zero when it has read all.
+	StreamLag time.Duration
 }
 
 // Stats are counters of a Cluster since New.
@@ -31,13 +34,16 @@ type Stats struct {
 	Malformed uint64 // messages that could not be understood
 	// Lost counts what was not published, by cause: "outbox full", "too old", "refused", "too large", "closed"; and
 	// "unconfirmed", which Redis may have published, though its answer was lost, in a namespace that servers of
-	// Node have, too, or from an Emitter: Beanpole's servers ask for what did not come. "trimmed" counts gaps in
-	// a stream that was not read in time. And what others published and this node has missed: "not kept", which
-	// its sender no longer held, "sender gone", "no answer", of one that did not send it again, and "output limit",
-	// an event so large that Redis closes the subscription on which it is sent.
+	// Node have, too, or from an Emitter: Beanpole's servers ask for what did not come. And
+	// what others published and this node has missed: "not kept", which its sender no longer held, "trimmed" and
+	// "stream lost", the same of entries that a stream dropped before they were read, and that Redis has lost;
+	// "sender gone", "no answer", of one that did not send it again, and "output limit", an event so large that Redis
+	// closes the subscription on which it is sent.
 	Lost map[string]uint64
 	// LostOf counts what this node has missed of others, by their UID.
 	LostOf map[string]uint64
+	// Fetched counts messages of others that this node had missed and got from their sender.
+	Fetched uint64
 	// Reconnects counts subscription connections that had to be made again.
 	Reconnects uint64
 	// Waiting and WaitingBytes are what is in the outbox now.
@@ -57,25 +63,31 @@ const (
 	lostGone
 	lostUnanswered
 	lostOutput
+	lostStream
 	lostCauses
 )
 
-var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "closed", "trimmed", "too large", "not kept", "sender gone", "no answer", "output limit"}
+var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "closed", "trimmed", "too large", "not kept", "sender gone", "no answer", "output limit",
+	"stream lost"}
 
 const outputAdvice = "if the log of Redis speaks of output buffer limits: set client-output-buffer-limit pubsub (default 32mb 8mb 60) " +
 	"to several times the largest event at least"
 
 // lostAdvice says what a person may do about a cause.
 var lostAdvice = [lostCauses]string{
-	lostForgotten:  "raise MaxResendBytes or MaxResendAge of the sender: it must hold what is sent while a node is away",
-	lostGone:       "the sender ended before it could send again what Redis had not passed on",
-	lostOutput:     outputAdvice,
+	lostForgotten: "raise MaxResendBytes or MaxResendAge of the sender: it must hold what is sent while a node is away",
+	lostGone:      "the sender ended before it could send again what Redis had not passed on",
+	lostOutput:    outputAdvice,
+	lostTrimmed: "raise MaxStreamLen: it must hold what is sent in a burst, and during an outage; and MaxResendBytes of the sender, " +
+		"which is asked for what is trimmed",
+	lostStream: "Redis has been emptied, started without its data, or failed over: have it keep them (appendonly yes), keep others from " +
+		"emptying it, and raise MaxResendBytes of the sender, which is asked for what is missing",
 	lostUnanswered: "look whether the sender runs and may subscribe to its own channel, see docs/adapters.md",
 }
 
 type counters struct {
-	published, received, skipped, malformed, reconnects atomic.Uint64
-	lost                                                [lostCauses]atomic.Uint64
+	published, received, skipped, malformed, reconnects, fetched atomic.Uint64
+	lost                                                         [lostCauses]atomic.Uint64
 }
 
 // state is the state of a cluster: up when no part has a complaint. A change is logged once.

@@ -92,45 +92,150 @@ func TestStreamBeginsAnew(t *testing.T) {
 	f.there.Wait(t, 10)
 }
 
-// What the stream has dropped before it was read is counted, to the number.
-func TestTrimmedIsCounted(t *testing.T) {
-	s := redistest.Start(t)
-	p := redistest.NewProxy(t, s.Addr())
-	f := pair(t, redis.Config{Mode: redis.Streams, MaxStreamLen: 200, BlockTime: time.Second}, s.URL(), p.URL())
-	storm := func(n int) {
-		for range n {
-			if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, f.sent)), adapter.Target{}); err != nil {
-				t.Fatal(err)
-			}
-			f.sent++
+// storm sends n events.
+func (f *flow) storm(n int) {
+	f.t.Helper()
+	for range n {
+		if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, f.sent)), adapter.Target{}); err != nil {
+			f.t.Fatal(err)
 		}
+		f.sent++
 	}
-	storm(10)
-	f.there.Wait(t, 10)
-	p.Block()
-	storm(3000)
-	adaptertest.Eventually(t, func() error {
+	adaptertest.Eventually(f.t, func() error {
 		if w := f.clusters[0].Stats().Waiting; w > 0 {
 			return fmt.Errorf("%d wait", w)
 		}
 		return nil
 	})
-	p.Unblock()
-	adaptertest.Eventually(t, func() error {
-		got, lost := len(numbers(f.there)), f.clusters[1].Stats().Lost["trimmed"]
-		if lost == 0 || got+int(lost) != f.sent {
-			return fmt.Errorf("%d of %d, %d lost", got, f.sent, lost)
+}
+
+// arrives wants all that was sent to arrive, in order, or be counted by the receiver.
+func (f *flow) arrives(causes ...string) {
+	f.t.Helper()
+	adaptertest.Eventually(f.t, func() error {
+		s := f.clusters[1].Stats()
+		got, lost := numbers(f.there), 0
+		for _, cause := range causes {
+			lost += int(s.Lost[cause])
+		}
+		if len(got)+lost != f.sent || len(causes) > 0 && lost == 0 || !slices.IsSorted(got) {
+			return fmt.Errorf("%d of %d, %+v", len(got), f.sent, s)
 		}
 		return nil
 	})
 }
 
-// Redis refuses some entries of a pipeline, and takes those behind: they are sent again, and nobody takes them for
-// repetitions.
+func streams() map[string]redis.Config {
+	m := modes()
+	return map[string]redis.Config{"streams": m["streams"], "recovery": m["recovery"]}
+}
+
+// What the stream has dropped before it was read is fetched from who added it. What that has no more is counted, to
+// the number.
+func TestTrimmed(t *testing.T) {
+	for name, cfg := range streams() {
+		for _, keeps := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/keeps=%v", name, keeps), func(t *testing.T) {
+				s := redistest.Start(t)
+				p := redistest.NewProxy(t, s.Addr())
+				cfg.MaxStreamLen = 200
+				var causes []string
+				if !keeps {
+					cfg.MaxResendBytes, causes = 100_000, []string{"trimmed"}
+				}
+				f := pair(t, cfg, s.URL(), p.URL())
+				f.storm(10)
+				f.there.Wait(t, 10)
+				p.Block()
+				f.storm(3000)
+				p.Unblock()
+				f.arrives(causes...)
+				f.storm(10)
+				f.arrives(causes...)
+				if n := f.clusters[1].Stats().Fetched; n == 0 {
+					t.Error("nothing was fetched")
+				}
+			})
+		}
+	}
+}
+
+// A reader that falls behind says so before anything is trimmed.
+func TestFarBehindIsSaid(t *testing.T) {
+	s := redistest.Start(t)
+	p := redistest.NewProxy(t, s.Addr())
+	l := &logged{Handler: slog.DiscardHandler}
+	f := pair(t, redis.Config{Mode: redis.Streams, MaxStreamLen: 1000, ReadCount: 10, Logger: slog.New(l)}, s.URL(), p.URL())
+	f.storm(10)
+	f.there.Wait(t, 10)
+	p.Block()
+	f.storm(1000)
+	p.Unblock()
+	f.arrives()
+	adaptertest.Eventually(t, func() error {
+		if !l.has("read more slowly than it is written") {
+			return errors.New("nothing is said")
+		}
+		return nil
+	})
+	if s := f.clusters[1].Stats(); s.Fetched > 0 {
+		t.Errorf("it was trimmed already: %+v", s)
+	}
+	adaptertest.Eventually(t, func() error {
+		if lag := f.clusters[1].Status().StreamLag; lag > 0 {
+			return fmt.Errorf("it is %v behind", lag)
+		}
+		return nil
+	})
+}
+
+// Somebody empties Redis under two servers, again and again, and it starts without its data: what they have not read is
+// fetched, or counted with the right advice.
+func TestRedisIsEmptied(t *testing.T) {
+	for name, cfg := range streams() {
+		for _, keeps := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/keeps=%v", name, keeps), func(t *testing.T) {
+				t.Parallel()
+				s := redistest.Start(t)
+				p := redistest.NewProxy(t, s.Addr())
+				cfg := cfg
+				cfg.BlockTime = 200 * time.Millisecond
+				var causes []string
+				if !keeps {
+					cfg.MaxResendBytes, causes = 10_000, []string{"stream lost"}
+				}
+				f := pair(t, cfg, s.URL(), p.URL())
+				admin := s.Client()
+				for range 2 {
+					f.storm(100)
+					p.Block()
+					f.storm(200)
+					if err := admin.FlushAll(t.Context()).Err(); err != nil {
+						t.Fatal(err)
+					}
+					p.Unblock() // and nothing comes behind
+					f.arrives(causes...)
+				}
+				p.Block()
+				f.storm(200)
+				s.Kill()
+				s.Run()
+				p.Unblock()
+				f.storm(100)
+				f.arrives(causes...)
+				if lost := f.clusters[0].Stats().Lost; len(lost) > 0 {
+					t.Errorf("the sender has lost %v", lost)
+				}
+			})
+		}
+	}
+}
+
+// Redis refuses entries in the middle of a pipeline for a moment: they wait, nobody takes them for repetitions, and
+// nothing overtakes them.
 func TestRefusedInTheMiddle(t *testing.T) {
 	s := redistest.Start(t)
 	f := pair(t, redis.Config{Mode: redis.Streams, BlockTime: time.Second, MaxStreamLen: 200_000}, s.URL(), s.URL())
-	f.unordered = true
 	admin := s.Client()
 	storm(t, f, func(ctx context.Context) {
 		for ctx.Err() == nil { // OOM for a moment

@@ -50,6 +50,16 @@ func (e *entry) args(stream string, maxLen int64) []any {
 	return args
 }
 
+// name says what e is, but for its data, as it is sent again.
+func (e *entry) name() string { return strconv.Itoa(int(e.kind)) + e.nsp }
+
+// named is the reverse of name.
+func named(name string) *entry {
+	i := max(0, strings.IndexByte(name, '/'))
+	n, _ := strconv.Atoi(name[:i])
+	return &entry{kind: kind(n), nsp: name[i:]}
+}
+
 // source tells apart those who number their entries.
 func (e *entry) source() string { return e.uid + "." + e.instance }
 
@@ -112,7 +122,7 @@ func (s *streams) encode(m *message, to string) (*command, error) {
 	if !m.ephemeral() {
 		return s.encodeEntry(m)
 	}
-	c := &command{op: opPublish, key: s.main(m.nsp)}
+	c := &command{op: opPublish, key: s.main(m.nsp), nsp: m.nsp, numbered: m.numbered(to), fleeting: m.target.Volatile}
 	if s.sharded {
 		c.op = opSPublish
 	}
@@ -145,7 +155,8 @@ func (s *streams) encodeEntry(m *message) (*command, error) {
 		}
 		data = base64.StdEncoding.AppendEncode(data[:0], b)
 	}
-	return &command{op: opXAdd, key: name, route: name, xadd: &entry{uid: m.uid, nsp: m.nsp, kind: m.kind, data: string(data), instance: s.instance}}, nil
+	return &command{op: opXAdd, key: name, route: name, numbered: s.instance == "", lane: name, fleeting: m.target.Volatile,
+		xadd: &entry{uid: m.uid, nsp: m.nsp, kind: m.kind, data: string(data), instance: s.instance}}, nil
 }
 
 func (s *streams) decode(nsp, _ string, payload []byte, _ *adapter.Local) (*message, error) {

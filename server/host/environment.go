@@ -77,20 +77,35 @@ func (e *ValueError) Error() string {
 func FromEnv() (Config, error) { return fromEnv(os.Environ()) }
 
 func fromEnv(environ []string) (Config, error) {
+	cfg, bad := readVariables(environ)
+	if len(bad) > 0 {
+		return Config{}, bad[0]
+	}
+	return cfg, cfg.check()
+}
+
+// readVariables returns the Config that environ describes and an error for each variable that cannot be read, whose fields
+// stay zero.
+func readVariables(environ []string) (cfg Config, bad []error) {
 	set := make(map[string]string, len(environ))
 	for _, kv := range environ {
 		if k, v, ok := strings.Cut(kv, "="); ok && strings.TrimSpace(v) != "" {
 			set[k] = strings.TrimSpace(v)
 		}
 	}
-	var cfg Config
 	if err := env.ParseWithOptions(&cfg, env.Options{Environment: set}); err != nil {
-		var parse env.ParseError
-		if !errors.As(err, &parse) {
-			return Config{}, err
+		all := env.AggregateError{}
+		if !errors.As(err, &all) {
+			return Config{}, []error{err}
 		}
-		f, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
-		return Config{}, badValue(f, set[f.Tag.Get("env")])
+		for _, err := range all.Errors {
+			var parse env.ParseError
+			if errors.As(err, &parse) {
+				f, _ := reflect.TypeFor[Config]().FieldByName(parse.Name)
+				err = badValue(f, set[f.Tag.Get("env")])
+			}
+			bad = append(bad, err)
+		}
 	}
 	for _, l := range [][]string{cfg.AllowedOrigins, cfg.AllowedHosts, cfg.AdminUIAllowedOrigins} {
 		for i, v := range l {
@@ -100,7 +115,7 @@ func fromEnv(environ []string) (Config, error) {
 	for i, t := range cfg.Transports {
 		cfg.Transports[i] = transport.Name(strings.TrimSpace(string(t)))
 	}
-	return cfg, cfg.check()
+	return cfg, bad
 }
 
 func badValue(f reflect.StructField, value string) error {
@@ -141,19 +156,40 @@ func (cfg *Config) badRedisURL(err error) error {
 // check returns a *ValueError for the first field whose value is not allowed. Zero is always allowed: it
 // means the default.
 func (cfg *Config) check() error {
+	if bad := cfg.wrong(isFolder); len(bad) > 0 {
+		return bad[0]
+	}
+	return nil
+}
+
+// isFolder reports whether there is a folder of that name here.
+func isFolder(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
+}
+
+// wrong returns a *ValueError for each field whose value is not allowed. folder is asked for those that name one.
+func (cfg *Config) wrong(folder func(name string) bool) (bad []error) {
 	v := reflect.ValueOf(cfg).Elem()
 	for _, f := range reflect.VisibleFields(v.Type()) {
 		field := v.FieldByIndex(f.Index)
 		if f.Tag.Get("allow") == "" || field.IsZero() {
 			continue
 		}
-		if !allowed(f, field.Interface()) {
-			return badValue(f, text(field.Interface()))
+		if !allowed(f, field.Interface(), folder) {
+			bad = append(bad, badValue(f, text(field.Interface())))
 		}
 	}
-	if err := cfg.checkSites(); err != nil {
-		return err
+	for _, check := range []func() error{cfg.checkSites, cfg.checkTimes, cfg.checkRedisPassword, cfg.checkRecovery, cfg.checkAdminUI, cfg.checkTracing, cfg.checkJSONP} {
+		if err := check(); err != nil {
+			bad = append(bad, err)
+		}
 	}
+	return bad
+}
+
+// checkTimes returns a *ValueError for times that do not fit together.
+func (cfg *Config) checkTimes() error {
 	silence := cmp.Or(cfg.PingInterval, transport.DefaultPingInterval) + cmp.Or(cfg.PingTimeout, transport.DefaultPingTimeout)
 	if cfg.IdleTimeout > 0 && cfg.IdleTimeout <= silence {
 		return &ValueError{"BEANPOLE_IDLE_TIMEOUT", text(cfg.IdleTimeout), fmt.Sprintf(
@@ -163,23 +199,27 @@ func (cfg *Config) check() error {
 		return &ValueError{"BEANPOLE_DRAIN_TIME", text(cfg.DrainTime), fmt.Sprintf(
 			"shorter than BEANPOLE_SHUTDOWN_TIMEOUT, %v, which has to hold the drain", s)}
 	}
+	return nil
+}
+
+// checkRedisPassword returns a *ValueError for a password that is there twice.
+func (cfg *Config) checkRedisPassword() error {
 	if u, err := url.Parse(cfg.RedisURL); err == nil && cfg.RedisPassword != "" {
 		if _, two := u.User.Password(); two {
 			f, _ := reflect.TypeFor[Config]().FieldByName("RedisPassword")
 			return badValue(f, cfg.RedisPassword)
 		}
 	}
+	return nil
+}
+
+// checkRecovery returns a *ValueError for a mode of Redis that keeps nothing to recover.
+func (cfg *Config) checkRecovery() error {
 	if cfg.RedisURL != "" && cfg.Recovery > 0 && cfg.redisMode() != RedisMode(redis.Streams) {
 		return &ValueError{"BEANPOLE_REDIS_MODE", string(cfg.RedisMode),
 			"streams, auto, or not set, when BEANPOLE_RECOVERY is on: the other modes keep nothing to recover"}
 	}
-	if err := cfg.checkAdminUI(); err != nil {
-		return err
-	}
-	if _, err := parseHeaders(cfg.TracesHeaders); err != nil {
-		return err
-	}
-	return cfg.checkJSONP()
+	return nil
 }
 
 // checkSites returns a *ValueError for lists of origins and hosts that no browser's headers can match, or that would
@@ -226,8 +266,9 @@ func (cfg *Config) checkJSONP() error {
 	return nil
 }
 
-// allowed holds value against the field's allow tag, where a range stands in it, and its own rules.
-func allowed(f reflect.StructField, value any) bool {
+// allowed holds value against the field's allow tag, where a range stands in it, and its own rules. folder is asked
+// whether there is a folder.
+func allowed(f reflect.StructField, value any, folder func(name string) bool) bool {
 	low, high := limits(f.Tag.Get("allow"))
 	switch value := value.(type) {
 	case time.Duration:
@@ -284,8 +325,7 @@ func allowed(f reflect.StructField, value any) bool {
 	case "ProbeToken", "NodeSecret":
 		return len(value.(string)) >= 16
 	case "StaticDir", "ClientDir":
-		info, err := os.Stat(value.(string))
-		return err == nil && info.IsDir()
+		return folder(value.(string))
 	}
 	return true
 }

@@ -53,11 +53,28 @@ func validCollector(s string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
+// otlpProtocol is the variable that names the protocol spoken with the collector.
+const otlpProtocol = "OTEL_EXPORTER_OTLP_PROTOCOL"
+
+// checkProtocol returns a *ValueError for a protocol that is not spoken.
+func checkProtocol(p string) error {
+	if p != "" && p != "http/json" {
+		return &ValueError{otlpProtocol, p, "http/json, or not set"}
+	}
+	return nil
+}
+
+// checkTracing returns a *ValueError for headers that are none.
+func (cfg *Config) checkTracing() error {
+	_, err := parseHeaders(cfg.TracesHeaders)
+	return err
+}
+
 // newTracing returns the observer that sends spans to the collector that the OTEL_ variables name. It does
 // not wait for the collector. h.traces has to be shut down.
 func (h *Host) newTracing(ctx context.Context) (server.Observer, error) {
-	if p := os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"); p != "" && p != "http/json" {
-		return nil, &ValueError{"OTEL_EXPORTER_OTLP_PROTOCOL", p, "http/json, or not set"}
+	if err := checkProtocol(os.Getenv(otlpProtocol)); err != nil {
+		return nil, err
 	}
 	header, err := parseHeaders(h.cfg.TracesHeaders)
 	if err != nil {

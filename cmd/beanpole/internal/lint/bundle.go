@@ -63,10 +63,14 @@ type Bundle struct {
 	Files map[string]*File
 	// Zip says that the files come from a zip, whose modes are those that arrive.
 	Zip bool
+	// Commit says that the files are those of Git's last commit, which is what is shipped.
+	Commit bool
 	// Size is the size of the zip in bytes, or of all files together.
 	Size int64
 
-	closer io.Closer
+	closer  io.Closer
+	eb      ebConfig // of a folder
+	changed []string // files that differ from those of the commit that is shipped
 }
 
 // Close ends access to the content of the files.
@@ -115,9 +119,13 @@ func (b *Bundle) text(name string) []byte { return b.Files[name].text() }
 // has reports whether there is a file of that name.
 func (b *Bundle) has(name string) bool { return b.Files[name] != nil }
 
-// OpenDir reads the folder dir as `eb deploy` would ship it: without what .ebignore names, or .gitignore
-// when there is none.
+// OpenDir reads the folder dir as `eb deploy` would ship it. With .ebignore that is what it does not name. Without, in a
+// Git repository, it is what `git archive` has: the last commit, whatever the folder holds. Else it is the folder
+// without what .gitignore names. Source: EB CLI, fileoperations.py and sourcecontrol.py.
 func OpenDir(dir string) (*Bundle, error) {
+	if b := openCommit(dir); b != nil {
+		return b, nil
+	}
 	return openDir(dir, readIgnore(dir))
 }
 
@@ -126,21 +134,18 @@ func openDir(dir string, skip ignore) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
-	b := &Bundle{Files: make(map[string]*File), closer: root}
+	b := &Bundle{Files: make(map[string]*File), closer: root, eb: readEB(dir)}
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if name == "." {
-			return nil
-		}
-		if skip.match(name, d.IsDir()) {
-			if d.IsDir() {
+		if d.IsDir() {
+			if skip.leavesOut(name) {
 				return fs.SkipDir
 			}
 			return nil
 		}
-		if d.IsDir() {
+		if skip.match(name) {
 			return nil
 		}
 		info, err := d.Info()
@@ -189,11 +194,14 @@ func Open(name string) (*Bundle, error) {
 	return OpenDir(name)
 }
 
-// top returns the one folder that everything lies in, or "".
+// top returns the one folder that everything lies in, or "". What macOS adds to a zip does not count.
 func (b *Bundle) top() string {
 	var top string
 	for name := range b.Files {
 		first, _, nested := strings.Cut(name, "/")
+		if first == "__MACOSX" || path.Base(name) == ".DS_Store" {
+			continue
+		}
 		if !nested || (top != "" && top != first) {
 			return ""
 		}

@@ -5,19 +5,27 @@
 //
 // # Files
 //
-//   - bundle.go: Bundle, read from a folder or a zip; ignore.go: what a folder leaves out
+//   - bundle.go: Bundle, read from a folder or a zip; ignore.go: what a folder leaves out; commit.go: what Git ships
 //   - lint.go: Run, Finding and the model that checks share
-//   - layout.go, procfile.go, docker.go, hooks.go, leftovers.go: checks of files
-//   - yaml.go: .ebextensions/*.config; options.go: the table of options; settings.go: their values
+//   - layout.go, misplaced.go, procfile.go, docker.go, hooks.go, leftovers.go: checks of files
+//   - yaml.go: .ebextensions/*.config; options.tsv, options.go: the list of options; settings.go: their values
+//   - environment.go: properties, read by the server's own code; secret.go: what nobody should read in a bundle
+//   - process.go, listener.go: the load balancer; architecture.go, instance.go: the instances; redis.go, resources.go
 //   - consistency.go: what several settings say together
-//   - nginxconf.go: nginx's syntax; overlay.go: the tree that Beanstalk makes of its own and ours;
-//     effective.go: what that tree means for the Socket.IO path; nginxtest.go: nginx -t
+//   - nginxconf.go: nginx's syntax; overlay.go: the tree that Beanstalk makes of its own and ours; match.go, rewrite.go,
+//     request.go: the way of a request through it; effective.go, health.go: what that means; nginxtest.go: nginx -t
 //   - stock/: the platform's own nginx files
 //
 // # Decisions
 //
-//   - 2026-11: the table of options is ours, as there is no machine-readable one that can be shipped. Options
-//     of namespaces the table does not have are reported only when they look like a slip of the pen.
+//   - 2026-11: the list of options is a file of ours, made from the developer guide, as there is no machine-readable one that
+//     can be shipped. A test holds every option of the bundle against it.
 //   - 2026-11: what an environment needs is told apart from style. A finding names what breaks; there is no
 //     finding for what only could be nicer.
+//   - 2026-11: nginx's syntax is read by a parser of ours. The one that is well kept, nginxinc/nginx-go-crossplane, is not on the
+//     module proxy that we build by; tufanbarisyildirim/gonginx refuses valid files (split_clients) and keeps quotes in
+//     words. Regular expressions are those of dlclark/regexp2: nginx's look ahead, Go's do not.
+//   - 2026-11: requests are followed through the configuration instead of looking for directives: one rule, that of nginx, says
+//     which location, redirect or header is in force, for clients and for health checks alike.
+//   - 2026-11: every finding has a broken bundle among the tests, which is also docs/lint.md.
 package lint

@@ -34,6 +34,29 @@ func instructions(text []byte) (list []instruction) {
 	return list
 }
 
+// exposed returns the port that the last stage exposes first, or "".
+func exposed(dockerfile []byte) (port string) {
+	for _, i := range instructions(dockerfile) {
+		switch i.name {
+		case "FROM":
+			port = ""
+		case "EXPOSE":
+			if fields := strings.Fields(i.args); port == "" && len(fields) > 0 {
+				port, _, _ = strings.Cut(fields[0], "/")
+			}
+		}
+	}
+	return port
+}
+
+// containerPort is where the server in the image listens: PORT of the environment, or that of the image.
+func (m *model) containerPort() setting {
+	if values, set := m.variables(); values["PORT"] != "" {
+		return set["PORT"]
+	}
+	return m.property("PORT", "5000")
+}
+
 // checkDocker looks at what the Docker platform builds.
 func checkDocker(m *model) {
 	b := m.bundle
@@ -86,7 +109,7 @@ func checkDocker(m *model) {
 	if expose == nil {
 		m.add(Finding{Check: "docker-expose", Severity: severity, File: "Dockerfile", Line: last, What: "no port is exposed",
 			Why: "the platform takes its upstream from EXPOSE", Fix: "add EXPOSE 5000"})
-	} else if port := m.property("PORT", "5000"); m.platform == Docker && strings.TrimSuffix(expose.args, "/tcp") != port.value {
+	} else if port := m.containerPort(); m.platform == Docker && strings.TrimSuffix(expose.args, "/tcp") != port.value {
 		m.add(Finding{Check: "port-mismatch", Severity: Error, File: "Dockerfile", Line: expose.line,
 			What: fmt.Sprintf("EXPOSE %s, but PORT is %s (%s)", expose.args, port.value, port.where()),
 			Why:  "nginx passes requests to a port on which nobody listens: 502 on everything", Fix: "make both the same"})

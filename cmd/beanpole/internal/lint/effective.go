@@ -3,50 +3,112 @@ package lint
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// effective looks at what the whole tree means for a request to the Socket.IO path.
+// effective looks at what the whole tree means for requests: those of Socket.IO, and those that ask for health.
 func (m *model) effective(t tree, conf []*directive) {
 	http := first(conf, "http")
 	if http == nil {
 		m.add(Finding{Check: "nginx-syntax", Severity: Error, File: t.where("nginx.conf"), What: "there is no http{}", Why: "nginx serves nothing", Fix: "start from the platform's nginx.conf"})
 		return
 	}
+	if m.direct() {
+		return // nobody's requests come through nginx
+	}
 	m.workers(t, conf)
-	server := defaultServer(http)
+	port := m.processPort(m.socketProcess())
+	server := defaultServer(http, port)
 	if server == nil {
-		m.add(Finding{Check: "nginx-server", Severity: Error, File: t.where("nginx.conf"), Line: http.line, What: "no server{} listens on port 80",
+		m.add(Finding{Check: "nginx-server", Severity: Error, File: t.where("nginx.conf"), Line: http.line, What: "no server{} listens on port " + port,
 			Why: "the load balancer's requests are refused", Fix: "start from the platform's nginx.conf"})
 		return
 	}
-	loc := bestLocation(server, m.property("BEANPOLE_PATH", "/socket.io/").value)
-	if loc == nil || first(loc.block, "proxy_pass") == nil {
-		m.add(Finding{Check: "nginx-location", Severity: Error, File: t.where(server.file), Line: server.line, What: "no location passes the Socket.IO path to the application",
-			Why: "every request is answered 404 by nginx", Fix: "take over conf.d/elasticbeanstalk/00_application.conf"})
+	m.health(t, http)
+	ours := m.socketPath()
+	r, a := m.socketAnswer(http, server, port)
+	at := a.by
+	if at == nil {
+		at = a.at
+	}
+	switch {
+	case a.passed() && !arrives(a, ours):
+		m.add(Finding{Check: "nginx-path", Severity: Error, File: t.where(at.file), Line: at.line, What: fmt.Sprintf("a request for %s arrives at the application as %s", r.path, a.path),
+			Why: "the application serves Socket.IO at " + ours + " alone, and answers 404", Fix: "proxy_pass without a path, or with " + ours + " as its path; or BEANPOLE_PATH"})
+		return
+	case a.code >= 300 && a.code < 400:
+		m.add(Finding{Check: "nginx-redirect", Severity: Error, File: t.where(at.file), Line: at.line, What: fmt.Sprintf("a request for %s is answered with %d", r.path, a.code),
+			Why: "WebSocket clients follow no redirect, and a POST becomes a GET", Fix: "redirect on the listener of the load balancer, or all but " + ours})
+		return
+	case !a.passed():
+		m.add(Finding{Check: "nginx-location", Severity: Error, File: t.where(at.file), Line: at.line, What: "no location passes the Socket.IO path to the application",
+			Why: fmt.Sprintf("every request for %s is answered %d by nginx", ours, a.code), Fix: "take over conf.d/elasticbeanstalk/00_application.conf"})
 		return
 	}
-	scope := []*directive{loc, server, http}
-	if !upgrades(scope...) {
-		m.add(Finding{Check: "nginx-upgrade", Severity: Error, File: t.where(loc.file), Line: loc.line, What: "Upgrade and Connection are not passed on over HTTP/1.1",
+	if !upgrades(http, a.scope, r) {
+		m.add(Finding{Check: "nginx-upgrade", Severity: Error, File: t.where(a.at.file), Line: a.at.line, What: "Upgrade and Connection are not passed on over HTTP/1.1",
 			Why: "no WebSocket comes about; clients stay on polling, and those without polling cannot connect. One proxy_set_header in a block replaces all those of the blocks around it",
 			Fix: "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;"})
 	}
-	m.timeouts(t, scope)
-	m.bodies(t, scope)
-	m.upstream(t, http, loc)
+	m.timeouts(t, a.scope)
+	m.bodies(t, a.scope)
+	m.upstream(t, http, a)
 }
 
-func defaultServer(http *directive) (found *directive) {
+// socketPath is where the application serves Socket.IO.
+func (m *model) socketPath() string {
+	return "/" + strings.TrimPrefix(strings.Trim(m.property("BEANPOLE_PATH", "/socket.io/").value, "/")+"/", "/")
+}
+
+func arrives(a answer, ours string) bool {
+	return strings.TrimSuffix(a.path, "/") == strings.TrimSuffix(ours, "/")
+}
+
+// socketAnswer returns what nginx does with a client's first request. Where the application's own path does not arrive, it
+// may be another that does: clients are told a path of their own then.
+func (m *model) socketAnswer(http, server *directive, port string) (request, answer) {
+	ours := m.socketPath()
+	r := m.clientRequest(ours, port)
+	a := serve(http, server, r)
+	if a.passed() && arrives(a, ours) {
+		return r, a
+	}
+	for _, p := range locations(server.block) {
+		if p.kind != "" && p.kind != "^~" || p.what == "/" || strings.HasPrefix(p.what, ours) {
+			continue // nobody tells clients a path with ours in it twice
+		}
+		for _, path := range []string{p.what, p.what + strings.TrimPrefix(ours, "/")} {
+			other := m.clientRequest(path, port)
+			if b := serve(http, server, other); b.passed() && arrives(b, ours) {
+				return other, b
+			}
+		}
+	}
+	return r, a
+}
+
+// clientRequest is the first request of a client that speaks WebSocket.
+func (m *model) clientRequest(path, port string) request {
+	r := request{method: "GET", host: "www.example.com", path: path, query: "EIO=4&transport=websocket", port: port,
+		header: map[string]string{"upgrade": "websocket", "connection": "Upgrade", "user_agent": "Mozilla/5.0"}}
+	if m.balancer() == "application" {
+		proto := "http"
+		if m.secure() {
+			proto = "https"
+		}
+		r.header["x_forwarded_proto"], r.header["x_forwarded_for"] = proto, "192.0.2.1"
+	}
+	return r
+}
+
+// defaultServer returns the server that a request for an unknown host gets.
+func defaultServer(http *directive, port string) (found *directive) {
 	for _, s := range all(http.block, "server") {
 		for _, l := range all(s.block, "listen") {
-			port := l.arg()
-			if _, p, err := net.SplitHostPort(port); err == nil {
-				port = p
-			}
-			if port == "80" && (found == nil || strings.Contains(strings.Join(l.args, " "), "default_server")) {
+			if listenPort(l) == port && (found == nil || slices.Contains(l.args, "default_server") || slices.Contains(l.args, "default")) {
 				found = s
 			}
 		}
@@ -54,19 +116,19 @@ func defaultServer(http *directive) (found *directive) {
 	return found
 }
 
-// bestLocation returns the prefix location that nginx takes for the path.
-func bestLocation(server *directive, path string) (best *directive) {
-	length := -1
-	for _, l := range all(server.block, "location") {
-		prefix := l.arg()
-		if len(l.args) == 2 && (l.args[0] == "^~" || l.args[0] == "=") {
-			prefix = l.args[1]
-		}
-		if strings.HasPrefix(path, prefix) && len(prefix) > length {
-			best, length = l, len(prefix)
-		}
+// listenPort is the port of a listen, or "".
+func listenPort(l *directive) string {
+	at := l.arg()
+	if strings.HasPrefix(at, "unix:") {
+		return ""
 	}
-	return best
+	if _, p, err := net.SplitHostPort(at); err == nil {
+		return p
+	}
+	if number(at) > 0 {
+		return at
+	}
+	return "80"
 }
 
 // inherited returns the directive that is in force: that of the innermost block that has one.
@@ -81,10 +143,11 @@ func inherited(scope []*directive, name string) *directive {
 
 // upgrades reports whether a WebSocket handshake gets through. Headers are inherited only by blocks that set
 // none themselves.
-func upgrades(scope ...*directive) bool {
-	if v := inherited(scope, "proxy_http_version"); v.arg() != "1.1" {
+func upgrades(http *directive, scope []*directive, r request) bool {
+	if version := inherited(scope, "proxy_http_version"); version.arg() != "1.1" {
 		return false
 	}
+	v := &visit{http: http, r: r, path: r.path}
 	for _, block := range scope {
 		headers := all(block.block, "proxy_set_header")
 		if len(headers) == 0 {
@@ -93,8 +156,9 @@ func upgrades(scope ...*directive) bool {
 		var upgrade, connection bool
 		for _, h := range headers {
 			if len(h.args) == 2 {
-				upgrade = upgrade || strings.EqualFold(h.args[0], "Upgrade") && h.args[1] != ""
-				connection = connection || strings.EqualFold(h.args[0], "Connection") && h.args[1] != ""
+				value := v.expand(h.args[1])
+				upgrade = upgrade || strings.EqualFold(h.args[0], "Upgrade") && strings.EqualFold(value, "websocket")
+				connection = connection || strings.EqualFold(h.args[0], "Connection") && strings.Contains(strings.ToLower(value), "upgrade")
 			}
 		}
 		return upgrade && connection
@@ -170,33 +234,37 @@ func (m *model) bodies(t tree, scope []*directive) {
 	}
 }
 
-// upstream holds the port that nginx passes requests to against the server's.
-func (m *model) upstream(t tree, http, loc *directive) {
-	if m.platform == Docker {
-		if p := first(loc.block, "proxy_pass"); p.arg() != "http://docker" && t.ours[p.file] {
+// upstream holds where nginx passes requests to against where the server listens.
+func (m *model) upstream(t tree, http *directive, a answer) {
+	p := a.by
+	scheme, rest, _ := strings.Cut(a.pass, "://")
+	target, _, _ := strings.Cut(rest, "/")
+	if scheme == "https" {
+		m.add(Finding{Check: "upstream-tls", Severity: Error, File: t.where(p.file), Line: p.line, What: "requests are passed on over TLS",
+			Why: "the application speaks HTTP: 502 on everything", Fix: "proxy_pass http://…"})
+	}
+	switch {
+	case m.platform == Docker:
+		if target != "docker" && t.ours[p.file] {
 			m.add(Finding{Check: "port-mismatch", Severity: Error, File: t.where(p.file), Line: p.line, What: "requests are passed to " + p.arg(),
 				Why: "the container has an address of its own, which the platform writes into the upstream named docker", Fix: "proxy_pass http://docker;"})
 		}
 		return
+	case strings.HasPrefix(rest, "unix:"):
+		target = rest
 	}
-	p := first(loc.block, "proxy_pass")
-	target := strings.TrimPrefix(p.arg(), "http://")
-	at := p
+	servers := []*directive{{name: "server", args: []string{target}, file: p.file, line: p.line}}
 	for _, u := range all(http.block, "upstream") {
-		if s := first(u.block, "server"); u.arg() == target && s != nil {
-			target, at = s.arg(), s
+		if u.arg() == target {
+			servers = all(u.block, "server")
 		}
 	}
-	if m.platform == Go && target == "docker" {
-		m.add(Finding{Check: "port-mismatch", Severity: Error, File: t.where(p.file), Line: p.line, What: "requests are passed to the upstream docker",
-			Why: "only the Docker platform writes one", Fix: "use the files for the Go platform"})
-		return
-	}
-	_, port, err := net.SplitHostPort(strings.TrimSuffix(target, "/"))
 	want := m.property("PORT", "5000")
-	if err == nil && port != want.value {
-		m.add(Finding{Check: "port-mismatch", Severity: Error, File: t.where(at.file), Line: at.line, What: fmt.Sprintf("nginx passes requests to port %s, PORT is %s (%s)", port, want.value, want.where()),
-			Why: "nobody listens there: 502 on everything", Fix: "make both the same"})
+	for _, s := range servers {
+		if _, port, err := net.SplitHostPort(s.arg()); err == nil && port != want.value {
+			m.add(Finding{Check: "port-mismatch", Severity: Error, File: t.where(s.file), Line: s.line, What: fmt.Sprintf("nginx passes requests to port %s, PORT is %s (%s)", port, want.value, want.where()),
+				Why: "nobody listens there: 502 on everything", Fix: "make both the same"})
+		}
 	}
 }
 

@@ -14,7 +14,16 @@ func checkHooks(m *model) {
 			f := b.Files[name]
 			text := f.text()
 			m.checkText(name, text)
-			if stage := path.Base(path.Dir(name)); stage != "prebuild" && stage != "predeploy" && stage != "postdeploy" {
+			stage, rest, _ := strings.Cut(strings.TrimPrefix(name, ".platform/"+kind+"/"), "/")
+			if strings.HasPrefix(path.Base(name), "._") {
+				continue // of macOS, which has its own finding
+			}
+			if strings.Contains(rest, "/") {
+				m.add(Finding{Check: "hook-folder", Severity: Error, File: name, What: "the hook lies in a folder of its own",
+					Why: "only files directly in prebuild, predeploy and postdeploy are run", Fix: "move it to .platform/" + kind + "/" + stage + "/"})
+				continue
+			}
+			if stage != "prebuild" && stage != "predeploy" && stage != "postdeploy" {
 				m.add(Finding{Check: "hook-stage", Severity: Error, File: name, What: "no stage is called " + stage,
 					Why: "the file is never run", Fix: "put it into prebuild, predeploy or postdeploy"})
 				continue

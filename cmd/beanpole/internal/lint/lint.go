@@ -78,9 +78,9 @@ func Run(ctx context.Context, b *Bundle, o Options) []Finding {
 	}
 	m.readSettings()
 	for _, check := range []func(*model){
-		checkLayout, checkProcfile, checkBuildfile, checkGoSource, checkDocker, checkHooks, checkLeftovers,
-		checkSettings, checkLoadBalancer, checkHeartbeat, checkDeployment, checkEnvironment, checkRedis, checkResources,
-		checkOverlay,
+		checkLayout, checkMisplaced, checkCommit, checkProcfile, checkBuildfile, checkGoSource, checkDocker, checkHooks, checkLeftovers,
+		checkSettings, checkArchitecture, checkLoadBalancer, checkListeners, checkProcesses, checkHeartbeat, checkDeployment,
+		checkEnvironment, checkSecrets, checkInstance, checkRedis, checkResources, checkOverlay,
 	} {
 		check(m)
 	}
@@ -93,14 +93,26 @@ func Run(ctx context.Context, b *Bundle, o Options) []Finding {
 	return slices.CompactFunc(m.findings, func(a, b Finding) bool { return a == b })
 }
 
-// guessPlatform returns the platform that can run b.
+// guessPlatform returns the platform of the environment: the one that the EB CLI is told, or that of the nginx files, or
+// else the one that can run b.
 func guessPlatform(b *Bundle) Platform {
-	for _, name := range []string{"Procfile", "Buildfile", "application.go", "application", "bin/application", "go.mod"} {
+	if p := b.eb.platform(); p != "" {
+		return p
+	}
+	image := b.has("Dockerfile") || b.has("Dockerrun.aws.json") || b.has("docker-compose.yml")
+	if image {
+		for _, name := range b.under(strings.TrimSuffix(overlayDir, "/")) {
+			if toDocker.Match(b.text(name)) {
+				return Docker
+			}
+		}
+	}
+	for _, name := range []string{"Procfile", "Buildfile", "application.go", "application", "bin/application"} {
 		if b.has(name) {
 			return Go
 		}
 	}
-	if b.has("Dockerfile") || b.has("Dockerrun.aws.json") || b.has("docker-compose.yml") {
+	if image { // go.mod is of what it builds
 		return Docker
 	}
 	return Go

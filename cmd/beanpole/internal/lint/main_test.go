@@ -23,7 +23,12 @@ func good(t *testing.T) *Bundle {
 		copyTree(t, b, filepath.Join(top), dir)
 	}
 	b.Add("Procfile", 0o644, []byte("web: bin/application\n"))
-	b.Add("bin/application", 0o755, program(0xb7))
+	b.Add("bin/application", 0o755, program(0x3e))
+	m := &model{bundle: b}
+	m.readSettings()
+	if a, _ := m.architectures(); a == "arm64" {
+		b.Add("bin/application", 0o755, program(0xb7))
+	}
 	return b
 }
 

@@ -30,7 +30,7 @@ type token struct {
 	line   int
 }
 
-// tokens splits a configuration as nginx does: a # begins a comment only at the begin of a word, quotes and
+// tokens splits a configuration as nginx does (ngx_conf_read_token): a # begins a comment only at the begin of a word, quotes and
 // ${name} keep what is inside together.
 func tokens(text string) (list []token) {
 	line := 1
@@ -67,6 +67,10 @@ func tokens(text string) (list []token) {
 		default:
 			start := i
 			for i < len(text) && !strings.ContainsRune(" \t\r\n;", rune(text[i])) {
+				if text[i] == '\\' && i+1 < len(text) && text[i+1] != '\n' { // it keeps the meaning from what follows
+					i += 2
+					continue
+				}
 				if text[i] == '{' {
 					if i == start || text[i-1] != '$' {
 						break

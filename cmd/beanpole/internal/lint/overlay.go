@@ -1,11 +1,13 @@
 package lint
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -36,14 +38,33 @@ type tree struct {
 	ours  map[string]bool
 }
 
-// tree lays the bundle's files over the stock ones, as the deployment does: same name replaces, new name adds.
+// tree lays the bundle's files over the stock ones, as the deployment does: same name replaces, new name adds. The
+// platform writes the application's port into its own: on Go that of PORT, on Docker the first that is exposed.
 func (m *model) tree() tree {
 	t := tree{files: Stock(m.platform), ours: make(map[string]bool)}
+	for name, text := range t.files {
+		if p := m.applicationPort(); p != "5000" {
+			t.files[name] = appAddress.ReplaceAllFunc(text, func(at []byte) []byte {
+				return []byte(strings.TrimSuffix(string(at), "5000") + p)
+			})
+		}
+	}
 	for _, name := range m.bundle.under(strings.TrimSuffix(overlayDir, "/")) {
 		in := strings.TrimPrefix(name, overlayDir)
 		t.files[in], t.ours[in] = m.bundle.text(name), true
 	}
 	return t
+}
+
+// applicationPort returns the port that the platform passes requests to by itself.
+func (m *model) applicationPort() string {
+	if m.platform == Docker {
+		if port := exposed(m.bundle.text("Dockerfile")); port != "" {
+			return port
+		}
+		return "5000"
+	}
+	return m.property("PORT", "5000").value
 }
 
 // where returns the name of a file of the tree as the bundle has it.
@@ -56,53 +77,80 @@ func (t tree) where(file string) string {
 
 // parse reads nginx.conf and what it includes, in place.
 func (t tree) parse() ([]*directive, *Finding) {
-	return t.parseFile("nginx.conf", 0)
+	e := expansion{tree: t}
+	return e.file("nginx.conf", nil)
 }
 
-func (t tree) parseFile(file string, depth int) ([]*directive, *Finding) {
-	list, err := parseNginx(file, t.files[file])
+// maxIncludes bounds how many files are read for one configuration: files that are included again and again.
+const maxIncludes = 500
+
+// expansion puts files into the place of their includes.
+type expansion struct {
+	tree
+	read int
+}
+
+func (e *expansion) file(name string, by []string) ([]*directive, *Finding) {
+	e.read++
+	list, err := parseNginx(name, e.files[name])
 	if err != nil {
-		f := &Finding{Check: "nginx-syntax", Severity: Error, File: t.where(file), What: err.Error(),
-			Why: "nginx -t fails and the deployment with it", Fix: "mend the file"}
+		f := e.broken("nginx-syntax", name, 0, err.Error(), "mend the file")
 		if at := (*nginxError)(nil); errors.As(err, &at) {
 			f.Line = at.line
 		}
 		return nil, f
 	}
-	return t.expand(list, depth)
+	return e.expand(list, append(by, name))
 }
 
-func (t tree) expand(list []*directive, depth int) ([]*directive, *Finding) {
+func (e *expansion) broken(check, file string, line int, what, fix string) *Finding {
+	return &Finding{Check: check, Severity: Error, File: e.where(file), Line: line, What: what,
+		Why: "nginx -t fails and the deployment with it", Fix: fix}
+}
+
+// expand reads the includes of list. by are the files that are being read.
+func (e *expansion) expand(list []*directive, by []string) ([]*directive, *Finding) {
 	var out []*directive
 	for _, d := range list {
-		if d.name == "include" && len(d.args) == 1 && depth < 8 {
-			pattern := strings.TrimPrefix(d.args[0], "/etc/nginx/")
-			var names []string
-			for name := range t.files {
-				if ok, _ := path.Match(pattern, name); ok {
-					names = append(names, name)
-				}
-			}
-			slices.Sort(names)
-			for _, name := range names {
-				more, f := t.parseFile(name, depth+1)
-				if f != nil {
-					return nil, f
-				}
-				out = append(out, more...)
-			}
-			continue
-		}
 		if d.isBlk {
-			block, f := t.expand(d.block, depth)
+			block, f := e.expand(d.block, by)
 			if f != nil {
 				return nil, f
 			}
 			d.block = block
 		}
-		out = append(out, d)
+		if d.name != "include" || len(d.args) != 1 {
+			out = append(out, d)
+			continue
+		}
+		for _, name := range e.included(d.args[0]) {
+			switch {
+			case slices.Contains(by, name):
+				return nil, e.broken("nginx-include-circle", d.file, d.line, fmt.Sprintf("%s includes itself: %s", name, strings.Join(append(by, name), ", ")),
+					"take the include away: conf.d/*.conf and conf.d/elasticbeanstalk/*.conf are included by nginx.conf")
+			case e.read >= maxIncludes:
+				return nil, e.broken("nginx-include-circle", d.file, d.line, fmt.Sprintf("more than %d files are included", maxIncludes), "include each once")
+			}
+			more, f := e.file(name, by)
+			if f != nil {
+				return nil, f
+			}
+			out = append(out, more...)
+		}
 	}
 	return out, nil
+}
+
+// included returns the files of the tree that a pattern means, in nginx's order.
+func (e *expansion) included(pattern string) (names []string) {
+	pattern = strings.TrimPrefix(pattern, "/etc/nginx/")
+	for name := range e.files {
+		if ok, _ := path.Match(pattern, name); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // checkOverlay holds .platform/nginx against the stock tree.
@@ -122,6 +170,9 @@ func checkOverlay(m *model) {
 			Why: "nginx keeps its 1,024 connections and nothing drains; folders that start with a dot are easily lost when zipping with *",
 			Fix: "zip with `zip -r app.zip . -x '.git/*'`, or beanpole pack"})
 	}
+	if m.otherPlatform() {
+		return
+	}
 	t := m.tree()
 	conf, f := t.parse()
 	if f != nil {
@@ -131,6 +182,28 @@ func checkOverlay(m *model) {
 	if m.placement(t, conf) {
 		m.effective(t, conf)
 	}
+}
+
+var (
+	toDocker   = regexp.MustCompile(`(?m)^[^#\n]*proxy_pass\s+http://docker\b`)
+	toLoopback = regexp.MustCompile(`(?m)^[^#\n]*(proxy_pass\s+http://|server\s+)127\.\d+\.\d+\.\d+:`)
+)
+
+// otherPlatform reports whether the nginx files are for the other platform, and says so.
+func (m *model) otherPlatform() bool {
+	sign, other := toDocker, "Docker platform: it writes the upstream docker, and has its location in nginx.conf"
+	if m.platform == Docker {
+		sign, other = toLoopback, "Go platform: a container has an address of its own, and no port of the instance's loopback"
+	}
+	for _, name := range m.bundle.under(strings.TrimSuffix(overlayDir, "/")) {
+		text := m.bundle.text(name)
+		if at := sign.FindIndex(text); at != nil {
+			m.add(Finding{Check: "overlay-platform", Severity: Error, File: name, Line: bytes.Count(text[:at[1]], []byte("\n")) + 1, What: "the nginx files are for the " + other,
+				Why: fmt.Sprintf("this bundle is for the %s platform: nginx -t fails, or every request is answered 502", m.platform), Fix: "lay deploy/docker over the bundle for Docker, and for Go do not; or lint --platform"})
+			return true
+		}
+	}
+	return false
 }
 
 // contexts are the blocks in which directives that are often misplaced may stand. Source: nginx.org, verified
@@ -234,12 +307,11 @@ func (m *model) checkServers(t tree, conf []*directive) {
 		if s == main || !t.ours[s.file] {
 			continue
 		}
-		for _, l := range all(s.block, "location") {
-			if first(l.block, "proxy_pass") != nil && !upgrades(l, s, http) {
-				m.add(Finding{Check: "nginx-upgrade", Severity: Error, File: t.where(l.file), Line: l.line,
-					What: "a server{} of its own passes requests on without Upgrade and Connection",
-					Why:  "WebSockets to its host names are refused with 400, while polling works", Fix: "add proxy_http_version 1.1 and both headers, or delete the server{}"})
-			}
+		r := m.clientRequest(m.socketPath(), "80")
+		if a := serve(http, s, r); a.passed() && !upgrades(http, a.scope, r) {
+			m.add(Finding{Check: "nginx-upgrade", Severity: Error, File: t.where(a.at.file), Line: a.at.line,
+				What: "a server{} of its own passes requests on without Upgrade and Connection",
+				Why:  "WebSockets to its host names are refused with 400, while polling works", Fix: "add proxy_http_version 1.1 and both headers, or delete the server{}"})
 		}
 	}
 	if app := t.ours["nginx.conf"]; app && main != nil && !strings.Contains(string(t.files["nginx.conf"]), "conf.d/elasticbeanstalk/") {

@@ -7,9 +7,6 @@ import (
 	"strings"
 )
 
-// maxProperties is how many bytes all environment properties may have. Source: environments-cfg-softwaresettings.
-const maxProperties = 4096
-
 // checkSettings holds every option against the table.
 func checkSettings(m *model) {
 	first := make(map[[2]string]setting)
@@ -31,21 +28,21 @@ func (m *model) checkSetting(s setting) {
 			return // of other platforms, or a leftover that has its own finding
 		}
 		m.add(Finding{Check: "unknown-namespace", Severity: Error, File: s.file, Line: s.line, What: fmt.Sprintf("there is no namespace %s", s.namespace),
-			Why: "the environment refuses the version", Fix: didYouMean(s.namespace, keys(options))})
+			Why: "the environment refuses the version", Fix: didYouMean(s.namespace, keys(options()))})
 		return
 	}
-	check := known[anyOption]
-	if check == nil {
-		check = known[s.option]
+	o, ok := known[anyOption]
+	if !ok {
+		o, ok = known[s.option]
 	}
 	switch {
-	case check == nil:
+	case !ok:
 		m.add(Finding{Check: "unknown-option", Severity: Error, File: s.file, Line: s.line, What: fmt.Sprintf("%s has no option %s", s.namespace, s.option),
 			Why: "the environment refuses the version", Fix: didYouMean(s.option, keys(known))})
 	case strings.Contains(s.value, "`"):
 		m.checkFunction(s)
 	default:
-		if want := check(s.value); want != "" {
+		if want := o.wants(s.value, m.balancer()); want != "" {
 			m.add(Finding{Check: "bad-value", Severity: Error, File: s.file, Line: s.line, What: fmt.Sprintf("%s is %q", s.option, s.value),
 				Why: "the environment refuses the version", Fix: "use " + want})
 		}
@@ -119,60 +116,4 @@ func contains(list []string, s string) bool {
 		}
 	}
 	return false
-}
-
-// checkEnvironment adds up the environment properties and looks for what does not belong there.
-func checkEnvironment(m *model) {
-	sum, last := 0, setting{}
-	for _, s := range m.settings {
-		if s.namespace != nsProperties {
-			continue
-		}
-		sum, last = sum+len(s.option)+len(s.value), s
-		upper := strings.ToUpper(s.option)
-		if (strings.Contains(upper, "PASSWORD") || strings.Contains(upper, "SECRET") || strings.Contains(upper, "TOKEN") || redisPassword.MatchString(s.value)) &&
-			s.value != "" && !strings.Contains(s.value, "`") {
-			m.add(Finding{Check: "secret", Severity: Warning, File: s.file, Line: s.line, What: s.option + " holds a secret",
-				Why: "it is in the bundle, in its bucket, and shown in the console", Fix: "use " + nsSecrets + " with the ARN of the secret"})
-		}
-	}
-	if sum > maxProperties {
-		m.add(Finding{Check: "environment-size", Severity: Error, File: last.file, Line: last.line,
-			What: fmt.Sprintf("the environment properties have %d bytes", sum), Why: "more than 4,096 are refused",
-			Fix: "move large values into a file, or into Parameter Store with " + nsSecrets})
-	}
-}
-
-var redisPassword = regexp.MustCompile(`^rediss?://[^/@]*:[^/@]+@`)
-
-// checkResources looks at what CloudFormation gets.
-func checkResources(m *model) {
-	for _, c := range m.configs {
-		for name, r := range c.resources {
-			if r.kind == "" && !strings.HasPrefix(name, "AWSEB") {
-				m.add(Finding{Check: "resource-type", Severity: Error, File: c.name, Line: r.line, What: name + " has no Type",
-					Why: "the stack fails", Fix: "add Type: AWS::…"})
-			}
-			if !strings.HasPrefix(r.kind, "AWS::ElastiCache::") {
-				continue
-			}
-			properties, _ := find(r.node, "Properties")
-			if r.kind == "AWS::ElastiCache::ReplicationGroup" {
-				if _, ok := find(properties, "ReplicationGroupDescription"); !ok {
-					m.add(Finding{Check: "resource-property", Severity: Error, File: c.name, Line: r.line, What: name + " has no ReplicationGroupDescription",
-						Why: "the stack fails", Fix: "add one"})
-				}
-				if v, ok := find(properties, "NumCacheNodes"); ok {
-					m.add(Finding{Check: "resource-property", Severity: Error, File: c.name, Line: lineOf(v), What: "a replication group has no NumCacheNodes",
-						Why: "the stack fails", Fix: "use NumCacheClusters"})
-				}
-			}
-			_, inGroup := find(properties, "SecurityGroupIds")
-			_, classic := find(properties, "VpcSecurityGroupIds")
-			if !inGroup && !classic {
-				m.add(Finding{Check: "redis-security-group", Severity: Warning, File: c.name, Line: r.line, What: name + " has no security group of its own",
-					Why: "the default one does not let the instances in: connections to Redis time out", Fix: "add SecurityGroupIds with one that admits AWSEBSecurityGroup on 6379"})
-			}
-		}
-	}
 }

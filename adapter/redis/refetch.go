@@ -1,0 +1,234 @@
+package redis
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// What is missing of a stream was trimmed before it was read, or Redis has lost it: it was emptied, started without
+// its data, or failed over. A reader sees that by the numbers of what comes behind, or by what their node says is its
+// last, and asks that node, which keeps what it has added for a while. Until the answers are there it stands still, so
+// that nothing overtakes them.
+
+// reply is an answer of another node.
+type reply struct {
+	uid string
+	id  uint64
+	piece
+	list []arrival
+}
+
+const (
+	// maxAsks is how many questions to a node may bring nothing, askTimeout how long each is waited for.
+	maxAsks    = 5
+	askTimeout = time.Second
+	// deafFor is how long a node that has not answered is asked only once.
+	deafFor = time.Minute
+	// lookEvery is how often a reader that is behind looks how far.
+	lookEvery = time.Second
+)
+
+// answered takes a reply. There may be no such reader.
+func (r *reader) answered(a reply) {
+	if r == nil {
+		return
+	}
+	select {
+	case r.replies <- a:
+	default: // asked again
+	}
+}
+
+// tail takes in the number of the last entry that another node has added.
+func (r *reader) tail(uid string, n uint64) {
+	if r == nil || uid == r.c.uid {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tails[uid] = max(n, r.tails[uid])
+}
+
+// told returns what others have said to be their last entries.
+func (r *reader) told() map[string]uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.tails)
+}
+
+// atEnd notes that a read that began when others had said tails has come to the end of the stream.
+func (r *reader) atEnd(ctx context.Context, tails map[string]uint64) {
+	r.mu.Lock()
+	r.lag = 0
+	maps.DeleteFunc(r.tails, func(uid string, n uint64) bool { return n == tails[uid] })
+	r.mu.Unlock()
+	for uid, n := range tails {
+		if w := r.windows[uid+"."]; w != nil && w.max < n {
+			r.fetch(ctx, uid, true, w, n)
+		}
+	}
+}
+
+// fetch hands on the entries of a node up to a number, as far as it still has them; emitters cannot be asked.
+func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, upto uint64) {
+	left := maxAsks
+	if time.Since(w.deaf) < deafFor {
+		left = 1
+	}
+	for asks && w.max < upto && left > 0 && ctx.Err() == nil {
+		before := w.max
+		a := r.ask(ctx, uid, w.max)
+		switch {
+		case a == nil:
+			left--
+			continue
+		case a.n == 0: // of a version that does not keep entries
+			asks = false
+			continue
+		case a.floor > w.max:
+			r.lose(ctx, uid, w, min(a.floor, upto), true)
+		}
+		for _, x := range a.list {
+			if x.n > w.max && x.n <= upto {
+				w.take(x.n)
+				r.refetched(uid, x)
+			}
+		}
+		if w.max == before { // it does not know yet that Redis has them
+			left--
+			pause(ctx, 1)
+		}
+	}
+	switch {
+	case w.max >= upto || ctx.Err() != nil:
+	case asks:
+		w.deaf = time.Now()
+		cause := lostUnanswered
+		if !r.c.members.knows(uid) {
+			cause = lostGone
+		}
+		r.count(uid, cause, upto-w.max)
+		w.max = upto
+	default:
+		r.lose(ctx, uid, w, upto, false)
+	}
+}
+
+// refetched hands on an entry that was missing. Its place in the stream is not known: behind what was read.
+func (r *reader) refetched(uid string, x arrival) {
+	if x.payload == nil {
+		return // given up, and counted, by its node; or volatile
+	}
+	r.c.stats.fetched.Add(1)
+	e := named(x.channel)
+	e.uid, e.data, e.seq = uid, string(x.payload), x.n
+	id, _ := r.where()
+	id.seq++
+	r.hand(e, id, nothing)
+}
+
+// ask asks a node for its entries behind a number. It returns nil if no answer has come.
+func (r *reader) ask(ctx context.Context, uid string, after uint64) *reply {
+	b := r.c.inbox
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if b.c.bus.wait(ctx, b.letters) != nil {
+		return nil
+	}
+	id := b.asked.Add(1)
+	l := newLetter(tellQuestion, r.c.uid)
+	l.uint(id)
+	l.wants([]wanted{{key: laneKey{lane: r.stream}, after: after, size: maxPiece}})
+	b.send(uid+"#", l, func(got string, err error) {
+		if err == nil && got == "0" && r.c.exact() && !r.c.members.knows(uid) {
+			cancel() // nobody got it
+		}
+	})
+	for {
+		select {
+		case a := <-r.replies:
+			if a.uid == uid && a.id == id {
+				return &a
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// lose counts the entries of a node up to a number as lost. If that is not sure, only where the stream has dropped any:
+// others are on their way again, or have been given up and counted by whoever sent them.
+func (r *reader) lose(ctx context.Context, uid string, w *window, upto uint64, sure bool) {
+	pos, _ := r.where()
+	x, err := r.extent(ctx)
+	dropped := err == nil && pos.less(x.first)
+	if !dropped && !sure {
+		return
+	}
+	cause := lostStream
+	if dropped && x.length >= r.c.cfg.MaxStreamLen {
+		cause = lostTrimmed
+	}
+	r.count(uid, cause, upto-w.max)
+	w.max = upto
+}
+
+func (r *reader) count(uid string, cause int, n uint64) {
+	s := r.c.inbox.source([]byte(uid))
+	s.order.Lock()
+	defer s.order.Unlock()
+	r.c.inbox.count(s, cause, n)
+}
+
+// extent is what a stream holds.
+type extent struct {
+	first, last streamID
+	length      int64
+}
+
+func (r *reader) extent(ctx context.Context) (x extent, err error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	var first, last *redis.XMessageSliceCmd
+	var length *redis.IntCmd
+	_, err = r.c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		first, last = p.XRangeN(ctx, r.stream, "-", "+", 1), p.XRevRangeN(ctx, r.stream, "+", "-", 1)
+		length = p.XLen(ctx, r.stream)
+		return nil
+	})
+	if err != nil {
+		return x, err
+	}
+	if len(first.Val()) > 0 && len(last.Val()) > 0 {
+		x.first, _ = parseStreamID(first.Val()[0].ID)
+		x.last, _ = parseStreamID(last.Val()[0].ID)
+	}
+	x.length = length.Val()
+	return x, nil
+}
+
+// behind looks how far the reader is behind, now and then, and says so before the stream is trimmed under it.
+func (r *reader) behind(ctx context.Context) {
+	if time.Since(r.looked) < lookEvery {
+		return
+	}
+	r.looked = time.Now()
+	x, err := r.extent(ctx)
+	if err != nil {
+		return // the next read says why
+	}
+	pos, _ := r.where()
+	lag := time.Duration(max(x.last.ms, pos.ms)-pos.ms) * time.Millisecond
+	r.mu.Lock()
+	r.lag = lag
+	r.mu.Unlock()
+	holds := time.Duration(x.last.ms-x.first.ms) * time.Millisecond
+	if x.length >= r.c.cfg.MaxStreamLen && lag > holds/2 && time.Since(r.warned) > time.Minute {
+		r.warned = time.Now()
+		r.c.cfg.Logger.Warn("a stream is read more slowly than it is written, and will be trimmed before it was read", "stream", r.stream,
+			"behind", lag, "holds", holds, "advice", lostAdvice[lostTrimmed])
+	}
+}

@@ -1,0 +1,221 @@
+package lint
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// visit is the way of one request through nginx.
+type visit struct {
+	http     *directive
+	r        request
+	path     string            // as rewritten so far
+	set      map[string]string // variables of set, and of groups
+	captured []string
+	moved    bool       // rewrite has changed the path in this location
+	again    bool       // a location has to be looked for anew
+	inner    *directive // the last if that holds
+	depth    int        // of maps that ask for maps
+}
+
+// rewrite runs the directives of ngx_http_rewrite_module in the first block of scope. done means that one has answered;
+// stop, that no more are run.
+func (v *visit) rewrite(scope []*directive, stop *bool) (a answer, done bool) {
+	for _, d := range scope[0].block {
+		if *stop {
+			break
+		}
+		switch d.name {
+		case "return":
+			return answer{code: returned(v.expand(d.arg())), by: d, scope: scope}, true
+		case "set":
+			if len(d.args) == 2 {
+				v.set[strings.TrimPrefix(d.args[0], "$")] = v.expand(d.args[1])
+			}
+		case "break":
+			*stop = true
+		case "rewrite":
+			if code := v.rewritten(d, stop); code != 0 {
+				return answer{code: code, by: d, scope: scope}, true
+			}
+		case "if":
+			if v.holds(d.args) {
+				v.inner = d
+				if a, done = v.rewrite(append([]*directive{d}, scope...), stop); done {
+					return a, true
+				}
+			}
+		}
+	}
+	return a, false
+}
+
+// returned is the code of return, whose first word may be a URL.
+func returned(word string) int {
+	if n, err := strconv.Atoi(word); err == nil {
+		return n
+	}
+	return 302
+}
+
+// rewritten does one rewrite. It returns the code of a redirect, or 0.
+func (v *visit) rewritten(d *directive, stop *bool) int {
+	if len(d.args) < 2 {
+		return 0
+	}
+	groups := match(d.args[0], v.path, false)
+	if groups == nil {
+		return 0
+	}
+	v.captured = groups
+	to, flag := d.args[1], ""
+	if len(d.args) > 2 {
+		flag = d.args[2]
+	}
+	switch {
+	case flag == "permanent":
+		return 301
+	case flag == "redirect", strings.HasPrefix(to, "http://"), strings.HasPrefix(to, "https://"), strings.HasPrefix(to, "$scheme"):
+		return 302
+	}
+	v.path, _, _ = strings.Cut(v.expand(to), "?")
+	v.moved = true
+	*stop = flag == "break" || flag == "last"
+	v.again = flag != "break" // a location is looked for anew when this block has been run
+	return 0
+}
+
+// holds is the condition of an if.
+func (v *visit) holds(args []string) bool {
+	words := append([]string(nil), args...)
+	if len(words) == 0 {
+		return false
+	}
+	words[0] = strings.TrimPrefix(words[0], "(")
+	words[len(words)-1] = strings.TrimSuffix(words[len(words)-1], ")")
+	var parts []string
+	for _, w := range words {
+		if w != "" || len(parts) == 2 {
+			parts = append(parts, w)
+		}
+	}
+	switch {
+	case len(parts) == 1:
+		value := v.expand(parts[0])
+		return value != "" && value != "0"
+	case len(parts) == 2:
+		return strings.HasPrefix(parts[0], "!-") // there is no file
+	case len(parts) < 2:
+		return false
+	}
+	left, right := v.expand(parts[0]), parts[2]
+	switch parts[1] {
+	case "=":
+		return left == v.expand(right)
+	case "!=":
+		return left != v.expand(right)
+	case "~", "~*":
+		groups := match(right, left, parts[1] == "~*")
+		if groups != nil {
+			v.captured = groups
+		}
+		return groups != nil
+	case "!~", "!~*":
+		return match(right, left, parts[1] == "!~*") == nil
+	}
+	return false
+}
+
+var variable = regexp.MustCompile(`\$(?:\{(\w+)\}|(\w+))`)
+
+// expand puts the values of variables into text. What is not known is empty.
+func (v *visit) expand(text string) string {
+	return variable.ReplaceAllStringFunc(text, func(word string) string {
+		return v.value(strings.Trim(word, "${}"))
+	})
+}
+
+func (v *visit) value(name string) string {
+	if value, ok := v.set[name]; ok {
+		return value
+	}
+	if n, err := strconv.Atoi(name); err == nil {
+		if n < len(v.captured) {
+			return v.captured[n]
+		}
+		return ""
+	}
+	if header, ok := strings.CutPrefix(name, "http_"); ok && header != "host" {
+		return v.r.header[header]
+	}
+	if arg, ok := strings.CutPrefix(name, "arg_"); ok {
+		for pair := range strings.SplitSeq(v.r.query, "&") {
+			if k, value, _ := strings.Cut(pair, "="); k == arg {
+				return value
+			}
+		}
+		return ""
+	}
+	switch name {
+	case "uri", "document_uri":
+		return v.path
+	case "request_uri":
+		if v.r.query != "" {
+			return v.r.path + "?" + v.r.query
+		}
+		return v.r.path
+	case "args", "query_string":
+		return v.r.query
+	case "is_args":
+		if v.r.query != "" {
+			return "?"
+		}
+		return ""
+	case "host", "http_host", "server_name":
+		return v.r.host
+	case "scheme":
+		return "http"
+	case "request_method":
+		return v.r.method
+	case "server_port":
+		return v.r.port
+	}
+	return v.mapped(name)
+}
+
+// maxMaps is how many maps may ask for one another.
+const maxMaps = 8
+
+// mapped is the value of a variable that a map makes.
+func (v *visit) mapped(name string) string {
+	if v.depth >= maxMaps {
+		return ""
+	}
+	v.depth++
+	defer func() { v.depth-- }()
+	for _, m := range all(v.http.block, "map") {
+		if len(m.args) != 2 || m.args[1] != "$"+name {
+			continue
+		}
+		source, fallback := v.expand(m.args[0]), ""
+		for _, line := range m.block {
+			switch key := strings.TrimPrefix(line.name, `\`); {
+			case line.name == "default":
+				fallback = line.arg()
+			case strings.HasPrefix(line.name, "~"):
+				expression, fold := line.name[1:], false
+				if strings.HasPrefix(expression, "*") {
+					expression, fold = expression[1:], true
+				}
+				if match(expression, source, fold) != nil {
+					return v.expand(line.arg())
+				}
+			case strings.EqualFold(key, source):
+				return v.expand(line.arg())
+			}
+		}
+		return v.expand(fallback)
+	}
+	return ""
+}

@@ -1,0 +1,124 @@
+package lint
+
+import (
+	"bytes"
+	"math"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// secretForms are values that are secrets whatever they are called. Sources: the documents of those who issue them.
+var secretForms = []struct {
+	what string
+	re   *regexp.Regexp
+}{
+	{"an access key of AWS", regexp.MustCompile(`\b(AKIA|ASIA)[0-9A-Z]{16}\b`)},
+	{"a private key", regexp.MustCompile(`-----BEGIN ([A-Z]+ )?PRIVATE KEY-----`)},
+	{"a password in a URL", regexp.MustCompile(`\b[a-z][a-z0-9+.-]*://[^/@\s:]*:[^/@\s$<{]+@`)},
+	{"a token of GitHub", regexp.MustCompile(`\b(gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})\b`)},
+	{"a token of GitLab", regexp.MustCompile(`\bglpat-[A-Za-z0-9_-]{20,}`)},
+	{"a token of Slack", regexp.MustCompile(`\bxox[abprs]-[A-Za-z0-9-]{10,}|hooks\.slack\.com/services/T`)},
+	{"a key of Stripe", regexp.MustCompile(`\b[sr]k_(live|test)_[A-Za-z0-9]{16,}`)},
+	{"a key of Google", regexp.MustCompile(`\bAIza[0-9A-Za-z_-]{35}\b`)},
+	{"a key of SendGrid", regexp.MustCompile(`\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}`)},
+	{"a token of npm", regexp.MustCompile(`\bnpm_[A-Za-z0-9]{36}\b`)},
+	{"a key of an AI service", regexp.MustCompile(`\bsk-(ant-|proj-)?[A-Za-z0-9_-]{20,}`)},
+	{"a signed token (JWT)", regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}`)},
+}
+
+// secretName matches names of what nobody else may know.
+var secretName = regexp.MustCompile(`(?i)(PASSW(OR)?D|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|(API|ACCESS|AUTH|PRIVATE|SIGNING|ENCRYPTION)[-_]?KEY|OTLP_HEADERS$)`)
+
+// notSecret matches values of such names that are none: switches, names, ARNs, hashes for checking a password, numbers.
+var notSecret = regexp.MustCompile(`(?i)^(true|false|on|off|yes|no|none|\d+[smhd]?|arn:.*|\$2[aby]\$.*|\{\{resolve:.*)$`)
+
+// randomValue matches what may be random: long, one word, of letters and digits together.
+var randomValue = regexp.MustCompile(`^[A-Za-z0-9+/_=-]{24,}$`)
+
+// secretOf says why a value is a secret, or "".
+func secretOf(name, value string) string {
+	if value == "" || strings.Contains(value, "`") {
+		return ""
+	}
+	for _, form := range secretForms {
+		if form.re.MatchString(value) {
+			return "holds " + form.what
+		}
+	}
+	switch {
+	case notSecret.MatchString(value):
+		return ""
+	case secretName.MatchString(name) && !strings.HasSuffix(strings.ToUpper(name), "_HASH"):
+		return "holds a secret"
+	case randomValue.MatchString(value) && strings.ContainsAny(value, "0123456789") && entropy(value) > 4:
+		return "holds something random, as keys are"
+	}
+	return ""
+}
+
+// entropy is that of the letters of s, in bits for each.
+func entropy(s string) (bits float64) {
+	count := make(map[rune]float64)
+	for _, r := range s {
+		count[r]++
+	}
+	for _, n := range count {
+		p := n / float64(len(s))
+		bits -= p * math.Log2(p)
+	}
+	return bits
+}
+
+// checkSecrets looks for what everybody can read who can read the bundle, which lies in a bucket, in every version.
+func checkSecrets(m *model) {
+	const why = "it is in the bundle, in its bucket, and shown in the console"
+	settings := m.settings
+	if m.platform == Docker || m.bundle.has("Dockerfile") {
+		settings = append(settings[:len(settings):len(settings)], m.imageVariables()...)
+	}
+	for _, s := range settings {
+		if s.namespace == nsSecrets || strings.HasPrefix(s.namespace, nsListeners) {
+			continue
+		}
+		if what := secretOf(s.option, s.value); what != "" {
+			m.add(Finding{Check: "secret", Severity: Warning, File: s.file, Line: s.line, What: s.option + " " + what,
+				Why: why, Fix: "use " + nsSecrets + " with the ARN of the secret, and change it: it has been seen"})
+		}
+	}
+	for _, name := range m.bundle.Names() {
+		base := path.Base(name)
+		switch {
+		case base == ".env" || strings.HasPrefix(base, ".env.") && !strings.HasSuffix(base, "example") && !strings.HasSuffix(base, "sample"),
+			base == "id_rsa" || base == "id_ed25519" || base == ".netrc" || base == ".npmrc" || base == ".pgpass" || base == "terraform.tfstate",
+			strings.Contains("/"+name, "/.aws/") || strings.Contains("/"+name, "/.ssh/"):
+			m.add(Finding{Check: "secret-file", Severity: Warning, File: name, What: "the bundle ships " + base,
+				Why: "secrets stand in such files, and the bundle lies in a bucket, in every version", Fix: "name it in .ebignore; give the application its secrets by " + nsSecrets})
+			continue
+		case strings.HasPrefix(name, ".ebextensions/") || strings.HasPrefix(name, ".platform/") || path.Ext(base) == ".pem" || path.Ext(base) == ".key":
+		default:
+			continue
+		}
+		for n, line := range bytes.Split(m.bundle.text(name), []byte("\n")) {
+			if bytes.HasPrefix(bytes.TrimSpace(line), []byte("#")) || m.isSetting(name, n+1) {
+				continue
+			}
+			for _, form := range secretForms {
+				if form.re.Match(line) {
+					m.add(Finding{Check: "secret-file", Severity: Warning, File: name, Line: n + 1, What: "the file holds " + form.what,
+						Why: why, Fix: "read it on the instance from Secrets Manager or Parameter Store, and change it: it has been seen"})
+				}
+			}
+		}
+	}
+}
+
+// isSetting reports whether a setting stands at that place, which has findings of its own.
+func (m *model) isSetting(file string, line int) bool {
+	for _, s := range m.settings {
+		if s.file == file && s.line == line {
+			return true
+		}
+	}
+	return false
+}
