@@ -25,8 +25,7 @@ USER 65532:65532
 EXPOSE 5000
 ENV PORT=5000
 # What X-Beanpole says; `beanpole pack` puts the revision in, as .git is not in the context.
-ARG VERSION=
-ENV BEANPOLE_VERSION=$VERSION
+ENV BEANPOLE_VERSION=
 # The platform stops a container with SIGTERM and kills it 10 s later.
 ENV BEANPOLE_SHUTDOWN_TIMEOUT=8s
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/bin/beanpole", "health", "http://127.0.0.1:5000/livez"]

@@ -101,13 +101,16 @@ func (h *Host) collectFigures() []figure {
 		{"PacketsIn", "Count", float64(st.PacketsIn - before.PacketsIn)},
 		{"PacketsOut", "Count", float64(st.PacketsOut - before.PacketsOut)},
 	}
+	// The larger of both is how near it is that sessions are refused.
+	process, machine := 0.0, 0.0
 	if limit := h.memory.limit.Load(); limit > 0 {
-		list = append(list, figure{"MemoryPercent", "Percent", 100 * float64(u.needed) / float64(limit)})
+		process = 100 * float64(u.needed) / float64(limit)
 	}
 	if u.total > 0 {
-		list = append(list, figure{"MachineMemoryPercent", "Percent", 100 * (1 - float64(u.available)/float64(u.total))})
+		machine = 100 * (1 - float64(u.available)/float64(u.total))
 	}
-	return list
+	return append(list, figure{"MemoryPercent", "Percent", max(process, machine)},
+		figure{"ProcessMemoryPercent", "Percent", process}, figure{"MachineMemoryPercent", "Percent", machine})
 }
 
 // sum adds counters by cause.

@@ -180,7 +180,7 @@ func (cfg *Config) wrong(folder func(name string) bool) (bad []error) {
 			bad = append(bad, badValue(f, text(field.Interface())))
 		}
 	}
-	for _, check := range []func() error{cfg.checkSites, cfg.checkTimes, cfg.checkPassword, cfg.checkRecovery, cfg.checkAdminUI, cfg.checkTracing, cfg.checkJSONP} {
+	for _, check := range []func() error{cfg.checkSites, cfg.checkTimes, cfg.checkRedisPassword, cfg.checkRecovery, cfg.checkAdminUI, cfg.checkTracing, cfg.checkJSONP} {
 		if err := check(); err != nil {
 			bad = append(bad, err)
 		}
@@ -202,8 +202,8 @@ func (cfg *Config) checkTimes() error {
 	return nil
 }
 
-// checkPassword returns a *ValueError for two passwords of Redis.
-func (cfg *Config) checkPassword() error {
+// checkRedisPassword returns a *ValueError for a password that is there twice.
+func (cfg *Config) checkRedisPassword() error {
 	if u, err := url.Parse(cfg.RedisURL); err == nil && cfg.RedisPassword != "" {
 		if _, two := u.User.Password(); two {
 			f, _ := reflect.TypeFor[Config]().FieldByName("RedisPassword")

@@ -160,10 +160,8 @@ var brokenBundles = []bundleCase{
 	{about: "no process named web", check: "procfile-web", where: "Procfile:1", breaks: func(_ *testing.T, b *Bundle) { b.Add("Procfile", 0o644, []byte("app: bin/application\n")) }},
 	{about: "a comment in the Procfile", check: "procfile-line", where: "Procfile:1", breaks: func(_ *testing.T, b *Bundle) { b.Add("Procfile", 0o644, []byte("# start\nweb: bin/application\n")) }},
 	{about: "a program that is not shipped", check: "procfile-missing", where: "Procfile:1", breaks: func(_ *testing.T, b *Bundle) { delete(b.Files, "bin/application") }},
-	{about: "a program for another processor than the instances'", check: "binary-architecture", where: "bin/application", breaks: func(t *testing.T, b *Bundle) {
-		noTypes(t, b)
-		b.Add("bin/application", 0o755, program(0xb7))
-		b.Add(".ebextensions/05.config", 0o644, []byte("option_settings:\n  aws:ec2:instances:\n    InstanceTypes: t3.small\n"))
+	{about: "a program for another processor than the instances'", check: "binary-architecture", where: "bin/application", breaks: func(_ *testing.T, b *Bundle) {
+		b.Add("bin/application", 0o755, program(0x3e)) // the bundle's instances are arm64
 	}},
 	{about: "a program for Windows", check: "binary-system", where: "bin/application", breaks: func(_ *testing.T, b *Bundle) { b.Add("bin/application", 0o755, []byte("MZ this is for Windows")) }},
 	{about: "everything in one folder", check: "top-folder", where: "app/", breaks: func(_ *testing.T, b *Bundle) {

@@ -48,8 +48,8 @@ var moreBundles = []bundleCase{
 		breaks: swap(balancer, `UnhealthyThresholdCount: "2"`, `UnhealthyThresholdCount: "10"`), mends: swap(balancer, `UnhealthyThresholdCount: "10"`, `UnhealthyThresholdCount: "3"`)},
 	{about: "an image whose port is in its own ENV", check: "port-mismatch", where: "Dockerfile|EXPOSE", platform: Docker,
 		breaks: steps(swap(application, `    PORT: "5000"`+"\n", ""), swap("Dockerfile", "ENV PORT=5000", "ENV PORT=8080")), mends: swap("Dockerfile", "EXPOSE 5000", "EXPOSE 8080")},
-	{about: "a type that is none", check: "instance-type", where: more + ":3",
-		breaks: steps(noTypes, with("aws:ec2:instances:", "  InstanceTypes: small")), mends: steps(with("aws:ec2:instances:", "  InstanceTypes: c8g.large"), program64(0xb7))},
+	{about: "a type that is none", check: "instance-type", where: deployment + "|    InstanceTypes",
+		breaks: swap(deployment, "InstanceTypes: m8g.medium,m7g.medium,m6g.medium", "InstanceTypes: small"), mends: swap(deployment, "InstanceTypes: small", "InstanceTypes: c8g.large")},
 	{about: "Git's folder", check: "git-shipped", where: ".git/", breaks: write(".git/config", "[core]"), mends: drop(".git/config")},
 	{about: "a hook in a folder", check: "hook-folder", where: ".platform/hooks/predeploy/more/x.sh",
 		breaks: func(_ *testing.T, b *Bundle) {

@@ -105,7 +105,7 @@ func TestImageKnowsItsVersion(t *testing.T) {
 		if r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Platform: lint.Docker, Nginx: "off"}); err != nil {
 			t.Fatalf("%v: %v", err, r.Findings)
 		}
-		_, line, _ := strings.Cut(string(content(t, unpack(t, out)["Dockerfile"])), "\nARG VERSION=")
+		_, line, _ := strings.Cut(string(content(t, unpack(t, out)["Dockerfile"])), "\nENV BEANPOLE_VERSION=")
 		line, _, _ = strings.Cut(line, "\n")
 		return line
 	}

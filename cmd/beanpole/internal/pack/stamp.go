@@ -12,7 +12,7 @@ import (
 
 // noVersion is the line of a Dockerfile that stamp fills in. A program that is built here knows its revision from git;
 // one that an instance builds has no repository to ask.
-const noVersion = "\nARG VERSION=\n"
+const noVersion = "\nENV BEANPOLE_VERSION=\n"
 
 // stamp writes the revision of the folder into the bundle's Dockerfile, if that has a place for it and there is one.
 func stamp(ctx context.Context, b *lint.Bundle, dir string) error {
