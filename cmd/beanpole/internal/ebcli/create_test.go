@@ -62,3 +62,29 @@ func TestCreateSendsWhatTheListSays(t *testing.T) {
 		}
 	}
 }
+
+// The bundle's saved configuration, in .elasticbeanstalk under its name, is taken without being asked for, and then nothing of
+// its own is sent: .ebextensions count.
+func TestCreateWithSavedConfigurationSendsNothingItself(t *testing.T) {
+	saved, err := os.ReadFile(top + "/deploy/ebcli/default.cfg.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := newAWS(t)
+	dir := project(t, map[string]string{"Procfile": "web: bin/application\n", ".elasticbeanstalk/default.cfg.yml": string(saved)})
+	out := a.eb(t, dir, "create", "beanpole-production", "--elb-type", "application", "--nohang", "--region", "eu-central-1")
+	q := a.request("CreateEnvironment")
+	if q == nil {
+		t.Fatalf("no CreateEnvironment: %s", out)
+	}
+	if q.Get("TemplateName") != "default" {
+		t.Errorf("TemplateName is %q, want default", q.Get("TemplateName"))
+	}
+	for i := 1; q.Has(fmt.Sprintf("OptionSettings.member.%d.Namespace", i)); i++ {
+		switch name := q.Get(fmt.Sprintf("OptionSettings.member.%d.OptionName", i)); name {
+		case "LoadBalancerType", "IamInstanceProfile", "ServiceRole":
+		default:
+			t.Errorf("%s is sent", name)
+		}
+	}
+}
