@@ -273,3 +273,19 @@ func FuzzConfig(f *testing.F) {
 		Run(t.Context(), b, Options{Nginx: "off"})
 	})
 }
+
+// Whatever stands in an nginx file, a request comes to an end.
+func FuzzOverlay(f *testing.F) {
+	f.Add([]byte("location ~ ^/a(?!b)(.*)$ { rewrite ^/(.*)$ /$1$1 last; try_files $uri @x; }"), []byte("map $uri $a { default $a$b; ~^/(?<b>.) $b; }"))
+	f.Add([]byte("if ($a ~ (.+)+x) { set $a $a$a; proxy_pass http://$a; } location @x { return 301 $a; }"), []byte("map $a $b { include conf.d/*.conf; }"))
+	for _, text := range Stock(Go) {
+		f.Add(text, text)
+	}
+	f.Fuzz(func(t *testing.T, inServer, inHTTP []byte) {
+		b := &Bundle{}
+		b.Add(".ebextensions/a.config", 0o644, []byte("option_settings:\n  aws:elasticbeanstalk:environment:\n    LoadBalancerType: application\n"))
+		b.Add(".platform/nginx/conf.d/elasticbeanstalk/10.conf", 0o644, inServer)
+		b.Add(".platform/nginx/conf.d/10.conf", 0o644, inHTTP)
+		Run(t.Context(), b, Options{Platform: Go, Nginx: "off"})
+	})
+}
