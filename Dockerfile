@@ -25,6 +25,8 @@ USER 65532:65532
 # The platform's nginx takes the first port as its upstream, so there is exactly one.
 EXPOSE 5000
 ENV PORT=5000
+# What X-Beanpole says; `beanpole pack` puts the revision in, as .git is not in the context.
+ENV BEANPOLE_VERSION=
 # The platform stops a container with SIGTERM and kills it 10 s later.
 ENV BEANPOLE_SHUTDOWN_TIMEOUT=8s
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/bin/health", "http://127.0.0.1:5000/livez"]

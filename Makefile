@@ -6,7 +6,7 @@ EXAMPLE  ?= chat
 GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # The programs that the tests run, as Debian names them: command:package.
-TOOLS = gcc:gcc node:nodejs npm:npm chromium:chromium redis-server:redis-server nginx:nginx haproxy:haproxy \
+TOOLS = gcc:gcc node:nodejs npm:npm chromium:chromium redis-server:redis-server nginx:nginx haproxy:haproxy ip:iproute2 \
         javac:default-jdk-headless pip3:python3-pip
 
 .DEFAULT_GOAL := help
@@ -22,7 +22,7 @@ run: client ## run the chat at http://localhost:5000/ (PORT=…)
 cluster: tools client ## EXAMPLE (chat) as three servers behind HAProxy and Redis (PORT=…)
 	PORT=$(PORT) go run ./examples/cluster $(EXAMPLE)
 
-test: tools client ## everything: vet, unit, protocol, real clients, browser
+test: tools client venv ## everything: vet, unit, protocol, real clients, browser
 	@test/all.sh
 
 unit: ## the tests of the packages alone, in a minute
@@ -107,6 +107,16 @@ screenshots: client ## take the pictures of the README anew
 client:
 	@if [ ! -d node_modules/socket.io-client ] && command -v npm >/dev/null; then \
 	  npm ci --no-audit --no-fund --loglevel=error || echo "no client bundle from npm: the page does without"; fi
+
+# The EB CLI and cfn-lint, against which tests of cmd/beanpole hold the bundle. Offline they do without; CI does not.
+VENV_NEEDS = cmd/beanpole/internal/ebcli/requirements.txt
+.PHONY: venv
+venv: tools ## the EB CLI and cfn-lint into build/venv, for the tests that ask them
+	@cmp -s $(VENV_NEEDS) build/venv/requirements.txt || { \
+	  python3 -m venv --clear build/venv >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null && \
+	    python3 -m venv --clear build/venv; }; \
+	  build/venv/bin/pip install -q --disable-pip-version-check -r $(VENV_NEEDS) && cp $(VENV_NEEDS) build/venv/requirements.txt; } || \
+	  { [ -z "$$CI" ] && echo "no EB CLI and no cfn-lint from PyPI: their tests are skipped"; }
 
 # Installs what is missing of TOOLS, where apt-get is.
 tools:

@@ -20,6 +20,9 @@ func (s *Server) admit(addr string) (cause string) {
 	if s.refusing.Load() {
 		return causeDraining
 	}
+	if s.short.Load() {
+		return causeMemory
+	}
 	now := time.Now()
 	addr = limit.Address(addr)
 	if !s.byAddrRate.Take(addr, now) {

@@ -34,6 +34,7 @@ type Server struct {
 
 	nextNum  atomic.Uint64
 	refusing atomic.Bool
+	short    atomic.Bool // of memory
 	counters counters
 	notice   limit.Notice
 
@@ -247,6 +248,10 @@ func (s *Server) Sessions() int {
 // Refuse makes the server refuse new handshakes with 503 and Retry-After (draining) or take them
 // again. Open sessions go on.
 func (s *Server) Refuse(refuse bool) { s.refusing.Store(refuse) }
+
+// ShortOfMemory makes the server refuse new handshakes with 503 and Retry-After because the process has no memory
+// for more ("short of memory" in Stats.Refused), or take them again. Open sessions go on.
+func (s *Server) ShortOfMemory(short bool) { s.short.Store(short) }
 
 // Each calls fn for every open session until it returns false. Sessions opened meanwhile may be missed;
 // fn may close them.

@@ -104,6 +104,7 @@ const (
 	causeSessions   = "too many sessions"
 	causeAddress    = "too many sessions of one address"
 	causeHandshakes = "too many handshakes"
+	causeMemory     = "short of memory"
 
 	causeAddressRate   = "too many handshakes of one address"
 	causeOtherProtocol = "protocol mismatch"

@@ -13,7 +13,7 @@ import (
 type packCommand struct {
 	Path     string   `arg:"" default:"." help:"Folder with .ebextensions and .platform."`
 	Output   string   `short:"o" placeholder:"FILE" help:"Zip to write. By default build/application.zip."`
-	Arch     string   `enum:"amd64,arm64,source" default:"amd64" help:"A static program for amd64 or arm64, or the source."`
+	Arch     string   `enum:"auto,amd64,arm64,source" default:"auto" help:"A static program for amd64 or arm64, or the source. auto is the architecture of the bundle's instances."`
 	Platform string   `enum:"auto,go,docker" default:"auto" help:"Platform of the environment (auto, go, docker); docker ships the source. auto is the one that init was told, or go."`
 	Package  string   `placeholder:"FOLDER" help:"Main package of the application. By default the one that the Buildfile builds."`
 	Variant  []string `placeholder:"NAME" help:"Variant to lay over the bundle, from the folder deploy or of this program: ${variants}."`
@@ -27,8 +27,12 @@ func (c *packCommand) Run(ctx context.Context, o output) error {
 	if c.Platform == "auto" {
 		platform = ""
 	}
+	kind := pack.Kind(c.Arch)
+	if c.Arch == "auto" {
+		kind = ""
+	}
 	r, err := pack.Pack(ctx, pack.Options{
-		Dir: c.Path, Output: c.Output, Platform: platform, Progress: o.progress, Kind: pack.Kind(c.Arch), Package: c.Package,
+		Dir: c.Path, Output: c.Output, Platform: platform, Progress: o.progress, Kind: kind, Package: c.Package,
 		Variants: c.Variant, Include: c.Include,
 	})
 	if err != nil && !errors.Is(err, pack.ErrRefused) {

@@ -71,6 +71,7 @@ var imports = map[string][]string{
 
 // homes names the only packages that may import a module of another, with what is below them.
 var homes = map[string]string{
+	"github.com/aws/":         "server/host",
 	"github.com/gin-gonic/":   "server/host",
 	"github.com/gin-contrib/": "server/host",
 	"github.com/redis/":       "adapter/redis",

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +38,7 @@ func newCluster(cfg *Config, log *slog.Logger) (*cluster, error) {
 	if cfg.RedisURL == "" || cfg.Adapter != nil {
 		return c, nil
 	}
-	rc := redis.Config{URL: cfg.RedisURL, Mode: redis.Mode(cfg.redisMode()), Prefix: cfg.RedisPrefix, Logger: log,
+	rc := redis.Config{URL: cfg.redisURL(), Mode: redis.Mode(cfg.redisMode()), Prefix: cfg.RedisPrefix, Logger: log,
 		Subscriptions: redis.Subscriptions(cfg.RedisSubscriptions), MaxStreamLen: cfg.RedisStreamLength,
 		StreamCount: cfg.RedisStreamCount, MaxOutboxBytes: cfg.RedisOutboxBytes}
 	if cfg.RedisPrefix != "" {
@@ -54,6 +55,16 @@ func newCluster(cfg *Config, log *slog.Logger) (*cluster, error) {
 	}
 	c.factory = c.redis.Adapter()
 	return c, nil
+}
+
+// redisURL is RedisURL with RedisPassword.
+func (cfg *Config) redisURL() string {
+	u, err := url.Parse(cfg.RedisURL)
+	if err != nil || cfg.RedisPassword == "" {
+		return cfg.RedisURL
+	}
+	u.User = url.UserPassword(u.User.Username(), cfg.RedisPassword)
+	return u.String()
 }
 
 // redisMode is RedisMode or what it means when empty.

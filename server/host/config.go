@@ -28,6 +28,8 @@ type Config struct {
 	Host string `env:"HOST" allow:"an IP address or a host name"`
 	// The Redis that joins several servers to one cluster, redis:// or rediss://.
 	RedisURL string `env:"REDIS_URL" allow:"a URL such as redis://:password@host:6379/0 or rediss://host:6379"`
+	// The password for REDIS_URL, which has none then: for one that comes from a store of secrets by itself.
+	RedisPassword string `env:"REDIS_PASSWORD" secret:"true" allow:"a password, when REDIS_URL has none"`
 
 	// How the servers talk over Redis: pubsub as @socket.io/redis-adapter, sharded as its sharded adapter
 	// (Redis 7 and later), streams as @socket.io/redis-streams-adapter. All servers of a cluster must use
@@ -54,7 +56,7 @@ type Config struct {
 	NodeURL string `env:"BEANPOLE_NODE_URL" allow:"a URL such as http://10.0.0.5:5000"`
 	// The secret that requests between servers are signed with, the same on all; without it, one kept in
 	// Redis.
-	NodeSecret string `env:"BEANPOLE_NODE_SECRET" allow:"16 letters or more"`
+	NodeSecret string `env:"BEANPOLE_NODE_SECRET" secret:"true" allow:"16 letters or more"`
 	// Answers requests of other servers' sessions with "Session ID unknown" instead of forwarding them.
 	NoForwarding bool `env:"BEANPOLE_NO_FORWARDING" allow:"true or false"`
 
@@ -137,6 +139,10 @@ type Config struct {
 	// How many events all sockets of one identity may send this server in a second, with the same bursts;
 	// 0 is no limit.
 	EventsPerSecondPerIdentity int `env:"BEANPOLE_EVENTS_PER_SECOND_PER_IDENTITY" default:"0" allow:"a number from 0 to 1000000"`
+	// How much of the memory of its control group (a container's), or else of the machine, the process may take, in
+	// percent: garbage is collected harder near it, and new sessions are refused with 503 before it, and when the
+	// machine has hardly any left. GOMEMLIMIT sets it in bytes instead. 0 leaves both out.
+	MemoryPercent int `env:"BEANPOLE_MEMORY_PERCENT" default:"0" allow:"a number from 0 to 95"`
 	// How many namespaces one client may be in.
 	MaxNamespaces int `env:"BEANPOLE_MAX_NAMESPACES" default:"1000" allow:"a number from 1 to 100000"`
 	// How many bytes may wait for a client that reads slowly before its session is closed.
@@ -162,6 +168,16 @@ type Config struct {
 	AdminPort Port `env:"BEANPOLE_ADMIN_PORT" allow:"a port from 0 to 65535"`
 	// Leaves the listener for POST /drain out.
 	NoAdmin bool `env:"BEANPOLE_NO_ADMIN" allow:"true or false"`
+	// Where figures for CloudWatch are written once a minute, in its embedded metric format, which it takes from a log
+	// that is streamed to it: among the lines of the log (log), or to a file of their own, which begins anew when it
+	// has a megabyte. Without it, nowhere.
+	CloudWatchMetrics string `env:"BEANPOLE_CLOUDWATCH_METRICS" allow:"log, or the path of a file such as /var/log/beanpole/metrics.log"`
+	// The name of the environment in these figures, their dimension EnvironmentName.
+	Environment string `env:"BEANPOLE_ENVIRONMENT" default:"beanpole" allow:"a word of letters, digits, dots and dashes"`
+	// The lifecycle hook that the Auto Scaling group of this EC2 instance has for terminations. With it the host looks
+	// at the instance's metadata, drains when it is to be terminated or a Spot instance is wanted back, and then lets
+	// the hook go on. Without it, nothing is looked for.
+	LifecycleHook string `env:"BEANPOLE_LIFECYCLE_HOOK" allow:"the name of a hook: letters, digits, dots, dashes and slashes"`
 	// The name of this instance in the X-Beanpole header; without it, a short hash of host name and port.
 	Instance string `env:"BEANPOLE_INSTANCE" allow:"a word of letters, digits, dots and dashes"`
 	// The version of the application in the X-Beanpole header; without it, the revision it was built from.
@@ -170,12 +186,12 @@ type Config struct {
 	NoInstanceHeader bool `env:"BEANPOLE_NO_INSTANCE_HEADER" allow:"true or false"`
 	// The token of the namespace in which beanpole doctor looks whether instances reach each other; without
 	// it there is none.
-	ProbeToken string `env:"BEANPOLE_PROBE_TOKEN" allow:"16 letters or more"`
+	ProbeToken string `env:"BEANPOLE_PROBE_TOKEN" secret:"true" allow:"16 letters or more"`
 
 	// Who may log in to Socket.IO's Admin UI, which is on when this is set: see docs/admin-ui.md.
 	AdminUIUsername string `env:"BEANPOLE_ADMIN_UI_USERNAME" allow:"a name"`
 	// The bcrypt hash of the password for it; never the password itself.
-	AdminUIPasswordHash string `env:"BEANPOLE_ADMIN_UI_PASSWORD_HASH" allow:"a hash of bcrypt, such as htpasswd -nbB writes"`
+	AdminUIPasswordHash string `env:"BEANPOLE_ADMIN_UI_PASSWORD_HASH" secret:"true" allow:"a hash of bcrypt, such as htpasswd -nbB writes"`
 	// Shows everything in the Admin UI and lets nobody change anything by it.
 	AdminUIReadOnly bool `env:"BEANPOLE_ADMIN_UI_READ_ONLY" allow:"true or false"`
 	// Origins of pages that may connect to the Admin UI beside the server's own, where BEANPOLE_ALLOWED_ORIGINS has no list,
@@ -191,7 +207,7 @@ type Config struct {
 	// Where the collector is; it has no effect without BEANPOLE_TRACING.
 	TracesEndpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" default:"http://localhost:4318" allow:"a URL such as http://localhost:4318"`
 	// Headers for the collector, such as its key.
-	TracesHeaders string `env:"OTEL_EXPORTER_OTLP_HEADERS" allow:"a list such as api-key=value,other=value"`
+	TracesHeaders string `env:"OTEL_EXPORTER_OTLP_HEADERS" secret:"true" allow:"a list such as api-key=value,other=value"`
 
 	// Logger replaces the logger that LogLevel and LogFormat describe.
 	Logger *slog.Logger `env:"-"`

@@ -91,6 +91,9 @@ func (h *Host) resumeIn(wait time.Duration) {
 	h.drainer.mu.Lock()
 	defer h.drainer.mu.Unlock()
 	h.drainer.resume = time.AfterFunc(wait, func() {
+		if h.lifecycle.leaving.Load() {
+			return
+		}
 		h.life.Warn("taking clients again: drained but not stopped", "after", wait)
 		h.Resume()
 	})

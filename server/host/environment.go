@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/caarlos0/env/v11"
 
@@ -117,21 +119,36 @@ func readVariables(environ []string) (cfg Config, bad []error) {
 }
 
 func badValue(f reflect.StructField, value string) error {
-	if u, err := url.Parse(value); err == nil && u.User != nil {
-		value = u.Redacted()
-	}
-	bad := &ValueError{Variable: f.Tag.Get("env"), Value: value, Allowed: f.Tag.Get("allow")}
+	bad := &ValueError{Variable: f.Tag.Get("env"), Value: shown(f, value), Allowed: f.Tag.Get("allow")}
 	if _, err := strconv.ParseFloat(value, 64); err == nil && f.Type == reflect.TypeFor[time.Duration]() {
 		bad.Allowed += ", with its unit: 25s, 250ms" // Node's options are numbers of milliseconds
 	}
 	return bad
 }
 
+// shown is what may be told of a value that is not allowed: nothing of a secret, and no password of a URL, which it may
+// have whether or not it can be understood.
+func shown(f reflect.StructField, value string) string {
+	if f.Tag.Get("secret") != "" {
+		return fmt.Sprintf("(%d characters)", utf8.RuneCountInString(value))
+	}
+	if strings.Contains(value, "://") && f.Type.Kind() == reflect.String {
+		value, _, _ = strings.Cut(value, "?") // as Redis' passwords may stand there
+	}
+	u, err := url.Parse(value)
+	switch {
+	case err == nil && u.User != nil:
+		return u.Redacted()
+	case strings.Contains(value, "@") && f.Type.Kind() == reflect.String:
+		return "(hidden, as it may have a password)" + value[strings.LastIndex(value, "@"):]
+	}
+	return value
+}
+
 // badRedisURL is the error for a RedisURL that is one, of which the client of Redis does not understand a part.
 func (cfg *Config) badRedisURL(err error) error {
 	f, _ := reflect.TypeFor[Config]().FieldByName("RedisURL")
-	value, _, _ := strings.Cut(cfg.RedisURL, "?") // where passwords of sentinels may stand
-	bad := badValue(f, value).(*ValueError)
+	bad := badValue(f, cfg.RedisURL).(*ValueError)
 	bad.Allowed += "; " + err.Error()
 	return bad
 }
@@ -163,7 +180,7 @@ func (cfg *Config) wrong(folder func(name string) bool) (bad []error) {
 			bad = append(bad, badValue(f, text(field.Interface())))
 		}
 	}
-	for _, check := range []func() error{cfg.checkSites, cfg.checkTimes, cfg.checkRecovery, cfg.checkAdminUI, cfg.checkTracing, cfg.checkJSONP} {
+	for _, check := range []func() error{cfg.checkSites, cfg.checkTimes, cfg.checkRedisPassword, cfg.checkRecovery, cfg.checkAdminUI, cfg.checkTracing, cfg.checkJSONP} {
 		if err := check(); err != nil {
 			bad = append(bad, err)
 		}
@@ -181,6 +198,17 @@ func (cfg *Config) checkTimes() error {
 	if s := cmp.Or(cfg.ShutdownTimeout, DefaultShutdownTimeout); cfg.DrainTime >= s {
 		return &ValueError{"BEANPOLE_DRAIN_TIME", text(cfg.DrainTime), fmt.Sprintf(
 			"shorter than BEANPOLE_SHUTDOWN_TIMEOUT, %v, which has to hold the drain", s)}
+	}
+	return nil
+}
+
+// checkRedisPassword returns a *ValueError for a password that is there twice.
+func (cfg *Config) checkRedisPassword() error {
+	if u, err := url.Parse(cfg.RedisURL); err == nil && cfg.RedisPassword != "" {
+		if _, two := u.User.Password(); two {
+			f, _ := reflect.TypeFor[Config]().FieldByName("RedisPassword")
+			return badValue(f, cfg.RedisPassword)
+		}
 	}
 	return nil
 }
@@ -281,13 +309,17 @@ func allowed(f reflect.StructField, value any, folder func(name string) bool) bo
 			!slices.Contains([]string{"", "healthz", "livez"}, strings.Trim(p, "/"))
 	case "Cookie":
 		return !strings.ContainsAny(value.(string), "=;, \t\"")
-	case "Instance", "Version", "AdminUIServerName":
+	case "Instance", "Version", "Environment", "AdminUIServerName":
 		return word.MatchString(value.(string))
 	case "TracesEndpoint":
 		return validCollector(value.(string))
 	case "NodeURL":
 		u, err := url.Parse(value.(string))
 		return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == ""
+	case "CloudWatchMetrics":
+		return value == CloudWatchLog || filepath.IsAbs(value.(string))
+	case "LifecycleHook":
+		return hookName.MatchString(value.(string))
 	case "RedisPrefix":
 		return word.MatchString(value.(string))
 	case "ProbeToken", "NodeSecret":
@@ -300,6 +332,9 @@ func allowed(f reflect.StructField, value any, folder func(name string) bool) bo
 
 // word is what may stand in a header without quotes.
 var word = regexp.MustCompile(`^[A-Za-z0-9._:+-]{1,64}$`)
+
+// hookName is what AWS takes for the name of a lifecycle hook.
+var hookName = regexp.MustCompile(`^[A-Za-z0-9_/.-]{1,255}$`)
 
 // limits returns the two ends of the range in an allow tag such as "a duration from 1s to 10m".
 func limits(allow string) (low, high string) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +25,7 @@ func TestEmptyEnvironmentIsTheZeroConfig(t *testing.T) {
 func TestEveryVariableIsRead(t *testing.T) {
 	dir := t.TempDir()
 	values := map[string]string{
-		"PORT": "8080", "HOST": "127.0.0.1", "REDIS_URL": "rediss://:pw@redis.example.com:6379/1",
+		"PORT": "8080", "HOST": "127.0.0.1", "REDIS_URL": "rediss://redis.example.com:6379/1", "REDIS_PASSWORD": "pw",
 		"BEANPOLE_PATH": "/ws/", "BEANPOLE_STATIC_DIR": dir, "BEANPOLE_CLIENT_DIR": dir,
 		"BEANPOLE_ALLOWED_ORIGINS": "https://a.example.com, https://*.b.example.com",
 		"BEANPOLE_ALLOWED_HOSTS":   "chat.example.com, localhost:5000", "BEANPOLE_JSONP": "despite-origins",
@@ -35,7 +36,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"BEANPOLE_HANDSHAKES_PER_SECOND": "3", "BEANPOLE_EVENTS_PER_SECOND": "4", "BEANPOLE_MAX_NAMESPACES": "5",
 		"BEANPOLE_HANDSHAKES_PER_SECOND_PER_ADDR": "6", "BEANPOLE_EVENTS_PER_SECOND_PER_ADDR": "7",
 		"BEANPOLE_MAX_SESSIONS_PER_IDENTITY": "8", "BEANPOLE_EVENTS_PER_SECOND_PER_IDENTITY": "9",
-		"BEANPOLE_MAX_BACKLOG_BYTES": "4096", "BEANPOLE_MAX_BACKLOG_PACKETS": "64", "BEANPOLE_LOG_LEVEL": "debug",
+		"BEANPOLE_MAX_BACKLOG_BYTES": "4096", "BEANPOLE_MAX_BACKLOG_PACKETS": "64", "BEANPOLE_MEMORY_PERCENT": "60", "BEANPOLE_LIFECYCLE_HOOK": "drain",
+		"BEANPOLE_CLOUDWATCH_METRICS": "log", "BEANPOLE_ENVIRONMENT": "chat", "BEANPOLE_LOG_LEVEL": "debug",
 		"BEANPOLE_LOG_FORMAT": "json", "BEANPOLE_ACCESS_LOG": "errors", "BEANPOLE_SHUTDOWN_TIMEOUT": "7s",
 		"BEANPOLE_DRAIN_TIME": "2s", "BEANPOLE_ADMIN_PORT": "5009", "BEANPOLE_INSTANCE": "i-1", "BEANPOLE_VERSION": "v7",
 		"BEANPOLE_PROBE_TOKEN": "0123456789abcdef",
@@ -108,6 +110,7 @@ func TestBadValueIsOneLine(t *testing.T) {
 		"BEANPOLE_MAX_SESSIONS_PER_IDENTITY=many", "BEANPOLE_COOKIE=a=b", "BEANPOLE_PING_INTERVAL=25",
 		"BEANPOLE_PING_INTERVAL=1ms", "BEANPOLE_PING_TIMEOUT=2h", "BEANPOLE_MAX_PAYLOAD=1e6", "BEANPOLE_MAX_PAYLOAD=10",
 		"BEANPOLE_LOG_LEVEL=loud", "BEANPOLE_LOG_FORMAT=xml", "BEANPOLE_ACCESS_LOG=some",
+		"BEANPOLE_MEMORY_PERCENT=96", "BEANPOLE_LIFECYCLE_HOOK=a hook", "BEANPOLE_CLOUDWATCH_METRICS=metrics.log", "BEANPOLE_ENVIRONMENT=a b",
 		"BEANPOLE_SHUTDOWN_TIMEOUT=forever", "BEANPOLE_IDLE_TIMEOUT=45s",
 	} {
 		_, err := fromEnv([]string{environ})
@@ -142,10 +145,40 @@ func TestBadEntryOfAList(t *testing.T) {
 	}
 }
 
-func TestBadRedisURLKeepsItsPassword(t *testing.T) {
-	_, err := fromEnv([]string{"REDIS_URL=https://me:hunter2@example.com"})
-	if err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("error %v", err)
+// What is secret stands in no line of an error, however wrong it is.
+func TestBadValueKeepsItsSecret(t *testing.T) {
+	for _, environ := range []string{
+		"REDIS_URL=https://me:hunter2@example.com", "REDIS_URL=redis://:hunter2 x@example.com:6379", "REDIS_URL=redis://:hunter2@example.com:none",
+		"REDIS_URL=redis://:hunter2/x@example.com:6379", "REDIS_URL=redis://:hunter2#x@example.com", "REDIS_URL=redis://:hunter2%zz@example.com",
+		"REDIS_URL=me:hunter2@example.com:6379",
+		"REDIS_URL=http://example.com?password=hunter2", "REDIS_URL=redis://:p@hunter2@example.com:x",
+		"REDIS_PASSWORD=hunter2", "BEANPOLE_NODE_URL=ftp://me:hunter2@example.com", "BEANPOLE_NODE_SECRET=hunter2", "BEANPOLE_PROBE_TOKEN=hunter2",
+		"BEANPOLE_ADMIN_UI_PASSWORD_HASH=hunter2", "OTEL_EXPORTER_OTLP_HEADERS=hunter2", "OTEL_EXPORTER_OTLP_ENDPOINT=me:hunter2@example.com",
+	} {
+		name, _, _ := strings.Cut(environ, "=")
+		list := []string{environ}
+		if name == "REDIS_PASSWORD" {
+			list = append(list, "REDIS_URL=redis://:hunter2@example.com")
+		}
+		if name == "BEANPOLE_ADMIN_UI_PASSWORD_HASH" {
+			list = append(list, "BEANPOLE_ADMIN_UI_USERNAME=ada")
+		}
+		_, err := fromEnv(list)
+		var bad *ValueError
+		if !errors.As(err, &bad) || bad.Variable != name || strings.Contains(err.Error(), "hunter2") || bad.Value == "" {
+			t.Errorf("%s: %v", environ, err)
+		}
+	}
+}
+
+// Whoever adds a variable that is secret by its name says so in its tag.
+func TestSecretsAreTagged(t *testing.T) {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		name := f.Tag.Get("env")
+		secret := regexp.MustCompile(`SECRET|TOKEN|PASSWORD|KEY|HEADERS`).MatchString(name)
+		if secret != (f.Tag.Get("secret") != "") {
+			t.Errorf("%s: secret:%q", name, f.Tag.Get("secret"))
+		}
 	}
 }
 

@@ -58,10 +58,17 @@ type Host struct {
 	listener net.Listener                 // set by Listen
 	admin    atomic.Pointer[net.Listener] // set by Listen, or later, if at all
 	files    http.Handler                 // set by Static before Run, or nil
-	draining atomic.Bool
-	drainer  drainer
-	failures limit.Sampler // of the access log
-	notice   limit.Notice  // of what may be said again and again
+	indexed  bool                         // set by Static: / has a page
+
+	unroutable error // set by Handle before Run: routes that cannot be
+	draining   atomic.Bool
+	drainer    drainer
+	memory     memory
+
+	lifecycle *lifecycle // set by New
+	figures   figures
+	failures  limit.Sampler // of the access log
+	notice    limit.Notice  // of what may be said again and again
 
 	connections connections
 }
@@ -73,7 +80,7 @@ func New(cfg Config) (*Host, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	h := &Host{cfg: cfg, spoke: cfg.instance() + " " + cfg.version()}
+	h := &Host{cfg: cfg, spoke: cfg.instance() + " " + cfg.version(), lifecycle: newLifecycle(), figures: figures{every: figuresEvery}}
 	h.openLog()
 	var err error
 	if h.cluster, err = newCluster(&h.cfg, h.log); err != nil {
@@ -126,7 +133,7 @@ func (h *Host) make() (err error) {
 	}
 	if h.metrics != nil {
 		h.metrics.Watch(h.app)
-		own := []prometheus.Collector{drainCollector{h}, logCollector{h.lines}}
+		own := []prometheus.Collector{drainCollector{h}, logCollector{h.lines}, memoryCollector{&h.memory}}
 		if h.cluster.redis != nil {
 			own = append(own, clusterCollector{h.cluster}, asked.took, asked.outcomes)
 		}
@@ -175,15 +182,22 @@ func (h *Host) Config() Config { return h.cfg }
 func (h *Host) Router() *gin.Engine { return h.router }
 
 // Handle adds a route of the application. path is as in gin: /scores/:game takes part of the path.
-// Call it before Run.
+// Call it before Run. A route that cannot be is in the log at once, and the error of Listen and Run, which do not start.
 func (h *Host) Handle(method, path string, handler http.Handler) {
-	h.router.Handle(method, path, gin.WrapH(handler))
+	if err := h.handle(method, path, handler); err != nil {
+		h.log.Error("route not added", "err", err)
+		h.unroutable = errors.Join(h.unroutable, err)
+	}
 }
 
 // Static serves the files of fsys for every path that has no route. Folders are served by their
 // index.html and never listed; names that start with a dot are hidden, and a link that leads to one, or out of fsys,
-// is not there. Call it before Run.
-func (h *Host) Static(fsys fs.FS) { h.files = fileServer(fsys) }
+// is not there. Call it before Run. Without an index.html, and a route of its own, / is not found, which Listen says.
+func (h *Host) Static(fsys fs.FS) {
+	h.files = fileServer(fsys)
+	_, err := fs.Stat(fsys, "index.html")
+	h.indexed = err == nil
+}
 
 // ServeHTTP serves a request as the listening host would, for tests and for embedding.
 func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -18,6 +18,7 @@ func (cfg Config) withDefaults() Config {
 	cfg.ShutdownTimeout = cmp.Or(cfg.ShutdownTimeout, DefaultShutdownTimeout)
 	cfg.DrainTime = cmp.Or(cfg.DrainTime, min(DefaultDrainTime, cfg.ShutdownTimeout/2))
 	cfg.AccessLog = cmp.Or(cfg.AccessLog, AccessApp)
+	cfg.Environment = cmp.Or(cfg.Environment, "beanpole")
 	return cfg
 }
 

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
+	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 
@@ -33,6 +36,33 @@ func (h *Host) newRouter() *gin.Engine {
 	return r
 }
 
+// handle adds a route of the application, or says what is wrong with it: gin's own words for it name neither the route
+// nor the rule.
+func (h *Host) handle(method, path string, handler http.Handler) (err error) {
+	route := fmt.Sprintf("route %s %q", method, path)
+	bad := func(what string) error { return fmt.Errorf("%s: %s", route, what) }
+	switch {
+	case handler == nil || reflect.ValueOf(handler).Kind() == reflect.Func && reflect.ValueOf(handler).IsNil():
+		return bad("no handler")
+	case !methodName.MatchString(method):
+		return bad("the method must be in capital letters, such as GET")
+	case !strings.HasPrefix(path, "/"):
+		return bad("the path must begin with /")
+	case isHealth(path):
+		return bad("it is the health check's own")
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = bad(fmt.Sprint(p))
+		}
+	}()
+	h.router.Handle(method, path, gin.WrapH(handler))
+	return nil
+}
+
+// methodName is a method as gin takes it.
+var methodName = regexp.MustCompile(`^[A-Z]+$`)
+
 // routeSocketIO adds the route of Socket.IO behind all that the application does with the router: gin's Use is for
 // routes that are added later, and a middleware that guards the application has to see these requests too.
 func (h *Host) routeSocketIO() {
@@ -44,6 +74,12 @@ func (h *Host) routeSocketIO() {
 
 // closeRouter adds the last route. The error says that the application has a route there.
 func (h *Host) closeRouter() (err error) {
+	if h.unroutable != nil {
+		return h.unroutable
+	}
+	if h.files != nil && !h.indexed && !slices.ContainsFunc(h.router.Routes(), func(r gin.RouteInfo) bool { return r.Path == "/" }) {
+		h.life.Warn("the folder of files has no index.html, and nothing else serves /: it is answered 404")
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("a route of the application stands where Socket.IO is served, below %s: %v", h.cfg.Path, p)

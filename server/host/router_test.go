@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/gin-gonic/gin"
 
@@ -125,5 +126,60 @@ func TestRouteWhereSocketIOIs(t *testing.T) {
 	h.Router().GET("/socket.io/mine", func(*gin.Context) {})
 	if err := h.Listen(); err == nil || !strings.Contains(err.Error(), "/socket.io/") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A route that cannot be stops the start, and the error names it and the rule.
+func TestRoutesThatCannotBe(t *testing.T) {
+	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	for _, tt := range []struct {
+		method, path string
+		handler      http.Handler
+		why          string
+	}{
+		{"get", "/x", ok, `route get "/x": the method must be in capital letters, such as GET`},
+		{"", "/x", ok, `route  "/x": the method must`},
+		{"GET", "x", ok, `route GET "x": the path must begin with /`},
+		{"GET", "/healthz", ok, `route GET "/healthz": it is the health check's own`},
+		{"POST", "/livez", ok, `route POST "/livez": it is the health check's own`},
+		{"GET", "/x", nil, `route GET "/x": no handler`},
+		{"GET", "/x", http.HandlerFunc(nil), `route GET "/x": no handler`},
+		{"GET", "/twice", ok, `route GET "/twice": `},
+		{"GET", "/a/:", ok, `route GET "/a/:": `},
+	} {
+		h, log := newTestHost(t, Config{Port: AnyPort, Host: "127.0.0.1"})
+		h.Handle("GET", "/twice", ok)
+		h.Handle(tt.method, tt.path, tt.handler)
+		err := h.Listen()
+		if err == nil || !strings.HasPrefix(err.Error(), tt.why) || !strings.Contains(log.String(), "route not added") {
+			t.Errorf("%s %q: %v", tt.method, tt.path, err)
+		}
+	}
+}
+
+// Files without an index.html leave / without a page. That is said, unless another route has it.
+func TestStaticWithoutAnIndexIsSaid(t *testing.T) {
+	for _, tt := range []struct {
+		files fstest.MapFS
+		route string
+		said  bool
+	}{
+		{fstest.MapFS{"app.js": {}}, "", true},
+		{fstest.MapFS{"app.js": {}}, "/", false},
+		{fstest.MapFS{"index.html": {}}, "", false},
+	} {
+		h, log := newTestHost(t, Config{Port: AnyPort, Host: "127.0.0.1", NoAdmin: true})
+		h.Static(tt.files)
+		if tt.route != "" {
+			h.Handle("GET", tt.route, http.NotFoundHandler())
+		}
+		if err := h.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		_ = h.listener.Close()
+		h.flushLog()
+		if got := strings.Contains(log.String(), "no index.html"); got != tt.said {
+			t.Errorf("%v, route %q: said %v", tt.files, tt.route, got)
+		}
 	}
 }

@@ -90,8 +90,9 @@ func (cfg *Config) idle() (idle [][2]string) {
 		fields  []string
 	}{
 		{"RedisURL", []string{"RedisMode", "RedisSubscriptions", "RedisStreamLength", "RedisStreamCount", "RedisOutboxBytes",
-			"RedisPrefix", "NodeURL", "NodeSecret"}},
+			"RedisPrefix", "RedisPassword", "NodeURL", "NodeSecret"}},
 		{"AllowedOrigins", []string{"AllowCredentials"}},
+		{"CloudWatchMetrics", []string{"Environment"}},
 	} {
 		if !v.FieldByName(rule.without).IsZero() || rule.without == "RedisURL" && cfg.Adapter != nil {
 			continue

@@ -1,6 +1,7 @@
 // Package e2e runs a Beanstalk environment on loopback and looks at it with real clients: HAProxy as the load
 // balancer, two instances of nginx on the platform's own files with this repository's overlay, the application
-// behind each, and Redis. Everything listens on 127.0.0.1 and ends with its test.
+// behind each, and Redis. Everything listens on 127.0.0.1, but the applications, which nginx knows by several
+// addresses; and ends with its test.
 //
 // # Files
 //
@@ -8,6 +9,7 @@
 //   - through_test.go: every way through it; deploy_test.go: deployments in Beanstalk's own order;
 //     fault_test.go: what clients see when a part ends
 //   - app/: the application; clients.mjs: many clients in one process; haproxy.cfg
+//   - hooks_test.go: hooks of the bundle; ports_test.go: more WebSockets than ports, in a network of its own
 //
 // # Decisions
 //

@@ -5,10 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/cookiejar"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -129,5 +133,55 @@ func TestChromiumThroughTheEnvironment(t *testing.T) {
 	}
 	if lines != 3 {
 		t.Errorf("%d ways of 3", lines)
+	}
+}
+
+// The logs of an instance have no queries, in which ids of sessions and tokens travel: not of what is served, not of
+// what fails.
+func TestLogsOfNginxHaveNoQueries(t *testing.T) {
+	t.Parallel()
+	e := start(t, settings{alone: true})
+	const secret = "a-token-in-a-query"
+	p := newPoller(t, e.url())
+	p.url += "&token=" + secret
+	page := "https://www.example.com/page?token=" + secret
+	p.do(t, http.MethodPost, []byte("40"), "Referer", page)
+	_, sid, _ := strings.Cut(p.url, "&sid=")
+	sid, _, _ = strings.Cut(sid, "&")
+	for _, in := range e.instances { // what fails
+		in.app.stop(syscall.SIGKILL, 5*time.Second)
+		res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/socket.io/?token=%s&sid=%s", in.port, secret, sid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = res.Body.Close(); res.StatusCode != http.StatusBadGateway {
+			t.Errorf("without an application nginx answers %d", res.StatusCode)
+		}
+		in.nginx.stop(syscall.SIGQUIT, 5*time.Second) // has written all
+	}
+	lines := 0
+	for _, in := range e.instances {
+		err := filepath.WalkDir(in.dir, func(file string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.Contains(file, "log") {
+				return err
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			lines += bytes.Count(text, []byte(` /socket.io/ HTTP/1.1" `))
+			for _, bad := range []string{secret, sid, "?"} {
+				if bytes.Contains(text, []byte(bad)) {
+					t.Errorf("%s has %q: %s", file, bad, text)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lines == 0 {
+		t.Error("no request was logged: the test sees nothing")
 	}
 }

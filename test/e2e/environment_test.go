@@ -210,7 +210,7 @@ func (in *instance) render(t *testing.T) {
 			out := userLine.ReplaceAllString(string(text), "user root;")
 			out = listenLine.ReplaceAllString(out, fmt.Sprintf("${1}127.0.0.1:%d", in.port))
 			out = strings.NewReplacer("/var/log/nginx", in.dir+"/log", "/var/run/", in.dir+"/run/", "/etc/nginx/", in.dir+"/",
-				"127.0.0.1:5000", fmt.Sprintf("127.0.0.1:%d", in.appPort)).Replace(out)
+				":5000", fmt.Sprintf(":%d", in.appPort)).Replace(out)
 			rel, err := filepath.Rel(root, file)
 			if err != nil {
 				return err
@@ -244,7 +244,7 @@ func (in *instance) startApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := []string{
-		fmt.Sprintf("PORT=%d", in.appPort), fmt.Sprintf("BEANPOLE_ADMIN_PORT=%d", in.adminPort), "HOST=127.0.0.1",
+		fmt.Sprintf("PORT=%d", in.appPort), fmt.Sprintf("BEANPOLE_ADMIN_PORT=%d", in.adminPort), // and no HOST: nginx knows it by several addresses
 		"BEANPOLE_INSTANCE=" + in.name, fmt.Sprintf("BEANPOLE_VERSION=v%d", in.version), "BEANPOLE_TRUSTED_HOPS=2", "BEANPOLE_RECOVERY=2m",
 		"BEANPOLE_PING_INTERVAL=2500ms", "BEANPOLE_PING_TIMEOUT=2s", "BEANPOLE_IDLE_TIMEOUT=6s", "BEANPOLE_PROBE_TOKEN=" + probeToken,
 		// The platform's nginx drops the port from Host, which on a real load balancer is the scheme's own.

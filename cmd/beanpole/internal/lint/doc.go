@@ -24,7 +24,7 @@
 //     finding for what only could be nicer.
 //   - 2026-11: nginx's syntax is read by a parser of ours. The one that is well kept, nginxinc/nginx-go-crossplane, is not on the
 //     module proxy that we build by; tufanbarisyildirim/gonginx refuses valid files (split_clients) and keeps quotes in
-//     words. Regular expressions are those of dlclark/regexp2: nginx's look ahead, Go's do not.
+//     words. Regular expressions that look ahead, which Go's do not, are those of dlclark/regexp2.
 //   - 2026-11: requests are followed through the configuration instead of looking for directives: one rule, that of nginx, says
 //     which location, redirect or header is in force, for clients and for health checks alike.
 //   - 2026-11: every finding has a broken bundle among the tests, which is also docs/lint.md.

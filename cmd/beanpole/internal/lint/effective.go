@@ -3,6 +3,7 @@ package lint
 import (
 	"fmt"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,6 +56,7 @@ func (m *model) effective(t tree, conf []*directive) {
 	}
 	m.timeouts(t, a.scope)
 	m.bodies(t, a.scope)
+	m.logs(t, http, a.scope)
 	m.upstream(t, http, a)
 }
 
@@ -231,6 +233,33 @@ func (m *model) bodies(t tree, scope []*directive) {
 		file, line := m.place(t, d)
 		m.add(Finding{Check: "body-size", Severity: Error, File: file, Line: line, What: fmt.Sprintf("client_max_body_size is %d bytes, BEANPOLE_MAX_PAYLOAD %d", size, most),
 			Why: "messages that the server would take over WebSocket are refused by nginx over polling: 413", Fix: fmt.Sprintf("client_max_body_size %dm;", most>>20+1)})
+	}
+}
+
+// withQuery matches the variables of a log format that have the query of a request.
+var withQuery = regexp.MustCompile(`\$\{?(request|request_uri|args|query_string)\b`)
+
+// logs looks whether nginx writes down what gives access: the id of a session stands in the query, and often a token.
+func (m *model) logs(t tree, http *directive, scope []*directive) {
+	for _, block := range scope {
+		lines := all(block.block, "access_log")
+		for _, l := range lines {
+			format := `"$request"` // combined, which nobody has to define
+			if len(l.args) > 1 && !strings.Contains(l.args[1], "=") {
+				for _, f := range all(http.block, "log_format") {
+					if f.arg() == l.args[1] {
+						format = strings.Join(f.args[1:], "")
+					}
+				}
+			}
+			if l.arg() != "off" && withQuery.MatchString(format) {
+				m.add(Finding{Check: "log-query", Severity: Warning, File: t.where(l.file), Line: l.line, What: "the access log has the queries of Socket.IO requests",
+					Why: "ids of sessions, and tokens of clients that send them so, can be used by everybody who reads the log", Fix: "take over the log_format in .platform/nginx/conf.d/beanpole.conf, or access_log off"})
+			}
+		}
+		if len(lines) > 0 {
+			return // of the innermost block that has some
+		}
 	}
 }
 

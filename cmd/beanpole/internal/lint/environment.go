@@ -68,7 +68,9 @@ func (m *model) variables() (map[string]string, map[string]setting) {
 	}
 	if m.platform == Docker {
 		for _, s := range m.imageVariables() {
-			put(s, s.value)
+			if !strings.Contains(s.value, "$") { // else an argument of the build
+				put(s, s.value)
+			}
 		}
 	}
 	for _, s := range m.settings {

@@ -161,8 +161,7 @@ var brokenBundles = []bundleCase{
 	{about: "a comment in the Procfile", check: "procfile-line", where: "Procfile:1", breaks: func(_ *testing.T, b *Bundle) { b.Add("Procfile", 0o644, []byte("# start\nweb: bin/application\n")) }},
 	{about: "a program that is not shipped", check: "procfile-missing", where: "Procfile:1", breaks: func(_ *testing.T, b *Bundle) { delete(b.Files, "bin/application") }},
 	{about: "a program for another processor than the instances'", check: "binary-architecture", where: "bin/application", breaks: func(_ *testing.T, b *Bundle) {
-		b.Add("bin/application", 0o755, program(0xb7))
-		b.Add(".ebextensions/05.config", 0o644, []byte("option_settings:\n  aws:ec2:instances:\n    InstanceTypes: t3.small\n"))
+		b.Add("bin/application", 0o755, program(0x3e)) // the bundle's instances are arm64
 	}},
 	{about: "a program for Windows", check: "binary-system", where: "bin/application", breaks: func(_ *testing.T, b *Bundle) { b.Add("bin/application", 0o755, []byte("MZ this is for Windows")) }},
 	{about: "everything in one folder", check: "top-folder", where: "app/", breaks: func(_ *testing.T, b *Bundle) {
@@ -272,5 +271,21 @@ func FuzzConfig(f *testing.F) {
 		b := &Bundle{}
 		b.Add(".ebextensions/a.config", 0o644, text)
 		Run(t.Context(), b, Options{Nginx: "off"})
+	})
+}
+
+// Whatever stands in an nginx file, a request comes to an end.
+func FuzzOverlay(f *testing.F) {
+	f.Add([]byte("location ~ ^/a(?!b)(.*)$ { rewrite ^/(.*)$ /$1$1 last; try_files $uri @x; }"), []byte("map $uri $a { default $a$b; ~^/(?<b>.) $b; }"))
+	f.Add([]byte("if ($a ~ (.+)+x) { set $a $a$a; proxy_pass http://$a; } location @x { return 301 $a; }"), []byte("map $a $b { include conf.d/*.conf; }"))
+	for _, text := range Stock(Go) {
+		f.Add(text, text)
+	}
+	f.Fuzz(func(t *testing.T, inServer, inHTTP []byte) {
+		b := &Bundle{}
+		b.Add(".ebextensions/a.config", 0o644, []byte("option_settings:\n  aws:elasticbeanstalk:environment:\n    LoadBalancerType: application\n"))
+		b.Add(".platform/nginx/conf.d/elasticbeanstalk/10.conf", 0o644, inServer)
+		b.Add(".platform/nginx/conf.d/10.conf", 0o644, inHTTP)
+		Run(t.Context(), b, Options{Platform: Go, Nginx: "off"})
 	})
 }

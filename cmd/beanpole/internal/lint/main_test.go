@@ -7,10 +7,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dlclark/regexp2/v2"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(clocked{m}) }
+
+// clocked ends the clock of regexp2's timeouts, which goes on for a second, behind the tests.
+type clocked struct{ m *testing.M }
+
+func (c clocked) Run() int {
+	defer regexp2.StopTimeoutClock()
+	return c.m.Run()
+}
 
 // top is the top of the repository.
 const top = "../../../.."

@@ -6,10 +6,6 @@ import (
 	"strings"
 )
 
-// folders are what the platform reads, by where.
-var folders = []string{".ebextensions", ".platform", ".platform/hooks", ".platform/confighooks", ".platform/nginx", ".platform/nginx/conf.d",
-	".platform/nginx/conf.d/elasticbeanstalk"}
-
 // checkMisplaced finds what is for the platform and lies where it does not look.
 func checkMisplaced(m *model) {
 	if m.bundle.top() != "" {
@@ -34,9 +30,9 @@ func checkMisplaced(m *model) {
 			continue // examples, and variants that are laid over the bundle
 		case top == ".platform":
 			if first, _, nested := strings.Cut(rest, "/"); nested && first != "hooks" && first != "confighooks" && first != "nginx" && first != "httpd" && !told[first] {
-				if near := nearFolder(".platform/" + first); near != "" || first == "conf.d" {
+				if right := inPlatform(first); right != "" {
 					told[first] = true
-					m.misplaced(".platform/"+first+"/", near)
+					m.misplaced(".platform/"+first+"/", right)
 				}
 			}
 			continue
@@ -47,11 +43,12 @@ func checkMisplaced(m *model) {
 			}
 			continue
 		default:
-			for _, part := range strings.Split(dir, "/") {
-				at := dir[:strings.Index(dir, part)+len(part)]
-				if near := nearFolder(part); near != "" && !told[at] {
+			parts := strings.Split(name, "/")
+			for i, part := range parts[:len(parts)-1] {
+				at := strings.Join(parts[:i+1], "/")
+				if right := folderMeant(part, parts[i+1]); right != "" && !told[at] {
 					told[at] = true
-					m.misplaced(at+"/", near)
+					m.misplaced(at+"/", right)
 					break
 				}
 			}
@@ -67,34 +64,34 @@ func checkMisplaced(m *model) {
 	}
 }
 
-// nearFolder returns the folder that the platform reads and that name seems to mean, or "".
-func nearFolder(name string) string {
-	if name == "" {
-		return ""
+// folderMeant returns the folder of the platform that a name means or nearly is, or "". next is what lies in it.
+func folderMeant(name, next string) string {
+	bare, dot := strings.CutPrefix(strings.ToLower(name), ".")
+	switch {
+	case distance(bare, "ebextensions") <= 2:
+		return ".ebextensions"
+	case dot && distance(bare, "platform") <= 2, bare == "platform" && inPlatform(next) == "" && strings.Contains("hooks confighooks nginx", next):
+		return ".platform"
 	}
-	for _, right := range folders {
-		base := path.Base(right)
-		bare := strings.TrimPrefix(base, ".")
-		switch {
-		case base == "nginx" || base == "conf.d" || base == "hooks":
-			if strings.HasPrefix(name, ".platform/") && distance(path.Base(name), base) <= 1 {
-				return right
-			}
-			continue
-		case name == base || len(bare) > 7 && distance(strings.ToLower(strings.TrimPrefix(path.Base(name), ".")), bare) <= 2 && (strings.HasPrefix(path.Base(name), ".") || path.Base(name) == bare):
-			return right
+	return ""
+}
+
+// inPlatform returns the folder that one in .platform, which is none that is read, means or nearly is, or "".
+func inPlatform(name string) string {
+	if name == "conf.d" {
+		return ".platform/nginx/conf.d"
+	}
+	for _, right := range []string{"hooks", "confighooks", "nginx"} {
+		if name != right && distance(strings.ToLower(name), right) <= 1 {
+			return ".platform/" + right
 		}
 	}
 	return ""
 }
 
 func (m *model) misplaced(name, right string) {
-	f := Finding{Check: "misplaced", Severity: Error, File: name, What: "the platform does not look into " + name,
-		Why: "nothing in it has an effect, and nobody says so", Fix: "move it to " + right + "/ at the top of the bundle"}
-	if right == "" {
-		f.Fix = "see .platform/nginx and .platform/hooks"
-	}
-	m.add(f)
+	m.add(Finding{Check: "misplaced", Severity: Error, File: name, What: "the platform does not look into " + name,
+		Why: "nothing in it has an effect, and nobody says so", Fix: "move it to " + right + "/ at the top of the bundle"})
 }
 
 // macOS reports what Finder and its zips add.

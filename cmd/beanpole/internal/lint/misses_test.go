@@ -135,7 +135,7 @@ var missedBundles = []bundleCase{
 		breaks: steps(properties(`PORT: "8080"`), swap(application, `    PORT: "5000"`+"\n", ""), swap(redisFile, "FromPort: 5000\n      ToPort: 5000", "FromPort: 8080\n      ToPort: 8080")),
 		mends: func(t *testing.T, b *Bundle) {
 			// The stock location, with its port written by the platform, under what else is needed.
-			drop(passFile, upstream)(t, b)
+			drop(passFile)(t, b)
 			const include = "        include conf.d/elasticbeanstalk/*.conf;"
 			edit(t, b, nginxConf, include, "        client_max_body_size 2m; proxy_read_timeout 75s;\n"+include)
 		}},
@@ -174,11 +174,10 @@ var missedBundles = []bundleCase{
 			`  StickinessEnabled: "true"`)},
 	{about: "a program for another processor than launchconfiguration's", check: "binary-architecture", where: "bin/application",
 		breaks: steps(with("aws:autoscaling:launchconfiguration:", "  InstanceType: t4g.small"), program64(0x3e)), mends: program64(0xb7)},
-	{about: "types of two architectures", check: "instance-mixed", where: more + ":3",
-		breaks: steps(with("aws:ec2:instances:", "  InstanceTypes: t3.small,t4g.small"), program64(0x3e)), mends: with("aws:ec2:instances:", "  InstanceTypes: t3.small,t3a.small")},
-	{about: "a type that is not of SupportedArchitectures", check: "instance-architecture", where: more + ":3",
-		breaks: steps(with("aws:ec2:instances:", "  InstanceTypes: m6i.large", "  SupportedArchitectures: arm64"), program64(0x3e)),
-		mends:  steps(with("aws:ec2:instances:", "  InstanceTypes: m8gd.large", "  SupportedArchitectures: arm64"), program64(0xb7))},
+	{about: "types of two architectures", check: "instance-mixed", where: deployment + "|    InstanceTypes",
+		breaks: swap(deployment, "InstanceTypes: m8g.medium,m7g.medium,m6g.medium", "InstanceTypes: t3.small,t4g.small"), mends: swap(deployment, "t3.small,t4g.small", "m8g.small,t4g.small")},
+	{about: "a type that is not of SupportedArchitectures", check: "instance-architecture", where: deployment + "|    InstanceTypes",
+		breaks: swap(deployment, "InstanceTypes: m8g.medium,m7g.medium,m6g.medium", "InstanceTypes: m6i.large"), mends: swap(deployment, "m6i.large", "m8gd.large")},
 	{about: "a health check for a path that the server does not have", check: "health-path", where: balancer + "|HealthCheckPath",
 		breaks: swap(balancer, "HealthCheckPath: /healthz", "HealthCheckPath: /health"), mends: write(extra, "location = /health { proxy_pass http://beanpole/healthz; }")},
 	{about: "a health check that no drain is seen by", check: "health-path", where: balancer + "|HealthCheckPath",

@@ -8,6 +8,10 @@ import (
 
 // moreBundles are what nobody has come with yet.
 var moreBundles = []bundleCase{
+	{about: "nginx's folder one too high", check: "misplaced", where: ".platform/conf.d/",
+		breaks: write(".platform/conf.d/x.conf", "gzip off;"), mends: drop(".platform/conf.d/x.conf")},
+	{about: "platform without its dot", check: "misplaced", where: "platform/",
+		breaks: write("platform/hooks/predeploy/x.sh", "#!/bin/sh"), mends: steps(drop("platform/hooks/predeploy/x.sh"), write("platform/users.go", "package platform"))},
 	{about: "Connection: close to the application", check: "nginx-upgrade", where: passFile + ":3",
 		breaks: swap(passFile, "$connection_upgrade;", "close;"), mends: swap(passFile, "Connection          close;", "Connection          $connection_upgrade;")},
 	{about: "an if that refuses browsers", check: "nginx-location", where: extra + ":1",
@@ -17,6 +21,10 @@ var moreBundles = []bundleCase{
 		mends:  write(extra, "location /socket.io/ { root /var/www; try_files $uri @application; }\nlocation @application { "+pass+" }")},
 	{about: "TLS between nginx and the application", check: "upstream-tls", where: passFile + "|proxy_pass",
 		breaks: swap(passFile, "http://beanpole;", "https://beanpole;"), mends: swap(passFile, "https://beanpole;", "http://beanpole;")},
+	{about: "queries in the access log", check: "log-query", where: passFile + "|access_log /var/log/nginx/access.log",
+		breaks: swap(nginxConf, "$request_method $beanpole_path $server_protocol", "$request"), mends: swap(nginxConf, `"$request"`, `"$request_method $beanpole_path"`)},
+	{about: "queries in a log of nginx's own format", check: "log-query", where: passFile + "|access_log /var/log/nginx/access.log",
+		breaks: swap(passFile, "access.log main;", "access.log;"), mends: swap(passFile, "access.log;", "access.log main;")},
 	{about: "no server on the load balancer's port", check: "nginx-server", where: nginxConf + "|http {",
 		breaks: swap(nginxConf, "80 default_server;", "8080 default_server;"), mends: swap(nginxConf, "8080 default_server;", "0.0.0.0:80 default_server;")},
 	{about: "more connections than files", check: "worker-files", where: nginxConf + "|worker_rlimit_nofile",
@@ -44,8 +52,8 @@ var moreBundles = []bundleCase{
 		breaks: swap(balancer, `UnhealthyThresholdCount: "2"`, `UnhealthyThresholdCount: "10"`), mends: swap(balancer, `UnhealthyThresholdCount: "10"`, `UnhealthyThresholdCount: "3"`)},
 	{about: "an image whose port is in its own ENV", check: "port-mismatch", where: "Dockerfile|EXPOSE", platform: Docker,
 		breaks: steps(swap(application, `    PORT: "5000"`+"\n", ""), swap("Dockerfile", "ENV PORT=5000", "ENV PORT=8080")), mends: swap("Dockerfile", "EXPOSE 5000", "EXPOSE 8080")},
-	{about: "a type that is none", check: "instance-type", where: more + ":3",
-		breaks: with("aws:ec2:instances:", "  InstanceTypes: small"), mends: steps(with("aws:ec2:instances:", "  InstanceTypes: c8g.large"), program64(0xb7))},
+	{about: "a type that is none", check: "instance-type", where: deployment + "|    InstanceTypes",
+		breaks: swap(deployment, "InstanceTypes: m8g.medium,m7g.medium,m6g.medium", "InstanceTypes: small"), mends: swap(deployment, "InstanceTypes: small", "InstanceTypes: c8g.large")},
 	{about: "Git's folder", check: "git-shipped", where: ".git/", breaks: write(".git/config", "[core]"), mends: drop(".git/config")},
 	{about: "a hook in a folder", check: "hook-folder", where: ".platform/hooks/predeploy/more/x.sh",
 		breaks: func(_ *testing.T, b *Bundle) {

@@ -17,6 +17,7 @@ type visit struct {
 	again    bool       // a location has to be looked for anew
 	inner    *directive // the last if that holds
 	depth    int        // of maps that ask for maps
+	asked    int        // maps so far
 }
 
 // rewrite runs the directives of ngx_http_rewrite_module in the first block of scope. done means that one has answered;
@@ -184,12 +185,15 @@ func (v *visit) value(name string) string {
 	return v.mapped(name)
 }
 
-// maxMaps is how many maps may ask for one another.
-const maxMaps = 8
+// Maps may ask for one another, so often.
+const (
+	maxMaps   = 8    // deep
+	maxMapped = 1000 // for one request
+)
 
 // mapped is the value of a variable that a map makes.
 func (v *visit) mapped(name string) string {
-	if v.depth >= maxMaps {
+	if v.asked++; v.depth >= maxMaps || v.asked > maxMapped {
 		return ""
 	}
 	v.depth++

@@ -99,12 +99,13 @@ func checkSecrets(m *model) {
 		default:
 			continue
 		}
-		for n, line := range bytes.Split(m.bundle.text(name), []byte("\n")) {
-			if bytes.HasPrefix(bytes.TrimSpace(line), []byte("#")) || m.isSetting(name, n+1) {
+		text := m.bundle.text(name)
+		for _, form := range secretForms {
+			if !form.re.Match(text) {
 				continue
 			}
-			for _, form := range secretForms {
-				if form.re.Match(line) {
+			for n, line := range bytes.Split(text, []byte("\n")) {
+				if form.re.Match(line) && !bytes.HasPrefix(bytes.TrimSpace(line), []byte("#")) && !m.isSetting(name, n+1) {
 					m.add(Finding{Check: "secret-file", Severity: Warning, File: name, Line: n + 1, What: "the file holds " + form.what,
 						Why: why, Fix: "read it on the instance from Secrets Manager or Parameter Store, and change it: it has been seen"})
 				}

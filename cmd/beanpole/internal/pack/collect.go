@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,36 +15,51 @@ import (
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/project"
 )
 
-// collect returns the bundle without the program.
-func collect(o Options) (*lint.Bundle, error) {
+// collect returns the bundle without the program, and what it left out that should be known.
+func collect(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, error) {
 	b := &lint.Bundle{}
-	c := collector{bundle: b, dir: o.Dir}
+	c := collector{bundle: b, dir: o.Dir, ignored: ignoredFiles(ctx, o.Dir), findings: new([]lint.Finding)}
 	for _, dir := range []string{".ebextensions", ".platform"} {
 		if err := c.tree(o.Dir, dir, everything); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if o.Kind == Source {
 		if err := c.tree(o.Dir, ".", source); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for _, name := range o.Include {
-		if err := c.tree(o.Dir, filepath.ToSlash(filepath.Clean(name)), everything); err != nil {
-			return nil, err
+		if err := c.include(filepath.ToSlash(filepath.Clean(name))); err != nil {
+			return nil, nil, err
 		}
 	}
 	for _, v := range o.Variants {
 		if err := c.variant(v); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return b, nil
+	return b, *c.findings, nil
 }
 
 type collector struct {
-	bundle *lint.Bundle
-	dir    string
+	bundle   *lint.Bundle
+	dir      string
+	ignored  map[string]bool // by git, of dir
+	findings *[]lint.Finding
+	named    string // what was asked for by name, or ""
+}
+
+// include adds what was asked for by name, be it ignored, as what was built is.
+func (c collector) include(name string) error {
+	if !filepath.IsLocal(name) {
+		return fmt.Errorf("pack: %q leads out of the folder", name)
+	}
+	if err := straight(c.dir, name); err != nil {
+		return err
+	}
+	c.named, c.ignored = name, nil
+	return c.tree(c.dir, name, everything)
 }
 
 func everything(string) bool { return true }
@@ -79,13 +95,19 @@ func (c collector) tree(root, from string, keep func(string) bool) error {
 			return err
 		}
 		name := filepath.ToSlash(rel)
-		if d.IsDir() {
-			if base := d.Name(); base == "node_modules" || base == "testdata" || base == ".git" {
+		if base := d.Name(); d.IsDir() && (base == "node_modules" || base == "testdata") {
+			return fs.SkipDir
+		}
+		if !d.IsDir() && !keep(name) {
+			return nil
+		}
+		if ok, why := c.shipped(name, d, name == c.named); !ok {
+			if c.leave(name, why); d.IsDir() {
 				return fs.SkipDir
 			}
 			return nil
 		}
-		if !keep(name) || d.Name() == ".DS_Store" {
+		if d.IsDir() {
 			return nil
 		}
 		return c.file(file, name)
@@ -97,6 +119,10 @@ func (c collector) file(from, name string) error {
 	content, err := os.ReadFile(from)
 	if err != nil {
 		return err
+	}
+	if holdsKey(name, content) {
+		c.leave(name, left{"secret-file", "it has a private key", "a bundle lies in S3, and on every instance", "aws:elasticbeanstalk:application:environmentsecrets"})
+		return nil
 	}
 	c.text(name, content)
 	return nil

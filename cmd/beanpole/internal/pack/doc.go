@@ -4,7 +4,7 @@
 //
 // # Files
 //
-//   - pack.go: Options, Pack; collect.go: what goes in; write.go: the zip
+//   - pack.go: Options, Pack; collect.go: what goes in; shipped.go: what is left out; stamp.go: the version; write.go: the zip
 //
 // # Decisions
 //

@@ -33,7 +33,7 @@ type Options struct {
 	// Platform is the environment's. "" means the one that the project was made for, or Go. Docker always takes the
 	// source and the variant docker.
 	Platform lint.Platform
-	// Kind is what to bring. "" means AMD64.
+	// Kind is what to bring. "" means a program for the architecture of the bundle's instances.
 	Kind Kind
 	// Package is the main package of the application. "" means the one that the Buildfile builds, or the top of Dir.
 	Package string
@@ -65,8 +65,12 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	b, err := collect(o)
+	b, leftOut, err := collect(ctx, o)
 	if err != nil {
+		return Result{}, err
+	}
+	o.Kind = cmp.Or(o.Kind, architecture(b))
+	if err := stamp(ctx, b, o.Dir); err != nil {
 		return Result{}, err
 	}
 	if o.Kind != Source {
@@ -80,7 +84,7 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 	}
 	r := Result{Output: o.Output, Files: len(b.Files)}
 	o.Progress(fmt.Sprintf("lint of %d files", r.Files))
-	r.Findings = lint.Run(ctx, b, lint.Options{Platform: o.Platform, Nginx: o.Nginx})
+	r.Findings = append(leftOut, lint.Run(ctx, b, lint.Options{Platform: o.Platform, Nginx: o.Nginx})...)
 	if slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.Severity == lint.Error }) {
 		return r, ErrRefused
 	}
@@ -112,7 +116,6 @@ func (o Options) withDefaults() (Options, error) {
 		return o, err
 	}
 	o.Platform = cmp.Or(o.Platform, platform, lint.Go)
-	o.Kind = cmp.Or(o.Kind, AMD64)
 	o.Package = cmp.Or(o.Package, project.Application(o.Dir))
 	o.Output = cmp.Or(o.Output, filepath.Join(o.Dir, "build", "application.zip"))
 	if o.Progress == nil {

@@ -164,6 +164,8 @@ func TestVariantsAreSound(t *testing.T) {
 		{Kind: Source, Variants: []string{"network-load-balancer"}},
 		{Kind: Source, Variants: []string{"single-instance"}},
 		{Kind: Source, Variants: []string{"shared-load-balancer"}},
+		{Kind: Source, Variants: []string{"redis-auth"}},
+		{Kind: Source, Variants: []string{"redis-serverless"}},
 		{Platform: lint.Docker, Variants: []string{"docker", "single-instance"}},
 	} {
 		o.Dir, o.Output = dir, filepath.Join(t.TempDir(), "app.zip")

@@ -1,0 +1,133 @@
+package pack
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
+)
+
+// What is on a developer's disk is not what is meant to go to a server: the rules here hold for every file, in
+// whatever way it came to be looked at.
+
+// left says why a file is not shipped, for a finding; nothing is said of the zero value.
+type left struct{ check, what, why, fix string }
+
+// shipped reports whether a file or folder may be shipped, by its name and kind alone. named is true for what was asked
+// for by name, which may be hidden or ignored.
+func (c collector) shipped(name string, d fs.DirEntry, named bool) (bool, left) {
+	switch {
+	case d.Type()&fs.ModeSymlink != 0:
+		return false, left{"link", "a link is not followed", "what it leads to is of this machine, and may be outside the project", "put the file there, or name it with --include"}
+	case !d.IsDir() && !d.Type().IsRegular():
+		return false, left{"no-file", "it is no regular file", "a zip has none", "delete it"}
+	case !named && hidden(strings.TrimPrefix(name, c.named+"/")):
+		return false, left{}
+	case !named && c.ignored[name]:
+		return false, left{}
+	case !d.IsDir() && secretName.MatchString(path.Base(name)):
+		return false, left{"secret-file", "by its name it holds a secret", "a bundle lies in S3, and on every instance", "aws:elasticbeanstalk:application:environmentsecrets"}
+	}
+	return true, left{}
+}
+
+// hidden reports whether a name is hidden, or in a hidden folder, that no platform reads.
+func hidden(name string) bool {
+	for i, part := range strings.Split(name, "/") {
+		if strings.HasPrefix(part, ".") && part != "." && (i > 0 || !slices.Contains([]string{".ebextensions", ".platform", ".dockerignore"}, part)) {
+			return true
+		}
+	}
+	return false
+}
+
+// secretName is what files are called that hold passwords and keys.
+var secretName = regexp.MustCompile(`(?i)^(\.env(\..*)?|.*\.(env|key|p12|pfx|jks|keystore|kdbx|tfstate|tfvars)|id_(rsa|dsa|ecdsa|ed25519)|credentials(\.json|\.csv)?|` +
+	`\.(npmrc|netrc|pgpass|pypirc|htpasswd)|htpasswd|service-account.*\.json|secrets?\.(ya?ml|json|toml|txt))$`)
+
+// privateKey is how one begins, in PEM.
+var privateKey = regexp.MustCompile(`-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----`)
+
+// holdsKey reports whether a file has a private key, whatever it is called. Go source that only speaks of one is left.
+func holdsKey(name string, content []byte) bool {
+	return path.Ext(name) != ".go" && privateKey.Match(content)
+}
+
+// leave notes that a file is not shipped.
+func (c collector) leave(name string, l left) {
+	if l.check == "" {
+		return
+	}
+	*c.findings = append(*c.findings, lint.Finding{Check: l.check, Severity: lint.Warning, File: name, What: "not shipped: " + l.what, Why: l.why, Fix: l.fix})
+}
+
+// straight returns an error if a name below root leads over a link.
+func straight(root, name string) error {
+	at := root
+	for part := range strings.SplitSeq(name, "/") {
+		at = filepath.Join(at, part)
+		info, err := os.Lstat(at)
+		if err != nil {
+			return err
+		}
+		if info.Mode()&fs.ModeSymlink != 0 {
+			return fmt.Errorf("pack: %s is a link, which is not followed", at)
+		}
+	}
+	return nil
+}
+
+// ignoredFiles returns what git ignores in a folder, by .gitignore and the like and by .ebignore: files, and folders as
+// a whole. Without git, or outside a repository, that is nothing.
+func ignoredFiles(ctx context.Context, dir string) map[string]bool {
+	all := map[string]bool{}
+	base := []string{"-C", dir, "ls-files", "-z", "--ignored", "--exclude-standard"}
+	if _, err := os.Stat(filepath.Join(dir, ".ebignore")); err == nil {
+		base = append(base, "--exclude-from=.ebignore")
+	}
+	for _, which := range [][]string{{"--others", "--directory"}, {"--cached"}} {
+		out, err := exec.CommandContext(ctx, "git", append(slices.Clone(base), which...)...).Output()
+		if err != nil {
+			return all
+		}
+		for name := range bytes.SplitSeq(out, []byte{0}) {
+			if n := strings.TrimSuffix(string(name), "/"); n != "" {
+				all[n] = true
+			}
+		}
+	}
+	return all
+}
+
+// architecture is the one that the bundle's instances have, by the last file that says so; amd64 if none does, as is
+// Elastic Beanstalk's default.
+func architecture(b *lint.Bundle) Kind {
+	kind := AMD64
+	for _, name := range b.Names() {
+		if path.Dir(name) != ".ebextensions" || path.Ext(name) != ".config" {
+			continue
+		}
+		r, err := b.Files[name].Open()
+		if err != nil {
+			continue
+		}
+		var text bytes.Buffer
+		_, _ = text.ReadFrom(r) // of memory
+		_ = r.Close()
+		if m := architectures.FindStringSubmatch(text.String()); m != nil {
+			kind = map[bool]Kind{true: ARM64, false: AMD64}[m[1] == "arm64"]
+		}
+	}
+	return kind
+}
+
+var architectures = regexp.MustCompile(`(?m)^\s*SupportedArchitectures:\s*["']?(arm64|x86_64)["']?\s*$`)

@@ -1,0 +1,125 @@
+package pack
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
+)
+
+const key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY-----\n"
+
+// No file goes to a server that is hidden, ignored, secret, or behind a link, in whatever folder it lies.
+func TestPackLeavesOutWhatIsNotMeant(t *testing.T) {
+	dir := project(t)
+	elsewhere := t.TempDir()
+	put(t, elsewhere, "passwd", "root:x:0:0\n")
+	for _, top := range []string{"", ".ebextensions/", ".platform/files/", "internal/"} {
+		put(t, dir, top+".env", "A=1\n")
+		put(t, dir, top+".hidden/x.txt", "x\n")
+		put(t, dir, top+"server.key", "x\n")
+		put(t, dir, top+"id_ed25519", "x\n")
+		put(t, dir, top+"prod.env", "A=1\n")
+		put(t, dir, top+"terraform.tfstate", "{}\n")
+		put(t, dir, top+"tls/all.pem", key)
+		put(t, dir, top+"local-ignored/x.txt", "x\n")
+		put(t, dir, top+"x.ebignored", "x\n")
+		if err := os.Symlink(filepath.Join(elsewhere, "passwd"), filepath.Join(dir, top, "linked")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(elsewhere, filepath.Join(dir, top, "linked-folder")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, dir, "internal/tls/ca.pem", "-----BEGIN CERTIFICATE-----\n")
+	put(t, dir, "internal/key.go", "package internal\n\nconst begin = `-----BEGIN PRIVATE KEY-----`\n")
+	put(t, dir, ".gitignore", "local-ignored/\n")
+	put(t, dir, ".ebignore", "*.ebignored\n")
+	if said, err := exec.Command("git", "-C", dir, "init", "-q").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	put(t, dir, "web/local-ignored/page.html", "<h1>\n") // built, and asked for
+	put(t, dir, "web/.well-known/x", "x\n")
+
+	out := filepath.Join(t.TempDir(), "app.zip")
+	r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Kind: Source, Nginx: "off", Include: []string{"web/local-ignored", "web/.well-known"}})
+	if err != nil {
+		t.Fatalf("%v: %v", err, r.Findings)
+	}
+	files := unpack(t, out)
+	for name := range files {
+		for _, bad := range []string{".env", ".hidden", "server.key", "id_ed25519", "tfstate", "all.pem", "linked", "ebignored", ".gitignore"} {
+			if strings.Contains(name, bad) {
+				t.Errorf("%s is shipped", name)
+			}
+		}
+		if strings.Contains(name, "local-ignored") && !strings.HasPrefix(name, "web/") {
+			t.Errorf("%s is shipped", name)
+		}
+	}
+	for _, name := range []string{"internal/tls/ca.pem", "internal/key.go", "web/local-ignored/page.html", "web/.well-known/x", ".ebextensions/30-redis.config"} {
+		if files[name] == nil {
+			t.Errorf("%s is not shipped", name)
+		}
+	}
+	// What somebody may have counted on is said.
+	for _, name := range []string{"internal/server.key", "internal/tls/all.pem", "internal/linked", ".platform/files/prod.env"} {
+		if !slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.File == name && f.Severity == lint.Warning }) {
+			t.Errorf("nothing is said of %s", name)
+		}
+	}
+	if _, err := Pack(t.Context(), Options{Dir: dir, Output: out, Nginx: "off", Include: []string{"internal/linked-folder/passwd"}}); err == nil {
+		t.Error("a way over a link is taken")
+	}
+}
+
+// The program is for the instances that the bundle asks for.
+func TestArchitectureOfTheBundle(t *testing.T) {
+	for text, want := range map[string]Kind{
+		"": AMD64, "    SupportedArchitectures: arm64\n": ARM64, "    SupportedArchitectures: \"x86_64\"\n": AMD64, "    # SupportedArchitectures: arm64\n": AMD64,
+	} {
+		b := &lint.Bundle{}
+		b.Add(".ebextensions/15.config", 0o644, []byte("option_settings:\n  aws:ec2:instances:\n"+text))
+		if got := architecture(b); got != want {
+			t.Errorf("%q: %s", text, got)
+		}
+	}
+}
+
+// An image that is built on the instance, where there is no repository, knows what it was built from.
+func TestImageKnowsItsVersion(t *testing.T) {
+	dir := project(t)
+	git := func(args ...string) string {
+		said, err := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=x", "-c", "user.email=x@example.com"}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, said)
+		}
+		return strings.TrimSpace(string(said))
+	}
+	shipped := func() string {
+		out := filepath.Join(t.TempDir(), "app.zip")
+		if r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Platform: lint.Docker, Nginx: "off"}); err != nil {
+			t.Fatalf("%v: %v", err, r.Findings)
+		}
+		_, line, _ := strings.Cut(string(content(t, unpack(t, out)["Dockerfile"])), "\nENV BEANPOLE_VERSION=")
+		line, _, _ = strings.Cut(line, "\n")
+		return line
+	}
+	if got := shipped(); got != "" {
+		t.Errorf("outside a repository it is %q", got)
+	}
+	git("init", "-q")
+	git("add", ".")
+	git("commit", "-qm", "one")
+	if got, want := shipped(), git("rev-parse", "--short=12", "HEAD"); got != want {
+		t.Errorf("it is %q, want %q", got, want)
+	}
+	put(t, dir, "new.go", "package main\n")
+	if got, want := shipped(), git("rev-parse", "--short=12", "HEAD")+"-modified"; got != want {
+		t.Errorf("with a new file it is %q, want %q", got, want)
+	}
+}

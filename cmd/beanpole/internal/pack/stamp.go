@@ -1,0 +1,52 @@
+package pack
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os/exec"
+	"strings"
+
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
+)
+
+// noVersion is the line of a Dockerfile that stamp fills in. A program that is built here knows its revision from git;
+// one that an instance builds has no repository to ask.
+const noVersion = "\nENV BEANPOLE_VERSION=\n"
+
+// stamp writes the revision of the folder into the bundle's Dockerfile, if that has a place for it and there is one.
+func stamp(ctx context.Context, b *lint.Bundle, dir string) error {
+	file := b.Files["Dockerfile"]
+	if file == nil {
+		return nil
+	}
+	r, err := file.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	version := revision(ctx, dir)
+	if version == "" || !bytes.Contains(text, []byte(noVersion)) {
+		return nil
+	}
+	line := strings.TrimSuffix(noVersion, "\n") + version + "\n"
+	b.Add(file.Name, file.Mode, bytes.Replace(text, []byte(noVersion), []byte(line), 1))
+	return nil
+}
+
+// revision returns the commit of a folder, with "-modified" if what is in it is another; "" outside a repository.
+func revision(ctx context.Context, dir string) string {
+	commit, err := exec.CommandContext(ctx, "git", "-C", dir, "rev-parse", "--short=12", "HEAD").Output()
+	if err != nil {
+		return ""
+	}
+	version := strings.TrimSpace(string(commit))
+	if changed, err := exec.CommandContext(ctx, "git", "-C", dir, "status", "--porcelain", "--", ".").Output(); err != nil || len(changed) > 0 {
+		version += "-modified"
+	}
+	return version
+}
