@@ -37,6 +37,11 @@ loaded: tools client ## all tests beside busy programs, and with half a core: ho
 million: tools ## a million events between servers while connections break: none lost, doubled or out of order
 	BEANPOLE_EVENTS=1000000 go test -count=1 -timeout 60m -run TestNothingIsMissed -v ./adapter/redis/
 
+.PHONY: rolling
+FROM ?= ab88b8f
+rolling: tools ## servers of the commit FROM (ab88b8f) replaced by those of this one, under traffic, in every mode: four minutes
+	go test -count=1 -timeout 20m -v ./test/rolling/ -from $(FROM)
+
 # One package at a time: each has servers, clients or a browser that want the processor for themselves.
 e2e: tools ## the black-box tests: protocol, clients, Chromium
 	go test -race -count=1 -p 1 -timeout 20m ./test/...

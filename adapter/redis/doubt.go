@@ -37,7 +37,7 @@ func (s *sender) resolve(ctx context.Context, doubt []*command, cause error) (ag
 // dubious gives up a message that Redis may have passed on: sent again, it would reach those twice who had it and
 // do not know numbers. The others ask for it.
 func (s *sender) dubious(c *command, cause error) {
-	s.rings.handed(c)
+	s.rings.handed(c, false)
 	switch {
 	case c.urgent:
 	case c.number > 0 && s.mixed != nil:
@@ -55,7 +55,11 @@ func (s *sender) dubious(c *command, cause error) {
 func (s *sender) saved(ctx context.Context, c *command) bool {
 	for n := 0; ; n++ {
 		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		text, err := s.client.Get(tctx, c.key).Result()
+		var text string
+		err := again(tctx, func() (err error) {
+			text, err = s.client.Get(tctx, c.key).Result()
+			return err
+		})
 		cancel()
 		switch {
 		case err == nil && (c.was == "" || !strings.HasPrefix(text, c.was)):
@@ -66,7 +70,7 @@ func (s *sender) saved(ctx context.Context, c *command) bool {
 				return false
 			}
 		default:
-			s.state.set(s.part, err)
+			s.state.set(PartSending, s.addr, err)
 			if ctx.Err() != nil || time.Since(c.at) > s.maxAge {
 				return false
 			}
@@ -86,7 +90,7 @@ func (s *sender) ask(ctx context.Context, stream string, list []*command) (missi
 	// the first question. Twice the same answer is taken for the truth.
 	for n, before := 0, -1; ; n++ {
 		if err := s.scan(ctx, stream, after, list[0].xadd.source(), found); err != nil {
-			s.state.set(s.part, err)
+			s.state.set(PartSending, s.addr, err)
 			if ctx.Err() != nil || time.Since(list[0].at) > s.maxAge {
 				return list // flush drops what is too old
 			}
@@ -125,7 +129,11 @@ func (s *sender) ask(ctx context.Context, stream string, list []*command) (missi
 func (s *sender) scan(ctx context.Context, stream, after, source string, found map[uint64]string) error {
 	for {
 		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		list, err := s.client.XRangeN(tctx, stream, "("+after, "+", 1000).Result()
+		var list []redis.XMessage
+		err := again(tctx, func() (err error) {
+			list, err = s.client.XRangeN(tctx, stream, "("+after, "+", 1000).Result()
+			return err
+		})
 		cancel()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return err

@@ -227,3 +227,39 @@ func TestJoinedByAnotherAndSentTo(t *testing.T) {
 		})
 	}
 }
+
+// What servers say to each other is not missed either, in no mode.
+func TestEventsBetweenServersAreNotMissed(t *testing.T) {
+	for name, cfg := range modes() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			f := pair(t, cfg, s.URL(), s.URL())
+			admin := s.Client()
+			const events = 2000
+			for i := range events {
+				if i%200 == 100 {
+					for _, kind := range []string{"normal", "pubsub"} {
+						if err := admin.Do(t.Context(), "client", "kill", "type", kind, "skipme", "yes").Err(); err != nil {
+							t.Fatal(err)
+						}
+					}
+					pass(t, 50*time.Millisecond)
+				}
+				if err := f.nodes[0].ServerSideEmit(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			adaptertest.Eventually(t, func() error {
+				if n := len(f.nodes[1].NS.Events()); n < events {
+					return fmt.Errorf("%d of %d events: %+v", n, events, f.clusters[1].Stats())
+				}
+				return nil
+			})
+			for i, data := range f.nodes[1].NS.Events() {
+				if want := fmt.Sprintf(`["n",%d]`, i); data != want {
+					t.Fatalf("event %d is %s", i, data)
+				}
+			}
+		})
+	}
+}

@@ -64,13 +64,13 @@ func (r *registry) run(ctx context.Context) {
 	defer t.Stop()
 	for first := true; ; {
 		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		err := r.renew(tctx, first)
+		err := persist(tctx, func() error { return r.renew(tctx, first) })
 		cancel()
 		if ctx.Err() != nil {
 			return
 		}
 		first = first && err != nil
-		r.c.state.set("registry", err)
+		r.c.state.set(PartForwarding, "", err)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -192,15 +192,23 @@ func (r *registry) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	own := func(key, value string) bool {
-		v, err := r.c.client.Get(ctx, key).Result()
+		v, err := r.get(ctx, key)
 		return err == nil && v == value
 	}
 	if own(r.key(r.node), r.value()) {
-		_ = r.c.client.Set(ctx, r.key(r.node), "#", staleFor).Err() // else it expires
+		_ = again(ctx, func() error { return r.c.client.Set(ctx, r.key(r.node), "#", staleFor).Err() }) // else it expires
 	}
 	if own(r.addrKey(), r.node+"#"+r.instance) {
-		_ = r.c.client.Del(ctx, r.addrKey()).Err()
+		_ = again(ctx, func() error { return r.c.client.Del(ctx, r.addrKey()).Err() })
 	}
+}
+
+func (r *registry) get(ctx context.Context, key string) (v string, err error) {
+	err = again(ctx, func() (err error) {
+		v, err = r.c.client.Get(ctx, key).Result()
+		return err
+	})
+	return v, err
 }
 
 // find returns the address of a node, empty when there is none.
@@ -218,7 +226,13 @@ func (r *registry) find(ctx context.Context, node string) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	entry, err := r.c.client.Get(ctx, r.key(node)).Result()
+	entry, err := r.get(ctx, r.key(node))
+	if err != nil && !stale && !errors.Is(err, redis.Nil) { // Redis may fail over, or move the key
+		err = persist(ctx, func() (err error) {
+			entry, err = r.get(ctx, r.key(node))
+			return err
+		})
+	}
 	if err != nil && stale {
 		return p.addr, nil
 	}

@@ -122,7 +122,7 @@ func (s *streams) encode(m *message, to string) (*command, error) {
 	if !m.ephemeral() {
 		return s.encodeEntry(m)
 	}
-	c := &command{op: opPublish, key: s.main(m.nsp)}
+	c := &command{op: opPublish, key: s.main(m.nsp), nsp: m.nsp, numbered: m.numbered(to), fleeting: m.target.Volatile}
 	if s.sharded {
 		c.op = opSPublish
 	}

@@ -19,6 +19,7 @@ type doctorCommand struct {
 	Health      string        `name:"health-path" default:"/healthz" help:"HealthCheckPath of the environment."`
 	Idle        time.Duration `default:"60s" help:"Idle timeout of the load balancer and nginx, the shorter."`
 	ProbeToken  string        `env:"BEANPOLE_PROBE_TOKEN" help:"Token of the probe namespace, to check broadcasts between instances."`
+	Instances   int           `help:"How many instances there should be; fewer are a warning."`
 	Samples     int           `default:"20" help:"Requests of the checks that repeat."`
 	Timeout     time.Duration `default:"10s" help:"How long one answer may take."`
 	Deep        bool          `help:"Also watch quiet connections for a few heartbeats: a minute or two."`
@@ -35,17 +36,14 @@ func (c *doctorCommand) Run(ctx context.Context, o output) error {
 	}
 	options := doctor.Options{
 		URL: c.URL, Path: c.Path, HealthPath: c.Health, Origin: c.Origin, Namespace: c.Namespace, Auth: c.Auth, ProbeToken: c.ProbeToken,
-		Samples: c.Samples, Timeout: c.Timeout, Idle: c.Idle, Deep: c.Deep, Connections: c.Connections, Watch: c.Watch, Insecure: c.Insecure,
+		Instances: c.Instances, Samples: c.Samples, Timeout: c.Timeout, Idle: c.Idle, Deep: c.Deep, Connections: c.Connections, Watch: c.Watch, Insecure: c.Insecure,
 	}
 	if !c.JSON && isTerminal(o.err) {
 		options.Progress = func(check string) { fmt.Fprintf(o.err, "\r%-20s\r", check) }
 	}
 	r, err := doctor.Run(ctx, options)
-	if err != nil && !errors.Is(err, ctx.Err()) {
-		return usage(err)
-	}
 	if err != nil {
-		return err
+		return usage(err)
 	}
 	if c.JSON {
 		if err := json.NewEncoder(o.out).Encode(r); err != nil {

@@ -102,11 +102,12 @@ func (c *client) putOut() {
 	}
 }
 
-// formerLife is whose state the client has asked for in a namespace.
-func (c *client) formerLife(nsp string) *life {
+// formerLife is whose state the client has asked for in a namespace, by its connection with a number: nil when it has
+// begun another since, for which that state may have been taken.
+func (c *client) formerLife(nsp string, number int) *life {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.socks[nsp]; s != nil {
+	if s := c.socks[nsp]; s != nil && s.number == number {
 		return s.asked
 	}
 	return nil

@@ -71,7 +71,7 @@ func (n *node) connected(s member, from int64) {
 	w.mu.Unlock()
 	if !recovered {
 		if h.PID != "" {
-			if old := c.formerLife(l.nsp); old != nil && old.sid != l.sid {
+			if old := c.formerLife(l.nsp, h.Conn); old != nil && old.sid != l.sid {
 				w.recovery(old, n, at, why)
 			}
 		}
