@@ -15,7 +15,10 @@ import (
 	"github.com/beanpole/beanpole/internal/version"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The clock of the regular expressions of lint ends by itself, a while after the last.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/dlclark/regexp2/v2.runClock"))
+}
 
 func beanpole(t *testing.T, args ...string) (code int, out string) {
 	t.Helper()

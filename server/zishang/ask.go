@@ -21,6 +21,9 @@ import (
 const (
 	// settle is how long the library has for the four instructions between its two calls.
 	settle = 5 * time.Millisecond
+	// turn bounds how long a broadcast waits until it is on its way. It takes microseconds where the processor is free,
+	// and longer than settle where it is not: what is emitted next would overtake it.
+	turn = time.Second
 	// timeoutMargin is how much earlier than the library's timer a wait ends, so that only one of the two
 	// tells the application.
 	timeoutMargin = 3 * time.Millisecond
@@ -47,12 +50,13 @@ func (n *namespace) BroadcastWithAck(p *parser.Packet, o *socket.BroadcastOption
 		n.h.failed(n.name, "broadcast of "+name, err)
 		return // the library's timer tells the application
 	}
-	sent, settled := context.WithTimeout(n.h.lifetime, settle)
+	sent, settled := context.WithTimeout(n.h.lifetime, turn)
 	n.h.background(func() {
 		ctx, cancel := context.WithTimeout(n.h.lifetime, max(limit-timeoutMargin, limit/2))
 		defer cancel()
 		enough := time.After(settle)
 		got, err := ask(ctx, settled)
+		settled() // also when it could not be sent
 		select {
 		case <-enough:
 		case <-ctx.Done():
