@@ -143,9 +143,11 @@ func TestNodeDiesWhileItIsAsked(t *testing.T) {
 				t.Fatal("the question never came")
 			}
 			p.Cut(true)
+			start := time.Now()
 			if err := <-done; err != nil {
 				t.Errorf("ServerSideEmitWithAck: %v", err)
 			}
+			t.Logf("it was waited for %v", time.Since(start))
 			if n, err := f.nodes[0].Servers(t.Context()); n != 1 || err != nil {
 				t.Errorf("Servers = %d, %v", n, err)
 			}

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/doctor"
@@ -21,6 +19,7 @@ type doctorCommand struct {
 	Health      string        `name:"health-path" default:"/healthz" help:"HealthCheckPath of the environment."`
 	Idle        time.Duration `default:"60s" help:"Idle timeout of the load balancer and nginx, the shorter."`
 	ProbeToken  string        `env:"BEANPOLE_PROBE_TOKEN" help:"Token of the probe namespace, to check broadcasts between instances."`
+	Instances   int           `help:"How many instances there should be; fewer are a warning."`
 	Samples     int           `default:"20" help:"Requests of the checks that repeat."`
 	Timeout     time.Duration `default:"10s" help:"How long one answer may take."`
 	Deep        bool          `help:"Also watch quiet connections for a few heartbeats: a minute or two."`
@@ -33,18 +32,18 @@ type doctorCommand struct {
 // Run is called by kong.
 func (c *doctorCommand) Run(ctx context.Context, o output) error {
 	if c.Auth != "" && !json.Valid([]byte(c.Auth)) {
-		return errors.New("--auth is not JSON")
+		return usage(errors.New("--auth is not JSON"))
 	}
 	options := doctor.Options{
 		URL: c.URL, Path: c.Path, HealthPath: c.Health, Origin: c.Origin, Namespace: c.Namespace, Auth: c.Auth, ProbeToken: c.ProbeToken,
-		Samples: c.Samples, Timeout: c.Timeout, Idle: c.Idle, Deep: c.Deep, Connections: c.Connections, Watch: c.Watch, Insecure: c.Insecure,
+		Instances: c.Instances, Samples: c.Samples, Timeout: c.Timeout, Idle: c.Idle, Deep: c.Deep, Connections: c.Connections, Watch: c.Watch, Insecure: c.Insecure,
 	}
 	if !c.JSON && isTerminal(o.err) {
 		options.Progress = func(check string) { fmt.Fprintf(o.err, "\r%-20s\r", check) }
 	}
 	r, err := doctor.Run(ctx, options)
 	if err != nil {
-		return err
+		return usage(err)
 	}
 	if c.JSON {
 		if err := json.NewEncoder(o.out).Encode(r); err != nil {
@@ -63,14 +62,4 @@ func (c *doctorCommand) Run(ctx context.Context, o output) error {
 		return exit(exitWarning)
 	}
 	return nil
-}
-
-// isTerminal reports whether somebody may be looking, as opposed to a file or the log of a pipeline.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

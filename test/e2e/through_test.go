@@ -10,8 +10,11 @@ import (
 	"time"
 )
 
-// doctor runs `beanpole doctor` and returns verdict and what was seen by check.
-func doctor(t *testing.T, url string, args ...string) map[string][2]string {
+// finding is what a check of doctor has found.
+type finding struct{ Check, Instance, Verdict, Seen, Means, Do string }
+
+// findings runs `beanpole doctor`.
+func findings(t *testing.T, url string, args ...string) []finding {
 	t.Helper()
 	cmd := exec.Command(built.beanpole, append([]string{"doctor", "--json", url}, args...)...)
 	var out, said bytes.Buffer
@@ -20,16 +23,24 @@ func doctor(t *testing.T, url string, args ...string) map[string][2]string {
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	var r struct {
-		Results []struct{ Check, Verdict, Seen string }
-	}
+	var r struct{ Results []finding }
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatalf("%v: %s%s", err, out.String(), said.String())
 	}
-	results := make(map[string][2]string)
 	for _, c := range r.Results {
-		t.Logf("%-16s %-8s %s", c.Check, c.Verdict, c.Seen)
-		results[c.Check] = [2]string{c.Verdict, c.Seen}
+		t.Logf("%-16s %-8s %s %s", c.Check, c.Verdict, c.Instance, c.Seen)
+	}
+	return r.Results
+}
+
+// doctor returns verdict and what was seen by check, the worst of each.
+func doctor(t *testing.T, url string, args ...string) map[string][2]string {
+	t.Helper()
+	results := make(map[string][2]string)
+	for _, c := range findings(t, url, args...) {
+		if old := results[c.Check][0]; old != "failure" && (old != "warning" || c.Verdict == "failure") {
+			results[c.Check] = [2]string{c.Verdict, c.Seen}
+		}
 	}
 	return results
 }

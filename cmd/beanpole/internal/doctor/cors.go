@@ -4,46 +4,65 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
-// checkPreflight sends the request that browsers send before a POST with special headers: without cookies, so
-// that it reaches any instance, also one that does not know the session.
-func (d *doctor) checkPreflight(ctx context.Context) Result {
-	if d.Origin == "" {
-		return none("no --origin given")
-	}
-	if !d.polls() {
-		return none("the server takes WebSockets only")
-	}
-	for range 6 {
-		r, err := d.do(ctx, http.MethodOptions, d.target("EIO=4&transport=polling&sid=aaaaaaaaaaaaaaaaaaaa"), nil, nil,
-			"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type")
-		if err != nil {
-			return fail(say(err), "browsers do not send the request", "see who refuses OPTIONS")
-		}
-		if r.status/100 != 2 {
-			return fail(fmt.Sprintf("OPTIONS with a foreign session id answers %s", r), "a preflight carries no cookie and lands anywhere: browsers give up",
-				"answer OPTIONS before looking at the session: set BEANPOLE_ALLOWED_ORIGINS")
-		}
-		if origin := r.header.Get("Access-Control-Allow-Origin"); origin != d.Origin && origin != "*" {
-			return fail(fmt.Sprintf("the preflight allows %q", origin), "browsers refuse polls from "+d.Origin, "set BEANPOLE_ALLOWED_ORIGINS to "+d.Origin)
-		}
-	}
-	return ok("6 preflights with a foreign session id were answered")
+// samePage reports whether the page is the server's own, which needs no CORS.
+func (d *doctor) samePage() bool {
+	o, err := url.Parse(d.Origin)
+	return err == nil && strings.EqualFold(o.Scheme, d.base.Scheme) && strings.EqualFold(o.Hostname(), d.base.Hostname()) &&
+		(&doctor{base: o}).port() == d.port()
 }
 
-// checkCORS looks at what a page of the other origin gets.
-func (d *doctor) checkCORS(ctx context.Context) Result {
-	if d.Origin == "" {
-		return none("no --origin given")
+// crosses says why CORS is nothing to look at, or "".
+func (c *client) crosses() string {
+	switch {
+	case c.Origin == "":
+		return "no --origin given"
+	case c.samePage():
+		return "the page is of this very site: browsers ask for no permission"
+	case !c.polls():
+		return c.noPolls().Seen
 	}
-	if !d.polls() {
-		return none("the server takes WebSockets only")
+	return ""
+}
+
+// checkPreflight sends the request that browsers send before a POST with special headers: without cookies, so
+// that it reaches any instance, also one that does not know the session.
+func (c *client) checkPreflight(ctx context.Context) Result {
+	if why := c.crosses(); why != "" {
+		return none("%s", why)
 	}
-	r, err := d.do(ctx, http.MethodGet, d.target("EIO=4&transport=polling"), nil, nil)
+	r, err := c.do(ctx, http.MethodOptions, c.target("EIO=4&transport=polling&sid=aaaaaaaaaaaaaaaaaaaa"), nil,
+		"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type")
 	if err != nil {
-		return fail(say(err), "polls fail", "see above")
+		return c.broken(err, "browsers do not send the request")
+	}
+	if r.status/100 != 2 {
+		if answer := (errAnswer{r}); r.by() != byApplication {
+			return c.broken(answer, "OPTIONS is refused, and browsers give up")
+		}
+		return fail(fmt.Sprintf("OPTIONS with a foreign session id answers %s", r), "a preflight carries no cookie and lands anywhere: browsers give up",
+			"answer OPTIONS before looking at the session: set BEANPOLE_ALLOWED_ORIGINS")
+	}
+	if origin := r.header.Get("Access-Control-Allow-Origin"); origin != c.Origin && origin != "*" {
+		return fail(fmt.Sprintf("the preflight allows %q", origin), "browsers refuse polls from "+c.Origin, "set BEANPOLE_ALLOWED_ORIGINS to "+c.Origin)
+	}
+	return ok("a preflight with a foreign session id is answered")
+}
+
+// strange is the origin of a page that nobody allows by its name.
+const strange = "https://beanpole-doctor.invalid"
+
+// checkCORS looks at what a page of the other origin gets.
+func (c *client) checkCORS(ctx context.Context) Result {
+	if why := c.crosses(); why != "" {
+		return none("%s", why)
+	}
+	r, err := c.ask(ctx)
+	if err != nil {
+		return c.broken(err, "polls fail")
 	}
 	origins := r.header.Values("Access-Control-Allow-Origin")
 	origin := strings.Join(origins, ", ")
@@ -52,13 +71,18 @@ func (d *doctor) checkCORS(ctx context.Context) Result {
 	case len(origins) > 1:
 		return fail("Access-Control-Allow-Origin stands twice: "+origin, "browsers refuse the answer", "let either nginx or the application set it")
 	case origin == "":
-		return fail("no Access-Control-Allow-Origin", "browsers refuse polls from "+d.Origin, "set BEANPOLE_ALLOWED_ORIGINS to "+d.Origin)
+		return fail("no Access-Control-Allow-Origin", "browsers refuse polls from "+c.Origin, "set BEANPOLE_ALLOWED_ORIGINS to "+c.Origin)
+	case origin == "*" && credentials == "true":
+		return fail("Access-Control-Allow-Origin: * with credentials", "browsers refuse that together: polls with withCredentials fail", "name the origin in BEANPOLE_ALLOWED_ORIGINS; nothing else adds CORS headers")
 	case origin == "*":
 		return warn("Access-Control-Allow-Origin: *", "not with cookies: polls of pages with withCredentials are refused, and those without are not sticky", "name the origin in BEANPOLE_ALLOWED_ORIGINS, and set BEANPOLE_ALLOW_CREDENTIALS to true")
-	case origin != d.Origin:
-		return fail("Access-Control-Allow-Origin: "+origin, "browsers refuse polls from "+d.Origin, "set BEANPOLE_ALLOWED_ORIGINS to "+d.Origin)
+	case origin != c.Origin:
+		return fail("Access-Control-Allow-Origin: "+origin, "browsers refuse polls from "+c.Origin, "set BEANPOLE_ALLOWED_ORIGINS to "+c.Origin)
 	case credentials != "true":
 		return warn("the origin is allowed, credentials are not", "polls of that page carry no stickiness cookie", "set BEANPOLE_ALLOW_CREDENTIALS to true, and withCredentials: true in the client")
+	}
+	if r, err := c.do(ctx, http.MethodGet, c.target("EIO=4"), nil, "Origin", strange); err == nil && r.header.Get("Access-Control-Allow-Origin") == strange {
+		return warn("a page of "+strange+" is allowed too, with credentials", "any page may connect with the visitor's cookies and read along", "list the origins; no $http_origin in add_header of nginx")
 	}
 	return ok("%s with credentials", origin)
 }

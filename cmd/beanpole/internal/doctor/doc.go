@@ -4,12 +4,15 @@
 //
 // # Files
 //
-//   - doctor.go: Options, Report, Run; print.go: the table
-//   - request.go: one request and who answered it; session.go: a polling session; websocket.go: a WebSocket
-//   - reach.go: TLS, redirects, the handshake, the health path; sticky.go: cookies and instances;
-//     cors.go: other origins; upgrade.go: WebSockets and the upgrade; body.go: sizes
-//   - heartbeat.go: pings against idle timeouts; broadcast.go: from instance to instance; ramp.go: many
-//     connections; watch.go: what clients see while something happens
+//   - doctor.go: Options, the checks, Run; report.go: Result, Report, what several instances have in common;
+//     print.go: the table
+//   - client.go: requests that reach one instance; reply.go: an answer and who gave it; cause.go: what an answer or
+//     an error means and what to do; session.go: a polling session; websocket.go: a WebSocket
+//   - reach.go: TLS, addresses, redirects, caches; instances.go: who there is, and whether they are alike
+//   - handshake.go: the handshake, the health path, CONNECT; sticky.go: cookies and stickiness; cluster.go: from
+//     instance to instance; cors.go: other origins; upgrade.go: WebSockets and the upgrade; body.go: sizes
+//   - heartbeat.go: pings against idle timeouts; ramp.go: many connections; watch.go: what clients see while
+//     something happens
 //
 // # Decisions
 //
@@ -17,5 +20,10 @@
 //     the way there and back is seen, and no code of the application runs.
 //   - 2026-11: who answered is told by headers: X-Beanpole is the application, Server: nginx without it is
 //     nginx, awselb is the load balancer.
+//   - 2026-11-29: a check looks at one instance, and Run has it look at each: what is asked of whoever the balancer
+//     chooses is said of an instance that is not known, and with two of them every second time.
+//   - 2026-11-29: instances are found by requests that are no handshakes. They open nothing, no limit holds for them, and
+//     they are not paired with others, by which a balancer that takes turns shows one instance only.
+//   - 2026-11-29: stickiness is what cookies do, not what they are called.
 //   - 2026-11: what takes minutes or opens many connections is asked for: Deep, Connections, Watch.
 package doctor

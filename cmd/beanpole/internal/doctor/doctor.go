@@ -4,65 +4,16 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
-
-// Verdict is what a check comes to.
-type Verdict string
-
-// The verdicts.
-const (
-	OK            Verdict = "ok"
-	Warning       Verdict = "warning"
-	Failure       Verdict = "failure"
-	NotApplicable Verdict = "not applicable"
-)
-
-// Result is what one check has found.
-type Result struct {
-	Check   string  `json:"check"`
-	Verdict Verdict `json:"verdict"`
-	Seen    string  `json:"seen"`
-	Means   string  `json:"means,omitempty"` // empty when all is well
-	Do      string  `json:"do,omitempty"`
-}
-
-// Report is the result of all checks, in order.
-type Report struct {
-	URL     string    `json:"url"`
-	Began   time.Time `json:"began"`
-	Seconds float64   `json:"seconds"`
-	Results []Result  `json:"results"`
-}
-
-// Worst returns the worst verdict: Failure, Warning or OK.
-func (r Report) Worst() Verdict {
-	worst := OK
-	for _, c := range r.Results {
-		switch {
-		case c.Verdict == Failure:
-			return Failure
-		case c.Verdict == Warning:
-			worst = Warning
-		}
-	}
-	return worst
-}
-
-// Of returns the result of a check, or the zero Result.
-func (r Report) Of(check string) Result {
-	for _, c := range r.Results {
-		if c.Check == check {
-			return c
-		}
-	}
-	return Result{}
-}
 
 // Options configure Run. The zero value of every field but URL is its default.
 type Options struct {
@@ -73,6 +24,7 @@ type Options struct {
 	Namespace  string        // "" means /
 	Auth       string        // JSON sent with CONNECT; "" sends none
 	ProbeToken string        // BEANPOLE_PROBE_TOKEN of the environment; "" leaves the broadcast check out
+	Instances  int           // how many there should be; zero means that nobody knows
 	Samples    int           // requests of the checks that repeat; zero means 20
 	Timeout    time.Duration // of one answer; zero means 10 s
 	Idle       time.Duration // idle timeout that the proxies have; zero means 60 s
@@ -85,6 +37,10 @@ type Options struct {
 	Insecure bool
 	// Progress, if not nil, is called when a check begins.
 	Progress func(check string)
+
+	// Of tests.
+	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	hold   time.Duration // how long an answer may take beyond the way there and back; zero means 2 s
 }
 
 // MaxConnections bounds Options.Connections.
@@ -93,55 +49,105 @@ const MaxConnections = 5000
 // doctor is one run.
 type doctor struct {
 	Options
-	base  *url.URL
-	http  *http.Client
-	open  *opened // what the first handshake said; nil when it failed
-	who   map[string]int
-	multi bool // more than one instance has answered
+	base    *url.URL
+	http    *http.Client
+	direct  bool          // no proxy stands between this machine and the environment
+	rtt     time.Duration // of a short answer, the median
+	clients []*client     // one for each instance that serves
+	found   []Instance
+	dead    bool         // others do not serve
+	limited atomic.Int64 // handshakes that were refused for this address
+	waited  atomic.Int64 // how long was waited for them, in nanoseconds
 }
 
-// check is one check. It returns its result without the name.
+// check is one check: of the environment, or of each instance by a client that reaches no other.
 type check struct {
 	name string
-	run  func(*doctor, context.Context) Result
-	need bool // nothing more can be said when this fails
+	once func(*doctor, context.Context) []Result
+	each func(*client, context.Context) Result
+	need bool // nothing more can be said when this fails: of the environment, or of an instance
+	long bool // takes its time and is not done twice; what it has seen counts when it is interrupted
 }
 
 // checks are all there are, in the order of a client's way in.
 func checks() []check {
 	return []check{
-		{"tls", (*doctor).checkTLS, false},
-		{"reach", (*doctor).checkReach, true},
-		{"handshake", (*doctor).checkHandshake, true},
-		{"health", (*doctor).checkHealth, false},
-		{"instances", (*doctor).checkInstances, false},
-		{"polling", (*doctor).checkPolling, false},
-		{"cookies", (*doctor).checkCookies, false},
-		{"stickiness", (*doctor).checkSticky, false},
-		{"without cookies", (*doctor).checkCookieless, false},
-		{"buffering", (*doctor).checkBuffering, false},
-		{"preflight", (*doctor).checkPreflight, false},
-		{"cors", (*doctor).checkCORS, false},
-		{"websocket", (*doctor).checkWebSocket, false},
-		{"upgrade", (*doctor).checkUpgrade, false},
-		{"body size", (*doctor).checkBody, false},
-		{"heartbeat", (*doctor).checkHeartbeat, false},
-		{"broadcast", (*doctor).checkBroadcast, false},
-		{"idle", (*doctor).checkIdle, false},
-		{"connections", (*doctor).checkRamp, false},
-		{"watch", (*doctor).checkWatch, false},
+		{name: "tls", once: (*doctor).checkTLS},
+		{name: "addresses", once: (*doctor).checkAddresses},
+		{name: "reach", once: (*doctor).checkReach, need: true},
+		{name: "caching", once: (*doctor).checkCaching, need: true},
+		{name: "instances", once: (*doctor).checkInstances, long: true},
+		{name: "handshake", each: (*client).checkHandshake, need: true},
+		{name: "alike", once: (*doctor).checkAlike},
+		{name: "health", each: (*client).checkHealth},
+		{name: "polling", each: (*client).checkPolling},
+		{name: "cookies", once: (*doctor).checkCookies},
+		{name: "stickiness", once: (*doctor).checkSticky},
+		{name: "without cookies", once: (*doctor).checkCookieless},
+		{name: "buffering", each: (*client).checkBuffering},
+		{name: "preflight", each: (*client).checkPreflight},
+		{name: "cors", each: (*client).checkCORS},
+		{name: "websocket", each: (*client).checkWebSocket},
+		{name: "upgrade", each: (*client).checkUpgrade},
+		{name: "body size", each: (*client).checkBody},
+		{name: "heartbeat", each: (*client).checkHeartbeat},
+		{name: "broadcast", once: (*doctor).checkBroadcast},
+		{name: "idle", each: (*client).checkIdle, long: true},
+		{name: "connections", once: (*doctor).checkRamp, long: true},
+		{name: "limits", once: (*doctor).checkLimits},
+		{name: "watch", once: (*doctor).checkWatch, long: true},
 	}
 }
 
-// Run makes all checks and returns what they found. The error is one of Options; what is wrong with the
-// environment is in the report.
+// Run makes all checks and returns what they found; when ctx is cancelled, what they have found so far. The error is
+// one of Options; what is wrong with the environment is in the report.
 func Run(ctx context.Context, o Options) (Report, error) {
+	d, err := newDoctor(o)
+	if err != nil {
+		return Report{}, err
+	}
+	defer d.http.CloseIdleConnections()
+	r := Report{URL: o.URL, Began: time.Now()}
+	stopped := ""
+	for _, c := range checks() {
+		if stopped != "" {
+			r.Results = append(r.Results, Result{Check: c.name, Verdict: NotApplicable, Seen: "not looked at: " + stopped})
+			continue
+		}
+		if o.Progress != nil {
+			o.Progress(c.name)
+		}
+		results := d.run(ctx, c)
+		interrupted := ctx.Err() != nil
+		if interrupted && !c.long {
+			results = nil // it would be said to be the environment's fault
+		}
+		for _, result := range results {
+			result.Check = c.name
+			r.Results = append(r.Results, result)
+		}
+		switch {
+		case interrupted:
+			stopped = "interrupted"
+			r.Results = append(r.Results, Result{Check: c.name, Verdict: Warning, Seen: "interrupted", Means: "this check and those below have not looked"})
+		case c.need && c.once != nil && worst(results) == Failure:
+			stopped = c.name + " failed"
+		case len(d.clients) == 0 && (c.name == "instances" || c.each != nil):
+			stopped = "no instance serves"
+		}
+	}
+	r.Instances = d.found
+	r.Seconds = time.Since(r.Began).Seconds()
+	return r, nil
+}
+
+func newDoctor(o Options) (*doctor, error) {
 	base, err := url.Parse(o.URL)
 	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" {
-		return Report{}, fmt.Errorf("%q is no http or https URL", o.URL)
+		return nil, fmt.Errorf("%q is no http or https URL", o.URL)
 	}
 	if o.Connections > MaxConnections {
-		return Report{}, fmt.Errorf("at most %d connections", MaxConnections)
+		return nil, fmt.Errorf("at most %d connections", MaxConnections)
 	}
 	if o.Path == "" && strings.Trim(base.Path, "/") != "" {
 		o.Path = base.Path
@@ -152,52 +158,51 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	o.Samples = cmp.Or(o.Samples, 20)
 	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
 	o.Idle = cmp.Or(o.Idle, time.Minute)
-	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		TLSClientConfig:       &tls.Config{InsecureSkipVerify: o.Insecure},            //nolint:gosec // asked for by name
-		TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{}, // WebSockets are upgrades of HTTP/1.1
-		MaxIdleConnsPerHost:   4,
-		ResponseHeaderTimeout: 0,
+	o.hold = cmp.Or(o.hold, 2*time.Second)
+	if o.lookup == nil {
+		o.lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
 	}
-	defer transport.CloseIdleConnections()
-	d := &doctor{Options: o, base: base, who: make(map[string]int), http: &http.Client{
-		Transport:     transport,
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: base})
+	if err != nil {
+		return nil, err
+	}
+	return &doctor{Options: o, base: base, direct: proxy == nil, http: &http.Client{
+		Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			TLSClientConfig:     &tls.Config{InsecureSkipVerify: o.Insecure},            //nolint:gosec // asked for by name
+			TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{}, // WebSockets are upgrades of HTTP/1.1
+			MaxIdleConnsPerHost: 4,
+		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-	r := Report{URL: o.URL, Began: time.Now()}
-	stopped := ""
-	for _, c := range checks() {
-		if ctx.Err() != nil {
-			break
-		}
-		if stopped != "" {
-			r.Results = append(r.Results, Result{c.name, NotApplicable, "not looked at: " + stopped + " failed", "", ""})
-			continue
-		}
-		if o.Progress != nil {
-			o.Progress(c.name)
-		}
-		result := c.run(d, ctx)
-		result.Check = c.name
-		r.Results = append(r.Results, result)
-		if c.need && result.Verdict == Failure {
-			stopped = c.name
-		}
+	}}, nil
+}
+
+// run makes one check, of all instances at once where it is about them.
+func (d *doctor) run(ctx context.Context, c check) []Result {
+	again := settle
+	if c.long {
+		again = func(run func() []Result) []Result { return run() }
 	}
-	r.Seconds = time.Since(r.Began).Seconds()
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return r, ctx.Err()
+	if c.once != nil {
+		return again(func() []Result { return c.once(d, ctx) })
 	}
-	return r, nil
+	names, results := make([]string, len(d.clients)), make([]Result, len(d.clients))
+	var wg sync.WaitGroup
+	for i, one := range d.clients {
+		names[i] = one.label
+		wg.Go(func() { results[i] = again(func() []Result { return []Result{c.each(one, ctx)} })[0] })
+	}
+	wg.Wait()
+	if c.need {
+		var left []*client
+		for i, one := range d.clients {
+			if results[i].Verdict != Failure {
+				left = append(left, one)
+			}
+		}
+		d.clients = left
+	}
+	return merge(names, results)
 }
-
-func ok(format string, args ...any) Result {
-	return Result{Verdict: OK, Seen: fmt.Sprintf(format, args...)}
-}
-
-func none(format string, args ...any) Result {
-	return Result{Verdict: NotApplicable, Seen: fmt.Sprintf(format, args...)}
-}
-
-func warn(seen, means, do string) Result { return Result{"", Warning, seen, means, do} }
-func fail(seen, means, do string) Result { return Result{"", Failure, seen, means, do} }

@@ -3,13 +3,17 @@ package doctor
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,55 +26,93 @@ import (
 	"github.com/beanpole/beanpole/adapter/redis/redistest"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/host"
+	"github.com/beanpole/beanpole/transport"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Most environments wait for something, most of the time.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	page  = "https://www.example.com"
 	token = "a token of the probe"
 )
 
-// world is an environment: two instances behind something that does what a load balancer and nginx do. The
-// zero value is a healthy one, each field breaks something.
+// world is an environment: instances behind something that does what a load balancer does. The zero value is a healthy
+// one of two, each field breaks something.
 type world struct {
 	tls    bool
-	one    bool // one instance only
+	count  int  // of instances; zero is two
 	redis  bool // instances are joined
+	apart  bool // the second has a Redis of its own
 	probe  bool
 	lonely bool // instances do not forward sessions to each other
 	config func(node int, cfg *host.Config)
 
-	cookies   string // "" for those of an application load balancer, "none", "classic", "split", "bare"
-	noUpgrade bool   // Upgrade and Connection are not passed on
-	before    func(w http.ResponseWriter, r *http.Request) (done bool)
-	after     func(*http.Response) error
-	down      [2]bool       // the application of an instance
-	idle      time.Duration // connections that are quiet so long are cut
-	sockets   int           // WebSockets that nginx holds
-	hold      time.Duration // answers are held back so long
+	cookies string // "" for those of an application load balancer, "none", "classic", "split", "bare", "other", "short", "forgetful"
+	before  func(w http.ResponseWriter, r *http.Request) (done bool)
+	after   func(*http.Response) error
+	cached  map[string]bool // parameters of the query that a CDN looks at, when it remembers answers
+	all, b  nginx           // of every instance, and of the second
+	lookup  func(context.Context, string) ([]netip.Addr, error)
+}
+
+// nginx is what stands in front of one application.
+type nginx struct {
+	down      bool          // no application
+	frozen    bool          // or one that is stopped
+	noUpgrade bool          // Upgrade and Connection are not passed on
 	maxBody   int64         // client_max_body_size
+	idle      time.Duration // connections that are quiet so long are cut
+	sockets   int           // WebSockets that it holds
+	hold      time.Duration // answers are held back so long
+	slow      time.Duration // so is everything
+	ahead     time.Duration // its clock
+	serve     func(w http.ResponseWriter, r *http.Request) (done bool)
 }
 
 // environment is a world that runs.
 type environment struct {
 	world
-	nodes [2]*host.Host
-	back  [2]*httptest.Server
-	front *httptest.Server
-	turn  atomic.Int64
-	open  atomic.Int64 // WebSockets
+	nodes  []*host.Host
+	back   []*httptest.Server
+	front  *httptest.Server
+	turn   atomic.Int64
+	open   atomic.Int64 // WebSockets
+	mu     sync.Mutex
+	cache  map[string]*httptest.ResponseRecorder
+	forgot map[string]bool // cookies
+	issued atomic.Int64
+	gone   chan struct{} // closed at the end, for what is frozen
 }
 
 func start(t *testing.T, w world) *environment {
 	t.Helper()
-	e := &environment{world: w}
-	var url string
+	n := max(w.count, 1)
+	if w.count == 0 {
+		n = 2
+	}
+	e := &environment{world: w, nodes: make([]*host.Host, n), back: make([]*httptest.Server, n), cache: make(map[string]*httptest.ResponseRecorder), forgot: make(map[string]bool), gone: make(chan struct{})}
+	t.Cleanup(func() { close(e.gone) })
+	var url, other string
 	if w.redis {
 		url = redistest.Start(t).URL()
+		other = url
+	}
+	if w.apart {
+		other = redistest.Start(t).URL()
 	}
 	for i := range e.nodes {
-		e.nodes[i] = e.node(t, i, url)
+		if i == 1 {
+			e.nodes[i] = e.node(t, i, other)
+		} else {
+			e.nodes[i] = e.node(t, i, url)
+		}
 		e.back[i] = httptest.NewServer(e.nodes[i])
 		t.Cleanup(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
@@ -123,8 +165,8 @@ func logger(t *testing.T) *slog.Logger {
 func (e *environment) node(t *testing.T, i int, url string) *host.Host {
 	t.Helper()
 	cfg := host.Config{
-		Instance: []string{"a", "b"}[i], Version: "v1", Logger: logger(t), MaxPayload: 20000,
-		PingInterval: time.Second, PingTimeout: 6*time.Second + 4*e.hold, AllowedOrigins: []string{page}, AllowCredentials: true,
+		Instance: string(rune('a' + i)), Version: "v1", Logger: logger(t), MaxPayload: 20000,
+		PingInterval: time.Second, PingTimeout: 6*time.Second + 4*e.all.hold + 8*e.all.slow, AllowedOrigins: []string{page}, AllowCredentials: true,
 		DrainTime: 50 * time.Millisecond, ShutdownTimeout: time.Second,
 	}
 	if e.probe {
@@ -142,17 +184,20 @@ func (e *environment) node(t *testing.T, i int, url string) *host.Host {
 			_ = c.Close(ctx)
 		})
 	}
-	if !e.lonely {
-		cfg.Adjust = func(c *server.Config) {
-			c.Transport.UnknownSession = func(w http.ResponseWriter, r *http.Request, _ string) bool {
-				if r.Header.Get("X-Forwarded-Once") != "" {
-					return false
-				}
-				r.Header.Set("X-Forwarded-Once", "1")
-				w.Header().Del(host.InstanceHeader)
-				e.nodes[1-i].ServeHTTP(w, r)
-				return true
+	cfg.Adjust = func(c *server.Config) {
+		c.Transport.NodeID = transport.NodeID{1, byte(i)}
+		if e.lonely {
+			return
+		}
+		c.Transport.UnknownSession = func(w http.ResponseWriter, r *http.Request, sid string) bool {
+			id, _ := transport.NodeOf(sid)
+			of := int(id[1])
+			if id[0] != 1 || of == i || e.apart && (of == 1) != (i == 1) {
+				return false
 			}
+			w.Header().Del(host.InstanceHeader)
+			e.nodes[of].ServeHTTP(w, r)
+			return true
 		}
 	}
 	if e.config != nil {
@@ -165,49 +210,116 @@ func (e *environment) node(t *testing.T, i int, url string) *host.Host {
 	return h
 }
 
-// serve is the load balancer and nginx in one.
+// serve is the load balancer, and a CDN in front of it.
 func (e *environment) serve(w http.ResponseWriter, r *http.Request) {
+	if e.cached != nil && r.Method == http.MethodGet && r.Header.Get("Upgrade") == "" && r.URL.RawQuery != "" {
+		e.remember(w, r)
+		return
+	}
+	e.balance(w, r)
+}
+
+// remember answers out of its memory what was asked before.
+func (e *environment) remember(w http.ResponseWriter, r *http.Request) {
+	key := r.URL.Path
+	for name, v := range r.URL.Query() {
+		if e.cached[name] {
+			key += " " + name + v[0]
+		}
+	}
+	if e.cached["*"] {
+		key += r.URL.RawQuery
+	}
+	e.mu.Lock()
+	answer := e.cache[key]
+	e.mu.Unlock()
+	if answer == nil {
+		answer = httptest.NewRecorder()
+		e.balance(answer, r)
+		if answer.Code == http.StatusOK {
+			e.mu.Lock()
+			e.cache[key] = answer
+			e.mu.Unlock()
+		}
+	}
+	for k, v := range answer.Header() {
+		w.Header()[k] = v
+	}
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
+}
+
+func (e *environment) balance(w http.ResponseWriter, r *http.Request) {
 	if e.before != nil && e.before(w, r) {
 		return
 	}
 	i := e.pick(r)
-	e.stick(w, i)
-	if e.down[i] {
+	if c, err := r.Cookie("AWSALB"); e.cookies != "forgetful" || err != nil || int(c.Value[0]-'0') != i {
+		e.stick(w, i)
+	}
+	n := e.all
+	if i == 1 && !reflect.DeepEqual(e.b, nginx{}) {
+		n = e.b
+	}
+	n.pass(e, i, w, r)
+}
+
+// pass is the nginx of an instance.
+func (n nginx) pass(e *environment, i int, w http.ResponseWriter, r *http.Request) {
+	if n.ahead != 0 {
+		w.Header().Set("Date", time.Now().Add(n.ahead).UTC().Format(http.TimeFormat))
+	}
+	if n.serve != nil && n.serve(w, r) {
+		return
+	}
+	if n.frozen {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-e.gone:
+		case <-r.Context().Done():
+		}
+		return
+	}
+	e.wait(r, n.slow)
+	if n.down {
 		nginxPage(w, http.StatusBadGateway)
 		return
 	}
-	if e.maxBody > 0 && r.ContentLength > e.maxBody {
+	if n.maxBody > 0 && r.ContentLength > n.maxBody {
 		nginxPage(w, http.StatusRequestEntityTooLarge)
 		return
 	}
 	upgrade := r.Header.Get("Upgrade") != ""
-	if upgrade && e.sockets > 0 {
-		if e.open.Add(1) > int64(e.sockets) {
-			panic(http.ErrAbortHandler) // worker_connections are not enough
-		}
+	if upgrade && n.sockets > 0 && e.open.Add(1) > int64(n.sockets) {
+		panic(http.ErrAbortHandler) // worker_connections are not enough
 	}
 	target, _ := url.Parse(e.back[i].URL)
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(target)
 			p.Out.Host = p.In.Host
-			if e.noUpgrade {
+			if n.noUpgrade {
 				p.Out.Header.Del("Upgrade")
 				p.Out.Header.Del("Connection")
 			}
 		},
-		ModifyResponse: e.after,
-		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
-		ErrorHandler:   func(w http.ResponseWriter, _ *http.Request, _ error) { nginxPage(w, http.StatusGatewayTimeout) },
-		Transport:      &http.Transport{DisableKeepAlives: true, DialContext: e.dial},
+		ModifyResponse: func(res *http.Response) error {
+			if n.ahead != 0 {
+				res.Header.Del("Date")
+			}
+			if e.after != nil {
+				return e.after(res)
+			}
+			return e.forget(res)
+		},
+		ErrorLog:     slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { nginxPage(w, http.StatusGatewayTimeout) },
+		Transport:    &http.Transport{DisableKeepAlives: true, DialContext: n.dial},
 	}
-	if e.hold > 0 && r.Method == http.MethodGet && r.URL.Query().Has("sid") && !upgrade {
+	if n.hold > 0 && r.Method == http.MethodGet && r.URL.Query().Has("sid") && !upgrade {
 		late := httptest.NewRecorder()
 		proxy.ServeHTTP(late, r)
-		select {
-		case <-time.After(e.hold):
-		case <-r.Context().Done():
-		}
+		e.wait(r, n.hold)
 		for k, v := range late.Header() {
 			w.Header()[k] = v
 		}
@@ -218,27 +330,61 @@ func (e *environment) serve(w http.ResponseWriter, r *http.Request) {
 	proxy.ServeHTTP(w, r)
 }
 
+// wait lets time pass for a request.
+func (e *environment) wait(r *http.Request, d time.Duration) {
+	if d == 0 {
+		return
+	}
+	select {
+	case <-time.After(d):
+	case <-r.Context().Done():
+	}
+}
+
 // pick returns the instance of the cookie, or the next.
 func (e *environment) pick(r *http.Request) int {
-	if e.one {
-		return 0
+	name := map[string]string{"other": "SERVERID", "short": "SERVERID", "none": ""}[e.cookies]
+	if e.cookies == "" || e.cookies == "split" || e.cookies == "bare" || e.cookies == "forgetful" || e.cookies == "classic" {
+		name = "AWSALB"
 	}
-	if c, err := r.Cookie("AWSALB"); err == nil && len(c.Value) > 0 {
-		return int(c.Value[0]-'a') & 1
+	if c, err := r.Cookie(name); err == nil && len(c.Value) > 0 {
+		i := int(c.Value[0] - '0')
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.forgot[c.Value] {
+			i++
+		}
+		return i % len(e.nodes)
 	}
-	return int(e.turn.Add(1)) & 1
+	return int(e.turn.Add(1)) % len(e.nodes)
+}
+
+// forget is the balancer whose stickiness is shorter than a poll waits: until a ping.
+func (e *environment) forget(res *http.Response) error {
+	c, err := res.Request.Cookie("AWSALB")
+	if err != nil || res.ContentLength != 1 || res.Request.Method != http.MethodGet {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.forgot[c.Value] = true
+	return nil
 }
 
 func (e *environment) stick(w http.ResponseWriter, i int) {
-	value := string(rune('a'+i)) + "~" + fmt.Sprint(e.turn.Load())
+	value := fmt.Sprintf("%d~%d", i, e.issued.Add(1))
 	switch e.cookies {
 	case "none":
+	case "other":
+		w.Header().Add("Set-Cookie", "SERVERID="+value+"; Path=/; SameSite=None; Secure")
+	case "short":
+		w.Header().Add("Set-Cookie", "SERVERID="+value+"; Path=/; Max-Age=3")
 	case "classic":
 		w.Header().Add("Set-Cookie", "AWSELB="+value+"; Path=/")
 	case "split":
 		w.Header().Add("Set-Cookie", "AWSALBTG="+value+"; Path=/")
 		fallthrough
-	case "":
+	case "", "forgetful":
 		w.Header().Add("Set-Cookie", "AWSALB="+value+"; Path=/")
 		w.Header().Add("Set-Cookie", "AWSALBCORS="+value+"; Path=/; SameSite=None; Secure")
 	case "bare":
@@ -255,12 +401,12 @@ func nginxPage(w http.ResponseWriter, status int) {
 }
 
 // dial connects to an instance; with idle set the connection is cut when it is quiet.
-func (e *environment) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+func (n nginx) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-	if err != nil || e.idle == 0 {
+	if err != nil || n.idle == 0 {
 		return c, err
 	}
-	return &quiet{Conn: c, idle: e.idle}, nil
+	return &quiet{Conn: c, idle: n.idle}, nil
 }
 
 // quiet is a connection that ends when nothing has been read or written for idle.
@@ -289,7 +435,7 @@ func (q *quiet) Write(b []byte) (int, error) {
 // look runs doctor against the environment.
 func (e *environment) look(t *testing.T, change ...func(*Options)) Report {
 	t.Helper()
-	o := Options{URL: e.front.URL, Origin: page, Timeout: 5 * time.Second, Idle: 8 * time.Second, Samples: 8, Insecure: true}
+	o := Options{URL: e.front.URL, Origin: page, Timeout: 5 * time.Second, Idle: 8 * time.Second, Samples: 8, Insecure: true, lookup: e.lookup}
 	if e.probe {
 		o.ProbeToken = token
 	}

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -9,50 +10,50 @@ import (
 )
 
 // checkHeartbeat holds the announced heartbeat against what load balancers bear.
-func (d *doctor) checkHeartbeat(context.Context) Result {
-	if d.open == nil {
-		return none("no handshake")
+func (c *client) checkHeartbeat(context.Context) Result {
+	if c.open == nil {
+		return c.noPolls()
 	}
-	silence := d.open.silence()
+	silence := c.open.silence()
 	seen := fmt.Sprintf("pingInterval + pingTimeout is %v", silence)
 	switch {
-	case d.open.interval() >= d.Idle:
-		return fail(seen+fmt.Sprintf(", pingInterval alone is %v", d.open.interval()), fmt.Sprintf("connections that are quiet are cut after %v, before the first ping, and polls get 504", d.Idle), "BEANPOLE_PING_INTERVAL below the idle timeout, 25s")
-	case silence >= d.Idle:
-		return fail(seen, fmt.Sprintf("a client may be silent for longer than the idle timeout of %v: it is cut off while it is well", d.Idle), "BEANPOLE_PING_INTERVAL 25s and BEANPOLE_PING_TIMEOUT 20s, or a longer IdleTimeout together with proxy_read_timeout (give it as --idle)")
-	case d.open.interval() < time.Second:
+	case c.open.interval() >= c.Idle:
+		return fail(seen+fmt.Sprintf(", pingInterval alone is %v", c.open.interval()), fmt.Sprintf("connections that are quiet are cut after %v, before the first ping, and polls get 504", c.Idle), "BEANPOLE_PING_INTERVAL below the idle timeout, 25s")
+	case silence >= c.Idle:
+		return fail(seen, fmt.Sprintf("a client may be silent for longer than the idle timeout of %v: it is cut off while it is well", c.Idle), "BEANPOLE_PING_INTERVAL 25s and BEANPOLE_PING_TIMEOUT 20s, or a longer IdleTimeout together with proxy_read_timeout (give it as --idle)")
+	case c.open.interval() < time.Second:
 		return warn(seen, "the server pings very often: batteries and bandwidth", "BEANPOLE_PING_INTERVAL 25s")
 	}
-	return ok("%s, below %v", seen, d.Idle)
+	return ok("%s, below %v", seen, c.Idle)
 }
 
 // checkIdle watches quiet connections for some heartbeats: whether they are cut, and whether pings come in time.
-func (d *doctor) checkIdle(ctx context.Context) Result {
-	if !d.Deep {
+func (c *client) checkIdle(ctx context.Context) Result {
+	if !c.Deep {
 		return none("asked for with --deep")
 	}
-	if d.open == nil {
-		return none("no handshake")
+	if c.open == nil {
+		return c.noPolls()
 	}
-	interval := d.open.interval()
-	limit := 2*interval + d.Timeout
+	interval := c.open.interval()
+	limit := 2*interval + c.Timeout
 	var mu sync.Mutex
 	var pings []time.Time
-	w, err := d.dial(ctx, func() {
+	w, err := c.dial(ctx, func() {
 		mu.Lock()
 		defer mu.Unlock()
 		pings = append(pings, time.Now())
 	})
 	if err != nil {
-		return d.idlePoll(ctx)
+		return c.idlePoll(ctx)
 	}
 	defer w.close()
 	// A session that joins no namespace is closed by the server after a while.
-	if err := w.send(connect(d.Namespace, d.Auth)); err != nil {
-		return fail(say(err), "messages do not get through", "see above")
+	if err := w.send(connect(c.Namespace, c.Auth)); err != nil {
+		return fail(say(err), "messages do not get through", inspect)
 	}
-	if p, err := w.expect(ctx, d.Timeout, "4"); err != nil || strings.HasPrefix(p, "44") {
-		return none("CONNECT to %s is refused: give --namespace and --auth", d.Namespace)
+	if p, err := w.expect(ctx, c.Timeout, "4"); err != nil || strings.HasPrefix(p, "44") {
+		return none("CONNECT to %s is refused: give --namespace and --auth", c.Namespace)
 	}
 	start := time.Now()
 	select {
@@ -77,27 +78,41 @@ func (d *doctor) checkIdle(ctx context.Context) Result {
 			return warn(fmt.Sprintf("%v between two pings, announced are %v", gap.Round(10*time.Millisecond), interval), "the server is overloaded, or frames are held back on the way", "see its processor and proxies that buffer")
 		}
 	}
-	return d.idlePoll(ctx, fmt.Sprintf("a quiet WebSocket lived for %v, %d pings in time", limit.Round(time.Second), len(pings)))
+	return c.idlePoll(ctx, fmt.Sprintf("a quiet WebSocket lived for %v, %d pings in time", limit.Round(time.Second), len(pings)))
 }
 
 // idlePoll lets a poll wait until the server's ping answers it.
-func (d *doctor) idlePoll(ctx context.Context, seen ...string) Result {
-	if !d.polls() {
+func (c *client) idlePoll(ctx context.Context, seen ...string) Result {
+	if !c.polls() {
 		return ok("%s", strings.Join(seen, "; "))
 	}
-	s, err := d.handshake(ctx, true)
+	s, err := c.handshake(ctx)
 	if err != nil {
-		return fail(say(err), "a handshake fails", "see above")
+		return c.broken(err, "a handshake fails")
 	}
 	defer s.end(ctx)
+	// A session that joins no namespace is closed by the server after a while.
+	if err := s.post(ctx, connect(c.Namespace, c.Auth)); err != nil {
+		return c.broken(err, "polling does not get through")
+	}
+	if _, err := s.expect(ctx, "4"); err != nil {
+		return c.broken(err, "polling does not get through")
+	}
 	start := time.Now()
-	wait, cancel := context.WithTimeout(ctx, d.open.interval()+d.Timeout)
+	wait, cancel := context.WithTimeout(ctx, c.open.interval()+c.Timeout)
 	defer cancel()
 	packets, err := s.poll(wait)
 	took := time.Since(start).Round(100 * time.Millisecond)
 	if err != nil {
-		return fail(fmt.Sprintf("a poll that waited was ended after %v: %s", took, say(err)), fmt.Sprintf("something on the way bears less silence than the %v between pings", d.open.interval()),
+		return fail(fmt.Sprintf("a poll that waited was ended after %v: %s", took, say(err)), fmt.Sprintf("something on the way bears less silence than the %v between pings", c.open.interval()),
 			"raise IdleTimeout and proxy_read_timeout, both, or lower BEANPOLE_PING_INTERVAL")
+	}
+	// The cookie that brought the poll here has to outlive it.
+	if err := s.post(ctx, "3"); unknown(err) || errors.As(err, new(errMoved)) {
+		return fail(fmt.Sprintf("after a poll of %v the next request did not find its session: %s", took, say(err)),
+			"stickiness lasts for less than a poll waits: the next request goes to another instance", "StickinessLBCookieDuration (86400), or the like of a balancer of your own, well above pingInterval and pingTimeout")
+	} else if err != nil {
+		return c.broken(err, "polling does not get through")
 	}
 	seen = append(seen, fmt.Sprintf("a poll was answered by %q after %v", strings.Join(packets, " "), took))
 	return ok("%s", strings.Join(seen, "; "))

@@ -12,19 +12,21 @@ const width = 100
 // Print writes the report as a table that is read from top to bottom.
 func (r Report) Print(w io.Writer) {
 	fmt.Fprintf(w, "%s, %.1f s\n\n", r.URL, r.Seconds)
+	count := make(map[Verdict]int)
 	for _, c := range r.Results {
+		count[c.Verdict]++
 		mark := map[Verdict]string{OK: "ok", Warning: "WARNING", Failure: "FAILURE", NotApplicable: "-"}[c.Verdict]
-		fmt.Fprintf(w, "%-16s %-8s %s\n", c.Check, mark, wrap(c.Seen))
+		seen := c.Seen
+		if c.Instance != "" {
+			seen = "on " + c.Instance + ": " + seen
+		}
+		fmt.Fprintf(w, "%-16s %-8s %s\n", c.Check, mark, wrap(seen))
 		if c.Means != "" {
 			fmt.Fprintf(w, "%-16s %-8s %s\n", "", "means", wrap(c.Means))
 		}
 		if c.Do != "" {
 			fmt.Fprintf(w, "%-16s %-8s %s\n", "", "do", wrap(c.Do))
 		}
-	}
-	count := make(map[Verdict]int)
-	for _, c := range r.Results {
-		count[c.Verdict]++
 	}
 	fmt.Fprintf(w, "\n%d ok, %s, %s, %d not applicable\n", count[OK], several(count[Warning], "warning"),
 		several(count[Failure], "failure"), count[NotApplicable])

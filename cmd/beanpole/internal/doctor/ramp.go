@@ -2,13 +2,17 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 )
 
 // checkRamp opens many WebSockets at once, as many as were asked for, and closes them.
-func (d *doctor) checkRamp(ctx context.Context) Result {
+func (d *doctor) checkRamp(ctx context.Context) []Result { return []Result{d.ramp(ctx)} }
+
+func (d *doctor) ramp(ctx context.Context) Result {
 	if d.Connections <= 0 {
 		return none("asked for with --connections")
 	}
@@ -30,7 +34,7 @@ func (d *doctor) checkRamp(ctx context.Context) Result {
 		turns <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-turns }()
-			s, err := d.dial(ctx, nil)
+			s, err := d.anybody(false).tryDial(ctx, nil)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -53,7 +57,11 @@ func (d *doctor) checkRamp(ctx context.Context) Result {
 		}
 		s.close()
 	}
+	var e errAnswer
 	switch {
+	case errors.As(first, &e) && e.by() == byApplication && (e.status == http.StatusTooManyRequests || e.status == http.StatusServiceUnavailable):
+		return warn(fmt.Sprintf("%d of %d WebSockets opened, then: %s", reached, d.Connections, say(first)), "the server has reached a limit of its own, and said so",
+			"see BEANPOLE_MAX_SESSIONS and BEANPOLE_HANDSHAKES_PER_SECOND, and for one address (429) those that end in _PER_ADDR")
 	case first != nil:
 		return fail(fmt.Sprintf("%d of %d WebSockets opened, then: %s", reached, d.Connections, say(first)), "nginx takes two connections for each: with the stock 1,024 it ends at 511 a processor; the next limits are open files and BEANPOLE_MAX_SESSIONS",
 			"worker_connections in .platform/nginx/nginx.conf; see error.log for `worker_connections are not enough`")

@@ -7,141 +7,186 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 	"time"
 )
 
 // checkTLS looks at the certificate that clients see.
-func (d *doctor) checkTLS(ctx context.Context) Result {
+func (d *doctor) checkTLS(ctx context.Context) []Result {
 	if d.base.Scheme != "https" {
-		if ip := net.ParseIP(d.base.Hostname()); d.base.Hostname() == "localhost" || (ip != nil && ip.IsLoopback()) {
-			return none("plain HTTP on loopback")
+		if d.loopback() {
+			return []Result{none("plain HTTP on loopback")}
 		}
-		return warn("plain HTTP", "anybody on the way reads along; cookies for pages of other sites (SameSite=None) are refused by browsers, and so is stickiness for them",
-			"add a listener on 443 with a certificate and connect to https://")
+		return []Result{warn("plain HTTP", "anybody on the way reads along; cookies for pages of other sites (SameSite=None) are refused by browsers, and so is stickiness for them",
+			"add a listener on 443 with a certificate and connect to https://")}
 	}
-	port := d.base.Port()
-	if port == "" {
-		port = "443"
+	if !d.direct {
+		return []Result{none("a proxy is in between: HTTPS_PROXY")}
 	}
-	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: d.Timeout}, Config: &tls.Config{ServerName: d.base.Hostname(), InsecureSkipVerify: d.Insecure}} //nolint:gosec // asked for by name
-	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(d.base.Hostname(), port))
+	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: d.Timeout}, Config: d.http.Transport.(*http.Transport).TLSClientConfig.Clone()}
+	dialer.Config.ServerName = d.base.Hostname()
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(d.base.Hostname(), d.port()))
 	if err != nil {
-		var certificate *tls.CertificateVerificationError
-		if errors.As(err, &certificate) {
-			return fail(say(err), "browsers refuse the connection", "a certificate for this very name, in force, with its chain")
-		}
-		return fail(say(err), "nobody can connect", "see that the listener is on and its security group open")
+		return []Result{d.broken(err, "nobody can connect")}
 	}
 	defer func() { _ = conn.Close() }()
 	state := conn.(*tls.Conn).ConnectionState()
 	left := time.Until(state.PeerCertificates[0].NotAfter)
 	if left < 14*24*time.Hour {
-		return warn(fmt.Sprintf("the certificate ends in %.0f days", left.Hours()/24), "then browsers refuse the connection", "renew it")
+		return []Result{warn(fmt.Sprintf("the certificate ends in %.0f days", left.Hours()/24), "then browsers refuse the connection", "renew it")}
 	}
-	return ok("%s, certificate for %.0f days more", tls.VersionName(state.Version), left.Hours()/24)
+	return []Result{ok("%s, certificate for %.0f days more", tls.VersionName(state.Version), left.Hours()/24)}
+}
+
+// loopback reports whether the environment is one on this machine, which nobody has to encrypt.
+func (d *doctor) loopback() bool {
+	ip := net.ParseIP(d.base.Hostname())
+	return d.base.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (d *doctor) port() string {
+	if d.base.Port() != "" {
+		return d.base.Port()
+	}
+	return map[string]string{"http": "80", "https": "443"}[d.base.Scheme]
+}
+
+// checkAddresses connects to every address that the name stands for: clients take any of them, and those with IPv6
+// that of IPv6 first.
+func (d *doctor) checkAddresses(ctx context.Context) []Result {
+	if !d.direct {
+		return []Result{none("a proxy is in between: HTTP_PROXY")}
+	}
+	list, err := d.lookup(ctx, d.base.Hostname())
+	if err != nil {
+		return []Result{d.broken(err, "nobody can connect")}
+	}
+	names, results := make([]string, len(list)), make([]Result, len(list))
+	dead := 0
+	for i, a := range list {
+		names[i] = a.Unmap().String()
+		conn, err := (&net.Dialer{Timeout: d.Timeout}).DialContext(ctx, "tcp", net.JoinHostPort(names[i], d.port()))
+		if err == nil {
+			_ = conn.Close()
+			results[i] = ok("%s connects", names[i])
+			continue
+		}
+		// A machine without IPv6 says nothing of others' way.
+		if a.Unmap().Is6() && unreachable(err) {
+			results[i] = none("%s: no IPv6 here", names[i])
+			continue
+		}
+		dead++
+		results[i] = fail(names[i]+": "+say(err), "one of the addresses of the name does not answer: clients that take it wait, or cannot connect",
+			"see the DNS record (an AAAA without a dualstack load balancer? an address of an instance that is gone?), the subnets of the load balancer, "+
+				"and its security group: it must let in both 0.0.0.0/0 and ::/0")
+	}
+	switch dead {
+	case len(list):
+		return []Result{none("%s: none connects", strings.Join(names, ", "))} // the next check says why
+	case 0:
+		return []Result{ok("%s", strings.Join(names, ", "))}
+	}
+	return merge(names, results)
+}
+
+// unreachable reports whether this machine has no way to such addresses at all.
+func unreachable(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "network is unreachable") || strings.Contains(text, "cannot assign requested address") || strings.Contains(text, "no route to host")
 }
 
 // checkReach looks whether the Socket.IO path is redirected, which WebSocket clients do not follow.
-func (d *doctor) checkReach(ctx context.Context) Result {
-	r, err := d.do(ctx, http.MethodGet, d.target("EIO=4&transport=polling"), nil, nil)
+func (d *doctor) checkReach(ctx context.Context) []Result {
+	r, err := d.anybody(false).ask(ctx)
 	if err != nil {
-		return fail(say(err), "nobody can connect", "see that the environment is up and the name right")
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() {
+			return []Result{ok("one request was not answered")} // by one of them: the instances are looked at below
+		}
+		return []Result{d.broken(err, "nobody can connect")}
 	}
 	if r.status/100 == 3 {
-		return fail(fmt.Sprintf("%d to %s", r.status, r.header.Get("Location")), "WebSocket clients do not follow redirects, and a POST that is redirected loses its body",
-			"connect to https:// in the clients; redirect on the load balancer's listener and leave this path out")
+		return []Result{d.redirected(r)}
 	}
 	if d.base.Scheme != "https" {
-		return ok("no redirect")
+		return []Result{ok("no redirect")}
 	}
-	plain := *d.target("EIO=4&transport=polling")
+	plain := *d.target("EIO=4")
 	plain.Scheme, plain.Host = "http", d.base.Hostname()
 	if d.base.Port() != "" {
-		return ok("no redirect on https")
+		return []Result{ok("no redirect on https")}
 	}
-	r, err = d.do(ctx, http.MethodGet, &plain, nil, nil)
+	r, err = d.anybody(false).do(ctx, http.MethodGet, &plain, nil)
 	switch {
 	case err != nil:
-		return ok("plain HTTP is closed")
+		return []Result{ok("plain HTTP is closed")}
 	case r.status/100 == 3:
-		return warn(fmt.Sprintf("plain HTTP is redirected: %d", r.status), "clients that connect to http:// or ws:// fail instead of being redirected", "see that all clients use https:// or wss://")
-	case r.status == http.StatusOK:
-		return warn("plain HTTP is answered too", "clients that use it are read along", "turn aws:elbv2:listener:default off when no client needs it")
+		to, err := plain.Parse(r.header.Get("Location"))
+		if err != nil || to.Path != plain.Path {
+			return []Result{warn("plain HTTP is redirected "+r.String(), "the redirect drops the path: who follows it is somewhere else", "redirect to https://#{host}:443/#{path}?#{query} on the listener")}
+		}
+		return []Result{warn(fmt.Sprintf("plain HTTP is redirected: %d", r.status), "clients that connect to http:// or ws:// fail instead of being redirected", "see that all clients use https:// or wss://")}
+	case r.by() == byApplication:
+		return []Result{warn("plain HTTP is answered too", "clients that use it are read along", "turn aws:elbv2:listener:default off when no client needs it")}
 	}
-	return ok("plain HTTP answers %d", r.status)
+	return []Result{ok("plain HTTP answers %d", r.status)}
 }
 
-// checkHandshake opens a session.
-func (d *doctor) checkHandshake(ctx context.Context) Result {
-	s, err := d.handshake(ctx, true)
-	if err != nil {
-		var e errAnswer
-		if !errors.As(err, &e) {
-			return fail(say(err), "nobody can connect", "see that the environment is up")
+// redirected says where the Socket.IO path leads, and what to do about it.
+func (d *doctor) redirected(r *reply) Result {
+	const means = "WebSocket clients do not follow redirects, and a POST that is redirected loses its body"
+	to, err := d.base.Parse(r.header.Get("Location"))
+	switch {
+	case err != nil:
+		return fail(r.String(), means, "see who redirects")
+	case to.Path != d.Path && to.Path != strings.TrimSuffix(d.Path, "/"):
+		if to.Hostname() == d.base.Hostname() && to.Scheme == d.base.Scheme || strings.Contains(to.Path, "login") || strings.Contains(to.RawQuery, "redirect_uri") {
+			return fail(r.String(), means+". It leads to another page: a login or a site's own rule stands in front", "leave the Socket.IO path out of it")
 		}
+		return fail(r.String(), means+". It drops the path, so that who follows it is somewhere else",
+			"connect to "+to.Scheme+"://"+to.Host+"; redirect to https://#{host}:443/#{path}?#{query} on the load balancer's listener")
+	case to.Hostname() != d.base.Hostname():
+		return fail(r.String(), means+". The site goes by another name", "connect to "+to.Scheme+"://"+to.Host+" in the clients")
+	}
+	return fail(r.String(), means, "connect to "+to.Scheme+":// in the clients; redirect on the load balancer's listener and leave this path out")
+}
+
+// checkCaching looks whether something on the way answers out of its memory: two clients would get one session.
+func (d *doctor) checkCaching(ctx context.Context) []Result {
+	c := d.anybody(false)
+	seen := make(map[string]bool)
+	same := d.target("EIO=4&transport=polling")
+	for i, u := range []*url.URL{d.target("EIO=4&transport=polling"), d.target("EIO=4&transport=polling"), same, same} {
+		r, err := c.do(ctx, http.MethodGet, u, nil)
+		if err != nil {
+			return []Result{none("no session to look at: %s", say(err))} // the instances are looked at below
+		}
+		if r.status != http.StatusOK {
+			continue
+		}
+		sid := sidOf(r.body)
+		s := session{c: c, sid: sid}
+		age, _ := strconv.Atoi(r.header.Get("Age"))
+		hit := strings.Contains(strings.ToLower(r.header.Get("X-Cache")+r.header.Get("Cf-Cache-Status")), "hit")
+		const means = "one client's session is given to another, and polls get old packets: connections end again and again, and one reads what is another's"
+		const do = "forward the whole query and cache nothing for the Socket.IO path: in CloudFront the policies CachingDisabled and AllViewer"
 		switch {
-		case e.status == http.StatusNotFound:
-			return fail(say(err), "there is no Socket.IO server at "+d.Path, "give the path in the URL, or see that nginx passes it on")
-		case e.status == http.StatusBadGateway && e.by() == "nginx":
-			return fail(say(err), "nginx runs and the application does not, or it listens on another port or address", "see web.stdout.log; PORT (default 5000) must be what nginx passes to, HOST not the loopback of a container")
-		case e.status == http.StatusServiceUnavailable && e.by() == "the application":
-			return fail(say(err), "the instance drains or is full", "wait for the deployment to end; see BEANPOLE_MAX_SESSIONS")
-		case e.status == http.StatusServiceUnavailable || e.status == http.StatusBadGateway || e.status == http.StatusGatewayTimeout:
-			return fail(say(err), "no instance answers behind the load balancer", "see the health of the target group: HealthCheckPath must answer 200")
-		case e.status == http.StatusForbidden:
-			return fail(say(err), "the handshake is refused", "see BEANPOLE_ALLOWED_ORIGINS and BEANPOLE_ALLOWED_HOSTS, and give --origin as the page has it")
-		case e.code() == 0:
-			return d.polledOff(ctx, e)
+		case sid != "" && seen[sid] && i == 3:
+			return []Result{warn("the same URL is answered with the same session", means+"; clients that add no time to the URL (timestampRequests off, many beyond browsers) are hit", do)}
+		case sid != "" && (seen[sid] || age > 0 || hit):
+			return []Result{fail(fmt.Sprintf("an answer to a poll comes out of a cache (%s)", r.by()), means, do)}
 		}
-		return fail(say(err), "the handshake is refused", "see the application's log")
+		seen[sid] = true
+		defer s.end(ctx)
 	}
-	defer s.end(ctx)
-	d.open = &s.open
-	return ok("ping every %v, answered within %v; messages up to %d bytes; from %s", s.open.interval(),
-		time.Duration(s.open.PingTimeout)*time.Millisecond, s.open.MaxPayload, orUnknown(s.open.instance))
+	return []Result{ok("each handshake is a new session")}
 }
 
-// polledOff says what a server without polling has to say.
-func (d *doctor) polledOff(ctx context.Context, e errAnswer) Result {
-	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
-	defer cancel()
-	s, err := d.dial(ctx, nil)
-	if err != nil {
-		return fail(e.String(), "neither polling nor WebSocket is let in", "see BEANPOLE_TRANSPORTS")
-	}
-	defer s.close()
-	d.open = &s.open
-	d.open.Upgrades = nil
-	d.open.instance = s.spoke
-	return ok("WebSocket only; ping every %v", s.open.interval())
-}
-
-// polls reports whether the server lets clients poll.
-func (d *doctor) polls() bool { return d.open != nil && d.open.Upgrades != nil }
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "an instance without a name (X-Beanpole)"
-	}
-	return s
-}
-
-// checkHealth asks for the health path as the load balancer does.
-func (d *doctor) checkHealth(ctx context.Context) Result {
-	u := *d.base
-	u.Path, u.RawQuery = d.HealthPath, ""
-	r, err := d.do(ctx, http.MethodGet, &u, nil, nil, "User-Agent", "ELB-HealthChecker/2.0")
-	switch {
-	case err != nil:
-		return fail(say(err), "the load balancer sees the same", "see that the environment is up")
-	case r.status/100 == 3:
-		return fail(fmt.Sprintf("%s is redirected to %s", d.HealthPath, r.header.Get("Location")), "only 200 counts: every instance is taken out", "answer it without a redirect, whatever the Host header")
-	case r.status == http.StatusServiceUnavailable && r.by() == "the application":
-		return warn(r.String(), "this instance drains", "wait for the deployment to end; a host that stays drained resumes after two minutes")
-	case r.status != http.StatusOK:
-		return fail(fmt.Sprintf("%s answers %s", d.HealthPath, r), "instances are taken out, and when all are the load balancer sends to all", "HealthCheckPath: /healthz in aws:elasticbeanstalk:environment:process:default")
-	case string(r.body) != "" && contains(r.body, `"degraded"`):
-		return warn(r.String(), "this instance is cut off from the others: Redis", "see the security group, TLS (rediss://) and the application's log")
-	}
-	return ok("%s answers 200", d.HealthPath)
+func sidOf(body []byte) string {
+	_, rest, _ := strings.Cut(string(body[:min(len(body), 200)]), `"sid":"`)
+	sid, _, _ := strings.Cut(rest, `"`)
+	return sid
 }

@@ -7,7 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/cookiejar"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,12 +16,11 @@ import (
 // opened is the payload of an OPEN packet.
 type opened struct {
 	SID          string   `json:"sid"`
-	Upgrades     []string `json:"upgrades"`
+	Upgrades     []string `json:"upgrades"`     // nil without polling
 	PingInterval int      `json:"pingInterval"` // milliseconds
 	PingTimeout  int      `json:"pingTimeout"`  // milliseconds
 	MaxPayload   int      `json:"maxPayload"`   // bytes
-	cookies      []*http.Cookie
-	instance     string
+	reply        *reply
 }
 
 // interval is the time between two pings.
@@ -45,52 +45,83 @@ const noNamespace = "/beanpole-doctor-looks"
 
 // session is a polling session.
 type session struct {
-	d    *doctor
-	jar  http.CookieJar // nil means a client without
+	c    *client
 	sid  string
 	open opened
 }
 
-// handshake opens a polling session.
-func (d *doctor) handshake(ctx context.Context, cookies bool) (*session, error) {
-	s := &session{d: d}
-	if cookies {
-		s.jar, _ = cookiejar.New(nil) // never fails
+// maxWait bounds how long a run waits for handshakes that are refused for this address.
+const maxWait = time.Minute
+
+// handshake opens a polling session. Where this address may have no more sessions for now, it waits.
+func (c *client) handshake(ctx context.Context) (*session, error) {
+	for {
+		s, err := c.tryHandshake(ctx)
+		if !c.limit(ctx, err) {
+			return s, err
+		}
 	}
-	r, err := d.do(ctx, http.MethodGet, d.target("EIO=4&transport=polling"), nil, s.jar)
+}
+
+// limit reports whether a handshake was refused for this address and is worth another try, after having waited.
+func (d *doctor) limit(ctx context.Context, err error) bool {
+	var e errAnswer
+	if !errors.As(err, &e) || e.status != http.StatusTooManyRequests {
+		return false
+	}
+	d.limited.Add(1)
+	seconds, _ := strconv.Atoi(e.header.Get("Retry-After"))
+	wait := min(max(time.Duration(seconds)*time.Second, time.Second), d.Timeout/2)
+	if d.waited.Add(int64(wait)) > int64(min(maxWait, 3*d.Timeout)) {
+		return false
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (c *client) tryHandshake(ctx context.Context) (*session, error) {
+	r, err := c.do(ctx, http.MethodGet, c.target("EIO=4&transport=polling"), nil)
 	if err != nil {
 		return nil, err
 	}
-	if r.status != http.StatusOK || !bytes.HasPrefix(r.body, []byte("0{")) {
-		return nil, errAnswer{r}
-	}
-	first, _, _ := bytes.Cut(r.body[1:], []byte{0x1e})
-	if err := json.Unmarshal(first, &s.open); err != nil || s.open.SID == "" {
+	s := &session{c: c}
+	s.open.reply = r
+	first, _, _ := bytes.Cut(r.body, []byte{0x1e})
+	if r.status != http.StatusOK || !bytes.HasPrefix(first, []byte("0{")) || json.Unmarshal(first[1:], &s.open) != nil || s.open.SID == "" {
 		return nil, errAnswer{r}
 	}
 	s.sid = s.open.SID
-	s.open.cookies = (&http.Response{Header: r.header}).Cookies()
-	s.open.instance = r.header.Get(instanceHeader)
+	if s.open.Upgrades == nil {
+		s.open.Upgrades = []string{}
+	}
 	return s, nil
 }
 
 func (s *session) query() string { return "EIO=4&transport=polling&sid=" + s.sid }
 
 // post sends packets.
-func (s *session) post(ctx context.Context, body string) error {
-	r, err := s.d.do(ctx, http.MethodPost, s.d.target(s.query()), []byte(body), s.jar)
-	if err != nil {
-		return err
+func (s *session) post(ctx context.Context, body string) error { return s.by(ctx, s.c, body) }
+
+// by sends packets as another client.
+func (s *session) by(ctx context.Context, c *client, body string) error {
+	r, err := c.do(ctx, http.MethodPost, c.target(s.query()), []byte(body))
+	if err == nil && r.status != http.StatusOK {
+		err = errAnswer{r}
 	}
-	if r.status != http.StatusOK {
-		return errAnswer{r}
-	}
-	return nil
+	return err
 }
 
 // poll waits for packets until ctx is done.
 func (s *session) poll(ctx context.Context) ([]string, error) {
-	r, err := s.d.send(ctx, http.MethodGet, s.d.target(s.query()), nil, s.jar)
+	r, err := s.c.insist(ctx, func() (*reply, error) {
+		return s.c.send(ctx, http.MethodGet, s.c.target(s.query()), nil)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +133,7 @@ func (s *session) poll(ctx context.Context) ([]string, error) {
 
 // expect polls until a packet begins with prefix.
 func (s *session) expect(ctx context.Context, prefix string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.d.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.c.Timeout)
 	defer cancel()
 	for {
 		packets, err := s.poll(ctx)
@@ -140,11 +171,14 @@ func (s *session) echo(ctx context.Context) error {
 	return err
 }
 
-// end closes the session. The server hears of it or finds out by itself.
+// end closes the session, after an interruption too. The server hears of it or finds out by itself.
 func (s *session) end(ctx context.Context) {
-	if s != nil {
-		_ = s.post(ctx, "1")
+	if s == nil {
+		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(s.c.Timeout, 2*time.Second))
+	defer cancel()
+	_ = s.post(ctx, "1")
 }
 
 // connect is the CONNECT packet for a namespace.
@@ -167,5 +201,19 @@ func say(err error) string {
 	if errors.As(err, &e) {
 		return e.String()
 	}
+	if asked := new(url.Error); errors.As(err, &asked) {
+		if asked.Timeout() {
+			return errSilent.Error()
+		}
+		err = asked.Err // without the address, which the report has
+	}
 	return fmt.Sprint(err)
+}
+
+// about is a duration as one speaks of it.
+func about(d time.Duration) time.Duration {
+	if d < 10*time.Millisecond {
+		return d.Round(100 * time.Microsecond)
+	}
+	return d.Round(time.Millisecond)
 }

@@ -3,103 +3,70 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
 
+const inspect = "see proxies that inspect WebSockets"
+
 // checkWebSocket opens a WebSocket and, when it is refused, says who did so.
-func (d *doctor) checkWebSocket(ctx context.Context) Result {
-	dial, cancel := context.WithTimeout(ctx, d.Timeout)
-	defer cancel()
-	conn, r, err := d.upgrade(dial, "EIO=4&transport=websocket", nil)
+func (c *client) checkWebSocket(ctx context.Context) Result {
+	s, err := c.dial(ctx, nil)
 	if err != nil {
-		return fail(say(err), "no WebSocket comes about: clients stay on polling", "something on the way cuts upgrades off: see proxies and firewalls")
+		return c.broken(err, "no WebSocket comes about, and clients stay on polling")
 	}
-	if conn == nil {
-		return refusedUpgrade(r)
-	}
-	s := listen(conn, r, nil)
 	defer s.close()
-	if _, err := s.expect(ctx, d.Timeout, "0{"); err != nil {
-		return fail("101, and then "+say(err), "the upgrade is let through and what follows is not", "see proxies that inspect WebSockets")
-	}
-	if err := s.echo(ctx, d.Timeout); err != nil {
-		return fail("101 and OPEN, and then "+say(err), "messages do not get through", "see proxies that inspect WebSockets")
+	if err := s.echo(ctx, c.Timeout); err != nil {
+		return fail("101 and OPEN, and then "+say(err), "messages do not get through", inspect)
 	}
 	return ok("101, and back and forth")
 }
 
-// refusedUpgrade says who refused and why.
-func refusedUpgrade(r *reply) Result {
-	seen := "the upgrade is answered " + r.String()
-	means := "no WebSocket comes about: clients stay on polling"
-	switch code := r.code(); {
-	case code == 3 || (code >= 0 && r.status == http.StatusBadRequest):
-		return fail(seen, means+". The application got a request without Upgrade: nginx or another proxy has taken it away",
-			"proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and Connection $connection_upgrade in the location that serves the path; delete server{} blocks of your own")
-	case r.status == http.StatusForbidden:
-		return fail(seen, means+". The application refuses the origin", "BEANPOLE_ALLOWED_ORIGINS")
-	case r.status == 464:
-		return fail(seen, means+". The target group does not speak HTTP/1.1", "protocol version HTTP1 for the target group")
-	case strings.Contains(r.by(), "load balancer"):
-		return fail(seen, means+". The load balancer refuses", "an application load balancer with protocol version HTTP1")
-	case r.by() == "nginx":
-		return fail(seen, means+". nginx refuses", "see error.log, and worker_connections")
-	}
-	return fail(seen, means, "see "+r.by())
-}
-
 // checkUpgrade moves a polling session to WebSocket while packets are on their way.
-func (d *doctor) checkUpgrade(ctx context.Context) Result {
-	if !d.polls() {
-		return none("the server takes WebSockets only")
+func (c *client) checkUpgrade(ctx context.Context) Result {
+	if !c.polls() {
+		return c.noPolls()
 	}
-	s, err := d.handshake(ctx, true)
+	s, err := c.handshake(ctx)
 	if err != nil {
-		return fail(say(err), "a handshake fails", "see above")
+		return c.broken(err, "a handshake fails")
 	}
-	offered := false
-	for _, u := range s.open.Upgrades {
-		offered = offered || u == "websocket"
-	}
-	if !offered {
+	if !slices.Contains(s.open.Upgrades, "websocket") {
 		s.end(ctx)
 		return warn("the server offers no upgrade", "clients that begin with polling stay there", "BEANPOLE_NO_UPGRADES unset, and websocket among BEANPOLE_TRANSPORTS")
 	}
-	dial, cancel := context.WithTimeout(ctx, d.Timeout)
+	const stay, unfinished = "clients stay on polling", "the upgrade cannot be finished"
+	dial, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	if err := s.echo(dial); err != nil {
 		s.end(ctx)
-		return d.lost(err)
+		return c.broken(err, "polling does not get through")
 	}
-	conn, r, err := d.upgrade(dial, "EIO=4&transport=websocket&sid="+s.sid, s.jar)
-	if err != nil || conn == nil {
+	r, err := c.upgrade(dial, "EIO=4&transport=websocket&sid="+s.sid)
+	if err == nil && r.conn == nil {
+		err = errAnswer{r}
+	}
+	if err != nil {
 		s.end(ctx)
-		if err != nil {
-			return fail(say(err), "clients stay on polling", "see the check of WebSockets")
-		}
-		if r.code() == 1 {
-			return fail("the upgrade of a session does not find it: "+r.String(), "clients stay on polling", "StickinessEnabled: \"true\"")
-		}
-		return refusedUpgrade(r)
+		return c.broken(err, stay)
 	}
-	w := listen(conn, r, nil)
+	w := listen(r.conn, nil)
 	defer w.close()
 	if err := w.send("2probe"); err != nil {
-		return fail(say(err), "clients stay on polling", "see proxies that inspect WebSockets")
+		return fail(say(err), stay, inspect)
 	}
-	if _, err := w.expect(dial, d.Timeout, "3probe"); err != nil {
-		return fail("the probe is not answered: "+say(err), "clients stay on polling", "see proxies that inspect WebSockets")
+	if _, err := w.expect(dial, c.Timeout, "3probe"); err != nil {
+		return fail("the probe is not answered: "+say(err), stay, inspect)
 	}
 	// A packet on its way over polling, whose answer may come either way.
 	if err := s.post(dial, "40"+noNamespace+","); err != nil {
-		return d.lost(err)
+		return c.broken(err, unfinished)
 	}
 	answers := 0
 	packets, err := s.poll(dial)
 	if err != nil {
-		return fail("the poll that waits is not answered: "+say(err), "the upgrade cannot be finished", "see who answered")
+		return c.broken(err, unfinished+", as the poll that waits is not answered")
 	}
 	send := []string{"5"}
 	for _, p := range packets {
@@ -114,14 +81,14 @@ func (d *doctor) checkUpgrade(ctx context.Context) Result {
 	// Another name: the first CONNECT may still be under way, and a second for the same is a fault.
 	for _, p := range append(send, "40"+noNamespace+"-again,") {
 		if err := w.send(p); err != nil {
-			return fail(say(err), "the upgrade cannot be finished", "see proxies that inspect WebSockets")
+			return fail(say(err), unfinished, inspect)
 		}
 	}
 	for answers < 2 {
-		if _, err := w.expect(dial, d.Timeout, "44"+noNamespace); err != nil {
+		if _, err := w.expect(dial, c.Timeout, "44"+noNamespace); err != nil {
 			return fail(fmt.Sprintf("%d of 2 packets arrived over the upgrade: %s", answers, say(err)), "packets are lost when clients upgrade", "see the application's log")
 		}
 		answers++
 	}
-	return ok("upgraded with packets on their way; first answer after %v", time.Since(start).Round(time.Millisecond))
+	return ok("upgraded with packets on their way; first answer after %v", about(time.Since(start)))
 }

@@ -47,12 +47,11 @@ func (w *watched) failed(err error) {
 }
 
 // checkWatch keeps some clients connected for a while, as during a deployment, and tells what they saw.
-func (d *doctor) checkWatch(ctx context.Context) Result {
+func (d *doctor) checkWatch(ctx context.Context) []Result { return []Result{d.watchAll(ctx)} }
+
+func (d *doctor) watchAll(ctx context.Context) Result {
 	if d.Watch <= 0 {
 		return none("asked for with --watch")
-	}
-	if d.open == nil {
-		return none("no handshake")
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.Watch)
 	defer cancel()
@@ -69,7 +68,7 @@ func (d *doctor) checkWatch(ctx context.Context) Result {
 
 	sort.Slice(w.gaps, func(i, j int) bool { return w.gaps[i] < w.gaps[j] })
 	if len(w.ends) == 0 {
-		return ok("%d clients stayed connected for %v", watchClients, d.Watch)
+		return ok("%d clients stayed connected for %v", watchClients, time.Since(w.began).Round(100*time.Millisecond))
 	}
 	seen := fmt.Sprintf("first end after %v; %s", w.first.Round(100*time.Millisecond), counts(w.ends))
 	if n := len(w.gaps); n > 0 {
@@ -135,7 +134,7 @@ func (d *doctor) watch(ctx context.Context, w *watched, life func(context.Contex
 
 // watchSocket stays on a WebSocket until it ends, and tells how.
 func (d *doctor) watchSocket(ctx context.Context, up func()) (string, error) {
-	s, err := d.dial(ctx, nil)
+	s, err := d.anybody(true).tryDial(ctx, nil)
 	if err != nil {
 		return "", err
 	}
@@ -161,7 +160,7 @@ func (d *doctor) watchSocket(ctx context.Context, up func()) (string, error) {
 
 // watchPolls polls until the session ends, and tells how.
 func (d *doctor) watchPolls(ctx context.Context, up func()) (string, error) {
-	s, err := d.handshake(ctx, true)
+	s, err := d.anybody(true).tryHandshake(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -21,7 +21,6 @@ import (
 type socket struct {
 	conn   io.ReadWriteCloser
 	open   opened
-	spoke  string // instance
 	in     chan string
 	ended  chan struct{} // closed after the last packet
 	err    error         // why, set before ended is closed
@@ -31,65 +30,65 @@ type socket struct {
 	pinged func() // called for every ping, before it is answered
 }
 
-// upgrade sends a WebSocket handshake. When it is refused it returns the answer.
-func (d *doctor) upgrade(ctx context.Context, query string, jar http.CookieJar) (io.ReadWriteCloser, *reply, error) {
-	var nonce [16]byte
-	_, _ = rand.Read(nonce[:]) // never fails
-	u := d.target(query)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	r.Header = http.Header{
-		"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-WebSocket-Version": {"13"},
-		"Sec-WebSocket-Key": {base64.StdEncoding.EncodeToString(nonce[:])}, "User-Agent": {"beanpole-doctor"},
-	}
-	if d.Origin != "" {
-		r.Header.Set("Origin", d.Origin)
-	}
-	if jar != nil {
-		for _, c := range jar.Cookies(u) {
-			r.AddCookie(c)
+// upgrade sends a WebSocket handshake. The answer has a connection unless it was refused.
+func (c *client) upgrade(ctx context.Context, query string) (*reply, error) {
+	return c.insist(ctx, func() (*reply, error) {
+		u := c.target(query)
+		r, err := c.request(ctx, http.MethodGet, u, nil)
+		if err != nil {
+			return nil, err
 		}
-	}
-	res, err := d.http.Do(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	answer := &reply{status: res.StatusCode, header: res.Header}
-	if conn, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
-		return conn, answer, nil
-	}
-	defer func() { _ = res.Body.Close() }()
-	answer.body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	return nil, answer, err
+		var nonce [16]byte
+		_, _ = rand.Read(nonce[:]) // never fails
+		r.Body, r.GetBody, r.ContentLength = nil, nil, 0
+		r.Header.Set("Upgrade", "websocket")
+		r.Header.Set("Connection", "Upgrade")
+		r.Header.Set("Sec-WebSocket-Version", "13")
+		r.Header.Set("Sec-WebSocket-Key", base64.StdEncoding.EncodeToString(nonce[:]))
+		return c.answer(r, u)
+	})
 }
 
 // listen makes a socket of an upgraded connection.
-func listen(conn io.ReadWriteCloser, answer *reply, pinged func()) *socket {
-	s := &socket{conn: conn, spoke: answer.header.Get(instanceHeader), in: make(chan string, 64), ended: make(chan struct{}), pinged: pinged}
+func listen(conn io.ReadWriteCloser, pinged func()) *socket {
+	s := &socket{conn: conn, in: make(chan string, 64), ended: make(chan struct{}), pinged: pinged}
 	go s.read()
 	return s
 }
 
-// dial opens a session over WebSocket alone. ctx bounds the handshake, not the connection's life.
-func (d *doctor) dial(ctx context.Context, pinged func()) (*socket, error) {
-	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+// dial opens a session over WebSocket alone. ctx bounds the handshake, not the connection's life. Where this address may
+// have no more sessions for now, it waits.
+func (c *client) dial(ctx context.Context, pinged func()) (*socket, error) {
+	for {
+		s, err := c.tryDial(ctx, pinged)
+		if !c.limit(ctx, err) {
+			return s, err
+		}
+	}
+}
+
+func (c *client) tryDial(ctx context.Context, pinged func()) (*socket, error) {
+	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	cancel := func() { end(nil) }
 	stop := context.AfterFunc(ctx, cancel)
-	timer := time.AfterFunc(d.Timeout, cancel)
-	conn, answer, err := d.upgrade(life, "EIO=4&transport=websocket", nil)
+	timer := time.AfterFunc(c.Timeout, func() { end(errSilent) })
+	r, err := c.upgrade(life, "EIO=4&transport=websocket")
 	timer.Stop()
-	if err != nil || conn == nil {
+	if err != nil && errors.Is(context.Cause(life), errSilent) {
+		err = errSilent
+	}
+	if err != nil || r.conn == nil {
 		stop()
 		cancel()
 		if err == nil {
-			err = errAnswer{answer}
+			err = errAnswer{r}
 		}
 		return nil, err
 	}
 	stop() // from here on the connection ends by close; cancel would cut it
-	s := listen(closer{conn, cancel}, answer, pinged)
-	p, err := s.expect(ctx, d.Timeout, "0{")
+	s := listen(closer{r.conn, cancel}, pinged)
+	s.open.reply = r
+	p, err := s.expect(ctx, c.Timeout, "0{")
 	if err == nil {
 		err = json.Unmarshal([]byte(p[1:]), &s.open)
 	}
@@ -103,7 +102,7 @@ func (d *doctor) dial(ctx context.Context, pinged func()) (*socket, error) {
 // closer also gives back what the request holds.
 type closer struct {
 	io.ReadWriteCloser
-	cancel context.CancelFunc
+	cancel func()
 }
 
 // Close closes the connection.

@@ -1,0 +1,120 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+)
+
+// cause is why something has failed, and what to change where.
+type cause struct {
+	verdict   Verdict
+	means, do string
+}
+
+// broken is the finding that what does not work, for the cause of err.
+func (d *doctor) broken(err error, what string) Result {
+	c := explain(err)
+	return Result{Verdict: c.verdict, Seen: say(err), Means: what + ": " + c.means, Do: c.do}
+}
+
+// explain finds the cause of an error or of an answer that is not the expected one. It is the one place where that is
+// decided: what a check adds is what does not work because of it.
+func explain(err error) cause {
+	var answer errAnswer
+	if errors.As(err, &answer) {
+		return answer.cause()
+	}
+	var certificate *tls.CertificateVerificationError
+	var name *net.DNSError
+	var timeout net.Error
+	var op *net.OpError
+	switch {
+	case errors.As(err, new(errMoved)):
+		return cause{Warning, "the instance was taken out while it was looked at", "run doctor again; a deployment, a scale-in or the health check has taken it out"}
+	case errors.As(err, &certificate):
+		return cause{Failure, "browsers refuse the certificate", "a certificate for this very name, in force, with its chain"}
+	case errors.As(err, &name):
+		return cause{Failure, "the name leads nowhere", "see the DNS record: an alias of the environment's load balancer"}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return cause{Failure, "nobody listens", "see that the environment is up, its listener on this port is on, and the name is that of the environment"}
+	case errors.As(err, &op) && op.Op == "dial" && op.Timeout():
+		return cause{Failure, "no connection comes about: packets to this port are dropped", "let the port in: the security group of the load balancer, its listener, and the name it is reached by"}
+	case errors.Is(err, errSilent), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return cause{Failure, "the request is taken and not answered: the application is frozen or overloaded, or what is on the way drops packets",
+			"see processor and memory of the instance, the goroutines of the application (/debug/pprof/ of its admin listener), and restart it"}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return cause{Failure, "the connection is closed without an answer", "see error.log of nginx (worker_connections), and firewalls that inspect what goes through"}
+	}
+	return cause{Failure, "it is refused on the way", "see the log of who refuses"}
+}
+
+// cause is why the answer is what it is.
+func (r *reply) cause() cause {
+	by := r.by()
+	switch {
+	case r.status/100 == 3:
+		return cause{Failure, by + " redirects, which neither WebSockets nor POSTs follow", "connect to where it leads, or leave " + "the Socket.IO path out of the redirect"}
+	case r.status == http.StatusTooManyRequests && by == byApplication:
+		return cause{NotApplicable, "this address has as many sessions as the server allows one", "see the check of limits"}
+	case r.status == http.StatusTooManyRequests:
+		return cause{Warning, by + " limits how often one address may ask", "leave the Socket.IO path out of its rate limit: a client on polling asks many times a minute"}
+	case r.code() == 1:
+		return cause{Failure, "the session is not known where the request went: requests of one session go to several instances, or it has ended",
+			`StickinessEnabled: "true" in aws:elasticbeanstalk:environment:process:default`}
+	case r.code() == 3:
+		return cause{Failure, "the application got a request without Upgrade, or one that does not fit its session: nginx or another proxy has taken headers away",
+			"proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and Connection $connection_upgrade in the location that serves the path; delete server{} blocks of your own"}
+	case r.status == http.StatusForbidden && by == byApplication:
+		return cause{Failure, "the application refuses the origin or the host", "BEANPOLE_ALLOWED_ORIGINS and BEANPOLE_ALLOWED_HOSTS; give --origin as the page has it"}
+	case r.firewall():
+		return cause{Failure, "a firewall for web applications refuses (AWS WAF or its like), and no instance has seen the request",
+			"look for the rule in the sampled requests of the web ACL, and let the Socket.IO path through; clients cannot solve its challenges"}
+	case r.status == http.StatusForbidden, r.status == http.StatusUnauthorized:
+		return cause{Failure, by + " lets nobody in: an access rule or a login stands in front of the application", "allow the Socket.IO path in " + by + " (deny, auth_basic, an authenticate action of the listener)"}
+	case r.status == http.StatusServiceUnavailable && by == byApplication:
+		return cause{Failure, "the instance drains or is full", "wait for the deployment to end (a host that stays drained resumes after two minutes); see BEANPOLE_MAX_SESSIONS and BEANPOLE_HANDSHAKES_PER_SECOND"}
+	case r.status == http.StatusNotFound, r.status == http.StatusMethodNotAllowed:
+		return cause{Failure, "there is no Socket.IO server at this path", "give the path in the URL, or see that " + by + " passes it on"}
+	case r.status == http.StatusRequestEntityTooLarge && by == byNginx:
+		return cause{Failure, "nginx refuses what the server takes", "client_max_body_size above BEANPOLE_MAX_PAYLOAD in .platform/nginx"}
+	case r.status == http.StatusBadGateway && by == byNginx:
+		return cause{Failure, "nginx runs and the application does not, or it listens on another port or address",
+			"see web.stdout.log; PORT (default 5000) must be what nginx passes to, HOST not the loopback of a container"}
+	case r.status == http.StatusGatewayTimeout && by == byNginx:
+		return cause{Failure, "the application does not answer nginx in time: it is frozen or overloaded", "see processor and memory of the instance, and restart the application; proxy_read_timeout must be above the ping interval"}
+	case r.status == 464:
+		return cause{Failure, "the target group does not speak HTTP/1.1", "protocol version HTTP1 for the target group"}
+	case by == byBalancer && r.status == http.StatusServiceUnavailable:
+		return cause{Failure, "no instance answers behind the load balancer: it has none that is registered", "see the target group: instances must be in service, and HealthCheckPath must answer 200"}
+	case r.status == http.StatusGatewayTimeout:
+		return cause{Failure, "an instance does not answer " + by + " in time: it is frozen, or the poll waits longer than the idle timeout",
+			"see processor and memory of the instance; the ping interval must be below IdleTimeout"}
+	case r.status >= http.StatusInternalServerError && by != byApplication:
+		return cause{Failure, "no instance answers behind " + by + ", or one closes its connections", "see that nginx runs on each instance, and the security group between load balancer and instances"}
+	case bytes.HasPrefix(r.body, []byte{0x1f, 0x8b}):
+		return cause{Failure, "the answer is compressed and does not say so, or twice: clients cannot read it", "let one of nginx, CDN and application compress; Content-Encoding must pass through"}
+	case r.status/100 == 2:
+		return cause{Failure, "something else answers for the application: a maintenance page, or a catch-all of a site (try_files, a custom error page of the CDN)",
+			"see which location or behaviour serves the Socket.IO path, and pass it to the application; a maintenance page answers 503"}
+	}
+	return cause{Failure, by + " refuses", fmt.Sprintf("see the log of %s for a %d", strings.TrimPrefix(by, "the "), r.status)}
+}
+
+// firewall reports whether the answer looks like that of a WAF: of what stands in front of instances and knows no other
+// reason to refuse.
+func (r *reply) firewall() bool {
+	if r.header.Get("X-Amzn-Waf-Action") != "" || r.header.Get("Cf-Mitigated") != "" {
+		return true
+	}
+	by := r.by()
+	return r.status == http.StatusForbidden && (by == byBalancer || by == byCloudFront || by == byCloudflare ||
+		bytes.Contains(bytes.ToLower(r.body), []byte("request blocked")))
+}

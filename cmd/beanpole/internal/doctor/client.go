@@ -1,0 +1,203 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// client sends requests to one instance: by the balancer's cookies where they do that, and else by asking again
+// until that instance answers.
+type client struct {
+	*doctor
+	name  string         // of X-Beanpole; "" takes whoever answers
+	label string         // what the report calls it
+	jar   http.CookieJar // nil keeps no cookies
+	stays bool           // by its cookies
+	clock time.Duration  // how far the instance's clock is ahead of this machine's
+	spoke Instance
+	open  *opened // what its handshake said; nil before that
+	most  int     // the largest body that got through, in bytes
+}
+
+// anybody returns a new client, as every browser is one, that goes to whoever the balancer chooses.
+func (d *doctor) anybody(cookies bool) *client {
+	c := &client{doctor: d}
+	if cookies {
+		c.jar, _ = cookiejar.New(nil) // never fails
+	}
+	return c
+}
+
+// pins is a jar that keeps the cookies which lead to an instance, longer than they last: it is for finding the way there
+// again and no browser's.
+type pins struct {
+	mu     sync.Mutex
+	values map[string]string
+}
+
+// SetCookies is http.CookieJar's.
+func (p *pins) SetCookies(_ *url.URL, list []*http.Cookie) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range list {
+		p.values[c.Name] = c.Value
+	}
+}
+
+// Cookies is http.CookieJar's.
+func (p *pins) Cookies(*url.URL) []*http.Cookie {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var list []*http.Cookie
+	for name, value := range p.values {
+		list = append(list, &http.Cookie{Name: name, Value: value})
+	}
+	return list
+}
+
+// keep makes a jar of pins of the client's.
+func (c *client) keep() {
+	p := &pins{values: make(map[string]string)}
+	p.SetCookies(nil, c.jar.Cookies(c.base))
+	c.jar, c.stays = p, len(p.values) > 0
+}
+
+// errMoved is returned when a request with the cookies of one instance was answered by another.
+type errMoved struct{ from, to string }
+
+// Error says who answered.
+func (e errMoved) Error() string {
+	return fmt.Sprintf("the cookies of %s lead to %s now", e.from, e.to)
+}
+
+// target returns the URL of the Socket.IO path with a query, and with a parameter that has never been there, as clients
+// add one.
+func (d *doctor) target(query string) *url.URL {
+	u := *d.base
+	u.Path, u.RawQuery = d.Path, query+"&t="+rand.Text()[:10]
+	return &u
+}
+
+// do sends a request and reads the answer. header is pairs of names and values.
+func (c *client) do(ctx context.Context, method string, u *url.URL, body []byte, header ...string) (*reply, error) {
+	return c.insist(ctx, func() (*reply, error) {
+		ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+		return c.send(ctx, method, u, body, header...)
+	})
+}
+
+// insist repeats a request until the client's instance answers. An answer that names nobody may be that of an nginx: it
+// is the instance's own when no other comes.
+func (c *client) insist(ctx context.Context, send func() (*reply, error)) (*reply, error) {
+	if c.name == "" {
+		return send()
+	}
+	if c.stays {
+		r, err := send()
+		if err == nil && r.name() != "" && r.name() != c.name {
+			return nil, errMoved{c.label, r.name()}
+		}
+		return r, err
+	}
+	var unnamed *reply
+	var failed error
+	for n := 4 + 6*len(c.found); n > 0 && ctx.Err() == nil; n-- {
+		r, err := send()
+		switch {
+		case err != nil && failed != nil:
+			return nil, err
+		case err != nil:
+			failed = err
+		case r.name() == c.name:
+			return r, nil
+		case r.name() == "":
+			unnamed = r
+		}
+		if r != nil && r.conn != nil {
+			_ = r.conn.Close()
+		}
+	}
+	switch {
+	case unnamed != nil && unnamed.conn == nil:
+		return unnamed, nil
+	case failed != nil:
+		return nil, failed
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	return nil, errMoved{c.label, "others"}
+}
+
+// request makes a request with the client's headers.
+func (c *client) request(ctx context.Context, method string, u *url.URL, body []byte) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("User-Agent", "beanpole-doctor")
+	if c.Origin != "" {
+		r.Header.Set("Origin", c.Origin)
+	}
+	if c.jar != nil {
+		for _, cookie := range c.jar.Cookies(u) {
+			r.AddCookie(cookie)
+		}
+	}
+	return r, nil
+}
+
+// send is do with no deadline but ctx's, and takes whoever answers.
+func (c *client) send(ctx context.Context, method string, u *url.URL, body []byte, header ...string) (*reply, error) {
+	r, err := c.request(ctx, method, u, body)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "text/plain;charset=UTF-8")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+		}
+		r.Header.Set(header[i], header[i+1])
+	}
+	return c.answer(r, u)
+}
+
+// answer sends the request and reads what comes back.
+func (c *client) answer(r *http.Request, u *url.URL) (*reply, error) {
+	start := time.Now()
+	res, err := c.http.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if c.jar != nil {
+		c.jar.SetCookies(u, res.Cookies())
+	}
+	answer := &reply{status: res.StatusCode, header: res.Header, began: start}
+	if conn, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
+		answer.conn = conn
+		return answer, nil
+	}
+	defer func() { _ = res.Body.Close() }()
+	answer.body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	answer.took = time.Since(start)
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+// ask sends what is no handshake: the application refuses it, and so names itself without opening anything.
+func (c *client) ask(ctx context.Context) (*reply, error) {
+	return c.do(ctx, http.MethodGet, c.target("EIO=4"), nil)
+}

@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter/redis/redistest"
+)
+
+// The one of several that is broken is named, and nothing is said of the other. The parts are the real ones; the health
+// check is off, as it is for as long as its thresholds take.
+func TestDoctorNamesTheInstance(t *testing.T) {
+	t.Parallel()
+	e := start(t, settings{})
+	b := e.instances[1]
+	look := func() []finding {
+		t.Helper()
+		return findings(t, fmt.Sprintf("https://127.0.0.1:%d", e.https), "--insecure", "--origin", origin, "--probe-token", probeToken,
+			"--idle", "6s", "--timeout", "2s", "--samples", "8")
+	}
+	e.balancer(t, "disable health targets/b")
+
+	location := filepath.Join(b.dir, "conf.d/elasticbeanstalk/00_application.conf")
+	good, err := os.ReadFile(location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := strings.NewReplacer("$connection_upgrade", `""`, "client_max_body_size    2m", "client_max_body_size 500k").Replace(string(good)) +
+		"\nif ($host != 127.0.0.1) { return 301 https://127.0.0.1$request_uri; }\n"
+	b.serve(t, location, bad)
+	named(t, look(), []want{
+		{"no upgrade headers on one instance", "websocket", "failure", "b", "proxy_set_header Upgrade"},
+		{"no upgrade headers on one instance", "upgrade", "failure", "b", "proxy_set_header Upgrade"},
+		{"body limit of one nginx", "body size", "failure", "b", "client_max_body_size"},
+		{"health path by the site's name only, on one instance", "health", "failure", "b", "an address as Host"},
+	})
+	b.serve(t, location, string(good))
+
+	_ = b.app.cmd.Process.Signal(syscall.SIGSTOP)
+	frozen := look()
+	_ = b.app.cmd.Process.Signal(syscall.SIGCONT)
+	named(t, frozen, []want{{"one of two applications frozen", "instances", "failure", "1 without a name", "taken and not answered"}})
+
+	b.app.stop(syscall.SIGKILL, time.Second)
+	named(t, look(), []want{{"one of two applications dead", "instances", "failure", "1 without a name", "nginx runs and the application does not"}})
+
+	b.nginx.stop(syscall.SIGTERM, time.Second)
+	named(t, look(), []want{{"one of two instances without nginx", "instances", "failure", "1 without a name", "see that nginx runs"}})
+
+	b.startNginx(t)
+	e.redis = redistest.Start(t)
+	b.startApp(t)
+	named(t, look(), []want{
+		{"old version on one instance", "alike", "warning", "", "v2 on b"},
+		{"another Redis on one instance", "broadcast", "failure", "", "REDIS_URL"},
+		{"another Redis on one instance", "without cookies", "warning", "", "did not find their session"},
+	})
+}
+
+func TestDoctorWithoutStickinessAndWithALimit(t *testing.T) {
+	t.Parallel()
+	e := start(t, settings{alone: true, loose: true, env: []string{"BEANPOLE_HANDSHAKES_PER_SECOND_PER_ADDR=1"}})
+	named(t, findings(t, e.url(), "--timeout", "6s", "--idle", "6s"), []want{
+		{"no stickiness", "stickiness", "failure", "", "StickinessEnabled"},
+		{"clients without cookies", "without cookies", "warning", "", "websocket"},
+		{"our own limit of handshakes per address", "limits", "warning", "", "BEANPOLE_TRUSTED_HOPS"},
+	})
+}
+
+// serve has the instance's nginx read another file.
+func (in *instance) serve(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	in.nginx.stop(syscall.SIGQUIT, time.Second)
+	in.startNginx(t)
+}
+
+// want is a finding that has to be there, for the environment of that name in docs/doctor.md.
+type want struct{ environment, check, verdict, instance, says string }
+
+// named holds what doctor has found against all that it should find.
+func named(t *testing.T, got []finding, wants []want) {
+	t.Helper()
+	document, err := os.ReadFile("../../docs/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(document), "\n### On real parts\n")
+	for _, w := range wants {
+		if row := fmt.Sprintf("| %s | %s | %s |", w.environment, w.check, w.verdict); !strings.Contains(table, row) {
+			t.Errorf("%s is not in docs/doctor.md", row)
+		}
+		if !slices.ContainsFunc(got, func(f finding) bool {
+			return f.Check == w.check && f.Verdict == w.verdict && f.Instance == w.instance && strings.Contains(f.Seen+f.Means+f.Do, w.says)
+		}) {
+			t.Errorf("%s: %s is no %s on %q with %q", w.environment, w.check, w.verdict, w.instance, w.says)
+		}
+	}
+	for _, f := range got {
+		if (f.Verdict == "failure" || f.Verdict == "warning") && !slices.ContainsFunc(wants, func(w want) bool { return w.check == f.Check && w.instance == f.Instance }) {
+			t.Errorf("%s is %s on %q: %s | %s", f.Check, f.Verdict, f.Instance, f.Seen, f.Means)
+		}
+	}
+}
