@@ -23,13 +23,12 @@ type packCommand struct {
 
 // Run is called by kong.
 func (c *packCommand) Run(ctx context.Context, o output) error {
-	platform := lint.Platform(c.Platform)
-	if c.Platform == "auto" {
-		platform = ""
-	}
-	kind := pack.Kind(c.Arch)
+	kind, platform := pack.Kind(c.Arch), lint.Platform(c.Platform)
 	if c.Arch == "auto" {
 		kind = ""
+	}
+	if c.Platform == "auto" {
+		platform = ""
 	}
 	r, err := pack.Pack(ctx, pack.Options{
 		Dir: c.Path, Output: c.Output, Platform: platform, Progress: o.progress, Kind: kind, Package: c.Package,

@@ -8,8 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 

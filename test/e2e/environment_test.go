@@ -42,6 +42,8 @@ type settings struct {
 	noNginx bool     // only the applications
 	bundle  string   // folder with what is deployed; "" means the tests' own application with this repository's bundle
 	loose   bool     // the load balancer keeps nobody at an instance
+
+	metadata string // the URL of the instances' metadata, by name below it; "" for none
 }
 
 // environment is what runs.
@@ -252,6 +254,9 @@ func (in *instance) startApp(t *testing.T) {
 	}
 	if in.e.redis != nil {
 		env = append(env, "REDIS_URL="+in.e.redis.URL())
+	}
+	if in.e.metadata != "" {
+		env = append(env, "AWS_EC2_METADATA_SERVICE_ENDPOINT="+in.e.metadata+"/"+in.name)
 	}
 	program := built.app
 	if in.e.bundle != "" {

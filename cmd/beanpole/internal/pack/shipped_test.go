@@ -15,7 +15,7 @@ const key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEE\n-----END EC PRIVATE KEY--
 
 // No file goes to a server that is hidden, ignored, secret, or behind a link, in whatever folder it lies.
 func TestPackLeavesOutWhatIsNotMeant(t *testing.T) {
-	dir := project(t)
+	dir := folder(t)
 	elsewhere := t.TempDir()
 	put(t, elsewhere, "passwd", "root:x:0:0\n")
 	for _, top := range []string{"", ".ebextensions/", ".platform/files/", "internal/"} {
@@ -92,7 +92,7 @@ func TestArchitectureOfTheBundle(t *testing.T) {
 
 // An image that is built on the instance, where there is no repository, knows what it was built from.
 func TestImageKnowsItsVersion(t *testing.T) {
-	dir := project(t)
+	dir := folder(t)
 	git := func(args ...string) string {
 		said, err := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=x", "-c", "user.email=x@example.com"}, args...)...).CombinedOutput()
 		if err != nil {

@@ -168,7 +168,11 @@ func (c Choice) ebcli(branch string) (files, error) {
 		}
 		out = re.ReplaceAllString(out, put[1])
 	}
-	return files{".elasticbeanstalk/config.yml": out}, nil
+	saved, err := beanpole.Files.ReadFile("deploy/ebcli/default.cfg.yml")
+	if err != nil {
+		return nil, err
+	}
+	return files{".elasticbeanstalk/config.yml": out, ".elasticbeanstalk/default.cfg.yml": string(saved)}, nil
 }
 
 // executable reports whether the instance runs the file.
