@@ -193,7 +193,7 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 	if d, ok := ctx.Deadline(); ok && m.kind == kindBroadcast {
 		m.timeoutMS = max(1, time.Until(d).Milliseconds())
 	}
-	if up, _, err := n.c.state.get(); !up && !errors.Is(err, errStarting) {
+	if !n.c.state.works() {
 		live, _ := n.c.members.names()
 		r.ask(live, 0)
 		return adapter.ErrDegraded

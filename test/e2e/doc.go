@@ -7,7 +7,7 @@
 //
 //   - environment_test.go: the environment; process_test.go: its programs; clients_test.go: socket.io-client
 //   - through_test.go: every way through it; deploy_test.go: deployments in Beanstalk's own order;
-//     fault_test.go: what clients see when a part ends
+//     fault_test.go: what clients see when a part ends; scalein_test.go: when an instance is taken away
 //   - app/: the application; clients.mjs: many clients in one process; haproxy.cfg
 //   - hooks_test.go: hooks of the bundle; ports_test.go: more WebSockets than ports, in a network of its own
 //

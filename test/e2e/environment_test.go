@@ -38,6 +38,8 @@ type settings struct {
 	idle    string   // of the load balancer; "" means 6s, a tenth of the real one
 	env     []string // for the application
 	noNginx bool     // only the applications
+
+	metadata string // the URL of the instances' metadata, by name below it; "" for none
 }
 
 // environment is what runs.
@@ -245,6 +247,9 @@ func (in *instance) startApp(t *testing.T) {
 	}
 	if in.e.redis != nil {
 		env = append(env, "REDIS_URL="+in.e.redis.URL())
+	}
+	if in.e.metadata != "" {
+		env = append(env, "AWS_EC2_METADATA_SERVICE_ENDPOINT="+in.e.metadata+"/"+in.name)
 	}
 	env = append(env, in.e.env...)
 	in.app = launch(in.e.t, filepath.Join(in.dir, "app.log"), env, built.app)
