@@ -54,8 +54,7 @@
 //	reader.go     the reader of a stream
 //	feed.go       its connection
 //	entries.go    the entries that come on it
-//	refetch.go    what is missing of it, asked of who added it
-//	window.go     which entries of a source it has had
+//	refetch.go    which entries of a source it has had, and what is missing, asked of who added it
 //	line.go       the order of events with recovery
 //	recovery.go   connection state recovery over streams
 //	takeover.go   the socket of a client that is back before its server has noticed
