@@ -147,3 +147,38 @@ func (g *gap) abandon(deliver func(arrival)) (lost uint64) {
 	g.doubt, g.tries = 0, 0
 	return lost
 }
+
+// bookmark says up to which number another node had been heard by a time.
+type bookmark struct {
+	at time.Time
+	n  uint64
+}
+
+// maxMarks bounds how many are kept, one for each second in which the node was heard.
+const maxMarks = 64
+
+// mark notes that a message with a number has come. Called with order held.
+func (s *source) mark(n uint64, now time.Time) {
+	k := len(s.marks)
+	switch {
+	case k > 0 && n <= s.marks[k-1].n:
+		return
+	case k > 1 && now.Sub(s.marks[k-2].at) < time.Second:
+		s.marks[k-1] = bookmark{now, n}
+		return
+	case k == maxMarks:
+		s.marks = slices.Delete(s.marks, 0, 1)
+	}
+	s.marks = append(s.marks, bookmark{now, n})
+}
+
+// by returns the highest number that is known to have been sent by a time. Called with order held.
+func (s *source) by(at time.Time) (n uint64) {
+	for _, m := range s.marks {
+		if m.at.After(at) {
+			break
+		}
+		n = m.n
+	}
+	return n
+}

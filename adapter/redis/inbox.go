@@ -33,6 +33,7 @@ type source struct {
 	order sync.Mutex
 	gaps  map[laneKey]*gap // guarded by order
 	said  time.Time        // guarded by order; when a loss was last logged
+	marks []bookmark       // guarded by order
 	nsps  sync.Map         // namespaces in which it has sent something
 }
 
@@ -120,9 +121,9 @@ func (s *source) has(nsp string) bool {
 // silence is a time in which a subscription may have brought nothing.
 type silence struct{ from, to time.Time }
 
-// begin has a lane of n that nothing is known of in doubt, if something may have been missed. Called with order
-// held.
-func (b *inbox) begin(n *namespace, key laneKey, g *gap) {
+// begin has a lane of n that nothing is known of in doubt, if something up to a number may have been missed. Called
+// with order held.
+func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint64) {
 	if g.known || g.open() {
 		return
 	}
@@ -144,6 +145,9 @@ func (b *inbox) begin(n *namespace, key laneKey, g *gap) {
 	if at, now := b.c.bus.brokenSince(list); now && (!ok || at.Before(since)) {
 		since, ok = at, true
 	}
+	if at := b.c.bus.since(list[0]); !ok && number > s.by(at) { // sent since this node listens, perhaps
+		since, ok = at, true
+	}
 	if ok {
 		g.since, g.doubt = since, b.asked.Load()+1
 	}
@@ -159,8 +163,9 @@ func (b *inbox) take(n *namespace, channel string, uid []byte, x *serial, payloa
 	g := s.gap(key, epoch)
 	a := arrival{x.n, *x.in(key.lane), channel, payload}
 	if a.spot.count > 1 {
-		b.begin(n, key, g)
+		b.begin(s, n, key, g, a.spot.prev)
 	}
+	s.mark(x.n, time.Now())
 	asked := !g.asked.IsZero() && g.open()
 	if !g.accept(a, n.arrived) {
 		b.c.stats.skipped.Add(1)

@@ -127,7 +127,7 @@ func (b *inbox) tail(uid string, t ending) {
 	s.order.Lock()
 	defer s.order.Unlock()
 	g := s.gap(t.key, epoch)
-	if b.begin(n, t.key, g); !g.known && !g.open() {
+	if b.begin(s, n, t.key, g, t.n); !g.known && !g.open() {
 		g.known, g.last, g.count = true, t.n, t.count
 		return
 	}

@@ -16,6 +16,7 @@ type Proxy struct {
 	mu      sync.Mutex
 	open    *sync.Cond
 	blocked bool
+	held    int // bytes
 	refuse  bool
 	delay   time.Duration
 	conns   map[net.Conn]struct{}
@@ -71,9 +72,11 @@ func (p *Proxy) copy(to, from net.Conn) {
 	for {
 		n, err := from.Read(b)
 		p.mu.Lock()
+		p.held += n
 		for p.blocked && !p.closed {
 			p.open.Wait()
 		}
+		p.held -= n
 		delay := p.delay
 		p.mu.Unlock()
 		time.Sleep(delay) // a way that is slow: time is what it is about
@@ -90,6 +93,9 @@ func (p *Proxy) copy(to, from net.Conn) {
 
 // Block holds all bytes back, as a network does that loses them; Unblock lets them through.
 func (p *Proxy) Block() { p.mu.Lock(); p.blocked = true; p.mu.Unlock() }
+
+// Held returns how many bytes Block holds back.
+func (p *Proxy) Held() int { p.mu.Lock(); defer p.mu.Unlock(); return p.held }
 
 // Unblock ends Block.
 func (p *Proxy) Unblock() {
