@@ -26,6 +26,7 @@ type Member struct {
 	ended   []bool // Disconnect calls, true for closeSession
 	arrived *sync.Cond
 	answer  func(adapter.Message) *adapter.Message
+	watch   func(adapter.Message)
 	strip   bool // Got leaves out offsets
 	last    string
 }
@@ -53,9 +54,20 @@ func (m *Member) Answer(fn func(adapter.Message) *adapter.Message) {
 	m.mu.Unlock()
 }
 
+// Watch has fn called, in their order, with the messages that the member would keep from now on.
+func (m *Member) Watch(fn func(adapter.Message)) {
+	m.mu.Lock()
+	m.watch = fn
+	m.mu.Unlock()
+}
+
 func (m *Member) deliver(msg adapter.Message, f adapter.Flags) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.watch != nil {
+		m.watch(msg)
+		return
+	}
 	m.got = append(m.got, msg)
 	m.flags = append(m.flags, f)
 	if msg.Offset != "" {

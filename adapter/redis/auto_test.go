@@ -115,6 +115,7 @@ func chosen(t *testing.T, cfg redis.Config) string {
 
 // Redis is asked what it can, and servers that are there already decide.
 func TestAutoMode(t *testing.T) {
+	t.Parallel()
 	cluster := redistest.Cluster(t)
 	restricted := redistest.Start(t, "--rename-command", "INFO", "")
 	for name, x := range map[string]struct {

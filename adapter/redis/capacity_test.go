@@ -70,9 +70,9 @@ func used(t *testing.T, s *redistest.Server) (u usage) {
 // TestCapacityOfMembership: what many servers cost when they start together, when they are idle, and when one asks
 // the others. With -v of 200 servers.
 func TestCapacityOfMembership(t *testing.T) {
-	count := 50
+	count, idle := 50, 3*time.Second
 	if testing.Verbose() {
-		count = 200
+		count, idle = 200, 10*time.Second
 	}
 	s := redistest.Start(t)
 	prefix := unique()
@@ -105,7 +105,6 @@ func TestCapacityOfMembership(t *testing.T) {
 		u.commands, u.in>>10, u.out>>10)
 
 	pass(t, 3*time.Second) // what comes behind a start is no rest
-	idle := 10 * time.Second
 	before = used(t, s)
 	pass(t, idle)
 	u = used(t, s).minus(before)

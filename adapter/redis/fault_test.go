@@ -49,6 +49,7 @@ func TestRedisStopsAndStarts(t *testing.T) {
 }
 
 func TestRedisIsFrozen(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range modes() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -79,8 +80,10 @@ func TestRedisIsFrozen(t *testing.T) {
 }
 
 func TestConnectionsAreKilled(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range modes() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := redistest.Start(t)
 			f := pair(t, cfg, s.URL(), s.URL())
 			f.flow()
@@ -102,8 +105,10 @@ func TestConnectionsAreKilled(t *testing.T) {
 // All connections break, and the sender's are back before the other node has noticed: what it sends meanwhile
 // waits for the other. The library makes the connection of the publisher anew in silence.
 func TestSenderIsBackFirst(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range modes() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := redistest.Start(t)
 			p := redistest.NewProxy(t, s.Addr())
 			f := pair(t, cfg, s.URL(), p.URL())
@@ -124,8 +129,10 @@ func TestSenderIsBackFirst(t *testing.T) {
 
 // One node is cut off, as if its process were killed, while it is asked.
 func TestNodeDiesWhileItIsAsked(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range modes() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := redistest.Start(t)
 			p := redistest.NewProxy(t, s.Addr())
 			f := pair(t, cfg, s.URL(), p.URL())
@@ -162,6 +169,7 @@ func TestNodeDiesWhileItIsAsked(t *testing.T) {
 
 // One of three nodes hears and says everything late: the others notice nothing, and it gets everything.
 func TestNodeIsSlow(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range modes() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -189,6 +197,7 @@ func TestNodeIsSlow(t *testing.T) {
 
 // A node's network loses everything for a while.
 func TestNodeIsPartitioned(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range modes() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -270,6 +279,7 @@ func TestGarbageIsCounted(t *testing.T) {
 }
 
 func TestOutboxIsBounded(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c := start(t, redis.Config{URL: s.URL(), MaxOutboxMessages: 100, HeartbeatInterval: 100 * time.Millisecond, MaxOutboxAge: 2 * time.Second})
 	n := adaptertest.NewNode(t, "/", c.Adapter())

@@ -25,6 +25,7 @@ type flow struct {
 	sent        int
 	prefix      string
 	pace        time.Duration // between some thousand events of a storm
+	lossy       bool          // Redis may lose what must then be counted
 	pad         string        // makes the events of a storm larger
 	slowest     time.Duration // of all calls of Broadcast
 }

@@ -158,6 +158,7 @@ func TestForward(t *testing.T) {
 }
 
 func TestForwardUpgrade(t *testing.T) {
+	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	prefix := unique()
 	a, _ := newFront(t, "a", prefix, shared.URL()), newFront(t, "b", prefix, shared.URL())
@@ -191,6 +192,7 @@ func TestForwardUpgrade(t *testing.T) {
 // What is left of a WebSocket that its node has ended goes, though the client does not close it, and cannot be told from
 // one whose connection is dead.
 func TestForwardedUpgradeEnds(t *testing.T) {
+	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	prefix := unique()
 	a, _ := newFront(t, "a", prefix, shared.URL()), newFront(t, "b", prefix, shared.URL())
@@ -224,6 +226,7 @@ func TestForwardedUpgradeEnds(t *testing.T) {
 
 // The answer to a poll may have been lost together with what was in it: the poll is not asked for again.
 func TestForwardedPollIsNotRepeated(t *testing.T) {
+	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	prefix := unique()
 	var polls atomic.Int64
@@ -265,6 +268,7 @@ func TestForwardedPollIsNotRepeated(t *testing.T) {
 
 // The session of a node that is gone is unknown at once, whether or not its entry has expired.
 func TestForwardToDeadNode(t *testing.T) {
+	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	s := redistest.Start(t)
 	prefix := unique()
@@ -292,6 +296,7 @@ func TestForwardToDeadNode(t *testing.T) {
 
 // A node that lives and does not get to renew its entry keeps its sessions.
 func TestForwardToNodeWithoutEntry(t *testing.T) {
+	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	s := redistest.Start(t)
 	prefix := unique()
@@ -314,6 +319,7 @@ func TestForwardToNodeWithoutEntry(t *testing.T) {
 
 // The sessions of a node that has left are unknown at once.
 func TestForwardToNodeThatHasLeft(t *testing.T) {
+	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	prefix := unique()
 	a, b := newFront(t, "a", prefix, shared.URL()), newFront(t, "b", prefix, shared.URL())
@@ -333,6 +339,7 @@ func TestForwardToNodeThatHasLeft(t *testing.T) {
 }
 
 func TestForwardWhileRedisIsDown(t *testing.T) {
+	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	s := redistest.Start(t)
 	prefix := unique()
@@ -348,6 +355,7 @@ func TestForwardWhileRedisIsDown(t *testing.T) {
 
 // A node that is killed leaves its entry behind. One that starts at its address is not sent to by itself.
 func TestForwardNeverLoops(t *testing.T) {
+	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	client := shared.Client()
 	for name, entry := range map[string]func(url string) string{
@@ -386,6 +394,7 @@ func TestForwardNeverLoops(t *testing.T) {
 
 // What a process has left that had the address before is taken out.
 func TestForwardTakesOverAnAddress(t *testing.T) {
+	t.Parallel()
 	prefix := unique()
 	client := shared.Client()
 	const url = "http://127.0.0.9:5000"
@@ -406,6 +415,7 @@ func TestForwardTakesOverAnAddress(t *testing.T) {
 // Servers in containers may all think that they have one address, and two may be given one NodeID: nobody could
 // say which of them is meant, so neither is announced as long as it lasts, and the log says so.
 func TestForwardToTwins(t *testing.T) {
+	t.Parallel()
 	const bridge = "http://127.0.0.9:5000"
 	for name, other := range map[string]struct{ key, value string }{
 		"one address": {"addr:" + bridge, "b#BBBB"},
@@ -437,6 +447,7 @@ func TestForwardToTwins(t *testing.T) {
 
 // The node that serves a request sees the client as the first one did, and believes nobody else.
 func TestForwardedClient(t *testing.T) {
+	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	prefix := unique()
 	seen := func(r *http.Request) (string, bool) { return "2001:db8::7", true }
@@ -465,6 +476,7 @@ func TestForwardedClient(t *testing.T) {
 
 // The answer's headers take the place of those that the node in between has set.
 func TestForwardedHeadersReplace(t *testing.T) {
+	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	prefix := unique()
 	a, b := newFront(t, "a", prefix, shared.URL()), newFront(t, "b", prefix, shared.URL())

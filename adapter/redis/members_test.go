@@ -33,6 +33,7 @@ func hasNodes(t *testing.T, c *redis.Cluster, want int) {
 
 // A server whose process ends, so that its connections do, is not waited for until it has missed heartbeats.
 func TestKilledNodeIsGoneWithItsConnections(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range modes() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,6 +111,7 @@ func (l *logged) has(text string) bool {
 
 // While Redis stands still nobody is given up, nor when it goes on, though its clock has gone on all the time.
 func TestNobodyIsGoneWhileRedisStandsStill(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range modes() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

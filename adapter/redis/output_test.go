@@ -14,8 +14,10 @@ import (
 
 // An event larger than what Redis lets wait for a subscriber is missed, alone, and counted.
 func TestMissedBecauseOfTheOutputLimit(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range channels() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := redistest.Start(t, "--client-output-buffer-limit", "pubsub 64kb 32kb 5")
 			f := pair(t, cfg, s.URL(), s.URL())
 			f.flow()

@@ -133,6 +133,7 @@ func resume(t *testing.T, n *adaptertest.Node, s adapter.Session, last string) *
 // through the stream, and must not be taken for something that is on its way for ever: a client from another node
 // got it at each recovery, behind later events.
 func TestEventsFromBeforeTheReaderBegan(t *testing.T) {
+	t.Parallel()
 	name, stream := unique(), unique()
 	admin := shared.Client()
 	do := func(args ...any) {

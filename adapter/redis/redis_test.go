@@ -3,6 +3,7 @@ package redis_test
 import (
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -49,6 +50,12 @@ func (m *main) Cleanup(fn func()) {
 var shared *redistest.Server
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given { // they wait for Redis, for time-outs and for each other, and not for the processor
+		_ = flag.Set("test.parallel", "4")
+	}
 	var t main
 	shared = redistest.Start(&t)
 	code := m.Run()

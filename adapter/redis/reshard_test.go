@@ -54,14 +54,6 @@ func TestNothingIsMissedWhileSlotsMove(t *testing.T) {
 			f := pair(t, cfg, url, url)
 			f.pace = 200 * time.Millisecond
 			n, _ := slot(t, list, f.prefix+"#/fault#")
-			ids := map[*redistest.Server]string{}
-			for _, s := range list {
-				id, err := s.Client().Do(t.Context(), "cluster", "myid").Text()
-				if err != nil {
-					t.Fatal(err)
-				}
-				ids[s] = id
-			}
 			storm(t, f, func(ctx context.Context) {
 				for i := 0; ctx.Err() == nil && i < 6; i++ {
 					_, from := slot(t, list, f.prefix+"#/fault#")
@@ -69,18 +61,7 @@ func TestNothingIsMissedWhileSlotsMove(t *testing.T) {
 					if to == from {
 						to = list[1]
 					}
-					// The order of redis-cli --cluster reshard; the slot has no keys.
-					for _, step := range [][]any{
-						{to, "cluster", "setslot", n, "importing", ids[from]},
-						{from, "cluster", "setslot", n, "migrating", ids[to]},
-						{to, "cluster", "setslot", n, "node", ids[to]},
-						{from, "cluster", "setslot", n, "node", ids[to]},
-						{list[2], "cluster", "setslot", n, "node", ids[to]},
-					} {
-						if err := step[0].(*redistest.Server).Client().Do(t.Context(), step[1:]...).Err(); err != nil {
-							t.Error(err)
-						}
-					}
+					move(t, list, n, from, to)
 					pass(t, 300*time.Millisecond)
 				}
 			})
@@ -141,6 +122,7 @@ func TestRecoveryWhileSlotsMove(t *testing.T) {
 
 // One master of three is dead: what goes through the others goes on.
 func TestOneMasterIsDead(t *testing.T) {
+	t.Parallel()
 	list := redistest.Cluster(t, "--cluster-require-full-coverage", "no")
 	for _, s := range list {
 		// Three masters without replicas: the two that live must not wait for anybody.

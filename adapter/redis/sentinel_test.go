@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
-
 	"github.com/beanpole/beanpole/adapter/adaptertest"
 	"github.com/beanpole/beanpole/adapter/redis/redistest"
 )
@@ -39,21 +37,13 @@ func sentinel(t *testing.T, main *redistest.Server) int {
 // when the primary dies: what it has taken and not passed on is lost with it, in streams mode as well, and nobody
 // can count that.
 func TestFailover(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range modes() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			main := redistest.Start(t)
 			replica := redistest.Start(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(main.Port))
-			port := sentinel(t, main)
-			s := goredis.NewSentinelClient(&goredis.Options{Addr: "127.0.0.1:" + strconv.Itoa(port)})
-			defer s.Close()
-			adaptertest.Eventually(t, func() error {
-				list, err := s.Replicas(t.Context(), "main").Result()
-				if err != nil || len(list) != 1 || list[0]["master-link-status"] != "ok" {
-					return fmt.Errorf("replicas %v, %v", list, err)
-				}
-				return nil
-			})
-			url := fmt.Sprintf("redis://127.0.0.1:%d?master_name=main", port)
+			url := sentinelURL(t, main)
 			f := pair(t, cfg, url, url)
 			f.flow()
 			pass(t, 300*time.Millisecond)
@@ -62,13 +52,7 @@ func TestFailover(t *testing.T) {
 			main.Kill()
 			f.flow()
 			admin := replica.Client()
-			adaptertest.Eventually(t, func() error {
-				r, err := admin.Do(t.Context(), "role").Slice()
-				if err != nil || r[0] != "master" {
-					return fmt.Errorf("role %v, %v", r, err)
-				}
-				return nil
-			})
+			promoted(t, admin)
 			here, there := f.end()
 			f.check(here, there)
 		})

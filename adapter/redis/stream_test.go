@@ -21,8 +21,10 @@ import (
 // The password of Redis is changed, connections end, and later it is changed back: what was published meanwhile has
 // waited, and was not counted as published.
 func TestPasswordIsChanged(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range modes() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := redistest.Start(t, "--requirepass", "before")
 			url := fmt.Sprintf("redis://:before@127.0.0.1:%d", s.Port)
 			f := pair(t, cfg, url, url)
@@ -249,6 +251,7 @@ func TestRefusedInTheMiddle(t *testing.T) {
 
 // Redis cannot write to its disk, and refuses writes: they wait as when it is out of memory.
 func TestEntriesWaitWhileTheDiskIsFull(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "--save", "3600 1", "--enable-protected-configs", "yes")
 	l := &logged{Handler: slog.DiscardHandler}
 	f := pair(t, redis.Config{Mode: redis.Streams, BlockTime: time.Second, Logger: slog.New(l)}, s.URL(), s.URL())

@@ -55,6 +55,7 @@ var imports = map[string][]string{
 	"transport":      {"internal/limit", "internal/logs", "internal/origin"},
 	"adapter":        {},
 	"server/packet":  {},
+	"client":         {"server/packet"},
 	"server":         {"transport", "adapter", "server/packet", "internal/limit", "internal/logs", "internal/names"},
 	"server/metrics": {"transport", "server"},
 	"server/tracing": {"server"},

@@ -8,7 +8,7 @@
 // TestMatrix runs the clients of every language through the same few cells: connect, auth, acknowledgements
 // both ways, binary, namespaces, reconnection after a cut, recovery, and life behind a balancer with cookies
 // in front of two nodes (balancer_test.go), set as docs/clients.md says. Each language has a program in
-// programs/ that prints one line of JSON for each cell; programs_test.go, java_test.go, python_test.go and
+// programs/ that prints one line of JSON for each cell, Go with package client; programs_test.go, java_test.go, python_test.go and
 // rust_test.go start them, and fetch what they need, held to checksums.
 //
 // The servers are a fixture (server/) in a process of its own. With -reference they are Node's

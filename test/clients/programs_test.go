@@ -14,6 +14,7 @@ var programs = []program{
 	{name: "node", rows: 4, start: func(t *testing.T) *exec.Cmd {
 		return exec.CommandContext(t.Context(), "node", "programs/js/node.mjs")
 	}},
+	{name: "go", rows: 1, start: startGo},
 	{name: "chromium", rows: 1, start: startBrowser},
 	{name: "java-2", rows: 1, start: startJava("2.1.2", "2.1.0")},
 	{name: "python-blocking", rows: 1, start: startPython("blocking.py", "requirements.txt")},
@@ -21,6 +22,19 @@ var programs = []program{
 	{name: "python-4", rows: 1, start: startPython("blocking.py", "requirements-4.txt")},
 	{name: "java-1", rows: 1, start: startJava("1.0.2", "1.0.2")},
 	{name: "rust", rows: 2, start: startRust},
+}
+
+// startGo builds programs/go, with package client, and runs it.
+func startGo(t *testing.T) *exec.Cmd {
+	path := filepath.Join(t.TempDir(), "cells")
+	args := []string{"build", "-o", path}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", append(args, "./programs/go")...).CombinedOutput(); err != nil {
+		t.Fatalf("build the Go client: %v\n%s", err, out)
+	}
+	return exec.CommandContext(t.Context(), path)
 }
 
 // need skips the test when a program is missing, and fails it in CI, where all of them must be.

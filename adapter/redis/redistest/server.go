@@ -6,12 +6,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,22 +40,36 @@ type Server struct {
 	cmd *exec.Cmd
 }
 
-// FreePort returns a port that was free a moment ago, low enough for the bus port of a cluster.
+// firstPort and lastPort bound the ports of servers: neither they nor the bus ports of a cluster, 10,000 above, are among those that the kernel
+// gives to connections, so that a server which is away for a moment gets its port again.
+const firstPort, lastPort = 11_000, 21_999
+
+var (
+	startPort = rand.Int64N(lastPort - firstPort) // other processes begin elsewhere
+	nextPort  atomic.Int64
+)
+
+// FreePort returns a port that was free a moment ago, as was the bus port of a cluster that belongs to it. It returns
+// none twice in a process, or hardly.
 func FreePort(t T) int {
 	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatalf("listen: %v", err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		_ = l.Close()
-		if port < 55_000 {
+	for range lastPort - firstPort {
+		port := firstPort + int((startPort+nextPort.Add(1))%(lastPort-firstPort))
+		if free(port) && free(port+10_000) {
 			return port
 		}
 	}
 	t.Fatalf("no free port")
 	return 0
+}
+
+func free(port int) bool {
+	l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+	if err != nil {
+		return false
+	}
+	_ = l.Close()
+	return true
 }
 
 // Start runs a redis-server with more arguments until the test ends.
