@@ -32,9 +32,10 @@ type infant struct {
 	ago   time.Duration // in a letter, in place of since
 }
 
-// overlap is how much further back than it wants something a node asks: the letter takes its time to the others. No
-// more: what was sent before the join would come behind what its sender has sent since to all.
-func (b *inbox) overlap() time.Duration { return min(slack, b.c.members.delay()) }
+// overlap is how much further back than it wants something a node asks: the letter takes its time to the others.
+func (b *inbox) overlap() time.Duration {
+	return min(slack, 250*time.Millisecond+2*b.c.members.delay())
+}
 
 // fresh takes in that Redis has taken a subscription that is new.
 func (b *inbox) fresh(x regained) {
