@@ -84,6 +84,15 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 	  done; \
 	done
 
+.PHONY: release vulnerabilities
+release: ## the command for six systems into build/release, with checksums and SBOMs; built twice and compared
+	cd test/release && go run .
+
+VULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+VULNDB   ?= https://vuln.go.dev
+vulnerabilities: ## advisories that hold for what the code calls, by govulncheck (VULNDB=file:///… for a copy of the database)
+	go run $(VULNCHECK) -db $(VULNDB) ./...
+
 tidy: ## format the code, tidy go.mod
 	gofmt -w $$(git ls-files '*.go')
 	go mod tidy

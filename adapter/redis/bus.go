@@ -42,6 +42,7 @@ type want struct {
 	at        time.Time // since when someone wants it
 	epoch     uint64    // tells it apart from one before that nobody wanted any more
 	broken    time.Time // since when it may have brought nothing; zero while it does
+	taken     time.Time // when Redis first took it, since somebody wants it
 }
 
 // lingering is how long a subscription is kept that nobody wants any more: rooms come and go.
@@ -69,6 +70,7 @@ type bus struct {
 	epochs  uint64           // the last epoch
 
 	regained func([]regained)                 // is told of them, with no lock held; set before the first add
+	fresh    func(regained)                   // is told of what is new, with no lock held; set before the first add
 	cut      func(l *link, cause error) error // is told that a link has broken, and may know why; set before the first add
 }
 
@@ -133,7 +135,7 @@ func (b *bus) role(ctx context.Context, node *redis.Client) {
 	} else {
 		err = nil
 	}
-	b.state.set("role", err)
+	b.state.set(PartRole, "", err)
 }
 
 // home finds the link of s. Called with mu held.
@@ -181,7 +183,7 @@ func (b *bus) findHomes(c *redis.ClusterClient) {
 		for i, s := range list {
 			node, err := c.MasterForKey(b.ctx, s.name)
 			if err != nil {
-				b.state.set("shards", err)
+				b.state.set(PartListening, "slots", err)
 				b.mu.Lock()
 				b.stray = append(b.stray, list[i:]...)
 				if b.ctx.Err() != nil {
@@ -195,7 +197,7 @@ func (b *bus) findHomes(c *redis.ClusterClient) {
 				failed++
 				break
 			}
-			b.state.set("shards", nil)
+			b.state.set(PartListening, "slots", nil)
 			failed = 0
 			b.mu.Lock()
 			if w := b.wants[s]; w != nil && w.link == nil {
@@ -310,7 +312,6 @@ func (b *bus) heard(s subscription) time.Time {
 
 // deliver hands a message on.
 func (b *bus) deliver(s subscription, channel string, payload []byte) {
-	b.stats.received.Add(1)
 	b.mu.RLock()
 	var to []receiver
 	if w := b.wants[s]; w != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"strconv"
 	"strings"
 	"syscall"
@@ -242,7 +243,12 @@ func (f *fleet) emit(to adapter.Target, k int) {
 func (f *fleet) arrived(times int) {
 	f.t.Helper()
 	for _, m := range f.members {
-		m.Wait(f.t, times)
+		adaptertest.Eventually(f.t, func() error { // Wait would quote all of them, again and again
+			if n := m.Count(); n < times {
+				return fmt.Errorf("%d events of %d", n, times)
+			}
+			return nil
+		})
 	}
 }
 
@@ -279,8 +285,9 @@ func TestCapacityOfRooms(t *testing.T) {
 			all := together.local(rooms, times)
 			per := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(n*times) }
 			t.Logf("%d servers, each with %d rooms of its own: an event costs %.2f us alone, %.2f us together: %.2f times; one server that "+
-				"does not want it %.2f us; Redis %.2f us alone, %.2f us together", n, rooms, per(one.ours), per(all.ours),
-				per(all.ours)/per(one.ours), (per(all.ours)-per(one.ours))/(n-1), per(one.redis), per(all.redis))
+				"does not want it %.2f us; Redis %.2f us alone, %.2f us together, %.2f and %.2f commands", n, rooms, per(one.ours), per(all.ours),
+				per(all.ours)/per(one.ours), (per(all.ours)-per(one.ours))/(n-1), per(one.redis), per(all.redis),
+				float64(one.commands)/float64(n*times), float64(all.commands)/float64(n*times))
 		})
 	}
 }
@@ -337,4 +344,111 @@ func modeName(cfg *redis.Config) string {
 		name += " with recovery"
 	}
 	return name
+}
+
+// TestCapacityOfDistance: how fast a stream is read by a server that is far from Redis, and whether all of a burst
+// arrives there. With -v; docs/scale.md has the figures.
+func TestCapacityOfDistance(t *testing.T) {
+	if !testing.Verbose() {
+		t.Skip("measures only, for half a minute: with -v")
+	}
+	s := redistest.Start(t)
+	for _, cfg := range capacityModes() {
+		if cfg.Mode != redis.Streams {
+			continue
+		}
+		for _, delay := range []time.Duration{0, 20 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%s at %v", modeName(&cfg), delay), func(t *testing.T) {
+				cfg := cfg
+				cfg.Prefix, cfg.MaxStreamLen, cfg.Logger = unique(), 1_000_000, slog.New(slog.DiscardHandler)
+				cfg.Stream, cfg.URL = cfg.Prefix, s.URL()
+				near := start(t, cfg)
+				cfg.URL = "redis://" + distant(t, strings.TrimPrefix(s.URL(), "redis://"), delay)
+				far := start(t, cfg)
+				from, to := adaptertest.NewNode(t, "/", near.Adapter()), adaptertest.NewNode(t, "/", far.Adapter())
+				m := adaptertest.NewMember("member-0000000000000")
+				to.Join(m)
+				ready(t, near, far)
+				for _, n := range []int{5000, 90_000} {
+					had, begun := m.Count(), time.Now()
+					for k := range n {
+						if err := from.Broadcast(adaptertest.Event(fmt.Sprintf(`["event",%d,"%s"]`, k, payload)), adapter.Target{}); err != nil {
+							t.Fatal(err)
+						}
+					}
+					adaptertest.Eventually(t, func() error {
+						if got := m.Count() - had; got < n {
+							return fmt.Errorf("%d events of %d; lost %v, %v", got, n, near.Stats().Lost, far.Stats().Lost)
+						}
+						return nil
+					})
+					took := time.Since(begun)
+					t.Logf("%d events at once: there after %v, %.0f a second", n, took.Round(time.Millisecond), float64(n)/took.Seconds())
+				}
+				had, sent, begun := m.Count(), 0, time.Now()
+				for time.Since(begun) < 2*time.Second {
+					for range 20 {
+						if err := from.Broadcast(adaptertest.Event(fmt.Sprintf(`["event",%d,"%s"]`, sent, payload)), adapter.Target{}); err != nil {
+							t.Fatal(err)
+						}
+						sent++
+					}
+					pass(t, time.Millisecond)
+				}
+				t.Logf("%d events in two seconds, 20 at a time: %d were there by then", sent, m.Count()-had)
+			})
+		}
+	}
+}
+
+// distant makes a way to a server on which everything takes a time in each direction, whatever its size.
+func distant(t *testing.T, target string, delay time.Duration) (addr string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	type piece struct {
+		at time.Time
+		b  []byte
+	}
+	go func() { // ends with the listener
+		for {
+			a, err := l.Accept()
+			if err != nil {
+				return
+			}
+			b, err := net.Dial("tcp", target)
+			if err != nil {
+				_ = a.Close()
+				continue
+			}
+			for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+				pieces := make(chan piece, 1<<16)
+				go func() {
+					defer close(pieces)
+					for {
+						b := make([]byte, 64<<10)
+						n, err := way[0].Read(b)
+						if n > 0 {
+							pieces <- piece{time.Now(), b[:n]}
+						}
+						if err != nil {
+							return
+						}
+					}
+				}()
+				go func() {
+					defer func() { _ = way[0].Close(); _ = way[1].Close() }()
+					for p := range pieces {
+						time.Sleep(time.Until(p.at.Add(delay)))
+						if _, err := way[1].Write(p.b); err != nil {
+							return
+						}
+					}
+				}()
+			}
+		}
+	}()
+	return l.Addr().String()
 }

@@ -74,12 +74,16 @@ func New(cfg Config) (*Cluster, error) {
 		p.turns = true
 		c.bus.noPatterns = c.turn
 	}
+	c.inbox = newInbox(c)
+	c.inbox.rings[""].exact = c.exact()
+	c.bus.regained, c.bus.fresh, c.bus.cut = c.inbox.regained, c.inbox.fresh, c.inbox.cut
 	c.startMembers(shards)
 	c.startInbox(shards)
 	if undecided {
 		c.wg.Go(func() { c.verify(c.ctx) })
 	}
 	c.startPublisher()
+	c.wg.Go(func() { c.lookAround(c.ctx) })
 	for _, r := range c.readers {
 		c.wg.Go(func() { r.run(c.ctx) })
 	}
@@ -106,9 +110,7 @@ func (c *Cluster) startInbox(sharded bool) {
 	if sharded {
 		kind, c.letters = subShard, opSPublish
 	}
-	c.inbox = newInbox(c)
 	c.box.stamp = c.inbox.rings.stamp
-	c.bus.regained, c.bus.cut = c.inbox.regained, c.inbox.cut
 	c.inbox.subscribe(kind)
 	c.wg.Go(c.inbox.run)
 }
@@ -167,7 +169,7 @@ func (c *Cluster) startMembers(sharded bool) {
 	c.bus.add(subscription{kind, all}, hear)
 	c.bus.add(subscription{kind, channel(c.uid)}, hear)
 	c.wg.Go(c.beat)
-	c.roster = newRoster(c.client, c.cfg.Prefix, c.uid, c.cfg.HeartbeatInterval, c.cfg.HeartbeatMisses)
+	c.roster = newRoster(c.client, &c.cfg, c.uid)
 	c.watching, c.watched = make(chan struct{}), make(chan struct{})
 	c.wg.Go(func() {
 		defer close(c.watched)
@@ -183,9 +185,10 @@ func (c *Cluster) beat() {
 	defer first.Stop()
 	for {
 		c.members.tick()
+		c.state.tick()
 		select {
 		case <-first.C:
-			if up, _, _ := c.state.get(); up {
+			if c.state.isUp() {
 				first.Stop()
 			}
 		case <-t.C:
@@ -240,6 +243,13 @@ func (c *Cluster) namespace(name string) *namespace {
 	return c.namespaces[name]
 }
 
+// of is namespace for a name in bytes.
+func (c *Cluster) of(name []byte) *namespace {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.namespaces[string(name)]
+}
+
 // Adapter returns the factory of the adapters of this cluster. One cluster may have one adapter for a
 // namespace at a time.
 func (c *Cluster) Adapter() adapter.Factory {
@@ -264,8 +274,8 @@ func (c *Cluster) UID() string { return c.uid }
 
 // Status says how the cluster does.
 func (c *Cluster) Status() Status {
-	up, since, err := c.state.get()
-	s := Status{Up: up, Since: since, Err: err, Nodes: c.members.count(), Lag: c.members.delay()}
+	up, since, err, parts := c.state.get()
+	s := Status{Up: up, Since: since, Err: err, Parts: parts, Nodes: c.members.count(), Lag: c.members.delay()}
 	for _, r := range c.readers {
 		r.mu.Lock()
 		s.StreamLag = max(s.StreamLag, r.lag)
@@ -300,7 +310,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 	c.mu.Unlock()
 	// With Redis out of reach there is no use in waiting for it.
 	short := ctx
-	if up, _, _ := c.state.get(); !up {
+	if !c.state.isUp() {
 		var cancel context.CancelFunc
 		short, cancel = context.WithTimeout(ctx, time.Second)
 		defer cancel()
@@ -319,7 +329,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 	case <-short.Done():
 		err = ctx.Err()
 	}
-	_, _, cause := c.state.get()
+	_, _, cause, _ := c.state.get()
 	before := c.stats.lost[lostUnconfirmed].Load()
 	c.stop()
 	c.cancel()

@@ -37,7 +37,7 @@ func (s *sender) resolve(ctx context.Context, doubt []*command, cause error) (ag
 // dubious gives up a message that Redis may have passed on: sent again, it would reach those twice who had it and
 // do not know numbers. The others ask for it.
 func (s *sender) dubious(c *command, cause error) {
-	s.rings.handed(c)
+	s.rings.handed(c, false)
 	switch {
 	case c.urgent:
 	case c.number > 0 && s.mixed != nil:
@@ -70,7 +70,7 @@ func (s *sender) saved(ctx context.Context, c *command) bool {
 				return false
 			}
 		default:
-			s.state.set(s.part, err)
+			s.state.set(PartSending, s.addr, err)
 			if ctx.Err() != nil || time.Since(c.at) > s.maxAge {
 				return false
 			}
@@ -90,7 +90,7 @@ func (s *sender) ask(ctx context.Context, stream string, list []*command) (missi
 	// the first question. Twice the same answer is taken for the truth.
 	for n, before := 0, -1; ; n++ {
 		if err := s.scan(ctx, stream, after, list[0].xadd.source(), found); err != nil {
-			s.state.set(s.part, err)
+			s.state.set(PartSending, s.addr, err)
 			if ctx.Err() != nil || time.Since(list[0].at) > s.maxAge {
 				return list // flush drops what is too old
 			}

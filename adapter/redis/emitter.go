@@ -55,7 +55,8 @@ func NewEmitter(cfg Config) (*Emitter, error) {
 	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: cfg.MaxStreamLen}
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
-	c.state.set("start", nil)
+	c.state.steady = 0
+	c.state.set(PartStart, "", nil)
 	go func() {
 		defer close(c.done)
 		p.run(ctx)

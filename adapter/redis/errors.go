@@ -23,6 +23,8 @@ var (
 	errReplica  = errors.New("this Redis is a replica: what is published here does not reach the others")
 	errUnsent   = errors.New("no connection to send on")
 	errCutOff   = errors.New("a subscription breaks whenever what was missed is sent again")
+	errSettings = errors.New("servers with this Prefix do not have the same settings, and do not hear each other, or not all")
+	errStream   = errors.New("servers with another Prefix use the same Stream, and get the events of this cluster")
 	errShape    = errors.New("message has an unexpected shape")
 )
 
@@ -59,6 +61,12 @@ func advice(err error) string {
 			return "this Redis has no streams, which came with Redis 5: use mode pubsub, or auto"
 		}
 		return "this Redis is too old, or restricted"
+	case errors.Is(err, errSettings):
+		return "give all servers the same mode, streams, subscriptions and recovery, and those that are to be apart another Prefix"
+	case errors.Is(err, errStream):
+		return "give each cluster a Stream of its own, or all servers the same Prefix"
+	case errors.Is(err, errMode):
+		return "start this server again, and name the mode in its configuration"
 	case errors.Is(err, errSilent):
 		return "subscriptions are being made again; if this stays, check ACL rules for channels"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &n) && n.Timeout():

@@ -143,9 +143,11 @@ func TestNodeDiesWhileItIsAsked(t *testing.T) {
 				t.Fatal("the question never came")
 			}
 			p.Cut(true)
+			start := time.Now()
 			if err := <-done; err != nil {
 				t.Errorf("ServerSideEmitWithAck: %v", err)
 			}
+			t.Logf("it was waited for %v", time.Since(start))
 			if n, err := f.nodes[0].Servers(t.Context()); n != 1 || err != nil {
 				t.Errorf("Servers = %d, %v", n, err)
 			}
@@ -320,7 +322,9 @@ func TestForbiddenChannel(t *testing.T) {
 		"&"+prefix+"-response*", "&"+prefix+"-beanpole*").Err(); err != nil {
 		t.Fatal(err)
 	}
-	c := start(t, redis.Config{URL: fmt.Sprintf("redis://app:secret@%s", s.Addr()), Prefix: prefix, HeartbeatInterval: 50 * time.Millisecond})
+	l := &logged{Handler: slog.DiscardHandler}
+	c := start(t, redis.Config{URL: fmt.Sprintf("redis://app:secret@%s", s.Addr()), Prefix: prefix, HeartbeatInterval: 50 * time.Millisecond,
+		Logger: slog.New(l)})
 	adaptertest.NewNode(t, "/", c.Adapter())
 	adaptertest.Eventually(t, func() error {
 		if s := c.Status(); s.Up || s.Err == nil || !strings.Contains(s.Err.Error(), "NOPERM") || s.Lag == 0 {
@@ -332,6 +336,24 @@ func TestForbiddenChannel(t *testing.T) {
 	pass(t, time.Second)
 	if s := c.Status(); s.Up || !s.Since.Equal(since) || c.Stats().Reconnects > 0 {
 		t.Errorf("status %+v, %+v, before since %v", s, c.Stats(), since)
+	}
+	// A connection that is made again changes nothing of it.
+	if err := s.Client().Do(t.Context(), "client", "kill", "type", "pubsub").Err(); err != nil {
+		t.Fatal(err)
+	}
+	adaptertest.Eventually(t, func() error {
+		for _, p := range c.Status().Parts {
+			if p.Kind == redis.PartListening && p.Err != nil || p.Kind == redis.PartChannels && p.Err == nil || c.Stats().Reconnects == 0 {
+				return fmt.Errorf("%+v", c.Status())
+			}
+		}
+		return nil
+	})
+	if s := c.Status(); !s.Since.Equal(since) {
+		t.Errorf("status %+v, before since %v", s, since)
+	}
+	if n := l.count("cluster degraded"); n > 2 || l.has("cluster up") {
+		t.Errorf("%q", l.list) // the channel, and the connection
 	}
 	// It is asked for again.
 	if err := s.Client().Do(t.Context(), "acl", "setuser", "app", "allchannels").Err(); err != nil {

@@ -151,7 +151,7 @@ func (m *members) tick() {
 		})
 	}
 	if silent {
-		m.state.set("heartbeat", errSilent)
+		m.state.set(PartHeartbeat, "", errSilent)
 		m.silent()
 	}
 }
@@ -274,8 +274,8 @@ func (m *members) own(n uint64) {
 		}
 	}
 	m.mu.Unlock()
-	m.state.set("start", nil)
-	m.state.set("heartbeat", nil)
+	m.state.set(PartStart, "", nil)
+	m.state.set(PartHeartbeat, "", nil)
 	m.lost(gone)
 	if again { // what others said meanwhile was not heard
 		m.look()

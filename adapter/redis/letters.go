@@ -41,6 +41,11 @@ func (b *inbox) letter(_ string, payload []byte) {
 		for _, next := range l.readTails() {
 			b.sized(uid, id, next, size)
 		}
+	case tellFresh:
+		nsp := l.readText()
+		if list := l.readFresh(); !l.bad {
+			b.newcomer(uid, nsp, list)
+		}
 	case tellRooms:
 		id, nsp := l.readUint(), l.readText()
 		list := l.readTails()
@@ -102,7 +107,7 @@ func (b *inbox) listens(key laneKey) (n *namespace, epoch uint64) {
 
 // epoch returns the epoch of the subscription of a lane.
 func (b *inbox) epoch(n *namespace, key laneKey) uint64 {
-	if key.lane == wholeLane || key.lane == mainLane || key.lane == roomLanes {
+	if !key.room() || key.lane == roomLanes {
 		return n.epoch
 	}
 	return b.c.bus.epoch(subscription{n.first.kind, key.lane})

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 
@@ -132,8 +133,7 @@ func (l *line) position() string {
 func (l *line) added(seq uint64, id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := slices.IndexFunc(l.own, func(o ownEvent) bool { return o.seq == seq })
-	if i >= 0 {
+	if i, ok := l.find(seq); ok {
 		l.own[i].id, _ = parseStreamID(id)
 		l.settle()
 	}
@@ -150,7 +150,8 @@ func (l *line) settle() {
 	for k < len(l.own) && l.own[k].id != (streamID{}) && !pos.less(l.own[k].id) {
 		k++
 	}
-	if l.own = slices.Delete(l.own, 0, k); len(l.own) == 0 {
+	clear(l.own[:k])
+	if l.own = l.own[k:]; len(l.own) == 0 {
 		l.own, l.lost = nil, false
 	}
 }
@@ -159,15 +160,26 @@ func (l *line) settle() {
 func (l *line) take(seq uint64) (o ownEvent, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := slices.IndexFunc(l.own, func(o ownEvent) bool { return o.seq == seq })
-	if i < 0 {
+	i, ok := l.find(seq)
+	if !ok {
 		return o, false
 	}
 	o = l.own[i]
-	if l.own = slices.Delete(l.own, i, i+1); len(l.own) == 0 {
+	if i == 0 { // as ever, unless Redis has refused some: what is behind need not move
+		l.own[0] = ownEvent{}
+		l.own = l.own[1:]
+	} else {
+		l.own = slices.Delete(l.own, i, i+1)
+	}
+	if len(l.own) == 0 {
 		l.own, l.lost = nil, false
 	}
 	return o, true
+}
+
+// find returns where the event of this node with a number is in own, in which numbers rise. Called with mu held.
+func (l *line) find(seq uint64) (int, bool) {
+	return slices.BinarySearchFunc(l.own, seq, func(o ownEvent, seq uint64) int { return cmp.Compare(o.seq, seq) })
 }
 
 // arrived delivers an event that came from the stream, unless it is one of this node, which has been. done
@@ -180,6 +192,18 @@ func (l *line) arrived(e *entry, id streamID, done func()) {
 		return l.arrive(e, id)
 	}()
 	after()
+}
+
+// passes reports whether an event of another node concerns nobody here, neither a member nor a session that is being
+// resumed. Then it calls done before another event is delivered.
+func (l *line) passes(b *brought, done func()) bool {
+	l.order.Lock() // before members are looked for: one that is being resumed may just have joined
+	defer l.order.Unlock()
+	if len(l.tails)+len(l.ahead) > 0 || !unwantedBody(&l.n.Local, b.data) {
+		return false
+	}
+	done()
+	return true
 }
 
 func (l *line) arrive(e *entry, id streamID) (after func()) {

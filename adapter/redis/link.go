@@ -20,7 +20,7 @@ type link struct {
 	client redis.UniversalClient
 	wake   chan struct{} // holds one token when there are orders
 	heard  atomic.Int64  // when anything last came, in nanoseconds since 1970
-	denied atomic.Bool   // Redis has refused a subscription on the connection of now
+	denied atomic.Bool   // Redis has refused a subscription
 
 	left int        // guarded by bus.mu; subscriptions that were there before the connection broke, and are not yet again
 	back []regained // guarded by bus.mu; those that are
@@ -62,8 +62,6 @@ func (l *link) cut(err error) {
 	}
 }
 
-func (l *link) part() string { return "subscribe " + l.addr }
-
 // slack is how long before the last sign of a connection something may have been published that it did not bring.
 // What others ask for since a time is also on its way for a while.
 const slack = 2 * time.Second
@@ -91,7 +89,7 @@ func (l *link) run(ctx context.Context) {
 		if l.bus.cut != nil {
 			err = l.bus.cut(l, err)
 		}
-		l.bus.state.set(l.part(), err)
+		l.bus.state.set(PartListening, l.addr, err)
 		l.bus.stats.reconnects.Add(1)
 		l.bus.broken.Store(time.Now().UnixNano())
 		// One that worked for a moment is made again at once: what is published meanwhile is lost.
@@ -102,7 +100,7 @@ func (l *link) run(ctx context.Context) {
 		}
 		l.bus.scatter(l)
 		if l.addr != "" && l.idle() {
-			l.bus.state.set(l.part(), nil)
+			l.bus.state.set(PartListening, l.addr, nil)
 			l.rest(ctx)
 		}
 	}
@@ -129,12 +127,10 @@ func (l *link) once(ctx context.Context) error {
 	if l.idle() {
 		l.rest(ctx)
 	}
-	l.bus.state.set(l.part()+" channels", nil)
 	if node, ok := l.client.(*redis.Client); ok && l.addr == "" {
 		l.bus.wg.Go(func() { l.bus.role(ctx, node) })
 	}
 	ps := l.client.Subscribe(ctx)
-	l.denied.Store(false)
 	l.mu.Lock()
 	l.ps, l.cause, l.orders = ps, nil, nil // list, made after this, has what was ordered
 	l.mu.Unlock()
@@ -171,7 +167,7 @@ func (l *link) once(ctx context.Context) error {
 	return err
 }
 
-// demand asks once more for what Redis has refused, each by itself: what its user may do may have been changed.
+// demand asks once more for what Redis has refused: what its user may do may have been changed.
 func (l *link) demand(ctx context.Context, ps *redis.PubSub) error {
 	if !l.denied.Load() {
 		return nil
@@ -179,7 +175,7 @@ func (l *link) demand(ctx context.Context, ps *redis.PubSub) error {
 	list := l.bus.unconfirmed(l)
 	if len(list) == 0 {
 		l.denied.Store(false)
-		l.bus.state.set(l.part()+" channels", nil)
+		l.bus.state.set(PartChannels, l.addr, nil)
 	}
 	for _, s := range list[:min(len(list), 64)] { // in no order, so that all have their turn
 		if err := l.subscribe(ctx, ps, []subscription{s}); err != nil {
@@ -189,8 +185,13 @@ func (l *link) demand(ctx context.Context, ps *redis.PubSub) error {
 	return nil
 }
 
-// subscribe asks Redis for list. Answers come to read.
+// subscribe asks Redis for list. Answers come to read. Where one may be refused each is asked for by itself, as Redis
+// takes all channels of a command or none.
 func (l *link) subscribe(ctx context.Context, ps *redis.PubSub, list []subscription) error {
+	most := 512
+	if l.denied.Load() {
+		most = 1
+	}
 	var channels, patterns []string
 	for _, s := range list {
 		switch s.kind {
@@ -206,14 +207,14 @@ func (l *link) subscribe(ctx context.Context, ps *redis.PubSub, list []subscript
 		}
 	}
 	for len(channels) > 0 {
-		n := min(len(channels), 512)
+		n := min(len(channels), most)
 		if err := ps.Subscribe(ctx, channels[:n]...); err != nil {
 			return err
 		}
 		channels = channels[n:]
 	}
 	for len(patterns) > 0 {
-		n := min(len(patterns), 512)
+		n := min(len(patterns), most)
 		if err := ps.PSubscribe(ctx, patterns[:n]...); err != nil {
 			return err
 		}
@@ -289,9 +290,12 @@ func (l *link) read(ctx context.Context, ps *redis.PubSub) error {
 			continue
 		}
 		if err != nil && refused(err) && strings.HasPrefix(err.Error(), "NOPERM") && !l.bus.patternsRefused(err) {
-			l.bus.state.refused(err, "subscribe")
-			l.bus.state.set(l.part()+" channels", err) // the others do what they can
-			l.denied.Store(true)
+			l.bus.state.set(PartChannels, l.addr, err) // the others do what they can
+			if !l.denied.Swap(true) {                  // the others of the same command
+				for _, s := range l.bus.unconfirmed(l) {
+					l.order(s)
+				}
+			}
 			continue
 		}
 		if err != nil {
@@ -336,5 +340,5 @@ func (l *link) confirmed(m *redis.Subscription) {
 		return
 	}
 	l.bus.confirm(l, s, on)
-	l.bus.state.set(l.part(), nil)
+	l.bus.state.set(PartListening, l.addr, nil)
 }

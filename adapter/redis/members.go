@@ -44,6 +44,7 @@ type peer struct {
 	missed int  // if told: our beats that came back since the last sign of it
 
 	// By census, of those in the roster.
+	begun     string // the list that had it
 	connected bool
 	absent    int // how often in a row its connection was not there
 }

@@ -91,6 +91,17 @@ func (l *logged) Handle(_ context.Context, r slog.Record) error {
 }
 func (l *logged) Enabled(context.Context, slog.Level) bool { return true }
 
+func (l *logged) count(text string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, x := range l.list {
+		if strings.Contains(x, text) {
+			n++
+		}
+	}
+	return n
+}
+
 func (l *logged) has(text string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -123,7 +123,7 @@ func (c *Cluster) put(cmd *command) error {
 		return nil
 	case errors.Is(err, errOutbox):
 		c.stats.lost[lostFull].Add(1)
-		c.state.set("outbox", err)
+		c.state.set(PartOutbox, "", err)
 		return fmt.Errorf("%w: %w", adapter.ErrDegraded, err)
 	default:
 		c.stats.lost[lostClosed].Add(1)
@@ -236,7 +236,7 @@ func (n *namespace) Servers(ctx context.Context) (int, error) {
 	ctx, cancel := n.bound(ctx)
 	defer cancel()
 	var err error
-	if up, _, _ := n.c.state.get(); up { // or it may count itself wrongly
+	if n.c.state.works() { // or it may count itself wrongly
 		err = n.c.bus.wait(ctx, slices.Concat(n.subs(), []subscription{n.peers})...)
 	}
 	list, strangers, unheard, _, e := n.others(ctx)

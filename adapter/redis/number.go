@@ -30,6 +30,9 @@ func (k laneKey) both() []laneKey {
 	return []laneKey{k, {k.nsp, wholeLane}}
 }
 
+// room reports whether it is the lane of a room.
+func (k laneKey) room() bool { return k.nsp != "" && k.lane != mainLane && k.lane != wholeLane }
+
 // spot is where a message stands in a lane.
 type spot struct {
 	prev  uint64 // number of the message before it
@@ -56,6 +59,9 @@ const numberField = "bp"
 
 // fixedNumber is the length of a number in MessagePack: an array of five integers of 64 bits.
 const fixedNumber = 1 + 5*9
+
+// maxDecimal is more than a number has in JSON, in bytes.
+const maxDecimal = 5*21 + 10
 
 // appendNumber adds x to a payload in any of the three forms of pub/sub modes.
 func appendNumber(payload []byte, x *serial) []byte {
@@ -133,7 +139,7 @@ func readNumber(payload []byte) (uid []byte, x serial, ok bool) {
 
 // readDecimal reads the number at the end of an object.
 func readDecimal(payload []byte, list *[5]uint64) bool {
-	end := payload[max(0, len(payload)-5*21-10):]
+	end := payload[max(0, len(payload)-maxDecimal):]
 	i := bytes.LastIndex(end, []byte(`,"`+numberField+`":[`))
 	if i < 0 {
 		return false

@@ -120,7 +120,7 @@ func (d *dispatcher) route(ctx context.Context, list []*command) {
 		}
 		s.box.push(c, node)
 	}
-	if d.state.set("publish", failure); len(d.homeless) == 0 {
+	if d.state.set(PartSending, "", failure); len(d.homeless) == 0 {
 		d.failed = 0
 		return
 	}

@@ -2,14 +2,11 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // reader reads one stream for all namespaces, from one goroutine, which holds one connection.
@@ -18,6 +15,8 @@ type reader struct {
 	stream string
 
 	// Owned by run.
+	feed    *feed              // nil without a connection
+	key     []byte             // scratch
 	windows map[string]*window // by source: its entries
 	page    int64              // how many entries are read at once
 	recent  []streamID         // of the last entries read
@@ -119,20 +118,20 @@ func (r *reader) ready(ctx context.Context) error {
 
 // run reads until ctx is done.
 func (r *reader) run(ctx context.Context) {
+	defer r.leave()
 	failed := 0
 	for ctx.Err() == nil {
 		err := r.read(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		part := "stream " + r.stream
 		if err == nil {
 			failed = 0
-			r.c.state.set(part, nil)
+			r.c.state.set(PartReading, r.stream, nil)
 			continue
 		}
 		failed++
-		r.c.state.set(part, err)
+		r.c.state.set(PartReading, r.stream, err)
 		pause(ctx, failed)
 		_ = r.anew(ctx) // or the next read says why not
 	}
@@ -153,7 +152,7 @@ func (r *reader) read(ctx context.Context) error {
 	}
 	tails := r.told()
 	// Not from "$": what is added between two reads would be lost.
-	var res []redis.XStream
+	n, size := 0, 0
 	broke := false
 	err := again(ctx, func() (err error) {
 		if broke { // and another Redis may have taken over
@@ -163,31 +162,22 @@ func (r *reader) read(ctx context.Context) error {
 			pos, _ = r.where()
 		}
 		broke = true
-		res, err = r.c.client.XRead(ctx, &redis.XReadArgs{
-			Streams: []string{r.stream, pos.String()}, Count: r.page, Block: r.c.cfg.BlockTime,
-		}).Result()
+		n, size, err = r.pull(ctx, pos)
 		return err
 	})
-	if errors.Is(err, redis.Nil) {
-		r.atEnd(ctx, tails)
-		return r.anew(ctx)
-	}
 	if err != nil {
 		return err
 	}
-	for _, s := range res {
-		size := 0
-		for _, x := range s.Messages {
-			size += r.handle(ctx, x)
-		}
-		// Who is behind reads more at once: each read costs the way to Redis and back.
-		n := int64(len(s.Messages))
-		if r.page = r.c.cfg.ReadCount; n >= r.c.cfg.ReadCount {
-			r.page = max(1, min(4*n, maxPage, n*maxPageBytes/int64(size+1)))
-			r.behind(ctx)
-		} else {
-			r.atEnd(ctx, tails)
-		}
+	if n == 0 {
+		r.atEnd(ctx, tails)
+		return r.anew(ctx)
+	}
+	// Who is behind reads more at once: each read costs the way to Redis and back.
+	if r.page = r.c.cfg.ReadCount; int64(n) >= r.c.cfg.ReadCount {
+		r.page = max(1, min(4*int64(n), maxPage, int64(n)*maxPageBytes/int64(size+1)))
+		r.behind(ctx)
+	} else {
+		r.atEnd(ctx, tails)
 	}
 	return nil
 }
@@ -202,6 +192,9 @@ func (r *reader) anew(ctx context.Context) error {
 	last, err := r.last(ctx)
 	if err != nil {
 		return err
+	}
+	if pos.less(last) { // the connection has not brought it: it may be to a server that is the master no more
+		r.leave()
 	}
 	if last.less(pos) {
 		if !slices.Contains(r.recent, last) {
@@ -261,29 +254,40 @@ func (r *reader) repeated(id streamID) bool {
 }
 
 // handle takes one entry, and returns about how large it is, in bytes.
-func (r *reader) handle(ctx context.Context, x redis.XMessage) int {
-	id, ok := parseStreamID(x.ID)
-	if !ok {
-		return 0
-	}
+func (r *reader) handle(ctx context.Context, b *brought) int {
 	r.c.stats.received.Add(1)
-	e := parseEntry(x.Values)
-	size := len(e.data) + keptCost
+	size := len(b.data) + keptCost
+	done := func() { r.moveTo(b.id) }
 	if len(r.recent) < maxRecent {
-		r.recent = append(r.recent, id)
+		r.recent = append(r.recent, b.id)
 	} else {
-		r.recent[r.next] = id
+		r.recent[r.next] = b.id
 		r.next = (r.next + 1) % maxRecent
 	}
-	done := func() { r.moveTo(id) }
-	if !r.fresh(ctx, e) { // sent again although it had arrived
+	if !r.fresh(ctx, b) { // sent again although it had arrived
 		r.c.stats.skipped.Add(1)
-		r.repeats(id)
+		r.repeats(b.id)
 		done()
 		return size
 	}
-	r.hand(e, id, done)
+	if n := r.c.of(b.nsp); n != nil && string(b.kind) == broadcastKind && string(b.uid) != r.c.uid && n.passes(b, done) {
+		r.c.stats.skipped.Add(1)
+		return size
+	}
+	r.hand(b.entry(), b.id, done)
 	return size
+}
+
+// passes reports whether an event of another node concerns nobody here. Then done was called.
+func (n *namespace) passes(b *brought, done func()) bool {
+	if n.line != nil {
+		return n.line.passes(b, done)
+	}
+	if !unwantedBody(&n.Local, b.data) {
+		return false
+	}
+	done()
+	return true
 }
 
 // hand hands an entry to its namespace. done is called when it has it.
@@ -309,22 +313,24 @@ func (r *reader) hand(e *entry, id streamID, done func()) {
 }
 
 // fresh reports whether an entry was not had before. What is missing before it is fetched first.
-func (r *reader) fresh(ctx context.Context, e *entry) bool {
-	if e.seq == 0 {
+func (r *reader) fresh(ctx context.Context, e *brought) bool {
+	source, seq, dense := e.source(r.key[:0])
+	r.key = source
+	if seq == 0 {
 		return true
 	}
-	w := r.windows[e.source()]
+	w := r.windows[string(source)]
 	if w == nil {
 		if len(r.windows) > 10_000 { // of nodes long gone
 			clear(r.windows)
 		}
 		w = &window{}
-		r.windows[e.source()] = w
+		r.windows[string(source)] = w
 	}
-	if e.dense && w.max > 0 && e.uid != r.c.uid && e.seq > w.max+1 {
-		r.fetch(ctx, e.uid, e.instance == "", w, e.seq-1)
+	if dense && w.max > 0 && string(e.uid) != r.c.uid && seq > w.max+1 {
+		r.fetch(ctx, string(e.uid), len(source) == len(e.uid)+1, w, seq-1)
 	}
-	return w.take(e.seq)
+	return w.take(seq)
 }
 
 const (

@@ -14,6 +14,7 @@ const maxAsk = time.Minute
 
 // receive takes what arrived on a channel of the namespace.
 func (n *namespace) receive(channel string, payload []byte) {
+	n.c.stats.received.Add(1)
 	switch uid, x, ok := readNumber(payload); {
 	case !ok:
 		n.open(channel, payload, 0)

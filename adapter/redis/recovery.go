@@ -150,6 +150,7 @@ func (n *namespace) load(ctx context.Context, pid string) (*adapter.Session, err
 		text, err = n.c.client.Get(ctx, n.c.cfg.SessionPrefix+pid).Result()
 		return err
 	})
+	n.noted(ctx, err)
 	if err != nil {
 		return nil, err
 	}
@@ -285,6 +286,7 @@ func (n *namespace) claim(ctx context.Context, s *adapter.Session) error {
 	if errors.Is(err, redis.TxFailedErr) {
 		err = adapter.ErrTaken
 	}
+	n.noted(ctx, err)
 	if err != nil {
 		return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 	}
@@ -296,7 +298,19 @@ func (n *namespace) entries(ctx context.Context, from, to string, count int64) (
 		list, err = n.c.client.XRangeN(ctx, n.line.r.stream, from, to, count).Result()
 		return err
 	})
+	n.noted(ctx, err)
 	return list, err
+}
+
+// noted notes what became of a recovery's question to Redis, unless the client did not wait for it.
+func (n *namespace) noted(ctx context.Context, err error) {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+	case errors.Is(err, redis.Nil), errors.Is(err, adapter.ErrTaken):
+		n.c.state.recovery(nil)
+	default:
+		n.c.state.recovery(err)
+	}
 }
 
 // firstPage is how many entries are read at once before it is known how large they are.

@@ -275,6 +275,12 @@ func TestRecoveryWhenAnswersAreLost(t *testing.T) {
 			if err := node.Broadcast(adaptertest.Event(`["missed"]`), adapter.Target{}); err != nil {
 				t.Fatal(err)
 			}
+			adaptertest.Eventually(t, func() error { // before that it is replayed without the stream
+				if n := c.Stats().Received; n < 2 {
+					return fmt.Errorf("%d entries read", n)
+				}
+				return nil
+			})
 			lose.Store(&command)
 			back := resume(t, node, s, last)
 			if got := back.Wait(t, 1); len(got) != 1 || !strings.Contains(got[0], "missed") {

@@ -12,36 +12,39 @@ type regained struct {
 	since time.Time // everything published before has come
 }
 
-// late is when a subscription that is new comes too late to be taken for one that was there at once.
-const late = 250 * time.Millisecond
-
 // confirm notes that Redis has taken s from l, or that it has ended it on its own.
 func (b *bus) confirm(l *link, s subscription, on bool) {
-	if list := b.confirmed(l, s, on); len(list) > 0 && b.regained != nil {
+	list, fresh := b.confirmed(l, s, on)
+	if len(list) > 0 && b.regained != nil {
 		b.regained(list)
+	}
+	if fresh != nil && b.fresh != nil {
+		b.fresh(*fresh)
 	}
 }
 
-// confirmed is confirm, and returns what has been regained if nothing of l is missing any more.
-func (b *bus) confirmed(l *link, s subscription, on bool) (list []regained) {
+// confirmed is confirm, and returns what has been regained if nothing of l is missing any more, and s if it is new,
+// with since when it is wanted.
+func (b *bus) confirmed(l *link, s subscription, on bool) (list []regained, fresh *regained) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	w := b.wants[s]
 	if w == nil || w.link != l {
-		return nil
+		return nil, nil
 	}
 	if !on { // the slot has moved
 		l.breaks(w)
 		w.link = nil
 		b.home(s, w)
-		return nil
+		return nil, nil
 	}
 	if !w.confirmed && !w.broken.IsZero() {
 		l.left--
 		l.back = append(l.back, regained{s, w.to, w.broken})
 		w.broken = time.Time{}
-	} else if !w.confirmed && time.Since(w.at) > late {
-		l.back = append(l.back, regained{s, w.to, w.at.Add(-slack)})
+	} else if !w.confirmed && len(w.to) > 0 {
+		w.taken = time.Now()
+		fresh = &regained{s, w.to, w.at}
 	}
 	w.confirmed = true
 	if b.changed != nil {
@@ -49,10 +52,10 @@ func (b *bus) confirmed(l *link, s subscription, on bool) (list []regained) {
 		b.changed = nil
 	}
 	if l.left > 0 {
-		return nil
+		return nil, fresh
 	}
 	list, l.back = l.back, nil
-	return list
+	return list, fresh
 }
 
 // brokenSince returns since when one of list may have brought nothing, if that has not been reported yet.
@@ -89,12 +92,12 @@ func (b *bus) unconfirmed(l *link) (list []subscription) {
 	return list
 }
 
-// since returns since when someone here gets s.
-func (b *bus) since(s subscription) (at time.Time) {
+// since returns since when someone here gets s, and whether Redis has taken it only later.
+func (b *bus) since(s subscription) (at time.Time, later bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	if w := b.wants[s]; w != nil {
-		at = w.at
+		at, later = w.at, w.taken.After(w.at)
 	}
-	return at
+	return at, later
 }

@@ -64,13 +64,13 @@ func (r *registry) run(ctx context.Context) {
 	defer t.Stop()
 	for first := true; ; {
 		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		err := again(tctx, func() error { return r.renew(tctx, first) })
+		err := persist(tctx, func() error { return r.renew(tctx, first) })
 		cancel()
 		if ctx.Err() != nil {
 			return
 		}
 		first = first && err != nil
-		r.c.state.set("registry", err)
+		r.c.state.set(PartForwarding, "", err)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -227,6 +227,12 @@ func (r *registry) find(ctx context.Context, node string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	entry, err := r.get(ctx, r.key(node))
+	if err != nil && !stale && !errors.Is(err, redis.Nil) { // Redis may fail over, or move the key
+		err = persist(ctx, func() (err error) {
+			entry, err = r.get(ctx, r.key(node))
+			return err
+		})
+	}
 	if err != nil && stale {
 		return p.addr, nil
 	}

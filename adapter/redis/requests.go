@@ -12,9 +12,16 @@ import (
 	"github.com/beanpole/beanpole/adapter"
 )
 
-// recountEvery is how often the nodes are counted while answers are missing: Node peers that end say
-// nothing.
-const recountEvery = time.Second
+const (
+	// firstCount is how long after a question the nodes are counted whose answers are missing: the connections of one
+	// whose process was killed are gone at once. Then it is twice as long, and so on.
+	firstCount = 250 * time.Millisecond
+	// recountEvery is how often they are counted at last, and how long there must be fewer Node peers: those that end
+	// say nothing, and have no name.
+	recountEvery = time.Second
+	// awayFor is how long a node must not be there: its connection may be being made again.
+	awayFor = recountEvery / 2
+)
 
 // errNodeGone says that a node went away whose answer may or may not be among those that came.
 var errNodeGone = errors.New("a node went away while it was asked")
@@ -33,8 +40,8 @@ type request struct {
 	total    int                  // of them asked
 	lost     int                  // of them given up although it is not clear which of them went
 	fetching map[string]*fetching // by node, while pieces of its answer are to come
-	absent   map[string]int       // named node -> rounds in a row that did not have it
-	fewer    int                  // rounds in a row that had fewer unnamed ones than were asked
+	absent   map[string]time.Time // named node -> the first of the rounds in a row that do not have it
+	fewer    time.Time            // the first of those in a row that have fewer unnamed ones than were asked
 	details  []adapter.Details
 	count    int
 }
@@ -43,7 +50,7 @@ const unheard = -1
 
 func newRequest(k kind, answer func(adapter.Message)) *request {
 	r := &request{kind: k, answers: adapter.NewAnswers(answer), waiting: map[string]int{}, heard: map[string]bool{},
-		absent: map[string]int{}, fetching: map[string]*fetching{}}
+		absent: map[string]time.Time{}, fetching: map[string]*fetching{}}
 	r.answers.Ask() // until everyone has been asked
 	return r
 }
@@ -193,7 +200,7 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 	if d, ok := ctx.Deadline(); ok && m.kind == kindBroadcast {
 		m.timeoutMS = max(1, time.Until(d).Milliseconds())
 	}
-	if up, _, err := n.c.state.get(); !up && !errors.Is(err, errStarting) {
+	if !n.c.state.works() {
 		live, _ := n.c.members.names()
 		r.ask(live, 0)
 		return adapter.ErrDegraded
@@ -249,8 +256,9 @@ func (n *namespace) await(ctx context.Context, r *request, id string, recount bo
 		return r.answers.Wait(ctx)
 	}
 	began := time.Now()
-	for last := (*round)(nil); ; {
-		tctx, cancel := context.WithTimeout(ctx, recountEvery)
+	last, every := (*round)(nil), firstCount
+	for ; ; every = min(2*every, recountEvery) {
+		tctx, cancel := context.WithTimeout(ctx, every)
 		err := r.answers.Poll(tctx)
 		cancel()
 		if err == nil {
@@ -260,7 +268,7 @@ func (n *namespace) await(ctx context.Context, r *request, id string, recount bo
 			return r.answers.Wait(ctx)
 		}
 		n.fetchMore(r, id)
-		if now := n.count(ctx); now != nil && now != last && now.at.After(began) {
+		if now := n.count(ctx, every/2); now != nil && now != last && now.at.After(began) {
 			r.compare(now)
 			last = now
 		}
@@ -274,11 +282,12 @@ type round struct {
 	unnamed int
 }
 
-// count counts the other nodes, or returns a count that is not old. It is nil when that was not possible.
-func (n *namespace) count(ctx context.Context) *round {
+// count counts the other nodes, or returns a count that is not older than some time, for all questions that wait. It is
+// nil when that was not possible.
+func (n *namespace) count(ctx context.Context, old time.Duration) *round {
 	n.counting.Lock()
 	defer n.counting.Unlock()
-	if n.counted != nil && time.Since(n.counted.at) < recountEvery {
+	if n.counted != nil && time.Since(n.counted.at) < old {
 		return n.counted
 	}
 	named, strangers, unheard, _, err := n.others(ctx)
@@ -289,24 +298,31 @@ func (n *namespace) count(ctx context.Context) *round {
 	return n.counted
 }
 
-// compare gives up nodes that two rounds in a row do not have: one alone may have met a connection being made again.
+// compare gives up nodes that rounds in a row do not have for long enough: one alone may have met a connection being made
+// again.
 func (r *request) compare(x *round) {
 	r.mu.Lock()
 	var gone []string
 	for uid := range r.waiting {
-		if slices.Contains(x.named, uid) {
+		switch since, ok := r.absent[uid]; {
+		case slices.Contains(x.named, uid):
 			delete(r.absent, uid)
-		} else if r.absent[uid]++; r.absent[uid] >= 2 {
+		case !ok:
+			r.absent[uid] = x.at
+		case x.at.Sub(since) >= awayFor:
 			gone = append(gone, uid)
 		}
 	}
 	now := x.unnamed + r.known(x.named)
-	if r.unnamed > 0 && now < r.total {
-		r.fewer++
-	} else {
-		r.fewer = 0
+	recount := false
+	switch {
+	case r.unnamed == 0 || now >= r.total:
+		r.fewer = time.Time{}
+	case r.fewer.IsZero():
+		r.fewer = x.at
+	default:
+		recount = x.at.Sub(r.fewer) >= recountEvery
 	}
-	recount := r.fewer >= 2
 	r.mu.Unlock()
 	for _, uid := range gone {
 		r.drop(uid)

@@ -88,6 +88,57 @@ func TestNothingIsMissedWhileSlotsMove(t *testing.T) {
 	}
 }
 
+// The state of a session moves to another master while its client comes back: for a moment its slot is on two.
+func TestRecoveryWhileSlotsMove(t *testing.T) {
+	list := redistest.Cluster(t)
+	url := redistest.ClusterURL(list)
+	f := pair(t, redis.Config{Mode: redis.Streams, Recovery: &adapter.Recovery{}}, url, url)
+	f.storm(1)
+	last := adaptertest.Offset(t, f.here.Wait(t, 1)[0])
+	s := f.here.Leave(f.nodes[0], "pid")
+	if err := f.nodes[0].Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	f.storm(1)
+	for _, key := range []string{f.prefix + "pid", f.prefix} { // the session, and the stream
+		n, from := slot(t, list, key)
+		to := list[0]
+		if to == from {
+			to = list[1]
+		}
+		id := func(s *redistest.Server) string {
+			id, err := s.Client().Do(t.Context(), "cluster", "myid").Text()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return id
+		}
+		do := func(s *redistest.Server, args ...any) {
+			t.Helper()
+			if err := s.Client().Do(t.Context(), args...).Err(); err != nil {
+				t.Errorf("%v: %v", args, err)
+			}
+		}
+		do(to, "cluster", "setslot", n, "importing", id(from))
+		do(from, "cluster", "setslot", n, "migrating", id(to))
+		do(from, "migrate", "127.0.0.1", to.Port, key, 0, 5000)
+		f.wg.Go(func() {
+			pass(t, 500*time.Millisecond)
+			for _, x := range []*redistest.Server{to, from, list[2]} {
+				do(x, "cluster", "setslot", n, "node", id(to))
+			}
+		})
+	}
+	back := resume(t, f.nodes[1], s, last)
+	f.wg.Wait()
+	if got := numbers(back); len(back.Wait(t, 1)) != 1 || len(got) != 1 || got[0] != 1 {
+		t.Errorf("replayed %v", got)
+	}
+	f.storm(10)
+	f.there.Wait(t, 12)
+	back.Wait(t, 11)
+}
+
 // One master of three is dead: what goes through the others goes on.
 func TestOneMasterIsDead(t *testing.T) {
 	list := redistest.Cluster(t, "--cluster-require-full-coverage", "no")

@@ -13,6 +13,7 @@ type ring struct {
 	maxBytes int
 	maxAge   time.Duration
 	wake     func() // is told when something was published; under mu, must not block
+	exact    bool   // Redis says of a message whether all who listen get it; set before use
 
 	mu      sync.Mutex
 	n       uint64 // of the last message
@@ -38,6 +39,7 @@ type laneEnd struct {
 	at          time.Time // when that was last
 	said        int       // how often that has been said
 	used        time.Time
+	loud        uint64 // up to this number its end is said, though Redis has taken it
 }
 
 // keptCost is about what a kept message costs in memory besides its payload, in bytes.
@@ -58,10 +60,10 @@ func (r rings) of(key laneKey) *ring {
 
 func (r rings) stamp(c *command) { r.of(laneKey{c.nsp, c.lane}).stamp(c) }
 
-// handed notes that c has been handed to Redis, whatever became of it there.
-func (r rings) handed(c *command) {
+// handed notes that c has been handed to Redis. taken says that Redis has said so.
+func (r rings) handed(c *command, taken bool) {
 	if c.number > 0 && r != nil {
-		r.of(laneKey{c.nsp, c.lane}).handed(c)
+		r.of(laneKey{c.nsp, c.lane}).handed(c, taken)
 	}
 }
 
@@ -73,9 +75,9 @@ func (r rings) drop(c *command) {
 }
 
 // ends returns the ends of lanes that are to be said now, some n of each, and whether there will be more.
-func (r rings) ends(now time.Time, rooms bool, n int) (list []ending, more bool) {
+func (r rings) ends(now time.Time, n int) (list []ending, more bool) {
 	for _, x := range r {
-		l, m := x.ends(now, rooms, n)
+		l, m := x.ends(now, n)
 		list, more = append(list, l...), more || m
 	}
 	return list, more
@@ -132,7 +134,7 @@ func (r *ring) trim(now time.Time) {
 		return
 	}
 	for key, e := range r.lanes {
-		if len(r.entries) > 0 && e.last < r.entries[0].n && key.lane != wholeLane && key.lane != mainLane {
+		if len(r.entries) > 0 && e.last < r.entries[0].n && key.room() {
 			delete(r.lanes, key)
 			delete(r.quiet, key)
 		}
@@ -150,15 +152,16 @@ func (r *ring) find(n uint64) int {
 	return i
 }
 
-func (r *ring) handed(c *command) {
+func (r *ring) handed(c *command, taken bool) {
 	r.mu.Lock()
-	r.out(c)
+	r.out(c, taken)
 	r.mu.Unlock()
 	r.wake()
 }
 
-// out moves the ends of the lanes of c. Called with mu held.
-func (r *ring) out(c *command) {
+// out moves the ends of the lanes of c. That of a room is to be said only if Redis may not have passed c on: who had
+// no connection knows that, and asks. Called with mu held.
+func (r *ring) out(c *command, taken bool) {
 	i := r.find(c.number - 1)
 	if i == len(r.entries) || r.entries[i].n != c.number {
 		return // no more kept: then later ones say so
@@ -168,7 +171,9 @@ func (r *ring) out(c *command) {
 		e := r.end(key)
 		if x.n > e.out {
 			e.out, e.outs, e.at, e.said = x.n, x.in(key.lane).count, time.Now(), 0
-			r.quiet[key] = e
+			if !taken || !r.exact || x.n <= e.loud || !key.room() {
+				r.quiet[key] = e
+			}
 		}
 	}
 }
@@ -180,7 +185,7 @@ func (r *ring) drop(c *command) {
 		r.bytes -= len(r.entries[i].data)
 		r.entries[i].data = nil
 	}
-	r.out(c)
+	r.out(c, false)
 }
 
 // ending is the end of a lane as others are told of it.
@@ -199,13 +204,12 @@ const (
 )
 
 // ends returns the ends of lanes that are to be said now, at most n, and whether there will be more.
-func (r *ring) ends(now time.Time, rooms bool, n int) (list []ending, more bool) {
+func (r *ring) ends(now time.Time, n int) (list []ending, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.trim(now)
 	for key, e := range r.quiet {
-		room := key.nsp != "" && key.lane != wholeLane && key.lane != mainLane
-		if room && (!rooms || e.said >= 2) || e.said >= sayTimes {
+		if key.room() && e.said >= 2 || e.said >= sayTimes {
 			delete(r.quiet, key)
 			continue
 		}
@@ -217,6 +221,14 @@ func (r *ring) ends(now time.Time, rooms bool, n int) (list []ending, more bool)
 		list = append(list, ending{key: key, n: e.out, count: e.outs})
 	}
 	return list, more
+}
+
+// aloud has the end of a lane said when what is on its way to Redis is there: whoever asks now may have had no
+// subscription when Redis passed it on, and the answer does not tell of it.
+func (e *laneEnd) aloud() {
+	if e.last > e.out {
+		e.loud = e.last
+	}
 }
 
 // lanesSince returns the ends of the lanes of rooms of a namespace in which something was published since a time.
@@ -232,7 +244,11 @@ func (r *ring) lanesSince(nsp string, since time.Time) (list []ending) {
 			continue
 		}
 		seen[x.key.lane] = struct{}{}
-		if e := r.lanes[x.key]; e != nil && e.out >= x.n {
+		e := r.lanes[x.key]
+		if e == nil {
+			continue
+		}
+		if e.aloud(); e.out >= x.n {
 			list = append(list, ending{key: x.key, n: e.out, count: e.outs, base: x.own.prev, bases: x.own.count - 1})
 		}
 	}
@@ -257,6 +273,7 @@ func (r *ring) after(key laneKey, n uint64, since time.Time, size int) (p piece)
 		p.base = n
 		return p
 	}
+	e.aloud()
 	p.n, p.count = e.out, e.outs
 	i := 0
 	if since.IsZero() {

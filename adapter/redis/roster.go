@@ -12,67 +12,81 @@ import (
 // the clock that is meant, which every node that renews its entry moves on with the server's time, but never by more
 // than its interval. So it stands still when Redis does, or when nobody reaches it, and nobody expires meanwhile.
 // It is forgotten when nobody has for an hour. An epoch that changes with every change tells each node whether it need read the list.
+// A third key is the list of how the nodes are configured, by when it expires.
 type roster struct {
 	client   redis.UniversalClient
 	keys     []string
 	uid      string
 	interval time.Duration
 	life     time.Duration // how long an entry lives
+	setup    string        // what all nodes must have alike
 }
 
 // minLife is the shortest that an entry lives: a process that gets no processor for a moment is not dead.
 const minLife = 3 * time.Second
 
-func newRoster(c redis.UniversalClient, prefix, uid string, interval time.Duration, misses int) *roster {
-	at := prefix + "-beanpole:{" + prefix + "}:" // both keys in one slot
-	return &roster{client: c, keys: []string{at + "nodes", at + "clock"}, uid: uid, interval: interval,
-		life: max(time.Duration(misses)*interval, minLife)}
+func newRoster(c redis.UniversalClient, cfg *Config, uid string) *roster {
+	at := cfg.Prefix + "-beanpole:{" + cfg.Prefix + "}:" // all keys in one slot
+	return &roster{client: c, keys: []string{at + "nodes", at + "clock", at + "setups"}, uid: uid, interval: cfg.HeartbeatInterval,
+		life: max(time.Duration(cfg.HeartbeatMisses)*cfg.HeartbeatInterval, minLife), setup: cfg.setup()}
 }
 
-// renewal renews the entry ARGV[1] for ARGV[2] milliseconds, or takes it out if that is 0, and takes out those from
-// ARGV[5] on and those that have expired. It returns the epoch, whether the entry is new, and the uids, unless the
-// caller has them as of the epoch ARGV[4].
+// renewal renews the entry ARGV[1], configured as ARGV[5] says, for ARGV[2] milliseconds, or takes it out if that is 0,
+// and takes out those from ARGV[6] on and those that have expired. It returns the epoch, whether the entry is new, when
+// the list was begun and how long that is ago, all configurations, and the uids, unless the caller has them as of the
+// epoch ARGV[4].
 var renewal = redis.NewScript(`
 local t = redis.call('TIME')
 local function text(n) return string.format('%.0f', n) end
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local was = redis.call('HMGET', KEYS[2], 'now', 'clock', 'epoch')
+local was = redis.call('HMGET', KEYS[2], 'now', 'clock', 'epoch', 'begun')
 local step = math.min(now - tonumber(was[1] or now), tonumber(ARGV[3]))
 local clock = tonumber(was[2] or now) + math.max(0, step)
 local epoch = was[3]
+local begun = was[4] or '0'
+if not epoch then
+	begun = text(clock)
+end
 local new, out = 0, 0
 if ARGV[2] == '0' then
 	out = redis.call('ZREM', KEYS[1], ARGV[1])
 else
 	new = redis.call('ZADD', KEYS[1], text(clock + ARGV[2]), ARGV[1])
+	redis.call('ZADD', KEYS[3], text(clock + ARGV[2]), ARGV[5])
 end
-for i = 5, #ARGV do
+for i = 6, #ARGV do
 	out = out + redis.call('ZREM', KEYS[1], ARGV[i])
 end
 out = out + redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. text(clock))
 if new + out > 0 or not epoch then
 	epoch = text(t[1] * 1000000 + t[2])
 end
-redis.call('HSET', KEYS[2], 'now', text(now), 'clock', text(clock), 'epoch', epoch)
-redis.call('PEXPIRE', KEYS[1], 3600000)
-redis.call('PEXPIRE', KEYS[2], 3600000)
-if epoch == ARGV[4] then
-	return {epoch, new}
+redis.call('HSET', KEYS[2], 'now', text(now), 'clock', text(clock), 'epoch', epoch, 'begun', begun)
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. text(clock))
+for i = 1, 3 do
+	redis.call('PEXPIRE', KEYS[i], 3600000)
 end
-return {epoch, new, redis.call('ZRANGE', KEYS[1], 0, -1)}
+local answer = {epoch, new, begun, math.floor(clock - begun), redis.call('ZRANGE', KEYS[3], 0, -1)}
+if epoch ~= ARGV[4] then
+	answer[6] = redis.call('ZRANGE', KEYS[1], 0, -1)
+end
+return answer
 `)
 
 // sheet is what a node learns of the roster.
 type sheet struct {
-	epoch string
-	added bool // this node was not in it
-	uids  []string
-	whole bool // uids are known: the epoch is another than the one asked for
+	epoch  string
+	added  bool // this node was not in it
+	begun  string
+	age    time.Duration // of the list
+	setups []string
+	uids   []string
+	whole  bool // uids are known: the epoch is another than the one asked for
 }
 
 // renew renews the entry of this node for life, or takes it out if that is 0; it takes out others that are gone.
 func (r *roster) renew(ctx context.Context, life time.Duration, epoch string, gone ...string) (s sheet, err error) {
-	args := []any{r.uid, life.Milliseconds(), r.interval.Milliseconds(), epoch}
+	args := []any{r.uid, life.Milliseconds(), r.interval.Milliseconds(), epoch, r.setup}
 	for _, uid := range gone {
 		args = append(args, uid)
 	}
@@ -86,22 +100,31 @@ func (r *roster) renew(ctx context.Context, life time.Duration, epoch string, go
 	if err != nil {
 		return s, err
 	}
-	if len(list) < 2 {
+	if len(list) < 5 {
 		return s, errShape
 	}
 	s.epoch, _ = list[0].(string)
 	n, _ := list[1].(int64)
 	s.added = n > 0
-	if len(list) > 2 {
-		s.whole = true
-		uids, _ := list[2].([]any)
-		for _, uid := range uids {
-			if text, ok := uid.(string); ok {
-				s.uids = append(s.uids, text)
-			}
-		}
+	s.begun, _ = list[2].(string)
+	ms, _ := list[3].(int64)
+	s.age = time.Duration(ms) * time.Millisecond
+	s.setups = texts(list[4])
+	if s.whole = len(list) > 5; s.whole {
+		s.uids = texts(list[5])
 	}
 	return s, nil
+}
+
+// texts returns the texts of a list.
+func texts(v any) (out []string) {
+	list, _ := v.([]any)
+	for _, x := range list {
+		if text, ok := x.(string); ok {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 // watch keeps this node in the roster and learns who else is, until stop is closed or ctx is done.
@@ -161,10 +184,10 @@ func (m *members) renew(ctx context.Context, r *roster, life time.Duration, gone
 	}
 	if refused(err) && !passing(err) {
 		m.withoutRoster(err)
-		m.state.set("roster", nil)
+		m.state.set(PartMembership, "", nil)
 		return err
 	}
-	m.state.set("roster", err)
+	m.state.set(PartMembership, "", err)
 	if err != nil {
 		return err
 	}
@@ -172,8 +195,9 @@ func (m *members) renew(ctx context.Context, r *roster, life time.Duration, gone
 	added := s.added || m.unlisted
 	m.unlisted = false
 	m.mu.Unlock()
+	m.state.set(PartAgreement, "settings", r.disagrees(s.setups))
 	if s.whole {
-		m.take(&s)
+		m.take(&s, r.life)
 	}
 	if added {
 		m.hello()
@@ -197,8 +221,9 @@ func (m *members) withoutRoster(err error) {
 	}
 }
 
-// take notes who is in the roster.
-func (m *members) take(s *sheet) {
+// take notes who is in the roster. A list that was begun lately, as Redis has lost the one before, says nothing of nodes
+// that it has never had.
+func (m *members) take(s *sheet, life time.Duration) {
 	var gone []string
 	in := make(map[string]struct{}, len(s.uids))
 	epoch := s.epoch
@@ -218,10 +243,14 @@ func (m *members) take(s *sheet) {
 			m.peers[uid] = p
 			delete(m.dead, uid)
 		}
-		p.told = false
+		p.told, p.begun = false, s.begun
 	}
 	for uid, p := range m.peers {
-		if _, ok := in[uid]; !ok && !p.told {
+		switch _, ok := in[uid]; {
+		case ok, p.told:
+		case p.begun != s.begun && s.age < life:
+			epoch = ""
+		default:
 			delete(m.peers, uid)
 			m.dead[uid] = time.Now()
 			gone = append(gone, uid)

@@ -24,7 +24,7 @@ const (
 // states and their changes are drawn in doc.go.
 type sender struct {
 	*publisher
-	part string // what it is called in the state of the cluster
+	addr string // of the master, in a Redis Cluster
 	box  *outbox
 
 	// Owned by run.
@@ -36,7 +36,7 @@ type sender struct {
 }
 
 func newSender(p *publisher, addr string, node *redis.Client, box *outbox) *sender {
-	return &sender{publisher: p, part: strings.TrimSpace("publish " + addr), box: box, node: node,
+	return &sender{publisher: p, addr: addr, box: box, node: node,
 		unsure: map[string]uint64{}, acked: map[string]string{}}
 }
 
@@ -64,8 +64,8 @@ func (s *sender) run(ctx context.Context) {
 		err := s.send(ctx)
 		if err == nil {
 			s.failed = 0
-			s.state.set(s.part, nil)
-			s.state.set("outbox", nil)
+			s.state.set(PartSending, s.addr, nil)
+			s.state.set(PartOutbox, "", nil)
 			s.decide(ctx)
 			continue
 		}
@@ -73,7 +73,7 @@ func (s *sender) run(ctx context.Context) {
 			break
 		}
 		if s.failed++; s.failed > 1 || !severed(err) {
-			s.state.set(s.part, err)
+			s.state.set(PartSending, s.addr, err)
 		}
 		s.wait(ctx, err)
 	}
@@ -92,10 +92,10 @@ func (s *sender) probe(ctx context.Context) {
 	err := again(tctx, func() error { return s.node.Ping(tctx).Err() })
 	if err == nil || refused(err) {
 		s.failed = 0
-		s.state.set(s.part, nil)
+		s.state.set(PartSending, s.addr, nil)
 		return
 	}
-	s.state.set(s.part, err)
+	s.state.set(PartSending, s.addr, err)
 	s.failed++
 	pause(ctx, s.failed)
 }
@@ -133,7 +133,7 @@ func (s *sender) wait(ctx context.Context, err error) {
 	})
 	if len(s.pending) == 0 {
 		s.failed = 0
-		s.state.set(s.part, nil) // others have its work
+		s.state.set(PartSending, s.addr, nil) // others have its work
 	}
 }
 
@@ -228,8 +228,10 @@ func (s *sender) send(ctx context.Context) error {
 // published notes that Redis has done c, and what it has answered: the id of the entry of a stream, or how many
 // got a message.
 func (s *sender) published(c *command, value any) {
-	s.stats.published.Add(1)
-	s.rings.handed(c)
+	if !c.urgent { // a heartbeat, or a letter
+		s.stats.published.Add(1)
+	}
+	s.rings.handed(c, true)
 	if c.op == opXAdd {
 		s.acked[c.key], _ = value.(string)
 	}

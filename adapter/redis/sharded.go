@@ -71,7 +71,10 @@ func utf16Length(s string) int {
 	return n
 }
 
-func (s *sharded) decode(nsp, _ string, payload []byte, _ *adapter.Local) (*message, error) {
+func (s *sharded) decode(nsp, _ string, payload []byte, l *adapter.Local) (*message, error) {
+	if unwantedEnvelope(l, nsp, payload) {
+		return nil, nil
+	}
 	return decodeEnvelope(s.uid, nsp, payload)
 }
 

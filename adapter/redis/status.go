@@ -1,23 +1,19 @@
 package redis
 
 import (
-	"errors"
-	"log/slog"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // Status says how the cluster does, as seen from this node.
 type Status struct {
-	// Up is true when what this node publishes comes back to it: publishing and subscriptions work.
-	// While it is false, events reach the sockets of this node only, and others as far as Redis
-	// comes back before they are too old.
+	// Up is true when all parts work.
 	Up    bool
 	Since time.Time // of the last change of Up
-	Err   error     // why it is not up, nil otherwise
-	Nodes int       // live Beanpole nodes, this one included
+	Err   error     // of the first part that does not work, nil when all do
+	// Parts are those that have shown whether they work, in the order of PartKind.
+	Parts []Part
+	Nodes int // live Beanpole nodes, this one included
 	// Lag is how long a message of this node takes through Redis and back: the last heartbeat, or the
 	// one on its way if that has taken longer already.
 	Lag time.Duration
@@ -28,8 +24,8 @@ type Status struct {
 
 // Stats are counters of a Cluster since New.
 type Stats struct {
-	Published uint64 // commands Redis has acknowledged
-	Received  uint64 // messages from channels and streams
+	Published uint64 // messages and states of sessions that Redis has taken; not heartbeats
+	Received  uint64 // messages of namespaces, from channels and streams
 	Skipped   uint64 // messages dropped before decoding: own, or for rooms without members here
 	Malformed uint64 // messages that could not be understood
 	// Lost counts what was not published, by cause: "outbox full", "too old", "refused", "too large", "closed"; and
@@ -88,70 +84,4 @@ var lostAdvice = [lostCauses]string{
 type counters struct {
 	published, received, skipped, malformed, reconnects, fetched atomic.Uint64
 	lost                                                         [lostCauses]atomic.Uint64
-}
-
-// state is the state of a cluster: up when no part has a complaint. A change is logged once.
-type state struct {
-	log *slog.Logger
-
-	mu         sync.Mutex
-	complaints map[string]error
-	up         bool
-	since      time.Time
-	known      bool                 // up was decided once
-	said       map[string]time.Time // by error: when a refusal was last logged
-}
-
-func newState(log *slog.Logger) *state {
-	return &state{log: log, since: time.Now(), complaints: map[string]error{"start": errStarting}, said: map[string]time.Time{}}
-}
-
-// refused logs that Redis has refused a command for a key, or channel: once a minute for each error.
-func (s *state) refused(err error, key string) {
-	text, _, _ := strings.Cut(err.Error(), " ")
-	s.mu.Lock()
-	again := time.Since(s.said[text]) < time.Minute
-	if !again {
-		s.said[text] = time.Now()
-	}
-	s.mu.Unlock()
-	if !again {
-		s.log.Warn("redis refuses commands", "error", err, "key", key, "advice", advice(err))
-	}
-}
-
-// set notes what part complains of; nil takes the complaint back.
-func (s *state) set(part string, err error) {
-	s.mu.Lock()
-	if err == nil {
-		delete(s.complaints, part)
-	} else {
-		s.complaints[part] = err
-	}
-	up := len(s.complaints) == 0
-	changed := up != s.up
-	if changed {
-		s.up, s.since = up, time.Now()
-	}
-	first := err != nil && !up && !s.known && part != "start"
-	s.known = s.known || changed || first
-	s.mu.Unlock()
-	switch {
-	case changed && up:
-		s.log.Info("cluster up")
-	case changed, first:
-		s.log.Warn("cluster degraded: events reach the clients of this node only", "part", part, "cause", err,
-			"advice", advice(err))
-	}
-}
-
-func (s *state) get() (up bool, since time.Time, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range s.complaints {
-		if err == nil || errors.Is(err, errStarting) {
-			err = e
-		}
-	}
-	return s.up, s.since, err
 }

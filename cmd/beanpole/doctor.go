@@ -3,9 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/doctor"
@@ -33,8 +32,7 @@ type doctorCommand struct {
 // Run is called by kong.
 func (c *doctorCommand) Run(ctx context.Context, o output) error {
 	if c.Auth != "" && !json.Valid([]byte(c.Auth)) {
-		fmt.Fprintln(o.err, "beanpole: --auth is not JSON")
-		return exit(exitBadUsage)
+		return usage(errors.New("--auth is not JSON"))
 	}
 	options := doctor.Options{
 		URL: c.URL, Path: c.Path, HealthPath: c.Health, Origin: c.Origin, Namespace: c.Namespace, Auth: c.Auth, ProbeToken: c.ProbeToken,
@@ -45,8 +43,7 @@ func (c *doctorCommand) Run(ctx context.Context, o output) error {
 	}
 	r, err := doctor.Run(ctx, options)
 	if err != nil {
-		fmt.Fprintln(o.err, "beanpole:", err)
-		return exit(exitBadUsage)
+		return usage(err)
 	}
 	if c.JSON {
 		if err := json.NewEncoder(o.out).Encode(r); err != nil {
@@ -65,14 +62,4 @@ func (c *doctorCommand) Run(ctx context.Context, o output) error {
 		return exit(exitWarning)
 	}
 	return nil
-}
-
-// isTerminal reports whether somebody may be looking, as opposed to a file or the log of a pipeline.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

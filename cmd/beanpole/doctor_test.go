@@ -20,7 +20,7 @@ func TestInterruptedDoctorPrintsItsReport(t *testing.T) {
 	stop()
 	for _, args := range [][]string{{"doctor", "http://127.0.0.1:1"}, {"doctor", "http://127.0.0.1:1", "--json"}} {
 		var b bytes.Buffer
-		code := run(ctx, args, output{&b, &b})
+		code := run(ctx, args, output{out: &b, err: &b})
 		if code != exitWarning || !strings.Contains(b.String(), "interrupted") || !strings.Contains(b.String(), "stickiness") {
 			t.Errorf("exit status %d: %s", code, b.String())
 		}

@@ -20,7 +20,7 @@ type lintCommand struct {
 func (c *lintCommand) Run(ctx context.Context, o output) error {
 	b, err := lint.Open(c.Path)
 	if err != nil {
-		return err
+		return usage(err)
 	}
 	defer b.Close()
 	platform := lint.Platform(c.Platform)

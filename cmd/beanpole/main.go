@@ -7,8 +7,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
+	"strings"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/project"
+	"github.com/beanpole/beanpole/internal/version"
 )
 
 // The exit status says what was found.
@@ -25,22 +31,43 @@ type exit int
 // Error names the status.
 func (e exit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
+// badUsage is an error of who has called, not of what was looked at.
+type badUsage struct{ error }
+
+// usage marks an error as one of who has called.
+func usage(err error) error { return badUsage{err} }
+
 // cli is the command line.
 type cli struct {
-	Lint   lintCommand   `cmd:"" help:"Check a bundle before it is shipped. Exit status 1 means warnings, 2 errors."`
-	Pack   packCommand   `cmd:"" help:"Build the application and make the zip to deploy. Refuses a wrong bundle."`
-	Doctor doctorCommand `cmd:"" help:"Look at a live environment from outside. Exit status 1 means warnings, 2 failures."`
-	Health healthCommand `cmd:"" help:"Ask a URL once and exit with 0 when it answers 2xx."`
+	Init    initCommand      `cmd:"" help:"Write a new project, or the bundle into an existing module. Exit status 1 means that files differ and were left."`
+	Update  updateCommand    `cmd:"" help:"Bring this version's bundle to a project. Exit status 1 means conflicts."`
+	Lint    lintCommand      `cmd:"" help:"Check a bundle before it is shipped. Exit status 1 means warnings, 2 errors."`
+	Pack    packCommand      `cmd:"" help:"Build the application and make the zip to deploy. Refuses a wrong bundle."`
+	Doctor  doctorCommand    `cmd:"" help:"Look at a live environment from outside. Exit status 1 means warnings, 2 failures."`
+	Version kong.VersionFlag `help:"Say which version this is."`
 }
 
-// output is where commands write.
-type output struct{ out, err io.Writer }
+// output is where commands write, and where they ask.
+type output struct {
+	out, err io.Writer
+	in       io.Reader
+	asks     bool // somebody sits there to be asked
+}
+
+// progress says what has begun, to who waits.
+func (o output) progress(what string) { fmt.Fprintf(o.err, "%s …\n", what) }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	code := run(ctx, os.Args[1:], output{os.Stdout, os.Stderr})
+	code := run(ctx, os.Args[1:], output{os.Stdout, os.Stderr, os.Stdin, isTerminal(os.Stdin) && isTerminal(os.Stderr)})
 	stop()
 	os.Exit(code)
+}
+
+// isTerminal reports whether somebody may be looking, as opposed to a file or the log of a pipeline.
+func isTerminal(f any) bool {
+	file, ok := f.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // run is main without the process.
@@ -48,7 +75,11 @@ func run(ctx context.Context, args []string, o output) (code int) {
 	var c cli
 	ended := -1 // set when kong has answered by itself: --help
 	parser, err := kong.New(&c, kong.Name("beanpole"), kong.Writers(o.out, o.err), kong.Exit(func(n int) { ended = n }),
-		kong.Description("Checks, packs and diagnoses deployments of Beanpole on AWS Elastic Beanstalk."),
+		kong.Description("Makes, checks, packs and diagnoses deployments of Beanpole on AWS Elastic Beanstalk. Exit status 64 means bad usage."),
+		kong.Vars{
+			"version":  fmt.Sprintf("beanpole %s %s %s/%s", version.String(), runtime.Version(), runtime.GOOS, runtime.GOARCH),
+			"variants": strings.Join(project.Variants(), ", "),
+		},
 		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(o))
 	if err != nil {
 		fmt.Fprintln(o.err, "beanpole:", err)
@@ -71,5 +102,8 @@ func run(ctx context.Context, args []string, o output) (code int) {
 		return int(status)
 	}
 	fmt.Fprintln(o.err, "beanpole:", err)
+	if errors.As(err, new(badUsage)) {
+		return exitBadUsage
+	}
 	return exitFailure
 }

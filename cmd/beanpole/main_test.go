@@ -3,8 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"net/http"
-	"net/http/httptest"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +11,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/beanpole/beanpole/internal/version"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -19,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func beanpole(t *testing.T, args ...string) (code int, out string) {
 	t.Helper()
 	var b bytes.Buffer
-	code = run(t.Context(), args, output{&b, &b})
+	code = run(t.Context(), args, output{out: &b, err: &b})
 	return code, b.String()
 }
 
@@ -62,24 +63,89 @@ func TestUsage(t *testing.T) {
 	for _, test := range []struct {
 		args []string
 		code int
-	}{{[]string{"--help"}, exitOK}, {[]string{"lint", "--help"}, exitOK}, {[]string{"nonsense"}, exitBadUsage}, {[]string{"lint", "/no/such/folder"}, exitFailure}} {
+	}{{[]string{"--help"}, exitOK}, {[]string{"lint", "--help"}, exitOK}, {[]string{"nonsense"}, exitBadUsage}, {[]string{"lint", "/no/such/folder"}, exitBadUsage},
+		{[]string{"--version"}, exitOK}, {[]string{"doctor", "example.com"}, exitBadUsage}, {[]string{"doctor", "http://localhost", "--auth", "{"}, exitBadUsage},
+		{[]string{"update", "/no/such/folder"}, exitFailure}, {[]string{"init", "--region=here", t.TempDir()}, exitBadUsage},
+		{[]string{"init", "--variant=nonsense", t.TempDir()}, exitBadUsage}, {[]string{"init", "--replace=/no/such/folder", t.TempDir()}, exitBadUsage},
+		{[]string{"update", t.TempDir()}, exitBadUsage}} {
 		if code, out := beanpole(t, test.args...); code != test.code {
 			t.Errorf("%v: exit status %d, want %d: %s", test.args, code, test.code, out)
 		}
 	}
 }
 
-func TestHealth(t *testing.T) {
-	status := http.StatusOK
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
-	defer s.Close()
-	defer http.DefaultClient.CloseIdleConnections()
-	if code, out := beanpole(t, "health", s.URL); code != exitOK {
-		t.Errorf("exit status %d: %s", code, out)
+// module makes the folder of a module with two main packages.
+func module(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"go.mod": "module example.com/shop\n\ngo 1.26\n", "a/main.go": "package main\n", "b/main.go": "package main\n"} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	status = http.StatusServiceUnavailable
-	if code, _ := beanpole(t, "health", s.URL); code != exitFailure {
-		t.Errorf("exit status %d for a 503", code)
+	return dir
+}
+
+func TestInitOfAModule(t *testing.T) {
+	dir := module(t)
+	if code, out := beanpole(t, "init", dir); code != exitBadUsage || !strings.Contains(out, "--package has to say") {
+		t.Errorf("two main packages: exit status %d: %s", code, out)
+	}
+	procfile := filepath.Join(dir, "Procfile")
+	if err := os.WriteFile(procfile, []byte("web: mine\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := beanpole(t, "init", "--package=./b", dir); code != exitWarning || !strings.Contains(out, "differs   Procfile") || !strings.Contains(out, "-web: mine") {
+		t.Errorf("a file that differs: exit status %d: %s", code, out)
+	}
+	if code, out := beanpole(t, "update", dir); code != exitOK || !strings.Contains(out, "as you have changed them") {
+		t.Errorf("update: exit status %d: %s", code, out)
+	}
+	if code, out := beanpole(t, "update", "--take=Procfile", dir); code != exitOK || !strings.Contains(out, "replaced  Procfile") {
+		t.Errorf("update --take: exit status %d: %s", code, out)
+	}
+	if code, out := beanpole(t, "update", "--take=nonsense", dir); code != exitBadUsage {
+		t.Errorf("update --take=nonsense: exit status %d: %s", code, out)
+	}
+}
+
+func TestInitAsksAtATerminal(t *testing.T) {
+	dir := module(t)
+	var out bytes.Buffer
+	answers := strings.NewReader("shop\n\nus-east-1\n")
+	if code := run(t.Context(), []string{"init", "--package=./a", dir}, output{out: &out, err: &out, in: answers, asks: true}); code != exitOK {
+		t.Fatalf("exit status %d: %s", code, out.String())
+	}
+	config, err := os.ReadFile(filepath.Join(dir, ".elasticbeanstalk/config.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"application_name: shop\n", "environment: shop-production\n", "default_region: us-east-1\n"} {
+		if !strings.Contains(string(config), want) {
+			t.Errorf("config.yml has no %q: %s", want, config)
+		}
+	}
+	if !strings.Contains(out.String(), "Name of the environment [shop-production]: ") {
+		t.Errorf("asked: %s", out.String())
+	}
+}
+
+// A question is for a person: a file, a pipe or /dev/null is none.
+func TestTerminals(t *testing.T) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if isTerminal(null) || isTerminal(new(bytes.Buffer)) {
+		t.Error("nobody sits there")
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if code, out := beanpole(t, "--version"); code != exitOK || !strings.HasPrefix(out, "beanpole "+version.Number) {
+		t.Errorf("exit status %d: %s", code, out)
 	}
 }
 

@@ -79,11 +79,14 @@ var homes = map[string]string{
 
 func TestImportsPointOneWay(t *testing.T) {
 	for _, p := range packages(t) {
-		for _, imp := range p.Imports {
+		for _, imp := range p.Imports { // a package that tests alone import is in no program
 			within, ours := strings.CutPrefix(imp, module+"/")
 			allowed, core := imports[p.name()]
 			if core && ours && !slices.Contains(allowed, within) {
 				t.Errorf("%s imports %s; it may import %q of the project", p.name(), within, allowed)
+			}
+			if imp == module && !below(p.name(), "cmd/beanpole") {
+				t.Errorf("%s imports the bundle, which only the command is to carry", p.name())
 			}
 			if program := programOf(within); ours && program != "" && !below(p.name(), program) {
 				t.Errorf("%s imports %s, which is a program's own", p.name(), within)

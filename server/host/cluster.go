@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -76,7 +77,13 @@ func (c *cluster) health() error {
 	if st.Up {
 		return nil
 	}
-	return fmt.Errorf("since %s: %w", st.Since.UTC().Format(time.RFC3339), st.Err)
+	var list []string
+	for _, p := range st.Parts {
+		if p.Err != nil {
+			list = append(list, strings.TrimSpace(p.Kind.String()+" "+p.Of)+": "+p.Err.Error())
+		}
+	}
+	return fmt.Errorf("since %s: %s", st.Since.UTC().Format(time.RFC3339), strings.Join(list, "; "))
 }
 
 // close ends the cluster, after the server's adapters have been closed.

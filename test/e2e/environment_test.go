@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -39,6 +41,7 @@ type settings struct {
 	env     []string // for the application
 	noNginx bool     // only the applications
 	loose   bool     // the load balancer keeps nobody at an instance
+	bundle  string   // folder with what is deployed; "" means the tests' own application with this repository's bundle
 }
 
 // environment is what runs.
@@ -173,10 +176,10 @@ func (e *environment) delayOver(t *testing.T, name string) {
 	e.balancer(t, "shutdown sessions server targets/"+name)
 }
 
-const (
-	stockFiles = "../../cmd/beanpole/internal/lint/stock/go"
-	overlay    = "../../.platform/nginx"
-)
+const stockFiles = "../../cmd/beanpole/internal/lint/stock/go"
+
+// top is where the bundle lies.
+func (e *environment) top() string { return cmp.Or(e.bundle, "../..") }
 
 var (
 	userLine   = regexp.MustCompile(`(?m)^\s*user\s+[^;]*;`)
@@ -193,7 +196,7 @@ func (in *instance) render(t *testing.T) {
 	}
 	roots := []string{stockFiles}
 	if !in.e.stock {
-		roots = append(roots, overlay)
+		roots = append(roots, filepath.Join(in.e.top(), ".platform/nginx"))
 	}
 	for _, root := range roots {
 		err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
@@ -250,8 +253,15 @@ func (in *instance) startApp(t *testing.T) {
 	if in.e.redis != nil {
 		env = append(env, "REDIS_URL="+in.e.redis.URL())
 	}
+	program := built.app
+	if in.e.bundle != "" {
+		program = filepath.Join(in.e.bundle, "bin/application") // as its Procfile says
+		env = append(properties(t, in.e.bundle), slices.DeleteFunc(env, func(v string) bool {
+			return strings.HasPrefix(v, "BEANPOLE_PING_") || strings.HasPrefix(v, "BEANPOLE_IDLE_") // it has its own
+		})...)
+	}
 	env = append(env, in.e.env...)
-	in.app = launch(in.e.t, filepath.Join(in.dir, "app.log"), env, built.app)
+	in.app = launch(in.e.t, filepath.Join(in.dir, "app.log"), env, program)
 	alive(t, in.app, in.appPort)
 }
 
@@ -259,7 +269,7 @@ func (in *instance) startApp(t *testing.T) {
 func (in *instance) drain(t *testing.T) {
 	t.Helper()
 	hook := launch(in.e.t, filepath.Join(in.dir, "eb-hooks.log"), []string{fmt.Sprintf("BEANPOLE_ADMIN_PORT=%d", in.adminPort), "PATH=" + noDocker(t)},
-		"../../.platform/hooks/predeploy/10_drain.sh")
+		filepath.Join(in.e.top(), ".platform/hooks/predeploy/10_drain.sh"))
 	<-hook.done
 }
 
@@ -310,6 +320,7 @@ func (in *instance) flip(t *testing.T, hook bool) time.Duration {
 	drained := time.Since(start)
 	nginx := in.nginx.stop(syscall.SIGQUIT, 5*time.Second) // TimeoutStopSec
 	app := in.app.stop(syscall.SIGTERM, 90*time.Second)
+	in.render(t)
 	in.startApp(t)
 	in.startNginx(t)
 	defer func() {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/project"
 )
 
 // collect returns the bundle without the program.
@@ -97,6 +98,12 @@ func (c collector) file(from, name string) error {
 	if err != nil {
 		return err
 	}
+	c.text(name, content)
+	return nil
+}
+
+// text adds a file by its content.
+func (c collector) text(name string, content []byte) {
 	mode := fs.FileMode(0o644)
 	if strings.HasPrefix(name, ".platform/hooks/") || strings.HasPrefix(name, ".platform/confighooks/") || path.Dir(name) == "bin" {
 		mode = 0o755
@@ -106,7 +113,6 @@ func (c collector) file(from, name string) error {
 		content = bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
 	}
 	c.bundle.Add(name, mode, content)
-	return nil
 }
 
 // textual reports whether Linux reads the file line by line.
@@ -118,21 +124,28 @@ func textual(name string) bool {
 	return strings.HasPrefix(name, ".ebextensions/") || strings.HasPrefix(name, ".platform/")
 }
 
-// variant lays deploy/name over the bundle.
+// variant lays the variant of that name over the bundle: the folder's own, or the one that this program carries.
 func (c collector) variant(name string) error {
-	if !filepath.IsLocal(name) || strings.ContainsAny(name, `/\`) {
-		return fmt.Errorf("pack: no variant is called %q", name)
-	}
-	root := filepath.Join(c.dir, "deploy", name)
-	if err := c.tree(root, ".", func(n string) bool { return n != "REMOVE" && n != "README.md" }); err != nil {
+	layer, err := c.layer(name)
+	if err != nil {
 		return fmt.Errorf("variant %s: %w", name, err)
 	}
-	list, err := os.ReadFile(filepath.Join(root, "REMOVE"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for name, text := range layer.Files {
+		c.text(name, []byte(text))
 	}
-	for line := range strings.Lines(string(list)) {
-		delete(c.bundle.Files, strings.TrimSpace(line))
+	for _, name := range layer.Remove {
+		delete(c.bundle.Files, name)
 	}
 	return nil
+}
+
+func (c collector) layer(name string) (project.Layer, error) {
+	if filepath.IsLocal(name) && !strings.ContainsAny(name, `/\`) && name != "." {
+		root, err := os.OpenRoot(filepath.Join(c.dir, "deploy", name))
+		if err == nil {
+			defer root.Close()
+			return project.ReadLayer(root.FS())
+		}
+	}
+	return project.Variant(name)
 }

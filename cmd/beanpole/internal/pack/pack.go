@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/project"
 )
 
 // Kind says what the zip brings: a program for one architecture, or the source.
@@ -29,18 +30,22 @@ type Options struct {
 	Dir string
 	// Output is the zip to write. "" means build/application.zip in Dir.
 	Output string
-	// Platform is the environment's. "" means Go. Docker always takes the source and lays deploy/docker over.
+	// Platform is the environment's. "" means the one that the project was made for, or Go. Docker always takes the
+	// source and the variant docker.
 	Platform lint.Platform
 	// Kind is what to bring. "" means AMD64.
 	Kind Kind
-	// Package is the main package of the application. "" means ./examples/chat.
+	// Package is the main package of the application. "" means the one that the Buildfile builds, or the top of Dir.
 	Package string
-	// Variants are folders in deploy/ to lay over the bundle, in this order.
+	// Variants are laid over the bundle, in this order: those of Dir's folder deploy, else those that this program carries.
+	// What the project was made with is there already, and left out.
 	Variants []string
 	// Include are further files and folders of Dir, such as those of a page.
 	Include []string
 	// Nginx is handed to lint.
 	Nginx string
+	// Progress, if not nil, is called when something begins that takes long.
+	Progress func(what string)
 }
 
 // Result says what was made.
@@ -56,22 +61,16 @@ var ErrRefused = errors.New("the bundle has errors and was not written")
 
 // Pack builds the application, checks the bundle and writes the zip.
 func Pack(ctx context.Context, o Options) (Result, error) {
-	o.Dir = cmp.Or(o.Dir, ".")
-	o.Platform = cmp.Or(o.Platform, lint.Go)
-	o.Kind = cmp.Or(o.Kind, AMD64)
-	o.Package = cmp.Or(o.Package, "./examples/chat")
-	o.Output = cmp.Or(o.Output, filepath.Join(o.Dir, "build", "application.zip"))
-	if o.Platform == lint.Docker {
-		o.Kind = Source
-		if !slices.Contains(o.Variants, "docker") {
-			o.Variants = append([]string{"docker"}, o.Variants...)
-		}
+	o, err := o.withDefaults()
+	if err != nil {
+		return Result{}, err
 	}
 	b, err := collect(o)
 	if err != nil {
 		return Result{}, err
 	}
 	if o.Kind != Source {
+		o.Progress(fmt.Sprintf("go build %s for linux/%s", o.Package, o.Kind))
 		program, err := build(ctx, o)
 		if err != nil {
 			return Result{}, err
@@ -80,10 +79,12 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 		b.Add("Procfile", 0o644, []byte("web: bin/application\n"))
 	}
 	r := Result{Output: o.Output, Files: len(b.Files)}
+	o.Progress(fmt.Sprintf("lint of %d files", r.Files))
 	r.Findings = lint.Run(ctx, b, lint.Options{Platform: o.Platform, Nginx: o.Nginx})
 	if slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.Severity == lint.Error }) {
 		return r, ErrRefused
 	}
+	o.Progress("zip " + o.Output)
 	if err := write(b, o.Output); err != nil {
 		return r, err
 	}
@@ -101,6 +102,37 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 		}
 	}
 	return r, nil
+}
+
+// withDefaults fills in what is not set, from what the project says of itself.
+func (o Options) withDefaults() (Options, error) {
+	o.Dir = cmp.Or(o.Dir, ".")
+	platform, laid, err := project.Laid(o.Dir)
+	if err != nil {
+		return o, err
+	}
+	o.Platform = cmp.Or(o.Platform, platform, lint.Go)
+	o.Kind = cmp.Or(o.Kind, AMD64)
+	o.Package = cmp.Or(o.Package, project.Application(o.Dir))
+	o.Output = cmp.Or(o.Output, filepath.Join(o.Dir, "build", "application.zip"))
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	if o.Platform == lint.Docker {
+		o.Kind = Source
+		if !slices.Contains(o.Variants, "docker") {
+			o.Variants = append([]string{"docker"}, o.Variants...)
+		}
+	}
+	o.Variants = slices.DeleteFunc(slices.Clone(o.Variants), func(v string) bool { return slices.Contains(laid, v) })
+	if o.Kind != Source {
+		return o, nil
+	}
+	outside, err := project.OutsideReplacement(o.Dir)
+	if err == nil && outside != "" {
+		err = fmt.Errorf("go.mod takes a module from %s, which the instance does not have: run go mod vendor first, or ship a program (--arch amd64 or arm64)", outside)
+	}
+	return o, err
 }
 
 // build returns the application as a static program for the instances.

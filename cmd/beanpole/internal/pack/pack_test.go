@@ -8,19 +8,21 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/project"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const top = "../../../.."
 
-// project makes a folder with this repository's bundle files and a small application.
-func project(t *testing.T) string {
+// folder makes a folder with this repository's bundle files and a small application.
+func folder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{".ebextensions", ".platform", "deploy"} {
@@ -81,7 +83,7 @@ func content(t *testing.T, f *lint.File) []byte {
 }
 
 func TestPackShipsAStaticProgram(t *testing.T) {
-	dir := project(t)
+	dir := folder(t)
 	// As a checkout on Windows leaves them: no modes, CR LF.
 	hook := ".platform/hooks/predeploy/10_drain.sh"
 	text, err := os.ReadFile(filepath.Join(dir, hook))
@@ -122,7 +124,7 @@ func TestPackShipsAStaticProgram(t *testing.T) {
 }
 
 func TestPackIsReproducible(t *testing.T) {
-	dir := project(t)
+	dir := folder(t)
 	var zips [2][]byte
 	for i := range zips {
 		out := filepath.Join(t.TempDir(), "app.zip")
@@ -141,7 +143,7 @@ func TestPackIsReproducible(t *testing.T) {
 
 func TestPackShipsSource(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "app.zip")
-	if _, err := Pack(t.Context(), Options{Dir: project(t), Output: out, Kind: Source, Nginx: "off"}); err != nil {
+	if _, err := Pack(t.Context(), Options{Dir: folder(t), Output: out, Kind: Source, Nginx: "off"}); err != nil {
 		t.Fatal(err)
 	}
 	files := unpack(t, out)
@@ -156,7 +158,7 @@ func TestPackShipsSource(t *testing.T) {
 }
 
 func TestVariantsAreSound(t *testing.T) {
-	dir := project(t)
+	dir := folder(t)
 	for _, o := range []Options{
 		{Platform: lint.Docker},
 		{Kind: Source, Variants: []string{"network-load-balancer"}},
@@ -173,7 +175,7 @@ func TestVariantsAreSound(t *testing.T) {
 }
 
 func TestPackRefusesAWrongBundle(t *testing.T) {
-	dir := project(t)
+	dir := folder(t)
 	put(t, dir, ".platform/nginx/conf.d/x.conf", "location /x { return 200; }\n")
 	out := filepath.Join(t.TempDir(), "app.zip")
 	r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Kind: Source, Nginx: "off"})
@@ -186,7 +188,7 @@ func TestPackRefusesAWrongBundle(t *testing.T) {
 }
 
 func TestPackSaysWhatDoesNotBuild(t *testing.T) {
-	dir := project(t)
+	dir := folder(t)
 	put(t, dir, "examples/chat/main.go", "package main\n\nfunc main() { nonsense }\n")
 	if _, err := Pack(t.Context(), Options{Dir: dir, Nginx: "off"}); err == nil || !bytes.Contains([]byte(err.Error()), []byte("nonsense")) {
 		t.Errorf("err = %v", err)
@@ -195,8 +197,63 @@ func TestPackSaysWhatDoesNotBuild(t *testing.T) {
 
 func TestVariantsDoNotLeadOut(t *testing.T) {
 	for _, v := range []string{"..", "../x", "/etc", "nothing"} {
-		if _, err := Pack(t.Context(), Options{Dir: project(t), Kind: Source, Variants: []string{v}, Nginx: "off"}); err == nil {
+		if _, err := Pack(t.Context(), Options{Dir: folder(t), Kind: Source, Variants: []string{v}, Nginx: "off"}); err == nil {
 			t.Errorf("variant %q was taken", v)
 		}
+	}
+}
+
+// Without a folder deploy, variants are those of the program; the application is the one that the Buildfile builds.
+func TestPackOfAProject(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "go.mod", "module example.com/shop\n\ngo 1.26\n\nreplace example.com/b => ../b\n")
+	put(t, dir, "cmd/shop/main.go", "package main\n\nfunc main() {}\n")
+	choice := project.Choice{Application: "shop", Environment: "shop-production", Region: "eu-central-1", Platform: lint.Go, Package: "./cmd/shop"}
+	if _, err := project.Init(t.Context(), project.Options{Dir: dir, Choice: choice}); err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	out := filepath.Join(t.TempDir(), "app.zip")
+	o := Options{Dir: dir, Output: out, Nginx: "off", Variants: []string{"single-instance"}, Progress: func(what string) { said = append(said, what) }}
+	if r, err := Pack(t.Context(), o); err != nil {
+		t.Fatalf("%v: %v", err, r.Findings)
+	}
+	files := unpack(t, out)
+	if files["bin/application"] == nil || files[".ebextensions/30-redis.config"] != nil || files[project.Manifest] != nil {
+		t.Errorf("shipped: %v", files)
+	}
+	if len(said) != 3 {
+		t.Errorf("said: %q", said)
+	}
+	if _, err := Pack(t.Context(), Options{Dir: dir, Output: out, Kind: Source, Nginx: "off"}); err == nil || !strings.Contains(err.Error(), "../b") {
+		t.Errorf("source with a module from outside: %v", err)
+	}
+
+	// Made for Docker, the overlay is the project's own by now.
+	choice.Platform = lint.Docker
+	if _, err := project.Init(t.Context(), project.Options{Dir: dir, Choice: choice, Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	conf := ".platform/nginx/conf.d/beanpole.conf"
+	text, err := os.ReadFile(filepath.Join(dir, conf))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"Procfile", "Buildfile", ".platform/nginx/conf.d/elasticbeanstalk/00_application.conf"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, dir, conf, "# ours\n"+string(text))
+	put(t, dir, "vendor/modules.txt", "# example.com/b => ../b\n")
+	if r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Nginx: "off"}); err != nil {
+		t.Fatalf("%v: %v", err, r.Findings)
+	}
+	files = unpack(t, out)
+	if files["Dockerfile"] == nil || files["vendor/modules.txt"] == nil || files["bin/application"] != nil {
+		t.Errorf("shipped: %v", files)
+	}
+	if got := content(t, files[conf]); !bytes.HasPrefix(got, []byte("# ours\n")) {
+		t.Error("the overlay was laid over the project's own file")
 	}
 }

@@ -1,0 +1,52 @@
+package redis
+
+import (
+	"context"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/beanpole/beanpole/adapter/redis/redistest"
+)
+
+// failing refuses some commands as Redis does while it fails over.
+type failing struct{ left int }
+
+func (*failing) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (*failing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (f *failing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, c redis.Cmder) error {
+		if f.left > 0 {
+			f.left--
+			err := refusal([]string{"CLUSTERDOWN The cluster is down", "TRYAGAIN", "LOADING Redis is loading"}[f.left%3])
+			c.SetErr(err)
+			return err
+		}
+		return next(ctx, c)
+	}
+}
+
+// A server is found though Redis fails over in that moment: to wait costs a client less than its session. The address of
+// one that was found before is used at once.
+func TestServerIsFoundWhileRedisFailsOver(t *testing.T) {
+	client := redistest.Start(t).Client()
+	f := &failing{}
+	client.AddHook(f)
+	r := newRegistry(&Cluster{client: client, cfg: Config{Prefix: "p"}}, "here", "http://here", "secret")
+	if err := client.Set(t.Context(), r.key("there"), "http://there#x", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	f.left = 3
+	if addr, err := r.find(t.Context(), "there"); addr != "http://there" || err != nil || f.left > 0 {
+		t.Errorf("find = %q, %v, and %d refusals are left", addr, err, f.left)
+	}
+	r.mu.Lock()
+	r.known["there"] = place{"http://there", r.known["there"].at.Add(-2 * freshFor)}
+	r.mu.Unlock()
+	f.left = 3
+	if addr, err := r.find(t.Context(), "there"); addr != "http://there" || err != nil || f.left != 2 {
+		t.Errorf("find = %q, %v, and %d refusals are left", addr, err, f.left)
+	}
+}

@@ -1,0 +1,205 @@
+package redis
+
+import (
+	"cmp"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// PartKind is a part of a Cluster that may fail while others work.
+type PartKind uint8
+
+// The parts. While one of those up to PartReading fails, events reach the sockets of this node only, and others as far
+// as Redis comes back before they are too old.
+const (
+	PartStart      PartKind = 1 + iota // nothing that was published has come back yet
+	PartSending                        // publishing, to each master of Redis
+	PartListening                      // each connection with subscriptions
+	PartHeartbeat                      // what is published comes back
+	PartRole                           // Redis is no replica
+	PartReading                        // each stream
+	PartChannels                       // each connection's subscriptions, which Redis may refuse to this user
+	PartOutbox                         // there is room for what is to be published
+	PartMembership                     // the list of servers in Redis
+	PartAgreement                      // the servers are configured alike
+	PartForwarding                     // this server's address in Redis
+	PartRecovery                       // states of sessions in Redis; well again when nothing has failed for a minute
+)
+
+var partNames = [...]string{"", "start", "sending", "listening", "heartbeat", "role", "reading", "channels", "outbox", "membership",
+	"agreement", "forwarding", "recovery"}
+
+// String returns one word.
+func (k PartKind) String() string {
+	if int(k) >= len(partNames) {
+		k = 0
+	}
+	return partNames[k]
+}
+
+// Part is how one part of a Cluster does.
+type Part struct {
+	Kind  PartKind
+	Of    string    // which of them: the address of a server of a Redis Cluster, or the name of a stream
+	Err   error     // the latest; nil while it works
+	Since time.Time // of the last change between working and not
+}
+
+// part names a Part.
+type part struct {
+	kind PartKind
+	of   string
+}
+
+const (
+	// steady is how long all parts must have worked until it is said that they do again.
+	steady = 2 * time.Second
+	// recoveredAfter is how long nothing of recovery may have failed until it is taken for well.
+	recoveredAfter = time.Minute
+)
+
+// state is the state of a cluster: up when all its parts work. That it is not is logged once for each thing that a
+// person may do about it, until it is up again.
+type state struct {
+	log    *slog.Logger
+	steady time.Duration // zero if nobody calls tick
+
+	mu      sync.Mutex
+	parts   map[part]*Part
+	up      bool
+	since   time.Time
+	said    map[string]bool      // by advice: failures logged since it was last said to be up
+	saidUp  bool                 // what was logged last
+	refusal map[string]time.Time // by error: when a refusal was last logged
+}
+
+func newState(log *slog.Logger) *state {
+	s := &state{log: log, steady: steady, parts: map[part]*Part{}, said: map[string]bool{}, refusal: map[string]time.Time{}, since: time.Now()}
+	s.parts[part{PartStart, ""}] = &Part{Kind: PartStart, Err: errStarting, Since: s.since}
+	return s
+}
+
+// refused logs that Redis has refused a command for a key, or channel: once a minute for each error.
+func (s *state) refused(err error, key string) {
+	text, _, _ := strings.Cut(err.Error(), " ")
+	s.mu.Lock()
+	again := time.Since(s.refusal[text]) < time.Minute
+	if !again {
+		s.refusal[text] = time.Now()
+	}
+	s.mu.Unlock()
+	if !again {
+		s.log.Warn("redis refuses commands", "error", err, "key", key, "advice", advice(err))
+	}
+}
+
+// set notes what became of what a part did.
+func (s *state) set(kind PartKind, of string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.parts[part{kind, of}]
+	if p == nil {
+		p = &Part{Kind: kind, Of: of, Since: time.Now()}
+		s.parts[part{kind, of}] = p
+	}
+	changed := (err == nil) != (p.Err == nil)
+	if p.Err = err; changed {
+		p.Since = time.Now()
+		s.turn()
+	}
+	s.say(p)
+}
+
+// turn looks whether all parts work. Called with mu held.
+func (s *state) turn() {
+	up := true
+	for _, p := range s.parts {
+		up = up && p.Err == nil
+	}
+	if up != s.up {
+		s.up, s.since = up, time.Now()
+	}
+}
+
+// say logs what has changed; p, if not nil, has just been heard of. Called with mu held: the logger takes its time on a
+// goroutine of its own.
+func (s *state) say(p *Part) {
+	switch {
+	case p != nil && p.Err != nil && p.Kind != PartStart:
+		a := advice(p.Err)
+		if s.said[a] {
+			return
+		}
+		s.said[a], s.saidUp = true, false
+		text := "cluster degraded: not all of it works"
+		if p.Kind <= PartReading {
+			text = "cluster degraded: events reach the clients of this node only"
+		}
+		s.log.Warn(text, "part", p.Kind.String(), "of", p.Of, "cause", p.Err, "advice", a)
+	case s.up && !s.saidUp && (len(s.said) == 0 || time.Since(s.since) >= s.steady):
+		clear(s.said)
+		s.saidUp = true
+		s.log.Info("cluster up")
+	}
+}
+
+// tick says that the cluster is up when that has lasted.
+func (s *state) tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.parts[part{PartRecovery, ""}]; p != nil && p.Err != nil && time.Since(p.Since) > recoveredAfter {
+		p.Err, p.Since = nil, time.Now()
+		s.turn()
+	}
+	s.say(nil)
+}
+
+// recovery notes what Redis has answered to a recovery: that there is no such state is no failure.
+func (s *state) recovery(err error) {
+	s.mu.Lock()
+	p := s.parts[part{PartRecovery, ""}]
+	if p != nil && p.Err != nil && err != nil {
+		p.Since = time.Now() // of the last
+	}
+	s.mu.Unlock()
+	if err != nil || p != nil {
+		s.set(PartRecovery, "", err)
+	}
+}
+
+// works reports whether events reach other nodes and come from them. While it starts that is not known yet.
+func (s *state) works() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.parts {
+		if p.Err != nil && p.Kind <= PartChannels && p.Kind != PartStart {
+			return false
+		}
+	}
+	return true
+}
+
+// get returns how the parts do, the first in need first.
+func (s *state) get() (up bool, since time.Time, err error, parts []Part) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.parts {
+		parts = append(parts, *p)
+	}
+	slices.SortFunc(parts, func(a, b Part) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Of, b.Of)) })
+	for _, p := range parts {
+		if p.Err != nil && (err == nil || err == errStarting) {
+			err = p.Err
+		}
+	}
+	return s.up, s.since, err, parts
+}
+
+func (s *state) isUp() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.up
+}

@@ -1,0 +1,80 @@
+package redis
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// One line for each thing that a person may do something about, whatever fails because of it, and however often it
+// comes and goes; and one when all works again, and has for a moment.
+func TestStateIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := newState(slog.New(slog.NewTextHandler(&log, nil)))
+		says := func(want ...string) {
+			t.Helper()
+			lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+			if log.Len() == 0 {
+				lines = nil
+			}
+			for i, w := range want {
+				if i >= len(lines) || !strings.Contains(lines[i], w) {
+					t.Errorf("want a line with %q, got %q", w, lines)
+				}
+			}
+			if len(lines) > len(want) {
+				t.Errorf("got %q", lines)
+			}
+			log.Reset()
+		}
+		down, forbidden := errors.New("EOF"), refusal("NOPERM this channel")
+		s.set(PartStart, "", nil)
+		says("cluster up")
+		for _, kind := range []PartKind{PartSending, PartListening, PartReading, PartMembership} {
+			s.set(kind, "", down)
+		}
+		says("this node only\" part=sending")
+		if s.works() || s.isUp() {
+			t.Error("it works")
+		}
+		s.set(PartListening, "", errors.New("refused"))
+		if _, _, err, parts := s.get(); err != down || len(parts) != 5 || parts[2].Err.Error() != "refused" {
+			t.Errorf("%v, %v", err, parts)
+		}
+		for _, kind := range []PartKind{PartSending, PartListening, PartReading, PartMembership} {
+			s.set(kind, "", nil)
+		}
+		s.tick()
+		says()
+		time.Sleep(steady) // of the bubble
+		s.tick()
+		says("cluster up")
+		for range 100 { // it flaps
+			s.set(PartChannels, "", forbidden)
+			s.set(PartChannels, "", nil)
+			time.Sleep(steady / 2)
+			s.tick()
+		}
+		says("part=channels")
+		time.Sleep(steady)
+		s.tick()
+		says("cluster up")
+		s.recovery(redis.ErrPoolTimeout)
+		says("not all of it works\" part=recovery")
+		if !s.works() {
+			t.Error("it does not work")
+		}
+		time.Sleep(recoveredAfter + time.Second)
+		s.tick()
+		time.Sleep(steady)
+		s.tick()
+		says("cluster up")
+	})
+}

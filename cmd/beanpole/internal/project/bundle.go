@@ -1,0 +1,188 @@
+package project
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/beanpole/beanpole"
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
+)
+
+// files are texts by their slash-separated names.
+type files map[string]string
+
+// Layer is what a variant does to a bundle.
+type Layer struct {
+	Files  map[string]string // to put in, or in the place of others
+	Remove []string          // to take away
+}
+
+// Variants returns the names of the variants that this program carries.
+func Variants() (names []string) {
+	entries, err := beanpole.Files.ReadDir("deploy")
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != "ebcli" {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// Variant returns the variant of that name among those of this program.
+func Variant(name string) (Layer, error) {
+	if !slices.Contains(Variants(), name) {
+		return Layer{}, fmt.Errorf("no variant is called %q: there are %s", name, strings.Join(Variants(), ", "))
+	}
+	sub, err := fs.Sub(beanpole.Files, "deploy/"+name)
+	if err != nil {
+		return Layer{}, err
+	}
+	return ReadLayer(sub)
+}
+
+// ReadLayer reads the folder of a variant.
+func ReadLayer(variant fs.FS) (Layer, error) {
+	all, err := tree(variant, ".")
+	if err != nil {
+		return Layer{}, err
+	}
+	l := Layer{Files: all, Remove: strings.Fields(all["REMOVE"])}
+	delete(all, "REMOVE")
+	delete(all, "README.md")
+	return l, nil
+}
+
+// tree returns the texts below a folder, by their names in fsys.
+func tree(fsys fs.FS, dir string) (files, error) {
+	all := make(files)
+	err := fs.WalkDir(fsys, dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Name() == ".DS_Store" {
+			return err
+		}
+		text, err := fs.ReadFile(fsys, name)
+		all[name] = string(text)
+		return err
+	})
+	return all, err
+}
+
+// notForProjects are files of the bundle that only this repository has a reason for.
+var notForProjects = []string{
+	".ebextensions/90-amazon-linux-1.config", // the command of old tutorials, kept for those who look for it
+}
+
+// bundle returns the files of the bundle that the choice comes to.
+func (c Choice) bundle() (files, error) {
+	all := make(files)
+	for _, dir := range []string{".ebextensions", ".platform"} {
+		some, err := tree(beanpole.Files, dir)
+		if err != nil {
+			return nil, err
+		}
+		for name, text := range some {
+			all[name] = text
+		}
+	}
+	for _, name := range []string{"Procfile", "Buildfile", "Dockerfile", ".dockerignore", ".ebignore"} {
+		text, err := beanpole.Files.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		all[name] = string(text)
+	}
+	variants := c.Variants
+	if c.Platform == lint.Docker && !slices.Contains(variants, "docker") {
+		variants = append([]string{"docker"}, variants...)
+	}
+	if c.Platform == lint.Go {
+		delete(all, "Dockerfile")
+		delete(all, ".dockerignore")
+	}
+	for _, v := range variants {
+		l, err := Variant(v)
+		if err != nil {
+			return nil, err
+		}
+		for name, text := range l.Files {
+			all[name] = text
+		}
+		for _, name := range l.Remove {
+			delete(all, name)
+		}
+	}
+	for _, name := range notForProjects {
+		delete(all, name)
+	}
+	return all, c.name(all)
+}
+
+// name puts the names of the project where the bundle has those of this repository.
+func (c Choice) name(all files) error {
+	var missing error
+	put := func(file, pattern, with string) {
+		text, there := all[file]
+		if !there {
+			return
+		}
+		re := regexp.MustCompile(`(?m)` + pattern)
+		if !re.MatchString(text) {
+			missing = errors.Join(missing, fmt.Errorf("bundle: %s has no %s", file, pattern))
+		}
+		all[file] = re.ReplaceAllString(text, "${1}"+strings.ReplaceAll(with, "$", "$$"))
+	}
+	put("Buildfile", `^(build: go build .*)\./examples/chat$`, c.Package)
+	put("Dockerfile", `^(ARG APPLICATION=)\S+$`, c.Package)
+	return missing
+}
+
+// ebcli returns the configuration of the EB CLI. branch is the one that deploys to the environment.
+func (c Choice) ebcli(branch string) (files, error) {
+	text, err := beanpole.Files.ReadFile("deploy/ebcli/config.yml")
+	if err != nil {
+		return nil, err
+	}
+	platform := "Go 1 running on 64bit Amazon Linux 2023"
+	if c.Platform == lint.Docker {
+		platform = "Docker running on 64bit Amazon Linux 2023"
+	}
+	out := string(text)
+	for _, put := range [][2]string{
+		{`^(  )main:$`, "${1}" + branch + ":"},
+		{`^(    environment: ).*$`, "${1}" + c.Environment},
+		{`^(  application_name: ).*$`, "${1}" + c.Application},
+		{`^(  default_region: ).*$`, "${1}" + c.Region},
+		{`^(  default_platform: ).*$`, "${1}" + platform},
+	} {
+		re := regexp.MustCompile(`(?m)` + put[0])
+		if !re.MatchString(out) {
+			return nil, fmt.Errorf("bundle: deploy/ebcli/config.yml has no %s", put[0])
+		}
+		out = re.ReplaceAllString(out, put[1])
+	}
+	return files{".elasticbeanstalk/config.yml": out}, nil
+}
+
+// executable reports whether the instance runs the file.
+func executable(name string) bool {
+	return strings.HasPrefix(name, ".platform/hooks/") || strings.HasPrefix(name, ".platform/confighooks/")
+}
+
+// mode returns the permissions of a file of the bundle.
+func mode(name string) fs.FileMode {
+	if executable(name) {
+		return 0o755
+	}
+	return 0o644
+}
+
+// clean is name as the project's files are called, with slashes.
+func clean(name string) string { return path.Clean(filepath.ToSlash(name)) }
