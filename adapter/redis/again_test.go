@@ -60,11 +60,15 @@ func TestPooledConnectionsAreClosed(t *testing.T) {
 				// The publisher's connection is there again, and the registry is renewed at each heartbeat.
 				enough := clusters[0].Stats().Published + 5
 				adaptertest.Eventually(t, func() error {
+					if err := n.Broadcast(adaptertest.Event(`["x"]`), adapter.Target{}); err != nil {
+						t.Fatal(err)
+					}
 					if now := clusters[0].Stats().Published; now < enough {
 						return fmt.Errorf("%d published", now)
 					}
 					return nil
 				})
+				pass(t, 2*cfg.HeartbeatInterval)
 			}
 			if text := strings.TrimPrefix(log.String(), before); strings.Contains(text, "degraded") {
 				t.Errorf("the log says:\n%s", text)
