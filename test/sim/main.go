@@ -124,29 +124,35 @@ func plant(ctx context.Context, list []defects.Defect, seed uint64, n int) error
 	fmt.Printf("|%s\n", strings.Repeat("---|", 7))
 	for _, d := range list {
 		used := processor()
-		found, with, what := "", any(""), ""
-		for i := range uint64(n) {
-			p := plan.Plan{Seed: seed + i, Mode: d.Mode, Faults: append([]string{}, d.Faults...), Defect: d.Name}.Fill()
-			out, err := r.run(ctx, p)
-			if err != nil {
-				return err
-			}
-			if len(out.Violations) > 0 {
-				v := out.Violations[0]
-				found, with, what = v.Promise, p.Seed, fmt.Sprintf("`%.70s`", strings.NewReplacer("|", "/", "`", "'").Replace(strings.SplitN(v.What, "\n", 2)[0]))
-				break
-			}
+		p, out, err := r.find(ctx, d, seed, n)
+		if err != nil {
+			return err
 		}
-		if found == "" {
+		found, with, what := fmt.Sprintf("NOT FOUND with %d", n), any(""), ""
+		if out == nil {
 			missed = append(missed, d.Name)
-			found = fmt.Sprintf("NOT FOUND with %d", n)
+		} else {
+			v := out.Violations[0]
+			found, with, what = v.Promise, p.Seed, fmt.Sprintf("`%.70s`", strings.NewReplacer("|", "/", "`", "'").Replace(strings.SplitN(v.What, "\n", 2)[0]))
 		}
-		fmt.Printf(row, d.Name, d.Mode, cmp.Or(strings.Join(d.Faults, ","), "of the seed"), found, with, (processor() - used).Seconds(), what)
+		fmt.Printf(row, d.Name, d.Mode, cmp.Or(strings.Join(d.Faults, ","), "none"), found, with, (processor() - used).Seconds(), what)
 	}
 	if len(missed) > 0 {
 		return fmt.Errorf("not found: %s", strings.Join(missed, ", "))
 	}
 	return nil
+}
+
+// find plants a defect and looks for it, with n seeds at most. The outcome is nil when nothing was seen.
+func (r *runner) find(ctx context.Context, d defects.Defect, seed uint64, n int) (plan.Plan, *outcome, error) {
+	for i := range uint64(n) {
+		p := plan.Plan{Seed: seed + i, Mode: d.Mode, Faults: append([]string{}, d.Faults...), Defect: d.Name}.Fill()
+		out, err := r.run(ctx, p)
+		if err != nil || len(out.Violations) > 0 {
+			return p, out, err
+		}
+	}
+	return plan.Plan{}, nil, nil
 }
 
 // replay is the arguments of make sim that run p again.
