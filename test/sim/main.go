@@ -37,8 +37,8 @@ func main() {
 	flag.IntVar(&p.Seconds, "seconds", 0, "of load, in the simulation's time; 0: of the seed")
 	faults := flag.String("faults", "", "those of "+strings.Join(plan.Faults, ", ")+"; none; all; one: another with each seed; empty: of the seed")
 	load := flag.String("load", "", "those of "+strings.Join(plan.Loads, ", ")+"; empty: all")
-	flag.StringVar(&p.Defect, "defect", "", "a defect of package defects to plant")
-	all := flag.Bool("defects", false, "plant each defect in turn, or that of -defect, and look for it with n seeds at most")
+	flag.StringVar(&p.Defect, "defect", "", "a defect of package defects to plant; with -defects, those")
+	all := flag.Bool("defects", false, "plant each defect in turn, or those of -defect, and look for it with n seeds at most")
 	history := flag.String("history", "", "a file for the whole history; with -n, of those that failed, the seed behind its name")
 	minimise := flag.Bool("shrink", false, "look for a smaller run with the same violation, of many seeds for the first of each promise")
 	chaos := flag.Bool("chaos", false, "real connections, a real Redis, real time and the race detector instead of the simulation")
@@ -47,7 +47,9 @@ func main() {
 	p.Faults, p.Load = plan.List(*faults, plan.Faults), plan.List(*load, plan.Loads)
 	err := error(nil)
 	if *all {
-		list := slices.DeleteFunc(slices.Clone(defects.All), func(d defects.Defect) bool { return p.Defect != "" && d.Name != p.Defect })
+		list := slices.DeleteFunc(slices.Clone(defects.All), func(d defects.Defect) bool {
+			return p.Defect != "" && !slices.Contains(strings.Split(p.Defect, ","), d.Name)
+		})
 		err = plant(context.Background(), list, *seed, *n)
 	} else {
 		err = run(p, plan.List(*mode, plan.Modes), *seed, *n, *jobs, *history, *minimise, *chaos)

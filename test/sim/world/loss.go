@@ -18,9 +18,6 @@ func (n *node) published() uint64 {
 	return lost["outbox full"] + lost["too old"] + lost["refused"] + lost["unconfirmed"] + lost["closed"]
 }
 
-// trimmed is how much the stream has lost before the node read it.
-func (n *node) trimmed() uint64 { return n.cluster.Stats().Lost["trimmed"] }
-
 // check compares the losses with what servers have counted, and returns those of which too few are.
 func (x losses) check(w *world) (short []shortfall) {
 	for _, of := range w.all {
@@ -34,7 +31,7 @@ func (x losses) check(w *world) (short []shortfall) {
 				counted += by.cluster.Stats().LostOf[of.cluster.UID()]
 			} else {
 				for _, n := range w.all {
-					counted += n.trimmed()
+					counted += n.cluster.Stats().LostOf[of.cluster.UID()]
 				}
 			}
 			if uint64(len(list)) > counted {
