@@ -149,9 +149,7 @@ func (s *Socket) Disconnect() {
 	was := s.active
 	s.active = false
 	if e != nil {
-		for _, m := range s.c.cfg.Parser.Encode(nil, nil, &packet.Packet{Type: packet.Disconnect, Namespace: s.name}) {
-			_ = e.send(wire(m)) // if not, the session is over
-		}
+		s.goodbye(e)
 		s.leave(ReasonClient, nil)
 	} else if was {
 		s.answer(ErrDisconnected)
@@ -161,6 +159,13 @@ func (s *Socket) Disconnect() {
 	select { // ends the pause before an attempt that nobody wants any more
 	case s.c.hurry <- struct{}{}:
 	default:
+	}
+}
+
+// goodbye tells the server that the socket leaves.
+func (s *Socket) goodbye(e *engine) {
+	for _, m := range s.c.cfg.Parser.Encode(nil, nil, &packet.Packet{Type: packet.Disconnect, Namespace: s.name}) {
+		_ = e.send(wire(m)) // if not, the session is over
 	}
 }
 
@@ -339,7 +344,12 @@ func (s *Socket) welcome(e *engine, p *packet.Packet) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.active || s.engine != nil {
+	if !s.active { // it has left while the server let it in
+		s.asking, s.early = nil, nil
+		s.goodbye(e)
+		return
+	}
+	if s.engine != nil {
 		return
 	}
 	s.engine, s.id = e, w.SID
