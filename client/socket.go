@@ -16,28 +16,27 @@ type Socket struct {
 	c    *Client
 	name string
 
-	mu         sync.Mutex
-	active     bool    // wants to be connected
-	engine     *engine // over which it is; nil while it is not
-	asking     *engine // over which CONNECT was sent
-	up         chan struct{}
-	id         string
-	pid        string // of connection state recovery, "" without
-	offset     string // of the last event
-	recovered  bool
-	waiters    []chan error // of Connect
-	buffer     []*outgoing  // emitted without a connection
-	buffered   int          // bytes of it
-	acks       map[uint64]func(Args, error)
-	lastAck    uint64
-	handlers   map[string][]*handler
-	hooks      hooks
-	queue      []func() // what handlers have to do
-	early      []func() // takes events that came before the answer to CONNECT
-	working    bool     // a goroutine works on queue
-	retries    []*retried
-	retrying   bool
-	mismatched map[string]bool // events that were complained about
+	mu        sync.Mutex
+	active    bool    // wants to be connected
+	engine    *engine // over which it is; nil while it is not
+	asking    *engine // over which CONNECT was sent
+	up        chan struct{}
+	id        string
+	pid       string // of connection state recovery, "" without
+	offset    string // of the last event
+	recovered bool
+	waiters   []chan error // of Connect
+	buffer    []*outgoing  // emitted without a connection
+	buffered  int          // bytes of it
+	acks      map[uint64]func(Args, error)
+	lastAck   uint64
+	handlers  map[string][]*handler
+	hooks     hooks
+	queue     []func() // what handlers have to do
+	early     []func() // takes events that came before the answer to CONNECT
+	working   bool     // a goroutine works on queue
+	retries   []*retried
+	retrying  bool
 }
 
 // hooks are the functions told of what is no event of the server's.

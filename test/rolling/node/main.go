@@ -296,7 +296,7 @@ func main() {
 	srv.OnServerSide("n", func(from string, seq int) { n.came(from, "server", seq) })
 	srv.OnServerSide("who", func() (string, error) { return n.name, nil })
 	srv.OnConnection(func(s *server.Socket) {
-		s.Data.Set("home", n.name)
+		s.Data.Set("home", n.name) //nolint:errcheck // older versions return none
 		s.Join("room")
 	})
 	go func() { log.Fatal(http.Serve(l, srv)) }()
