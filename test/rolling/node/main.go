@@ -51,7 +51,13 @@ func (t *track) add(seq int) {
 			t.LastMissing, t.LastMissingAt = i, time.Now().Format(time.StampMilli)
 		}
 		t.Next = seq + 1
-	case t.open[seq], seq < t.First:
+	case seq < t.First:
+		for i := seq + 1; i < t.First; i++ {
+			t.open[i] = true
+		}
+		t.First = seq
+		t.Late++
+	case t.open[seq]:
 		delete(t.open, seq)
 		t.Late++
 	default:
