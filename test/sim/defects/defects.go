@@ -67,6 +67,17 @@ var All = []Defect{
 	{"forward-twice", "pubsub", []string{plan.Stray}, "adapter/redis/forward.go", "\tf.proxy.ServeHTTP(upgradable{w}, ", "\tif r.Method == \"GET\" && r.Header.Get(\"Upgrade\") == \"\" && on(\"forward-twice\", 10) {\n\t\tf.proxy.ServeHTTP(nowhere{}, r.WithContext(ctx))\n\t}\n\tf.proxy.ServeHTTP(upgradable{w}, "},
 	{"key-stays", "streams", nil, "adapter/redis/registry.go", `Set(ctx, r.key(r.node), "#", staleFor)`, `Set(ctx, r.key(r.node), "#", staleFor*time.Duration(1-more(on("key-stays", 1))))`},
 	{"goroutine-left", "pubsub", nil, "adapter/redis/cluster.go", "\tc.startPublisher()\n", "\tif on(\"goroutine-left\", 1) {\n\t\tgo func() { select {} }()\n\t}\n\tc.startPublisher()\n"},
+	{"ack-waits", "memory", nil, "server/socket.go", "\tfor _, answer := range acks {\n", "\tif on(\"ack-waits\", 1) {\n\t\tacks = nil\n\t}\n\tfor _, answer := range acks {\n"},
+	{"packed-ack", "memory", []string{plan.Handlers}, "server/queue.go", "e.ack.socket, e.ack.id = s, id-1", `e.ack.socket, e.ack.id = s, id-1+uint64(more(on("packed-ack", 1)))`},
+	{"room-index", "memory", nil, "adapter/rooms.go", "\t\tr.index[moved] = int32(i)\n", "\t\tif !on(\"room-index\", 1) {\n\t\t\tr.index[moved] = int32(i)\n\t\t}\n"},
+	{"data-lost", "memory+", []string{plan.Cut}, "server/recover.go", "\ts.Data.restore(session.Data)\n", "\tif !on(\"data-lost\", 1) {\n\t\ts.Data.restore(session.Data)\n\t}\n"},
+	{"drain-forgets", "streams+", []string{plan.Drain}, "server/reasons.go", "&& r != ReasonParseError", `&& r != ReasonParseError && (r != ReasonServerShuttingDown || !on("drain-forgets", 1))`},
+	{"forward-upgrade", "pubsub", []string{plan.Stray}, "adapter/redis/forward.go", "if len(r.Header[forwardedHeader]) > 0 {", `if len(r.Header[forwardedHeader]) > 0 || r.Header.Get("Upgrade") != "" && on("forward-upgrade", 1) {`},
+	{"query-except", "pubsub", nil, "adapter/redis/receive.go", "\tcase kindFetch:\n", "\tcase kindFetch:\n\t\tif on(\"query-except\", 1) {\n\t\t\tm.target.Except = nil\n\t\t}\n"},
+	{"acks-silent", "pubsub", nil, "adapter/redis/requests.go", "\tp := &adapter.PartialError{Err: err, ", "\tif r.kind == kindBroadcast && on(\"acks-silent\", 1) {\n\t\treturn nil\n\t}\n\tp := &adapter.PartialError{Err: err, "},
+	{"old-mixed", "memory", nil, "transport/payload3.go", "int64(1+len(p.data)), 10)", `int64(1+len(p.data)-more(!p.binary && on("old-mixed", 1))*(len(p.data)-utf16Len(p.data))), 10)`},
+	{"leaving-second", "memory", nil, "server/socket.go", "\t\tfn, h.disconnected = h.disconnected[0], h.disconnected[1:]\n", "\t\tfn, h.disconnected = h.disconnected[0], h.disconnected[1:]\n\t\tif on(\"leaving-second\", 1) {\n\t\t\th.disconnected = nil\n\t\t}\n"},
+	{"refused-stays", "memory", nil, "server/connect.go", "\t\ts.nsp.release()\n\t\treturn 0\n", "\t\tif !on(\"refused-stays\", 1) {\n\t\t\ts.nsp.release()\n\t\t}\n\t\treturn 0\n"},
 }
 
 // support is what the patches use, a file of each package that has any.
