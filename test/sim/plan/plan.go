@@ -82,6 +82,7 @@ func (p Plan) Fill() Plan {
 	if rng.IntN(8) == 0 {
 		k = len(Faults) // everything at once
 	}
+	crowd := rng.IntN(8) == 0
 	if p.Mode == "" {
 		p.Mode = mode
 	}
@@ -93,6 +94,9 @@ func (p Plan) Fill() Plan {
 	}
 	if p.Clients == 0 {
 		p.Clients = clients
+		if crowd && !p.Redis() { // rooms above adapter.indexAbove; elsewhere it takes too long
+			p.Clients += 50
+		}
 	}
 	if p.Seconds == 0 {
 		p.Seconds = seconds

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"regexp"
 	"strings"
@@ -26,8 +27,8 @@ type app interface {
 	send(e *emission, args []any) error
 	// askAll broadcasts a question and returns the texts with which it is answered.
 	askAll(nsp string, rooms []string, id string) (texts []string, err error)
-	// fetch returns the ids of the sockets in rooms, of all when there are none.
-	fetch(nsp string, rooms []string) (ids []string, err error)
+	// fetch returns the ids of the sockets in rooms, of all when there are none, and in none of those excepted.
+	fetch(nsp string, rooms, except []string) (ids []string, err error)
 	// say tells the other servers something, and sayAsk returns the names with which they answer.
 	say(id string) error
 	sayAsk(ctx context.Context, id string) (names []string, err error)
@@ -49,6 +50,9 @@ type member interface {
 	// ask waits for the client's answer, a text.
 	ask(event string, args ...any) (string, error)
 	disconnect(all bool)
+	// mark puts a number into the socket's data, and marked returns it.
+	mark(n int)
+	marked() int
 
 	// onUp registers the handler of the numbered events of the client, onRoom one that answers with rooms, and on one
 	// that does not answer.
@@ -71,6 +75,9 @@ func newNative(n *node, cfg server.Config) (app, error) {
 		return nil, err
 	}
 	guard := func(s *server.Socket) error {
+		if s.Namespace().Name() == closed {
+			return errors.New("closed")
+		}
 		s.Data.Set("from", n.w.now())
 		return nil
 	}
@@ -106,6 +113,12 @@ func (a native) members(nsp string) (out []member) {
 func (a native) send(e *emission, args []any) error {
 	b := a.Of(e.nsp).Except(e.except...)
 	switch {
+	case e.direct:
+		s := a.Of(e.nsp).Socket(e.only)
+		if s == nil {
+			return server.ErrDisconnected
+		}
+		return s.Emit("e", args...)
 	case e.skip != "":
 		s := a.Of(e.nsp).Socket(e.skip)
 		if s == nil {
@@ -145,8 +158,8 @@ func (a native) askAll(nsp string, rooms []string, id string) (texts []string, e
 	return texts, err
 }
 
-func (a native) fetch(nsp string, rooms []string) (ids []string, err error) {
-	list, err := a.to(nsp, rooms).FetchSockets(context.Background())
+func (a native) fetch(nsp string, rooms, except []string) (ids []string, err error) {
+	list, err := a.to(nsp, rooms).Except(except...).FetchSockets(context.Background())
 	for _, r := range list {
 		ids = append(ids, r.ID())
 	}
@@ -183,6 +196,12 @@ func (m nativeSocket) rooms() []string          { return m.s.Rooms() }
 func (m nativeSocket) join(room string)         { m.s.Join(room) }
 func (m nativeSocket) leave(room string)        { m.s.Leave(room) }
 func (m nativeSocket) disconnect(all bool)      { m.s.Disconnect(all) }
+func (m nativeSocket) mark(n int)               { m.s.Data.Set("mark", n) }
+
+func (m nativeSocket) marked() int {
+	n, _ := server.Value[int](&m.s.Data, "mark")
+	return n
+}
 
 func (m nativeSocket) hello() (h hello, err error) {
 	if m.s.Session().Protocol() == 3 {
@@ -216,7 +235,13 @@ func (m nativeSocket) on(event string, handler func(arg int)) { m.s.On(event, ha
 func (m nativeSocket) onEnd(ended func(), disconnected func(reason string)) {
 	context.AfterFunc(m.s.Context(), ended) // before handlers that are still to run
 	m.s.OnDisconnecting(func(server.Disconnection) { ended() })
-	m.s.OnDisconnect(func(why server.Disconnection) { disconnected(string(why.Reason)) })
+	first := false
+	m.s.OnDisconnect(func(server.Disconnection) { first = true })
+	m.s.OnDisconnect(func(why server.Disconnection) {
+		if first { // each runs, in their order
+			disconnected(string(why.Reason))
+		}
+	})
 }
 
 // heard takes what another server says.

@@ -155,6 +155,9 @@ func (c *client) session(e *engine) {
 	if c.w.plan.Does(plan.Namespaces) && c.rng.IntN(2) == 0 {
 		c.connect(namespaces[1+c.rng.IntN(2)])
 	}
+	if c.w.plan.Does(plan.Namespaces) && c.rng.IntN(8) == 0 {
+		c.connect(closed)
+	}
 	until := time.Now().Add(between(c.rng, 300*time.Millisecond, 7*time.Second))
 	for {
 		t := time.NewTimer(between(c.rng, 10*time.Millisecond, 300*time.Millisecond))
@@ -275,6 +278,11 @@ func (c *client) act(e *engine) {
 		c.emit(s, false, "ask")
 	case k == 16 && p.Has(plan.Handlers):
 		c.emit(s, false, "block", c.rng.IntN(1500))
+		if c.rng.IntN(4) == 0 { // more than a server keeps as they are
+			for i := range 100 {
+				c.up(s, p.Does(plan.Acks) && i%2 == 0)
+			}
+		}
 	case k == 17 && p.Has(plan.Handlers):
 		c.emit(s, false, "boom")
 	case k == 18 && p.Has(plan.Handlers) && c.rng.IntN(3) == 0:

@@ -130,7 +130,7 @@ func (w *world) ask() {
 	for i, n := range w.slots {
 		d := &driver{w: w, slot: i, rng: w.rng("end")}
 		for _, nsp := range namespaces[:1] {
-			d.query(n, nsp, nil)
+			d.query(n, nsp, nil, nil)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/test/sim/plan"
 )
 
 // hello is the auth payload of the simulation's clients.
@@ -65,6 +66,12 @@ func (n *node) connected(s member, from int64) {
 		}
 		l.over = 0
 	}
+	if got := s.marked(); recovered && got != l.mark && !w.plan.Has(plan.Failover) { // which brings back an older state
+		want := l.mark
+		w.mu.Unlock()
+		w.violated("recovery", h.Client, "the data of %s has %d, and should have %d", l.sid, got, want)
+		w.mu.Lock()
+	}
 	k.told = l.early[h.Conn]
 	l.conns = append(l.conns, k)
 	number := len(l.conns)
@@ -112,7 +119,10 @@ func (x *served) register() {
 		last := x.up
 		x.up = n
 		x.w.counts["up"]++
+		x.l.mark++
+		mark := x.l.mark
 		x.w.mu.Unlock()
+		s.mark(mark)
 		switch {
 		case n == last+1:
 		case n <= last:
@@ -158,7 +168,14 @@ func (x *served) register() {
 		s.disconnect(all == 1)
 	})
 	s.on("ask", func(int) { defer x.turn("ask")(); x.ask() })
-	s.onEnd(x.ending, func(reason string) {
+	s.onEnd(func() {
+		x.w.mu.Lock()
+		if x.k.ended == 0 {
+			x.k.ended = x.w.now()
+		}
+		x.w.mu.Unlock()
+		x.ending()
+	}, func(reason string) {
 		defer x.turn("disconnect")()
 		w := x.w
 		w.mu.Lock()
@@ -249,7 +266,7 @@ func (x *served) ask() {
 	text, err := x.s.ask("q", e.id(), 1)
 	w.emitted(e, err)
 	w.mu.Lock()
-	took := e.to - e.from
+	took, ended := e.to-e.from, x.k.ended
 	calm := x.k.told != 0 && max(x.k.told, x.k.open) <= e.from && x.k.held(e.to) && !x.l.client.troubled(e.from, e.to)
 	w.counts["asked"]++
 	if errors.Is(err, server.ErrDisconnected) {
@@ -258,6 +275,10 @@ func (x *served) ask() {
 	w.mu.Unlock()
 	if took > int64(askTimeout)+second && !w.stood(x.n, e.from, e.to) {
 		w.violated("wait-ends", e.id(), "the wait for an acknowledgement took %s", time.Duration(took))
+	}
+	if ended != 0 && !x.n.library && e.to > max(e.from, ended)+second && !w.stood(x.n, e.from, e.to) {
+		w.violated("wait-ends", e.id(), "the wait for an acknowledgement went on for %s when the socket had been disconnected: %v",
+			time.Duration(e.to-ended), err)
 	}
 	if err == nil {
 		if text != e.id() {

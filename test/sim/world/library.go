@@ -27,6 +27,10 @@ func newLibrary(n *node, cfg server.Config) (app, error) {
 	}
 	for _, nsp := range []socket.Namespace{io.Sockets(), io.Of(regexp.MustCompile(`^/game-\d$`), nil)} {
 		nsp.Use(func(s *socket.Socket, next func(*socket.ExtendedError)) {
+			if s.Nsp().Name() == closed {
+				next(socket.NewExtendedError("closed", nil))
+				return
+			}
 			s.SetData(map[string]any{"from": n.w.now()})
 			next(nil)
 		})
@@ -71,6 +75,12 @@ func list(rooms []string) (out []socket.Room) {
 func (a library) send(e *emission, args []any) error {
 	b := a.io.Of(e.nsp, nil).Except(list(e.except)...)
 	switch {
+	case e.direct:
+		s, ok := a.io.Of(e.nsp, nil).Sockets().Load(socket.SocketId(e.only))
+		if !ok {
+			return server.ErrDisconnected
+		}
+		return librarySocket{s}.emit("e", args...)
 	case e.skip != "":
 		s, ok := a.io.Of(e.nsp, nil).Sockets().Load(socket.SocketId(e.skip))
 		if !ok {
@@ -100,8 +110,8 @@ func (a library) askAll(nsp string, rooms []string, id string) (texts []string, 
 	return texts, err
 }
 
-func (a library) fetch(nsp string, rooms []string) (ids []string, err error) {
-	a.io.Of(nsp, nil).To(list(rooms)...).FetchSockets()(func(sockets []*socket.RemoteSocket, e error) {
+func (a library) fetch(nsp string, rooms, except []string) (ids []string, err error) {
+	a.io.Of(nsp, nil).To(list(rooms)...).Except(list(except)...).FetchSockets()(func(sockets []*socket.RemoteSocket, e error) {
 		for _, s := range sockets {
 			ids = append(ids, string(s.Id()))
 		}
@@ -133,6 +143,19 @@ func (m librarySocket) connected() bool     { return m.s.Connected() }
 func (m librarySocket) join(room string)    { m.s.Join(socket.Room(room)) }
 func (m librarySocket) leave(room string)   { m.s.Leave(socket.Room(room)) }
 func (m librarySocket) disconnect(all bool) { m.s.Disconnect(all) }
+
+func (m librarySocket) mark(n int) { m.s.SetData(map[string]any{"mark": n}) }
+
+func (m librarySocket) marked() int {
+	data, _ := m.s.Data().(map[string]any)
+	switch n := data["mark"].(type) {
+	case int:
+		return n
+	case float64:
+		return int(n)
+	}
+	return 0
+}
 
 func (m librarySocket) recovered() (bool, error) {
 	return m.s.Recovered(), errors.New("the library does not say why")

@@ -20,6 +20,9 @@ var rooms = []string{"a", "b", "c", "d"}
 // namespaces are those that clients connect to. The others of the pattern come and go.
 var namespaces = []string{"/", "/game-1", "/game-2"}
 
+// closed is one of the pattern whose middleware lets nobody in.
+const closed = "/game-9"
+
 // driver is what a slot's servers do on their own account.
 type driver struct {
 	w    *world
@@ -95,8 +98,9 @@ func (d *driver) act(n *node) {
 		}
 	case 13, 14:
 		if p.Does(plan.Queries) {
-			room := d.pick(d.rng.IntN(2))
-			d.w.load.Go(func() { d.query(n, nsp, room) })
+			picked := d.pick(2)
+			in, out := d.rng.IntN(2), 1+d.rng.IntN(2)
+			d.w.load.Go(func() { d.query(n, nsp, picked[:in], picked[out:]) })
 		}
 	case 15:
 		if p.Does(plan.Rooms) && d.slot == 0 { // one gives the orders, so that the last is known
@@ -123,7 +127,11 @@ func (d *driver) broadcast(n *node, nsp string) {
 		picked := d.pick(3)
 		d.send(n, emission{nsp: nsp, kind: "except", rooms: picked[:2], except: picked[2:]})
 	case 2:
-		if l := d.socket(nsp, nil); l != nil {
+		if d.rng.IntN(2) == 0 {
+			if l := d.socket(nsp, n); l != nil {
+				d.send(n, emission{nsp: nsp, kind: "direct", only: l.sid, direct: true})
+			}
+		} else if l := d.socket(nsp, nil); l != nil {
 			d.send(n, emission{nsp: nsp, kind: "socket", only: l.sid})
 		}
 	case 3:
@@ -154,12 +162,14 @@ func (d *driver) socket(nsp string, n *node) *life {
 
 // send emits.
 func (d *driver) send(n *node, e emission) {
+	text := strings.Repeat([]string{"x", "x", "x", "\u00e9\U0001f600"}[d.rng.IntN(4)], d.rng.IntN(8)*d.rng.IntN(200))
+	e.text = &text
 	x := d.w.emit(n.name, n, e)
 	args := []any{x.id()}
 	if d.w.plan.Does(plan.Binary) && d.rng.IntN(4) == 0 {
 		args = append(args, map[string]any{"b": []byte(x.id()), "c": []byte{}})
 	}
-	args = append(args, strings.Repeat("x", d.rng.IntN(8)*d.rng.IntN(200)), d.rng.IntN(100))
+	args = append(args, text, d.rng.IntN(100))
 	err := n.io.send(x, args)
 	if errors.Is(err, server.ErrDisconnected) { // it was another's, who has gone
 		d.w.mu.Lock()
@@ -191,12 +201,12 @@ func (d *driver) askAll(n *node, nsp string, picked []string) {
 		}
 		got[strings.TrimPrefix(text, e.id()+"|")]++
 	}
-	d.compare(n, "acks", e.id(), got, nsp, picked, e.from, e.to, err)
+	d.compare(n, "acks", e.id(), got, nsp, picked, nil, e.from, e.to, err)
 }
 
 // compare checks the answers of sockets, by their ids: those that must be among them when there is no error,
 // and those that cannot be.
-func (d *driver) compare(n *node, what, about string, got map[string]int, nsp string, picked []string, from, to int64, err error) {
+func (d *driver) compare(n *node, what, about string, got map[string]int, nsp string, picked, except []string, from, to int64, err error) {
 	w := d.w
 	w.mu.Lock()
 	var missing, wrong []string
@@ -215,6 +225,8 @@ func (d *driver) compare(n *node, what, about string, got map[string]int, nsp st
 			certain = certain && slices.ContainsFunc(picked, func(r string) bool { return l.certainly(r, from, to) })
 			possible = possible && slices.ContainsFunc(picked, func(r string) bool { return l.possibly(r, from, to) })
 		}
+		certain = certain && !slices.ContainsFunc(except, func(r string) bool { return l.possibly(r, from, to) })
+		possible = possible && !slices.ContainsFunc(except, func(r string) bool { return l.certainly(r, from, to) })
 		switch k := got[l.sid]; {
 		case k > 1 && k > times:
 			wrong = append(wrong, fmt.Sprintf("%s %d times", l.sid, k))
@@ -248,15 +260,15 @@ func (d *driver) compare(n *node, what, about string, got map[string]int, nsp st
 }
 
 // query asks the cluster who is there.
-func (d *driver) query(n *node, nsp string, picked []string) {
+func (d *driver) query(n *node, nsp string, picked, except []string) {
 	w := d.w
 	w.mu.Lock()
 	from := w.now()
 	w.counts["query"]++
 	about := fmt.Sprintf("%s fetch %d", n.name, from)
-	w.line(n.name, fmt.Sprintf("fetch %d %s %v", from, nsp, picked))
+	w.line(n.name, fmt.Sprintf("fetch %d %s %v except %v", from, nsp, picked, except))
 	w.mu.Unlock()
-	list, err := n.io.fetch(nsp, picked)
+	list, err := n.io.fetch(nsp, picked, except)
 	w.mu.Lock()
 	to := w.now()
 	w.line(n.name, fmt.Sprintf("fetch %d has %d err=%v", from, len(list), err))
@@ -268,7 +280,7 @@ func (d *driver) query(n *node, nsp string, picked []string) {
 	for _, id := range list {
 		got[id]++
 	}
-	d.compare(n, "queries", about, got, nsp, picked, from, to, err)
+	d.compare(n, "queries", about, got, nsp, picked, except, from, to, err)
 }
 
 // servers emits to the other servers.

@@ -50,7 +50,9 @@ type emission struct {
 	kind       string
 	rooms      []string // in any; none means everybody
 	except     []string
-	only, skip string // sid: who alone is to get it, who is not
+	only, skip string  // sid: who alone is to get it, who is not
+	text       *string // one of its arguments, if it is known
+	direct     bool    // by the socket of only, which is on the same server
 	volatile   bool
 	local      bool
 	ack        bool
@@ -131,6 +133,7 @@ type life struct {
 	early    map[int]int64 // connections that the client knew of before their handler ran
 	over     int64         // when it ended for good, 0 as long as it may come back
 	why      string        // it ended
+	mark     int           // that its data has
 	putOut   int64         // when a server last disconnected the client while it was coming back
 }
 
@@ -142,6 +145,7 @@ type conn struct {
 	open   int64 // the connection handler ran
 	told   int64 // the client knew
 	shaky  int64 // something happened to it: what is not kept may be lost from then on; 0 if nothing did
+	ended  int64 // the server knew that it is over
 	closed int64 // the disconnect handler ran
 	reason string
 	blocks int64 // until when a handler blocks, or has

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -66,7 +67,7 @@ func (c *client) take(p packet) {
 	}
 	switch p.kind {
 	case typeConnect:
-		if state != "connecting" {
+		if state != "connecting" || p.nsp == closed {
 			c.w.violated("protocol", c.name, "CONNECT while %s: %s", state, p.data)
 			return
 		}
@@ -186,6 +187,12 @@ func (c *client) event(s *sock, p packet) {
 			c.w.violated("content", id, "%s got the binary %v", c.name, m["b"])
 		}
 	}
+	c.w.mu.Lock()
+	emitted := c.w.model.find(id)
+	c.w.mu.Unlock()
+	if emitted != nil && emitted.text != nil && !slices.Contains(list, any(*emitted.text)) {
+		c.w.violated("content", id, "%s got no text of %d bytes: %.200s", c.name, len(*emitted.text), p.data)
+	}
 	c.w.received(s.life, id)
 	if name != "q" {
 		return
@@ -200,6 +207,11 @@ func (c *client) event(s *sock, p packet) {
 	}
 	data, _ := json.Marshal([]string{answer})
 	c.mu.Lock()
+	if strings.Contains(id, "?") && c.jit.IntN(60) == 0 { // who asked all is to be told that one is missing
+		c.mu.Unlock()
+		c.w.count("question not answered")
+		return
+	}
 	e, d := c.engine, time.Duration(0)
 	if c.jit.IntN(3) == 0 {
 		d = between(c.jit, 0, 500*time.Millisecond)
