@@ -216,6 +216,12 @@ func TestRedisIsEmptied(t *testing.T) {
 				admin := s.Client()
 				for range 2 {
 					f.storm(100)
+					adaptertest.Eventually(t, func() error { // of who was never read nobody knows where it began
+						if f.clusters[1].Stats().Received == 0 {
+							return errors.New("nothing has been read")
+						}
+						return nil
+					})
 					p.Block()
 					f.storm(200)
 					if err := admin.FlushAll(t.Context()).Err(); err != nil {
