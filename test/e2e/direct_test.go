@@ -9,6 +9,14 @@ import (
 	"testing"
 )
 
+// ofNginx skips a test of nginx when there is none in the path.
+func ofNginx(t *testing.T) {
+	t.Helper()
+	if *directly {
+		t.Skip("no nginx in the path")
+	}
+}
+
 // TestDirect runs the variant direct: clients that keep connected and miss nothing over a deployment in place, addresses
 // that cannot be forged, and a log for enhanced health that has what an nginx would write.
 func TestDirect(t *testing.T) {
