@@ -140,7 +140,7 @@ func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint6
 		since, ok = at, true
 	}
 	// Perhaps it was sent since this node listens. Of lanes that are not the only one another would overtake what waits.
-	if at, _ := b.c.bus.since(list[0]); !ok && key.lane == wholeLane && number > s.by(at) {
+	if at := b.c.bus.since(list[0]); !ok && key.lane == wholeLane && number > s.by(at) {
 		since, ok = at, true
 	}
 	if ok {
