@@ -24,10 +24,7 @@ func (h *Host) logRequest(c *gin.Context) {
 	start := time.Now()
 	c.Next()
 
-	status := c.Writer.Status()
-	if status == http.StatusOK && c.Writer.Size() == 0 && c.GetHeader("Upgrade") != "" {
-		status = http.StatusSwitchingProtocols // written behind gin's back, on the hijacked connection
-	}
+	status := answered(c)
 	ofSocketIO := strings.HasPrefix(path, h.cfg.Path) || path+"/" == h.cfg.Path
 	var leftOut uint64
 	switch {
@@ -53,6 +50,15 @@ func (h *Host) logRequest(c *gin.Context) {
 		line = append(line, slog.Uint64("left_out", leftOut))
 	}
 	h.log.LogAttrs(c.Request.Context(), slog.LevelInfo, "request", line...)
+}
+
+// answered returns the status of the answer.
+func answered(c *gin.Context) int {
+	status := c.Writer.Status()
+	if status == http.StatusOK && c.Writer.Size() == 0 && c.GetHeader("Upgrade") != "" {
+		return http.StatusSwitchingProtocols // written behind gin's back, on the hijacked connection
+	}
+	return status
 }
 
 // logged reports whether the request is one of those that Config.AccessLog names.

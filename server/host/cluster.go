@@ -111,6 +111,16 @@ func (c *cluster) unknownSession(w http.ResponseWriter, r *http.Request, sid str
 	return f != nil && f.UnknownSession(w, r, sid)
 }
 
+// forwarded reports whether another server has sent r on.
+func (c *cluster) forwarded(r *http.Request) bool {
+	f := c.forwarder.Load()
+	if f == nil {
+		return false
+	}
+	_, _, ok := f.Client(r)
+	return ok
+}
+
 // client returns the address of r's client and whether it came over TLS: as the server saw them that has
 // forwarded r, or else as seen says.
 func (c *cluster) client(r *http.Request, seen clientAddr) (addr string, secure bool) {

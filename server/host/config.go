@@ -163,6 +163,9 @@ type Config struct {
 
 	// How long a drain may spread the closes of sessions over, before a deployment and on SIGTERM.
 	DrainTime time.Duration `env:"BEANPOLE_DRAIN_TIME" default:"5s" allow:"a duration from 10ms to 10m"`
+	// How long the drain on SIGTERM may spread them over; without it, BEANPOLE_DRAIN_TIME. A short one is for servers whose
+	// successor starts in their place when they end: clients come back a second later, and find it.
+	StopDrainTime time.Duration `env:"BEANPOLE_STOP_DRAIN_TIME" allow:"a duration from 10ms to 10m"`
 	// The port of the listener for POST /drain, on 127.0.0.1 only; without it, the one after PORT.
 	AdminPort Port `env:"BEANPOLE_ADMIN_PORT" allow:"a port from 0 to 65535"`
 	// Leaves the listener for POST /drain out.
@@ -173,6 +176,9 @@ type Config struct {
 	CloudWatchMetrics string `env:"BEANPOLE_CLOUDWATCH_METRICS" allow:"log, or the path of a file such as /var/log/beanpole/metrics.log"`
 	// The name of the environment in these figures, their dimension EnvironmentName.
 	Environment string `env:"BEANPOLE_ENVIRONMENT" default:"beanpole" allow:"a word of letters, digits, dots and dashes"`
+	// The folder in which Elastic Beanstalk's health agent looks for a log of requests, which the host writes there when no
+	// nginx does, with a file an hour; those before the last are removed. Without it, nothing is written.
+	HealthdLog string `env:"BEANPOLE_HEALTHD_LOG" allow:"the path of a folder such as /var/log/nginx/healthd"`
 	// The lifecycle hook that the Auto Scaling group of this EC2 instance has for terminations. With it the host looks
 	// at the instance's metadata, drains when it is to be terminated or a Spot instance is wanted back, and then lets
 	// the hook go on. Without it, nothing is looked for.

@@ -30,7 +30,7 @@
 //   - adminui.go: the Admin UI by variables; tracing.go: OpenTelemetry by variables,
 //     otlp.go: spans on their way to a collector
 //   - memory.go: the limit of the process, and sessions refused before it
-//   - cloudwatch.go: figures for CloudWatch, by lines of a log
+//   - cloudwatch.go: figures for CloudWatch, by lines of a log; healthd.go: the log of Elastic Beanstalk's enhanced health
 //   - lifecycle.go: what is done when AWS takes the instance away; imds.go, autoscaling.go: whom it asks and tells
 //   - instance.go: the header that says who answered; probe.go: the namespace of beanpole doctor
 //   - cluster.go: where REDIS_URL becomes an adapter; requests.go: what it asks other servers, measured

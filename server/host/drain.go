@@ -15,9 +15,10 @@ const (
 	DefaultDrainTime = 5 * time.Second
 	// drainStep is the longest time between two closes: few sessions do not need the whole drain time.
 	drainStep = 20 * time.Millisecond
-	// drainGrace is how long a drain waits for clients to take their leave after the last close. A client
-	// that polls asks again at once, unless it is gone.
+	// drainGrace is how long a drain waits for clients to take their leave after the last close, or as long as it may
+	// take for the closes if that is less, but leastGrace. A client that polls asks again at once, unless it is gone.
 	drainGrace = 2 * time.Second
+	leastGrace = 200 * time.Millisecond
 	// resumeAfter is when a drained host takes clients again if nobody has stopped it: the deployment that
 	// wanted the drain has failed then.
 	resumeAfter = 2 * time.Minute
@@ -136,7 +137,7 @@ func (h *Host) DrainSessions(ctx context.Context, within time.Duration) Drained 
 			pause(ctx, jitter(max(step, 5*time.Millisecond)))
 		}
 	}
-	for end := time.Now().Add(drainGrace); len(open) > 0 && h.app.Engine().Sessions() > 0 && time.Now().Before(end) && ctx.Err() == nil; {
+	for end := time.Now().Add(min(drainGrace, max(within, leastGrace))); len(open) > 0 && h.app.Engine().Sessions() > 0 && time.Now().Before(end) && ctx.Err() == nil; {
 		pause(ctx, 10*time.Millisecond)
 	}
 	took := time.Since(start)

@@ -126,6 +126,27 @@ func TestDrainedHostResumesByItself(t *testing.T) {
 	}
 }
 
+// A stop that is to be short closes all at once, and waits for nobody who does not poll again.
+func TestStopDrainTime(t *testing.T) {
+	h, _ := newTestHost(t, Config{Port: AnyPort, Host: "127.0.0.1", DrainTime: 10 * time.Second, StopDrainTime: 10 * time.Millisecond})
+	done := running(t, h)
+	for range 3 {
+		connect(t, h)
+	}
+	start := time.Now()
+	d := h.DrainSessions(t.Context(), h.cfg.StopDrainTime)
+	if d.Sessions != 3 || d.Left != 3 || d.Took > 2*time.Second {
+		t.Errorf("drained %+v", d)
+	}
+	signalSelf(t, syscall.SIGTERM)
+	if err := await(t, done); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 8*time.Second {
+		t.Errorf("the stop took %v", took)
+	}
+}
+
 func TestStopEndsASlowDrain(t *testing.T) {
 	h, _ := newTestHost(t, Config{Port: AnyPort, Host: "127.0.0.1", DrainTime: 20 * time.Millisecond})
 	done := running(t, h)

@@ -195,8 +195,12 @@ func (cfg *Config) checkTimes() error {
 		return &ValueError{"BEANPOLE_IDLE_TIMEOUT", text(cfg.IdleTimeout), fmt.Sprintf(
 			"longer than BEANPOLE_PING_INTERVAL and BEANPOLE_PING_TIMEOUT together, %v, or proxies cut quiet clients", silence)}
 	}
-	if s := cmp.Or(cfg.ShutdownTimeout, DefaultShutdownTimeout); cfg.DrainTime >= s {
-		return &ValueError{"BEANPOLE_DRAIN_TIME", text(cfg.DrainTime), fmt.Sprintf(
+	variable, drain := "BEANPOLE_DRAIN_TIME", cfg.DrainTime
+	if cfg.StopDrainTime > 0 {
+		variable, drain = "BEANPOLE_STOP_DRAIN_TIME", cfg.StopDrainTime
+	}
+	if s := cmp.Or(cfg.ShutdownTimeout, DefaultShutdownTimeout); drain >= s {
+		return &ValueError{variable, text(drain), fmt.Sprintf(
 			"shorter than BEANPOLE_SHUTDOWN_TIMEOUT, %v, which has to hold the drain", s)}
 	}
 	return nil
@@ -318,6 +322,8 @@ func allowed(f reflect.StructField, value any, folder func(name string) bool) bo
 		return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == ""
 	case "CloudWatchMetrics":
 		return value == CloudWatchLog || filepath.IsAbs(value.(string))
+	case "HealthdLog":
+		return filepath.IsAbs(value.(string))
 	case "LifecycleHook":
 		return hookName.MatchString(value.(string))
 	case "RedisPrefix":

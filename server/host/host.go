@@ -67,6 +67,7 @@ type Host struct {
 
 	lifecycle *lifecycle // set by New
 	figures   figures
+	healthd   *healthd      // or nil
 	failures  limit.Sampler // of the access log
 	notice    limit.Notice  // of what may be said again and again
 
@@ -82,6 +83,7 @@ func New(cfg Config) (*Host, error) {
 	cfg = cfg.withDefaults()
 	h := &Host{cfg: cfg, spoke: cfg.instance() + " " + cfg.version(), lifecycle: newLifecycle(), figures: figures{every: figuresEvery}}
 	h.openLog()
+	h.openHealthd()
 	var err error
 	if h.cluster, err = newCluster(&h.cfg, h.log); err != nil {
 		return nil, err
@@ -250,11 +252,11 @@ func (h *Host) URL() string {
 }
 
 // Shutdown drains, closes every session in the way after which clients reconnect elsewhere, spread over
-// Config.DrainTime, waits for handlers and requests that are running, and closes the port. When ctx ends
+// Config.StopDrainTime, waits for handlers and requests that are running, and closes the port. When ctx ends
 // first it cuts off what is left and returns an error.
 func (h *Host) Shutdown(ctx context.Context) error {
 	h.drainer.stopResume()
-	h.DrainSessions(ctx, 0)
+	h.DrainSessions(ctx, h.cfg.StopDrainTime)
 	if h.adminUI != nil {
 		h.adminUI.Close()
 	}

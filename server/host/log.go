@@ -46,6 +46,9 @@ func (h *Host) openLog() {
 
 // flushLog waits for the last lines, but not long.
 func (h *Host) flushLog() {
+	if h.healthd != nil {
+		h.healthd.lines.Flush(logGrace) // which may have something to say
+	}
 	logs.Flush(h.life, logGrace)
 	h.lines.Flush(logGrace)
 }

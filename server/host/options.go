@@ -17,6 +17,7 @@ func (cfg Config) withDefaults() Config {
 	cfg.Path = "/" + strings.Trim(cmp.Or(cfg.Path, server.DefaultPath), "/") + "/"
 	cfg.ShutdownTimeout = cmp.Or(cfg.ShutdownTimeout, DefaultShutdownTimeout)
 	cfg.DrainTime = cmp.Or(cfg.DrainTime, min(DefaultDrainTime, cfg.ShutdownTimeout/2))
+	cfg.StopDrainTime = cmp.Or(cfg.StopDrainTime, cfg.DrainTime)
 	cfg.AccessLog = cmp.Or(cfg.AccessLog, AccessApp)
 	cfg.Environment = cmp.Or(cfg.Environment, "beanpole")
 	return cfg

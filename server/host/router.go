@@ -26,7 +26,7 @@ func (h *Host) newRouter() *gin.Engine {
 	r.ForwardedByClientIP = false
 	// A redirect would turn a POST without the trailing slash into a GET.
 	r.RedirectTrailingSlash = false
-	r.Use(h.bound, h.nameInstance, h.logRequest, h.recoverPanic, h.refuseHost)
+	r.Use(h.bound, h.nameInstance, h.noteHealth, h.logRequest, h.recoverPanic, h.refuseHost)
 
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		r.Handle(method, "/healthz", h.serveHealth)

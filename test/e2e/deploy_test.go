@@ -123,6 +123,30 @@ func total(m map[string]int) (n int) {
 	return n
 }
 
+// check deploys, says what the clients saw, and with the hook wants them to have missed nothing.
+func (e *environment) check(t *testing.T, d deployment) {
+	t.Helper()
+	o := e.deploy(t, d)
+	median, longest := time.Duration(0), time.Duration(0)
+	if n := len(o.gaps); n > 0 {
+		median, longest = o.gaps[n/2], o.gaps[n-1]
+	}
+	t.Logf("%-34s refused a %.1f s, b %.1f s; %d reconnects, median %.1f s, longest %.1f s; %v; %d events to %d clients: %d missing, %d doubled, %d out of order, %d not recovered",
+		d.name, o.refused[0].Seconds(), o.refused[1].Seconds(), len(o.gaps), median.Seconds(), longest.Seconds(), o.reasons,
+		o.sent, crowd, o.missing, o.doubled, o.disordered, o.unrecovered)
+	if !d.hook {
+		return // printed to be compared with
+	}
+	if o.missing+o.doubled+o.disordered+o.unrecovered > 0 {
+		t.Errorf("%d missing, %d doubled, %d out of order, %d not recovered", o.missing, o.doubled, o.disordered, o.unrecovered)
+	}
+	for reason := range o.reasons {
+		if reason != "transport close" {
+			t.Errorf("clients were disconnected with %q", reason)
+		}
+	}
+}
+
 // TestDeployments replays deployments in the platform's own order under traffic. With the drain hook and recovery
 // every event reaches every client exactly once.
 func TestDeployments(t *testing.T) {
@@ -133,26 +157,6 @@ func TestDeployments(t *testing.T) {
 		{"in place, with the drain hook", true, false},
 		{"in place, without the drain hook", false, false},
 	} {
-		t.Run(d.name, func(t *testing.T) {
-			o := e.deploy(t, d)
-			median, longest := time.Duration(0), time.Duration(0)
-			if n := len(o.gaps); n > 0 {
-				median, longest = o.gaps[n/2], o.gaps[n-1]
-			}
-			t.Logf("%-34s refused a %.1f s, b %.1f s; %d reconnects, median %.1f s, longest %.1f s; %v; %d events to %d clients: %d missing, %d doubled, %d out of order, %d not recovered",
-				d.name, o.refused[0].Seconds(), o.refused[1].Seconds(), len(o.gaps), median.Seconds(), longest.Seconds(), o.reasons,
-				o.sent, crowd, o.missing, o.doubled, o.disordered, o.unrecovered)
-			if !d.hook {
-				return // printed to be compared with
-			}
-			if o.missing+o.doubled+o.disordered+o.unrecovered > 0 {
-				t.Errorf("%d missing, %d doubled, %d out of order, %d not recovered", o.missing, o.doubled, o.disordered, o.unrecovered)
-			}
-			for reason := range o.reasons {
-				if reason != "transport close" {
-					t.Errorf("clients were disconnected with %q", reason)
-				}
-			}
-		})
+		t.Run(d.name, func(t *testing.T) { e.check(t, d) })
 	}
 }

@@ -16,6 +16,7 @@ import (
 // The one of several that is broken is named, and nothing is said of the other. The parts are the real ones; the health
 // check is off, as it is for as long as its thresholds take.
 func TestDoctorNamesTheInstance(t *testing.T) {
+	ofNginx(t)
 	t.Parallel()
 	e := start(t, settings{})
 	b := e.instances[1]

@@ -63,6 +63,7 @@ func (p *poller) do(t *testing.T, method string, body []byte, header ...string) 
 
 // What is too large is refused by the application up to nginx's own limit, and nginx's is well above.
 func TestBodiesAtEachBoundary(t *testing.T) {
+	ofNginx(t)
 	t.Parallel()
 	e := start(t, settings{alone: true})
 	for _, test := range []struct {
@@ -139,6 +140,7 @@ func TestChromiumThroughTheEnvironment(t *testing.T) {
 // The logs of an instance have no queries, in which ids of sessions and tokens travel: not of what is served, not of
 // what fails.
 func TestLogsOfNginxHaveNoQueries(t *testing.T) {
+	ofNginx(t)
 	t.Parallel()
 	e := start(t, settings{alone: true})
 	const secret = "a-token-in-a-query"

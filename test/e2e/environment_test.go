@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -35,13 +36,13 @@ const probeToken = "the token of the e2e tests"
 
 // settings change an environment. The zero value is the good one.
 type settings struct {
-	alone   bool     // no Redis
-	stock   bool     // nginx without our overlay
-	idle    string   // of the load balancer; "" means 6s, a tenth of the real one
-	env     []string // for the application
-	noNginx bool     // only the applications
-	bundle  string   // folder with what is deployed; "" means the tests' own application with this repository's bundle
-	loose   bool     // the load balancer keeps nobody at an instance
+	alone  bool     // no Redis
+	stock  bool     // nginx without our overlay
+	idle   string   // of the load balancer; "" means 6s, a tenth of the real one
+	env    []string // for the application
+	bundle string   // folder with what is deployed; "" means the tests' own application with this repository's bundle
+	loose  bool     // the load balancer keeps nobody at an instance
+	direct bool     // the variant direct: the load balancer sends everything to the applications' own ports
 
 	metadata string // the URL of the instances' metadata, by name below it; "" for none
 }
@@ -71,6 +72,7 @@ func start(t *testing.T, s settings) *environment {
 	t.Helper()
 	need(t, "nginx", "haproxy", "redis-server", "node")
 	e := &environment{settings: s, t: t, dir: t.TempDir()}
+	e.direct = e.direct || *directly && !e.stock && e.bundle == ""
 	p := ports(t, 8)
 	e.http, e.https = p[0], p[1]
 	if !s.alone {
@@ -81,9 +83,11 @@ func start(t *testing.T, s settings) *environment {
 		e.instances[i] = in
 		in.render(t)
 		in.startApp(t)
-		if !s.noNginx {
-			in.startNginx(t)
+		if e.direct {
+			in.port = in.appPort // nginx runs there, too, and has nothing to do
+			continue
 		}
+		in.startNginx(t)
 	}
 	e.startBalancer(t)
 	for _, name := range []string{"a", "b"} {
@@ -265,10 +269,38 @@ func (in *instance) startApp(t *testing.T) {
 			return strings.HasPrefix(v, "BEANPOLE_PING_") || strings.HasPrefix(v, "BEANPOLE_IDLE_") // it has its own
 		})...)
 	}
+	if in.e.direct {
+		env = append(env, in.e.ofVariant(t, in)...)
+	}
 	env = append(env, in.e.env...)
 	in.app = launch(in.e.t, filepath.Join(in.dir, "app.log"), env, program)
 	alive(t, in.app, in.appPort)
 }
+
+// directly runs the tests on the variant direct.
+var directly = flag.Bool("direct", false, "the load balancer sends everything past nginx")
+
+const variantFolder = "../../deploy/direct"
+
+// ofVariant returns what the variant direct sets of an application, whose timers and port are the tests'.
+func (e *environment) ofVariant(t *testing.T, in *instance) (env []string) {
+	t.Helper()
+	for _, p := range properties(t, variantFolder) {
+		switch name, _, _ := strings.Cut(p, "="); name {
+		case "BEANPOLE_TRUSTED_HOPS", "BEANPOLE_STOP_DRAIN_TIME":
+			env = append(env, p)
+		case "BEANPOLE_HEALTHD_LOG":
+			env = append(env, name+"="+in.healthd())
+		}
+	}
+	if len(env) != 3 {
+		t.Fatalf("the variant sets %v", env)
+	}
+	return env
+}
+
+// healthd is the folder of the log for enhanced health.
+func (in *instance) healthd() string { return filepath.Join(in.dir, "log/healthd") }
 
 // drain is the predeploy hook of the bundle, run as the platform runs it.
 func (in *instance) drain(t *testing.T) {
@@ -315,11 +347,12 @@ func (e *environment) empty(t *testing.T) {
 }
 
 // flip is the middle of a deployment on an instance, in the platform's order: predeploy hooks, stop nginx, stop
-// the application, start the new one, start nginx. It returns how long new requests were refused.
+// the application, start the new one, start nginx. It returns how long new requests were refused. The variant direct has no
+// hook there, and an nginx that is stopped in no time.
 func (in *instance) flip(t *testing.T, hook bool) time.Duration {
 	t.Helper()
 	start := time.Now()
-	if hook {
+	if hook && !in.e.direct {
 		in.drain(t)
 	}
 	drained := time.Since(start)
@@ -327,7 +360,9 @@ func (in *instance) flip(t *testing.T, hook bool) time.Duration {
 	app := in.app.stop(syscall.SIGTERM, 90*time.Second)
 	in.render(t)
 	in.startApp(t)
-	in.startNginx(t)
+	if !in.e.direct {
+		in.startNginx(t)
+	}
 	defer func() {
 		t.Logf("instance %s: drain %.1f s, nginx stopped in %.1f s, application in %.1f s, all in %.1f s", in.name,
 			drained.Seconds(), nginx.Seconds(), app.Seconds(), time.Since(start).Seconds())

@@ -39,6 +39,7 @@ func TestApplicationKilled(t *testing.T) {
 }
 
 func TestNginxStopped(t *testing.T) {
+	ofNginx(t)
 	t.Parallel()
 	e := start(t, settings{})
 	c := connect(t, e.url(), 20, "half")

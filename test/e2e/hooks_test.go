@@ -30,12 +30,14 @@ func TestHookPreparesTheInstance(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(ports), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	hook(t, "hooks/prebuild/10_instance.sh", []string{root}, "BEANPOLE_CLOUDWATCH_METRICS=/var/log/beanpole/metrics.log")
+	hook(t, "hooks/prebuild/10_instance.sh", []string{root}, "BEANPOLE_CLOUDWATCH_METRICS=/var/log/beanpole/metrics.log", "BEANPOLE_HEALTHD_LOG=/var/log/nginx/healthd")
 	if text, err := os.ReadFile(ports); err != nil || string(text) != "10240 65535\n" {
 		t.Errorf("the ports are %q, %v", text, err)
 	}
-	if info, err := os.Stat(filepath.Join(root, "var/log/beanpole")); err != nil || !info.IsDir() {
-		t.Errorf("the folder of the figures: %v", err)
+	for _, folder := range []string{"var/log/beanpole", "var/log/nginx/healthd"} {
+		if info, err := os.Stat(filepath.Join(root, folder)); err != nil || !info.IsDir() {
+			t.Errorf("a folder of the application: %v", err)
+		}
 	}
 	// In a container the figures are among the lines of the log, and what cannot be done is said.
 	said := hook(t, "hooks/prebuild/10_instance.sh", []string{filepath.Join(root, "nowhere")}, "BEANPOLE_CLOUDWATCH_METRICS=log")

@@ -26,6 +26,7 @@ const inside = "BEANPOLE_E2E_INSIDE"
 // From nginx to one address of the application there are as many connections as ports. With few of them, as many
 // WebSockets pass as the upstream has addresses for.
 func TestMoreWebSocketsThanPorts(t *testing.T) {
+	ofNginx(t)
 	const ports, clients = 100, 300
 	if os.Getenv(inside) == "" {
 		need(t, "nginx", "unshare", "ip")

@@ -17,13 +17,26 @@ property() {
     echo "$value"
 }
 
-# The folder of the figures for CloudWatch, which the application may not make.
+# own FOLDER WITHOUT: a folder of the application, which may not make it itself; and what goes wrong without it.
+own() {
+    mkdir -p "$root$1" && chown webapp:webapp "$root$1" 2>/dev/null
+    [ -d "$root$1" ] || echo "beanpole: no folder $1: $2"
+}
+
+# The figures for CloudWatch.
 figures=$(property BEANPOLE_CLOUDWATCH_METRICS)
 case $figures in
+/*) own "$(dirname "$figures")" "nothing is scaled by sessions" ;;
+esac
+
+# The log for enhanced health, where the application writes it and not nginx. Its folder is in one of nginx's, which
+# the application has to get through; files of nginx that are there become its own.
+healthd=$(property BEANPOLE_HEALTHD_LOG)
+case $healthd in
 /*)
-    folder=$root$(dirname "$figures")
-    mkdir -p "$folder" && chown webapp:webapp "$folder" 2>/dev/null
-    [ -d "$folder" ] || echo "beanpole: no folder for $figures: nothing is scaled by sessions"
+    own "$healthd" "enhanced health sees no requests"
+    chmod o+x "$root$(dirname "$healthd")"
+    chown webapp:webapp "$root$healthd"/application.log.* 2>/dev/null
     ;;
 esac
 exit 0

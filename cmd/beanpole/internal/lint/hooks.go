@@ -46,7 +46,7 @@ func checkHooks(m *model) {
 				Fix: "add .platform/confighooks/predeploy/" + path.Base(name)})
 		}
 	}
-	if len(b.under(".platform/hooks/predeploy")) == 0 && len(b.Files) > 0 {
+	if len(b.under(".platform/hooks/predeploy")) == 0 && len(b.Files) > 0 && !m.direct() {
 		m.add(Finding{Check: "no-drain", Severity: Warning, File: ".platform/hooks/predeploy", What: "nothing drains before a deployment",
 			Why: "nginx is stopped before the application: its WebSockets die without a close and the instance refuses for about 6 s",
 			Fix: "take over .platform/hooks/predeploy/10_drain.sh"})

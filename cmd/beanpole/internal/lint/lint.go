@@ -80,7 +80,7 @@ func Run(ctx context.Context, b *Bundle, o Options) []Finding {
 	for _, check := range []func(*model){
 		checkLayout, checkMisplaced, checkCommit, checkProcfile, checkBuildfile, checkGoSource, checkDocker, checkHooks, checkLeftovers,
 		checkSettings, checkArchitecture, checkLoadBalancer, checkListeners, checkProcesses, checkHeartbeat, checkDeployment,
-		checkEnvironment, checkSecrets, checkInstance, checkRedis, checkResources, checkOverlay,
+		checkEnvironment, checkSecrets, checkInstance, checkDirect, checkRedis, checkResources, checkOverlay,
 	} {
 		check(m)
 	}

@@ -1,6 +1,8 @@
 package lint
 
 import (
+	"bytes"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ const (
 	upstream = ".platform/nginx/conf.d/beanpole.conf"
 	extra    = ".platform/nginx/conf.d/elasticbeanstalk/10_extra.conf"
 	inHTTP   = ".platform/nginx/conf.d/extra.conf"
+	appPort  = ".ebextensions/12-application-port.config"
 )
 
 type step func(t *testing.T, b *Bundle)
@@ -192,7 +195,25 @@ var missedBundles = []bundleCase{
 	{about: "more trusted hops than proxies", check: "trusted-hops", where: application + "|HOPS",
 		breaks: swap(application, `HOPS: "2"`, `HOPS: "3"`), mends: swap(application, `HOPS: "3"`, `HOPS: "2"`)},
 	{about: "trusted hops past nginx", check: "trusted-hops", where: application + "|HOPS",
-		breaks: swap(balancer, `Port: "80"`, `Port: "5000"`), mends: swap(application, `HOPS: "2"`, `HOPS: "1"`)},
+		breaks: steps(direct, swap(application, `HOPS: "1"`, `HOPS: "2"`)), mends: direct},
+	{about: "a port past nginx, and nobody who writes nginx's log", check: "direct-healthd", where: balancer + "|    Port:",
+		breaks: steps(direct, swap(application, "    BEANPOLE_HEALTHD_LOG: /var/log/nginx/healthd\n", "")), mends: direct},
+	{about: "a port past nginx that no security group opens", check: "direct-closed", where: balancer + "|    Port:",
+		breaks: steps(direct, drop(appPort)), mends: direct},
+	{about: "a port past nginx, and a way out of the load balancer's group alone", check: "direct-closed", where: balancer + "|    Port:",
+		breaks: steps(direct, swap(appPort, "AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")), mends: direct},
+	{about: "a port past nginx, and rules for another", check: "direct-closed", where: balancer + "|    Port:",
+		breaks: steps(direct, func(t *testing.T, b *Bundle) {
+			b.Add(appPort, 0o644, bytes.ReplaceAll(b.text(appPort), []byte("ToPort: 5000"), []byte("ToPort: 4999")))
+		}), mends: direct},
+	{about: "a drain before nginx is stopped, which serves nobody", check: "direct-drain", where: drainHook,
+		breaks: func(t *testing.T, b *Bundle) {
+			hook := b.Files[drainHook]
+			direct(t, b)
+			b.Files[drainHook] = hook
+		}, mends: drop(drainHook)},
+	{about: "a log for enhanced health that nginx writes too", check: "healthd-twice", where: more + ":3",
+		breaks: properties("BEANPOLE_HEALTHD_LOG: /var/log/nginx/healthd"), mends: drop(more)},
 	{about: "a drain that takes longer than its hook waits", check: "drain-hook-time", where: more + ":3",
 		breaks: steps(properties("BEANPOLE_DRAIN_TIME: 61s", "BEANPOLE_SHUTDOWN_TIMEOUT: 80s"), swap(balancer, `DeregistrationDelay: "30"`, `DeregistrationDelay: "90"`)),
 		mends:  properties("BEANPOLE_DRAIN_TIME: 50s", "BEANPOLE_SHUTDOWN_TIMEOUT: 80s")},
@@ -292,6 +313,18 @@ var missedBundles = []bundleCase{
 	{about: "a folder whose last commit is another", check: "not-committed", where: "Procfile",
 		breaks: func(_ *testing.T, b *Bundle) { b.Commit, b.changed = true, []string{"Procfile"} },
 		mends:  func(_ *testing.T, b *Bundle) { b.changed = nil }},
+}
+
+// direct is the variant.
+func direct(t *testing.T, b *Bundle) {
+	folder := filepath.Join(top, "deploy", "direct")
+	copyTree(t, b, folder, ".ebextensions")
+	copyTree(t, b, folder, ".platform")
+	remove, err := os.ReadFile(filepath.Join(folder, "REMOVE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	drop(strings.Fields(string(remove))...)(t, b)
 }
 
 // program64 is a program for a machine in the place of the bundle's.

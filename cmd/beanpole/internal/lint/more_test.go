@@ -153,7 +153,7 @@ func TestArchitectureOfInstanceTypes(t *testing.T) {
 // Every option of the bundle and its variants, those in comments too, is in the list of the developer guide.
 func TestEveryOptionIsListed(t *testing.T) {
 	n := 0
-	for _, root := range []string{top, top + "/deploy/network-load-balancer", top + "/deploy/shared-load-balancer", top + "/deploy/single-instance", top + "/deploy/docker"} {
+	for _, root := range []string{top, top + "/deploy/network-load-balancer", top + "/deploy/shared-load-balancer", top + "/deploy/single-instance", top + "/deploy/docker", top + "/deploy/direct"} {
 		b, err := openDir(root, parseIgnore("/deploy/\n/docs/\n/test/\n/server/\n/adapter/\n/transport/\nnode_modules/\n/.git\n/build/\n"))
 		if err != nil {
 			t.Fatal(err)

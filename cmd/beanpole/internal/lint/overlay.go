@@ -314,7 +314,7 @@ func (m *model) checkServers(t tree, conf []*directive) {
 				Why:  "WebSockets to its host names are refused with 400, while polling works", Fix: "add proxy_http_version 1.1 and both headers, or delete the server{}"})
 		}
 	}
-	if app := t.ours["nginx.conf"]; app && main != nil && !strings.Contains(string(t.files["nginx.conf"]), "conf.d/elasticbeanstalk/") {
+	if app := t.ours["nginx.conf"]; app && main != nil && !m.direct() && !strings.Contains(string(t.files["nginx.conf"]), "conf.d/elasticbeanstalk/") {
 		m.add(Finding{Check: "nginx-include", Severity: Error, File: t.where("nginx.conf"), Line: main.line, What: "conf.d/elasticbeanstalk/*.conf is not included",
 			Why: "the log of enhanced health is missing, and the platform's location too", Fix: "add `include conf.d/elasticbeanstalk/*.conf;` to the server{}"})
 	}

@@ -49,7 +49,7 @@ func (m *model) checkSetting(s setting) {
 	}
 	if s.namespace == "aws:elasticbeanstalk:environment:proxy" && s.value == "none" {
 		m.add(Finding{Check: "no-proxy", Severity: Error, File: s.file, Line: s.line, What: "ProxyServer is none",
-			Why: "the Go and Docker platforms of Amazon Linux 2023 always have nginx in front", Fix: "delete the option"})
+			Why: "the Go and Docker platforms of Amazon Linux 2023 always start nginx", Fix: "delete the option; the variant direct has the load balancer go past nginx"})
 	}
 }
 

@@ -168,6 +168,7 @@ func TestVariantsAreSound(t *testing.T) {
 		{Kind: Source, Variants: []string{"single-instance"}},
 		{Kind: Source, Variants: []string{"shared-load-balancer"}},
 		{Kind: Source, Variants: []string{"redis-auth"}},
+		{Kind: Source, Variants: []string{"direct"}},
 		{Kind: Source, Variants: []string{"redis-serverless"}},
 		{Platform: lint.Docker, Variants: []string{"docker", "single-instance"}},
 	} {

@@ -63,6 +63,9 @@ func (c Choice) Check() error {
 		if !slices.Contains(all, v) {
 			return &UsageError{"variant", v, "one of " + strings.Join(all, ", ")}
 		}
+		if v == "direct" && c.Platform == lint.Docker {
+			return &UsageError{"variant", v, "another on the Docker platform, whose instances have no port of the container's"}
+		}
 	}
 	return nil
 }
