@@ -79,6 +79,7 @@ func TestPooledConnectionsAreClosed(t *testing.T) {
 					}
 					return nil
 				})
+				pass(t, 2*cfg.HeartbeatInterval)
 			}
 			if text := strings.TrimPrefix(log.String(), before); strings.Contains(text, "degraded") {
 				t.Errorf("the log says:\n%s", text)

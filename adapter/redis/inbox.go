@@ -145,7 +145,8 @@ func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint6
 	if at, now := b.c.bus.brokenSince(list); now && (!ok || at.Before(since)) {
 		since, ok = at, true
 	}
-	if at := b.c.bus.since(list[0]); !ok && number > s.by(at) { // sent since this node listens, perhaps
+	// Perhaps it was sent since this node listens. Of lanes that are not the only one another would overtake what waits.
+	if at, _ := b.c.bus.since(list[0]); !ok && key.lane == wholeLane && number > s.by(at) {
 		since, ok = at, true
 	}
 	if ok {

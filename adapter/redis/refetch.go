@@ -194,10 +194,13 @@ func (r *reader) extent(ctx context.Context) (x extent, err error) {
 	defer cancel()
 	var first, last *redis.XMessageSliceCmd
 	var length *redis.IntCmd
-	_, err = r.c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		first, last = p.XRangeN(ctx, r.stream, "-", "+", 1), p.XRevRangeN(ctx, r.stream, "+", "-", 1)
-		length = p.XLen(ctx, r.stream)
-		return nil
+	err = again(ctx, func() error {
+		_, err := r.c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			first, last = p.XRangeN(ctx, r.stream, "-", "+", 1), p.XRevRangeN(ctx, r.stream, "+", "-", 1)
+			length = p.XLen(ctx, r.stream)
+			return nil
+		})
+		return err
 	})
 	if err != nil {
 		return x, err

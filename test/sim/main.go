@@ -37,8 +37,8 @@ func main() {
 	flag.IntVar(&p.Seconds, "seconds", 0, "of load, in the simulation's time; 0: of the seed")
 	faults := flag.String("faults", "", "those of "+strings.Join(plan.Faults, ", ")+"; none; all; one: another with each seed; empty: of the seed")
 	load := flag.String("load", "", "those of "+strings.Join(plan.Loads, ", ")+"; empty: all")
-	flag.StringVar(&p.Defect, "defect", "", "a defect of package defects to plant")
-	all := flag.Bool("defects", false, "plant each defect in turn, or that of -defect, and look for it with n seeds at most")
+	flag.StringVar(&p.Defect, "defect", "", "a defect of package defects to plant; with -defects, those")
+	all := flag.Bool("defects", false, "plant each defect in turn, or those of -defect, and look for it with n seeds at most")
 	history := flag.String("history", "", "a file for the whole history; with -n, of those that failed, the seed behind its name")
 	minimise := flag.Bool("shrink", false, "look for a smaller run with the same violation, of many seeds for the first of each promise")
 	chaos := flag.Bool("chaos", false, "real connections, a real Redis, real time and the race detector instead of the simulation")
@@ -47,7 +47,9 @@ func main() {
 	p.Faults, p.Load = plan.List(*faults, plan.Faults), plan.List(*load, plan.Loads)
 	err := error(nil)
 	if *all {
-		list := slices.DeleteFunc(slices.Clone(defects.All), func(d defects.Defect) bool { return p.Defect != "" && d.Name != p.Defect })
+		list := slices.DeleteFunc(slices.Clone(defects.All), func(d defects.Defect) bool {
+			return p.Defect != "" && !slices.Contains(strings.Split(p.Defect, ","), d.Name)
+		})
 		err = plant(context.Background(), list, *seed, *n)
 	} else {
 		err = run(p, plan.List(*mode, plan.Modes), *seed, *n, *jobs, *history, *minimise, *chaos)
@@ -124,29 +126,35 @@ func plant(ctx context.Context, list []defects.Defect, seed uint64, n int) error
 	fmt.Printf("|%s\n", strings.Repeat("---|", 7))
 	for _, d := range list {
 		used := processor()
-		found, with, what := "", any(""), ""
-		for i := range uint64(n) {
-			p := plan.Plan{Seed: seed + i, Mode: d.Mode, Faults: append([]string{}, d.Faults...), Defect: d.Name}.Fill()
-			out, err := r.run(ctx, p)
-			if err != nil {
-				return err
-			}
-			if len(out.Violations) > 0 {
-				v := out.Violations[0]
-				found, with, what = v.Promise, p.Seed, fmt.Sprintf("`%.70s`", strings.NewReplacer("|", "/", "`", "'").Replace(strings.SplitN(v.What, "\n", 2)[0]))
-				break
-			}
+		p, out, err := r.find(ctx, d, seed, n)
+		if err != nil {
+			return err
 		}
-		if found == "" {
+		found, with, what := fmt.Sprintf("NOT FOUND with %d", n), any(""), ""
+		if out == nil {
 			missed = append(missed, d.Name)
-			found = fmt.Sprintf("NOT FOUND with %d", n)
+		} else {
+			v := out.Violations[0]
+			found, with, what = v.Promise, p.Seed, fmt.Sprintf("`%.70s`", strings.NewReplacer("|", "/", "`", "'").Replace(strings.SplitN(v.What, "\n", 2)[0]))
 		}
-		fmt.Printf(row, d.Name, d.Mode, cmp.Or(strings.Join(d.Faults, ","), "of the seed"), found, with, (processor() - used).Seconds(), what)
+		fmt.Printf(row, d.Name, d.Mode, cmp.Or(strings.Join(d.Faults, ","), "none"), found, with, (processor() - used).Seconds(), what)
 	}
 	if len(missed) > 0 {
 		return fmt.Errorf("not found: %s", strings.Join(missed, ", "))
 	}
 	return nil
+}
+
+// find plants a defect and looks for it, with n seeds at most. The outcome is nil when nothing was seen.
+func (r *runner) find(ctx context.Context, d defects.Defect, seed uint64, n int) (plan.Plan, *outcome, error) {
+	for i := range uint64(n) {
+		p := plan.Plan{Seed: seed + i, Mode: d.Mode, Faults: append([]string{}, d.Faults...), Defect: d.Name}.Fill()
+		out, err := r.run(ctx, p)
+		if err != nil || len(out.Violations) > 0 {
+			return p, out, err
+		}
+	}
+	return plan.Plan{}, nil, nil
 }
 
 // replay is the arguments of make sim that run p again.

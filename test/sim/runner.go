@@ -13,11 +13,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
 
@@ -77,7 +79,7 @@ func newRunner(ctx context.Context, planted bool) (*runner, error) {
 	if _, err := wasi_snapshot_preview1.Instantiate(ctx, r.wasm); err != nil {
 		return nil, err
 	}
-	if r.world, err = r.wasm.CompileModule(ctx, code); err != nil {
+	if r.world, err = r.wasm.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.NumCPU()), code); err != nil {
 		return nil, err
 	}
 	return r, nil

@@ -16,7 +16,7 @@ import (
 type Defect struct {
 	Name string
 	Mode string // in which it can be seen, of plan.Modes
-	// Faults are those without which it cannot be seen.
+	// Faults are those without which it cannot be seen; no others happen.
 	Faults []string
 	File   string // of the project
 	// Old is replaced by New, in which on("name", n) is true every n-th time when the defect is wanted.
@@ -40,13 +40,12 @@ var All = []Defect{
 	{"upgrade-loses", "memory", nil, "transport/upgrade.go", "range s.takeWaiting() {", `range without(on("upgrade-loses", 1), s.takeWaiting()) {`},
 	{"session-left", "memory", nil, "transport/session.go", "\tdelete(s.srv.sessions, s.sid)", "\tif !on(\"session-left\", 5) {\n\t\tdelete(s.srv.sessions, s.sid)\n\t}"},
 	{"channel-lost", "pubsub", nil, "adapter/redis/link.go", "\t\t\tl.bus.deliver(s, m.Channel, payload)", "\t\t\tif !on(\"channel-lost\", 60) {\n\t\t\t\tl.bus.deliver(s, m.Channel, payload)\n\t\t\t}"},
-	{"stream-lost", "streams", nil, "adapter/redis/reader.go", "if !r.fresh(e) {", `if !r.fresh(e) || on("stream-lost", 60) {`},
+	{"stream-lost", "streams", nil, "adapter/redis/reader.go", "if !r.fresh(ctx, e) {", `if !r.fresh(ctx, e) || on("stream-lost", 60) {`},
 	{"replay-lost", "streams+", nil, "adapter/redis/recovery.go", "if have.has(e.uid, e.seq) || ", `if on("replay-lost", 5) || have.has(e.uid, e.seq) || `},
 	{"replay-wrong", "streams+", nil, "adapter/redis/line.go", "if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay(", "if on(\"replay-wrong\", 1) || !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay("},
 	{"saved-late", "streams+", []string{plan.Cut}, "adapter/redis/recovery.go", "\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid)) //", "\t\tif !on(\"saved-late\", 1) {\n\t\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid))\n\t\t} //"},
 	{"hold-lost", "streams+", nil, "server/hold.go", "\tif x.p != nil {\n\t\t_ = s.client", "\tif x.p != nil && !on(\"hold-lost\", 5) {\n\t\t_ = s.client"},
 	{"log-lost", "memory+", []string{plan.Cut}, "adapter/log.go", "if s.Missed(&e.t, isAfter) {", `if s.Missed(&e.t, isAfter) && !on("log-lost", 5) {`},
-	{"doubt-lost", "streams", []string{plan.RedisCut}, "adapter/redis/doubt.go", "\t\tif !ok {\n\t\t\tmissing =", "\t\tif !ok && !on(\"doubt-lost\", 1) {\n\t\t\tmissing ="},
 	{"join-forgotten", "memory", nil, "adapter/rooms.go", "\t\tx.add(m)\n\t\tr.joined", "\t\tif !on(\"join-forgotten\", 10) {\n\t\t\tx.add(m)\n\t\t}\n\t\tr.joined"},
 	{"event-dropped", "memory", nil, "server/run.go", "\t\ts.event(it.event)\n", "\t\tif !on(\"event-dropped\", 30) {\n\t\t\ts.event(it.event)\n\t\t}\n"},
 	{"panic-escapes", "memory", []string{plan.Handlers}, "server/guard.go", "\tif v := recover(); v != nil {\n", "\tif v := recover(); v != nil {\n\t\tif on(\"panic-escapes\", 1) {\n\t\t\tpanic(v)\n\t\t}\n"},
@@ -54,6 +53,16 @@ var All = []Defect{
 	{"old-length", "memory", nil, "transport/payload3.go", "int64(1+utf16Len(p.data)), 10)", `int64(1+utf16Len(p.data)+more(on("old-length", 20))), 10)`},
 	{"old-id", "sharded", nil, "adapter/redis/sharded.go", "private && utf16Length(room) == idLength", `private && (on("old-id", 1) || utf16Length(room) == idLength)`},
 	{"published-twice", "pubsub", nil, "adapter/redis/link.go", "\t\t\t\tl.bus.deliver(s, m.Channel, payload)", "\t\t\t\tif on(\"published-twice\", 40) {\n\t\t\t\t\tl.bus.deliver(s, m.Channel, payload)\n\t\t\t\t}\n\t\t\t\tl.bus.deliver(s, m.Channel, payload)"},
+	{"never-asked", "pubsub", []string{plan.RedisCut}, "adapter/redis/question.go", "\tnow := time.Now()\n\tb.wake()\n", "\tnow := time.Now()\n\tif on(\"never-asked\", 1) {\n\t\treturn\n\t}\n\tb.wake()\n"},
+	{"ring-short", "pubsub", []string{plan.RedisCut}, "adapter/redis/ring.go", "\tif len(p.list) == 0 && !since.IsZero() {", "\tif k := len(p.list); k > 0 && on(\"ring-short\", 1) {\n\t\tp.list = p.list[:k-1]\n\t}\n\tif len(p.list) == 0 && !since.IsZero() {"},
+	{"tail-short", "pubsub", []string{plan.RedisCut}, "adapter/redis/ring.go", "ending{key: key, n: e.out, count: e.outs}", "ending{key: key, n: e.out - 1 + uint64(len(without(on(\"tail-short\", 1), []byte{1}))), count: e.outs}"},
+	{"answer-astray", "pubsub", []string{plan.RedisCut}, "adapter/redis/letters.go", "\tl.piece(id, &p)\n\tb.send(uid+\"#\", l, nil)", "\tl.piece(id, &p)\n\tb.send(uid[more(on(\"answer-astray\", 1)):]+\"#\", l, nil)"},
+	{"duplicate-kept", "pubsub", []string{plan.RedisCut}, "adapter/redis/gap.go", "\tcase a.n <= g.last:\n", "\tcase a.n <= g.last && !on(\"duplicate-kept\", 1):\n"},
+	{"lost-uncounted", "pubsub", []string{plan.RedisCut, plan.Kill}, "adapter/redis/inbox.go", "\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n", "\tif on(\"lost-uncounted\", 1) {\n\t\treturn\n\t}\n\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n"},
+	{"number-twice", "pubsub", nil, "adapter/redis/ring.go", "\tr.n++\n", "\tr.n += uint64(1 - more(on(\"number-twice\", 60)))\n"},
+	{"rooms-unsaid", "sharded", []string{plan.RedisCut}, "adapter/redis/ring.go", "if e := r.lanes[x.key]; e != nil && e.out >= x.n {", "if e := r.lanes[x.key]; e != nil && e.out >= x.n && !on(\"rooms-unsaid\", 1) {"},
+	{"break-ignored", "sharded", []string{plan.RedisCut}, "adapter/redis/inbox.go", "\tid := b.asked.Load() + 1\n\tfor uid, keys := range ask {", "\tif on(\"break-ignored\", 1) {\n\t\treturn\n\t}\n\tid := b.asked.Load() + 1\n\tfor uid, keys := range ask {"},
+	{"held-swallowed", "sharded", []string{plan.RedisCut}, "adapter/redis/gap.go", "if a := g.held[k]; a.n > g.last {", "if a := g.held[k]; a.n > g.last && on(\"held-swallowed\", 1) {\n\t\t\tg.last, g.count = a.n, a.spot.count\n\t\t} else if a.n > g.last {"},
 	{"query-short", "streams", nil, "server/local.go", "\tout := make([]adapter.Details, len(of))\n", "\tof = without(on(\"query-short\", 5), of)\n\tout := make([]adapter.Details, len(of))\n"},
 	{"forward-refused", "pubsub", []string{plan.Stray}, "adapter/redis/forward.go", "\tcase addr == \"\":\n", "\tcase addr == \"\" || on(\"forward-refused\", 10):\n"},
 	{"forward-twice", "pubsub", []string{plan.Stray}, "adapter/redis/forward.go", "\tf.proxy.ServeHTTP(upgradable{w}, ", "\tif r.Method == \"GET\" && r.Header.Get(\"Upgrade\") == \"\" && on(\"forward-twice\", 10) {\n\t\tf.proxy.ServeHTTP(nowhere{}, r.WithContext(ctx))\n\t}\n\tf.proxy.ServeHTTP(upgradable{w}, "},

@@ -21,7 +21,8 @@ const askedHeader = "X-Asked"
 // request is one of a client, wherever it comes to.
 type request struct {
 	by             *client
-	first, further int // how often it came from the client, and from another node
+	at             *node // where it came first
+	first, further int   // how often it came from the client, and from another node
 }
 
 // asking returns the id of a request.
@@ -92,6 +93,7 @@ func (n *node) counted(next http.Handler) http.Handler {
 				n.w.counts["forwarded"]++
 			} else {
 				x.first++
+				x.at = n
 			}
 			again = x.first > 1 || x.further > 1
 		}
@@ -116,9 +118,10 @@ func (e *engine) refused(asked string, status *errStatus) {
 	now := w.now()
 	w.mu.Lock()
 	x := w.model.asked[asked]
-	excused := holder.dead || holder.draining || w.plan.Redis() && w.model.unwell(now-settle, now)
-	for _, n := range w.slots {
-		excused = excused || n.opened == 0 || now < n.opened+settle // it has only just said where it is
+	excused := holder.dead || holder.draining || w.plan.Redis() && w.model.unwell(now-settle, now) ||
+		holder.opened == 0 || now < holder.opened+settle // it has only just said where it is
+	if x != nil && x.at != nil {
+		excused = excused || x.at.opened == 0
 	}
 	w.mu.Unlock()
 	if held && !excused && !e.c.troubled(now-settle, now) {

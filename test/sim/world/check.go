@@ -67,6 +67,7 @@ func (w *world) deliveries(quiet int64) {
 		after string
 	}
 	var missed []miss
+	lost := losses{}
 	for _, l := range w.model.births {
 		for _, s := range w.model.order {
 			got := slices.Clone(l.got[s]) // in trouble they may have come in another order
@@ -94,13 +95,29 @@ func (w *world) deliveries(quiet int64) {
 				default:
 					continue // it, or who emitted, is gone
 				}
-				if l.must(e, until) && !w.excused(l, e, until) {
+				if !l.must(e, until) {
+					continue
+				}
+				switch ok, counted := w.excused(l, e, until); {
+				case !ok:
 					missed = append(missed, miss{l, e, after})
+				case counted && w.plan.Streams():
+					lost.add(nil, s.node, e)
+				case counted:
+					lost.add(l.conn().node, s.node, e)
 				}
 			}
 		}
 	}
+	short := lost.check(w)
 	w.mu.Unlock()
+	for _, x := range short {
+		by := "others"
+		if x.by != nil {
+			by = x.by.name
+		}
+		w.violated("delivery", x.e.id(), "clients of %s missed %d events of %s, of which %d were counted, this one first: %s", by, x.lost, x.of.name, x.counted, x.e)
+	}
 	for _, m := range missed {
 		w.violated("delivery", m.e.id(), "%s (%s) never got it, but %s: %s", m.l.client.name, m.l.sid, m.after, m.e)
 	}
@@ -113,27 +130,27 @@ func (w *world) overtakes(l *life, got receipt, e *emission) bool {
 		slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.dynamic })
 }
 
-// excused reports whether the loss of e is one that is promised only to be rare. Called with mu held.
-func (w *world) excused(l *life, e *emission, until int64) bool {
+// excused reports whether e may be lost, and whether some server must have counted that. Called with mu held.
+func (w *world) excused(l *life, e *emission, until int64) (ok, counted bool) {
 	if !w.plan.Redis() || l.on(e.src.node, e.from, until) {
-		return false // nothing between the two but memory
+		return false, false // nothing between the two but memory
 	}
 	m := &w.model
 	if e.ack && e.err != nil {
-		return true // the error says that others could not be asked
+		return true, false // the error says that others could not be asked
 	}
 	if slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.hears == 0 && c.node.young(e.from) }) {
-		return true // its node did not hear the others yet
+		return true, false // its node did not hear the others yet
 	}
 	if w.plan.Streams() && !e.ack { // the stream keeps it, unless Redis has lost the stream
-		return slices.ContainsFunc(m.wiped, func(at int64) bool { return at >= e.from-settle && at <= until }) ||
-			m.gone(e.from, e.to) ||
-			e.src.node.lossy() && m.troubled(e.from-settle, e.to+settle)
+		if slices.ContainsFunc(m.wiped, func(at int64) bool { return at >= e.from-settle && at <= until }) || m.gone(e.from, e.to) {
+			return true, false
+		}
+		return m.troubled(e.from-settle, e.to+settle), true
 	}
 	// Where a connection broke, servers ask each other for what is missing; not for what clients are asked as well,
 	// whose answer may be too late, nor for what the one who has it takes to its grave. What they miss is counted.
-	return m.troubled(e.from-settle, min(until, e.to+settle)) && (e.ack || e.volatile || e.src.node.lossy() ||
-		slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.missed() }))
+	return m.troubled(e.from-settle, min(until, e.to+settle)), !e.ack
 }
 
 // recovery checks that a client which asked for its connection state got it, or that there is a reason.
@@ -163,7 +180,7 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		cause = "redis lost it"
 	case c != nil && l.nsp != "/" && c.node.library != n.library:
 		cause = "let in by another kind of server"
-	case c != nil && c.closed == 0 && c.blocks > now-2*second: // the state is saved behind its last handler
+	case c != nil && c.closed == 0 && c.blocks > now-second/2: // the state is saved behind its last handler
 		cause = "its handlers still ran"
 	case w.model.gone(gone, now):
 		cause = "a failover lost it"
@@ -177,7 +194,7 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		w.counts["refused: "+cause]++
 		return
 	}
-	if w.model.troubled(gone-settle, now) {
+	if w.model.away(gone-settle, now) {
 		w.counts["refused: redis in trouble"]++
 		w.counts["refused: redis in trouble: "+strings.TrimPrefix(errText(why), "session not recovered: ")]++
 		w.line("CHECK", "recovery refused while redis was in trouble: "+errText(why))

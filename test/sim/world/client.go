@@ -295,7 +295,7 @@ func (c *client) fault(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.w.now()
-	c.faults = append(c.faults, window{now - int64(100*time.Millisecond), now + int64(d)})
+	c.faults = append(c.faults, window{from: now - int64(100*time.Millisecond), to: now + int64(d)})
 }
 
 // up sends the next numbered event.

@@ -152,8 +152,8 @@ func (w *world) pauseNode(rng *rand.Rand) {
 	w.mu.Lock()
 	n.paused = true
 	now := w.now()
-	n.pauses = append(n.pauses, window{now, now + int64(d) + second})
-	w.model.absent = append(w.model.absent, window{now, now + int64(d) + 3*settle})
+	n.pauses = append(n.pauses, window{from: now, to: now + int64(d) + second})
+	w.model.absent = append(w.model.absent, window{from: now, to: now + int64(d) + 3*settle})
 	w.mu.Unlock()
 	w.net.Pause(n.name)
 	time.Sleep(d)

@@ -180,7 +180,7 @@ func (d *driver) askAll(n *node, nsp string, picked []string) {
 	e := w.emit(fmt.Sprintf("%s?%d", n.name, w.now()/1000), n, emission{nsp: nsp, kind: "ask all", rooms: picked, ack: true})
 	answers, err := n.io.askAll(nsp, picked, e.id())
 	w.emitted(e, err)
-	if took := e.to - e.from; took > int64(askTimeout)+2*second && !w.stood(n, e.from, e.to) {
+	if took := e.to - e.from; took > int64(askTimeout)+second && !w.stood(n, e.from, e.to) {
 		w.violated("wait-ends", e.id(), "the wait for acknowledgements took %s", time.Duration(took))
 	}
 	got := map[string]int{}
@@ -261,7 +261,7 @@ func (d *driver) query(n *node, nsp string, picked []string) {
 	to := w.now()
 	w.line(n.name, fmt.Sprintf("fetch %d has %d err=%v", from, len(list), err))
 	w.mu.Unlock()
-	if took := to - from; took > int64(requestTimeout)+2*second && !w.stood(n, from, to) {
+	if took := to - from; took > int64(fetchTimeout)+second && !w.stood(n, from, to) {
 		w.violated("wait-ends", about, "FetchSockets took %s", time.Duration(took))
 	}
 	got := map[string]int{}
@@ -299,7 +299,7 @@ func (d *driver) servers(n *node) {
 		}
 		to := w.now()
 		w.note(n.name, "server-side %s has %d answers err=%v", id, len(answers), err)
-		if to-from > int64(askTimeout)+2*second && !w.stood(n, from, to) {
+		if to-from > int64(askTimeout)+second && !w.stood(n, from, to) {
 			w.violated("wait-ends", id, "ServerSideEmitWithAck took %s", time.Duration(to-from))
 		}
 		names := map[string]bool{}

@@ -28,7 +28,10 @@ func (m *model) init(w *world) {
 }
 
 // window is a time during which something was not as it should be. to is 0 as long as it is not over.
-type window struct{ from, to int64 }
+type window struct {
+	from, to int64
+	mild     bool // Redis could be reached again at once
+}
 
 func (x window) overlaps(a, b int64) bool { return x.from <= b && (x.to == 0 || x.to >= a) }
 
@@ -355,6 +358,12 @@ func (m *model) gone(a, b int64) bool {
 	return slices.ContainsFunc(m.lost, func(x window) bool {
 		return x.overlaps(a-settle, b+settle) || a < x.to && m.troubled(a, x.from) // it waited
 	})
+}
+
+// away reports whether Redis was in more trouble at any time from a to b than that connections to it broke. Called with
+// world.mu held.
+func (m *model) away(a, b int64) bool {
+	return slices.ContainsFunc(m.trouble, func(x window) bool { return !x.mild && x.overlaps(a, b) })
 }
 
 // troubled reports whether Redis was in trouble at any time from a to b. Called with world.mu held.

@@ -88,6 +88,9 @@ func (w *world) start(slot int) *node {
 				c.Subscriptions, n.dynamic = redis.Dynamic, true
 			}
 		}
+		if w.rng("resend").IntN(3) == 0 { // it forgets, and others count
+			c.MaxResendBytes = 4 << 10
+		}
 		cluster, err := redis.New(c)
 		if err != nil {
 			panic(err)
@@ -148,18 +151,6 @@ func (n *node) killed() bool { return n.dead }
 
 // young reports whether others may not know the node yet at a time.
 func (n *node) young(at int64) bool { return n.from > second && at < n.from+settle }
-
-// lossy reports whether the node has lost anything that was to be published.
-func (n *node) lossy() bool {
-	lost := n.cluster.Stats().Lost
-	return lost["outbox full"]+lost["too old"]+lost["refused"]+lost["unconfirmed"]+lost["trimmed"] > 0
-}
-
-// missed reports whether the node has counted something of others as missed.
-func (n *node) missed() bool {
-	lost := n.cluster.Stats().Lost
-	return lost["not kept"]+lost["sender gone"]+lost["no answer"]+lost["output limit"] > 0
-}
 
 // live reports whether the node is to be used.
 func (n *node) live() bool {

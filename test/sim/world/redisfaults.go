@@ -8,11 +8,14 @@ import (
 )
 
 // trouble notes that the nodes may not hear each other for so long, and the time they need to find together.
-func (w *world) trouble(d time.Duration) {
+func (w *world) trouble(d time.Duration) { w.troubles(d, false) }
+
+// troubles is trouble; mild says that Redis can be reached again at once.
+func (w *world) troubles(d time.Duration, mild bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
-	w.model.trouble = append(w.model.trouble, window{now, now + int64(d) + 3*settle})
+	w.model.trouble = append(w.model.trouble, window{now, now + int64(d) + 3*settle, mild})
 }
 
 func (w *world) cutRedis(rng *rand.Rand) {
@@ -20,7 +23,7 @@ func (w *world) cutRedis(rng *rand.Rand) {
 	all := rng.IntN(3) == 0
 	w.note("FAULT", "cut connections to redis, all=%v", all)
 	w.count("fault rediscut")
-	w.trouble(0)
+	w.troubles(0, true)
 	for _, l := range list {
 		if all || rng.IntN(3) == 0 {
 			if rng.IntN(4) == 0 {
@@ -93,7 +96,7 @@ func (w *world) failOver(rng *rand.Rand) {
 	behind := w.redis.behind(time.Now().Add(-lag))
 	w.mu.Lock()
 	now := w.now()
-	w.model.lost = append(w.model.lost, window{behind.at, now})
+	w.model.lost = append(w.model.lost, window{from: behind.at, to: now})
 	w.mu.Unlock()
 	time.Sleep(d)
 	w.redis.fresh()

@@ -62,7 +62,7 @@ type broken struct {
 	also     []string // other checks that cannot but warn or fail
 }
 
-func quick(o *Options) { o.Timeout = 2 * time.Second }
+func quick(o *Options) { o.Timeout = 3 * time.Second }
 
 var brokenEnvironments = []broken{
 	// One of several.
@@ -108,7 +108,7 @@ var brokenEnvironments = []broken{
 	{"no stickiness over three", world{cookies: "none", lonely: true, count: 3}, nil, "stickiness", Failure, "", "StickinessEnabled", []string{"without cookies"}},
 	{"stickiness of another balancer", world{cookies: "other"}, nil, "cookies", OK, "", "SERVERID", nil},
 	{"stickiness shorter than a poll, by the cookie", world{cookies: "short"}, nil, "cookies", Failure, "", "StickinessLBCookieDuration", nil},
-	{"stickiness shorter than a poll, by the balancer", world{cookies: "forgetful", lonely: true}, func(o *Options) { o.Deep = true }, "idle", Failure, "*", "StickinessLBCookieDuration", []string{"without cookies"}},
+	{"stickiness shorter than a poll, by the balancer", world{cookies: "forgetful", lonely: true}, func(o *Options) { o.Deep, o.Timeout = true, 5*time.Second }, "idle", Failure, "*", "StickinessLBCookieDuration", []string{"without cookies"}},
 	{"clients without cookies", world{lonely: true}, nil, "without cookies", Warning, "", "websocket", nil},
 	{"classic load balancer", world{cookies: "classic", count: 1}, nil, "cookies", Failure, "", "classic", nil},
 	{"traffic splitting", world{cookies: "split"}, nil, "cookies", Warning, "", "TrafficSplitting", nil},
@@ -202,7 +202,7 @@ var brokenEnvironments = []broken{
 		return true
 	}}, nil, "preflight", Failure, "", "answer OPTIONS before", nil},
 	{"ping above the idle timeout", world{}, func(o *Options) { o.Idle = 1500 * time.Millisecond }, "heartbeat", Failure, "", "idle timeout", nil},
-	{"idle timeout below the ping", world{all: nginx{idle: 2 * time.Second}, config: func(_ int, c *host.Config) { c.PingInterval, c.PingTimeout = 4*time.Second, 3*time.Second }}, func(o *Options) { o.Deep = true }, "idle", Failure, "*", "proxy_read_timeout", nil},
+	{"idle timeout below the ping", world{all: nginx{idle: 2 * time.Second}, config: func(_ int, c *host.Config) { c.PingInterval, c.PingTimeout = 4*time.Second, 3*time.Second }}, func(o *Options) { o.Deep, o.Timeout = true, 5*time.Second }, "idle", Failure, "*", "proxy_read_timeout", nil},
 	{"small bodies", world{all: nginx{maxBody: 10000}}, nil, "body size", Failure, "", "client_max_body_size", nil},
 	{"bodies to the byte", world{all: nginx{maxBody: 20000}}, nil, "body size", Warning, "", "client_max_body_size", nil},
 	{"answers held back", world{all: nginx{hold: time.Second}, count: 1}, func(o *Options) { o.Samples, o.Idle, o.hold = 1, time.Minute, 250*time.Millisecond }, "buffering", Warning, "", "held back", []string{"upgrade"}},
@@ -214,7 +214,7 @@ var brokenEnvironments = []broken{
 	{"worker_connections", world{all: nginx{sockets: 60}}, func(o *Options) { o.Connections = 120 }, "connections", Failure, "", "worker_connections", nil},
 	{"our own limit of sessions per address", world{config: func(_ int, c *host.Config) { c.MaxSessionsPerAddr = 2 }, count: 1}, func(o *Options) { o.Connections = 10 },
 		"connections", Warning, "", "_PER_ADDR", []string{"limits"}},
-	{"our own limit of handshakes per address", world{config: func(_ int, c *host.Config) { c.HandshakesPerSecondPerAddr = 1 }, count: 1}, func(o *Options) { o.Timeout = 2 * time.Second },
+	{"our own limit of handshakes per address", world{config: func(_ int, c *host.Config) { c.HandshakesPerSecondPerAddr = 1 }, count: 1}, func(o *Options) { o.Timeout = 5 * time.Second },
 		"limits", Warning, "", "BEANPOLE_TRUSTED_HOPS", nil},
 	{"an address that may have no session", world{before: func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Query().Has("sid") || !r.URL.Query().Has("transport") {

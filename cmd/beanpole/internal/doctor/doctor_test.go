@@ -11,7 +11,9 @@ import (
 
 func TestHealthyEnvironmentIsAllOK(t *testing.T) {
 	e := start(t, world{tls: true, redis: true, probe: true})
-	r := e.look(t, func(o *Options) { o.Deep, o.Connections, o.Watch, o.Instances = true, 50, time.Second, 2 })
+	r := e.look(t, func(o *Options) {
+		o.Deep, o.Connections, o.Watch, o.Instances, o.Timeout = true, 50, time.Second, 2, 5*time.Second
+	})
 	if got := fmt.Sprint(r.Instances); len(r.Instances) != 2 || !strings.HasPrefix(got, "[{a v1 ") || !strings.Contains(got, " {b v1 ") {
 		t.Errorf("instances %s", got)
 	}

@@ -133,7 +133,11 @@ func merge(names []string, each []Result) []Result {
 		if len(groups) > 1 {
 			g.Instance = strings.Join(g.names, ", ")
 		}
-		if slices.ContainsFunc(g.seen, func(s string) bool { return s != g.seen[0] }) {
+		switch {
+		case !slices.ContainsFunc(g.seen, func(s string) bool { return s != g.seen[0] }):
+		case g.Verdict == OK: // they differ in milliseconds
+			g.Seen = g.names[0] + ": " + g.Seen + " (and so on " + strings.Join(g.names[1:], ", ") + ")"
+		default:
 			for i := range g.seen {
 				g.seen[i] = g.names[i] + ": " + g.seen[i]
 			}
