@@ -58,7 +58,7 @@ func TestTwoDockerHosts(t *testing.T) {
 		t.Parallel()
 		need(t, "redis-server", "unshare", "nsenter", "ip", "nft")
 		dir := t.TempDir()
-		if said, err := exec.Command("unshare", "--map-root-user", "--net", "sh", "-c", `ip link add x type bridge && nft add table ip nat`).CombinedOutput(); err != nil {
+		if said, err := exec.Command("unshare", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc", "sh", "-c", `ip link add x type bridge && nft add table ip nat`).CombinedOutput(); err != nil {
 			t.Skipf("no networks of its own (make docker-hosts says so as a failure): %v: %s", err, said)
 		}
 		cmd := exec.Command("unshare", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", twoHosts, "sh", dir,
