@@ -39,7 +39,6 @@ var All = []Defect{
 	{"disconnect-lost", "memory", nil, "server/run.go", "h.leaving() {", `h.leaving() && !on("disconnect-lost", 10) {`},
 	{"upgrade-loses", "memory", nil, "transport/upgrade.go", "range s.takeWaiting() {", `range without(on("upgrade-loses", 1), s.takeWaiting()) {`},
 	{"session-left", "memory", nil, "transport/session.go", "\tdelete(s.srv.sessions, s.sid)", "\tif !on(\"session-left\", 5) {\n\t\tdelete(s.srv.sessions, s.sid)\n\t}"},
-	{"channel-lost", "pubsub", nil, "adapter/redis/link.go", "\t\t\tl.bus.deliver(s, m.Channel, payload)", "\t\t\tif !on(\"channel-lost\", 60) {\n\t\t\t\tl.bus.deliver(s, m.Channel, payload)\n\t\t\t}"},
 	{"stream-lost", "streams", nil, "adapter/redis/reader.go", "if !r.fresh(ctx, e) {", `if !r.fresh(ctx, e) || on("stream-lost", 60) {`},
 	{"replay-lost", "streams+", nil, "adapter/redis/recovery.go", "if have.has(e.uid, e.seq) || ", `if on("replay-lost", 5) || have.has(e.uid, e.seq) || `},
 	{"replay-wrong", "streams+", nil, "adapter/redis/line.go", "if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay(", "if on(\"replay-wrong\", 1) || !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay("},
