@@ -89,10 +89,15 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 release: ## the command for six systems into build/release, with checksums and SBOMs; built twice and compared
 	cd test/release && go run .
 
-.PHONY: docker-hosts nightly
+.PHONY: image docker-hosts nightly
+image: TOOLS += buildah:buildah debootstrap:debootstrap
+image: tools ## the image of the Dockerfile built by buildah, run as its user, asked for its health and stopped (APPLICATION=…)
+	@APPLICATION=$(APPLICATION) test/image.sh
+
 docker-hosts: tools ## two hosts whose containers have one address, and sessions forwarded between them; fails where networks may not be made
 	@mkdir -p build && go test -count=1 -v -run '^TestTwoDockerHosts$$' ./test/e2e | tee build/docker-hosts.txt; grep -q '^--- PASS' build/docker-hosts.txt
 
+APPLICATION ?= ./examples/chat
 NIGHT ?=
 nightly: ## environments in an account of AWS, made, changed, watched and deleted: hours, and dollars (docs/nightly.md)
 	@mkdir -p build/bin && go build -o build/bin/beanpole ./cmd/beanpole
