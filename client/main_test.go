@@ -3,7 +3,6 @@ package client_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,7 +15,6 @@ import (
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/client"
 	"github.com/beanpole/beanpole/server"
-	"github.com/beanpole/beanpole/transport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -219,14 +217,4 @@ func ask[T any](t *testing.T, s *client.Socket, event string, args ...any) T {
 // recovery is a server's configuration with connection state recovery.
 func recovery() server.Config {
 	return server.Config{Recovery: &server.Recovery{Recovery: adapter.Recovery{MaxDisconnection: time.Minute}}}
-}
-
-// end ends the connection of a socket from the server.
-func (s *site) end(id string) error {
-	x := s.io.Socket(id)
-	if x == nil {
-		return fmt.Errorf("no socket %s", id)
-	}
-	x.Session().Close(transport.ReasonForcedClose)
-	return nil
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -150,7 +151,7 @@ func (s *Socket) handle(event string, a Args, ack Ack, wanted bool) {
 		case err != nil:
 			s.c.cfg.Logger.Warn("handler failed", "namespace", s.name, "event", event, "err", err)
 		case wanted && !h.acks:
-			if err := ack(values...); err != nil && err != ErrAcknowledged {
+			if err := ack(values...); err != nil && !errors.Is(err, ErrAcknowledged) {
 				s.c.cfg.Logger.Warn("answer not sent", "namespace", s.name, "event", event, "err", err)
 			}
 		}

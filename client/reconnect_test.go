@@ -450,3 +450,30 @@ func TestEventsBeforeTheAnswer(t *testing.T) {
 	}
 	shut(t, x.Client())
 }
+
+// Who leaves before the server has let it in is not in at the server either.
+func TestDisconnectBeforeTheAnswer(t *testing.T) {
+	s := start(t, server.Config{})
+	entered, release, in := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	slow := s.io.Of("/slow")
+	slow.Use(func(*server.Socket) error { close(entered); <-release; return nil })
+	slow.OnConnection(func(*server.Socket) { close(in) })
+	c := open(t, s.url, client.Config{})
+	connect(t, c.Of("/")) // keeps the connection
+	x := c.Of("/slow")
+	done := make(chan error, 1)
+	go func() { done <- x.Connect(t.Context()) }()
+	get(t, entered)
+	x.Disconnect()
+	if err := get(t, done); !errors.Is(err, client.ErrDisconnected) {
+		t.Errorf("Connect: %v", err)
+	}
+	close(release)
+	get(t, in)
+	eventually(t, func() error {
+		if n := slow.LocalCount(); n > 0 || x.Connected() {
+			return fmt.Errorf("%d sockets at the server", n)
+		}
+		return nil
+	})
+}

@@ -16,28 +16,27 @@ type Socket struct {
 	c    *Client
 	name string
 
-	mu         sync.Mutex
-	active     bool    // wants to be connected
-	engine     *engine // over which it is; nil while it is not
-	asking     *engine // over which CONNECT was sent
-	up         chan struct{}
-	id         string
-	pid        string // of connection state recovery, "" without
-	offset     string // of the last event
-	recovered  bool
-	waiters    []chan error // of Connect
-	buffer     []*outgoing  // emitted without a connection
-	buffered   int          // bytes of it
-	acks       map[uint64]func(Args, error)
-	lastAck    uint64
-	handlers   map[string][]*handler
-	hooks      hooks
-	queue      []func() // what handlers have to do
-	early      []func() // takes events that came before the answer to CONNECT
-	working    bool     // a goroutine works on queue
-	retries    []*retried
-	retrying   bool
-	mismatched map[string]bool // events that were complained about
+	mu        sync.Mutex
+	active    bool    // wants to be connected
+	engine    *engine // over which it is; nil while it is not
+	asking    *engine // over which CONNECT was sent
+	up        chan struct{}
+	id        string
+	pid       string // of connection state recovery, "" without
+	offset    string // of the last event
+	recovered bool
+	waiters   []chan error // of Connect
+	buffer    []*outgoing  // emitted without a connection
+	buffered  int          // bytes of it
+	acks      map[uint64]func(Args, error)
+	lastAck   uint64
+	handlers  map[string][]*handler
+	hooks     hooks
+	queue     []func() // what handlers have to do
+	early     []func() // takes events that came before the answer to CONNECT
+	working   bool     // a goroutine works on queue
+	retries   []*retried
+	retrying  bool
 }
 
 // hooks are the functions told of what is no event of the server's.
@@ -149,9 +148,7 @@ func (s *Socket) Disconnect() {
 	was := s.active
 	s.active = false
 	if e != nil {
-		for _, m := range s.c.cfg.Parser.Encode(nil, nil, &packet.Packet{Type: packet.Disconnect, Namespace: s.name}) {
-			_ = e.send(wire(m)) // if not, the session is over
-		}
+		s.goodbye(e)
 		s.leave(ReasonClient, nil)
 	} else if was {
 		s.answer(ErrDisconnected)
@@ -161,6 +158,13 @@ func (s *Socket) Disconnect() {
 	select { // ends the pause before an attempt that nobody wants any more
 	case s.c.hurry <- struct{}{}:
 	default:
+	}
+}
+
+// goodbye tells the server that the socket leaves.
+func (s *Socket) goodbye(e *engine) {
+	for _, m := range s.c.cfg.Parser.Encode(nil, nil, &packet.Packet{Type: packet.Disconnect, Namespace: s.name}) {
+		_ = e.send(wire(m)) // if not, the session is over
 	}
 }
 
@@ -339,7 +343,12 @@ func (s *Socket) welcome(e *engine, p *packet.Packet) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.active || s.engine != nil {
+	if !s.active { // it has left while the server let it in
+		s.asking, s.early = nil, nil
+		s.goodbye(e)
+		return
+	}
+	if s.engine != nil {
 		return
 	}
 	s.engine, s.id = e, w.SID

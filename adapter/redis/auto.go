@@ -19,7 +19,6 @@ const autoTimeout = 3 * time.Second
 type choice struct {
 	mode    Mode
 	cluster bool // Redis is one
-	mixed   bool // servers of Node are there
 	cause   string
 }
 
@@ -49,10 +48,6 @@ func (c *Config) decide(client redis.UniversalClient) (_ redis.UniversalClient, 
 			"advice", "name the mode in the configuration where servers may start without Redis")
 		return client, true
 	}
-	// Servers of Node cannot be asked for what they sent to a room while Redis did not have its subscription yet.
-	if c.Mode == PubSub && c.Subscriptions == "" && !x.mixed {
-		c.Subscriptions = DynamicPrivate
-	}
 	log.Info("redis mode chosen", "cause", x.cause)
 	return client, false
 }
@@ -79,13 +74,11 @@ func choose(ctx context.Context, client redis.UniversalClient, prefix string, ow
 		return x, sharded
 	}
 	of := prefix + "#/#"
-	requests, ours := prefix+"-request#/#", prefix+"-beanpole#/#"
-	counts, err := countOn(ctx, client, (*redis.Client).PubSubNumSub, requests, ours)
+	requests := prefix + "-request#/#"
+	plain, err := listeners(ctx, client, (*redis.Client).PubSubNumSub, requests)
 	if err != nil {
 		return x, err
 	}
-	plain := counts[requests]
-	x.mixed = plain > counts[ours]
 	shards := 0
 	if sharded == nil {
 		if shards, err = listeners(ctx, client, (*redis.Client).PubSubShardNumSub, of); err != nil {

@@ -237,37 +237,6 @@ func TestDocumentedACL(t *testing.T) {
 	})
 }
 
-// TestAutoListensToRooms: a server gets what its rooms need, unless servers of Node are there, which cannot be asked for
-// what they sent to a room before Redis had its subscription.
-func TestAutoListensToRooms(t *testing.T) {
-	for name, want := range map[string]int64{"alone": 0, "node": 1} {
-		t.Run(name, func(t *testing.T) {
-			s := redistest.Start(t)
-			if name == "node" {
-				ps := s.Client().Subscribe(t.Context(), "socket.io-request#/#")
-				t.Cleanup(func() { _ = ps.Close() })
-				if _, err := ps.Receive(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for range 2 { // the second finds the first
-				c := start(t, redis.Config{URL: s.URL()})
-				adaptertest.NewNode(t, "/", c.Adapter()).Join(adaptertest.NewMember("member-0000000000000"), "room")
-				if err := c.Ready(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if n, err := s.Client().PubSubNumPat(t.Context()).Result(); n != want || err != nil { // clients that have the same one count once
-				t.Errorf("%d patterns, %v; want %d", n, err, want)
-			}
-			counts, err := s.Client().PubSubNumSub(t.Context(), "socket.io#/#room#").Result()
-			if n := counts["socket.io#/#room#"]; n != 2*(1-want) || err != nil {
-				t.Errorf("%d listen to the room, %v", n, err)
-			}
-		})
-	}
-}
-
 // A mode that Redis does not have says so, and which would do.
 func TestModeThatCannotRun(t *testing.T) {
 	s := redistest.Start(t, "--rename-command", "SSUBSCRIBE", "", "--rename-command", "SPUBLISH", "")

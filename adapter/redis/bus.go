@@ -42,7 +42,6 @@ type want struct {
 	at        time.Time // since when someone wants it
 	epoch     uint64    // tells it apart from one before that nobody wanted any more
 	broken    time.Time // since when it may have brought nothing; zero while it does
-	taken     time.Time // when Redis first took it, since somebody wants it
 }
 
 // lingering is how long a subscription is kept that nobody wants any more: rooms come and go.
@@ -70,7 +69,6 @@ type bus struct {
 	epochs  uint64           // the last epoch
 
 	regained func([]regained)                 // is told of them, with no lock held; set before the first add
-	fresh    func(regained)                   // is told of what is new, with no lock held; set before the first add
 	cut      func(l *link, cause error) error // is told that a link has broken, and may know why; set before the first add
 }
 

@@ -75,8 +75,7 @@ func New(cfg Config) (*Cluster, error) {
 		c.bus.noPatterns = c.turn
 	}
 	c.inbox = newInbox(c)
-	c.inbox.rings[""].exact = c.exact()
-	c.bus.regained, c.bus.fresh, c.bus.cut = c.inbox.regained, c.inbox.fresh, c.inbox.cut
+	c.bus.regained, c.bus.cut = c.inbox.regained, c.inbox.cut
 	c.startMembers(shards)
 	c.startInbox(shards)
 	if undecided {

@@ -76,8 +76,7 @@ type Config struct {
 	// Prefix begins the names of all channels (Node: key, channelPrefix). Empty means DefaultPrefix.
 	Prefix string
 	// Subscriptions chooses the channels of rooms. Empty means Static in PubSub mode and Dynamic in
-	// Sharded mode, which are Node's; and DynamicPrivate in PubSub mode where Redis lets nobody subscribe to patterns,
-	// or where Auto has chosen that mode and found no servers of Node.
+	// Sharded mode, which are Node's; and Dynamic in PubSub mode where Redis lets nobody subscribe to patterns.
 	Subscriptions Subscriptions
 	// SpecificResponses sends answers to the node that asked only (Node: publishOnSpecificResponseChannel),
 	// in PubSub mode. Other nodes need not have it.

@@ -49,7 +49,6 @@
 //	streams.go    the wire form of @socket.io/redis-streams-adapter
 //	envelope.go   what sharded and streams have in common
 //	msgpack.go    walking MessagePack without decoding it
-//	fresh.go      rooms that are new here: what others have sent there before Redis had the subscription
 //	wanted.go     finding out without decoding that nobody here wants an event
 //	reader.go     the reader of a stream
 //	feed.go       its connection
@@ -108,6 +107,4 @@
 //   - 2026-11-29: A stream is read on a connection that the library makes and greets, and that is read here: as strings
 //     in maps an entry costs 1.9 us before anybody has looked at it, from one buffer 0.4. Buckets of rooms, each a
 //     stream, were thought through and not made: docs/scale.md has the figures.
-//   - 2026-11-29: The ends of rooms' lanes are said only of what Redis may not have passed on. They were said of all,
-//     to everyone, which cost a server 0.6 us for each event to a room that it does not have.
 package redis

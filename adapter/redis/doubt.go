@@ -37,7 +37,7 @@ func (s *sender) resolve(ctx context.Context, doubt []*command, cause error) (ag
 // dubious gives up a message that Redis may have passed on: sent again, it would reach those twice who had it and
 // do not know numbers. The others ask for it.
 func (s *sender) dubious(c *command, cause error) {
-	s.rings.handed(c, false)
+	s.rings.handed(c)
 	switch {
 	case c.urgent:
 	case c.number > 0 && s.mixed != nil:

@@ -20,9 +20,8 @@ type inbox struct {
 
 	mu      sync.RWMutex
 	sources map[string]*source
-	breaks  map[string]silence  // by namespace: when some of it was not heard, lately
-	lost    map[string]uint64   // by node
-	young   map[string][]infant // by namespace: rooms of which the others are to be asked
+	breaks  map[string]silence // by namespace: when some of it was not heard, lately
+	lost    map[string]uint64  // by node
 	caution caution
 }
 
@@ -53,8 +52,7 @@ const (
 
 func newInbox(c *Cluster) *inbox {
 	b := &inbox{c: c, channel: c.cfg.Prefix + "-beanpole#", work: make(chan struct{}, 1),
-		sources: map[string]*source{}, breaks: map[string]silence{}, caution: caution{piece: maxPiece, top: maxPiece}, lost: map[string]uint64{},
-		young: map[string][]infant{}}
+		sources: map[string]*source{}, breaks: map[string]silence{}, caution: caution{piece: maxPiece, top: maxPiece}, lost: map[string]uint64{}}
 	b.rings = rings{"": newRing(c.cfg.MaxResendBytes, c.cfg.MaxResendAge)}
 	if streams := c.streams(); len(streams) > 0 {
 		for _, name := range streams {
@@ -134,19 +132,15 @@ func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint6
 	list := n.subs()
 	if key.room() {
 		list = []subscription{{list[0].kind, key.lane}}
-		at, later := b.c.bus.since(list[0])
-		if ok && at.After(since) { // before, nobody here was in the room
+		if at := b.c.bus.since(list[0]); ok && at.After(since) { // before, nobody here was in the room
 			since, ok = at.Add(-slack), at.Before(x.to)
-		}
-		if !ok && later && time.Since(at) < newFor {
-			since, ok = at.Add(-b.overlap()), true
 		}
 	}
 	if at, now := b.c.bus.brokenSince(list); now && (!ok || at.Before(since)) {
 		since, ok = at, true
 	}
 	// Perhaps it was sent since this node listens. Of lanes that are not the only one another would overtake what waits.
-	if at, _ := b.c.bus.since(list[0]); !ok && key.lane == wholeLane && number > s.by(at) {
+	if at := b.c.bus.since(list[0]); !ok && key.lane == wholeLane && number > s.by(at) {
 		since, ok = at, true
 	}
 	if ok {
@@ -183,10 +177,7 @@ func (b *inbox) joined(n *namespace, m *message, number uint64, begun time.Time)
 	s := b.source([]byte(m.uid))
 	for _, room := range m.rooms {
 		sub, ok := n.c.wire.room(n.name, room, false)
-		if !ok || !n.Has(room) {
-			continue
-		}
-		if at, _ := b.c.bus.since(sub); at.Before(begun) {
+		if !ok || !n.Has(room) || b.c.bus.since(sub).Before(begun) {
 			continue
 		}
 		key := laneKey{n.name, sub.name}
@@ -214,7 +205,6 @@ func (n *namespace) arrived(a arrival) { n.open(a.channel, a.payload, a.n) }
 
 // regained has in doubt what was published on subscriptions while they were not there.
 func (b *inbox) regained(list []regained) {
-	b.rings[""].again(list[0].since)
 	lanes := map[laneKey]time.Time{} // since when
 	epochs := map[string]uint64{}    // by namespace
 	for _, x := range list {
@@ -337,7 +327,7 @@ func (b *inbox) run() {
 
 // sweep does what is due, and reports whether there will be more to do.
 func (b *inbox) sweep(now time.Time) (more bool) {
-	list, more := b.rings.ends(now, maxTails)
+	list, more := b.rings.ends(now, b.c.cfg.Subscriptions != Static, maxTails)
 	if len(list) > 0 {
 		l := newLetter(tellTails, b.c.uid)
 		l.tails(list)

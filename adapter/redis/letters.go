@@ -41,11 +41,6 @@ func (b *inbox) letter(_ string, payload []byte) {
 		for _, next := range l.readTails() {
 			b.sized(uid, id, next, size)
 		}
-	case tellFresh:
-		nsp := l.readText()
-		if list := l.readFresh(); !l.bad {
-			b.newcomer(uid, nsp, list)
-		}
 	case tellRooms:
 		id, nsp := l.readUint(), l.readText()
 		list := l.readTails()

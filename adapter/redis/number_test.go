@@ -112,7 +112,7 @@ func TestGaps(t *testing.T) {
 			key := keys[1+rng.IntN(3)]
 			c := &command{at: time.Now(), nsp: "/", lane: key.lane, key: "channel", data: []byte(`{"uid":"x"}`), numbered: true}
 			p.ring.stamp(c)
-			p.ring.handed(c, false)
+			p.ring.handed(c)
 			_, x, ok := readNumber(c.data)
 			if !ok {
 				t.Fatalf("no number in %q", c.data)
@@ -163,7 +163,7 @@ func TestDroppedIsNotMissed(t *testing.T) {
 		if i%2 == 0 {
 			p.ring.drop(c)
 		} else {
-			p.ring.handed(c, false)
+			p.ring.handed(c)
 		}
 	}
 	p.ask(key)

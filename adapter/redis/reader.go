@@ -19,9 +19,13 @@ type reader struct {
 	key     []byte             // scratch
 	windows map[string]*window // by source: its entries
 	page    int64              // how many entries are read at once
+	full    int                // how many reads in a row have brought ReadCount entries or more
 	recent  []streamID         // of the last entries read
 	next    int                // the oldest of recent
 	looked  time.Time          // when was last looked how far behind it is
+	seen    extent             // what the stream held when it was looked
+	end     streamID           // its end at an earlier look, which is not reached yet
+	caught  int64              // how many entries up to end were read since
 	warned  time.Time          // when was last said that it is far
 
 	replies chan reply // to a question for what is missing
@@ -169,14 +173,19 @@ func (r *reader) read(ctx context.Context) error {
 		return err
 	}
 	if n == 0 {
+		r.full = 0
 		r.atEnd(ctx, tails)
 		return r.anew(ctx)
 	}
 	// Who is behind reads more at once: each read costs the way to Redis and back.
 	if r.page = r.c.cfg.ReadCount; int64(n) >= r.c.cfg.ReadCount {
 		r.page = max(1, min(4*int64(n), maxPage, int64(n)*maxPageBytes/int64(size+1)))
-		r.behind(ctx)
+		if r.full++; r.full == 2 { // it has fallen behind since it was last looked
+			r.looked = time.Time{}
+		}
+		r.behind(ctx, int64(n))
 	} else {
+		r.full = 0
 		r.atEnd(ctx, tails)
 	}
 	return nil
@@ -200,6 +209,7 @@ func (r *reader) anew(ctx context.Context) error {
 		if !slices.Contains(r.recent, last) {
 			last = streamID{}
 		}
+		r.end = streamID{}
 		r.moveTo(last)
 	}
 	return nil

@@ -79,10 +79,10 @@ func unique() string { return fmt.Sprintf("t%d-%d", os.Getpid(), prefixes.Add(1)
 // start starts a cluster's node and closes it when the test ends.
 func start(t *testing.T, cfg redis.Config) *redis.Cluster {
 	t.Helper()
-	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
-	if testing.Verbose() {
+	if testing.Verbose() && cfg.Logger == nil { // a test that gives one looks at it
 		cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	c, err := redis.New(cfg)
 	if err != nil {
 		t.Fatal(err)

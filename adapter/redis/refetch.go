@@ -213,27 +213,40 @@ func (r *reader) extent(ctx context.Context) (x extent, err error) {
 	return x, nil
 }
 
-// behind looks how far the reader is behind, now and then, and says so before the stream is trimmed under it.
-func (r *reader) behind(ctx context.Context) {
-	if time.Since(r.looked) < lookEvery {
-		return
-	}
-	r.looked = time.Now()
-	x, err := r.extent(ctx)
-	if err != nil {
-		return // the next read says why
-	}
+// behind looks how far the reader is behind, now and then, and says so before the stream is trimmed under it. n is how
+// many entries it has just read. It is far when half of what the stream holds came later than these, or when as many
+// entries as half of it were there already when it was looked: those of a burst are all of one moment.
+func (r *reader) behind(ctx context.Context, n int64) {
 	pos, _ := r.where()
-	lag := time.Duration(max(x.last.ms, pos.ms)-pos.ms) * time.Millisecond
-	r.mu.Lock()
-	r.lag = lag
-	r.mu.Unlock()
-	holds := time.Duration(x.last.ms-x.first.ms) * time.Millisecond
-	if x.length >= r.c.cfg.MaxStreamLen && lag > holds/2 && time.Since(r.warned) > time.Minute {
+	if r.caught += n; r.end.less(pos) {
+		r.caught = 0
+	}
+	far := r.caught >= r.c.cfg.MaxStreamLen/2
+	if time.Since(r.looked) >= lookEvery {
+		x, err := r.extent(ctx)
+		r.looked = time.Now()
+		if err != nil {
+			return // the next read says why
+		}
+		if r.seen = x; r.end.less(pos) {
+			r.end = x.last
+		}
+		lag := time.Duration(max(x.last.ms, pos.ms)-pos.ms) * time.Millisecond
+		r.mu.Lock()
+		r.lag = lag
+		r.mu.Unlock()
+		far = far || lag > r.seen.holds()/2
+	}
+	if far && r.seen.length >= r.c.cfg.MaxStreamLen && time.Since(r.warned) > time.Minute {
 		r.warned = time.Now()
 		r.c.cfg.Logger.Warn("a stream is read more slowly than it is written, and will be trimmed before it was read", "stream", r.stream,
-			"behind", lag, "holds", holds, "advice", lostAdvice[lostTrimmed])
+			"behind", r.lag, "holds", r.seen.holds(), "advice", lostAdvice[lostTrimmed])
 	}
+}
+
+// holds returns of how long a time the entries are.
+func (x *extent) holds() time.Duration {
+	return time.Duration(x.last.ms-x.first.ms) * time.Millisecond
 }
 
 // window knows which entries of a stream a source has had there, by their numbers. They rise, but for those that

@@ -12,39 +12,36 @@ type regained struct {
 	since time.Time // everything published before has come
 }
 
+// late is when a subscription that is new comes too late to be taken for one that was there at once.
+const late = 250 * time.Millisecond
+
 // confirm notes that Redis has taken s from l, or that it has ended it on its own.
 func (b *bus) confirm(l *link, s subscription, on bool) {
-	list, fresh := b.confirmed(l, s, on)
-	if len(list) > 0 && b.regained != nil {
+	if list := b.confirmed(l, s, on); len(list) > 0 && b.regained != nil {
 		b.regained(list)
-	}
-	if fresh != nil && b.fresh != nil {
-		b.fresh(*fresh)
 	}
 }
 
-// confirmed is confirm, and returns what has been regained if nothing of l is missing any more, and s if it is new,
-// with since when it is wanted.
-func (b *bus) confirmed(l *link, s subscription, on bool) (list []regained, fresh *regained) {
+// confirmed is confirm, and returns what has been regained if nothing of l is missing any more.
+func (b *bus) confirmed(l *link, s subscription, on bool) (list []regained) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	w := b.wants[s]
 	if w == nil || w.link != l {
-		return nil, nil
+		return nil
 	}
 	if !on { // the slot has moved
 		l.breaks(w)
 		w.link = nil
 		b.home(s, w)
-		return nil, nil
+		return nil
 	}
 	if !w.confirmed && !w.broken.IsZero() {
 		l.left--
 		l.back = append(l.back, regained{s, w.to, w.broken})
 		w.broken = time.Time{}
-	} else if !w.confirmed && len(w.to) > 0 {
-		w.taken = time.Now()
-		fresh = &regained{s, w.to, w.at}
+	} else if !w.confirmed && time.Since(w.at) > late {
+		l.back = append(l.back, regained{s, w.to, w.at.Add(-slack)})
 	}
 	w.confirmed = true
 	if b.changed != nil {
@@ -52,10 +49,10 @@ func (b *bus) confirmed(l *link, s subscription, on bool) (list []regained, fres
 		b.changed = nil
 	}
 	if l.left > 0 {
-		return nil, fresh
+		return nil
 	}
 	list, l.back = l.back, nil
-	return list, fresh
+	return list
 }
 
 // brokenSince returns since when one of list may have brought nothing, if that has not been reported yet.
@@ -92,12 +89,12 @@ func (b *bus) unconfirmed(l *link) (list []subscription) {
 	return list
 }
 
-// since returns since when someone here gets s, and whether Redis has taken it only later.
-func (b *bus) since(s subscription) (at time.Time, later bool) {
+// since returns since when someone here gets s.
+func (b *bus) since(s subscription) (at time.Time) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	if w := b.wants[s]; w != nil {
-		at, later = w.at, w.taken.After(w.at)
+		at = w.at
 	}
-	return at, later
+	return at
 }

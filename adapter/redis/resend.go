@@ -15,9 +15,7 @@ import (
 //	answer    messages of one lane
 //	size      the answer to a question for no bytes: what one lane has next, and how large that is; a node that does
 //	          not know of it answers with the message
-//	rooms     the answer that says which lanes of rooms there are, or which of those of a fresh there are
-//	fresh     to all: lanes of rooms that the sender has begun to hear, and how long ago it wanted to: who has sent
-//	          something there since says so
+//	rooms     the answer that says which lanes of rooms there are
 type tellKind byte
 
 const (
@@ -26,7 +24,6 @@ const (
 	tellAnswer
 	tellRooms
 	tellSize
-	tellFresh
 )
 
 // wanted is what a question asks of one lane.

@@ -13,7 +13,6 @@ type ring struct {
 	maxBytes int
 	maxAge   time.Duration
 	wake     func() // is told when something was published; under mu, must not block
-	exact    bool   // Redis says of a message whether all who listen get it; set before use
 
 	mu      sync.Mutex
 	n       uint64 // of the last message
@@ -39,7 +38,6 @@ type laneEnd struct {
 	at          time.Time // when that was last
 	said        int       // how often that has been said
 	used        time.Time
-	loud        uint64 // up to this number its end is said, though Redis has taken it
 }
 
 // keptCost is about what a kept message costs in memory besides its payload, in bytes.
@@ -60,10 +58,10 @@ func (r rings) of(key laneKey) *ring {
 
 func (r rings) stamp(c *command) { r.of(laneKey{c.nsp, c.lane}).stamp(c) }
 
-// handed notes that c has been handed to Redis. taken says that Redis has said so.
-func (r rings) handed(c *command, taken bool) {
+// handed notes that c has been handed to Redis, whatever became of it there.
+func (r rings) handed(c *command) {
 	if c.number > 0 && r != nil {
-		r.of(laneKey{c.nsp, c.lane}).handed(c, taken)
+		r.of(laneKey{c.nsp, c.lane}).handed(c)
 	}
 }
 
@@ -75,9 +73,9 @@ func (r rings) drop(c *command) {
 }
 
 // ends returns the ends of lanes that are to be said now, some n of each, and whether there will be more.
-func (r rings) ends(now time.Time, n int) (list []ending, more bool) {
+func (r rings) ends(now time.Time, rooms bool, n int) (list []ending, more bool) {
 	for _, x := range r {
-		l, m := x.ends(now, n)
+		l, m := x.ends(now, rooms, n)
 		list, more = append(list, l...), more || m
 	}
 	return list, more
@@ -152,16 +150,15 @@ func (r *ring) find(n uint64) int {
 	return i
 }
 
-func (r *ring) handed(c *command, taken bool) {
+func (r *ring) handed(c *command) {
 	r.mu.Lock()
-	r.out(c, taken)
+	r.out(c)
 	r.mu.Unlock()
 	r.wake()
 }
 
-// out moves the ends of the lanes of c. That of a room is to be said only if Redis may not have passed c on: who had
-// no connection knows that, and asks. Called with mu held.
-func (r *ring) out(c *command, taken bool) {
+// out moves the ends of the lanes of c. Called with mu held.
+func (r *ring) out(c *command) {
 	i := r.find(c.number - 1)
 	if i == len(r.entries) || r.entries[i].n != c.number {
 		return // no more kept: then later ones say so
@@ -171,9 +168,7 @@ func (r *ring) out(c *command, taken bool) {
 		e := r.end(key)
 		if x.n > e.out {
 			e.out, e.outs, e.at, e.said = x.n, x.in(key.lane).count, time.Now(), 0
-			if !taken || !r.exact || x.n <= e.loud || !key.room() {
-				r.quiet[key] = e
-			}
+			r.quiet[key] = e
 		}
 	}
 }
@@ -185,7 +180,7 @@ func (r *ring) drop(c *command) {
 		r.bytes -= len(r.entries[i].data)
 		r.entries[i].data = nil
 	}
-	r.out(c, false)
+	r.out(c)
 }
 
 // ending is the end of a lane as others are told of it.
@@ -204,12 +199,13 @@ const (
 )
 
 // ends returns the ends of lanes that are to be said now, at most n, and whether there will be more.
-func (r *ring) ends(now time.Time, n int) (list []ending, more bool) {
+func (r *ring) ends(now time.Time, rooms bool, n int) (list []ending, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.trim(now)
 	for key, e := range r.quiet {
-		if key.room() && e.said >= 2 || e.said >= sayTimes {
+		room := key.room()
+		if room && (!rooms || e.said >= 2) || e.said >= sayTimes {
 			delete(r.quiet, key)
 			continue
 		}
@@ -221,14 +217,6 @@ func (r *ring) ends(now time.Time, n int) (list []ending, more bool) {
 		list = append(list, ending{key: key, n: e.out, count: e.outs})
 	}
 	return list, more
-}
-
-// aloud has the end of a lane said when what is on its way to Redis is there: whoever asks now may have had no
-// subscription when Redis passed it on, and the answer does not tell of it.
-func (e *laneEnd) aloud() {
-	if e.last > e.out {
-		e.loud = e.last
-	}
 }
 
 // lanesSince returns the ends of the lanes of rooms of a namespace in which something was published since a time.
@@ -244,11 +232,7 @@ func (r *ring) lanesSince(nsp string, since time.Time) (list []ending) {
 			continue
 		}
 		seen[x.key.lane] = struct{}{}
-		e := r.lanes[x.key]
-		if e == nil {
-			continue
-		}
-		if e.aloud(); e.out >= x.n {
+		if e := r.lanes[x.key]; e != nil && e.out >= x.n {
 			list = append(list, ending{key: x.key, n: e.out, count: e.outs, base: x.own.prev, bases: x.own.count - 1})
 		}
 	}
@@ -273,7 +257,6 @@ func (r *ring) after(key laneKey, n uint64, since time.Time, size int) (p piece)
 		p.base = n
 		return p
 	}
-	e.aloud()
 	p.n, p.count = e.out, e.outs
 	i := 0
 	if since.IsZero() {

@@ -231,7 +231,7 @@ func (s *sender) published(c *command, value any) {
 	if !c.urgent { // a heartbeat, or a letter
 		s.stats.published.Add(1)
 	}
-	s.rings.handed(c, true)
+	s.rings.handed(c)
 	if c.op == opXAdd {
 		s.acked[c.key], _ = value.(string)
 	}

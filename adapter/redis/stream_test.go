@@ -172,6 +172,12 @@ func TestFarBehindIsSaid(t *testing.T) {
 	f.there.Wait(t, 10)
 	p.Block()
 	f.storm(1000)
+	adaptertest.Eventually(t, func() error { // all are in the stream before the first is read
+		if n := f.clusters[0].Stats().Published; n < 1010 {
+			return fmt.Errorf("%d are published", n)
+		}
+		return nil
+	})
 	p.Unblock()
 	f.arrives()
 	adaptertest.Eventually(t, func() error {

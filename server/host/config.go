@@ -38,9 +38,8 @@ type Config struct {
 	// it where servers may start while Redis is away.
 	RedisMode RedisMode `env:"BEANPOLE_REDIS_MODE" allow:"auto, pubsub, sharded or streams"`
 	// Which channels of rooms a server listens to, in the modes pubsub and sharded: static to all, dynamic to
-	// those of its rooms, dynamic-private to those of its sockets, too. Without it, static where pubsub is named
-	// and Redis allows patterns, or auto finds servers of Node, and dynamic elsewhere. With sharded all servers must
-	// use the same.
+	// those of its rooms, dynamic-private to those of its sockets, too. Without it, static with pubsub where
+	// Redis allows patterns, and dynamic elsewhere. With sharded all servers must use the same.
 	RedisSubscriptions RedisSubscriptions `env:"BEANPOLE_REDIS_SUBSCRIPTIONS" allow:"static, dynamic or dynamic-private"`
 	// About how many events a stream keeps, with streams: those that may be replayed, or read late.
 	RedisStreamLength int64 `env:"BEANPOLE_REDIS_STREAM_LENGTH" default:"10000" allow:"a number from 100 to 100000000"`

@@ -51,7 +51,13 @@ func (t *track) add(seq int) {
 			t.LastMissing, t.LastMissingAt = i, time.Now().Format(time.StampMilli)
 		}
 		t.Next = seq + 1
-	case t.open[seq], seq < t.First:
+	case seq < t.First:
+		for i := seq + 1; i < t.First; i++ {
+			t.open[i] = true
+		}
+		t.First = seq
+		t.Late++
+	case t.open[seq]:
 		delete(t.open, seq)
 		t.Late++
 	default:
@@ -296,7 +302,7 @@ func main() {
 	srv.OnServerSide("n", func(from string, seq int) { n.came(from, "server", seq) })
 	srv.OnServerSide("who", func() (string, error) { return n.name, nil })
 	srv.OnConnection(func(s *server.Socket) {
-		s.Data.Set("home", n.name)
+		s.Data.Set("home", n.name) //nolint:errcheck // older versions return none
 		s.Join("room")
 	})
 	go func() { log.Fatal(http.Serve(l, srv)) }()
