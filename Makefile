@@ -7,7 +7,7 @@ GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # The programs that the tests run, as Debian names them: command:package.
 TOOLS = gcc:gcc node:nodejs npm:npm chromium:chromium redis-server:redis-server nginx:nginx haproxy:haproxy ip:iproute2 \
-        javac:default-jdk-headless pip3:python3-pip
+        javac:default-jdk-headless pip3:python3-pip nft:nftables shellcheck:shellcheck
 
 .DEFAULT_GOAL := help
 .PHONY: help run test unit e2e clients browser lint fuzz tidy tools screenshots
@@ -93,6 +93,20 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 .PHONY: release vulnerabilities
 release: ## the command for six systems into build/release, with checksums and SBOMs; built twice and compared
 	cd test/release && go run .
+
+.PHONY: image docker-hosts nightly
+image: TOOLS += buildah:buildah debootstrap:debootstrap
+image: tools ## the image of the Dockerfile built by buildah, run as its user, asked for its health and stopped (APPLICATION=…)
+	@APPLICATION=$(APPLICATION) test/image.sh
+
+docker-hosts: tools ## two hosts whose containers have one address, and sessions forwarded between them; fails where networks may not be made
+	@mkdir -p build && go test -count=1 -v -run '^TestTwoDockerHosts$$' ./test/e2e | tee build/docker-hosts.txt; grep -q '^--- PASS' build/docker-hosts.txt
+
+APPLICATION ?= ./examples/chat
+NIGHT ?=
+nightly: ## environments in an account of AWS, made, changed, watched and deleted: hours, and dollars (docs/nightly.md)
+	@mkdir -p build/bin && go build -o build/bin/beanpole ./cmd/beanpole
+	@PATH="$$PWD/build/bin:$$PATH" test/account/nightly.sh $(NIGHT)
 
 VULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VULNDB   ?= https://vuln.go.dev

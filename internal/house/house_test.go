@@ -60,7 +60,7 @@ var imports = map[string][]string{
 	"server/metrics": {"transport", "server"},
 	"server/tracing": {"server"},
 	"server/adminui": {"transport", "adapter", "server", "server/packet", "internal/limit", "internal/origin"},
-	"server/host": {"transport", "adapter", "server", "server/packet", "server/metrics", "server/tracing",
+	"server/host": {"internal/version", "transport", "adapter", "server", "server/packet", "server/metrics", "server/tracing",
 		"server/adminui", "adapter/redis", "internal/limit", "internal/logs", "internal/origin"},
 	"server/zishang":  {"transport", "adapter", "server", "server/packet", "internal/origin"},
 	"internal/limit":  {},

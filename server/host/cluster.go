@@ -134,18 +134,15 @@ func (c *cluster) client(r *http.Request, seen clientAddr) (addr string, secure 
 
 // forward makes this server known to the others, once its port is open, so that any of them serves any
 // session.
-func (c *cluster) forward(cfg *Config, engine *transport.Server, listener net.Addr, client clientAddr, log *slog.Logger) error {
+func (c *cluster) forward(ctx context.Context, cfg *Config, engine *transport.Server, listener net.Addr, client clientAddr, log *slog.Logger) error {
 	if c.redis == nil || cfg.NoForwarding {
 		return nil
 	}
 	node := engine.NodeID()
-	at := cfg.NodeURL
-	if at == "" {
-		var err error
-		if at, err = nodeURL(cfg, listener); err != nil {
-			log.Warn("no address for other servers: sessions are not forwarded; set BEANPOLE_NODE_URL", "err", err)
-			return nil
-		}
+	at, err := nodeURL(ctx, cfg, listener)
+	if err != nil {
+		log.Warn("no address for other servers: sessions are not forwarded; set BEANPOLE_NODE_URL", "err", err)
+		return nil
 	}
 	f, err := c.redis.Forward(redis.ForwardConfig{
 		Node: hex.EncodeToString(node[:]), URL: at, Secret: cfg.NodeSecret, ClientAddr: client,

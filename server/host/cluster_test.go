@@ -137,10 +137,35 @@ func TestNodeURL(t *testing.T) {
 		{"[::]:5000", "redis://127.0.0.1", "http://127.0.0.1:5000"},
 		{"0.0.0.0:80", "rediss://127.0.0.1:6380/1", "http://127.0.0.1:80"},
 	} {
-		got, err := nodeURL(&Config{RedisURL: c.redis}, textAddr(c.listener))
+		got, err := nodeURL(t.Context(), &Config{RedisURL: c.redis}, textAddr(c.listener))
 		if err != nil || got != c.want {
 			t.Errorf("%s, %s: %q, %v; want %q", c.listener, c.redis, got, err, c.want)
 		}
+	}
+}
+
+// A URL without a host has that of the instance, and an instance that is not told its address announces none.
+func TestNodeURLOfTheInstance(t *testing.T) {
+	const given = "http://:5000"
+	if cfg, err := fromEnv([]string{"BEANPOLE_NODE_URL=" + given}); err != nil || cfg.NodeURL != given {
+		t.Fatalf("%q, %v", cfg.NodeURL, err)
+	}
+	for _, bad := range []string{"http://", "http://:", "http://:5000/x"} {
+		if _, err := fromEnv([]string{"BEANPOLE_NODE_URL=" + bad}); err == nil {
+			t.Errorf("%s is taken", bad)
+		}
+	}
+	f := newInstance(t)
+	for own, want := range map[string]string{"10.0.0.7": "http://10.0.0.7:5000", "": "", "gibberish": ""} {
+		f.set("local-ipv4", own)
+		got, err := nodeURL(t.Context(), &Config{NodeURL: given}, textAddr("0.0.0.0:80"))
+		if got != want || (err != nil) != (want == "") {
+			t.Errorf("on %q: %q, %v; want %q", own, got, err, want)
+		}
+	}
+	f.Close()
+	if got, err := nodeURL(t.Context(), &Config{NodeURL: given}, textAddr("0.0.0.0:80")); err == nil {
+		t.Errorf("without metadata: %q", got)
 	}
 }
 

@@ -51,8 +51,9 @@ type Config struct {
 	RedisPrefix string `env:"BEANPOLE_REDIS_PREFIX" default:"socket.io" allow:"letters, digits, dots, colons and dashes"`
 	// Where the other servers of the cluster reach this one, to forward requests of its sessions that a
 	// load balancer sent to them. Without it, the address it listens on, or that from which it reaches
-	// Redis; nothing is forwarded to it where that is a container's own, or loopback with Redis elsewhere.
-	NodeURL string `env:"BEANPOLE_NODE_URL" allow:"a URL such as http://10.0.0.5:5000"`
+	// Redis; nothing is forwarded to it where that is a container's own, or loopback with Redis elsewhere. Without a
+	// host, as in http://:5000, that of the EC2 instance, from its metadata: for a port that a container publishes.
+	NodeURL string `env:"BEANPOLE_NODE_URL" allow:"a URL such as http://10.0.0.5:5000 or http://:5000"`
 	// The secret that requests between servers are signed with, the same on all; without it, one kept in
 	// Redis.
 	NodeSecret string `env:"BEANPOLE_NODE_SECRET" secret:"true" allow:"16 letters or more"`
@@ -187,7 +188,7 @@ type Config struct {
 	Instance string `env:"BEANPOLE_INSTANCE" allow:"a word of letters, digits, dots and dashes"`
 	// The version of the application in the X-Beanpole header; without it, the revision it was built from.
 	Version string `env:"BEANPOLE_VERSION" allow:"a word of letters, digits, dots and dashes"`
-	// Leaves the X-Beanpole header out, which tells what instance and version answered.
+	// Leaves the X-Beanpole header out, which tells what instance answered, and the versions of the application and of Beanpole.
 	NoInstanceHeader bool `env:"BEANPOLE_NO_INSTANCE_HEADER" allow:"true or false"`
 	// The token of the namespace in which beanpole doctor looks whether instances reach each other; without
 	// it there is none.

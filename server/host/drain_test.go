@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beanpole/beanpole/internal/version"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -198,7 +199,7 @@ func TestInstanceHeader(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{Config{Instance: "i-1", Version: "v7"}, "i-1 v7"},
+		{Config{Instance: "i-1", Version: "v7"}, "i-1 v7 beanpole/" + version.Number},
 		{Config{NoInstanceHeader: true}, ""},
 	} {
 		h, _ := newTestHost(t, test.cfg)
@@ -211,7 +212,7 @@ func TestInstanceHeader(t *testing.T) {
 		}
 	}
 	h, _ := newTestHost(t, Config{})
-	if len(strings.Fields(h.spoke)) != 2 {
+	if len(strings.Fields(h.spoke)) != 3 {
 		t.Errorf("default header %q", h.spoke)
 	}
 }

@@ -319,7 +319,7 @@ func allowed(f reflect.StructField, value any, folder func(name string) bool) bo
 		return validCollector(value.(string))
 	case "NodeURL":
 		u, err := url.Parse(value.(string))
-		return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == ""
+		return err == nil && (u.Scheme == "http" || u.Scheme == "https") && (u.Hostname() != "" || u.Port() != "") && strings.Trim(u.Path, "/") == ""
 	case "CloudWatchMetrics":
 		return value == CloudWatchLog || filepath.IsAbs(value.(string))
 	case "HealthdLog":

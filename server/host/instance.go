@@ -9,10 +9,13 @@ import (
 	"strconv"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/beanpole/beanpole/internal/version"
 )
 
 // InstanceHeader is on every answer and says which instance and which version of the application spoke, as
-// "instance version". nginx replaces Server, so that one cannot carry it.
+// "instance version beanpole/0.1.0": the version of the application tells its code, and two builds of one code may have
+// different versions of this library. nginx replaces Server, so that one cannot carry it.
 const InstanceHeader = "X-Beanpole"
 
 // instance returns the name of this instance: Config.Instance, or eight letters that differ between hosts
@@ -41,6 +44,11 @@ func (cfg *Config) version() string {
 		}
 	}
 	return cmp.Or(info.Main.Version, "unknown")
+}
+
+// spoken returns the value of InstanceHeader.
+func (cfg *Config) spoken() string {
+	return cfg.instance() + " " + cfg.version() + " beanpole/" + version.Number
 }
 
 // nameInstance sets InstanceHeader. The answer to a WebSocket handshake takes it over.

@@ -1,7 +1,9 @@
 package host
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -9,10 +11,32 @@ import (
 	"strconv"
 )
 
-// nodeURL guesses where other servers reach this one: the address it listens on, or else the one from which it
+// nodeURL returns where other servers reach this one: Config.NodeURL, with the address of the EC2 instance where it has
+// no host, since properties of an environment are the same on all instances; without it a guess.
+func nodeURL(ctx context.Context, cfg *Config, listener net.Addr) (string, error) {
+	if cfg.NodeURL == "" {
+		return guessURL(cfg, listener)
+	}
+	u, err := url.Parse(cfg.NodeURL)
+	if err != nil || u.Hostname() != "" {
+		return cfg.NodeURL, err
+	}
+	own, err := newIMDS(os.Getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT")).get(ctx, "local-ipv4")
+	if err != nil {
+		return "", err
+	}
+	ip, err := netip.ParseAddr(own)
+	if err != nil {
+		return "", fmt.Errorf("instance metadata local-ipv4: %q is no address", own)
+	}
+	u.Host = net.JoinHostPort(ip.String(), u.Port())
+	return u.String(), nil
+}
+
+// guessURL guesses where other servers reach this one: the address it listens on, or else the one from which it
 // reaches Redis, which they reach too. It is an error where that cannot be: an address that many servers have
 // would bring them each other's requests.
-func nodeURL(cfg *Config, listener net.Addr) (string, error) {
+func guessURL(cfg *Config, listener net.Addr) (string, error) {
 	name, port, err := net.SplitHostPort(listener.String())
 	if err != nil {
 		return "", err

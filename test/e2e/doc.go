@@ -10,7 +10,8 @@
 //     fault_test.go: what clients see when a part ends; scalein_test.go: when an instance is taken away
 //   - app/: the application; clients.mjs: many clients in one process; haproxy.cfg
 //   - direct_test.go: the variant direct, past nginx; compare_test.go: what it saves. With -direct all tests run on it
-//   - hooks_test.go: hooks of the bundle; ports_test.go: more WebSockets than ports, in a network of its own
+//   - hooks_test.go: hooks of the bundle; ports_test.go: more WebSockets than ports, in a network of its own;
+//     hosts_test.go: containers of one address on two hosts, in networks of theirs
 //
 // # Decisions
 //

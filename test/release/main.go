@@ -23,6 +23,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
@@ -82,11 +83,17 @@ func release(ctx context.Context, out string, systems []string) error {
 			name += ".exe"
 		}
 		var built [2]string
+		var failed [2]error
+		var both sync.WaitGroup
 		for i := range built {
 			built[i] = filepath.Join(work, fmt.Sprint(i), "out", name)
-			if err := build(ctx, filepath.Join(work, fmt.Sprint(i)), built[i], revision, goos, goarch); err != nil {
-				return err
-			}
+			both.Go(func() {
+				failed[i] = build(ctx, filepath.Join(work, fmt.Sprint(i)), built[i], revision, goos, goarch)
+			})
+		}
+		both.Wait()
+		if err := errors.Join(failed[:]...); err != nil {
+			return err
 		}
 		first, err := os.ReadFile(built[0])
 		if err != nil {

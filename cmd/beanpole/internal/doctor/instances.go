@@ -126,7 +126,8 @@ func (d *doctor) pin(ctx context.Context, name string, list []sample) {
 	c := first.c
 	c.label = orElse(name, "no name")
 	_, version, _ := strings.Cut(first.r.header.Get(instanceHeader), " ")
-	c.spoke = Instance{Name: c.label, Version: version, Seen: len(list)}
+	version, library, _ := strings.Cut(version, " beanpole/") // which servers before 0.1.0 do not say
+	c.spoke = Instance{Name: c.label, Version: version, Beanpole: library, Seen: len(list)}
 	c.keep()
 	for range 4 {
 		if r, err := c.ask(ctx); err == nil && r.name() != name { // whoever it is, as it has no name yet
@@ -223,6 +224,7 @@ func (d *doctor) checkAlike(context.Context) []Result {
 		means, do string
 	}{
 		{"version", func(c *client) string { return c.spoke.Version }, "a deployment is under way, or has stopped half-way", "wait for it, or deploy again; an instance that stays behind is terminated, and its group makes a new one"},
+		{"Beanpole", func(c *client) string { return c.spoke.Beanpole }, "a deployment is under way, or has stopped half-way", "wait for it, or deploy again; an instance that stays behind is terminated, and its group makes a new one"},
 		{"pings", func(c *client) string {
 			return fmt.Sprintf("%v and %v", c.open.interval(), c.open.silence()-c.open.interval())
 		}, "one has another configuration", "the same BEANPOLE_PING_INTERVAL and BEANPOLE_PING_TIMEOUT on all: see whether a configuration change has reached it"},

@@ -37,7 +37,9 @@ type Result struct {
 type Instance struct {
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
-	Seen    int    `json:"seen"` // answers of it, of those that went to anybody
+	// Beanpole is the version of the library.
+	Beanpole string `json:"beanpole,omitempty"`
+	Seen     int    `json:"seen"` // answers of it, of those that went to anybody
 }
 
 // Report is all findings, in the order of the checks.
