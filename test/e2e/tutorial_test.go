@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -98,6 +99,9 @@ func (u *tutorial) run(block string) {
 	for line := range strings.Lines(block) {
 		if url := regexp.MustCompile(`http://\S+elasticbeanstalk\.com`); url.MatchString(line) {
 			line = url.ReplaceAllString(line, u.environment.url())
+		}
+		if line == "beanpole pack\n" { // for Graviton, and the instances here are this machine
+			line = "beanpole pack --arch " + runtime.GOARCH
 		}
 		where := filepath.Join(u.bin, "pwd")
 		cmd := u.command("bash", "-ec", line+"\npwd >"+where)
