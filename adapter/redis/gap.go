@@ -132,17 +132,37 @@ func (g *gap) end(n, count uint64) {
 	}
 }
 
+// know has an unknown lane begin behind a number, by which it has had so many, but not behind what has come of it: its
+// sender reckons from when it put something into its queue, where that may have waited until this node listened.
+func (g *gap) know(n, count uint64, deliver func(arrival)) {
+	if g.known {
+		return
+	}
+	g.known, g.last, g.count = true, n, count
+	if len(g.held) > 0 && g.held[0].spot.prev < n {
+		g.last, g.count = g.held[0].spot.prev, g.held[0].spot.count-1
+	}
+	g.drain(deliver)
+}
+
+// answered takes what the sender has sent again, and returns how many messages that brought and how many are lost.
+func (g *gap) answered(p *piece, list []arrival, deliver func(arrival)) (fetched, lost uint64) {
+	g.know(p.base, p.below, deliver)
+	if p.base <= g.last && p.floor > g.last { // what is before base was not asked for, and may still be there
+		lost = g.skip(p.floor, p.below, deliver)
+	}
+	for _, a := range list {
+		if g.accept(a, deliver) {
+			fetched++
+		}
+	}
+	g.end(p.n, p.count)
+	return fetched, lost
+}
+
 // abandon gives up whatever is missing, and returns how many messages that are.
 func (g *gap) abandon(deliver func(arrival)) (lost uint64) {
-	if !g.known {
-		g.known = true
-		if len(g.held) > 0 {
-			g.last, g.count = g.held[0].spot.prev, g.held[0].spot.count-1
-		} else {
-			g.last, g.count = g.want, g.wants
-		}
-		g.drain(deliver)
-	}
+	g.know(g.want, g.wants, deliver)
 	lost = g.skip(g.want, g.wants, deliver)
 	g.doubt, g.tries = 0, 0
 	return lost

@@ -169,22 +169,12 @@ func (b *inbox) answered(uid string, id uint64, p *piece, list []arrival) {
 	s.order.Lock()
 	defer s.order.Unlock()
 	g := s.gap(p.key, epoch)
-	if !g.known {
-		if g.doubt > 0 && id < g.doubt {
-			return // of a question from before
-		}
-		g.known, g.last, g.count = true, p.base, p.below
+	if !g.known && g.doubt > 0 && id < g.doubt {
+		return // of a question from before
 	}
-	if p.floor > g.last {
-		b.count(s, lostForgotten, g.skip(p.floor, p.below, n.arrived))
-	}
-	g.drain(n.arrived)
-	for _, a := range list {
-		if g.accept(a, n.arrived) {
-			b.c.stats.fetched.Add(1)
-		}
-	}
-	g.end(p.n, p.count)
+	fetched, lost := g.answered(p, list, n.arrived)
+	b.c.stats.fetched.Add(fetched)
+	b.count(s, lostForgotten, lost)
 	if g.doubt > 0 && id >= g.doubt {
 		g.doubt = 0
 	}

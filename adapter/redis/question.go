@@ -175,7 +175,8 @@ func (b *inbox) sized(uid string, id uint64, next ending, size uint64) {
 		if g.doubt > 0 && id < g.doubt {
 			return
 		}
-		g.known, g.last, g.count, g.stuck = true, next.base, next.bases, next.base
+		g.know(next.base, next.bases, n.arrived)
+		g.stuck = g.last
 	case g.count == uncounted:
 		g.count = next.bases
 	case next.base > g.last:
