@@ -27,6 +27,16 @@ import (
 	"github.com/beanpole/beanpole/test/sim/plan"
 )
 
+// known ends the program if a list has what there is not.
+func known(name string, list, all []string) {
+	for _, what := range list {
+		if !slices.Contains(all, what) {
+			fmt.Fprintf(os.Stderr, "-%s: there is no %q, only %s\n", name, what, strings.Join(all, ", "))
+			os.Exit(2)
+		}
+	}
+}
+
 func main() {
 	var p plan.Plan
 	seed := flag.Uint64("seed", 1, "the seed, or the first of them")
@@ -45,6 +55,10 @@ func main() {
 	jobs := flag.Int("jobs", runtime.NumCPU(), "runs at a time")
 	flag.Parse()
 	p.Faults, p.Load = plan.List(*faults, plan.Faults), plan.List(*load, plan.Loads)
+	// What there is not would be a run without it, which passes.
+	known("faults", p.Faults, append([]string{plan.One}, plan.Faults...))
+	known("load", p.Load, plan.Loads)
+	known("mode", plan.List(*mode, plan.Modes), plan.Modes)
 	err := error(nil)
 	if *all {
 		list := slices.DeleteFunc(slices.Clone(defects.All), func(d defects.Defect) bool {
