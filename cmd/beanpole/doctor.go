@@ -34,6 +34,12 @@ func (c *doctorCommand) Run(ctx context.Context, o output) error {
 	if c.Auth != "" && !json.Valid([]byte(c.Auth)) {
 		return usage(errors.New("--auth is not JSON"))
 	}
+	if c.Samples < 1 || c.Timeout <= 0 || c.Idle <= 0 {
+		return usage(errors.New("--samples, --timeout and --idle have to be above 0"))
+	}
+	if c.Instances < 0 || c.Connections < 0 || c.Watch < 0 {
+		return usage(errors.New("--instances, --connections and --watch cannot be below 0"))
+	}
 	options := doctor.Options{
 		URL: c.URL, Path: c.Path, HealthPath: c.Health, Origin: c.Origin, Namespace: c.Namespace, Auth: c.Auth, ProbeToken: c.ProbeToken,
 		Instances: c.Instances, Samples: c.Samples, Timeout: c.Timeout, Idle: c.Idle, Deep: c.Deep, Connections: c.Connections, Watch: c.Watch, Insecure: c.Insecure,

@@ -8,7 +8,8 @@ import (
 )
 
 func TestDoctorBadUsage(t *testing.T) {
-	for _, args := range [][]string{{"ftp://example.com"}, {"http://127.0.0.1:1", "--auth", "{"}, {"http://127.0.0.1:1", "--connections", "100000"}} {
+	for _, args := range [][]string{{"ftp://example.com"}, {"http://127.0.0.1:1", "--auth", "{"}, {"http://127.0.0.1:1", "--connections", "100000"},
+		{"http://127.0.0.1:1", "--samples=0"}, {"http://127.0.0.1:1", "--timeout=-1s"}, {"http://127.0.0.1:1", "--watch=-1s"}} {
 		if code, out := beanpole(t, append([]string{"doctor"}, args...)...); code != exitBadUsage {
 			t.Errorf("%v: exit status %d: %s", args, code, out)
 		}
