@@ -161,16 +161,7 @@ func testOwnRoom(t *testing.T, c Cluster, n int) {
 	}
 	to(`["away"]`, m.ID())
 	to(`["to room"]`, "room")
-	if _, err := there.Restore(t.Context(), s.PID, first); err != nil {
-		t.Fatal(err)
-	}
-	if n > 1 {
-		w := newMember(id(2))
-		there.Join(w)
-		flush(t, nodes, []*Member{w}) // so that the other node has read all
-	}
-	m, missed := comeBack(t, there, s, first)
-	missed = slices.DeleteFunc(missed, func(e string) bool { return strings.HasPrefix(e, `["flush"`) })
+	m, missed := comeBackTwice(t, nodes, there, s, first)
 	want := []string{`["to id"]`, `["to room"]`, `["to id"]`, `["to room"]`, `["to room"]`}
 	if !slices.Equal(missed, want) {
 		t.Errorf("missed %q, want %q", missed, want)

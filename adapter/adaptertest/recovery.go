@@ -290,6 +290,22 @@ func testOtherNamespace(t *testing.T, c Cluster, n int) {
 	}
 }
 
+// comeBackTwice is comeBack of a client whose first attempt ended before it was resumed. With more nodes than one, n
+// has read everything when it comes again.
+func comeBackTwice(t *testing.T, nodes []*Node, n *Node, s adapter.Session, last string) (*Member, []string) {
+	t.Helper()
+	if _, err := n.Restore(t.Context(), s.PID, last); err != nil {
+		t.Fatal(err)
+	}
+	if len(nodes) > 1 {
+		w := newMember(id(2))
+		n.Join(w)
+		flush(t, nodes, []*Member{w})
+	}
+	m, missed := comeBack(t, n, s, last)
+	return m, slices.DeleteFunc(missed, func(e string) bool { return strings.HasPrefix(e, `["flush"`) })
+}
+
 // comeBack restores and resumes a session whose client has last, and returns the member and what it missed.
 func comeBack(t *testing.T, n *Node, s adapter.Session, last string) (*Member, []string) {
 	t.Helper()
@@ -372,16 +388,7 @@ func testTrail(t *testing.T, c Cluster, n int) {
 		t.Fatal(err)
 	}
 	to(`["c"]`, "joined")
-	if _, err := there.Restore(t.Context(), s.PID, first); err != nil {
-		t.Fatal(err)
-	}
-	if n > 1 {
-		w := newMember(id(2))
-		there.Join(w)
-		flush(t, nodes, []*Member{w}) // so that the other node has read all
-	}
-	_, missed := comeBack(t, there, s, first)
-	missed = slices.DeleteFunc(missed, func(e string) bool { return strings.HasPrefix(e, `["flush"`) })
+	_, missed := comeBackTwice(t, nodes, there, s, first)
 	if want := []string{`["a"]`, `["b"]`, `["not left"]`, `["c"]`}; !slices.Equal(missed, want) {
 		t.Errorf("missed %q, want %q", missed, want)
 	}
