@@ -119,9 +119,9 @@ func (s *source) has(nsp string) bool {
 // silence is a time in which a subscription may have brought nothing.
 type silence struct{ from, to time.Time }
 
-// begin has a lane of n that nothing is known of in doubt, if something up to a number may have been missed. Called
-// with order held.
-func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint64) {
+// begin has a lane of n that nothing is known of in doubt, if something up to a number may have been missed, or its sender
+// says so. Called with order held.
+func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint64, said bool) {
 	if g.known || g.open() {
 		return
 	}
@@ -140,7 +140,7 @@ func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint6
 		since, ok = at, true
 	}
 	// Perhaps it was sent since this node listens. Of lanes that are not the only one another would overtake what waits.
-	if at := b.c.bus.since(list[0]); !ok && key.lane == wholeLane && number > s.by(at) {
+	if at := b.c.bus.since(list[0]); !ok && (said || key.lane == wholeLane && number > s.by(at)) {
 		since, ok = at, true
 	}
 	if ok {
@@ -158,7 +158,7 @@ func (b *inbox) take(n *namespace, channel string, uid []byte, x *serial, payloa
 	g := s.gap(key, epoch)
 	a := arrival{x.n, *x.in(key.lane), channel, payload}
 	if a.spot.count > 1 {
-		b.begin(s, n, key, g, a.spot.prev)
+		b.begin(s, n, key, g, a.spot.prev, false)
 	}
 	s.mark(x.n, time.Now())
 	asked := !g.asked.IsZero() && g.open()

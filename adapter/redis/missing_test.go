@@ -201,10 +201,16 @@ func TestEventsBetweenServersAreNotMissed(t *testing.T) {
 // The first that a node is to hear of another is lost on the way there, with the connection: by the next it finds out,
 // though its own subscription held.
 func TestFirstOfALaneIsLost(t *testing.T) {
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) { firstIsLost(t, cfg) })
+	}
+}
+
+func firstIsLost(t *testing.T, cfg redis.Config) {
 	s := redistest.Start(t)
 	p := redistest.NewProxy(t, s.Addr())
 	// A beat in between would have the connection break first.
-	cfg := redis.Config{HeartbeatInterval: time.Minute, Prefix: unique()}
+	cfg.HeartbeatInterval, cfg.Prefix = time.Minute, unique()
 	var list []*adaptertest.Node
 	var clusters []*redis.Cluster
 	for _, url := range []string{p.URL(), s.URL()} {
@@ -236,5 +242,43 @@ func TestFirstOfALaneIsLost(t *testing.T) {
 	m.Wait(t, 2)
 	if got := numbers(m); !slices.Equal(got, []int{0, 1}) {
 		t.Errorf("got %v; %+v", got, clusters[1].Stats())
+	}
+}
+
+// Of rooms in which a node has heard nothing yet, what their sender keeps no more is counted, too.
+func TestWhatIsNotKeptOfUnknownRoomsIsCounted(t *testing.T) {
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			p := redistest.NewProxy(t, s.Addr())
+			cfg.MaxResendBytes = 20_000
+			f := pair(t, cfg, s.URL(), p.URL())
+			m := adaptertest.NewMember("member-0000000000009")
+			for i := range 10 {
+				f.nodes[1].Join(m, fmt.Sprint("room", i))
+			}
+			ready(t, f.clusters...)
+			p.Cut(true)
+			const events = 1000
+			for i := range events {
+				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{Rooms: []string{fmt.Sprint("room", 9*i/events)}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			adaptertest.Eventually(t, func() error {
+				if w := f.clusters[0].Stats().Waiting; w > 0 {
+					return fmt.Errorf("%d messages wait", w)
+				}
+				return nil
+			})
+			p.Cut(false)
+			adaptertest.Eventually(t, func() error {
+				s := f.clusters[1].Stats()
+				if got := len(numbers(m)); got == 0 || got+int(s.Lost["not kept"]) != events {
+					return fmt.Errorf("%d of %d events arrived: %+v", got, events, s)
+				}
+				return nil
+			})
+		})
 	}
 }
