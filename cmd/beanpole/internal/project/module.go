@@ -84,6 +84,15 @@ func IsCheckout(dir string) bool {
 	return err == nil && modfile.ModulePath(raw) == Path
 }
 
+// ModulePath returns the path of the module in dir.
+func ModulePath(dir string) (string, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		return "", err
+	}
+	return modfile.ModulePath(raw), nil
+}
+
 // Mains returns the main packages of the module in dir, as "." or "./cmd/server".
 func Mains(ctx context.Context, dir string) ([]string, error) {
 	said, err := goCommand(ctx, dir, "list", "-e", "-f", `{{if eq .Name "main"}}{{.Dir}}{{end}}`, "./...")
@@ -145,6 +154,17 @@ func OutsideReplacement(dir string) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// outsideWorkspace reports whether the go command takes a workspace (go.work) for dir that its module is not in: it would
+// not build there.
+func outsideWorkspace(ctx context.Context, dir string) bool {
+	work, err := goCommand(ctx, dir, "env", "GOWORK")
+	if work = strings.TrimSpace(work); err != nil || work == "" || work == "off" {
+		return false
+	}
+	_, err = goCommand(ctx, dir, "list", "-e", "-f", "{{.Dir}}", ".")
+	return err != nil && strings.Contains(err.Error(), "go work use")
 }
 
 // goCommand runs go in a folder and returns what it says.
