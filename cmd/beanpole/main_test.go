@@ -192,6 +192,33 @@ func TestWhatCannotBeWrittenFails(t *testing.T) {
 	}
 }
 
+// Who reads JSON gets it, whatever happens.
+func TestPackSaysWhatHasFailedInJSON(t *testing.T) {
+	dir := module(t)
+	if code, out := beanpole(t, "init", "--package=./a", dir); code != exitOK {
+		t.Fatalf("exit status %d: %s", code, out)
+	}
+	for _, test := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{nil, exitFailure, "function main is undeclared"}, // what module writes
+		{[]string{"--output=" + filepath.Join(dir, "a/main.go")}, exitBadUsage, "was left alone"},
+		{[]string{"--variant=nonsense"}, exitBadUsage, "one of direct"},
+	} {
+		var out, said bytes.Buffer
+		code := run(t.Context(), append(append([]string{"pack", "--json"}, test.args...), dir), output{out: &out, err: &said})
+		var r struct {
+			Findings []any
+			Error    string
+		}
+		if err := json.Unmarshal(out.Bytes(), &r); err != nil || code != test.code || !strings.Contains(r.Error, test.want) || r.Findings == nil {
+			t.Errorf("%v: exit status %d, %v: %s", test.args, code, err, out.String())
+		}
+	}
+}
+
 func TestInitAsksAtATerminal(t *testing.T) {
 	dir := module(t)
 	var out bytes.Buffer

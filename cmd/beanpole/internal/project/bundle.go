@@ -42,7 +42,7 @@ func Variants() (names []string) {
 // Variant returns the variant of that name among those of this program.
 func Variant(name string) (Layer, error) {
 	if !slices.Contains(Variants(), name) {
-		return Layer{}, fmt.Errorf("no variant is called %q: there are %s", name, strings.Join(Variants(), ", "))
+		return Layer{}, &UsageError{"variant", name, "one of " + strings.Join(Variants(), ", ")}
 	}
 	sub, err := fs.Sub(beanpole.Files, "deploy/"+name)
 	if err != nil {

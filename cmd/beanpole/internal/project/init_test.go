@@ -56,9 +56,6 @@ func TestAModuleGetsTheBundleAlone(t *testing.T) {
 	if got, want := readFile(t, dir, "Buildfile"), "build: go build -trimpath -o bin/application ./cmd/shop\n"; got != want {
 		t.Errorf("Buildfile is %q, want %q", got, want)
 	}
-	if got := Application(dir); got != "./cmd/shop" {
-		t.Errorf("the application is %s", got)
-	}
 	config := readFile(t, dir, ".elasticbeanstalk/config.yml")
 	for _, want := range []string{"application_name: hello\n", "environment: hello-production\n", "default_region: eu-central-1\n", "  default:\n"} {
 		if !strings.Contains(config, want) {

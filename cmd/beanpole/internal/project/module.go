@@ -117,20 +117,6 @@ func Mains(ctx context.Context, dir string) ([]string, error) {
 	return list, nil
 }
 
-// Application returns the package that the Buildfile of a folder builds, or "." without one.
-func Application(dir string) string {
-	text, err := os.ReadFile(filepath.Join(dir, "Buildfile"))
-	if err != nil {
-		return "."
-	}
-	for line := range strings.Lines(string(text)) {
-		if words := strings.Fields(line); len(words) > 3 && words[1] == "go" && words[2] == "build" && packagePath.MatchString(words[len(words)-1]) {
-			return words[len(words)-1]
-		}
-	}
-	return "."
-}
-
 // OutsideReplacement returns a folder outside of the module in dir that its go.mod puts in the place of a module, or "". A
 // build from the files of dir alone, as on an instance, does not find it; with a vendor folder it need not.
 func OutsideReplacement(dir string) (string, error) {
