@@ -31,8 +31,8 @@ type namespace struct {
 	asked    map[*ask]struct{}  // questions of other nodes to clients of this one
 	closed   bool
 
-	counting chan struct{} // holds one token while the other nodes are counted for questions that wait
-	counted  *round        // guarded by counting
+	counting chan struct{} // has a token while the other nodes are counted for questions that wait
+	counted  *round        // who put the token there may use it
 
 	// roomsMu makes looking at a room and (un)subscribing one step.
 	roomsMu sync.Mutex
@@ -43,7 +43,7 @@ var _ adapter.Adapter = (*namespace)(nil)
 // join makes the adapter of a namespace.
 func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
 	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, asked: map[*ask]struct{}{}, parcels: map[string]*parcel{},
-		epoch: c.joins.Add(1), counting: make(chan struct{}, 1)}
+		counting: make(chan struct{}, 1), epoch: c.joins.Add(1)}
 	n.Local.Namespace = ns
 	n.first = n.subs()[0]
 	n.peers = subscription{n.first.kind, c.cfg.Prefix + "-beanpole#" + n.name + "#"}

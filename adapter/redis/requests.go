@@ -292,12 +292,12 @@ type round struct {
 // count counts the other nodes, or returns a count that is not older than some time, for all questions that wait. It is
 // nil when that was not possible.
 func (n *namespace) count(ctx context.Context, old time.Duration) *round {
-	select { // whoever counts may wait longer
+	select {
 	case n.counting <- struct{}{}:
-		defer func() { <-n.counting }()
-	case <-ctx.Done():
+	case <-ctx.Done(): // who counts may have more time, and Redis may stand still
 		return nil
 	}
+	defer func() { <-n.counting }()
 	if n.counted != nil && time.Since(n.counted.at) < old {
 		return n.counted
 	}

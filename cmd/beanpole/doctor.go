@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/doctor"
@@ -39,6 +40,9 @@ func (c *doctorCommand) Run(ctx context.Context, o output) error {
 	}
 	if c.Instances < 0 || c.Connections < 0 || c.Watch < 0 {
 		return usage(errors.New("--instances, --connections and --watch cannot be below 0"))
+	}
+	if !strings.HasPrefix(c.Namespace, "/") {
+		c.Namespace = "/" + c.Namespace // as of() in Node
 	}
 	options := doctor.Options{
 		URL: c.URL, Path: c.Path, HealthPath: c.Health, Origin: c.Origin, Namespace: c.Namespace, Auth: c.Auth, ProbeToken: c.ProbeToken,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
@@ -16,13 +17,13 @@ import (
 
 type initCommand struct {
 	Dir         string   `arg:"" default:"." help:"Folder of the project. It is made if it is not there."`
-	Application string   `placeholder:"NAME" help:"Name on Elastic Beanstalk. By default the folder's."`
+	Application string   `placeholder:"NAME" help:"Name on Elastic Beanstalk. By default the folder's. Where init was before, what it was told then is the default of this and of all others."`
 	Environment string   `placeholder:"NAME" help:"Name of the environment. By default the application's with -production."`
 	Region      string   `placeholder:"REGION" help:"Region of AWS. By default eu-central-1."`
 	Module      string   `placeholder:"PATH" help:"Path of a new module. By default example.com/ and the application."`
 	Package     string   `placeholder:"FOLDER" help:"Main package of an existing module. By default the only one."`
-	Platform    string   `enum:"go,docker" default:"go" help:"Platform of the environment (go, docker)."`
-	Variant     []string `placeholder:"NAME" help:"Variant of the bundle: ${variants}."`
+	Platform    string   `enum:"auto,go,docker" default:"auto" help:"Platform of the environment (go, docker). By default go."`
+	Variant     []string `placeholder:"NAME" help:"Variant of the bundle: ${variants}; none takes those of before away."`
 	Replace     string   `placeholder:"FOLDER" help:"Checkout of Beanpole to build on, instead of a published version; off for none. By default the one that this program was built from."`
 	Force       bool     `help:"Replace files that are there and differ. The difference is shown."`
 	Diff        bool     `help:"Only show what would be done."`
@@ -54,7 +55,7 @@ func (c *initCommand) Run(ctx context.Context, o output) error {
 func ended(r project.Report, err error) error {
 	var wrong *project.UsageError
 	switch {
-	case errors.As(err, &wrong), errors.Is(err, project.ErrNoManifest):
+	case errors.As(err, &wrong), errors.Is(err, project.ErrNoManifest), errors.Is(err, project.ErrUnfinished):
 		return usage(err)
 	case err != nil:
 		return err
@@ -93,36 +94,70 @@ func (c *initCommand) checkout(isModule bool, o output) (string, error) {
 	return filepath.Rel(from, to)
 }
 
-// choice returns what the flags say, asks on a terminal for what they do not, and takes defaults elsewhere.
+// choice returns what the flags say, or what was chosen before, asks on a terminal for what is left, and takes defaults
+// elsewhere.
 func (c *initCommand) choice(ctx context.Context, isModule bool, o output) (project.Choice, error) {
 	dir, err := filepath.Abs(c.Dir)
 	if err != nil {
 		return project.Choice{}, err
 	}
+	choice, known, err := project.Remembered(c.Dir)
+	if err != nil {
+		return choice, err
+	}
+	o.asks = o.asks && !known
 	in := bufio.NewScanner(o.in)
 	application, _, _ := project.Names(dir)
-	application = o.ask(in, "Name of the application", c.Application, application)
-	_, environment, module := project.Names(application)
-	choice := project.Choice{
-		Application: application,
-		Environment: o.ask(in, "Name of the environment", c.Environment, environment),
-		Region:      o.ask(in, "Region", c.Region, "eu-central-1"),
-		Platform:    lint.Platform(c.Platform), Variants: c.Variant,
-		Package: cmp.Or(c.Package, "."),
+	choice.Application = o.ask(in, "Name of the application", c.Application, cmp.Or(choice.Application, application))
+	_, environment, module := project.Names(choice.Application)
+	choice.Environment = o.ask(in, "Name of the environment", c.Environment, cmp.Or(choice.Environment, environment))
+	choice.Region = o.ask(in, "Region", c.Region, cmp.Or(choice.Region, "eu-central-1"))
+	if choice.Platform = cmp.Or(choice.Platform, lint.Go); c.Platform != "auto" {
+		choice.Platform = lint.Platform(c.Platform)
 	}
-	if !isModule {
-		choice.Module = o.ask(in, "Path of the module", c.Module, module)
-	} else if c.Package == "" {
-		mains, err := project.Mains(ctx, c.Dir)
+	switch {
+	case slices.Equal(c.Variant, []string{"none"}):
+		choice.Variants = nil
+	case len(c.Variant) > 0:
+		slices.Sort(c.Variant)
+		choice.Variants = slices.Compact(c.Variant)
+	}
+	if isModule {
+		path, err := project.ModulePath(c.Dir)
 		if err != nil {
 			return choice, err
 		}
-		if len(mains) != 1 {
-			return choice, usage(fmt.Errorf("--package has to say which is the main package: there are %d (%s)", len(mains), strings.Join(mains, ", ")))
+		if c.Module != "" && c.Module != path {
+			return choice, usage(fmt.Errorf("--module=%s: there is a module already, %s, and init does not rename it", c.Module, path))
 		}
-		choice.Package = mains[0]
+	} else {
+		choice.Module = o.ask(in, "Path of the module", c.Module, cmp.Or(choice.Module, module))
+	}
+	choice.Package, err = c.main(ctx, isModule, choice.Package)
+	if err != nil {
+		return choice, err
+	}
+	for _, said := range []struct{ name, value string }{{"application", choice.Application}, {"environment", choice.Environment}, {"module", choice.Module}} {
+		if said.value == "" && (said.name != "module" || !isModule) {
+			return choice, usage(fmt.Errorf("--%s has to be said: no such name can be made of %s", said.name, cmp.Or(choice.Application, filepath.Base(dir))))
+		}
 	}
 	return choice, nil
+}
+
+// main returns the main package. before is the one of before, or "".
+func (c *initCommand) main(ctx context.Context, isModule bool, before string) (string, error) {
+	if c.Package != "" || before != "" || !isModule {
+		return cmp.Or(c.Package, before, "."), nil
+	}
+	mains, err := project.Mains(ctx, c.Dir)
+	if err != nil {
+		return "", err
+	}
+	if len(mains) != 1 {
+		return "", usage(fmt.Errorf("--package has to say which is the main package: there are %d (%s)", len(mains), strings.Join(mains, ", ")))
+	}
+	return mains[0], nil
 }
 
 // ask returns given, or the answer of who sits at the terminal, or def.
@@ -130,7 +165,11 @@ func (o output) ask(in *bufio.Scanner, what, given, def string) string {
 	if given != "" || !o.asks {
 		return cmp.Or(given, def)
 	}
-	fmt.Fprintf(o.err, "%s [%s]: ", what, def)
+	if def == "" {
+		fmt.Fprintf(o.err, "%s: ", what)
+	} else {
+		fmt.Fprintf(o.err, "%s [%s]: ", what, def)
+	}
 	if !in.Scan() {
 		return def
 	}

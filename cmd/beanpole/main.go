@@ -70,8 +70,37 @@ func isTerminal(f any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// run is main without the process.
-func run(ctx context.Context, args []string, o output) (code int) {
+// written is an output that remembers the first error. What could not be written was not said, and a status that says that
+// all is well would be all that is left.
+type written struct {
+	io.Writer
+	err error
+}
+
+// Write writes, as long as it has worked.
+func (w *written) Write(b []byte) (int, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
+	n, err := w.Writer.Write(b)
+	w.err = err
+	return n, err
+}
+
+// run is main without the process. Whatever the command, it fails when its output cannot be written.
+func run(ctx context.Context, args []string, o output) int {
+	out := &written{Writer: o.out}
+	o.out = out
+	code := command(ctx, args, o)
+	if out.err != nil && code < exitFailure {
+		fmt.Fprintln(o.err, "beanpole: the result was not written:", out.err)
+		return exitFailure
+	}
+	return code
+}
+
+// command does what the command line says.
+func command(ctx context.Context, args []string, o output) int {
 	var c cli
 	ended := -1 // set when kong has answered by itself: --help
 	parser, err := kong.New(&c, kong.Name("beanpole"), kong.Writers(o.out, o.err), kong.Exit(func(n int) { ended = n }),

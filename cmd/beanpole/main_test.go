@@ -102,14 +102,120 @@ func TestInitOfAModule(t *testing.T) {
 	if code, out := beanpole(t, "init", "--package=./b", dir); code != exitWarning || !strings.Contains(out, "differs   Procfile") || !strings.Contains(out, "-web: mine") {
 		t.Errorf("a file that differs: exit status %d: %s", code, out)
 	}
-	if code, out := beanpole(t, "update", dir); code != exitOK || !strings.Contains(out, "as you have changed them") {
+	if code, out := beanpole(t, "update", dir); code != exitWarning || !strings.Contains(out, "--keep Procfile") {
 		t.Errorf("update: exit status %d: %s", code, out)
+	}
+	if code, out := beanpole(t, "update", "--take=Procfile", "--keep=./Procfile", dir); code != exitBadUsage {
+		t.Errorf("--take and --keep: exit status %d: %s", code, out)
 	}
 	if code, out := beanpole(t, "update", "--take=Procfile", dir); code != exitOK || !strings.Contains(out, "replaced  Procfile") {
 		t.Errorf("update --take: exit status %d: %s", code, out)
 	}
+	if code, out := beanpole(t, "update", dir); code != exitOK || !strings.Contains(out, "as you have changed them") {
+		t.Errorf("update: exit status %d: %s", code, out)
+	}
 	if code, out := beanpole(t, "update", "--take=nonsense", dir); code != exitBadUsage {
 		t.Errorf("update --take=nonsense: exit status %d: %s", code, out)
+	}
+}
+
+// What init was told once holds the next time, if nothing else is said.
+func TestInitRemembers(t *testing.T) {
+	dir := module(t)
+	config := func() string {
+		text, err := os.ReadFile(filepath.Join(dir, ".elasticbeanstalk/config.yml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for _, step := range []struct {
+		args        []string
+		code        int
+		said, names string
+	}{
+		{[]string{"--package=./b", "--application=shop", "--region=us-east-1", "--variant=single-instance", "--platform=docker"}, exitOK, "created", "default_region: us-east-1\n"},
+		{nil, exitOK, "as before: application shop, environment shop-production, region us-east-1, platform docker, variants single-instance, package ./b\n", "default_region: us-east-1\n"},
+		{[]string{"--region=us-west-2", "--variant=none"}, exitOK, "changed: variants none, before single-instance", "default_region: us-west-2\n"},
+		{[]string{"--variant=redis-auth", "--variant=redis-serverless"}, exitBadUsage, "--variant=redis-auth,redis-serverless: it has to be one of the two: both decide about .ebextensions/30-redis.config\n", "us-west-2"},
+		{[]string{"--module=example.com/other"}, exitBadUsage, "there is a module already, example.com/shop", "us-west-2"},
+		{[]string{"--module=example.com/shop"}, exitOK, "as before", "us-west-2"},
+	} {
+		code, out := beanpole(t, append(append([]string{"init"}, step.args...), dir)...)
+		if code != step.code || !strings.Contains(out, step.said) || !strings.Contains(config(), step.names) {
+			t.Errorf("%v: exit status %d: %s\n%s", step.args, code, out, config())
+		}
+	}
+}
+
+// Where no name can be made of the folder's, none is guessed.
+func TestInitGuessesNoNames(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "日本")
+	if code, out := beanpole(t, "init", dir); code != exitBadUsage || !strings.Contains(out, "--application has to be said") {
+		t.Errorf("exit status %d: %s", code, out)
+	}
+	if code, out := beanpole(t, "init", "--application=日本", dir); code != exitBadUsage || !strings.Contains(out, "--environment has to be said") {
+		t.Errorf("exit status %d: %s", code, out)
+	}
+	if code, out := beanpole(t, "init", "--application=日本", "--environment=nihon", dir); code != exitBadUsage || !strings.Contains(out, "--module has to be said") {
+		t.Errorf("exit status %d: %s", code, out)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder was made: %v", err)
+	}
+}
+
+// full is a disk without space.
+type full struct{ left int }
+
+func (f *full) Write(b []byte) (int, error) {
+	if len(b) > f.left {
+		return 0, errors.New("no space left on device")
+	}
+	f.left -= len(b)
+	return len(b), nil
+}
+
+func TestWhatCannotBeWrittenFails(t *testing.T) {
+	dir := module(t)
+	if code, out := beanpole(t, "init", "--package=./a", dir); code != exitOK {
+		t.Fatalf("exit status %d: %s", code, out)
+	}
+	for _, args := range [][]string{{"--version"}, {"--help"}, {"lint", "--nginx=off", dir}, {"lint", "--json", "--nginx=off", dir}, {"update", dir}, {"init", dir},
+		{"doctor", "--timeout=1ms", "--samples=1", "--json", "http://127.0.0.1:1"}, {"pack", "nowhere"}, {"pack", "--json", "nowhere"}} {
+		for _, left := range []int{0, 2} {
+			var said bytes.Buffer
+			if code := run(t.Context(), args, output{out: &full{left}, err: &said}); code < exitFailure {
+				t.Errorf("%v: exit status %d: %s", args, code, said.String())
+			}
+		}
+	}
+}
+
+// Who reads JSON gets it, whatever happens.
+func TestPackSaysWhatHasFailedInJSON(t *testing.T) {
+	dir := module(t)
+	if code, out := beanpole(t, "init", "--package=./a", dir); code != exitOK {
+		t.Fatalf("exit status %d: %s", code, out)
+	}
+	for _, test := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{nil, exitFailure, "function main is undeclared"}, // what module writes
+		{[]string{"--output=" + filepath.Join(dir, "a/main.go")}, exitBadUsage, "was left alone"},
+		{[]string{"--variant=nonsense"}, exitBadUsage, "one of direct"},
+	} {
+		var out, said bytes.Buffer
+		code := run(t.Context(), append(append([]string{"pack", "--json"}, test.args...), dir), output{out: &out, err: &said})
+		var r struct {
+			Findings []any
+			Error    string
+		}
+		if err := json.Unmarshal(out.Bytes(), &r); err != nil || code != test.code || !strings.Contains(r.Error, test.want) || r.Findings == nil {
+			t.Errorf("%v: exit status %d, %v: %s", test.args, code, err, out.String())
+		}
 	}
 }
 

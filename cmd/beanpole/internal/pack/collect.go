@@ -9,35 +9,46 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/project"
 )
 
-// collect returns the bundle without the program, and what it left out that should be known.
+// collect returns the bundle without the programs, and what it left out that should be known.
 func collect(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, error) {
 	b := &lint.Bundle{}
 	c := collector{bundle: b, dir: o.Dir, ignored: ignoredFiles(ctx, o.Dir), findings: new([]lint.Finding)}
+	if rel, err := filepath.Rel(o.Dir, o.Output); err == nil {
+		c.output = filepath.ToSlash(rel)
+	}
 	for _, dir := range []string{".ebextensions", ".platform"} {
 		if err := c.tree(o.Dir, dir, everything); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, nil, err
 		}
 	}
-	if o.Kind == Source {
-		if err := c.tree(o.Dir, ".", source); err != nil {
+	keep := c.source
+	if o.Kind != Source {
+		embedded, err := embeddedFiles(ctx, o.Dir)
+		if err != nil {
 			return nil, nil, err
 		}
+		keep = func(name string) bool { return ofData(name) && !embedded[name] }
+	}
+	if err := c.tree(o.Dir, ".", keep); err != nil {
+		return nil, nil, err
+	}
+	if err := c.processes(o.Platform); err != nil {
+		return nil, nil, err
 	}
 	for _, name := range o.Include {
 		if err := c.include(filepath.ToSlash(filepath.Clean(name))); err != nil {
 			return nil, nil, err
 		}
 	}
-	for _, v := range o.Variants {
-		if err := c.variant(v); err != nil {
-			return nil, nil, err
-		}
+	if err := c.variants(o); err != nil {
+		return nil, nil, err
 	}
 	return b, *c.findings, nil
 }
@@ -48,6 +59,7 @@ type collector struct {
 	ignored  map[string]bool // by git, of dir
 	findings *[]lint.Finding
 	named    string // what was asked for by name, or ""
+	output   string // the zip, which is not part of itself
 }
 
 // include adds what was asked for by name, be it ignored, as what was built is.
@@ -65,20 +77,17 @@ func (c collector) include(name string) error {
 func everything(string) bool { return true }
 
 // source reports whether a file is needed to build and start the application on the instance.
-func source(name string) bool {
+func (c collector) source(name string) bool {
 	switch name {
 	case "go.mod", "go.sum", "Procfile", "Buildfile", "Dockerfile", ".dockerignore":
 		return true
+	case "go.work", "go.work.sum":
+		return workspaceInside(c.dir)
 	}
-	top, _, nested := strings.Cut(name, "/")
-	if strings.HasPrefix(top, ".") || strings.HasSuffix(name, "_test.go") {
+	if strings.HasSuffix(name, "_test.go") {
 		return false
 	}
-	switch top {
-	case "bin", "build", "deploy", "docs", "test", "node_modules":
-		return false
-	}
-	return nested || strings.HasSuffix(name, ".go")
+	return inFolder(name) || !strings.Contains(name, "/") && strings.HasSuffix(name, ".go")
 }
 
 // tree adds what keep takes of a folder or file below root.
@@ -98,6 +107,9 @@ func (c collector) tree(root, from string, keep func(string) bool) error {
 		if base := d.Name(); d.IsDir() && (base == "node_modules" || base == "testdata") {
 			return fs.SkipDir
 		}
+		if d.IsDir() && name != "." && c.named == "" && !strings.HasPrefix(name, ".") && !inFolder(name+"/") {
+			return fs.SkipDir
+		}
 		if !d.IsDir() && !keep(name) {
 			return nil
 		}
@@ -107,7 +119,7 @@ func (c collector) tree(root, from string, keep func(string) bool) error {
 			}
 			return nil
 		}
-		if d.IsDir() {
+		if d.IsDir() || name == c.output {
 			return nil
 		}
 		return c.file(file, name)
@@ -120,18 +132,22 @@ func (c collector) file(from, name string) error {
 	if err != nil {
 		return err
 	}
-	if holdsKey(name, content) {
-		c.leave(name, left{"secret-file", "it has a private key", "a bundle lies in S3, and on every instance", "aws:elasticbeanstalk:application:environmentsecrets"})
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if what := secretIn(name, content); what != "" {
+		c.leave(name, left{"secret-file", "it " + what, inBucket, environmentSecrets})
 		return nil
 	}
-	c.text(name, content)
+	c.text(name, info.Mode(), content)
 	return nil
 }
 
-// text adds a file by its content.
-func (c collector) text(name string, content []byte) {
+// text adds a file by its content. It is executable if it is so here, or has to be there.
+func (c collector) text(name string, here fs.FileMode, content []byte) {
 	mode := fs.FileMode(0o644)
-	if strings.HasPrefix(name, ".platform/hooks/") || strings.HasPrefix(name, ".platform/confighooks/") || path.Dir(name) == "bin" {
+	if here&0o111 != 0 && !textual(name) || strings.HasPrefix(name, ".platform/hooks/") || strings.HasPrefix(name, ".platform/confighooks/") || path.Dir(name) == "bin" {
 		mode = 0o755
 	}
 	if textual(name) {
@@ -150,17 +166,19 @@ func textual(name string) bool {
 	return strings.HasPrefix(name, ".ebextensions/") || strings.HasPrefix(name, ".platform/")
 }
 
-// variant lays the variant of that name over the bundle: the folder's own, or the one that this program carries.
-func (c collector) variant(name string) error {
-	layer, err := c.layer(name)
+// variants lays the variants over the bundle: the folder's own, or those that this program carries.
+func (c collector) variants(o Options) error {
+	layers, err := project.Layers(slices.Concat(o.laid, o.Variants), c.layer)
 	if err != nil {
-		return fmt.Errorf("variant %s: %w", name, err)
+		return err
 	}
-	for name, text := range layer.Files {
-		c.text(name, []byte(text))
-	}
-	for _, name := range layer.Remove {
-		delete(c.bundle.Files, name)
+	for _, l := range layers[len(o.laid):] { // what was laid is the project's own by now
+		for name, text := range l.Files {
+			c.text(name, 0, []byte(text))
+		}
+		for _, name := range l.Remove {
+			delete(c.bundle.Files, name)
+		}
 	}
 	return nil
 }

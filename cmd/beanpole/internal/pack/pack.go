@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/project"
@@ -35,17 +35,19 @@ type Options struct {
 	Platform lint.Platform
 	// Kind is what to bring. "" means a program for the architecture of the bundle's instances.
 	Kind Kind
-	// Package is the main package of the application. "" means the one that the Buildfile builds, or the top of Dir.
+	// Package is the main package of bin/application. "" means the one that the Buildfile builds, or the top of Dir.
 	Package string
-	// Variants are laid over the bundle, in this order: those of Dir's folder deploy, else those that this program carries.
-	// What the project was made with is there already, and left out.
+	// Variants are laid over the bundle: those of Dir's folder deploy, else those that this program carries. What the project
+	// was made with is there already, and left out.
 	Variants []string
-	// Include are further files and folders of Dir, such as those of a page.
+	// Include are further files and folders of Dir, such as files at the top, and what is ignored.
 	Include []string
 	// Nginx is handed to lint.
 	Nginx string
 	// Progress, if not nil, is called when something begins that takes long.
 	Progress func(what string)
+
+	laid []string // variants that the project was made with
 }
 
 // Result says what was made.
@@ -54,6 +56,9 @@ type Result struct {
 	Files    int            `json:"files"`
 	Bytes    int64          `json:"bytes"`
 	Findings []lint.Finding `json:"findings"`
+	// Folders are what is shipped beside programs: files that they may read. Loose are files at the top that are not.
+	Folders []Folder `json:"folders,omitempty"`
+	Loose   []string `json:"loose,omitempty"`
 }
 
 // ErrRefused is returned when the bundle has errors. Nothing is written then.
@@ -70,19 +75,15 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	o.Kind = cmp.Or(o.Kind, architecture(b))
-	if err := stamp(ctx, b, o.Dir); err != nil {
-		return Result{}, err
+	stamp(ctx, b, o.Dir)
+	r := Result{Output: o.Output, Folders: folders(b)}
+	if r.Loose, err = loose(o.Dir, b, ignoredFiles(ctx, o.Dir)); err != nil {
+		return r, err
 	}
-	if o.Kind != Source {
-		o.Progress(fmt.Sprintf("go build %s for linux/%s", o.Package, o.Kind))
-		program, err := build(ctx, o)
-		if err != nil {
-			return Result{}, err
-		}
-		b.Add("bin/application", 0o755, program)
-		b.Add("Procfile", 0o644, []byte("web: bin/application\n"))
+	if err := o.build(ctx, b); err != nil {
+		return r, err
 	}
-	r := Result{Output: o.Output, Files: len(b.Files)}
+	r.Files = len(b.Files)
 	o.Progress(fmt.Sprintf("lint of %d files", r.Files))
 	r.Findings = append(leftOut, lint.Run(ctx, b, lint.Options{Platform: o.Platform, Nginx: o.Nginx})...)
 	if slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.Severity == lint.Error }) {
@@ -116,7 +117,6 @@ func (o Options) withDefaults() (Options, error) {
 		return o, err
 	}
 	o.Platform = cmp.Or(o.Platform, platform, lint.Go)
-	o.Package = cmp.Or(o.Package, project.Application(o.Dir))
 	o.Output = cmp.Or(o.Output, filepath.Join(o.Dir, "build", "application.zip"))
 	if o.Progress == nil {
 		o.Progress = func(string) {}
@@ -127,9 +127,16 @@ func (o Options) withDefaults() (Options, error) {
 			o.Variants = append([]string{"docker"}, o.Variants...)
 		}
 	}
+	o.laid = laid
 	o.Variants = slices.DeleteFunc(slices.Clone(o.Variants), func(v string) bool { return slices.Contains(laid, v) })
+	if err := writable(o.Output); err != nil {
+		return o, err
+	}
 	if o.Kind != Source {
 		return o, nil
+	}
+	if o.Package != "" {
+		return o, &project.UsageError{Name: "package", Value: o.Package, Allowed: "said in the Buildfile or Dockerfile where source is shipped, as the instance builds by that"}
 	}
 	outside, err := project.OutsideReplacement(o.Dir)
 	if err == nil && outside != "" {
@@ -138,19 +145,24 @@ func (o Options) withDefaults() (Options, error) {
 	return o, err
 }
 
-// build returns the application as a static program for the instances.
-func build(ctx context.Context, o Options) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "beanpole-pack-")
+// build adds the programs, or makes sure that the instance can build them from what is shipped.
+func (o Options) build(ctx context.Context, b *lint.Bundle) error {
+	if o.Kind == Source {
+		o.Progress("go list of what the instance builds")
+		return o.buildable(ctx, b)
+	}
+	all, err := steps(o.Dir, o.Package)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, "application")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s", "-o", out, o.Package)
-	cmd.Dir = o.Dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+string(o.Kind))
-	if said, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build %s: %w\n%s", o.Package, err, said)
+	for _, s := range all {
+		o.Progress(fmt.Sprintf("go build %s for linux/%s", strings.Join(s.packages, " "), o.Kind))
+		if err := s.build(ctx, b, o); err != nil {
+			return err
+		}
 	}
-	return os.ReadFile(out)
+	if b.Files["Procfile"] == nil {
+		b.Add("Procfile", 0o644, []byte("web: "+application+"\n"))
+	}
+	return nil
 }

@@ -245,11 +245,6 @@ func TestPackOfAProject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"Procfile", "Buildfile", ".platform/nginx/conf.d/elasticbeanstalk/00_application.conf"} {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
 	put(t, dir, conf, "# ours\n"+string(text))
 	put(t, dir, "vendor/modules.txt", "# example.com/b => ../b\n")
 	if r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Nginx: "off"}); err != nil {

@@ -35,7 +35,7 @@ func (c collector) shipped(name string, d fs.DirEntry, named bool) (bool, left) 
 	case !named && c.ignored[name]:
 		return false, left{}
 	case !d.IsDir() && secretName.MatchString(path.Base(name)):
-		return false, left{"secret-file", "by its name it holds a secret", "a bundle lies in S3, and on every instance", "aws:elasticbeanstalk:application:environmentsecrets"}
+		return false, left{"secret-file", "by its name it holds a secret", inBucket, environmentSecrets}
 	}
 	return true, left{}
 }
@@ -50,16 +50,38 @@ func hidden(name string) bool {
 	return false
 }
 
-// secretName is what files are called that hold passwords and keys.
-var secretName = regexp.MustCompile(`(?i)^(\.env(\..*)?|.*\.(env|key|p12|pfx|jks|keystore|kdbx|tfstate|tfvars)|id_(rsa|dsa|ecdsa|ed25519)|credentials(\.json|\.csv)?|` +
-	`\.(npmrc|netrc|pgpass|pypirc|htpasswd)|htpasswd|service-account.*\.json|secrets?\.(ya?ml|json|toml|txt))$`)
+// Why a secret is not shipped, and what to do instead.
+const (
+	inBucket           = "a bundle lies in S3, and on every instance"
+	environmentSecrets = "aws:elasticbeanstalk:application:environmentsecrets"
+)
 
-// privateKey is how one begins, in PEM.
-var privateKey = regexp.MustCompile(`-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----`)
+// secretName is what files are called that hold passwords, keys and whole databases.
+var secretName = regexp.MustCompile(`(?i)^(\.env(\..*)?|.*\.(env|key|ppk|p12|pfx|jks|keystore|kdbx|tfstate(\.backup)?|tfvars)|id_(rsa|dsa|ecdsa|ed25519)|credentials(\.json|\.csv)?|` +
+	`\.(npmrc|netrc|pgpass|pypirc|htpasswd)|htpasswd|service-account.*\.json|secrets?\.(ya?ml|json|toml|txt)|(.*[._-])?kubeconfig([._-].*)?|` +
+	`.*\.(dump|pgdump|rdb|bak)(\.(gz|bz2|xz|zst))?|(.*[._-])?(dump|backup)([._-].*)?\.sql|.*\.sql\.(gz|bz2|xz|zst|zip))$`)
 
-// holdsKey reports whether a file has a private key, whatever it is called. Go source that only speaks of one is left.
-func holdsKey(name string, content []byte) bool {
-	return path.Ext(name) != ".go" && privateKey.Match(content)
+// secretContent are things that nobody else may have, by how they begin or what stands in them, whatever the file is called.
+var secretContent = []struct {
+	what string
+	re   *regexp.Regexp
+}{
+	{"has a private key", regexp.MustCompile(`-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----|^PuTTY-User-Key-File-`)},
+	{"lets into a cluster of Kubernetes", regexp.MustCompile(`(?m)^\s*-?\s*(client-key-data|client-certificate-data): *\S`)},
+	{"is a dump of a database", regexp.MustCompile(`^(PGDMP|REDIS0\d{3})|(?m:^-- (PostgreSQL database dump|MySQL dump |MariaDB dump ))`)},
+}
+
+// secretIn says what a file has that is secret, or "". Go source that only speaks of such things is left.
+func secretIn(name string, content []byte) string {
+	if path.Ext(name) == ".go" {
+		return ""
+	}
+	for _, s := range secretContent {
+		if s.re.Match(content) {
+			return s.what
+		}
+	}
+	return ""
 }
 
 // leave notes that a file is not shipped.
@@ -116,15 +138,8 @@ func architecture(b *lint.Bundle) Kind {
 		if path.Dir(name) != ".ebextensions" || path.Ext(name) != ".config" {
 			continue
 		}
-		r, err := b.Files[name].Open()
-		if err != nil {
-			continue
-		}
-		var text bytes.Buffer
-		_, _ = text.ReadFrom(r) // of memory
-		_ = r.Close()
-		if m := architectures.FindStringSubmatch(text.String()); m != nil {
-			kind = map[bool]Kind{true: ARM64, false: AMD64}[m[1] == "arm64"]
+		if m := architectures.FindSubmatch(contentOf(b, name)); m != nil {
+			kind = map[bool]Kind{true: ARM64, false: AMD64}[string(m[1]) == "arm64"]
 		}
 	}
 	return kind

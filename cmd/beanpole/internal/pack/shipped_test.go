@@ -77,6 +77,43 @@ func TestPackLeavesOutWhatIsNotMeant(t *testing.T) {
 	}
 }
 
+// What opens other doors, and whole databases, are not shipped either, not by --include.
+func TestPackShipsNoKeysAndDumps(t *testing.T) {
+	dir := folder(t)
+	bad := map[string]string{
+		"kubeconfig": "apiVersion: v1\n", "prod-kubeconfig.yaml": "apiVersion: v1\n", "server.ppk": "x\n", "shop.dump": "x\n", "dump-2026.sql": "x\n", "backup.sql": "x\n",
+		"shop.sql.gz": "x\n", "cache.rdb": "x\n", "shop.bak": "x\n", "terraform.tfstate.backup": "{}\n",
+		"cluster.yaml": "kind: Config\nusers:\n- user:\n    client-key-data: eA==\n", "putty.txt": "PuTTY-User-Key-File-3: ssh-ed25519\n",
+		"everything.sql": "--\n-- PostgreSQL database dump\n--\n", "more.sql": "-- MySQL dump 10.13\n", "custom": "PGDMP\x01\x0e", "redis": "REDIS0011\xfa",
+	}
+	good := map[string]string{"001_users.sql": "CREATE TABLE users (id int);\n", "dumplings.html": "<p>\n", "kube.yaml": "kind: Deployment\n", "notes.txt": "REDIS is a database, PGDMP a format\n"}
+	for name, text := range bad {
+		put(t, dir, "data/"+name, text)
+	}
+	for name, text := range good {
+		put(t, dir, "data/"+name, text)
+	}
+	out := filepath.Join(t.TempDir(), "app.zip")
+	r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Kind: Source, Nginx: "off", Include: []string{"data", "data/shop.dump"}})
+	if err != nil {
+		t.Fatalf("%v: %v", err, r.Findings)
+	}
+	files := unpack(t, out)
+	for name := range bad {
+		if files["data/"+name] != nil {
+			t.Errorf("%s is shipped", name)
+		}
+		if !slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.File == "data/"+name && f.Check == "secret-file" }) {
+			t.Errorf("nothing is said of %s", name)
+		}
+	}
+	for name := range good {
+		if files["data/"+name] == nil {
+			t.Errorf("%s is not shipped", name)
+		}
+	}
+}
+
 // The program is for the instances that the bundle asks for.
 func TestArchitectureOfTheBundle(t *testing.T) {
 	for text, want := range map[string]Kind{

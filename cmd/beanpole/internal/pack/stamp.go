@@ -3,7 +3,6 @@ package pack
 import (
 	"bytes"
 	"context"
-	"io"
 	"os/exec"
 	"strings"
 
@@ -15,27 +14,17 @@ import (
 const noVersion = "\nENV BEANPOLE_VERSION=\n"
 
 // stamp writes the revision of the folder into the bundle's Dockerfile, if that has a place for it and there is one.
-func stamp(ctx context.Context, b *lint.Bundle, dir string) error {
-	file := b.Files["Dockerfile"]
-	if file == nil {
-		return nil
-	}
-	r, err := file.Open()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return err
+func stamp(ctx context.Context, b *lint.Bundle, dir string) {
+	text := contentOf(b, "Dockerfile")
+	if !bytes.Contains(text, []byte(noVersion)) {
+		return
 	}
 	version := revision(ctx, dir)
-	if version == "" || !bytes.Contains(text, []byte(noVersion)) {
-		return nil
+	if version == "" {
+		return
 	}
 	line := strings.TrimSuffix(noVersion, "\n") + version + "\n"
-	b.Add(file.Name, file.Mode, bytes.Replace(text, []byte(noVersion), []byte(line), 1))
-	return nil
+	b.Add("Dockerfile", 0o644, bytes.Replace(text, []byte(noVersion), []byte(line), 1))
 }
 
 // revision returns the commit of a folder, with "-modified" if what is in it is another; "" outside a repository.

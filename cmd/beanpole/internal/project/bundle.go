@@ -1,9 +1,11 @@
 package project
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -40,13 +42,57 @@ func Variants() (names []string) {
 // Variant returns the variant of that name among those of this program.
 func Variant(name string) (Layer, error) {
 	if !slices.Contains(Variants(), name) {
-		return Layer{}, fmt.Errorf("no variant is called %q: there are %s", name, strings.Join(Variants(), ", "))
+		return Layer{}, &UsageError{"variant", name, "one of " + strings.Join(Variants(), ", ")}
 	}
 	sub, err := fs.Sub(beanpole.Files, "deploy/"+name)
 	if err != nil {
 		return Layer{}, err
 	}
 	return ReadLayer(sub)
+}
+
+// Layers reads variants. They come in any order: no two of them have the same file, and what one takes away no other brings. A
+// *UsageError names two that are not for the same bundle, as one would undo what the other does.
+func Layers(names []string, read func(name string) (Layer, error)) ([]Layer, error) {
+	var all []Layer
+	for _, name := range names {
+		l, err := read(name)
+		if err != nil {
+			return nil, err
+		}
+		for j, other := range all {
+			if file := l.clash(other); file != "" && names[j] != name {
+				return nil, &UsageError{"variant", names[j] + "," + name, "one of the two: both decide about " + file}
+			}
+		}
+		all = append(all, l)
+	}
+	for _, l := range all {
+		for _, other := range all {
+			for _, name := range other.Remove {
+				delete(l.Files, name)
+			}
+		}
+	}
+	return all, nil
+}
+
+// clash returns a file that both layers have, or one of a layer of which the other would leave nothing.
+func (l Layer) clash(other Layer) string {
+	for _, name := range slices.Sorted(maps.Keys(l.Files)) {
+		if _, both := other.Files[name]; both {
+			return name
+		}
+	}
+	for _, pair := range [][2]Layer{{l, other}, {other, l}} {
+		left := maps.Clone(pair[0].Files)
+		for _, name := range pair[1].Remove {
+			if delete(left, name); len(left) == 0 {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // ReadLayer reads the folder of a variant.
@@ -99,19 +145,15 @@ func (c Choice) bundle() (files, error) {
 		}
 		all[name] = string(text)
 	}
-	variants := c.Variants
-	if c.Platform == lint.Docker && !slices.Contains(variants, "docker") {
-		variants = append([]string{"docker"}, variants...)
-	}
 	if c.Platform == lint.Go {
 		delete(all, "Dockerfile")
 		delete(all, ".dockerignore")
 	}
-	for _, v := range variants {
-		l, err := Variant(v)
-		if err != nil {
-			return nil, err
-		}
+	layers, err := Layers(c.layers(), Variant)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range layers {
 		for name, text := range l.Files {
 			all[name] = text
 		}
@@ -156,23 +198,38 @@ func (c Choice) ebcli(branch string) (files, error) {
 	}
 	out := string(text)
 	for _, put := range [][2]string{
-		{`^(  )main:$`, "${1}" + branch + ":"},
-		{`^(    environment: ).*$`, "${1}" + c.Environment},
-		{`^(  application_name: ).*$`, "${1}" + c.Application},
-		{`^(  default_region: ).*$`, "${1}" + c.Region},
-		{`^(  default_platform: ).*$`, "${1}" + platform},
+		{`^  main:$`, "  " + scalar(branch) + ":"},
+		{`^    environment: .*$`, "    environment: " + scalar(c.Environment)},
+		{`^  application_name: .*$`, "  application_name: " + scalar(c.Application)},
+		{`^  default_region: .*$`, "  default_region: " + c.Region},
+		{`^  default_platform: .*$`, "  default_platform: " + platform},
 	} {
 		re := regexp.MustCompile(`(?m)` + put[0])
 		if !re.MatchString(out) {
 			return nil, fmt.Errorf("bundle: deploy/ebcli/config.yml has no %s", put[0])
 		}
-		out = re.ReplaceAllString(out, put[1])
+		out = re.ReplaceAllLiteralString(out, put[1])
 	}
 	saved, err := beanpole.Files.ReadFile("deploy/ebcli/default.cfg.yml")
 	if err != nil {
 		return nil, err
 	}
 	return files{".elasticbeanstalk/config.yml": out, ".elasticbeanstalk/default.cfg.yml": string(saved)}, nil
+}
+
+// A plain text is one for every reader of YAML, also for those that take yes and 1:20 for something else.
+var (
+	plainText = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*$`)
+	yamlWord  = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|true|false|null)$`)
+)
+
+// scalar is a text as YAML has it.
+func scalar(text string) string {
+	if plainText.MatchString(text) && !yamlWord.MatchString(text) {
+		return text
+	}
+	quoted, _ := json.Marshal(text) // a text of JSON is one of YAML
+	return string(quoted)
 }
 
 // executable reports whether the instance runs the file.

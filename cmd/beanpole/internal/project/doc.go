@@ -18,6 +18,9 @@
 //     version control shows line by line.
 //   - 2026-11: what the application is made of (main.go, its page, go.mod, config.yml) is written once and is its
 //     own from then on. Updates are for the bundle.
+//   - 2026-11: a second Init is an update, for what is chosen now, with the flags of the first as defaults. What the first one
+//     found there and left is in no record: it is asked about until somebody decides.
+//   - 2026-11: the record is there from the beginning, marked as unfinished. An Init that was interrupted, by whatever, goes on.
 //   - 2026-11: a conflict leaves the file as it is. Markers in it would be read by Elastic Beanstalk.
 //   - 2026-11: go.mod names the command as a tool: `go tool beanpole` is then of the version that the application
 //     is built with. So it does the health check of the image, which a vendor folder would else not have.

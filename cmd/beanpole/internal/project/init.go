@@ -5,10 +5,14 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"html"
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -42,9 +46,12 @@ type Options struct {
 // ErrNoModule is returned for a folder with Go files and no go.mod.
 var ErrNoModule = errors.New("there are Go files and no go.mod: run go mod init first")
 
-// IsModule reports whether the folder has a module, which gets the bundle alone; if not it gets a whole application.
-// ErrNoModule is returned for a folder that is neither.
+// IsModule reports whether the folder has a module of its own, which gets the bundle alone; if not it gets a whole
+// application. ErrNoModule is returned for a folder that is neither.
 func IsModule(dir string) (bool, error) {
+	if m, err := manifestOf(dir); err == nil && m.Unfinished && m.Choice.Module != "" {
+		return false, nil // what is there is of an Init that was interrupted
+	}
 	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
 		return true, nil
 	}
@@ -55,18 +62,18 @@ func IsModule(dir string) (bool, error) {
 	return false, err
 }
 
-// Init writes a project: into a folder without a module a whole application, into a module the bundle alone. It
-// overwrites nothing unless Force says so, and then too shows the difference.
+// Init writes a project: into a folder without a module a whole application, into a module the bundle alone. Where Init was
+// before, it does what Update does, for what is chosen now. It overwrites nothing that was changed unless Force says so,
+// and then too shows the difference. When it is interrupted, another Init goes on where it was.
 func Init(ctx context.Context, o Options) (Report, error) {
-	if err := o.Choice.Check(); err != nil {
-		return Report{}, err
-	}
-	bundle, err := o.Choice.bundle()
-	if err != nil {
-		return Report{}, err
-	}
 	isModule, err := IsModule(dirOr(o.Dir))
 	if err != nil {
+		return Report{}, err
+	}
+	if isModule {
+		o.Choice.Module = ""
+	}
+	if err := o.Choice.Check(); err != nil {
 		return Report{}, err
 	}
 	if _, err := os.Stat(dirOr(o.Dir)); o.Diff && errors.Is(err, fs.ErrNotExist) {
@@ -77,72 +84,161 @@ func Init(ctx context.Context, o Options) (Report, error) {
 		return Report{}, err
 	}
 	defer f.close()
-	if o.Progress == nil {
-		o.Progress = func(string) {}
+	old, err := readManifest(f)
+	first := errors.Is(err, ErrNoManifest)
+	if err != nil && !first {
+		return Report{}, err
 	}
-	all := maps.Clone(bundle)
-	others := []func() (files, error){func() (files, error) { return o.Choice.ebcli(f.branch()) }}
-	if !isModule {
-		others = append(others, o.application, func() (files, error) { return newModule(o.Choice.Module, o.Version, o.Replace) })
-	}
-	for _, other := range others {
-		some, err := other()
+	if first && !o.Diff {
+		err := writeManifest(f, manifest{Version: o.Version, Choice: o.Choice, Unfinished: true})
 		if err != nil {
 			return Report{}, err
 		}
-		maps.Copy(all, some)
 	}
-	var r Report
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if err := o.put(f, &r, name, all[name]); err != nil {
-			return r, err
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	r, err := o.write(ctx, f, old, first || old.Unfinished, isModule)
+	if err != nil && !o.Diff {
+		err = fmt.Errorf("%w\nthe project is not whole: mend that and run beanpole init again, it goes on where it was", err)
+	}
+	return r, err
+}
+
+// write is Init in a folder with a record. first is true as long as none has come to its end.
+func (o Options) write(ctx context.Context, f *folder, old manifest, first, isModule bool) (Report, error) {
+	bundle, err := o.Choice.bundle()
+	if err != nil {
+		return Report{}, err
+	}
+	u := update{UpdateOptions: UpdateOptions{Diff: o.Diff}, folder: f, force: o.Force, old: old,
+		next: manifest{Version: o.Version, Choice: o.Choice, base: make(files)}}
+	if !first {
+		u.report.Said = o.Choice.since(old.Choice)
+	}
+	if err := u.files(bundle); err != nil {
+		return u.report, err
+	}
+	next := u.next
+	u.own, u.next.base = true, make(files)
+	if err := o.names(&u, f, first); err != nil {
+		return u.report, err
+	}
+	if first {
+		if err := o.application(ctx, &u, f, isModule); err != nil {
+			return u.report, err
 		}
 	}
-	if o.Diff {
-		return r, nil
+	if err := ctx.Err(); err != nil || o.Diff {
+		return u.report, err
 	}
-	if err := writeManifest(f, manifest{o.Version, o.Choice, bundle}); err != nil {
-		return r, err
-	}
-	if isModule {
-		r.Next, err = o.missing(f)
-	} else {
+	switch {
+	case isModule:
+		u.report.Next, err = o.missing(f)
+	case first:
 		o.Progress("go mod tidy")
 		_, err = goCommand(ctx, o.Dir, "mod", "tidy")
 	}
 	if err != nil {
-		return r, err
+		return u.report, err
 	}
-	r.Next = append(r.Next, o.next(isModule)...)
-	return r, nil
+	u.report.Next = append(u.report.Next, o.next(ctx, first, isModule)...)
+	return u.report, writeManifest(f, next)
 }
 
-// put writes a file that is not there. One that differs is shown.
-func (o Options) put(f *folder, r *Report, name, text string) error {
-	old, present, err := f.text(name)
+// names brings the configuration of the EB CLI, of which only the names that were chosen are this program's.
+func (o Options) names(u *update, f *folder, first bool) error {
+	branch := f.branch()
+	now, err := o.Choice.ebcli(branch)
 	if err != nil {
 		return err
 	}
-	switch {
-	case present && old == text:
-		r.Same++
-		return nil
-	case present && !o.Force:
-		r.add(Differs, name, "it is left as it is; --force replaces it", old, text)
-		return nil
-	case present:
-		r.add(Replaced, name, "", old, text)
-	default:
-		r.add(Created, name, "", "", "")
+	before := files{}
+	if !first {
+		if before, err = u.old.Choice.ebcli(branch); err != nil {
+			return err
+		}
 	}
-	if o.Diff {
-		return nil
+	u.old.base = files{}
+	for name, text := range before {
+		_, there, err := f.text(name)
+		if err != nil {
+			return err
+		}
+		if there { // one that was not checked out is made anew
+			u.old.base[name] = text
+		}
 	}
-	return f.write(name, text, mode(name))
+	return u.files(now)
 }
 
-// application returns the files of a new one.
-func (o Options) application() (files, error) {
+// application brings what is the project's own from the first: the program and its page to a folder without a module, and
+// to every one that version control ignores what pack makes.
+func (o Options) application(ctx context.Context, u *update, f *folder, isModule bool) error {
+	all := files{}
+	if !isModule {
+		resumed := u.old.Unfinished
+		some, err := o.program()
+		if err != nil {
+			return err
+		}
+		module, err := newModule(o.Choice.Module, o.Version, o.Replace)
+		if err != nil {
+			return err
+		}
+		maps.Copy(some, module)
+		for name, text := range some {
+			_, there, err := f.text(name)
+			if err != nil {
+				return err
+			}
+			if !there || !resumed {
+				all[name] = text
+			}
+		}
+	}
+	u.old.base = files{}
+	ignored, there, err := f.text(".gitignore")
+	switch {
+	case err != nil:
+		return err
+	case !there && !isModule:
+		text, err := beanpole.Files.ReadFile(".gitignore")
+		if err != nil {
+			return err
+		}
+		all[".gitignore"] = string(text)
+	case !ignores(ctx, o.Dir, ignored):
+		if ignored != "" && !strings.HasSuffix(ignored, "\n") {
+			ignored += "\n"
+		}
+		if there {
+			u.report.add(Updated, ".gitignore", "", ignored, ignored+buildFolder)
+		} else {
+			u.report.add(Created, ".gitignore", "", "", "")
+		}
+		if !u.Diff {
+			if err := f.write(".gitignore", ignored+buildFolder, 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return u.files(all)
+}
+
+// buildFolder is the line of .gitignore for what pack makes.
+const buildFolder = "/build/\n"
+
+// ignores reports whether version control ignores what pack makes: by git, or outside a repository by the text.
+func ignores(ctx context.Context, dir, text string) bool {
+	if exec.CommandContext(ctx, "git", "-C", dirOr(dir), "check-ignore", "-q", "build/application.zip").Run() == nil {
+		return true
+	}
+	return regexp.MustCompile(`(?m)^/?build/?$`).MatchString(text)
+}
+
+// program returns the files of a new one.
+func (o Options) program() (files, error) {
 	sub, err := fs.Sub(template, "template")
 	if err != nil {
 		return nil, err
@@ -151,14 +247,15 @@ func (o Options) application() (files, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := o.Choice.Application
 	for file, text := range all {
+		name := o.Choice.Application
+		if path.Ext(file) == ".html" {
+			name = html.EscapeString(name)
+		}
 		all[file] = strings.NewReplacer("Command hello ", "Command "+name+" ", "# hello\n", "# "+name+"\n",
 			"<title>hello<", "<title>"+name+"<", "<h1>hello<", "<h1>"+name+"<").Replace(text)
 	}
-	ignored, err := beanpole.Files.ReadFile(".gitignore")
-	all[".gitignore"] = string(ignored)
-	return all, err
+	return all, nil
 }
 
 // missing says what go.mod of an existing module lacks.
@@ -186,9 +283,15 @@ func (o Options) missing(f *folder) (next []string, err error) {
 }
 
 // next says how it goes on.
-func (o Options) next(isModule bool) (next []string) {
+func (o Options) next(ctx context.Context, first, isModule bool) (next []string) {
+	if !first {
+		return []string{"beanpole lint", "beanpole pack", "eb deploy"}
+	}
 	if dir := dirOr(o.Dir); dir != "." {
 		next = append(next, "cd "+dir)
+	}
+	if outsideWorkspace(ctx, o.Dir) {
+		next = append(next, "go work use .")
 	}
 	if !isModule {
 		next = append(next, "go test ./...", "go run "+o.Choice.Package)

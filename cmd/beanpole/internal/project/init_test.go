@@ -48,16 +48,13 @@ func TestAModuleGetsTheBundleAlone(t *testing.T) {
 		t.Error("go.mod was changed")
 	}
 	for name, want := range map[string]bool{".ebextensions/30-redis.config": true, "Procfile": true, ".elasticbeanstalk/config.yml": true, Manifest: true,
-		"main.go": false, "Dockerfile": false, ".gitignore": false, ".ebextensions/90-amazon-linux-1.config": false} {
+		".gitignore": true, "main.go": false, "Dockerfile": false, ".ebextensions/90-amazon-linux-1.config": false} {
 		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
 			t.Errorf("%s is there: %v", name, !want)
 		}
 	}
 	if got, want := readFile(t, dir, "Buildfile"), "build: go build -trimpath -o bin/application ./cmd/shop\n"; got != want {
 		t.Errorf("Buildfile is %q, want %q", got, want)
-	}
-	if got := Application(dir); got != "./cmd/shop" {
-		t.Errorf("the application is %s", got)
 	}
 	config := readFile(t, dir, ".elasticbeanstalk/config.yml")
 	for _, want := range []string{"application_name: hello\n", "environment: hello-production\n", "default_region: eu-central-1\n", "  default:\n"} {
@@ -139,7 +136,17 @@ func TestNothingIsOverwrittenUnseen(t *testing.T) {
 	if got := readFile(t, dir, "Procfile"); got != "web: mine\n" || len(r.Open()) != 1 {
 		t.Errorf("Procfile is %q, open: %v", got, r.Open())
 	}
-	// From now on it is a change of the project's own.
+	// It is asked about until somebody decides.
+	for range 2 {
+		u, err := Update(UpdateOptions{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		differs(u, Differs)
+	}
+	if _, err := Update(UpdateOptions{Dir: dir, Keep: []string{"Procfile"}}); err != nil {
+		t.Fatal(err)
+	}
 	if u, err := Update(UpdateOptions{Dir: dir}); err != nil || len(u.Changes) > 0 {
 		t.Errorf("%v, %v", u, err)
 	}
@@ -192,9 +199,16 @@ func TestChoicesThatAreNotAllowed(t *testing.T) {
 			t.Errorf("%s: %v", name, c.Check())
 		}
 	}
-	for _, folder := range []string{"/srv/My Shop 2", "/", strings.Repeat("long", 30), "/x/ünï"} {
+	for folder, want := range map[string]string{"/srv/My Shop 2": "my-shop-2", strings.Repeat("long", 30): strings.Repeat("long", 8)[:29], "/x/ünï": "uni",
+		"/x/123": "123", "/x/null": "null", "/": "", "/x/日本": "", "/x/shop-日本": "", "/x/straße": "", "/x/_": ""} {
 		application, environment, module := Names(folder)
 		c := good()
+		if application != want {
+			t.Errorf("%s becomes %q, want %q", folder, application, want)
+		}
+		if want == "" {
+			continue // nothing is guessed
+		}
 		c.Application, c.Environment, c.Module = application, environment, module
 		if err := c.Check(); err != nil {
 			t.Errorf("%s: %v", folder, err)

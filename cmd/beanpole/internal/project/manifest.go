@@ -23,7 +23,9 @@ const Manifest = ".beanpole.txtar"
 type manifest struct {
 	Version string // of the program that wrote them
 	Choice  Choice
-	base    files
+	// Unfinished is true from the beginning of the first Init to its end: another one has to go on.
+	Unfinished bool `json:",omitempty"`
+	base       files
 }
 
 const preface = "The bundle as the command beanpole wrote it, by which `beanpole update` tells your changes from its own.\n" +
@@ -31,6 +33,9 @@ const preface = "The bundle as the command beanpole wrote it, by which `beanpole
 
 // ErrNoManifest is returned for a folder that has no record.
 var ErrNoManifest = errors.New("there is no " + Manifest + ": run beanpole init first")
+
+// ErrUnfinished is returned for a folder in which Init was interrupted.
+var ErrUnfinished = errors.New("beanpole init has not come to its end here: run it again, it goes on where it was")
 
 // bytes returns the record as it is written.
 func (m manifest) bytes() ([]byte, error) {
@@ -81,23 +86,38 @@ func parseManifest(text string) (m manifest, err error) {
 	for _, f := range a.Files {
 		m.base[f.Name] = string(f.Data)
 	}
-	return m, m.Choice.Check()
+	return m, m.Choice.values()
+}
+
+// Remembered returns what was chosen in a folder, and false if there is no record of it.
+func Remembered(dir string) (Choice, bool, error) {
+	m, err := manifestOf(dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNoManifest) {
+		return Choice{}, false, nil
+	}
+	return m.Choice, err == nil, err
 }
 
 // Laid returns the platform and the variants that the bundle in a folder was made for by Init: they need not be laid
 // over it again. Without a record the platform is "".
 func Laid(dir string) (lint.Platform, []string, error) {
+	m, err := manifestOf(dir)
+	switch {
+	case errors.Is(err, ErrNoManifest):
+		return "", nil, nil
+	case err != nil:
+		return "", nil, err
+	case m.Unfinished:
+		return "", nil, ErrUnfinished
+	}
+	return m.Choice.Platform, m.Choice.layers(), nil
+}
+
+func manifestOf(dir string) (manifest, error) {
 	f, err := openFolder(dirOr(dir), false)
 	if err != nil {
-		return "", nil, err
+		return manifest{}, err
 	}
 	defer f.close()
-	m, err := readManifest(f)
-	if errors.Is(err, ErrNoManifest) {
-		return "", nil, nil
-	}
-	if m.Choice.Platform == lint.Docker {
-		return lint.Docker, append(m.Choice.Variants, "docker"), err
-	}
-	return m.Choice.Platform, m.Choice.Variants, err
+	return readManifest(f)
 }

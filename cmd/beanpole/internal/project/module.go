@@ -84,6 +84,15 @@ func IsCheckout(dir string) bool {
 	return err == nil && modfile.ModulePath(raw) == Path
 }
 
+// ModulePath returns the path of the module in dir.
+func ModulePath(dir string) (string, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		return "", err
+	}
+	return modfile.ModulePath(raw), nil
+}
+
 // Mains returns the main packages of the module in dir, as "." or "./cmd/server".
 func Mains(ctx context.Context, dir string) ([]string, error) {
 	said, err := goCommand(ctx, dir, "list", "-e", "-f", `{{if eq .Name "main"}}{{.Dir}}{{end}}`, "./...")
@@ -106,20 +115,6 @@ func Mains(ctx context.Context, dir string) ([]string, error) {
 		}
 	}
 	return list, nil
-}
-
-// Application returns the package that the Buildfile of a folder builds, or "." without one.
-func Application(dir string) string {
-	text, err := os.ReadFile(filepath.Join(dir, "Buildfile"))
-	if err != nil {
-		return "."
-	}
-	for line := range strings.Lines(string(text)) {
-		if words := strings.Fields(line); len(words) > 3 && words[1] == "go" && words[2] == "build" && packagePath.MatchString(words[len(words)-1]) {
-			return words[len(words)-1]
-		}
-	}
-	return "."
 }
 
 // OutsideReplacement returns a folder outside of the module in dir that its go.mod puts in the place of a module, or "". A
@@ -145,6 +140,17 @@ func OutsideReplacement(dir string) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// outsideWorkspace reports whether the go command takes a workspace (go.work) for dir that its module is not in: it would
+// not build there.
+func outsideWorkspace(ctx context.Context, dir string) bool {
+	work, err := goCommand(ctx, dir, "env", "GOWORK")
+	if work = strings.TrimSpace(work); err != nil || work == "" || work == "off" {
+		return false
+	}
+	_, err = goCommand(ctx, dir, "list", "-e", "-f", "{{.Dir}}", ".")
+	return err != nil && strings.Contains(err.Error(), "go work use")
 }
 
 // goCommand runs go in a folder and returns what it says.

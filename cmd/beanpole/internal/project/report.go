@@ -32,6 +32,7 @@ type Change struct {
 
 // Report says what Init or Update has done, or with Diff would do.
 type Report struct {
+	Said    []string // about what was chosen
 	Changes []Change
 	Next    []string // what is left to do
 	Same    int      // files that were as they should be
@@ -49,6 +50,9 @@ func (r Report) Open() (list []Change) {
 
 // Print writes the report for people.
 func (r Report) Print(w io.Writer) {
+	for _, s := range r.Said {
+		fmt.Fprintln(w, s)
+	}
 	for _, c := range r.Changes {
 		fmt.Fprintf(w, "%-9s %s", c.Action, c.Name)
 		if c.Note != "" {

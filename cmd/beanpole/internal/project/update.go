@@ -31,6 +31,12 @@ func Update(o UpdateOptions) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	if m.Unfinished {
+		return Report{}, ErrUnfinished
+	}
+	if err := m.Choice.Check(); err != nil {
+		return Report{}, err
+	}
 	bundle, err := m.Choice.bundle()
 	if err != nil {
 		return Report{}, err
@@ -41,24 +47,22 @@ func Update(o UpdateOptions) (Report, error) {
 // bring makes of what the record says a folder that has the bundle.
 func bring(f *folder, m manifest, bundle files, o UpdateOptions) (Report, error) {
 	u := update{UpdateOptions: o, folder: f, old: m, next: manifest{Version: o.Version, Choice: m.Choice, base: make(files)}}
-	all := maps.Clone(m.base)
-	maps.Copy(all, bundle)
 	for flag, names := range map[string][]string{"keep": o.Keep, "take": o.Take} {
 		for i, name := range names {
 			names[i] = clean(name)
-			if _, known := all[names[i]]; !known {
+			_, known := m.base[names[i]]
+			if _, too := bundle[names[i]]; !known && !too {
 				return Report{}, &UsageError{flag, name, "a file of the bundle"}
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		theirs, there := bundle[name]
-		if err := u.file(name, theirs, there); err != nil {
-			return u.report, err
+	for _, name := range o.Keep {
+		if slices.Contains(o.Take, name) {
+			return Report{}, &UsageError{"keep", name, "another file than --take has: only one of the two can be done"}
 		}
 	}
-	if o.Diff {
-		return u.report, nil
+	if err := u.files(bundle); err != nil || o.Diff {
+		return u.report, err
 	}
 	return u.report, writeManifest(f, u.next)
 }
@@ -69,6 +73,21 @@ type update struct {
 	folder    *folder
 	old, next manifest
 	report    Report
+	force     bool // take all
+	own       bool // the files are the project's, and in no record: only Init brings them
+}
+
+// files brings all files up to date, and takes away those that the bundle has no longer.
+func (u *update) files(bundle files) error {
+	all := maps.Clone(bundle)
+	maps.Copy(all, u.old.base)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		theirs, there := bundle[name]
+		if err := u.file(name, theirs, there); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // file brings one file up to date. there reports whether the bundle has it still.
@@ -89,6 +108,10 @@ func (u *update) file(name, theirs string, there bool) error {
 	case slices.Contains(u.Keep, name):
 		u.report.add(Kept, name, "as you said", "", "")
 		return nil
+	case u.force && !present:
+		return u.put(Created, name, "", "", theirs, true)
+	case u.force:
+		return u.put(Replaced, name, "", mine, theirs, there)
 	case slices.Contains(u.Take, name):
 		return u.put(Replaced, name, "as you said", mine, theirs, there)
 	case !changed: // it is the project that has
@@ -98,7 +121,7 @@ func (u *update) file(name, theirs string, there bool) error {
 		u.report.add(Kept, name, "you have deleted it; the bundle has a newer one", "", "")
 		return nil
 	case !present:
-		return u.put(Created, name, "new in the bundle", "", theirs, true)
+		return u.put(Created, name, "", "", theirs, true)
 	case known && mine == base:
 		if !there {
 			return u.put(Removed, name, "the bundle has it no longer", mine, "", false)
@@ -127,10 +150,13 @@ func (u *update) put(a Action, name, note, old, new string, there bool) error {
 
 // conflict leaves the file, and keeps what it was made of, so that it is compared with that the next time.
 func (u *update) conflict(name, base, mine, theirs string, known, there bool) {
-	decide := fmt.Sprintf("bring this into yours by hand and say --keep %s, or --take %s", name, name)
+	decide := fmt.Sprintf("bring this into yours by hand and say `beanpole update --keep %s`, or --take %s", name, name)
+	if u.own {
+		decide = "it is left as it is; --force replaces it"
+	}
 	switch {
 	case !known:
-		u.report.add(Conflict, name, "new in the bundle, and you have another of that name; "+decide, mine, theirs)
+		u.report.add(Differs, name, "you have another of that name; "+decide, mine, theirs)
 		delete(u.next.base, name)
 		return
 	case !there:

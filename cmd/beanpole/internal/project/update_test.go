@@ -37,7 +37,7 @@ func TestUpdateOfOneFile(t *testing.T) {
 		{name: "a conflict taken", base: abc, mine: aXc, theirs: lines("a", "Y", "c"), take: true, action: Replaced, becomes: lines("a", "Y", "c"), remembered: lines("a", "Y", "c")},
 		{name: "new", base: gone, mine: gone, theirs: abc, action: Created, becomes: abc, remembered: abc},
 		{name: "new, and there already", base: gone, mine: abc, theirs: abc, becomes: abc, remembered: abc},
-		{name: "new, and another is there", base: gone, mine: aXc, theirs: abc, action: Conflict, becomes: aXc, remembered: gone},
+		{name: "new, and another is there", base: gone, mine: aXc, theirs: abc, action: Differs, becomes: aXc, remembered: gone},
 		{name: "new, and another is there and kept", base: gone, mine: aXc, theirs: abc, keep: true, action: Kept, becomes: aXc, remembered: abc},
 		{name: "deleted by the project", base: abc, mine: gone, theirs: abc, becomes: gone, remembered: abc},
 		{name: "deleted by the project, newer in the bundle", base: abc, mine: gone, theirs: aXc, action: Kept, becomes: gone, remembered: aXc},
@@ -72,7 +72,7 @@ func TestUpdateOfOneFile(t *testing.T) {
 			if test.take {
 				o.Take = []string{name}
 			}
-			old := manifest{"0.0.1", good(), of(test.base)}
+			old := manifest{Version: "0.0.1", Choice: good(), base: of(test.base)}
 			if err := writeManifest(f, old); err != nil {
 				t.Fatal(err)
 			}
@@ -191,7 +191,7 @@ func TestTheRecordHoldsTheBundle(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text, err := manifest{"0.1.0", c, all}.bytes()
+			text, err := manifest{Version: "0.1.0", Choice: c, base: all}.bytes()
 			if err != nil {
 				t.Fatal(err)
 			}
