@@ -3,14 +3,17 @@ package lint
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // leftover is something that only Amazon Linux 1 had.
-var leftovers = []struct {
+type leftover struct {
 	re  *regexp.Regexp
 	fix string
-}{
+}
+
+var leftovers = []leftover{
 	{regexp.MustCompile(`#etc#nginx|/tmp/deployment/config`), "delete it: the nginx of Amazon Linux 2 and 2023 passes Upgrade on; own settings go into .platform/nginx"},
 	{regexp.MustCompile(`/etc/nginx/(conf\.d/)?[\w.*-]+|/opt/elasticbeanstalk/support/conf|/etc/nginx/sites`), "put the file into .platform/nginx: what is written to /etc/nginx by hand is replaced by the deployment"},
 	{regexp.MustCompile(`/opt/elasticbeanstalk/hooks`), "move the script to .platform/hooks/{prebuild,predeploy,postdeploy}"},
@@ -32,6 +35,9 @@ func checkLeftovers(m *model) {
 			continue
 		}
 		text := m.bundle.text(name)
+		if !slices.ContainsFunc(leftovers, func(l leftover) bool { return l.re.Match(text) }) {
+			continue
+		}
 		for n, l := range bytes.Split(text, []byte("\n")) {
 			if i := bytes.IndexByte(l, '#'); i >= 0 && len(bytes.TrimSpace(l[:i])) == 0 && !bytes.HasPrefix(l[i:], []byte("#etc#")) {
 				continue // a comment
