@@ -134,20 +134,21 @@ func (c collector) text(name string, content []byte) {
 	if strings.HasPrefix(name, ".platform/hooks/") || strings.HasPrefix(name, ".platform/confighooks/") || path.Dir(name) == "bin" {
 		mode = 0o755
 	}
-	if textual(name) {
+	if textual(name, content) {
 		content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
 		content = bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
 	}
 	c.bundle.Add(name, mode, content)
 }
 
-// textual reports whether Linux reads the file line by line.
-func textual(name string) bool {
+// textual reports whether Linux reads the file line by line: what the platform reads, and every script.
+func textual(name string, content []byte) bool {
 	switch name {
 	case "Procfile", "Buildfile", "Dockerfile", ".dockerignore":
 		return true
 	}
-	return strings.HasPrefix(name, ".ebextensions/") || strings.HasPrefix(name, ".platform/")
+	return (strings.HasPrefix(name, ".ebextensions/") || strings.HasPrefix(name, ".platform/")) && !bytes.HasPrefix(content, []byte("\x7fELF")) ||
+		bytes.HasPrefix(content, []byte("#!"))
 }
 
 // variant lays the variant of that name over the bundle: the folder's own, or the one that this program carries.

@@ -30,7 +30,7 @@ type Options struct {
 	Dir string
 	// Output is the zip to write. "" means build/application.zip in Dir.
 	Output string
-	// Platform is the environment's. "" means the one that the project was made for, or Go. Docker always takes the
+	// Platform is the environment's. "" means the one that the project was made for, or that the EB CLI is told, or Go. Docker always takes the
 	// source and the variant docker.
 	Platform lint.Platform
 	// Kind is what to bring. "" means a program for the architecture of the bundle's instances.
@@ -61,26 +61,17 @@ var ErrRefused = errors.New("the bundle has errors and was not written")
 
 // Pack builds the application, checks the bundle and writes the zip.
 func Pack(ctx context.Context, o Options) (Result, error) {
-	o, err := o.withDefaults()
+	o, b, leftOut, err := prepare(ctx, o)
 	if err != nil {
-		return Result{}, err
-	}
-	b, leftOut, err := collect(ctx, o)
-	if err != nil {
-		return Result{}, err
-	}
-	o.Kind = cmp.Or(o.Kind, architecture(b))
-	if err := stamp(ctx, b, o.Dir); err != nil {
 		return Result{}, err
 	}
 	if o.Kind != Source {
 		o.Progress(fmt.Sprintf("go build %s for linux/%s", o.Package, o.Kind))
-		program, err := build(ctx, o)
+		content, err := build(ctx, o)
 		if err != nil {
 			return Result{}, err
 		}
-		b.Add("bin/application", 0o755, program)
-		b.Add("Procfile", 0o644, []byte("web: bin/application\n"))
+		b.Add(program, 0o755, content)
 	}
 	r := Result{Output: o.Output, Files: len(b.Files)}
 	o.Progress(fmt.Sprintf("lint of %d files", r.Files))
@@ -108,6 +99,38 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 	return r, nil
 }
 
+// Preview returns what Pack would ship, with the program's name alone: nothing is built. The findings are about what is
+// left out.
+func Preview(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, lint.Platform, error) {
+	o, b, leftOut, err := prepare(ctx, o)
+	return b, leftOut, o.Platform, err
+}
+
+// Artifact is what Pack writes where nobody says otherwise, from the folder of the bundle.
+const Artifact = "build/application.zip"
+
+// program is the application in the bundle.
+const program = "bin/application"
+
+// prepare collects all but the program.
+func prepare(ctx context.Context, o Options) (Options, *lint.Bundle, []lint.Finding, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return o, nil, nil, err
+	}
+	b, leftOut, err := collect(ctx, o)
+	if err != nil {
+		return o, nil, nil, err
+	}
+	b.Belongs(o.Dir)
+	o.Kind = cmp.Or(o.Kind, architecture(b))
+	if o.Kind != Source {
+		b.Plan(program)
+		b.Add("Procfile", 0o644, []byte("web: "+program+"\n"))
+	}
+	return o, b, leftOut, stamp(ctx, b, o.Dir)
+}
+
 // withDefaults fills in what is not set, from what the project says of itself.
 func (o Options) withDefaults() (Options, error) {
 	o.Dir = cmp.Or(o.Dir, ".")
@@ -115,9 +138,9 @@ func (o Options) withDefaults() (Options, error) {
 	if err != nil {
 		return o, err
 	}
-	o.Platform = cmp.Or(o.Platform, platform, lint.Go)
+	o.Platform = cmp.Or(o.Platform, platform, lint.PlatformOf(o.Dir), lint.Go)
 	o.Package = cmp.Or(o.Package, project.Application(o.Dir))
-	o.Output = cmp.Or(o.Output, filepath.Join(o.Dir, "build", "application.zip"))
+	o.Output = cmp.Or(o.Output, filepath.Join(o.Dir, filepath.FromSlash(Artifact)))
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
