@@ -99,11 +99,13 @@ func (b *inbox) source(uid []byte) *source {
 func (s *source) gap(key laneKey, epoch uint64) *gap {
 	g := s.gaps[key]
 	if g == nil || g.epoch != epoch {
-		had := uint64(0)
-		if g != nil {
-			had = max(g.had, g.last)
+		old := []*gap{g, s.gaps[laneKey{key.nsp, wholeLane}]} // it may have come by a pattern
+		g = &gap{epoch: epoch}
+		for _, x := range old {
+			if x != nil {
+				g.had = max(g.had, x.had, x.last)
+			}
 		}
-		g = &gap{epoch: epoch, had: had}
 		s.gaps[key] = g
 		s.nsps.Store(key.nsp, true)
 	}
@@ -281,11 +283,20 @@ func (b *inbox) gone(uid string) {
 
 // abandon gives up what is missing in a lane. Called with order held.
 func (b *inbox) abandon(s *source, key laneKey, g *gap, cause int) {
-	deliver := func(arrival) {}
-	if n, epoch := b.listens(key); n != nil && epoch == g.epoch {
-		deliver = n.arrived
+	if n := b.to(key, g); n == nil {
+		g.leave()
+	} else {
+		b.count(s, cause, g.abandon(n.arrived))
 	}
-	b.count(s, cause, g.abandon(deliver))
+}
+
+// to returns who is to get what is missing of a lane, nil if nobody is any more.
+func (b *inbox) to(key laneKey, g *gap) *namespace {
+	n, epoch := b.listens(key)
+	if n == nil || epoch != g.epoch {
+		return nil
+	}
+	return n
 }
 
 // count counts what was lost of a node. Called with order held.
@@ -356,6 +367,9 @@ func (b *inbox) sweepSource(s *source, now time.Time) (more bool) {
 	var keys []laneKey
 	_, away := b.c.bus.brokenSince([]subscription{b.letters}) // answers would not come
 	for key, g := range s.gaps {
+		if g.open() && b.to(key, g) == nil {
+			g.leave()
+		}
 		switch {
 		case !g.open():
 			if now.Sub(g.used) > forgetAfter {

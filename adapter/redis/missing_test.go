@@ -282,3 +282,56 @@ func TestWhatIsNotKeptOfUnknownRoomsIsCounted(t *testing.T) {
 		})
 	}
 }
+
+// The channels of a server's user are restricted while it runs, so that it may subscribe to no pattern any more: nothing
+// comes twice, or late, or not at all.
+func TestPatternsAreForbidden(t *testing.T) {
+	s := redistest.Start(t)
+	admin := s.Client()
+	do := func(args ...any) {
+		t.Helper()
+		if err := admin.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("acl", "setuser", "app", "on", ">secret", "+@all", "~*", "allchannels")
+	f := pair(t, redis.Config{}, s.URL(), fmt.Sprintf("redis://app:secret@%s", s.Addr()))
+	rooms := []*adaptertest.Member{}
+	for i := range 4 {
+		m := adaptertest.NewMember(fmt.Sprintf("member-000000000001%d", i))
+		f.nodes[1].Join(m, fmt.Sprint("room", i))
+		rooms = append(rooms, m)
+	}
+	const events = 4000
+	for i := range events {
+		if i == events/2 {
+			do("acl", "setuser", "app", "resetchannels", "&"+f.prefix+"*")
+		}
+		if i%100 == 0 {
+			pass(t, 10*time.Millisecond)
+		}
+		target := adapter.Target{}
+		if i%5 > 0 {
+			target.Rooms = []string{fmt.Sprint("room", i%5-1)}
+		}
+		if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), target); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, m := range rooms {
+		m.Wait(t, 2*events/5)
+		for of := range 5 { // of the namespace, and of each room
+			list := slices.DeleteFunc(numbers(m), func(k int) bool { return k%5 != of })
+			want := []int{}
+			for k := of; k < events && (of == 0 || of == i+1); k += 5 {
+				want = append(want, k)
+			}
+			if !slices.Equal(list, want) {
+				t.Errorf("member %d got %d of %d events to %d, in order: %v", i, len(list), len(want), of, slices.IsSorted(list))
+			}
+		}
+	}
+	if x := f.clusters[1].Stats(); len(x.Lost) > 0 || x.Reconnects == 0 {
+		t.Errorf("%+v", x)
+	}
+}
