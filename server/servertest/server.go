@@ -1,0 +1,29 @@
+package servertest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/beanpole/beanpole/server"
+)
+
+// Server makes a server for a test. What it has to say goes to the log of the test, unless cfg has a Logger, and it is
+// shut down when the test ends, after its clients have gone.
+func Server(t testing.TB, cfg server.Config) *server.Server {
+	t.Helper()
+	if cfg.Logger == nil {
+		cfg.Logger = logger(t)
+	}
+	io, err := server.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := io.Shutdown(ctx); err != nil {
+			t.Errorf("the server does not end: %v", err)
+		}
+	})
+	return io
+}
