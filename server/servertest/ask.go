@@ -28,7 +28,7 @@ func AskFails(c *Client, name string, args ...any) string {
 	answer := c.ask(name, args)
 	text, ok := failure(answer)
 	if !ok {
-		c.t.Fatalf("%s: %q is answered, and not with an error: %s", c.Namespace(), name, event{args: answer})
+		c.t.Fatalf("%s: %q is answered, and not with an error: %s", c.Namespace(), name, show(answer))
 	}
 	return text
 }

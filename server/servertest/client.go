@@ -169,40 +169,37 @@ func (c *Client) take(name string) (args client.Args, ok bool) {
 
 // told says what came instead of what was expected. Called with mu held.
 func (c *Client) told() string {
-	var b strings.Builder
-	switch {
-	case len(c.came) == 0:
-		b.WriteString("nothing else waits")
-	default:
-		b.WriteString("there wait")
-		for i, e := range c.came[:min(len(c.came), 10)] {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			fmt.Fprintf(&b, " %s", e)
+	const most = 10
+	text := "nothing else waits"
+	if len(c.came) > 0 {
+		list := make([]string, 0, most)
+		for _, e := range c.came[:min(len(c.came), most)] {
+			list = append(list, e.String())
 		}
-		if n := len(c.came) - 10; n > 0 {
-			fmt.Fprintf(&b, " and %d more", n)
-		}
+		text = "there wait " + strings.Join(list, ", ")
+	}
+	if n := len(c.came) - most; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
 	}
 	if !c.Connected() {
-		b.WriteString("; the client is not connected")
-		if c.ended != "" {
-			fmt.Fprintf(&b, " (%s)", c.ended)
-		}
+		text += "; the client is not connected"
 	}
-	return b.String()
+	if c.ended != "" {
+		text += fmt.Sprintf("; a connection ended: %s", c.ended)
+	}
+	return text
 }
 
-// String shows an event as the server emits it.
-func (e event) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%q", e.name)
-	for i := range e.args.Len() {
-		raw := e.args.Raw(i)
-		fmt.Fprintf(&b, " %s", raw[:min(len(raw), 200)])
+// String shows an event with the beginning of each argument.
+func (e event) String() string { return fmt.Sprintf("%q %s", e.name, show(e.args)) }
+
+func show(args client.Args) string {
+	list := make([]string, args.Len())
+	for i := range list {
+		raw := args.Raw(i)
+		list[i] = string(raw[:min(len(raw), 200)])
 	}
-	return b.String()
+	return "[" + strings.Join(list, ", ") + "]"
 }
 
 // ExpectArgs waits for the next event of that name and returns its arguments, for events of several. Expect is simpler

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -26,4 +27,28 @@ func Server(t testing.TB, cfg server.Config) *server.Server {
 		}
 	})
 	return io
+}
+
+// Cluster makes n servers that are one cluster, as over Redis, in memory. cfg is that of each, without an Adapter; with
+// Recovery a client is recovered on any of them.
+func Cluster(t testing.TB, n int, cfg server.Config) []*server.Server {
+	t.Helper()
+	if cfg.Adapter != nil {
+		t.Fatal("Cluster makes the adapters: leave Config.Adapter nil")
+	}
+	var recovery *adapter.Recovery
+	if cfg.Recovery != nil {
+		own := cfg.Recovery.Recovery
+		recovery = &own
+	}
+	bus, err := adapter.NewBus(recovery)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := make([]*server.Server, n)
+	for i := range list {
+		cfg.Adapter = bus.Adapter()
+		list[i] = Server(t, cfg)
+	}
+	return list
 }

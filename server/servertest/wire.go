@@ -18,12 +18,12 @@ type lane struct {
 	mu   sync.Mutex
 	cond *sync.Cond
 	// Guarded by mu.
-	bytes    []byte
-	finished bool  // nothing more is written
-	err      error // that of both sides, from now on
-	held     bool  // what has come is not read
-	reading  deadline
-	writing  deadline
+	bytes          []byte
+	finished       bool  // nothing more is written
+	held           bool  // what has come is not read
+	reader, writer error // what each of them gets from now on
+	reading        deadline
+	writing        deadline
 }
 
 func newLane() *lane {
@@ -48,7 +48,7 @@ func (l *lane) set(d *deadline, at time.Time) {
 		d.timer.Stop()
 	}
 	d.at, d.timer = at, nil
-	if !at.IsZero() && l.err == nil {
+	if !at.IsZero() && (l.reader == nil || l.writer == nil) {
 		d.timer = time.AfterFunc(time.Until(at), l.wake)
 	}
 	l.cond.Broadcast()
@@ -60,14 +60,17 @@ func (l *lane) wake() {
 	l.cond.Broadcast()
 }
 
-// end has both sides get err, and drops what is under way.
-func (l *lane) end(err error) {
+// end ends the reading and the writing with these errors, and drops what is under way.
+func (l *lane) end(reader, writer error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err != nil {
-		return
+	if l.reader == nil {
+		l.reader = reader
 	}
-	l.err, l.bytes = err, nil
+	if l.writer == nil {
+		l.writer = writer
+	}
+	l.bytes = nil
 	for _, d := range []*deadline{&l.reading, &l.writing} {
 		if d.timer != nil {
 			d.timer.Stop()
@@ -80,7 +83,9 @@ func (l *lane) end(err error) {
 func (l *lane) finish() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.finished = true
+	if l.finished = true; l.writer == nil {
+		l.writer = net.ErrClosed
+	}
 	l.cond.Broadcast()
 }
 
@@ -97,8 +102,8 @@ func (l *lane) read(b []byte) (int, error) {
 	defer l.mu.Unlock()
 	for {
 		switch {
-		case l.err != nil:
-			return 0, l.err
+		case l.reader != nil:
+			return 0, l.reader
 		case l.reading.passed():
 			return 0, os.ErrDeadlineExceeded
 		case len(l.bytes) > 0 && !l.held:
@@ -118,10 +123,8 @@ func (l *lane) write(b []byte) (n int, err error) {
 	defer l.mu.Unlock()
 	for {
 		switch {
-		case l.err != nil:
-			return n, l.err
-		case l.finished:
-			return n, syscall.EPIPE
+		case l.writer != nil:
+			return n, l.writer
 		case l.writing.passed():
 			return n, os.ErrDeadlineExceeded
 		case n == len(b):
@@ -173,14 +176,14 @@ func (c *conn) wrap(op string, err error) error {
 // Close is net.Conn's. What was written arrives, and what the other end writes from now on does not.
 func (c *conn) Close() error {
 	c.out.finish()
-	c.in.end(net.ErrClosed)
+	c.in.end(net.ErrClosed, syscall.EPIPE)
 	return nil
 }
 
 // cut ends the connection for both ends.
 func (c *conn) cut() {
-	c.in.end(syscall.ECONNRESET)
-	c.out.end(syscall.ECONNRESET)
+	c.in.end(syscall.ECONNRESET, syscall.ECONNRESET)
+	c.out.end(syscall.ECONNRESET, syscall.ECONNRESET)
 }
 
 // LocalAddr is net.Conn's.
