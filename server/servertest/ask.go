@@ -47,7 +47,7 @@ func Expect[T any](c *Client, name string) (value T) {
 // ask waits for an acknowledgement.
 func (c *Client) ask(name string, args []any) client.Args {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), c.patience)
 	defer cancel()
 	answer, err := c.EmitWithAck(ctx, name, args...)
 	switch {

@@ -15,15 +15,19 @@ import (
 	"github.com/beanpole/beanpole/client"
 )
 
-// patience is how long a test waits for what must come: in a bubble of testing/synctest that takes no time.
-const patience = 30 * time.Second
+// How long a test waits for what must come: virtual minutes take no time.
+const (
+	patience        = 10 * time.Second
+	virtualPatience = 5 * time.Minute
+)
 
 // Client is one client of the server under test, in one namespace. It is a *client.Socket, and keeps the events that
 // come for Expect. What fails the test is for the goroutine of the test alone.
 type Client struct {
 	*client.Socket
-	t    testing.TB
-	line *line
+	t        testing.TB
+	line     *line
+	patience time.Duration
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -81,7 +85,11 @@ func NewClient(t testing.TB, h http.Handler, namespace string, cfg client.Config
 		}
 		l.close()
 	})
-	return watch(t, l, c.Of(namespace))
+	waits := patience
+	if rest() {
+		waits = virtualPatience
+	}
+	return watch(&Client{Socket: c.Of(namespace), t: t, line: l, patience: waits})
 }
 
 // Refused connects to a namespace that must refuse it, and returns how it did.
@@ -96,13 +104,13 @@ func Refused(t testing.TB, h http.Handler, namespace string, cfg client.Config) 
 	return refusal
 }
 
-// watch keeps what comes to a socket.
-func watch(t testing.TB, l *line, s *client.Socket) *Client {
-	c := &Client{Socket: s, t: t, line: l, changed: make(chan struct{})}
-	s.OnAny(func(name string, args client.Args) {
+// watch keeps what comes to c from now on.
+func watch(c *Client) *Client {
+	c.changed = make(chan struct{})
+	c.OnAny(func(name string, args client.Args) {
 		c.change(func() { c.came = append(c.came, event{name, args}) })
 	})
-	s.OnDisconnect(func(why client.Reason, _ error) {
+	c.OnDisconnect(func(why client.Reason, _ error) {
 		c.change(func() { c.ended, c.ends = why, c.ends+1 })
 	})
 	return c
@@ -119,13 +127,13 @@ func (c *Client) change(fn func()) {
 // Of connects the client to another namespace, over the same connection.
 func (c *Client) Of(namespace string) *Client {
 	c.t.Helper()
-	other := watch(c.t, c.line, c.Client().Of(namespace))
+	other := watch(&Client{Socket: c.Client().Of(namespace), t: c.t, line: c.line, patience: c.patience})
 	other.connect()
 	return other
 }
 
 func (c *Client) tryConnect() error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), c.patience)
 	defer cancel()
 	return c.Socket.Connect(ctx)
 }
@@ -139,7 +147,7 @@ func (c *Client) connect() {
 
 // await waits until ready, which is called with mu held, is true. It reports false when that takes too long.
 func (c *Client) await(ready func() bool) bool {
-	late := time.NewTimer(patience)
+	late := time.NewTimer(c.patience)
 	defer late.Stop()
 	for {
 		c.mu.Lock()

@@ -18,11 +18,14 @@ func (c *Client) Cut() {
 	rest()
 }
 
-// Back ends Cut, connects the client without waiting until it would by itself, and reports whether the server has
-// recovered its state: nothing was missed then.
+// Mend ends Cut. The client connects again when it next tries, or by its Connect.
+func (c *Client) Mend() { c.line.mend() }
+
+// Back is Mend and Connect, which must succeed, and reports whether the server has recovered the client's state: it has
+// missed nothing then.
 func (c *Client) Back() (recovered bool) {
 	c.t.Helper()
-	c.line.mend()
+	c.Mend()
 	c.connect()
 	return c.Recovered()
 }

@@ -210,14 +210,14 @@ func TestFrozenClientIsGivenUp(t *testing.T) {
 				x := servertest.Connect(t, io)
 				x.Freeze()
 				for range c.events {
-					if err := io.Emit("much", strings.Repeat("x", 500_000)); err != nil {
+					if err := io.Emit("much", make([]byte, 500_000)); err != nil {
 						t.Fatal(err)
 					}
 				}
 				if c.thaw {
 					x.Thaw()
 					for range c.events {
-						servertest.Expect[string](x, "much")
+						servertest.Expect[[]byte](x, "much")
 					}
 				} else {
 					time.Sleep(2 * time.Minute)
@@ -229,6 +229,29 @@ func TestFrozenClientIsGivenUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A client that reads gets what is volatile, behind what is not, as over a socket; one that does not goes without.
+func TestVolatile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		io := servertest.Server(t, server.Config{})
+		c := servertest.Connect(t, io)
+		for i := range 3 {
+			_ = io.Emit("news", i)
+			_ = io.Volatile().Emit("tick", i)
+		}
+		for i := range 3 {
+			if got := servertest.Expect[int](c, "tick"); got != i {
+				t.Errorf("tick %d, want %d", got, i)
+			}
+		}
+		c.Freeze()
+		_ = io.Emit("much", strings.Repeat("x", 100_000))
+		_ = io.Volatile().Emit("tick", 3)
+		c.Thaw()
+		servertest.Expect[string](c, "much")
+		c.ExpectNothing("tick")
+	})
 }
 
 func TestExpectDisconnect(t *testing.T) {

@@ -118,7 +118,8 @@ func (l *lane) read(b []byte) (int, error) {
 	}
 }
 
-func (l *lane) write(b []byte) (n int, err error) {
+// write writes b, or without wait what can be taken at once.
+func (l *lane) write(b []byte, wait bool) (n int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
@@ -135,6 +136,9 @@ func (l *lane) write(b []byte) (n int, err error) {
 			n += room
 			l.cond.Broadcast()
 			continue
+		}
+		if !wait {
+			return n, nil
 		}
 		l.cond.Wait()
 	}
@@ -162,7 +166,14 @@ func (c *conn) Read(b []byte) (int, error) {
 
 // Write is net.Conn's.
 func (c *conn) Write(b []byte) (int, error) {
-	n, err := c.out.write(b)
+	n, err := c.out.write(b, true)
+	return n, c.wrap("write", err)
+}
+
+// TryWrite writes what can be taken without waiting, as the transport does with a socket: what is volatile leaves then,
+// too, behind something else.
+func (c *conn) TryWrite(b []byte) (int, error) {
+	n, err := c.out.write(b, false)
 	return n, c.wrap("write", err)
 }
 
