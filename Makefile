@@ -65,13 +65,13 @@ N     ?= 1
 SEEDS ?= 1-100
 SIM   ?=
 sim: ## a cluster simulated: SEED (1), N of them (1), SIM='-mode streams -faults cut -shrink'
-	@cd test/sim && nice -n 15 go run . -seed $(SEED) -n $(N) $(SIM)
+	@cd test/sim && nice -n 15 go run . -seed "$(SEED)" -n "$(N)" $(SIM)
 
 sim-sweep: ## the same with the seeds SEEDS (1-100), and what they contained: SIM='-mode all' each in each mode
-	@cd test/sim && from=$(SEEDS) && nice -n 15 go run . -seed $${from%-*} -n $$(( $${from#*-} - $${from%-*} + 1 )) $(SIM)
+	@cd test/sim && nice -n 15 go run . -seeds "$(SEEDS)" $(SIM)
 
 chaos: ## the same with real connections, a real Redis, real time and the race detector: a minute for six seeds
-	@cd test/sim && go run . -chaos -seed $(SEED) -n $(N) -jobs 6 -history ../../build/sim/history $(SIM)
+	@cd test/sim && go run . -chaos -seed "$(SEED)" -n "$(N)" -jobs 6 -history ../../build/sim/history $(SIM)
 
 sim-defects: ## plant faults in Beanpole, and see that the simulation finds each
 	@cd test/sim && nice -n 15 go run . -defects -n 20

@@ -58,7 +58,9 @@ type bus struct {
 	wg      *sync.WaitGroup
 	// noPatterns, if not nil, finds another way for all patterns, which Redis refuses; set before use.
 	noPatterns func()
-	broken     atomic.Int64 // when a link last broke, in nanoseconds since 1970
+	// last is subscribed to behind all others of its connection: who has it has these; set before the first add.
+	last   subscription
+	broken atomic.Int64 // when a link last broke, in nanoseconds since 1970
 
 	mu      sync.RWMutex
 	wants   map[subscription]*want

@@ -133,13 +133,7 @@ func (c *Cluster) mixed(ctx context.Context, nsp string) (bool, error) {
 
 // startMembers starts the heartbeat and the roster.
 func (c *Cluster) startMembers(sharded bool) {
-	all := c.cfg.Prefix + "-beanpole#"
-	channel := func(uid string) string {
-		if uid == "" {
-			return all
-		}
-		return all + "self#" + uid + "#"
-	}
+	channel := c.beats
 	kind, op := subChannel, opPublish
 	if sharded {
 		kind, op = subShard, opSPublish
@@ -165,8 +159,9 @@ func (c *Cluster) startMembers(sharded bool) {
 			c.stats.malformed.Add(1)
 		}
 	})
-	c.bus.add(subscription{kind, all}, hear)
-	c.bus.add(subscription{kind, channel(c.uid)}, hear)
+	c.bus.last = subscription{kind, channel(c.uid)}
+	c.bus.add(subscription{kind, channel("")}, hear)
+	c.bus.add(c.bus.last, hear)
 	c.wg.Go(c.beat)
 	c.roster = newRoster(c.client, &c.cfg, c.uid)
 	c.watching, c.watched = make(chan struct{}), make(chan struct{})
@@ -174,6 +169,14 @@ func (c *Cluster) startMembers(sharded bool) {
 		defer close(c.watched)
 		m.watch(c.ctx, c.watching, c.roster, counting{channel, c.subscribers, c.bus.broke})
 	})
+}
+
+// beats returns the channel of heartbeats of one node, or of all if uid is empty.
+func (c *Cluster) beats(uid string) string {
+	if uid == "" {
+		return c.cfg.Prefix + "-beanpole#"
+	}
+	return c.cfg.Prefix + "-beanpole#self#" + uid + "#"
 }
 
 // beat sends heartbeats. The first ones come fast: until one has come back, nothing is known to work.

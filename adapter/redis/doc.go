@@ -84,6 +84,9 @@
 //   - 2026-11: A Node peer counts by PUBSUB NUMSUB, as it counts us; a Beanpole peer by its name. Every Beanpole
 //     node also subscribes to a channel that only Beanpole knows, so that the difference of the two counts is the
 //     number of Node peers, half-dead connections included.
+//   - 2026-11-29: Who lives and has no connection at a moment may be making it again. So a connection subscribes to the
+//     channel of its node's beats last: who has that and not a namespace's does not have the namespace. Who has neither
+//     is waited for.
 //   - 2026-11: A heartbeat that comes back to its sender proves publishing and subscription both.
 //   - 2026-11-29: Who lives is a list in Redis that each node renews (roster.go), by a clock that stands still when
 //     Redis does: then nobody dies. It was a heartbeat of everyone to everyone: 100 nodes that started together

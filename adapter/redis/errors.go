@@ -26,6 +26,8 @@ var (
 	errSettings = errors.New("servers with this Prefix do not have the same settings, and do not hear each other, or not all")
 	errStream   = errors.New("servers with another Prefix use the same Stream, and get the events of this cluster")
 	errShape    = errors.New("message has an unexpected shape")
+	errUnheard  = errors.New("no subscription to the channel of this server")
+	errAway     = errors.New("a server does not answer, and is not known to have ended")
 )
 
 // advice says what a person may do about an error of Redis.

@@ -167,6 +167,45 @@ func TestNodeDiesWhileItIsAsked(t *testing.T) {
 	}
 }
 
+// A question ends with its time though Redis stands still, and another that counts the nodes for both has more.
+func TestQuestionDoesNotWaitForAnother(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range modes() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			f := pair(t, cfg, s.URL()+"?read_timeout=5m", s.URL())
+			asked := make(chan struct{}, 2)
+			f.nodes[1].NS.Reply(func(adapter.Message) *adapter.Message { asked <- struct{}{}; return nil })
+			ask := func(d time.Duration) (context.CancelFunc, chan error) {
+				ctx, cancel := context.WithTimeout(t.Context(), d)
+				done := make(chan error, 1)
+				go func() {
+					done <- f.nodes[0].ServerSideEmitWithAck(ctx, adaptertest.Event(`["x"]`), func(adapter.Message) {})
+				}()
+				return cancel, done
+			}
+			end, long := ask(2 * adaptertest.Patience)
+			<-asked
+			cancel, short := ask(2 * time.Second)
+			defer cancel()
+			<-asked
+			s.Freeze()
+			select {
+			case err := <-short:
+				if !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("ServerSideEmitWithAck: %v", err)
+				}
+			case <-time.After(adaptertest.Patience):
+				t.Error("the question did not end with its time")
+			}
+			s.Thaw()
+			end()
+			<-long
+		})
+	}
+}
+
 // One of three nodes hears and says everything late: the others notice nothing, and it gets everything.
 func TestNodeIsSlow(t *testing.T) {
 	t.Parallel()

@@ -62,7 +62,8 @@ type Forwarder struct {
 }
 
 // Forward makes this node known to others and returns a Forwarder. It ends with the cluster, which
-// may have one.
+// may have one. Call it before the node serves: it returns once the others can find the node, so that no session has an
+// id that leads nowhere, or after 3 seconds without an answer of Redis, which is then asked again in the background.
 func (c *Cluster) Forward(cfg ForwardConfig) (*Forwarder, error) {
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
@@ -92,15 +93,23 @@ func (c *Cluster) Forward(cfg ForwardConfig) (*Forwarder, error) {
 		FlushInterval: -1,
 		ErrorLog:      slog.NewLogLogger(c.cfg.Logger.Handler(), slog.LevelDebug)}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil, ErrClosed
+	switch {
+	case c.closed:
+		err = ErrClosed
+	case c.forwarder != nil:
+		err = errors.New("redis: forward: called twice")
+	default:
+		c.forwarder = f
+		c.wg.Go(func() { f.reg.run(c.ctx) })
 	}
-	if c.forwarder != nil {
-		return nil, errors.New("redis: forward: called twice")
+	c.mu.Unlock()
+	if err != nil {
+		return nil, err
 	}
-	c.forwarder = f
-	c.wg.Go(func() { f.reg.run(c.ctx) })
+	select {
+	case <-f.reg.tried:
+	case <-c.ctx.Done():
+	}
 	return f, nil
 }
 
@@ -134,8 +143,8 @@ func (f *Forwarder) forward(w http.ResponseWriter, r *http.Request, sid string) 
 	if len(r.Header[forwardedHeader]) > 0 {
 		return CauseLoop
 	}
-	secret := f.reg.sharedSecret()
-	if secret == "" {
+	secret, err := f.reg.signature(r.Context())
+	if err != nil {
 		return CauseRedis
 	}
 	addr, err := f.reg.find(r.Context(), node)

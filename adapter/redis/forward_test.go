@@ -157,6 +157,30 @@ func TestForward(t *testing.T) {
 	}
 }
 
+// The others find a server before its first session has an id, and it forwards from its first request on, though Redis
+// is slow, or was not there when it started.
+func TestForwardsFromTheFirstRequest(t *testing.T) {
+	t.Parallel()
+	defer http.DefaultClient.CloseIdleConnections()
+	prefix := unique()
+	a := newFront(t, "a", prefix, shared.URL())
+	slow, away := redistest.NewProxy(t, shared.Addr()), redistest.NewProxy(t, shared.Addr())
+	slow.Slow(50 * time.Millisecond)
+	b := newFront(t, "b", prefix, slow.URL())
+	if code, body := a.get(t, "b-1", nil); code != 200 {
+		t.Errorf("from a to b: %d %s", code, body)
+	}
+	if code, body := b.get(t, "a-1", nil); code != 200 {
+		t.Errorf("from b to a: %d %s", code, body)
+	}
+	away.Block()
+	c := newFront(t, "c", prefix, away.URL())
+	time.AfterFunc(100*time.Millisecond, away.Unblock)
+	if code, body := c.get(t, "a-1", nil); code != 200 {
+		t.Errorf("from c to a: %d %s", code, body)
+	}
+}
+
 func TestForwardUpgrade(t *testing.T) {
 	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -193,6 +194,12 @@ func (l *link) subscribe(ctx context.Context, ps *redis.PubSub, list []subscript
 		most = 1
 	}
 	var channels, patterns []string
+	if i := slices.Index(list, l.bus.last); i >= 0 && len(list) > 1 {
+		if err := l.subscribe(ctx, ps, slices.Delete(slices.Clone(list), i, i+1)); err != nil {
+			return err
+		}
+		list = []subscription{l.bus.last}
+	}
 	for _, s := range list {
 		switch s.kind {
 		case subChannel:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -30,8 +31,8 @@ type namespace struct {
 	asked    map[*ask]struct{}  // questions of other nodes to clients of this one
 	closed   bool
 
-	counting sync.Mutex // held while the other nodes are counted for questions that wait
-	counted  *round     // guarded by counting
+	counting chan struct{} // has a token while the other nodes are counted for questions that wait
+	counted  *round        // who put the token there may use it
 
 	// roomsMu makes looking at a room and (un)subscribing one step.
 	roomsMu sync.Mutex
@@ -42,7 +43,7 @@ var _ adapter.Adapter = (*namespace)(nil)
 // join makes the adapter of a namespace.
 func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
 	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, asked: map[*ask]struct{}{}, parcels: map[string]*parcel{},
-		epoch: c.joins.Add(1)}
+		counting: make(chan struct{}, 1), epoch: c.joins.Add(1)}
 	n.Local.Namespace = ns
 	n.first = n.subs()[0]
 	n.peers = subscription{n.first.kind, c.cfg.Prefix + "-beanpole#" + n.name + "#"}
@@ -232,54 +233,97 @@ func (n *namespace) ServerSideEmitWithAck(ctx context.Context, m adapter.Message
 	return n.finish(ctx, q, r, n.start(ctx, q, r))
 }
 
+// Servers counts the nodes. One without a connection is waited for, awayFor at most: it may be being made again.
 func (n *namespace) Servers(ctx context.Context) (int, error) {
 	ctx, cancel := n.bound(ctx)
 	defer cancel()
-	var err error
-	if n.c.state.works() { // or it may count itself wrongly
-		err = n.c.bus.wait(ctx, slices.Concat(n.subs(), []subscription{n.peers})...)
+	began := time.Now()
+	for attempt := 0; ; attempt++ {
+		p, err := n.present(ctx)
+		switch {
+		case err != nil:
+			return 1 + len(p.named), &adapter.PartialError{Err: errors.Join(adapter.ErrDegraded, err)}
+		case len(p.away) == 0, time.Since(began) > awayFor, !pause(ctx, attempt):
+			return 1 + len(p.named) + p.strangers + p.unheard, nil
+		}
 	}
-	list, strangers, unheard, _, e := n.others(ctx)
-	named := len(list)
-	err = errors.Join(err, e)
-	if err != nil {
-		return 1 + named, &adapter.PartialError{Err: errors.Join(adapter.ErrDegraded, err)}
-	}
-	return 1 + named + strangers + unheard, nil
 }
 
-// others returns which nodes have this namespace besides this one: those known by name, and how many there
-// are besides, which are strangers, Node peers, and Beanpole nodes that have not been heard yet. Redis says so by who
-// listens: each has a channel of its own for each namespace. silent are those that were given up and still listen, as
-// one that stands still: they are not waited for. With an error it returns all nodes known.
-func (n *namespace) others(ctx context.Context) (named []string, strangers, unheard, silent int, err error) {
-	live, dead := n.c.members.names()
-	channels := make([]string, 0, 2+len(live)+len(dead))
-	channels = append(channels, n.first.name, n.peers.name)
-	for _, uid := range live {
-		channels = append(channels, n.c.wire.own(n.name, uid))
+// present says which nodes have a namespace besides this one.
+type present struct {
+	named     []string // Beanpole nodes known by name
+	away      []string // those without any connection: it is being made again, or their process has ended
+	unheard   int      // Beanpole nodes that have not been heard of yet
+	strangers int      // Node peers
+	silent    int      // given up, and still listening, as one that stands still: they are not waited for
+}
+
+// present finds out when this node hears the others: who asks as soon as it has the namespace must hear the answers, and
+// count itself.
+func (n *namespace) present(ctx context.Context) (p present, err error) {
+	for attempt := 0; ; attempt++ {
+		if n.c.state.works() {
+			err = n.c.bus.wait(ctx, slices.Concat(n.subs(), []subscription{n.peers})...)
+		}
+		var e error
+		if p, e = n.others(ctx); !errors.Is(e, errUnheard) || !n.c.state.works() || !pause(ctx, attempt) {
+			return p, errors.Join(err, e)
+		}
 	}
-	for _, uid := range dead {
-		channels = append(channels, n.c.wire.own(n.name, uid))
+}
+
+// others looks who is present. Redis says so by who listens: each node has a channel of its own for each namespace.
+// With an error all nodes known are named.
+func (n *namespace) others(ctx context.Context) (p present, err error) {
+	live, dead := n.c.members.names()
+	own := func(uid string) string { return n.c.wire.own(n.name, uid) }
+	channels := []string{n.first.name, n.peers.name, own(n.c.uid)}
+	for _, uid := range slices.Concat(live, dead) {
+		channels = append(channels, own(uid))
 	}
 	counts, err := n.c.subscribers(ctx, channels)
-	if err != nil {
-		return live, 0, 0, 0, err
+	if err == nil && counts[own(n.c.uid)] == 0 {
+		err = errUnheard // what broke this node's connection may have broken others
 	}
+	if err != nil {
+		return present{named: live}, err
+	}
+	channels = nil
+	var absent []string
 	for _, uid := range live {
-		if counts[n.c.wire.own(n.name, uid)] > 0 {
-			named = append(named, uid)
+		if counts[own(uid)] > 0 {
+			p.named = append(p.named, uid)
+			continue
 		}
+		absent = append(absent, uid)
+		channels = append(channels, own(uid), n.c.beats(uid))
 	}
 	everyone, ours := counts[n.first.name], counts[n.peers.name]
-	unheard = ours - 1 - len(named)
+	p.strangers, p.unheard = max(0, everyone-ours), ours-1-len(p.named)
 	for _, uid := range dead {
-		if counts[n.c.wire.own(n.name, uid)] > 0 { // Redis has not noticed
-			unheard--
-			silent++
+		if counts[own(uid)] > 0 { // Redis has not noticed
+			p.unheard--
+			p.silent++
 		}
 	}
-	return named, max(0, everyone-ours), max(0, unheard), silent, nil
+	p.unheard = max(0, p.unheard)
+	if len(absent) == 0 {
+		return p, nil
+	}
+	// Without this namespace, or without a connection? All is on one connection, and its beats come last.
+	if counts, err = n.c.subscribers(ctx, channels); err != nil {
+		return present{named: live}, err
+	}
+	for _, uid := range absent {
+		switch {
+		case counts[own(uid)] > 0:
+			p.named = append(p.named, uid)
+			p.unheard = max(0, p.unheard-1)
+		case counts[n.c.beats(uid)] == 0:
+			p.away = append(p.away, uid)
+		}
+	}
+	return p, nil
 }
 
 // subscribers returns how many connections subscribe to each channel.

@@ -146,7 +146,9 @@ func (n *namespace) answer(m *message) {
 		r.mu.Lock()
 		r.count += m.count
 		r.mu.Unlock()
-		r.answered(m.uid, 0)
+		if r.answered(m.uid, 0); m.count > 0 {
+			r.enough()
+		}
 	case m.kind == kindAck && r.kind == kindBroadcast:
 		r.put(m.uid, m.event, m.gone)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -420,5 +421,73 @@ func TestRecoveryFromASilentServer(t *testing.T) {
 	var partial *adapter.PartialError
 	if !errors.Is(err, adapter.ErrNoRecovery) || !errors.As(err, &partial) || strings.Contains(err.Error(), "unknown") {
 		t.Errorf("with one that is silent: %v", err)
+	}
+}
+
+// TestTakeOverWhileConnectionsBreak: a client comes anew at about the moment when the subscriptions break, of all servers
+// or of the one that holds its socket, which is there again later or sooner. Its session is neither unknown nor expired.
+func TestTakeOverWhileConnectionsBreak(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string]time.Duration{"killed": 0, "away 200ms": 200 * time.Millisecond, "away 1200ms": 1200 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			p := redistest.NewProxy(t, s.Addr())
+			cfg := redis.Config{Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: unique(), HeartbeatInterval: 2 * time.Second}
+			cfg.Stream, cfg.SessionPrefix = cfg.Prefix, cfg.Prefix+":session:"
+			var clusters []*redis.Cluster
+			var nodes []*adaptertest.Node
+			for _, url := range []string{p.URL(), s.URL(), s.URL()} {
+				cfg.URL = url
+				clusters = append(clusters, start(t, cfg))
+				nodes = append(nodes, adaptertest.NewNode(t, "/anew", clusters[len(clusters)-1].Adapter()))
+			}
+			ready(t, clusters...)
+			holder := nodes[0]
+			var sessions []adapter.Session
+			held, pids := map[string]*adaptertest.Member{}, map[string]string{}
+			var mu sync.Mutex
+			holder.NS.OnTakeOver(func(ctx context.Context, id string) bool {
+				mu.Lock()
+				m := held[id]
+				delete(held, id)
+				mu.Unlock()
+				return m != nil && holder.Save(ctx, m.Leave(holder, pids[id])) == nil
+			})
+			for i := range 64 {
+				pid := fmt.Sprint("pid ", i)
+				m := adaptertest.NewMember(adapter.SocketID(pid))
+				holder.Join(m)
+				held[m.ID()], pids[m.ID()] = m, pid
+				sessions = append(sessions, adapter.Session{SID: m.ID(), PID: pid})
+			}
+			if err := holder.Broadcast(adaptertest.Event(`["first"]`), adapter.Target{}); err != nil {
+				t.Fatal(err)
+			}
+			mu.Lock()
+			last := adaptertest.Offset(t, held[sessions[0].SID].Wait(t, 1)[0])
+			mu.Unlock()
+			var wg sync.WaitGroup
+			for i, x := range sessions {
+				wg.Go(func() {
+					pass(t, time.Duration(i)*time.Millisecond)
+					if _, err := nodes[1+i%2].Restore(t.Context(), x.PID, last); err != nil {
+						t.Errorf("client %d: %v", i, err)
+					}
+				})
+			}
+			pass(t, 25*time.Millisecond)
+			if away > 0 {
+				p.Cut(true)
+				pass(t, away)
+				p.Cut(false)
+			} else if err := s.Client().Do(t.Context(), "client", "kill", "type", "pubsub").Err(); err != nil {
+				t.Fatal(err)
+			}
+			wg.Wait()
+			if _, err := nodes[1].Restore(t.Context(), "nobody", last); err == nil || !strings.Contains(err.Error(), "unknown or expired session") {
+				t.Errorf("of nobody: %v", err)
+			}
+		})
 	}
 }

@@ -23,7 +23,8 @@ type registry struct {
 	node     string
 	addr     string
 	instance string
-	fixed    bool // the secret was given
+	fixed    bool          // the secret was given
+	tried    chan struct{} // closed when the entry was first written, or could not be
 
 	mu     sync.Mutex
 	secret string // of the cluster; empty until it is known
@@ -50,7 +51,8 @@ const (
 )
 
 func newRegistry(c *Cluster, node, addr, secret string) *registry {
-	return &registry{c: c, node: node, addr: addr, instance: rand.Text(), fixed: secret != "", secret: secret, known: map[string]place{}}
+	return &registry{c: c, node: node, addr: addr, instance: rand.Text(), fixed: secret != "",
+		tried: make(chan struct{}), secret: secret, known: map[string]place{}}
 }
 
 func (r *registry) key(node string) string { return r.c.cfg.Prefix + "-beanpole:node:" + node }
@@ -62,10 +64,10 @@ func (r *registry) addrKey() string { return r.c.cfg.Prefix + "-beanpole:addr:" 
 func (r *registry) run(ctx context.Context) {
 	t := time.NewTicker(r.c.cfg.HeartbeatInterval)
 	defer t.Stop()
+	var once sync.Once
 	for first := true; ; {
-		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		err := persist(tctx, func() error { return r.renew(tctx, first) })
-		cancel()
+		err := within(ctx, func(ctx context.Context) error { return r.renew(ctx, first) })
+		once.Do(func() { close(r.tried) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -77,6 +79,13 @@ func (r *registry) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// within calls fn until it succeeds, for as long as a client is let wait.
+func within(ctx context.Context, fn func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
+	defer cancel()
+	return persist(ctx, func() error { return fn(ctx) })
 }
 
 // renew learns the secret and renews the entry, unless another node has its name or address: then neither is
@@ -177,6 +186,15 @@ func (r *registry) learn(ctx context.Context) error {
 	r.secret = secret
 	r.mu.Unlock()
 	return nil
+}
+
+// signature returns the secret that a request is signed with, and asks Redis for it if that could not be had yet.
+func (r *registry) signature(ctx context.Context) (string, error) {
+	if secret := r.sharedSecret(); secret != "" {
+		return secret, nil
+	}
+	err := within(ctx, r.learn)
+	return r.sharedSecret(), err
 }
 
 // sharedSecret returns the secret of the cluster, empty before it is known.

@@ -39,11 +39,13 @@ type request struct {
 	unnamed  int                  // nodes without names that have not answered
 	total    int                  // of them asked
 	lost     int                  // of them given up although it is not clear which of them went
+	silent   int                  // nodes given up that still listened then
 	fetching map[string]*fetching // by node, while pieces of its answer are to come
 	absent   map[string]time.Time // named node -> the first of the rounds in a row that do not have it
 	fewer    time.Time            // the first of those in a row that have fewer unnamed ones than were asked
 	details  []adapter.Details
 	count    int
+	enough   func() // of kindTakeOver: ends it
 }
 
 const unheard = -1
@@ -200,27 +202,24 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 	if d, ok := ctx.Deadline(); ok && m.kind == kindBroadcast {
 		m.timeoutMS = max(1, time.Until(d).Milliseconds())
 	}
+	live, _ := n.c.members.names()
 	if !n.c.state.works() {
-		live, _ := n.c.members.names()
 		r.ask(live, 0)
 		return adapter.ErrDegraded
 	}
-	// Whoever asks as soon as it has the namespace must hear the answers, and count itself.
-	err := n.c.bus.wait(ctx, slices.Concat(n.subs(), []subscription{n.peers})...)
-	if err != nil {
-		live, _ := n.c.members.names()
-		r.ask(live, 0)
-		return errors.Join(adapter.ErrDegraded, err)
-	}
-	named, strangers, unheard, silent, err := n.others(ctx)
+	p, err := n.present(ctx)
 	if m.kind == kindTakeOver {
-		strangers = 0 // they do not know the question
+		p.strangers = 0 // they do not know the question
 	}
-	r.ask(named, strangers+unheard)
+	named := slices.Concat(p.named, p.away)
+	r.ask(named, p.strangers+p.unheard)
+	r.mu.Lock()
+	r.silent = p.silent
+	r.mu.Unlock()
 	if err != nil {
 		return errors.Join(adapter.ErrDegraded, err)
 	}
-	if len(named)+strangers+unheard+silent == 0 {
+	if len(named)+p.strangers+p.unheard+p.silent == 0 {
 		return nil
 	}
 	return n.publish(m, "")
@@ -242,20 +241,21 @@ func (n *namespace) finish(ctx context.Context, m *message, r *request, err erro
 		for range asked {
 			r.answers.Expect(0)
 		}
-		if e := n.await(ctx, r, m.request, false); e != nil && r.kind == kindBroadcast {
+		if e := n.await(ctx, r, m, false); e != nil && r.kind == kindBroadcast {
 			err = errors.Join(err, e)
 		}
 		return r.partial(err)
 	}
-	return r.partial(n.await(ctx, r, m.request, true))
+	return r.partial(n.await(ctx, r, m, true))
 }
 
-// await returns nil when all answers to the question with an id are in, the error of ctx otherwise.
-func (n *namespace) await(ctx context.Context, r *request, id string, recount bool) error {
+// await returns nil when all answers to a question are in, the error of ctx otherwise.
+func (n *namespace) await(ctx context.Context, r *request, m *message, recount bool) error {
 	if !recount {
 		return r.answers.Wait(ctx)
 	}
 	began := time.Now()
+	asked := began
 	last, every := (*round)(nil), firstCount
 	for ; ; every = min(2*every, recountEvery) {
 		tctx, cancel := context.WithTimeout(ctx, every)
@@ -267,8 +267,16 @@ func (n *namespace) await(ctx context.Context, r *request, id string, recount bo
 		if ctx.Err() != nil {
 			return r.answers.Wait(ctx)
 		}
-		n.fetchMore(r, id)
-		if now := n.count(ctx, every/2); now != nil && now != last && now.at.After(began) {
+		n.fetchMore(r, m.request)
+		now := n.count(ctx, every/2)
+		if now == nil {
+			continue
+		}
+		if (m.kind == kindFetch || m.kind == kindTakeOver) && n.c.bus.broke().After(asked) { // perhaps with answers to what may be asked twice
+			asked = time.Now()
+			_ = n.publish(m, "") // or it is waited for in vain
+		}
+		if now != last && now.at.After(began) {
 			r.compare(now)
 			last = now
 		}
@@ -277,35 +285,38 @@ func (n *namespace) await(ctx context.Context, r *request, id string, recount bo
 
 // round is one count of the other nodes, for all questions that wait then.
 type round struct {
-	at      time.Time
-	named   []string
-	unnamed int
+	present
+	at time.Time
 }
 
 // count counts the other nodes, or returns a count that is not older than some time, for all questions that wait. It is
 // nil when that was not possible.
 func (n *namespace) count(ctx context.Context, old time.Duration) *round {
-	n.counting.Lock()
-	defer n.counting.Unlock()
+	select {
+	case n.counting <- struct{}{}:
+	case <-ctx.Done(): // who counts may have more time, and Redis may stand still
+		return nil
+	}
+	defer func() { <-n.counting }()
 	if n.counted != nil && time.Since(n.counted.at) < old {
 		return n.counted
 	}
-	named, strangers, unheard, _, err := n.others(ctx)
+	p, err := n.others(ctx)
 	if err != nil {
 		return nil
 	}
-	n.counted = &round{at: time.Now(), named: named, unnamed: strangers + unheard}
+	n.counted = &round{p, time.Now()}
 	return n.counted
 }
 
 // compare gives up nodes that rounds in a row do not have for long enough: one alone may have met a connection being made
-// again.
+// again. Who has the socket of a client that comes anew is not given up, as long as the roster has it.
 func (r *request) compare(x *round) {
 	r.mu.Lock()
 	var gone []string
 	for uid := range r.waiting {
 		switch since, ok := r.absent[uid]; {
-		case slices.Contains(x.named, uid):
+		case slices.Contains(x.named, uid), r.kind == kindTakeOver && slices.Contains(x.away, uid):
 			delete(r.absent, uid)
 		case !ok:
 			r.absent[uid] = x.at
@@ -313,7 +324,7 @@ func (r *request) compare(x *round) {
 			gone = append(gone, uid)
 		}
 	}
-	now := x.unnamed + r.known(x.named)
+	now := x.strangers + x.unheard + r.known(x.named)
 	recount := false
 	switch {
 	case r.unnamed == 0 || now >= r.total:

@@ -8,32 +8,42 @@ import (
 	"github.com/beanpole/beanpole/adapter"
 )
 
-// maxTakeOver bounds how long a client that comes anew waits for the other nodes to say that they do not have
-// its socket: one of them may be dead.
-const maxTakeOver = time.Second
-
 // takeOver ends the connection of a socket, here or on another node, and returns when that has been saved, or
-// when nobody has it; or an error if it has not heard of all.
+// when nobody has it; or, when ctx is about to end, an error if it has not heard of all. One that stands still is not
+// waited for, and one whose process has ended as long as the roster has it.
 func (n *namespace) takeOver(ctx context.Context, sid string) error {
 	if n.Namespace.TakeOver(ctx, sid) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, maxTakeOver)
-	defer cancel()
+	if d, ok := ctx.Deadline(); ok { // and then it is looked once more whether it has been saved
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, d.Add(-time.Until(d)/5), adapter.ErrTimeout)
+		defer cancel()
+	}
 	for attempt := 0; ; attempt++ {
-		r := newRequest(kindTakeOver, nil)
-		m := &message{kind: kindTakeOver, sid: sid}
-		err := n.finish(ctx, m, r, n.start(ctx, m, r))
-		r.mu.Lock()
-		had := r.count > 0
-		r.mu.Unlock()
-		switch {
-		case had: // the others do not matter
-			return nil
-		case !errors.Is(err, adapter.ErrDegraded) || !pause(ctx, attempt):
+		err := n.askWhoHas(ctx, sid)
+		if err == nil || !errors.Is(err, adapter.ErrDegraded) || !pause(ctx, attempt) {
 			return err
 		}
 	}
+}
+
+func (n *namespace) askWhoHas(ctx context.Context, sid string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := newRequest(kindTakeOver, nil)
+	r.enough = cancel // when one has it, the others do not matter
+	m := &message{kind: kindTakeOver, sid: sid}
+	err := n.finish(ctx, m, r, n.start(ctx, m, r))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.count > 0:
+		return nil
+	case err == nil && r.silent > 0:
+		return &adapter.PartialError{Nodes: r.silent, Err: errAway}
+	}
+	return err
 }
 
 // yield answers kindTakeOver.

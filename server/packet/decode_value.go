@@ -73,6 +73,9 @@ func Decode(raw []byte, attachments [][]byte, v any) error {
 			return nil
 		}
 	}
+	if decodePlanned(raw, attachments, v) {
+		return nil
+	}
 	return decodeLibrary(raw, attachments, v)
 }
 

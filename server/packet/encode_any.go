@@ -54,7 +54,11 @@ func newEncoder() *encoder {
 
 // appendAny encodes values of types for which appendValue has no case.
 func appendAny(b []byte, attachments [][]byte, v any, depth int) ([]byte, [][]byte, error) {
-	h := holds(reflect.TypeOf(v))
+	t := reflect.TypeOf(v)
+	if p := planOf(t); p != nil && p.encodes {
+		return p.encode(b, attachments, reflect.ValueOf(v), depth)
+	}
+	h := holds(t)
 	switch h {
 	case binaryItself:
 		b, attachments = appendBinary(b, attachments, reflect.ValueOf(v).Bytes())

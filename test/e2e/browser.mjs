@@ -5,7 +5,8 @@ import puppeteer from "puppeteer-core";
 const [url, chromium] = process.argv.slice(2);
 const browser = await puppeteer.launch({ executablePath: chromium, acceptInsecureCerts: true, args: ["--no-sandbox", "--disable-quic"] });
 try {
-  for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
+  const ways = [["polling"], ["websocket"], ["polling", "websocket"]];
+  await Promise.all(ways.map(async (transports) => {
     const context = await browser.createBrowserContext();
     const page = await context.newPage();
     await page.goto(url + "/livez");
@@ -26,7 +27,7 @@ try {
     const cookies = (await page.cookies(url)).map((c) => c.name).sort();
     process.stdout.write(JSON.stringify({ transports, ...seen, cookies }) + "\n");
     await context.close();
-  }
+  }));
 } finally {
   await browser.close();
 }

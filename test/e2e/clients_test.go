@@ -40,10 +40,16 @@ type clients struct {
 	ended  bool
 }
 
-// connect starts number clients of the environment, all in one room.
-func connect(t *testing.T, url string, number int, transports string, args ...string) *clients {
+// connect starts number clients of the environment, in the room of all.
+func connect(t *testing.T, url string, number int, transports string) *clients {
 	t.Helper()
-	cmd := exec.Command("node", append([]string{"clients.mjs", url, fmt.Sprint(number), transports, "all"}, args...)...)
+	return connectTo(t, url, number, transports, "all")
+}
+
+// connectTo does so in a room.
+func connectTo(t *testing.T, url string, number int, transports, room string) *clients {
+	t.Helper()
+	cmd := exec.Command("node", "clients.mjs", url, fmt.Sprint(number), transports, room)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

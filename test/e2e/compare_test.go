@@ -20,7 +20,7 @@ import (
 	"github.com/beanpole/beanpole/internal/wsclient"
 )
 
-var compare = flag.Bool("compare", false, "measure the variant direct against the way through nginx; asserts nothing")
+var compare = flag.Bool("compare", false, "measure what asserts nothing: the variant direct against the way through nginx, a deployment without the drain hook")
 
 // What an instance does for a message: an echo with an acknowledgement, on WebSockets that keep a few on their way. The two
 // take turns, and the medians are of what nobody else on the machine disturbed equally.

@@ -157,6 +157,9 @@ func TestDeployments(t *testing.T) {
 		{"in place, with the drain hook", true, false},
 		{"in place, without the drain hook", false, false},
 	} {
+		if !d.hook && !*compare {
+			continue // asserts nothing
+		}
 		t.Run(d.name, func(t *testing.T) { e.check(t, d) })
 	}
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -129,6 +130,8 @@ func need(t *testing.T, programs ...string) {
 var built = struct{ dir, app, beanpole string }{}
 
 func TestMain(m *testing.M) {
+	// Those that run side by side wait for timers most of the time. What measures, or has thousands of clients, runs alone.
+	_ = flag.Set("test.parallel", "4") // before the command line is read, which may say otherwise
 	code, err := buildAndRun(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -146,10 +149,8 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(built.dir)) }()
 	built.app, built.beanpole = filepath.Join(built.dir, "app"), filepath.Join(built.dir, "beanpole")
-	for out, pkg := range map[string]string{built.app: "./app", built.beanpole: "../../cmd/beanpole"} {
-		if said, err := exec.Command("go", "build", "-o", out, pkg).CombinedOutput(); err != nil {
-			return 1, fmt.Errorf("%w: %s", err, said)
-		}
+	if said, err := exec.Command("go", "build", "-ldflags=-w", "-o", built.dir, "./app", "../../cmd/beanpole").CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("%w: %s", err, said)
 	}
 	if _, err := os.Stat("node_modules/socket.io-client"); err != nil {
 		if said, err := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error").CombinedOutput(); err != nil {

@@ -62,41 +62,42 @@ func TestDoctorFindsTheEnvironmentHealthy(t *testing.T) {
 func TestClientsOfEveryKind(t *testing.T) {
 	t.Parallel()
 	e := start(t, settings{})
+	quiet := make(map[string]*clients)
 	for _, transports := range []string{"polling", "websocket", "both"} {
-		t.Run(transports, func(t *testing.T) {
-			c := connect(t, e.url(), 6, transports)
-			c.joined(t)
-			if transports == "both" {
-				c.await(t, "that all upgrade", 10*time.Second, func(list []event) bool { return len(by(list, "upgrade")) == 6 })
+		c := connectTo(t, e.url(), 6, transports, transports)
+		quiet[transports] = c
+		c.joined(t)
+		if transports == "both" {
+			c.await(t, "that all upgrade", 10*time.Second, func(list []event) bool { return len(by(list, "upgrade")) == 6 })
+		}
+		instances := make(map[string]int)
+		for _, j := range by(c.seen(), "joined") {
+			instances[j.Instance]++
+		}
+		if len(instances) != 2 {
+			t.Errorf("%s: clients are on %v, want both instances", transports, instances)
+		}
+		const n = 20
+		for i := 1; i <= n; i++ {
+			if err := e.instances[i%2].say(transports, i); err != nil {
+				t.Fatal(err)
 			}
-			instances := make(map[string]int)
-			for _, j := range by(c.seen(), "joined") {
-				instances[j.Instance]++
-			}
-			if len(instances) != 2 {
-				t.Errorf("clients are on %v, want both instances", instances)
-			}
-			const n = 20
-			for i := 1; i <= n; i++ {
-				if err := e.instances[i%2].say("all", i); err != nil {
-					t.Fatal(err)
-				}
-			}
-			// Two servers emit, so the last number need not come last.
-			c.await(t, "that all hear all", 20*time.Second, func(list []event) bool {
-				missing, _, _ := exactlyOnce(list, 6, n)
-				return missing == 0
-			})
-			if missing, doubled, _ := exactlyOnce(c.seen(), 6, n); missing+doubled > 0 {
-				t.Errorf("%d missing, %d doubled", missing, doubled)
-			}
-			// Longer than the idle timeout of the load balancer: heartbeats keep all alive.
-			time.Sleep(8 * time.Second)
-			if _, _, reasons := outages(c.seen()); len(reasons) > 0 {
-				t.Errorf("quiet clients were cut: %v", reasons)
-			}
-			c.close()
+		}
+		// Two servers emit, so the last number need not come last.
+		c.await(t, "that all hear all", 20*time.Second, func(list []event) bool {
+			missing, _, _ := exactlyOnce(list, 6, n)
+			return missing == 0
 		})
+		if missing, doubled, _ := exactlyOnce(c.seen(), 6, n); missing+doubled > 0 {
+			t.Errorf("%s: %d missing, %d doubled", transports, missing, doubled)
+		}
+	}
+	// Longer than the idle timeout of the load balancer: heartbeats keep all alive.
+	time.Sleep(8 * time.Second)
+	for transports, c := range quiet {
+		if _, _, reasons := outages(c.seen()); len(reasons) > 0 {
+			t.Errorf("quiet clients over %s were cut: %v", transports, reasons)
+		}
 	}
 }
 

@@ -15,11 +15,8 @@ package main
 import (
 	"cmp"
 	"context"
-	"flag"
 	"fmt"
 	"os"
-	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,46 +24,17 @@ import (
 	"github.com/beanpole/beanpole/test/sim/plan"
 )
 
-// known ends the program if a list has what there is not.
-func known(name string, list, all []string) {
-	for _, what := range list {
-		if !slices.Contains(all, what) {
-			fmt.Fprintf(os.Stderr, "-%s: there is no %q, only %s\n", name, what, strings.Join(all, ", "))
-			os.Exit(2)
-		}
-	}
-}
-
 func main() {
-	var p plan.Plan
-	seed := flag.Uint64("seed", 1, "the seed, or the first of them")
-	n := flag.Int("n", 1, "how many seeds")
-	mode := flag.String("mode", "", "those of "+strings.Join(plan.Modes, ", ")+"; all: each seed in each; empty: of the seed")
-	flag.IntVar(&p.Nodes, "nodes", 0, "how many servers; 0: of the seed")
-	flag.IntVar(&p.Clients, "clients", 0, "how many clients; 0: of the seed")
-	flag.IntVar(&p.Seconds, "seconds", 0, "of load, in the simulation's time; 0: of the seed")
-	faults := flag.String("faults", "", "those of "+strings.Join(plan.Faults, ", ")+"; none; all; one: another with each seed; empty: of the seed")
-	load := flag.String("load", "", "those of "+strings.Join(plan.Loads, ", ")+"; empty: all")
-	flag.StringVar(&p.Defect, "defect", "", "a defect of package defects to plant; with -defects, those")
-	all := flag.Bool("defects", false, "plant each defect in turn, or those of -defect, and look for it with n seeds at most")
-	history := flag.String("history", "", "a file for the whole history; with -n, of those that failed, the seed behind its name")
-	minimise := flag.Bool("shrink", false, "look for a smaller run with the same violation, of many seeds for the first of each promise")
-	chaos := flag.Bool("chaos", false, "real connections, a real Redis, real time and the race detector instead of the simulation")
-	jobs := flag.Int("jobs", runtime.NumCPU(), "runs at a time")
-	flag.Parse()
-	p.Faults, p.Load = plan.List(*faults, plan.Faults), plan.List(*load, plan.Loads)
-	// What there is not would be a run without it, which passes.
-	known("faults", p.Faults, append([]string{plan.One}, plan.Faults...))
-	known("load", p.Load, plan.Loads)
-	known("mode", plan.List(*mode, plan.Modes), plan.Modes)
-	err := error(nil)
-	if *all {
-		list := slices.DeleteFunc(slices.Clone(defects.All), func(d defects.Defect) bool {
-			return p.Defect != "" && !slices.Contains(strings.Split(p.Defect, ","), d.Name)
-		})
-		err = plant(context.Background(), list, *seed, *n)
+	watching()
+	a, err := read(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	if a.defects {
+		err = plant(context.Background(), a.planting, a.seed, a.n)
 	} else {
-		err = run(p, plan.List(*mode, plan.Modes), *seed, *n, *jobs, *history, *minimise, *chaos)
+		err = run(a)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -81,12 +49,13 @@ type worlds interface {
 	target() string // of make, that runs them
 }
 
-func run(p plan.Plan, modes []string, seed uint64, n, jobs int, history string, minimise, chaos bool) error {
+func run(a args) error {
+	p := a.plan
 	ctx := context.Background()
 	began := time.Now()
 	var r worlds
 	var err error
-	if chaos {
+	if a.chaos {
 		r, err = newReal(ctx)
 	} else {
 		r, err = newRunner(ctx, p.Defect != "")
@@ -96,12 +65,12 @@ func run(p plan.Plan, modes []string, seed uint64, n, jobs int, history string, 
 	}
 	defer r.close(ctx)
 	fmt.Printf("the world is built in %.1fs\n", time.Since(began).Seconds())
-	if n > 1 || len(modes) > 1 {
-		return sweep(ctx, r, p, modes, seed, n, jobs, history, minimise)
+	if a.n > 1 || len(a.modes) > 1 {
+		return sweep(ctx, r, p, a.modes, a.seed, a.n, a.jobs, a.history, a.shrink)
 	}
-	p.Seed = seed
-	if len(modes) == 1 {
-		p.Mode = modes[0]
+	p.Seed = a.seed
+	if len(a.modes) == 1 {
+		p.Mode = a.modes[0]
 	}
 	p = p.Fill()
 	began = time.Now()
@@ -110,8 +79,8 @@ func run(p plan.Plan, modes []string, seed uint64, n, jobs int, history string, 
 		return err
 	}
 	fmt.Printf("ran in %.1fs\n", time.Since(began).Seconds())
-	if history != "" {
-		if err := os.WriteFile(history, out.history, 0o644); err != nil {
+	if a.history != "" {
+		if err := os.WriteFile(a.history, out.history, 0o644); err != nil {
 			return err
 		}
 	}
@@ -119,7 +88,7 @@ func run(p plan.Plan, modes []string, seed uint64, n, jobs int, history string, 
 	if len(out.Violations) == 0 {
 		return nil
 	}
-	if minimise {
+	if a.shrink {
 		p, out = shrink(p, out, func(q plan.Plan) (*outcome, error) { return r.run(ctx, q) })
 	}
 	out.print(os.Stdout)
@@ -162,7 +131,9 @@ func plant(ctx context.Context, list []defects.Defect, seed uint64, n int) error
 // find plants a defect and looks for it, with n seeds at most. The outcome is nil when nothing was seen.
 func (r *runner) find(ctx context.Context, d defects.Defect, seed uint64, n int) (plan.Plan, *outcome, error) {
 	for i := range uint64(n) {
-		p := plan.Plan{Seed: seed + i, Mode: d.Mode, Faults: append([]string{}, d.Faults...), Defect: d.Name}.Fill()
+		p := d.Plan()
+		p.Seed = max(p.Seed, seed) + i
+		p = p.Fill()
 		out, err := r.run(ctx, p)
 		if err != nil || len(out.Violations) > 0 {
 			return p, out, err

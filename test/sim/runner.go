@@ -32,6 +32,7 @@ type runner struct {
 	wasm  wazero.Runtime
 	world wazero.CompiledModule
 	cache wazero.CompilationCache
+	watch *watcher
 }
 
 // newRunner builds the world, with all defects if they are to be planted, and makes it ready to run.
@@ -82,12 +83,14 @@ func newRunner(ctx context.Context, planted bool) (*runner, error) {
 	if r.world, err = r.wasm.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.NumCPU()), code); err != nil {
 		return nil, err
 	}
-	return r, nil
+	r.watch, err = watch(ctx)
+	return r, err
 }
 
 func (r *runner) target() string { return "sim" }
 
 func (r *runner) close(ctx context.Context) {
+	r.watch.close()
 	_ = r.wasm.Close(ctx)
 	_ = r.cache.Close(ctx)
 }
@@ -133,7 +136,9 @@ func (r *runner) run(ctx context.Context, p plan.Plan) (*outcome, error) {
 		WithWalltime(func() (int64, int32) { t := tick(); return t / 1e9, int32(t % 1e9) }, sys.ClockResolution(1)).
 		WithNanosleep(func(ns int64) { now += ns }).
 		WithOsyield(func() { now += 1000 })
+	ended := r.watch.begin("make sim " + replay(p))
 	m, err := r.wasm.InstantiateModule(ctx, r.world, cfg)
+	ended()
 	if m != nil {
 		_ = m.Close(ctx)
 	}

@@ -23,6 +23,16 @@ type Defect struct {
 	Old, New string
 }
 
+// Plan is a run in which the defect is looked for, with the first seed: that of starts, or 0.
+func (d Defect) Plan() plan.Plan {
+	p := starts[d.Name]
+	p.Mode, p.Faults, p.Defect = d.Mode, append([]string{}, d.Faults...), d.Name
+	return p
+}
+
+// starts are what runs have in which defects are found that need much luck in others: where to begin, or more of something.
+var starts = map[string]plan.Plan{}
+
 // All are all of them.
 var All = []Defect{
 	{"event-lost", "memory", nil, "server/local.go", "if s.gone() {", `if s.gone() || on("event-lost", 100) {`},

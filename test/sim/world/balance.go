@@ -119,7 +119,7 @@ func (e *engine) refused(asked string, status *errStatus) {
 	w.mu.Lock()
 	x := w.model.asked[asked]
 	excused := holder.dead || holder.draining || w.plan.Redis() && w.model.unwell(now-settle, now) ||
-		holder.opened == 0 || now < holder.opened+settle // it has only just said where it is
+		holder.opened == 0
 	if x != nil && x.at != nil {
 		excused = excused || x.at.opened == 0
 	}

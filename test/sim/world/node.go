@@ -141,10 +141,10 @@ func (n *node) listen() {
 	n.w.mu.Lock()
 	n.web = web
 	n.w.mu.Unlock()
-	go func() { _ = web.Serve(l) }()
 	if n.cluster != nil {
 		n.announce()
 	}
+	go func() { _ = web.Serve(l) }()
 }
 
 func (n *node) killed() bool { return n.dead }
