@@ -8,5 +8,5 @@ import "embed"
 // Files are the bundle as it lies in this repository: .ebextensions, .platform, what stands beside them at the
 // top, and the variants in deploy. go.mod and go.sum tell which modules all this was tested with.
 //
-//go:embed all:.ebextensions all:.platform all:deploy Procfile Buildfile Dockerfile .dockerignore .ebignore .gitignore go.mod go.sum
+//go:embed all:.ebextensions all:.platform all:deploy Procfile Buildfile Dockerfile .dockerignore .ebignore .gitattributes .gitignore go.mod go.sum
 var Files embed.FS

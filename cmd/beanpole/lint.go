@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/pack"
 )
 
 type lintCommand struct {
@@ -18,16 +19,25 @@ type lintCommand struct {
 
 // Run is called by kong.
 func (c *lintCommand) Run(ctx context.Context, o output) error {
-	b, err := lint.Open(c.Path)
-	if err != nil {
-		return usage(err)
-	}
-	defer b.Close()
 	platform := lint.Platform(c.Platform)
 	if c.Platform == "auto" {
 		platform = ""
 	}
-	findings := lint.Run(ctx, b, lint.Options{Platform: platform, Nginx: c.Nginx})
+	var findings []lint.Finding
+	b, by := (*lint.Bundle)(nil), ""
+	var err error
+	if lint.Artifact(c.Path) == pack.Artifact {
+		// `eb deploy` ships what pack makes, and nothing of the rest of the folder.
+		by = ", as beanpole pack ships them"
+		b, findings, platform, err = pack.Preview(ctx, pack.Options{Dir: c.Path, Platform: platform})
+	} else if b, err = lint.Open(c.Path); err != nil {
+		err = usage(err)
+	}
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	findings = append(findings, lint.Run(ctx, b, lint.Options{Platform: platform, Nginx: c.Nginx})...)
 	if c.JSON {
 		if findings == nil {
 			findings = []lint.Finding{}
@@ -38,7 +48,7 @@ func (c *lintCommand) Run(ctx context.Context, o output) error {
 	} else {
 		printFindings(o.out, findings)
 		if len(findings) == 0 {
-			fmt.Fprintf(o.out, "%s: nothing to complain about in %d files\n", c.Path, len(b.Files))
+			fmt.Fprintf(o.out, "%s: nothing to complain about in %d files%s\n", c.Path, len(b.Files), by)
 		}
 	}
 	return status(findings)

@@ -62,6 +62,41 @@ func TestLintExitStatus(t *testing.T) {
 	}
 }
 
+// Where what is packed is deployed, the rest of the folder is nobody's concern.
+func TestLintOfWhatIsPacked(t *testing.T) {
+	dir := module(t)
+	if code, out := beanpole(t, "init", "--package=./a", "--replace=off", dir); code != exitOK {
+		t.Fatalf("exit status %d: %s", code, out)
+	}
+	for name, text := range map[string]string{".env": "A=b\n", "Dockerfile": "FROM scratch\nCMD x\n", "notes/Procfile.txt": "x"} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, out := beanpole(t, "lint", "--nginx=off", dir); code != exitOK || !strings.Contains(out, "as beanpole pack ships them") {
+		t.Errorf("exit status %d: %s", code, out)
+	}
+	// With an artifact that others make, it is the artifact.
+	config := filepath.Join(dir, ".elasticbeanstalk/config.yml")
+	text, err := os.ReadFile(config)
+	if err == nil {
+		err = os.WriteFile(config, bytes.Replace(text, []byte("build/application.zip"), []byte("dist/app.zip"), 1), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, out := beanpole(t, "lint", "--nginx=off", dir); code != exitFailure || !strings.Contains(out, "[artifact-missing]") {
+		t.Errorf("exit status %d: %s", code, out)
+	}
+	if code, out := beanpole(t, "pack", "--output="+filepath.Join(dir, "dist/app.zip"), dir); code != exitOK {
+		t.Fatalf("exit status %d: %s", code, out)
+	}
+	if code, out := beanpole(t, "lint", "--nginx=off", dir); code != exitOK || strings.Contains(out, "pack ships") {
+		t.Errorf("exit status %d: %s", code, out)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	for _, test := range []struct {
 		args []string
@@ -81,7 +116,7 @@ func TestUsage(t *testing.T) {
 func module(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range map[string]string{"go.mod": "module example.com/shop\n\ngo 1.26\n", "a/main.go": "package main\n", "b/main.go": "package main\n"} {
+	for name, text := range map[string]string{"go.mod": "module example.com/shop\n\ngo 1.26\n", "a/main.go": "package main\n\nfunc main() {}\n", "b/main.go": "package main\n"} {
 		file := filepath.Join(dir, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
 			t.Fatal(err)
@@ -198,12 +233,15 @@ func TestPackSaysWhatHasFailedInJSON(t *testing.T) {
 	if code, out := beanpole(t, "init", "--package=./a", dir); code != exitOK {
 		t.Fatalf("exit status %d: %s", code, out)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "a/main.go"), []byte("package main\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		args []string
 		code int
 		want string
 	}{
-		{nil, exitFailure, "function main is undeclared"}, // what module writes
+		{nil, exitFailure, "function main is undeclared"},
 		{[]string{"--output=" + filepath.Join(dir, "a/main.go")}, exitBadUsage, "was left alone"},
 		{[]string{"--variant=nonsense"}, exitBadUsage, "one of direct"},
 	} {

@@ -75,6 +75,9 @@ func checkArchitecture(m *model) {
 
 // checkBinary looks into programs that come ready-built.
 func (m *model) checkBinary(name string, f *File) {
+	if f.planned {
+		return
+	}
 	head := f.head(64)
 	switch {
 	case bytes.HasPrefix(head, []byte("\x7fELF")) && len(head) >= 20:

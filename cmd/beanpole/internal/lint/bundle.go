@@ -23,6 +23,8 @@ type File struct {
 	Mode fs.FileMode // permissions, and ModeSymlink
 	Size int64       // bytes
 	open func() (io.ReadCloser, error)
+
+	planned bool // there when the bundle is packed: its name is known, and no more
 }
 
 // Open returns the content.
@@ -71,6 +73,7 @@ type Bundle struct {
 	closer  io.Closer
 	eb      ebConfig // of a folder
 	changed []string // files that differ from those of the commit that is shipped
+	absent  string   // what is deployed and is not there
 }
 
 // Close ends access to the content of the files.
@@ -90,6 +93,12 @@ func (b *Bundle) Add(name string, mode fs.FileMode, content []byte) {
 		return io.NopCloser(bytes.NewReader(content)), nil
 	}}
 	b.Size += int64(len(content))
+}
+
+// Plan puts an executable file into the bundle that is made when it is packed.
+func (b *Bundle) Plan(name string) {
+	b.Add(name, 0o755, nil)
+	b.Files[name].planned = true
 }
 
 // Names returns the names of the files in order.
@@ -119,14 +128,34 @@ func (b *Bundle) text(name string) []byte { return b.Files[name].text() }
 // has reports whether there is a file of that name.
 func (b *Bundle) has(name string) bool { return b.Files[name] != nil }
 
-// OpenDir reads the folder dir as `eb deploy` would ship it. With .ebignore that is what it does not name. Without, in a
-// Git repository, it is what `git archive` has: the last commit, whatever the folder holds. Else it is the folder
-// without what .gitignore names. Source: EB CLI, fileoperations.py and sourcecontrol.py.
+// OpenDir reads the folder dir as `eb deploy` would ship it. With an artifact in .elasticbeanstalk/config.yml that is what
+// is shipped, as it is. With .ebignore it is what that does not name. Without, in a Git repository, it is what `git
+// archive` has: the last commit, whatever the folder holds. Else it is the folder without what .gitignore names.
+// Source: EB CLI, commonops.py, fileoperations.py and sourcecontrol.py.
 func OpenDir(dir string) (*Bundle, error) {
+	if artifact := Artifact(dir); artifact != "" {
+		return openArtifact(dir, artifact)
+	}
 	if b := openCommit(dir); b != nil {
 		return b, nil
 	}
 	return openDir(dir, readIgnore(dir))
+}
+
+// openArtifact opens the zip that is deployed in the place of the folder.
+func openArtifact(dir, artifact string) (*Bundle, error) {
+	name := filepath.FromSlash(artifact)
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		return &Bundle{absent: artifact}, nil
+	}
+	b, err := OpenZip(name)
+	if err == nil {
+		b.eb = readEB(dir)
+	}
+	return b, err
 }
 
 func openDir(dir string, skip ignore) (*Bundle, error) {

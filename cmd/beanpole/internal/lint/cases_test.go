@@ -21,7 +21,7 @@ type bundleCase struct {
 
 // cases are all of them.
 func cases() []bundleCase {
-	return slices.Concat(brokenBundles, brokenImages, missedBundles, moreBundles)
+	return slices.Concat(brokenBundles, brokenImages, missedBundles, moreBundles, gapBundles)
 }
 
 func (c bundleCase) bundle(t *testing.T) (*Bundle, Options) {
@@ -148,7 +148,7 @@ func TestEveryFindingHasACase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := regexp.MustCompile(`(?:Check: |f\.Check, .*= |nginxFinding\(t, \w+, |e\.broken\()"([a-z0-9-]+)"`)
+	name := regexp.MustCompile(`(?:Check: |f\.Check, .*= |bad\(|nginxFinding\(t, \w+, |e\.broken\()"([a-z0-9-]+)"`)
 	for _, f := range files {
 		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
 			continue

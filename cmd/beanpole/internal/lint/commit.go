@@ -23,14 +23,31 @@ type ebConfig struct {
 		Platform        string `yaml:"default_platform"`
 		PlatformVersion string `yaml:"platform_name"`
 	} `yaml:"global"`
+
+	used  bool // there is one
+	saved bool // and a saved configuration, with which eb create sends no options of its own
 }
 
 func readEB(dir string) (c ebConfig) {
 	if raw, err := os.ReadFile(filepath.Join(dir, ".elasticbeanstalk", "config.yml")); err == nil {
 		_ = yaml.Unmarshal(raw, &c) // what cannot be read says nothing
+		c.used = true
+	}
+	for _, folder := range []string{".", "saved_configs"} {
+		found, err := filepath.Glob(filepath.Join(dir, ".elasticbeanstalk", folder, "*.cfg.yml"))
+		c.saved = c.saved || err == nil && len(found) > 0
 	}
 	return c
 }
+
+// Artifact returns what .elasticbeanstalk/config.yml of a folder has the EB CLI deploy in the folder's place, or "".
+func Artifact(dir string) string { return readEB(dir).Deploy.Artifact }
+
+// Belongs says whose bundle it is: that of a folder, whose EB CLI deploys it.
+func (b *Bundle) Belongs(dir string) { b.eb = readEB(dir) }
+
+// PlatformOf returns the platform that .elasticbeanstalk/config.yml of a folder has environments created with, or "".
+func PlatformOf(dir string) Platform { return readEB(dir).platform() }
 
 // platform returns the platform that the EB CLI creates environments with, or "".
 func (c ebConfig) platform() Platform {
@@ -43,18 +60,17 @@ func (c ebConfig) platform() Platform {
 	return ""
 }
 
-// openCommit returns what `git archive` ships of dir, or nil where the EB CLI does not ask Git: there is .ebignore, an
-// artifact to deploy, no repository, or no commit.
+// openCommit returns what `git archive` ships of dir, or nil where the EB CLI does not ask Git: there is .ebignore, no
+// repository, or no commit.
 func openCommit(dir string) *Bundle {
-	eb := readEB(dir)
-	if _, err := os.Stat(filepath.Join(dir, ".ebignore")); err == nil || eb.Deploy.Artifact != "" {
+	if _, err := os.Stat(filepath.Join(dir, ".ebignore")); err == nil {
 		return nil
 	}
 	archive, err := git(dir, "archive", "--format=tar", "HEAD")
 	if err != nil {
 		return nil
 	}
-	b := &Bundle{Files: make(map[string]*File), Commit: true, eb: eb}
+	b := &Bundle{Files: make(map[string]*File), Commit: true, eb: readEB(dir)}
 	for r := tar.NewReader(bytes.NewReader(archive)); ; {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {

@@ -8,6 +8,8 @@
 //   - bundle.go: Bundle, read from a folder or a zip; ignore.go: what a folder leaves out; commit.go: what Git ships
 //   - lint.go: Run, Finding and the model that checks share
 //   - layout.go, misplaced.go, procfile.go, docker.go, hooks.go, leftovers.go: checks of files
+//   - scripts.go: what a shell runs, and the ends of lines; commands.go: what instances do before the application is there
+//   - scaling.go: how many instances there are, and who decides it; resources.txt: the types of CloudFormation's resources
 //   - yaml.go: .ebextensions/*.config; options.tsv, options.go: the list of options; settings.go: their values
 //   - environment.go: properties, read by the server's own code; secret.go: what nobody should read in a bundle
 //   - process.go, listener.go: the load balancer; architecture.go, instance.go: the instances; redis.go, resources.go
@@ -27,5 +29,7 @@
 //     words. Regular expressions that look ahead, which Go's do not, are those of dlclark/regexp2.
 //   - 2026-11: requests are followed through the configuration instead of looking for directives: one rule, that of nginx, says
 //     which location, redirect or header is in force, for clients and for health checks alike.
+//   - 2026-11: a rule is there only where what happens is known, from the developer guide, from cfn-init's source or by trying:
+//     a false alarm is worse than a miss. Each was run over the bundle, its variants and public bundles first.
 //   - 2026-11: every finding has a broken bundle among the tests, which is also docs/lint.md.
 package lint

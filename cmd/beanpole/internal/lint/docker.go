@@ -1,7 +1,10 @@
 package lint
 
 import (
+	"encoding/json"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +17,7 @@ type instruction struct {
 // instructions reads a Dockerfile far enough for the checks: continued lines are joined.
 func instructions(text []byte) (list []instruction) {
 	n, start, whole := 0, 0, ""
-	for l := range strings.Lines(string(text)) {
+	for l := range strings.Lines(string(unixText(text))) {
 		n++
 		l = strings.TrimSpace(l)
 		if l == "" || strings.HasPrefix(l, "#") {
@@ -70,14 +73,16 @@ func checkDocker(m *model) {
 			Why: "the Docker platform does not read it", Fix: "ship a Dockerfile"})
 	}
 	text := b.text("Dockerfile")
-	if text == nil {
+	if text == nil || m.platform != Docker && !m.guessed {
 		return
 	}
 	severity := Error
 	if m.platform != Docker {
-		severity = Warning // it is shipped but not read
+		severity = Warning // who knows the platform may know that it is not read
 	}
-	m.checkText("Dockerfile", text)
+	if m.platform == Docker {
+		m.copies()
+	}
 	var expose, user, cmd *instruction
 	var last int
 	for _, i := range instructions(text) {
@@ -121,5 +126,61 @@ func checkDocker(m *model) {
 	if cmd == nil {
 		m.add(Finding{Check: "docker-cmd", Severity: severity, File: "Dockerfile", Line: last, What: "the last stage has no CMD or ENTRYPOINT",
 			Why: "the container has nothing to run", Fix: `add CMD ["/bin/application"]`})
+	}
+}
+
+// dockerrun is Dockerrun.aws.json. Source: single-container-docker-configuration.
+type dockerrun struct {
+	Version any `json:"AWSEBDockerrunVersion"` // a number, be it in quotes
+	Image   *struct {
+		Name string
+	}
+	Ports []struct {
+		ContainerPort any
+	}
+}
+
+// checkDockerrun looks at what tells the Docker platform of an image that is built elsewhere.
+func checkDockerrun(m *model) {
+	const name = "Dockerrun.aws.json"
+	text := m.bundle.text(name)
+	if text == nil || m.platform != Docker || strings.Contains(string(text), "containerDefinitions") {
+		return
+	}
+	bad := func(severity Severity, what, why, fix string) {
+		m.add(Finding{Check: "dockerrun", Severity: severity, File: name, What: what, Why: why, Fix: fix})
+	}
+	var d dockerrun
+	if err := json.Unmarshal(unixText(text), &d); err != nil {
+		bad(Error, "it is not JSON as the platform reads it: "+err.Error(), "the deployment fails", "mend it")
+		return
+	}
+	switch {
+	case fmt.Sprint(d.Version) != "1" && !m.bundle.has("docker-compose.yml"):
+		bad(Error, fmt.Sprintf("AWSEBDockerrunVersion is %v", d.Version), "without docker-compose.yml the platform takes version 1 alone", `"AWSEBDockerrunVersion": "1"`)
+	case d.Image != nil && m.bundle.has("Dockerfile"):
+		bad(Warning, "there is a Dockerfile, and an Image here", "the platform builds the Dockerfile, and the image is ignored", "delete one of them")
+	case d.Image != nil && len(d.Ports) == 0:
+		bad(Error, "there is an Image without Ports", "the platform takes its upstream from the first ContainerPort", `"Ports": [{"ContainerPort": 5000}]`)
+	}
+	if port := exposed(m.bundle.text("Dockerfile")); port != "" && len(d.Ports) > 0 && fmt.Sprint(d.Ports[0].ContainerPort) != port {
+		bad(Error, fmt.Sprintf("ContainerPort is %v, EXPOSE %s", d.Ports[0].ContainerPort, port), "nginx passes requests to one, and the server listens on the other", "make both the same")
+	}
+}
+
+// copies looks whether the image is built from what is shipped. Words with what the build puts in are left.
+func (m *model) copies() {
+	for _, i := range instructions(m.bundle.text("Dockerfile")) {
+		words := strings.Fields(i.args)
+		if i.name != "COPY" && i.name != "ADD" || strings.Contains(i.args, "--from") || strings.Contains(i.args, "--parents") || strings.ContainsAny(i.args, "$*?[<\"'") || strings.Contains(i.args, "://") {
+			continue
+		}
+		words = slices.DeleteFunc(words, func(w string) bool { return strings.HasPrefix(w, "--") })
+		for _, w := range words[:max(0, len(words)-1)] {
+			if name := strings.TrimPrefix(path.Clean("/"+w), "/"); name != "" && !strings.Contains(w, "..") && !strings.HasPrefix(w, "git@") && !m.bundle.has(name) && len(m.bundle.under(name)) == 0 {
+				m.add(Finding{Check: "docker-copy", Severity: Error, File: "Dockerfile", Line: i.line, What: i.name + " of " + name + ", which is not in the bundle",
+					Why: "the image is built on the instance, from what is shipped: the build fails, and the deployment with it", Fix: "see .ebignore, or .gitignore where there is none; or build it in the Dockerfile"})
+			}
+		}
 	}
 }

@@ -13,7 +13,6 @@ func checkHooks(m *model) {
 		for _, name := range b.under(".platform/" + kind) {
 			f := b.Files[name]
 			text := f.text()
-			m.checkText(name, text)
 			stage, rest, _ := strings.Cut(strings.TrimPrefix(name, ".platform/"+kind+"/"), "/")
 			if strings.HasPrefix(path.Base(name), "._") {
 				continue // of macOS, which has its own finding
@@ -28,7 +27,8 @@ func checkHooks(m *model) {
 					Why: "the file is never run", Fix: "put it into prebuild, predeploy or postdeploy"})
 				continue
 			}
-			if !bytes.HasPrefix(text, []byte("#!")) && !bytes.HasPrefix(text, []byte("\x7fELF")) && !bytes.HasPrefix(text, []byte("\xef\xbb\xbf#!")) {
+			m.script(name, text)
+			if !bytes.HasPrefix(text, []byte("#!")) && !bytes.HasPrefix(text, []byte("\x7fELF")) && !bytes.HasPrefix(text, []byte(byteOrderMark+"#!")) {
 				m.add(Finding{Check: "hook-shebang", Severity: Error, File: name, Line: 1, What: "the script does not say what runs it",
 					Why: "`exec format error` stops the deployment", Fix: "begin with #!/bin/bash"})
 			}

@@ -12,6 +12,11 @@ const maxBundle = 512 << 20
 // checkLayout looks at the bundle from outside.
 func checkLayout(m *model) {
 	b := m.bundle
+	if b.absent != "" {
+		m.add(Finding{Check: "artifact-missing", Severity: Error, File: ".elasticbeanstalk/config.yml", What: b.absent + " is not there, which is deployed in the place of the folder",
+			Why: "`eb deploy` fails, and there is nothing to check", Fix: "build it first"})
+		return
+	}
 	if len(b.Files) == 0 {
 		m.add(Finding{Check: "empty", Severity: Error, What: "the bundle has no files",
 			Why: "there is nothing to run", Fix: "point beanpole at the folder with Procfile or Dockerfile, or its zip"})

@@ -74,16 +74,21 @@ type Options struct {
 func Run(ctx context.Context, b *Bundle, o Options) []Finding {
 	m := &model{bundle: b, platform: o.Platform, nginx: o.Nginx}
 	if m.platform == "" {
-		m.platform = guessPlatform(b)
+		m.platform, m.guessed = guessPlatform(b), b.eb.platform() == ""
+	}
+	if b.absent != "" {
+		checkLayout(m)
+		return m.findings
 	}
 	m.readSettings()
 	for _, check := range []func(*model){
-		checkLayout, checkMisplaced, checkCommit, checkProcfile, checkBuildfile, checkGoSource, checkDocker, checkHooks, checkLeftovers,
+		checkLayout, checkMisplaced, checkCommit, checkProcfile, checkBuildfile, checkGoSource, checkDocker, checkDockerrun, checkHooks, checkCommands, checkLeftovers,
 		checkSettings, checkArchitecture, checkLoadBalancer, checkListeners, checkProcesses, checkHeartbeat, checkDeployment,
-		checkEnvironment, checkSecrets, checkInstance, checkDirect, checkRedis, checkResources, checkOverlay,
+		checkScaling, checkEnvironment, checkSecrets, checkInstance, checkDirect, checkRedis, checkResources, checkOverlay,
 	} {
 		check(m)
 	}
+	m.checkShell(ctx)
 	if o.Nginx != "off" {
 		m.checkNginx(ctx)
 	}
@@ -122,9 +127,11 @@ func guessPlatform(b *Bundle) Platform {
 type model struct {
 	bundle   *Bundle
 	platform Platform
+	guessed  bool // the platform, from the files
 	nginx    string
 	settings []setting
 	configs  []config // the parsed .config files
+	scripts  []string // for a shell
 	findings []Finding
 }
 

@@ -54,6 +54,8 @@ func goodDocker(t *testing.T) *Bundle {
 		t.Fatal(err)
 	}
 	b.Add("Dockerfile", 0o644, text)
+	b.Add("go.mod", 0o644, []byte("module example.com/chat\n"))
+	b.Add("go.sum", 0o644, nil)
 	return b
 }
 

@@ -157,9 +157,13 @@ func (e *expansion) included(pattern string) (names []string) {
 func checkOverlay(m *model) {
 	b := m.bundle
 	for _, name := range b.under(".platform/nginx") {
-		m.checkText(name, b.text(name))
+		m.checkText(name, b.text(name), nginxText)
 		in := strings.TrimPrefix(name, overlayDir)
 		dir := path.Dir(in)
+		if strings.HasPrefix(dir, "conf.d") && (path.Ext(in) == ".config" || path.Ext(in) == ".cfg" || strings.HasSuffix(in, ".conf.txt")) && !m.includes(path.Base(in)) {
+			m.add(Finding{Check: "nginx-suffix", Severity: Error, File: name, What: "nginx does not read this file",
+				Why: "only files whose names end with .conf are included, and nobody says so", Fix: "rename it to " + strings.TrimSuffix(strings.TrimSuffix(in, ".txt"), path.Ext(in)) + ".conf"})
+		}
 		if in != "nginx.conf" && path.Ext(in) == ".conf" && dir != "conf.d" && dir != "conf.d/elasticbeanstalk" {
 			m.add(Finding{Check: "nginx-folder", Severity: Error, File: name, What: "nginx does not read this folder",
 				Why: "only nginx.conf, conf.d/*.conf and conf.d/elasticbeanstalk/*.conf are included", Fix: "move the file"})
@@ -182,6 +186,11 @@ func checkOverlay(m *model) {
 	if m.placement(t, conf) {
 		m.effective(t, conf)
 	}
+}
+
+// includes reports whether some nginx file of the bundle names another.
+func (m *model) includes(base string) bool {
+	return slices.ContainsFunc(m.bundle.under(".platform/nginx"), func(name string) bool { return bytes.Contains(m.bundle.text(name), []byte(base)) })
 }
 
 var (
@@ -216,6 +225,10 @@ var contexts = map[string][]string{
 	"proxy_read_timeout": {"http", "server", "location"}, "client_max_body_size": {"http", "server", "location"},
 	"keepalive_timeout": {"http", "server", "location", "upstream"}, "proxy_http_version": {"http", "server", "location"},
 	"proxy_set_header": {"http", "server", "location"}, "proxy_buffering": {"http", "server", "location"},
+	"server_name": {"server"}, "listen": {"server"}, "try_files": {"server", "location"}, "alias": {"location"}, "internal": {"location"},
+	"return": {"server", "location", "if"}, "rewrite": {"server", "location", "if"}, "if": {"server", "location"}, "set": {"server", "location", "if"},
+	"limit_req_zone": {"http"}, "limit_conn_zone": {"http"}, "proxy_cache_path": {"http"}, "geo": {"http", "stream"}, "split_clients": {"http", "stream"},
+	"http": {"main"}, "events": {"main"}, "pid": {"main"},
 }
 
 // once are directives that a block may have one time only.
@@ -260,11 +273,11 @@ func (m *model) placement(t tree, conf []*directive) bool {
 
 func misplaced(name string) string {
 	switch name {
-	case "location", "proxy_pass":
+	case "location", "proxy_pass", "return", "rewrite", "if", "set", "try_files", "server_name", "listen":
 		return "put it into .platform/nginx/conf.d/elasticbeanstalk/, which is inside server{}"
-	case "worker_connections", "worker_rlimit_nofile", "worker_processes", "worker_shutdown_timeout", "user":
+	case "worker_connections", "worker_rlimit_nofile", "worker_processes", "worker_shutdown_timeout", "user", "http", "events", "pid":
 		return "only .platform/nginx/nginx.conf can say it: it replaces the whole file"
-	case "upstream", "map", "server", "log_format":
+	case "upstream", "map", "server", "log_format", "limit_req_zone", "limit_conn_zone", "proxy_cache_path", "geo", "split_clients":
 		return "put it into .platform/nginx/conf.d/, which is inside http{}"
 	}
 	return "see where nginx.org allows it"

@@ -3,6 +3,7 @@ package lint
 import (
 	"bytes"
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 )
@@ -29,7 +30,16 @@ func checkProcfile(m *model) {
 	for _, l := range lines {
 		_, command, _ := strings.Cut(l.text, ":")
 		command = strings.TrimSpace(command)
-		word := strings.Fields(command)[0]
+		word := started(command)
+		m.runs(path.Clean(word), "Procfile", l.line)
+		if strings.HasPrefix(command, "go run ") {
+			m.add(Finding{Check: "procfile-go-run", Severity: Warning, File: "Procfile", Line: l.line, What: "go run builds the application whenever it starts",
+				Why: "until it is built, which takes minutes on a small instance, every request is answered 502; it needs the source, the modules and the platform's Go", Fix: "build it in a Buildfile, or before: beanpole pack"})
+		}
+		if !strings.Contains(word, "/") && m.bundle.has(word) {
+			m.add(Finding{Check: "procfile-path", Severity: Error, File: "Procfile", Line: l.line, What: word + " is looked for in PATH, and not in the bundle",
+				Why: "the process ends with `command not found`: every request is answered 502 by nginx", Fix: "write ./" + word})
+		}
 		if strings.HasSuffix(command, "&") || word == "nohup" {
 			m.add(Finding{Check: "procfile-background", Severity: Error, File: "Procfile", Line: l.line,
 				What: "the command puts itself into the background",
@@ -53,12 +63,31 @@ func checkBuildfile(m *model) {
 		return
 	}
 	for _, l := range m.processLines(f) {
+		_, command, _ := strings.Cut(l.text, ":")
+		word := started(strings.TrimSpace(command))
+		m.runs(path.Clean(word), "Buildfile", l.line)
+		if strings.HasPrefix(word, "./") && strings.HasSuffix(word, ".sh") && !m.bundle.has(path.Clean(word)) {
+			m.add(Finding{Check: "buildfile-missing", Severity: Error, File: "Buildfile", Line: l.line, What: word + " is not in the bundle",
+				Why: "the build on the instance fails and the deployment with it", Fix: "ship it: see .ebignore"})
+		}
 		if strings.Contains(l.text, "go build") && !m.bundle.has("go.mod") {
 			m.add(Finding{Check: "buildfile-module", Severity: Error, File: "Buildfile", Line: l.line,
 				What: "go build without go.mod in the bundle", Why: "the build on the instance fails and the deployment with it",
 				Fix: "ship go.mod, go.sum and the source, or a binary without Buildfile"})
 		}
 	}
+}
+
+// assignment is what may stand before the program.
+var assignment = regexp.MustCompile(`^([A-Za-z_]\w*=\S*|exec)$`)
+
+// started is the word of a command that names what is run.
+func started(command string) string {
+	words := strings.Fields(command)
+	for len(words) > 1 && assignment.MatchString(words[0]) {
+		words = words[1:]
+	}
+	return words[0]
 }
 
 type line struct {
@@ -69,7 +98,7 @@ type line struct {
 // processLines returns the good lines of f and reports the others.
 func (m *model) processLines(f *File) (lines []line) {
 	text := f.text()
-	m.checkText(f.Name, text)
+	m.checkText(f.Name, text, lineText)
 	n := 0
 	for l := range strings.Lines(string(text)) {
 		n++
@@ -88,18 +117,6 @@ func (m *model) processLines(f *File) (lines []line) {
 			Why: "there is nothing to run", Fix: "write `web: bin/application`"})
 	}
 	return lines
-}
-
-// checkText reports carriage returns and byte order marks in files that Linux reads.
-func (m *model) checkText(name string, text []byte) {
-	if i := bytes.Index(text, []byte("\r\n")); i >= 0 {
-		m.add(Finding{Check: "crlf", Severity: Error, File: name, Line: 1 + bytes.Count(text[:i], []byte("\n")), What: "lines end with CR LF",
-			Why: "Linux takes the CR as part of the word: `bad interpreter`, files not found", Fix: "save it with LF, or use beanpole pack, which converts"})
-	}
-	if bytes.HasPrefix(text, []byte("\xef\xbb\xbf")) {
-		m.add(Finding{Check: "byte-order-mark", Severity: Error, File: name, Line: 1, What: "the file starts with a byte order mark",
-			Why: "it becomes part of the first word", Fix: "save it as UTF-8 without byte order mark"})
-	}
 }
 
 // checkGoSource looks at what the Go platform builds without a Buildfile.

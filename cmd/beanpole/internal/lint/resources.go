@@ -1,35 +1,130 @@
 package lint
 
-import "strings"
+import (
+	_ "embed" // the types
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+//go:embed resources.txt
+var resourceList string
+
+// resourceTypes are those that names are held against for slips of the pen; there are more.
+var resourceTypes = sync.OnceValue(func() (types []string) {
+	for line := range strings.Lines(resourceList) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			types = append(types, line)
+		}
+	}
+	return types
+})
+
+var (
+	logicalID    = regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`)
+	resourceType = regexp.MustCompile(`^(AWS|Alexa|Custom|[A-Za-z0-9]{2,64})::[A-Za-z0-9_@-]+(::[A-Za-z0-9]+)*$`)
+)
 
 // checkResources looks at what CloudFormation gets.
 func checkResources(m *model) {
 	for _, c := range m.configs {
 		for name, r := range c.resources {
-			if r.kind == "" && !strings.HasPrefix(name, "AWSEB") {
-				m.add(Finding{Check: "resource-type", Severity: Error, File: c.name, Line: r.line, What: name + " has no Type",
-					Why: "the stack fails", Fix: "add Type: AWS::…"})
-			}
-			if !strings.HasPrefix(r.kind, "AWS::ElastiCache::") {
-				continue
-			}
-			properties, _ := find(r.node, "Properties")
-			if r.kind == "AWS::ElastiCache::ReplicationGroup" {
-				if _, ok := find(properties, "ReplicationGroupDescription"); !ok {
-					m.add(Finding{Check: "resource-property", Severity: Error, File: c.name, Line: r.line, What: name + " has no ReplicationGroupDescription",
-						Why: "the stack fails", Fix: "add one"})
-				}
-				if v, ok := find(properties, "NumCacheNodes"); ok {
-					m.add(Finding{Check: "resource-property", Severity: Error, File: c.name, Line: lineOf(v), What: "a replication group has no NumCacheNodes",
-						Why: "the stack fails", Fix: "use NumCacheClusters"})
-				}
-			}
-			_, inGroup := find(properties, "SecurityGroupIds")
-			_, classic := find(properties, "VpcSecurityGroupIds")
-			if !inGroup && !classic {
-				m.add(Finding{Check: "redis-security-group", Severity: Warning, File: c.name, Line: r.line, What: name + " has no security group of its own",
-					Why: "the default one does not let the instances in: connections to Redis time out", Fix: "add SecurityGroupIds with one that admits AWSEBSecurityGroup on 6379"})
+			m.resourceName(c, name, r)
+			m.references(c, r.node)
+			if strings.HasPrefix(r.kind, "AWS::ElastiCache::") {
+				m.cache(c, name, r)
 			}
 		}
+	}
+}
+
+// resourceName holds the names of a resource and of its type against what CloudFormation takes.
+func (m *model) resourceName(c config, name string, r resource) {
+	bad := func(check, what, fix string) {
+		m.add(Finding{Check: check, Severity: Error, File: c.name, Line: r.line, What: what, Why: "the stack fails", Fix: fix})
+	}
+	if !logicalID.MatchString(name) {
+		bad("resource-name", fmt.Sprintf("a resource cannot be called %q", name), "letters and digits alone, such as "+regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(name, ""))
+	}
+	switch {
+	case r.kind == "" && !strings.HasPrefix(name, "AWSEB"):
+		bad("resource-type", name+" has no Type", "add Type: AWS::…")
+	case r.kind != "" && !resourceType.MatchString(r.kind):
+		bad("resource-type", r.kind+" is no type of a resource", didYouMean(r.kind, resourceTypes()))
+	case strings.HasPrefix(r.kind, "AWS::") && !contains(resourceTypes(), r.kind):
+		for _, known := range resourceTypes() {
+			if distance(strings.ToLower(r.kind), strings.ToLower(known)) <= 1 {
+				bad("resource-type", "there is no type "+r.kind, "did you mean "+known+"?")
+				return
+			}
+		}
+	}
+}
+
+// references looks whether what functions name is there: a resource or parameter of the bundle, or one of Elastic
+// Beanstalk's, of which not all are known.
+func (m *model) references(c config, node ast.Node) {
+	if list, ok := node.(*ast.SequenceNode); ok {
+		for _, item := range list.Values {
+			m.references(c, item)
+		}
+		return
+	}
+	for _, kv := range pairs(node) {
+		name := ""
+		switch scalar(kv.Key) {
+		case "Ref", "DependsOn":
+			name = scalar(kv.Value)
+		case "Fn::GetAtt":
+			if list, ok := kv.Value.(*ast.SequenceNode); ok && len(list.Values) > 0 {
+				name = scalar(list.Values[0])
+			}
+		}
+		if name != "" && !strings.Contains(name, "::") && !strings.HasPrefix(name, "AWSEB") && !m.defines(name) {
+			m.add(Finding{Check: "resource-reference", Severity: Error, File: c.name, Line: lineOf(kv.Key), What: fmt.Sprintf("%s names %s, which there is not", scalar(kv.Key), name),
+				Why: "the stack fails", Fix: didYouMean(name, m.defined())})
+		}
+		m.references(c, kv.Value)
+	}
+}
+
+// defined returns the names of the resources and parameters of the bundle.
+func (m *model) defined() (names []string) {
+	for _, c := range m.configs {
+		names = append(names, keys(c.resources)...)
+		parameters, _ := find(c.root, "Parameters")
+		for _, p := range pairs(parameters) {
+			names = append(names, scalar(p.Key))
+		}
+	}
+	return names
+}
+
+func (m *model) defines(name string) bool { return contains(m.defined(), name) }
+
+// cache looks at a Redis of the bundle.
+func (m *model) cache(c config, name string, r resource) {
+	properties, _ := find(r.node, "Properties")
+	if r.kind == "AWS::ElastiCache::ReplicationGroup" {
+		if _, ok := find(properties, "ReplicationGroupDescription"); !ok {
+			m.add(Finding{Check: "resource-property", Severity: Error, File: c.name, Line: r.line, What: name + " has no ReplicationGroupDescription",
+				Why: "the stack fails", Fix: "add one"})
+		}
+		if v, ok := find(properties, "NumCacheNodes"); ok {
+			m.add(Finding{Check: "resource-property", Severity: Error, File: c.name, Line: lineOf(v), What: "a replication group has no NumCacheNodes",
+				Why: "the stack fails", Fix: "use NumCacheClusters"})
+		}
+	}
+	if !strings.HasSuffix(r.kind, "::ReplicationGroup") && !strings.HasSuffix(r.kind, "::CacheCluster") && !strings.HasSuffix(r.kind, "::ServerlessCache") {
+		return // such as a SubnetGroup
+	}
+	_, inGroup := find(properties, "SecurityGroupIds")
+	_, classic := find(properties, "VpcSecurityGroupIds")
+	if !inGroup && !classic {
+		m.add(Finding{Check: "redis-security-group", Severity: Warning, File: c.name, Line: r.line, What: name + " has no security group of its own",
+			Why: "the default one does not let the instances in: connections to Redis time out", Fix: "add SecurityGroupIds with one that admits AWSEBSecurityGroup on 6379"})
 	}
 }

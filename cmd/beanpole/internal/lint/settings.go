@@ -1,9 +1,12 @@
 package lint
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -47,10 +50,40 @@ func (m *model) checkSetting(s setting) {
 				Why: "the environment refuses the version", Fix: "use " + want})
 		}
 	}
+	if s.namespace == "aws:elasticbeanstalk:environment:proxy:staticfiles" {
+		m.staticFiles(s)
+	}
 	if s.namespace == "aws:elasticbeanstalk:environment:proxy" && s.value == "none" {
 		m.add(Finding{Check: "no-proxy", Severity: Error, File: s.file, Line: s.line, What: "ProxyServer is none",
 			Why: "the Go and Docker platforms of Amazon Linux 2023 always start nginx", Fix: "delete the option; the variant direct has the load balancer go past nginx"})
 	}
+}
+
+// staticFiles looks at a folder that nginx is to serve. Source: environment-cfg-staticfiles.
+func (m *model) staticFiles(s setting) {
+	f := Finding{Check: "static-files", Severity: Error, File: s.file, Line: s.line, Why: "nothing is served from there"}
+	switch {
+	case m.platform == Docker:
+		f.What, f.Fix = "the Docker platform has no static files", "serve them from the application"
+	case !strings.HasPrefix(s.option, "/"):
+		f.What, f.Fix = s.option+" does not begin with /", "/"+s.option+": "+s.value
+	case strings.HasPrefix(s.value, "/"):
+		f.What, f.Fix = s.value+" is a folder of the bundle, and does not begin with /", s.option+": "+strings.TrimLeft(s.value, "/")
+	case !m.folder(strings.Trim(s.value, "/")) && !m.makes(s.value):
+		f.What, f.Fix = "the bundle has no folder "+s.value, "ship it: beanpole pack --include "+s.value+", or see .ebignore"
+	default:
+		return
+	}
+	m.add(f)
+}
+
+// makes reports whether something may build a folder on the instance that is not shipped.
+func (m *model) makes(folder string) bool {
+	base := []byte(path.Base(folder))
+	return m.bundle.has("Buildfile") || slices.ContainsFunc(slices.Concat(m.bundle.under(".platform/hooks"), []string{"Procfile", "package.json"}), func(name string) bool { return bytes.Contains(m.bundle.text(name), base) }) ||
+		slices.ContainsFunc(m.configs, func(c config) bool {
+			return slices.ContainsFunc(c.commands, func(c command) bool { return strings.Contains(c.command, string(base)) })
+		})
 }
 
 // getAtt finds the resources and attributes that a function takes.

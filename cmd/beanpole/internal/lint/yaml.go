@@ -66,8 +66,7 @@ func (m *model) readSettings() {
 			}
 			continue
 		}
-		m.checkText(name, text)
-		m.readConfig(name, text)
+		m.readConfig(name, unixText(text))
 	}
 }
 
@@ -145,9 +144,20 @@ func (m *model) readOptions(name string, node ast.Node) {
 				Why: "the file is refused", Fix: "write `option: value` lines below it, indented"})
 		}
 		for _, kv := range options {
+			if _, list := kv.Value.(*ast.SequenceNode); list || len(pairs(kv.Value)) > 0 && !function(kv.Value) {
+				m.add(Finding{Check: "config-option", Severity: Error, File: name, Line: lineOf(kv.Key), What: scalar(kv.Key) + " is a list or has options of its own",
+					Why: "the value of an option is a text: the file is refused", Fix: "write a list as one,two; a function between backticks"})
+				continue
+			}
 			m.settings = append(m.settings, setting{namespace, scalar(kv.Key), scalar(kv.Value), name, lineOf(kv.Key)})
 		}
 	}
+}
+
+// function reports whether a mapping is one of CloudFormation's.
+func function(node ast.Node) bool {
+	name := scalar(pairs(node)[0].Key)
+	return name == "Ref" || strings.HasPrefix(name, "Fn::")
 }
 
 func readCommand(kv *ast.MappingValueNode) command {

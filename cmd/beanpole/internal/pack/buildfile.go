@@ -197,3 +197,22 @@ func (s *step) build(ctx context.Context, b *lint.Bundle, o Options) error {
 		return err
 	})
 }
+
+// names returns the programs that the step makes.
+func (s *step) names(ctx context.Context, dir string) ([]string, error) {
+	if !strings.HasSuffix(s.output, "/") {
+		return []string{s.output}, nil
+	}
+	args := append([]string{"list", "-f", `{{if eq .Name "main"}}{{.ImportPath}}{{end}}`}, s.packages...)
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = filepath.Join(dir, filepath.FromSlash(s.dir))
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s: go list %s: %w", s.where, strings.Join(s.packages, " "), err)
+	}
+	var names []string
+	for pkg := range strings.FieldsSeq(string(out)) {
+		names = append(names, s.output+path.Base(pkg))
+	}
+	return names, nil
+}

@@ -147,23 +147,28 @@ func (c collector) file(from, name string) error {
 // text adds a file by its content. It is executable if it is so here, or has to be there.
 func (c collector) text(name string, here fs.FileMode, content []byte) {
 	mode := fs.FileMode(0o644)
-	if here&0o111 != 0 && !textual(name) || strings.HasPrefix(name, ".platform/hooks/") || strings.HasPrefix(name, ".platform/confighooks/") || path.Dir(name) == "bin" {
+	if here&0o111 != 0 && !ofPlatform(name) || strings.HasPrefix(name, ".platform/hooks/") || strings.HasPrefix(name, ".platform/confighooks/") || path.Dir(name) == "bin" {
 		mode = 0o755
 	}
-	if textual(name) {
+	if textual(name, content) {
 		content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
 		content = bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
 	}
 	c.bundle.Add(name, mode, content)
 }
 
-// textual reports whether Linux reads the file line by line.
-func textual(name string) bool {
+// ofPlatform reports whether the platform reads the file.
+func ofPlatform(name string) bool {
 	switch name {
 	case "Procfile", "Buildfile", "Dockerfile", ".dockerignore":
 		return true
 	}
 	return strings.HasPrefix(name, ".ebextensions/") || strings.HasPrefix(name, ".platform/")
+}
+
+// textual reports whether Linux reads the file line by line: what the platform reads, and every script.
+func textual(name string, content []byte) bool {
+	return ofPlatform(name) && !bytes.HasPrefix(content, []byte("\x7fELF")) || bytes.HasPrefix(content, []byte("#!"))
 }
 
 // variants lays the variants over the bundle: the folder's own, or those that this program carries.

@@ -30,7 +30,7 @@ type Options struct {
 	Dir string
 	// Output is the zip to write. "" means build/application.zip in Dir.
 	Output string
-	// Platform is the environment's. "" means the one that the project was made for, or Go. Docker always takes the
+	// Platform is the environment's. "" means the one that the project was made for, or that the EB CLI is told, or Go. Docker always takes the
 	// source and the variant docker.
 	Platform lint.Platform
 	// Kind is what to bring. "" means a program for the architecture of the bundle's instances.
@@ -66,16 +66,10 @@ var ErrRefused = errors.New("the bundle has errors and was not written")
 
 // Pack builds the application, checks the bundle and writes the zip.
 func Pack(ctx context.Context, o Options) (Result, error) {
-	o, err := o.withDefaults()
+	o, b, leftOut, err := prepare(ctx, o)
 	if err != nil {
 		return Result{}, err
 	}
-	b, leftOut, err := collect(ctx, o)
-	if err != nil {
-		return Result{}, err
-	}
-	o.Kind = cmp.Or(o.Kind, architecture(b))
-	stamp(ctx, b, o.Dir)
 	r := Result{Output: o.Output, Folders: folders(b)}
 	if r.Loose, err = loose(o.Dir, b, ignoredFiles(ctx, o.Dir)); err != nil {
 		return r, err
@@ -109,6 +103,38 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 	return r, nil
 }
 
+// Preview returns what Pack would ship, with the programs' names alone: nothing is built. The findings are about what is
+// left out.
+func Preview(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, lint.Platform, error) {
+	o, b, leftOut, err := prepare(ctx, o)
+	if err == nil && o.Kind != Source {
+		err = o.plan(ctx, b)
+	}
+	return b, leftOut, o.Platform, err
+}
+
+// Artifact is what Pack writes where nobody says otherwise, from the folder of the bundle.
+const Artifact = "build/application.zip"
+
+// prepare collects all but the programs.
+func prepare(ctx context.Context, o Options) (Options, *lint.Bundle, []lint.Finding, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return o, nil, nil, err
+	}
+	b, leftOut, err := collect(ctx, o)
+	if err != nil {
+		return o, nil, nil, err
+	}
+	b.Belongs(o.Dir)
+	o.Kind = cmp.Or(o.Kind, architecture(b))
+	if o.Kind != Source && b.Files["Procfile"] == nil {
+		b.Add("Procfile", 0o644, []byte("web: "+application+"\n"))
+	}
+	stamp(ctx, b, o.Dir)
+	return o, b, leftOut, nil
+}
+
 // withDefaults fills in what is not set, from what the project says of itself.
 func (o Options) withDefaults() (Options, error) {
 	o.Dir = cmp.Or(o.Dir, ".")
@@ -116,8 +142,8 @@ func (o Options) withDefaults() (Options, error) {
 	if err != nil {
 		return o, err
 	}
-	o.Platform = cmp.Or(o.Platform, platform, lint.Go)
-	o.Output = cmp.Or(o.Output, filepath.Join(o.Dir, "build", "application.zip"))
+	o.Platform = cmp.Or(o.Platform, platform, lint.PlatformOf(o.Dir), lint.Go)
+	o.Output = cmp.Or(o.Output, filepath.Join(o.Dir, filepath.FromSlash(Artifact)))
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
@@ -161,8 +187,23 @@ func (o Options) build(ctx context.Context, b *lint.Bundle) error {
 			return err
 		}
 	}
-	if b.Files["Procfile"] == nil {
-		b.Add("Procfile", 0o644, []byte("web: "+application+"\n"))
+	return nil
+}
+
+// plan adds the names of the programs.
+func (o Options) plan(ctx context.Context, b *lint.Bundle) error {
+	all, err := steps(o.Dir, o.Package)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		names, err := s.names(ctx, o.Dir)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			b.Plan(name)
+		}
 	}
 	return nil
 }

@@ -2,12 +2,15 @@ package pack
 
 import (
 	"bytes"
+	"cmp"
 	"debug/elf"
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +44,7 @@ func folder(t *testing.T) string {
 		put(t, dir, name, string(text))
 	}
 	put(t, dir, "go.mod", "module example.com/app\n\ngo 1.26\n")
+	put(t, dir, "go.sum", "")
 	put(t, dir, "examples/chat/main.go", "package main\n\nfunc main() { println(\"hello\") }\n")
 	put(t, dir, "examples/chat/main_test.go", "package main\n")
 	return dir
@@ -246,6 +250,7 @@ func TestPackOfAProject(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, dir, conf, "# ours\n"+string(text))
+	put(t, dir, "go.sum", "")
 	put(t, dir, "vendor/modules.txt", "# example.com/b => ../b\n")
 	if r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Nginx: "off"}); err != nil {
 		t.Fatalf("%v: %v", err, r.Findings)
@@ -256,5 +261,35 @@ func TestPackOfAProject(t *testing.T) {
 	}
 	if got := content(t, files[conf]); !bytes.HasPrefix(got, []byte("# ours\n")) {
 		t.Error("the overlay was laid over the project's own file")
+	}
+}
+
+// What Preview has is what Pack ships: nothing of the folder that is not, and what is not built yet by its name.
+func TestPreviewIsWhatIsPacked(t *testing.T) {
+	dir := folder(t)
+	put(t, dir, ".env", "A=b\n")
+	put(t, dir, "Dockerfile.old", "FROM scratch\n")
+	hook := ".platform/hooks/prebuild/60_own.sh"
+	put(t, dir, hook, "#!/bin/bash\r\ntrue\r\n")
+	for _, o := range []Options{{}, {Platform: lint.Docker}} {
+		o.Dir, o.Output, o.Nginx = dir, filepath.Join(t.TempDir(), "app.zip"), "off"
+		b, left, platform, err := Preview(t.Context(), o)
+		if err != nil || len(left) > 0 || platform != cmp.Or(o.Platform, lint.Go) {
+			t.Fatalf("%v, %v, %v", left, platform, err)
+		}
+		defer b.Close()
+		for _, f := range lint.Run(t.Context(), b, lint.Options{Platform: platform, Nginx: "off"}) {
+			t.Errorf("%s: %s [%s]", f.Where(), f.What, f.Check)
+		}
+		if _, err := Pack(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		shipped := unpack(t, o.Output)
+		if got, want := b.Names(), slices.Sorted(maps.Keys(shipped)); !slices.Equal(got, want) {
+			t.Errorf("previewed %v, shipped %v", got, want)
+		}
+		if bytes.Contains(content(t, shipped[hook]), []byte("\r")) {
+			t.Error("a hook keeps its CR LF")
+		}
 	}
 }

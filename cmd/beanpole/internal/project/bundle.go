@@ -138,7 +138,7 @@ func (c Choice) bundle() (files, error) {
 			all[name] = text
 		}
 	}
-	for _, name := range []string{"Procfile", "Buildfile", "Dockerfile", ".dockerignore", ".ebignore"} {
+	for _, name := range []string{"Procfile", "Buildfile", "Dockerfile", ".dockerignore", ".ebignore", ".gitattributes"} {
 		text, err := beanpole.Files.ReadFile(name)
 		if err != nil {
 			return nil, err

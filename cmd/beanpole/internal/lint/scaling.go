@@ -1,0 +1,100 @@
+package lint
+
+import (
+	"fmt"
+	"strings"
+)
+
+const (
+	nsGroup   = "aws:autoscaling:asg"
+	nsTrigger = "aws:autoscaling:trigger"
+	nsLogs    = "aws:elasticbeanstalk:cloudwatch:logs"
+	nsUpdates = "aws:autoscaling:updatepolicy:rollingupdate"
+	nsManaged = "aws:elasticbeanstalk:managedactions"
+)
+
+// sentByCLI are options that `eb create` sends itself, with what it sends, when there is no saved configuration. What it
+// sends wins over .ebextensions. Source: aws-elastic-beanstalk-cli, CreateEnvironmentRequest.add_client_defaults.
+var sentByCLI = []setting{
+	{namespace: nsCommand, option: "BatchSizeType", value: "Percentage"},
+	{namespace: nsCommand, option: "BatchSize", value: "30"},
+	{namespace: nsUpdates, option: "RollingUpdateEnabled", value: "true"},
+	{namespace: nsUpdates, option: "RollingUpdateType", value: "Health"},
+}
+
+// checkScaling looks at how many instances there are, and who decides it.
+func checkScaling(m *model) {
+	m.overridden()
+	m.trigger()
+	small, large := m.option(nsGroup, "MinSize", "1"), m.option(nsGroup, "MaxSize", "4")
+	if number(small.value) > number(large.value) && number(large.value) > 0 {
+		m.add(Finding{Check: "size-order", Severity: Error, File: small.file, Line: small.line, What: fmt.Sprintf("MinSize is %s, MaxSize %s (%s)", small.value, large.value, large.where()),
+			Why: "the environment refuses it", Fix: "a MaxSize that is not below MinSize"})
+	}
+	if size := m.option(nsCommand, "BatchSize", "100"); m.option(nsCommand, "BatchSizeType", "Percentage").value == "Percentage" && number(size.value) > 100 {
+		m.add(Finding{Check: "batch-percentage", Severity: Error, File: size.file, Line: size.line, What: "BatchSize is " + size.value + " %",
+			Why: "the environment refuses it", Fix: "1 to 100, or BatchSizeType: Fixed"})
+	}
+	managed := m.option(nsManaged, "ManagedActionsEnabled", "false")
+	_, when := m.get(nsManaged, "PreferredStartTime")
+	_, level := m.get(nsManaged+":platformupdate", "UpdateLevel")
+	if managed.value == "true" && (!when || !level) {
+		m.add(Finding{Check: "managed-actions", Severity: Error, File: managed.file, Line: managed.line, What: "ManagedActionsEnabled without PreferredStartTime and UpdateLevel",
+			Why: "the environment refuses it: both have to be there", Fix: `PreferredStartTime: "Tue:09:00", and UpdateLevel: minor in ` + nsManaged + ":platformupdate"})
+	}
+	figures, stream := m.property("BEANPOLE_CLOUDWATCH_METRICS", ""), m.option(nsLogs, "StreamLogs", "false")
+	if figures.value != "" && stream.value != "true" {
+		m.add(Finding{Check: "logs-off", Severity: Error, File: figures.file, Line: figures.line, What: "BEANPOLE_CLOUDWATCH_METRICS is set, and StreamLogs is " + stream.value + " (" + stream.where() + ")",
+			Why: "no agent takes the figures to CloudWatch: nothing is scaled by sessions, and no alarm tells", Fix: `StreamLogs: "true" in ` + nsLogs})
+	}
+	m.figures(figures)
+}
+
+// figures looks for policies and alarms on what nobody writes.
+func (m *model) figures(s setting) {
+	if s.value != "" {
+		return
+	}
+	for _, c := range m.configs {
+		for name, r := range c.resources {
+			if (r.kind == "AWS::AutoScaling::ScalingPolicy" || r.kind == "AWS::CloudWatch::Alarm") && strings.Contains(r.node.String(), "Namespace: Beanpole\n") {
+				m.add(Finding{Check: "metrics-off", Severity: Warning, File: c.name, Line: r.line, What: name + " goes by figures of the application, which writes none",
+					Why: "without data nothing is scaled by it", Fix: "BEANPOLE_CLOUDWATCH_METRICS, as in .ebextensions/26-instance.config"})
+				return
+			}
+		}
+	}
+}
+
+// trigger looks whether the alarm of the trigger can have data: each metric has a unit, and Bytes is the default.
+func (m *model) trigger() {
+	what, unit := m.option(nsTrigger, "MeasureName", "NetworkOut"), m.option(nsTrigger, "Unit", "Bytes")
+	want := ""
+	switch {
+	case what.value == "CPUUtilization":
+		want = "Percent"
+	case strings.HasPrefix(what.value, "Network"):
+		want = "Bytes"
+	case what.value == "TargetResponseTime" || what.value == "Latency":
+		want = "Seconds"
+	case strings.HasSuffix(what.value, "Count"):
+		want = "Count"
+	}
+	if want != "" && unit.value != want && unit.value != "None" && !m.single() {
+		m.add(Finding{Check: "trigger-unit", Severity: Warning, File: what.file, Line: what.line, What: fmt.Sprintf("MeasureName is %s, Unit %s (%s)", what.value, unit.value, unit.where()),
+			Why: "no figure of that unit comes: the alarms never have data, and nothing is scaled", Fix: "Unit: " + want})
+	}
+}
+
+// overridden finds options of which the EB CLI leaves nothing.
+func (m *model) overridden() {
+	if !m.bundle.eb.used || m.bundle.eb.saved {
+		return
+	}
+	for _, o := range sentByCLI {
+		if s, ok := m.get(o.namespace, o.option); ok && s.value != o.value {
+			m.add(Finding{Check: "sent-option", Severity: Warning, File: s.file, Line: s.line, What: fmt.Sprintf("%s is %s here, and eb create sends %s", o.option, s.value, o.value),
+				Why: "what it sends wins over .ebextensions, for good", Fix: "deploy/ebcli/default.cfg.yml as .elasticbeanstalk/default.cfg.yml before eb create (beanpole init writes it), remove-sent-options.sh afterwards"})
+		}
+	}
+}
