@@ -93,7 +93,7 @@ func New(cfg Config) (*Cluster, error) {
 func (c *Cluster) startPublisher() {
 	p := &publisher{client: c.client, box: c.box, stats: &c.stats, state: c.state, maxAge: c.cfg.MaxOutboxAge,
 		maxLen: c.cfg.MaxStreamLen}
-	p.rings, p.mixed = c.inbox.rings, c.mixed
+	p.rings, p.mixed, p.doubted = c.inbox.rings, c.mixed, c.inbox.confess
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
 	go func() {

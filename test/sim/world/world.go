@@ -4,7 +4,7 @@
 //
 // The files: world.go (World, the history), model.go (what was emitted and who is where), check.go (what must
 // have come of it), node.go and load.go (the servers and what they do), app.go and library.go (their applications),
-// handlers.go, loss.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go, socket.go, break.go and old.go (the
+// handlers.go, sent.go, given.go, dying.go, putout.go, burst.go, loss.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go, socket.go, break.go and old.go (the
 // clients, from the protocols), balance.go (who sends requests where), redis.go, replica.go, faults.go,
 // redisfaults.go, end.go (what must be left: nothing).
 package main

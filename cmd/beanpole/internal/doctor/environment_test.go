@@ -3,6 +3,7 @@ package doctor
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"io"
@@ -60,6 +61,8 @@ type world struct {
 	cached  map[string]bool // parameters of the query that a CDN looks at, when it remembers answers
 	all, b  nginx           // of every instance, and of the second
 	lookup  func(context.Context, string) ([]netip.Addr, error)
+
+	certificate *tls.Certificate // in the place of the test's
 }
 
 // nginx is what stands in front of one application.
@@ -73,6 +76,7 @@ type nginx struct {
 	hold      time.Duration // answers are held back so long
 	slow      time.Duration // so is everything
 	ahead     time.Duration // its clock
+	life      time.Duration // WebSockets last no longer
 	serve     func(w http.ResponseWriter, r *http.Request) (done bool)
 }
 
@@ -123,9 +127,14 @@ func start(t *testing.T, w world) *environment {
 		})
 	}
 	handler := http.HandlerFunc(e.serve)
-	if w.tls {
+	switch {
+	case w.certificate != nil:
+		e.front = httptest.NewUnstartedServer(handler)
+		e.front.TLS = &tls.Config{Certificates: []tls.Certificate{*w.certificate}} //nolint:gosec // a test's
+		e.front.StartTLS()
+	case w.tls:
 		e.front = httptest.NewTLSServer(handler)
-	} else {
+	default:
 		e.front = httptest.NewServer(handler)
 	}
 	e.front.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
@@ -403,6 +412,9 @@ func nginxPage(w http.ResponseWriter, status int) {
 // dial connects to an instance; with idle set the connection is cut when it is quiet.
 func (n nginx) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if err == nil && n.life > 0 {
+		return c, c.SetDeadline(time.Now().Add(n.life))
+	}
 	if err != nil || n.idle == 0 {
 		return c, err
 	}

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -189,14 +190,14 @@ func (d *doctor) tellApart(ctx context.Context) {
 func (d *doctor) measure(served map[string][]sample) {
 	var took []time.Duration
 	for _, c := range d.clients {
-		var ahead []time.Duration
+		var ahead, own []time.Duration
 		for _, s := range served[c.name] {
-			took = append(took, s.r.took)
+			took, own = append(took, s.r.took), append(own, s.r.took)
 			if at, err := http.ParseTime(s.r.header.Get("Date")); err == nil && s.r.header.Get("Age") == "" {
 				ahead = append(ahead, at.Add(500*time.Millisecond).Sub(s.r.began.Add(s.r.took/2)))
 			}
 		}
-		c.clock = median(ahead)
+		c.clock, c.took = median(ahead), median(own)
 	}
 	d.rtt = median(took)
 }
@@ -259,10 +260,29 @@ func (d *doctor) checkAlike(context.Context) []Result {
 		out = append(out, different("clock ahead", values, "one clock is wrong: beyond five minutes no instance takes requests that it forwards, and logs cannot be put in order",
 			"chronyc tracking on the instance; Amazon's time is at 169.254.169.123"))
 	}
+	out = append(out, d.slow()...)
 	if len(out) > 0 {
 		return out
 	}
 	return []Result{ok("%d instances have one version and one configuration", len(d.clients))}
+}
+
+// slow names instances that take much longer than the quickest for an answer that costs nothing.
+func (d *doctor) slow() []Result {
+	quickest := slices.MinFunc(d.clients, func(a, b *client) int { return cmp.Compare(a.took, b.took) })
+	var names, seen []string
+	for _, c := range d.clients {
+		if c.took > 3*quickest.took && c.took-quickest.took > d.hold/4 {
+			names, seen = append(names, c.label), append(seen, fmt.Sprintf("%s %v", c.label, about(c.took)))
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	r := warn(fmt.Sprintf("an answer takes %s, on %s %v", strings.Join(seen, ", "), quickest.label, about(quickest.took)), "slower than the others by far: overloaded, throttled (a t-type without credits), or far away",
+		"see its processor, its credits and its memory; the load balancer goes on sending clients there")
+	r.Instance = strings.Join(names, ", ")
+	return []Result{r}
 }
 
 // different names those that are not as the most are.

@@ -104,8 +104,8 @@ func (d *doctor) checkSticky(ctx context.Context) []Result {
 				failed, last = failed+1, err
 			}
 			var e errAnswer
-			if last != nil && !errors.As(last, &e) {
-				break // who does not answer is not asked twenty times
+			if last != nil && (!errors.As(last, &e) || e.status == http.StatusBadRequest && e.code() < 0) {
+				break // who does not answer is not asked twenty times, and what is not understood ends the session
 			}
 		}
 		s.end(ctx)
@@ -116,8 +116,12 @@ func (d *doctor) checkSticky(ctx context.Context) []Result {
 	}
 	switch {
 	case lost > 0:
-		return []Result{fail(fmt.Sprintf("%d of %d requests with cookies did not find their session, %s: %s", lost, sent, kept, say(last)),
-			"browsers on polling are thrown off again and again", stickiness+", and no proxy in front that drops or shares cookies")}
+		means, do := "browsers on polling are thrown off again and again", stickiness+", and no proxy in front that drops or shares cookies"
+		if strings.Contains(kept, "AWSALB") {
+			means += ": the load balancer sets its cookies, and does not get them back"
+			do = "let the header Cookie through on the way: in CloudFront the policy AllViewer; no proxy_set_header Cookie in front"
+		}
+		return []Result{fail(fmt.Sprintf("%d of %d requests with cookies did not find their session, %s: %s", lost, sent, kept, say(last)), means, do)}
 	case failed > 0:
 		if len(d.found) > len(d.clients) || d.dead {
 			return []Result{ok("%d of %d requests failed: see the instances", failed, sent)}
