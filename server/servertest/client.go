@@ -264,7 +264,7 @@ func rest() (bubble bool) {
 	return true
 }
 
-// logger writes what is to be known of into the log of the test.
+// logger writes all that there is to know into the log of the test, which is shown when that fails.
 func logger(t testing.TB) *slog.Logger {
-	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
