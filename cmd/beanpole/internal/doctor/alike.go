@@ -45,9 +45,12 @@ func (d *doctor) checkAlike(context.Context) []Result {
 			if c.open == nil {
 				return []Result{c.noPolls()}
 			}
+			if c.spoke.Version == "" && c.spoke.Beanpole == "" { // it says nothing of itself, as has been told
+				continue
+			}
 			values[f.of(c)] = append(values[f.of(c)], c.label)
 		}
-		if len(values) == 1 {
+		if len(values) < 2 {
 			continue
 		}
 		out = append(out, different(f.name, values, f.means, f.do))

@@ -128,7 +128,7 @@ var brokenEnvironments = []broken{
 	}}, nil, "body size", Failure, "", "SizeRestrictions_BODY", nil},
 	{"WAF refuses POST", world{before: func(w http.ResponseWriter, r *http.Request) bool {
 		return r.Method == http.MethodPost && says("CloudFront", 403, "Request blocked.")(w, r)
-	}}, nil, "polling", Failure, "", "web ACL", []string{"stickiness", "without cookies", "buffering", "upgrade", "body size"}},
+	}}, nil, "polling", Failure, "", "web ACL", []string{"buffering", "upgrade", "body size"}},
 	{"basic authentication", world{before: says("nginx", 401, "<html><center>nginx</center></html>")}, nil, "instances", Failure, "", "auth_basic", nil},
 	{"rate limit in front", world{before: says("cloudflare", 429, "error 1015")}, nil, "instances", Failure, "", "rate limit", nil},
 	{"redirect to https", world{before: redirect(func(r *http.Request) string { return "https://" + r.Host + r.URL.String() })}, nil, "reach", Failure, "", "connect to https://", nil},

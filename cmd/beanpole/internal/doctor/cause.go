@@ -22,6 +22,9 @@ type cause struct {
 	means, do string
 }
 
+var changedQuery = cause{Failure, "the query does not arrive as it was sent: something on the way drops or changes it",
+	"forward the whole query, letter by letter: in CloudFront the policy AllViewer; no rewrite in nginx that builds it anew"}
+
 // broken is the finding that what does not work, for the cause of err.
 func (d *doctor) broken(err error, what string) Result {
 	c := explain(err)
@@ -117,8 +120,7 @@ func (r *reply) cause() cause {
 		return cause{Failure, "the session is not known where the request went: requests of one session go to several instances, or it has ended",
 			`StickinessEnabled: "true" in aws:elasticbeanstalk:environment:process:default`}
 	case r.code() == 5: // no version, as it is sent with every request
-		return cause{Failure, "the query does not arrive as it was sent: something on the way drops or changes it",
-			"forward the whole query, letter by letter: in CloudFront the policy AllViewer; no rewrite in nginx that builds it anew"}
+		return changedQuery
 	case r.method == http.MethodPost && r.status == http.StatusBadRequest && by == byApplication && r.code() < 0:
 		return cause{Failure, "the application cannot read the body that arrives: something on the way drops or changes it",
 			"see proxies and firewalls that inspect what goes through; POST must be passed on as it is, with its body"}

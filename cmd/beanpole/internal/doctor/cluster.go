@@ -82,6 +82,9 @@ func (d *doctor) checkCookieless(ctx context.Context) []Result {
 			continue
 		}
 		s, err := c.handshake(ctx)
+		if err != nil && d.failed {
+			continue // it has been said
+		}
 		if err != nil {
 			return []Result{d.broken(err, "whether instances forward cannot be seen")}
 		}
@@ -99,7 +102,7 @@ func (d *doctor) checkCookieless(ctx context.Context) []Result {
 			case errors.As(err, &e) && !d.counts(e.name()):
 			case unknown(err):
 				bad[edge{j, i}] = true
-			case err != nil && !d.dead:
+			case err != nil && !d.failed:
 				s.end(ctx)
 				return []Result{d.broken(err, "requests that come to another instance fail")}
 			}

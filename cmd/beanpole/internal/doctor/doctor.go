@@ -55,7 +55,7 @@ type doctor struct {
 	rtt     time.Duration // of a short answer, the median
 	clients []*client     // one for each instance that serves
 	found   []Instance
-	dead    bool         // others do not serve
+	failed  bool         // a check has, before
 	front   bool         // something before the instances refuses some requests
 	limited atomic.Int64 // handshakes that were refused for this address
 	waited  atomic.Int64 // how long was waited for them, in nanoseconds
@@ -126,6 +126,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		for _, result := range results {
 			result.Check = c.name
 			r.Results = append(r.Results, result)
+			d.failed = d.failed || result.Verdict == Failure
 		}
 		switch {
 		case interrupted:
@@ -173,10 +174,11 @@ func newDoctor(o Options) (*doctor, error) {
 	}
 	return &doctor{Options: o, base: base, direct: proxy == nil, http: &http.Client{
 		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			TLSClientConfig:     &tls.Config{InsecureSkipVerify: o.Insecure, NextProtos: []string{"http/1.1"}}, //nolint:gosec // asked for by name
-			TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{},                        // WebSockets are upgrades of HTTP/1.1
-			MaxIdleConnsPerHost: 4,
+			Proxy:                 http.ProxyFromEnvironment,
+			TLSClientConfig:       &tls.Config{InsecureSkipVerify: o.Insecure, NextProtos: []string{"http/1.1"}}, //nolint:gosec // asked for by name
+			TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{},                        // WebSockets are upgrades of HTTP/1.1
+			MaxIdleConnsPerHost:   4,
+			ExpectContinueTimeout: time.Second,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil

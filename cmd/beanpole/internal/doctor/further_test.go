@@ -113,12 +113,12 @@ var furtherEnvironments = []broken{
 		if r.URL.Query().Has("sid") {
 			r.URL.RawQuery = q.Encode()
 		}
-	})}, nil, "polling", Failure, "", "changed on the way", []string{"stickiness", "buffering", "upgrade", "body size"}},
+	})}, nil, "polling", Failure, "", "changed on the way", []string{"buffering", "upgrade", "body size"}},
 	{"bodies lost on the way", world{count: 1, before: rewrites(func(r *http.Request) {
 		if r.Method == http.MethodPost {
 			r.Body, r.ContentLength = http.NoBody, 0
 		}
-	})}, quick, "polling", Failure, "", "cannot read the body", []string{"stickiness", "buffering", "upgrade", "body size"}},
+	})}, quick, "polling", Failure, "", "cannot read the body", []string{"buffering", "upgrade", "body size"}},
 	{"a script put into answers", world{after: func(r *http.Response) error {
 		if r.StatusCode == http.StatusOK && r.Request.Method == http.MethodGet {
 			text, err := io.ReadAll(r.Body)
@@ -135,7 +135,7 @@ var furtherEnvironments = []broken{
 	{"one instance is slow", world{b: nginx{slow: 200 * time.Millisecond}}, func(o *Options) { o.Idle, o.Samples, o.hold = 30*time.Second, 4, 600*time.Millisecond }, "alike", Warning, "b", "slower", nil},
 	{"refused in front now and then", world{count: 3, before: everyThird(says("awselb/2.0", 403, "<html>403 Forbidden</html>"))}, nil, "instances", Failure, "", "on the way to all instances", nil},
 	{"one of three applications ends again and again", world{count: 3, b: nginx{serve: everyThird(down)}}, nil, "instances", Failure, "b", "again and again",
-		[]string{"handshake", "caching", "health", "polling", "buffering", "preflight", "cors", "websocket", "upgrade", "body size", "without cookies", "stickiness"}},
+		[]string{"handshake", "caching", "health", "polling", "buffering", "preflight", "cors", "websocket", "upgrade", "body size"}},
 	{"a cache in one nginx", world{count: 3, b: nginx{serve: remembers()}}, nil, "caching", Failure, "b", "proxy_cache", nil},
 	{"a rate limit in one nginx", world{count: 3, b: nginx{serve: says("nginx", 429, "<center>nginx</center>")}}, nil, "instances", Failure, "1 without a name", "nginx limits", nil},
 	{"no polling on one instance", world{count: 3, config: only(transport.WebSocket)}, nil, "alike", Warning, "b", "WebSocket alone on b", nil},

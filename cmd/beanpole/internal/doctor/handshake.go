@@ -30,7 +30,11 @@ func (c *client) checkHandshake(ctx context.Context) Result {
 func (c *client) polledOff(ctx context.Context, e errAnswer) Result {
 	s, err := c.dial(ctx, nil)
 	if err != nil {
-		return fail(e.String()+"; "+say(err), "neither polling nor WebSocket is let in: "+explain(err).means, "see BEANPOLE_TRANSPORTS; "+explain(err).do)
+		why := explain(err)
+		if other := (errAnswer{}); errors.As(err, &other) && other.code() == 0 { // a server takes one of the two
+			why = changedQuery
+		}
+		return fail(e.String()+"; "+say(err), "neither polling nor WebSocket is let in: "+why.means, why.do)
 	}
 	defer s.close()
 	c.open = &s.open

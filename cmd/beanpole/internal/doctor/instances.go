@@ -90,7 +90,6 @@ func (d *doctor) checkInstances(ctx context.Context) []Result {
 			passing += "; " + seen
 			continue
 		}
-		d.dead = true
 		r := fail(seen, c.means, c.do)
 		switch met := d.met(ctx, c); len(met) {
 		case 0:
