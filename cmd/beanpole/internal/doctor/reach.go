@@ -173,14 +173,16 @@ func (d *doctor) redirected(r *reply) Result {
 }
 
 // checkCaching looks whether something on the way answers out of its memory: two clients would get one session.
-func (d *doctor) checkCaching(ctx context.Context) []Result {
-	c := d.anybody(false)
+func (c *client) checkCaching(ctx context.Context) Result {
+	if c.stays { // out of a cache comes what is another's too
+		c = &client{doctor: c.doctor, jar: c.jar}
+	}
 	seen := make(map[string]bool)
-	same := d.target("EIO=4&transport=polling")
-	for i, u := range []*url.URL{d.target("EIO=4&transport=polling"), d.target("EIO=4&transport=polling"), same, same} {
+	same := c.target("EIO=4&transport=polling")
+	for i, u := range []*url.URL{c.target("EIO=4&transport=polling"), c.target("EIO=4&transport=polling"), same, same} {
 		r, err := c.do(ctx, http.MethodGet, u, nil)
 		if err != nil {
-			return []Result{none("no session to look at: %s", say(err))} // the instances are looked at below
+			return none("no session to look at: %s", say(err)) // the next check says why
 		}
 		if r.status != http.StatusOK {
 			continue
@@ -190,17 +192,17 @@ func (d *doctor) checkCaching(ctx context.Context) []Result {
 		age, _ := strconv.Atoi(r.header.Get("Age"))
 		hit := strings.Contains(strings.ToLower(r.header.Get("X-Cache")+r.header.Get("Cf-Cache-Status")), "hit")
 		const means = "one client's session is given to another, and polls get old packets: connections end again and again, and one reads what is another's"
-		const do = "forward the whole query and cache nothing for the Socket.IO path: in CloudFront the policies CachingDisabled and AllViewer"
+		const do = "forward the whole query and cache nothing for the Socket.IO path: in CloudFront the policies CachingDisabled and AllViewer; no proxy_cache in nginx"
 		switch {
 		case sid != "" && seen[sid] && i == 3:
-			return []Result{warn("the same URL is answered with the same session", means+"; clients that add no time to the URL (timestampRequests off, many beyond browsers) are hit", do)}
+			return warn("the same URL is answered with the same session", means+"; clients that add no time to the URL (timestampRequests off, many beyond browsers) are hit", do)
 		case sid != "" && (seen[sid] || age > 0 || hit):
-			return []Result{fail(fmt.Sprintf("an answer to a poll comes out of a cache (%s)", r.by()), means, do)}
+			return fail(fmt.Sprintf("an answer to a poll comes out of a cache (%s)", r.by()), means, do)
 		}
 		seen[sid] = true
 		defer s.end(ctx)
 	}
-	return []Result{ok("each handshake is a new session")}
+	return ok("each handshake is a new session")
 }
 
 func sidOf(body []byte) string {
