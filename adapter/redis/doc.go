@@ -21,6 +21,7 @@
 //	publisher.go  what divides it among the masters of Redis
 //	sender.go     what sends to one of them, in order
 //	batch.go      one pipeline of it
+//	refusals.go   what Redis refuses it
 //	again.go      what is asked again when a connection breaks
 //	doubt.go      what became of commands whose answers were lost
 //	details.go    a socket as nodes describe it
@@ -74,7 +75,8 @@
 //	  +------------------+   +-- master by now goes back to the outbox
 //
 // A command that was answered is done; one that was refused for good is dropped and counted; one that was not
-// sent, or refused for a while, is sent again; of one whose answer was lost doubt.go decides. MOVED is no error
+// sent, or refused for a while, is sent again; of one whose answer was lost doubt.go decides. What was refused is so
+// until it is taken, however much else is taken meanwhile. MOVED is no error
 // of a master: what goes that way waits until it is known where to, and the rest goes on.
 //
 // # Decisions
