@@ -25,8 +25,6 @@ const (
 	// maxAsks is how many questions to a node may bring nothing, askTimeout how long each is waited for.
 	maxAsks    = 5
 	askTimeout = time.Second
-	// deafFor is how long a node that has not answered is asked only once.
-	deafFor = time.Minute
 	// lookEvery is how often a reader that is behind looks how far.
 	lookEvery = time.Second
 )
@@ -75,12 +73,15 @@ func (r *reader) atEnd(ctx context.Context, tails map[string]uint64) {
 // fetch hands on the entries of a node up to a number, as far as it still has them; emitters cannot be asked.
 func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, upto uint64) {
 	left := maxAsks
-	if time.Since(w.deaf) < deafFor {
+	if w.deaf { // the stream waits, too
 		left = 1
 	}
 	for asks && w.max < upto && left > 0 && ctx.Err() == nil {
 		before := w.max
 		a := r.ask(ctx, uid, w.max)
+		if a != nil && w.deaf {
+			w.deaf, left = false, maxAsks
+		}
 		switch {
 		case a == nil:
 			left--
@@ -105,7 +106,7 @@ func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, up
 	switch {
 	case w.max >= upto || ctx.Err() != nil:
 	case asks:
-		w.deaf = time.Now()
+		w.deaf = true
 		cause := lostUnanswered
 		if !r.c.members.knows(uid) {
 			cause = lostGone
@@ -254,7 +255,7 @@ func (x *extent) holds() time.Duration {
 type window struct {
 	max     uint64
 	missing map[uint64]struct{} // below max
-	deaf    time.Time           // when it has not answered
+	deaf    bool                // it has not answered
 }
 
 // maxMissing bounds how many missing numbers are remembered of a source: more than its outbox holds do not come.
