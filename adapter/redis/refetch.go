@@ -25,8 +25,6 @@ const (
 	// maxAsks is how many questions to a node may bring nothing, askTimeout how long each is waited for.
 	maxAsks    = 5
 	askTimeout = time.Second
-	// deafFor is how long a node that has not answered is asked only once.
-	deafFor = time.Minute
 	// lookEvery is how often a reader that is behind looks how far.
 	lookEvery = time.Second
 )
@@ -103,12 +101,15 @@ func (r *reader) begin(ctx context.Context, uid string, w *window, seq uint64) b
 // fetch hands on the entries of a node up to a number, as far as it still has them; emitters cannot be asked.
 func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, upto uint64) {
 	left := maxAsks
-	if time.Since(w.deaf) < deafFor {
+	if w.deaf { // the stream waits, too
 		left = 1
 	}
 	for asks && w.max < upto && left > 0 && ctx.Err() == nil {
 		before := w.max
 		a := r.ask(ctx, uid, w.max, 0)
+		if a != nil && w.deaf {
+			w.deaf, left = false, maxAsks
+		}
 		switch {
 		case a == nil:
 			left--
@@ -133,7 +134,7 @@ func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, up
 	switch {
 	case w.max >= upto || ctx.Err() != nil:
 	case asks:
-		w.deaf = time.Now()
+		w.deaf = true
 		cause := lostUnanswered
 		if !r.c.members.knows(uid) {
 			cause = lostGone
@@ -284,7 +285,7 @@ type window struct {
 	max     uint64
 	begun   bool                // everything behind max concerns the reader, though it has had nothing
 	missing map[uint64]struct{} // below max
-	deaf    time.Time           // when it has not answered
+	deaf    bool                // it has not answered
 }
 
 // begins reports whether it is known where the entries of the source begin.
