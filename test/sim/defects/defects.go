@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/beanpole/beanpole/test/sim/plan"
@@ -34,7 +35,10 @@ func (d Defect) Plan() plan.Plan {
 var starts = map[string]plan.Plan{}
 
 // All are all of them.
-var All = []Defect{
+var All = slices.Concat(ofServers, ofClients)
+
+// ofServers are faults of what servers keep, send and tell each other.
+var ofServers = []Defect{
 	{"event-lost", "memory", nil, "server/local.go", "if s.gone() {", `if s.gone() || on("event-lost", 100) {`},
 	{"event-twice", "memory", nil, "server/local.go", "\t\t\t\tsessions[n] = s.client.session\n",
 		"\t\t\t\tif n < 15 && on(\"event-twice\", 100) {\n\t\t\t\t\tsessions[n] = s.client.session\n\t\t\t\t\tn++\n\t\t\t\t}\n\t\t\t\tsessions[n] = s.client.session\n"},
@@ -67,7 +71,7 @@ var All = []Defect{
 	{"tail-short", "pubsub", []string{plan.RedisCut}, "adapter/redis/ring.go", "ending{key: key, n: e.out, count: e.outs}", "ending{key: key, n: e.out - 1 + uint64(len(without(on(\"tail-short\", 1), []byte{1}))), count: e.outs}"},
 	{"answer-astray", "pubsub", []string{plan.RedisCut}, "adapter/redis/letters.go", "\tl.piece(id, &p)\n\tb.send(uid+\"#\", l, nil)", "\tl.piece(id, &p)\n\tb.send(uid[more(on(\"answer-astray\", 1)):]+\"#\", l, nil)"},
 	{"duplicate-kept", "pubsub", []string{plan.RedisCut}, "adapter/redis/gap.go", "\tcase a.n <= g.last:\n", "\tcase a.n <= g.last && !on(\"duplicate-kept\", 1):\n"},
-	{"lost-uncounted", "pubsub", []string{plan.RedisCut, plan.Kill}, "adapter/redis/inbox.go", "\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n", "\tif on(\"lost-uncounted\", 1) {\n\t\treturn\n\t}\n\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n"},
+	{"lost-uncounted", "pubsub", []string{plan.RedisCut, plan.Kill}, "adapter/redis/ends.go", "\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n", "\tif on(\"lost-uncounted\", 1) {\n\t\treturn\n\t}\n\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n"},
 	{"number-twice", "pubsub", nil, "adapter/redis/ring.go", "\tr.n++\n", "\tr.n += uint64(1 - more(on(\"number-twice\", 60)))\n"},
 	{"rooms-unsaid", "sharded", []string{plan.RedisCut}, "adapter/redis/ring.go", "if e := r.lanes[x.key]; e != nil && e.out >= x.n {", "if e := r.lanes[x.key]; e != nil && e.out >= x.n && !on(\"rooms-unsaid\", 1) {"},
 	{"break-ignored", "sharded", []string{plan.RedisCut}, "adapter/redis/inbox.go", "\tid := b.asked.Load() + 1\n\tfor uid, keys := range ask {", "\tif on(\"break-ignored\", 1) {\n\t\treturn\n\t}\n\tid := b.asked.Load() + 1\n\tfor uid, keys := range ask {"},
@@ -94,6 +98,7 @@ var All = []Defect{
 const support = `package %s
 
 import (
+	"bytes"
 	"net/http"
 	"os"
 	"time"
@@ -127,6 +132,27 @@ func (nowhere) Write(b []byte) (int, error)   { return len(b), nil }
 func (nowhere) WriteHeader(int)               {}
 
 func later(fn func()) { time.AfterFunc(300*time.Millisecond, fn) }
+
+// emptied is an event whose last argument, a text, is empty.
+func emptied(yes bool, data []byte) []byte {
+	i := bytes.LastIndex(data, []byte(",\""))
+	if !yes || i < 0 || !bytes.HasSuffix(data, []byte("\"]")) {
+		return data
+	}
+	return append(data[:i:i], ",\"\"]"...)
+}
+
+// behind is a list with some of what is in it behind the rest.
+func behind[T any](list []T, late func(T) bool) (out []T) {
+	for _, last := range []bool{false, true} {
+		for _, x := range list {
+			if late(x) == last {
+				out = append(out, x)
+			}
+		}
+	}
+	return out
+}
 
 func without[T any](lose bool, list []T) []T {
 	if lose && len(list) > 0 {
