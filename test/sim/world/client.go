@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,9 +48,10 @@ type sock struct {
 
 // pending is an acknowledgement that the client waits for.
 type pending struct {
-	event string
-	n     int
-	from  int64
+	event  string
+	n      int
+	from   int64
+	missed bool // one behind it has come
 }
 
 func newClient(w *world, i int) *client {
@@ -81,7 +81,7 @@ func (c *client) wait(a, b time.Duration) time.Duration {
 func (c *client) troubled(a, b int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.ContainsFunc(c.faults, func(x window) bool { return x.overlaps(a, b) })
+	return c.met(a, b)
 }
 
 // putOut notes that a server disconnects the client in all namespaces: in those, too, where it is coming back.
@@ -345,7 +345,7 @@ func (c *client) emit(s *sock, ack bool, event string, args ...any) {
 		if event == "up" {
 			n = args[0].(int)
 		}
-		s.acks[p.id] = pending{event, n, c.w.now()}
+		s.acks[p.id] = pending{event: event, n: n, from: c.w.now()}
 	}
 	out := []frame{{text: p.text()}}
 	for _, b := range p.bins {

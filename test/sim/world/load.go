@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
-	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/test/sim/plan"
 )
 
@@ -171,16 +170,9 @@ func (d *driver) send(n *node, e emission) {
 	}
 	args = append(args, text, d.rng.IntN(100))
 	err := n.io.send(x, args)
-	if errors.Is(err, server.ErrDisconnected) { // it was another's, who has gone
-		d.w.mu.Lock()
-		x.volatile = true
-		d.w.mu.Unlock()
-		err = nil
-	}
-	if err != nil && !errors.Is(err, adapter.ErrDegraded) && n.live() {
-		d.w.violated("emit", x.id(), "Emit returned %v", err)
-	}
 	d.w.emitted(x, err)
+	to := d.w.life(x.only + x.skip)
+	d.w.returned(call{n, x.id(), "Emit", to}, x.from, x.to, err)
 }
 
 // askAll broadcasts and waits for the acknowledgements.
@@ -293,9 +285,8 @@ func (d *driver) servers(n *node) {
 	w.counts["server-side"]++
 	w.mu.Unlock()
 	if d.rng.IntN(2) == 0 {
-		if err := n.io.say(id); err != nil && !errors.Is(err, adapter.ErrDegraded) && n.live() {
-			w.violated("server-side", id, "ServerSideEmit returned %v", err)
-		}
+		err := n.io.say(id)
+		w.returned(call{n, id, "ServerSideEmit", nil}, from, w.now(), err)
 		w.load.Go(func() {
 			time.Sleep(time.Duration(2 * settle))
 			d.heard(n, id, from, from+2*settle)
@@ -361,8 +352,7 @@ func (d *driver) order(n *node) {
 	w.line(n.name, fmt.Sprintf("orders all: %s %v", room, in))
 	w.counts["orders"]++
 	w.mu.Unlock()
+	from := w.now()
 	err := n.io.order(room, in)
-	if err != nil && !errors.Is(err, adapter.ErrDegraded) && n.live() {
-		w.violated("emit", room, "SocketsJoin returned %v", err)
-	}
+	w.returned(call{n, room, "SocketsJoin", nil}, from, w.now(), err)
 }

@@ -235,7 +235,11 @@ func (c *client) acknowledged(s *sock, p packet) {
 	c.mu.Lock()
 	x, ok := s.acks[p.id]
 	delete(s.acks, p.id)
+	skipped := s.skipped(p.id)
 	c.mu.Unlock()
+	for _, what := range skipped {
+		c.w.violated("ack-answered", c.name, "no acknowledgement of %s", what)
+	}
 	c.w.mu.Lock()
 	c.w.line(c.name, fmt.Sprintf("acknowledged %s %d: %s", x.event, p.id, p.data))
 	c.w.counts["acknowledged"]++
