@@ -31,6 +31,7 @@ type Cluster struct {
 	letters op // publishes what only Beanpole nodes hear
 	stats   counters
 	joins   atomic.Uint64      // how many adapters there have been
+	strayed int                // owned by watch; how often in a row subscriptions were found elsewhere
 	readers map[string]*reader // by stream
 	wg      sync.WaitGroup
 	ctx     context.Context // the lifetime of all goroutines but the publisher
@@ -75,7 +76,11 @@ func New(cfg Config) (*Cluster, error) {
 		c.bus.noPatterns = c.turn
 	}
 	c.inbox = newInbox(c)
-	c.bus.regained, c.bus.cut = c.inbox.regained, c.inbox.cut
+	c.bus.regained = c.inbox.regained
+	c.bus.cut = func(l *link, cause error) error {
+		c.members.look() // and so renew the entry
+		return c.inbox.cut(l, cause)
+	}
 	c.startMembers(shards)
 	c.startInbox(shards)
 	if undecided {
@@ -93,7 +98,7 @@ func New(cfg Config) (*Cluster, error) {
 func (c *Cluster) startPublisher() {
 	p := &publisher{client: c.client, box: c.box, stats: &c.stats, state: c.state, maxAge: c.cfg.MaxOutboxAge,
 		maxLen: c.cfg.MaxStreamLen}
-	p.rings, p.mixed = c.inbox.rings, c.mixed
+	p.rings, p.mixed, p.doubted = c.inbox.rings, c.mixed, c.inbox.confess
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
 	go func() {
@@ -153,7 +158,12 @@ func (c *Cluster) startMembers(sharded bool) {
 	}
 	m.gone = c.drop
 	m.last = func() time.Time { return c.bus.heard(subscription{kind, channel(c.uid)}) }
-	m.silent = func() { c.bus.renew(errSilent) }
+	m.silent = func() {
+		c.bus.renew(errSilent)
+		if _, ok := c.client.(*redis.Client); ok { // what sends may be connected to another server than what listens
+			c.lines.drop()
+		}
+	}
 	hear := receiverFunc(func(_ string, payload []byte) {
 		if !m.receive(payload) {
 			c.stats.malformed.Add(1)
@@ -167,7 +177,7 @@ func (c *Cluster) startMembers(sharded bool) {
 	c.watching, c.watched = make(chan struct{}), make(chan struct{})
 	c.wg.Go(func() {
 		defer close(c.watched)
-		m.watch(c.ctx, c.watching, c.roster, counting{channel, c.subscribers, c.bus.broke})
+		m.watch(c.ctx, c.watching, c.roster, counting{channel, c.subscribers, c.bus.broke, c.settle, func() bool { return c.bus.has(c.bus.last) }})
 	})
 }
 

@@ -28,6 +28,7 @@
 //	bus.go        the subscriptions the process wants
 //	regained.go   those that were lost for a while
 //	link.go       one connection with subscriptions
+//	place.go      that it is to a master
 //	members.go    which nodes are alive
 //	roster.go     the list of them in Redis
 //	agreement.go  whether they are configured alike
@@ -92,6 +93,10 @@
 //     Redis does: then nobody dies. It was a heartbeat of everyone to everyone: 100 nodes that started together
 //     took 20 s and 591 MB for it, and of 200 some never knew all. Who of them has a namespace, Redis knows: each
 //     listens to a channel of its own there, and whoever asks a question counts the subscribers of these.
+//   - 2026-11-29: Who lives the roster says alone. A count says of a server without a connection that it may be dead: then its
+//     entry has to be renewed within the time in which everyone renews it (roster.go, judge), and a question waits for
+//     what comes of that. A count took servers out before, and gave up their answers without an error: but a connection
+//     may be where nobody counts, as at a master that has handed over to its replica.
 //   - 2026-11: A command whose answer was lost is not sent again in pub/sub modes, because Redis may
 //     have done it and clients would get the event twice. In streams mode the stream itself says
 //     whether it was done.

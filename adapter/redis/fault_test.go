@@ -497,3 +497,33 @@ func TestCloseWhileTLSIsNotAnswered(t *testing.T) {
 		})
 	}
 }
+
+// TestQuestionEndsThoughAnotherCounts: while one question waits long for Redis to say who is there, another ends in time.
+func TestQuestionEndsThoughAnotherCounts(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	p := redistest.NewProxy(t, s.Addr())
+	f := pair(t, redis.Config{}, p.URL()+"?read_timeout=60s", s.URL())
+	asked := make(chan struct{}, 2)
+	f.nodes[1].NS.Reply(func(adapter.Message) *adapter.Message { asked <- struct{}{}; return nil })
+	began := time.Now()
+	long, short := 12*time.Second, 3*time.Second
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ask := func(d time.Duration) {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), d)
+			defer cancel()
+			err := f.nodes[0].ServerSideEmitWithAck(ctx, adaptertest.Event(`["x"]`), func(adapter.Message) {})
+			if took := time.Since(began); err == nil || d == short && took >= long {
+				t.Errorf("a question for %v ended after %v: %v", d, took, err)
+			}
+		})
+		<-asked
+	}
+	ask(long)
+	ask(short)
+	p.Block() // the question before counts first
+	pass(t, short)
+	wg.Wait()
+}

@@ -99,11 +99,13 @@ func (b *inbox) source(uid []byte) *source {
 func (s *source) gap(key laneKey, epoch uint64) *gap {
 	g := s.gaps[key]
 	if g == nil || g.epoch != epoch {
-		had := uint64(0)
-		if g != nil {
-			had = max(g.had, g.last)
+		old := []*gap{g, s.gaps[laneKey{key.nsp, wholeLane}]} // it may have come by a pattern
+		g = &gap{epoch: epoch}
+		for _, x := range old {
+			if x != nil {
+				g.had = max(g.had, x.had, x.last)
+			}
 		}
-		g = &gap{epoch: epoch, had: had}
 		s.gaps[key] = g
 		s.nsps.Store(key.nsp, true)
 	}
@@ -119,9 +121,9 @@ func (s *source) has(nsp string) bool {
 // silence is a time in which a subscription may have brought nothing.
 type silence struct{ from, to time.Time }
 
-// begin has a lane of n that nothing is known of in doubt, if something up to a number may have been missed. Called
-// with order held.
-func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint64) {
+// begin has a lane of n that nothing is known of in doubt, if something up to a number may have been missed, or its sender
+// says so. Called with order held.
+func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint64, said bool) {
 	if g.known || g.open() {
 		return
 	}
@@ -140,7 +142,7 @@ func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint6
 		since, ok = at, true
 	}
 	// Perhaps it was sent since this node listens. Of lanes that are not the only one another would overtake what waits.
-	if at := b.c.bus.since(list[0]); !ok && key.lane == wholeLane && number > s.by(at) {
+	if at := b.c.bus.since(list[0]); !ok && (said || key.lane == wholeLane && number > s.by(at)) {
 		since, ok = at, true
 	}
 	if ok {
@@ -158,7 +160,7 @@ func (b *inbox) take(n *namespace, channel string, uid []byte, x *serial, payloa
 	g := s.gap(key, epoch)
 	a := arrival{x.n, *x.in(key.lane), channel, payload}
 	if a.spot.count > 1 {
-		b.begin(s, n, key, g, a.spot.prev)
+		b.begin(s, n, key, g, a.spot.prev, false)
 	}
 	s.mark(x.n, time.Now())
 	asked := !g.asked.IsZero() && g.open()
@@ -281,11 +283,20 @@ func (b *inbox) gone(uid string) {
 
 // abandon gives up what is missing in a lane. Called with order held.
 func (b *inbox) abandon(s *source, key laneKey, g *gap, cause int) {
-	deliver := func(arrival) {}
-	if n, epoch := b.listens(key); n != nil && epoch == g.epoch {
-		deliver = n.arrived
+	if n := b.to(key, g); n == nil {
+		g.leave()
+	} else {
+		b.count(s, cause, g.abandon(n.arrived))
 	}
-	b.count(s, cause, g.abandon(deliver))
+}
+
+// to returns who is to get what is missing of a lane, nil if nobody is any more.
+func (b *inbox) to(key laneKey, g *gap) *namespace {
+	n, epoch := b.listens(key)
+	if n == nil || epoch != g.epoch {
+		return nil
+	}
+	return n
 }
 
 // count counts what was lost of a node. Called with order held.
@@ -356,6 +367,9 @@ func (b *inbox) sweepSource(s *source, now time.Time) (more bool) {
 	var keys []laneKey
 	_, away := b.c.bus.brokenSince([]subscription{b.letters}) // answers would not come
 	for key, g := range s.gaps {
+		if g.open() && b.to(key, g) == nil {
+			g.leave()
+		}
 		switch {
 		case !g.open():
 			if now.Sub(g.used) > forgetAfter {

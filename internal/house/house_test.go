@@ -62,12 +62,13 @@ var imports = map[string][]string{
 	"server/adminui": {"transport", "adapter", "server", "server/packet", "internal/limit", "internal/origin"},
 	"server/host": {"internal/version", "transport", "adapter", "server", "server/packet", "server/metrics", "server/tracing",
 		"server/adminui", "adapter/redis", "internal/limit", "internal/logs", "internal/origin"},
-	"server/zishang":  {"transport", "adapter", "server", "server/packet", "internal/origin"},
-	"internal/limit":  {},
-	"internal/logs":   {},
-	"internal/names":  {},
-	"internal/origin": {},
-	"adapter/redis":   {"adapter", "server/packet", "internal/logs"}, // the forms of MessagePack are those of packets
+	"server/servertest": {"client", "server", "adapter"},
+	"server/zishang":    {"transport", "adapter", "server", "server/packet", "internal/origin"},
+	"internal/limit":    {},
+	"internal/logs":     {},
+	"internal/names":    {},
+	"internal/origin":   {},
+	"adapter/redis":     {"adapter", "server/packet", "internal/logs"}, // the forms of MessagePack are those of packets
 }
 
 // homes names the only packages that may import a module of another, with what is below them.

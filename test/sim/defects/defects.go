@@ -37,7 +37,7 @@ var starts = map[string]plan.Plan{
 }
 
 // All are all of them.
-var All = slices.Concat(ofServers, ofCalls)
+var All = slices.Concat(ofServers, ofClients, ofCalls)
 
 // ofServers are faults of what servers keep, send and tell each other.
 var ofServers = []Defect{
@@ -100,6 +100,7 @@ var ofServers = []Defect{
 const support = `package %s
 
 import (
+	"bytes"
 	"net/http"
 	"os"
 	"time"
@@ -140,6 +141,27 @@ func await(ok func() bool) {
 }
 
 func later(fn func()) { time.AfterFunc(300*time.Millisecond, fn) }
+
+// emptied is an event whose last argument, a text, is empty.
+func emptied(yes bool, data []byte) []byte {
+	i := bytes.LastIndex(data, []byte(",\""))
+	if !yes || i < 0 || !bytes.HasSuffix(data, []byte("\"]")) {
+		return data
+	}
+	return append(data[:i:i], ",\"\"]"...)
+}
+
+// behind is a list with some of what is in it behind the rest.
+func behind[T any](list []T, late func(T) bool) (out []T) {
+	for _, last := range []bool{false, true} {
+		for _, x := range list {
+			if late(x) == last {
+				out = append(out, x)
+			}
+		}
+	}
+	return out
+}
 
 func without[T any](lose bool, list []T) []T {
 	if lose && len(list) > 0 {

@@ -94,9 +94,9 @@ func (w *world) claimed() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, x := range w.model.claims {
-		if k := x.k; k.node.dead || k.node.stood(x.at, x.at+second) || k.ended != 0 && k.ended < x.at+second {
+		if k := x.k; k.node.dead || k.node.stood(x.at, x.at+int64(slack)) || k.ended != 0 && k.ended < x.at+int64(slack) {
 			continue
 		}
-		w.violate("emit", x.about, "Emit returned %v on a connection that was not over for another second", server.ErrDisconnected)
+		w.violate("emit", x.about, "Emit returned %v on a connection that was not over for another %s", server.ErrDisconnected, slack)
 	}
 }

@@ -31,6 +31,7 @@ func (w *world) end() {
 	w.note("WORLD", "all is quiet")
 	w.rest()
 	w.deliveries(quiet)
+	w.handled()
 	w.orders()
 	w.ask()
 	for _, c := range w.clients {

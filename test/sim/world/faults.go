@@ -125,6 +125,9 @@ func (w *world) killNode(rng *rand.Rand) {
 		return
 	}
 	w.count("fault kill")
+	if w.dying(n, rng); !n.live() {
+		return
+	}
 	n.kill()
 	time.Sleep(between(rng, 0, 2*time.Second))
 	w.start(n.slot).open()

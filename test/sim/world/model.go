@@ -23,12 +23,13 @@ type model struct {
 	absent  []window // when a node stood still
 	lost    []window // what was written to Redis in it a failover has lost
 	given   map[string]*orders
+	shut    map[string]int64    // sessions that a server has put out of all namespaces
 	asked   map[string]*request // of clients, by their ids
 	claims  []claim
 }
 
 func (m *model) init(w *world) {
-	m.w, m.sources, m.lives, m.given, m.asked = w, map[string]*source{}, map[string]*life{}, map[string]*orders{}, map[string]*request{}
+	m.w, m.sources, m.lives, m.given, m.asked, m.shut = w, map[string]*source{}, map[string]*life{}, map[string]*orders{}, map[string]*request{}, map[string]int64{}
 }
 
 // window is a time during which something was not as it should be. to is 0 as long as it is not over.
@@ -149,6 +150,7 @@ type life struct {
 	why      string        // it ended
 	mark     int           // that its data has
 	putOut   int64         // when a server last disconnected the client while it was coming back
+	barred   int           // the last connection of the client's with which it was, if the server had received that
 }
 
 // conn is one connection of a life.
@@ -165,7 +167,9 @@ type conn struct {
 	blocks  int64 // until when a handler blocks, or has
 	ran     int64 // when a handler last ended
 	running int   // handlers
+	putOut  int64 // a server's Disconnect has returned, and what waited for the handlers is dropped
 	sock    member
+	served  *served
 }
 
 // held reports whether nothing has happened to the connection by b, a moment that is not to come. The server

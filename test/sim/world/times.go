@@ -7,6 +7,8 @@ import "time"
 const (
 	// askTimeout bounds a wait for acknowledgements.
 	askTimeout = 3 * time.Second
+	// slack is how much later than it must a wait ends at most.
+	slack = time.Second
 	// callLimit is what an emit takes at most: time passes while it waits, and by a microsecond when it looks at the clock.
 	callLimit = 5 * time.Millisecond
 	// ackLimit is what an acknowledgement takes at most when no handler runs before it.
