@@ -71,7 +71,7 @@ var ofServers = []Defect{
 	{"tail-short", "pubsub", []string{plan.RedisCut}, "adapter/redis/ring.go", "ending{key: key, n: e.out, count: e.outs}", "ending{key: key, n: e.out - 1 + uint64(len(without(on(\"tail-short\", 1), []byte{1}))), count: e.outs}"},
 	{"answer-astray", "pubsub", []string{plan.RedisCut}, "adapter/redis/letters.go", "\tl.piece(id, &p)\n\tb.send(uid+\"#\", l, nil)", "\tl.piece(id, &p)\n\tb.send(uid[more(on(\"answer-astray\", 1)):]+\"#\", l, nil)"},
 	{"duplicate-kept", "pubsub", []string{plan.RedisCut}, "adapter/redis/gap.go", "\tcase a.n <= g.last:\n", "\tcase a.n <= g.last && !on(\"duplicate-kept\", 1):\n"},
-	{"lost-uncounted", "pubsub", []string{plan.RedisCut, plan.Kill}, "adapter/redis/inbox.go", "\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n", "\tif on(\"lost-uncounted\", 1) {\n\t\treturn\n\t}\n\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n"},
+	{"lost-uncounted", "pubsub", []string{plan.RedisCut, plan.Kill}, "adapter/redis/ends.go", "\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n", "\tif on(\"lost-uncounted\", 1) {\n\t\treturn\n\t}\n\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n"},
 	{"number-twice", "pubsub", nil, "adapter/redis/ring.go", "\tr.n++\n", "\tr.n += uint64(1 - more(on(\"number-twice\", 60)))\n"},
 	{"rooms-unsaid", "sharded", []string{plan.RedisCut}, "adapter/redis/ring.go", "if e := r.lanes[x.key]; e != nil && e.out >= x.n {", "if e := r.lanes[x.key]; e != nil && e.out >= x.n && !on(\"rooms-unsaid\", 1) {"},
 	{"break-ignored", "sharded", []string{plan.RedisCut}, "adapter/redis/inbox.go", "\tid := b.asked.Load() + 1\n\tfor uid, keys := range ask {", "\tif on(\"break-ignored\", 1) {\n\t\treturn\n\t}\n\tid := b.asked.Load() + 1\n\tfor uid, keys := range ask {"},

@@ -4,9 +4,11 @@
 //
 // The files: world.go (World, the history), model.go (what was emitted and who is where), check.go (what must
 // have come of it), node.go and load.go (the servers and what they do), app.go and library.go (their applications),
-// handlers.go, sent.go, given.go, dying.go, putout.go, burst.go, loss.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go, socket.go, break.go and old.go (the
-// clients, from the protocols), balance.go (who sends requests where), redis.go, replica.go, faults.go,
-// redisfaults.go, end.go (what must be left: nothing).
+// handlers.go, sent.go (what clients send, and what comes of that), given.go (rooms that servers put others' sockets
+// into), putout.go (clients that are disconnected everywhere), dying.go (servers that are killed while they are asked),
+// burst.go (what waits for an upgrade), loss.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go,
+// socket.go, break.go and old.go (the clients, from the protocols), balance.go (who sends requests where), redis.go,
+// replica.go, faults.go, redisfaults.go, end.go (what must be left: nothing).
 package main
 
 import (

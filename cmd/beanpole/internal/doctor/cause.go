@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,6 +22,12 @@ type cause struct {
 	verdict   Verdict
 	means, do string
 }
+
+// toTLS matches what nginx, Apache and Go answer to plain HTTP.
+var toTLS = regexp.MustCompile(`(?i)plain HTTP (request )?(was sent )?to (an )?(HTTPS|SSL)|HTTP request to an HTTPS`)
+
+var changedQuery = cause{Failure, "the query does not arrive as it was sent: something on the way drops or changes it",
+	"forward the whole query, letter by letter: in CloudFront the policy AllViewer; no rewrite in nginx that builds it anew"}
 
 // broken is the finding that what does not work, for the cause of err.
 func (d *doctor) broken(err error, what string) Result {
@@ -53,6 +60,11 @@ func explain(err error) cause {
 			"see what answers or rewrites headers in front of the application: a CDN that remembers answers, a proxy that speaks WebSocket itself"}
 	case errors.As(err, &name):
 		return cause{Failure, "the name leads nowhere", "see the DNS record: an alias of the environment's load balancer"}
+	case strings.Contains(err.Error(), "tls: no application protocol"): // an alert, whose type nobody else can name
+		return cause{Failure, "what ends TLS speaks HTTP/2 alone: WebSockets come over HTTP/1.1, and so do many clients",
+			"let it offer http/1.1 too: a network load balancer's AlpnPolicy HTTP2Preferred or HTTP1Preferred"}
+	case errors.As(err, new(tls.RecordHeaderError)), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+		return cause{Failure, "what listens there speaks no TLS", "Protocol: HTTPS and SSLCertificateArns for the listener: port 443 alone does not make it one of HTTPS"}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return cause{Failure, "nobody listens", "see that the environment is up, its listener on this port is on, and the name is that of the environment"}
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EHOSTUNREACH):
@@ -102,25 +114,28 @@ func addresses(c *x509.Certificate) (list []string) {
 func (r *reply) cause() cause {
 	by := r.by()
 	switch {
+	case r.status == http.StatusBadRequest && by != byApplication && toTLS.Match(r.body):
+		return cause{Failure, "what listens there speaks TLS alone", "connect to https://, and give it in the URL"}
 	case r.status/100 == 3:
 		return cause{Failure, by + " redirects, which neither WebSockets nor POSTs follow", "connect to where it leads, or leave " + "the Socket.IO path out of the redirect"}
 	case r.status == http.StatusTooManyRequests && by == byApplication:
 		return cause{NotApplicable, "this address has as many sessions as the server allows one", "see the check of limits"}
 	case r.status == http.StatusTooManyRequests:
 		return cause{Warning, by + " limits how often one address may ask", "leave the Socket.IO path out of its rate limit: a client on polling asks many times a minute"}
+	case r.code() == 0:
+		return cause{Failure, "the server takes no such transport", "BEANPOLE_TRANSPORTS: polling,websocket, or clients that use the one there is"}
 	case r.code() == 1:
 		return cause{Failure, "the session is not known where the request went: requests of one session go to several instances, or it has ended",
 			`StickinessEnabled: "true" in aws:elasticbeanstalk:environment:process:default`}
 	case r.code() == 5: // no version, as it is sent with every request
-		return cause{Failure, "the query does not arrive as it was sent: something on the way drops or changes it",
-			"forward the whole query, letter by letter: in CloudFront the policy AllViewer; no rewrite in nginx that builds it anew"}
-	case r.status == http.StatusBadRequest && by == byApplication && r.code() < 0:
+		return changedQuery
+	case r.method == http.MethodPost && r.status == http.StatusBadRequest && by == byApplication && r.code() < 0:
 		return cause{Failure, "the application cannot read the body that arrives: something on the way drops or changes it",
 			"see proxies and firewalls that inspect what goes through; POST must be passed on as it is, with its body"}
 	case r.status == http.StatusOK && r.header.Get(instanceHeader) != "" && bytes.HasPrefix(r.body, []byte("0{")):
 		return cause{Failure, "something on the way changes answers of the application: clients cannot read them",
 			"see what puts scripts or pages into what passes: a CDN's optimisations, sub_filter in nginx, a firewall. Leave the Socket.IO path out of it"}
-	case r.code() == 3:
+	case r.code() == 3, r.status == http.StatusBadRequest && by == byApplication:
 		return cause{Failure, "the application got a request without Upgrade, or one that does not fit its session: nginx or another proxy has taken headers away",
 			"proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and Connection $connection_upgrade in the location that serves the path; delete server{} blocks of your own"}
 	case r.status == http.StatusForbidden && by == byApplication:
@@ -134,12 +149,14 @@ func (r *reply) cause() cause {
 	case r.status == http.StatusServiceUnavailable && by == byApplication:
 		return cause{Failure, "the instance drains or is full", "wait for the deployment to end (a host that stays drained resumes after two minutes); see BEANPOLE_MAX_SESSIONS and BEANPOLE_HANDSHAKES_PER_SECOND"}
 	case r.status == http.StatusNotFound, r.status == http.StatusMethodNotAllowed:
-		return cause{Failure, "there is no Socket.IO server at this path", "give the path in the URL, or see that " + by + " passes it on"}
+		return cause{Failure, "there is no Socket.IO server at this path", "give the path in the URL, see that " + by + " passes it on, and BEANPOLE_PATH"}
 	case r.status == http.StatusRequestEntityTooLarge && by == byNginx:
 		return cause{Failure, "nginx refuses what the server takes", "client_max_body_size above BEANPOLE_MAX_PAYLOAD in .platform/nginx"}
 	case r.status == http.StatusBadGateway && by == byNginx:
 		return cause{Failure, "nginx runs and the application does not, or it listens on another port or address",
 			"see web.stdout.log; PORT (default 5000) must be what nginx passes to, HOST not the loopback of a container"}
+	case r.status == http.StatusServiceUnavailable && by == byNginx:
+		return cause{Failure, "nginx refuses by a rule of its own: a limit, or a maintenance page", "see limit_req, limit_conn and return 503 in .platform/nginx: a client on polling asks many times a minute"}
 	case r.status == http.StatusGatewayTimeout && by == byNginx:
 		return cause{Failure, "the application does not answer nginx in time: it is frozen or overloaded", "see processor and memory of the instance, and restart the application; proxy_read_timeout must be above the ping interval"}
 	case r.status == 464:
@@ -150,7 +167,7 @@ func (r *reply) cause() cause {
 		return cause{Failure, "an instance does not answer " + by + " in time: it is frozen, or the poll waits longer than the idle timeout",
 			"see processor and memory of the instance; the ping interval must be below IdleTimeout"}
 	case r.status >= http.StatusInternalServerError && by != byApplication:
-		return cause{Failure, "no instance answers behind " + by + ", or one closes its connections", "see that nginx runs on each instance, and the security group between load balancer and instances"}
+		return cause{Failure, "an instance behind " + by + " does not answer, or closes its connections", "see that nginx runs on each instance, and the security group between load balancer and instances"}
 	case bytes.HasPrefix(r.body, []byte{0x1f, 0x8b}):
 		return cause{Failure, "the answer is compressed and does not say so, or twice: clients cannot read it", "let one of nginx, CDN and application compress; Content-Encoding must pass through"}
 	case r.status/100 == 2:

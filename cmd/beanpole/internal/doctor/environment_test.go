@@ -55,7 +55,7 @@ type world struct {
 	lonely bool // instances do not forward sessions to each other
 	config func(node int, cfg *host.Config)
 
-	cookies string // "" for those of an application load balancer, "none", "classic", "split", "bare", "other", "short", "forgetful"
+	cookies string // "" for those of an application load balancer, "none", "classic", "split", "bare", "other", "once", "short", "forgetful"
 	before  func(w http.ResponseWriter, r *http.Request) (done bool)
 	after   func(*http.Response) error
 	cached  map[string]bool // parameters of the query that a CDN looks at, when it remembers answers
@@ -63,6 +63,7 @@ type world struct {
 	lookup  func(context.Context, string) ([]netip.Addr, error)
 
 	certificate *tls.Certificate // in the place of the test's
+	alone       string           // the one protocol that TLS offers
 }
 
 // nginx is what stands in front of one application.
@@ -133,7 +134,11 @@ func start(t *testing.T, w world) *environment {
 		e.front.TLS = &tls.Config{Certificates: []tls.Certificate{*w.certificate}} //nolint:gosec // a test's
 		e.front.StartTLS()
 	case w.tls:
-		e.front = httptest.NewTLSServer(handler)
+		e.front = httptest.NewUnstartedServer(handler)
+		if w.alone != "" {
+			e.front.TLS = &tls.Config{NextProtos: []string{w.alone}} //nolint:gosec // a test's
+		}
+		e.front.StartTLS()
 	default:
 		e.front = httptest.NewServer(handler)
 	}
@@ -263,6 +268,10 @@ func (e *environment) balance(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	i := e.pick(r)
+	if _, err := r.Cookie("SERVERID"); e.cookies == "once" && err == nil {
+		e.all.pass(e, i, w, r)
+		return
+	}
 	if c, err := r.Cookie("AWSALB"); e.cookies != "forgetful" || err != nil || int(c.Value[0]-'0') != i {
 		e.stick(w, i)
 	}
@@ -352,7 +361,7 @@ func (e *environment) wait(r *http.Request, d time.Duration) {
 
 // pick returns the instance of the cookie, or the next.
 func (e *environment) pick(r *http.Request) int {
-	name := map[string]string{"other": "SERVERID", "short": "SERVERID", "none": ""}[e.cookies]
+	name := map[string]string{"other": "SERVERID", "once": "SERVERID", "short": "SERVERID", "none": ""}[e.cookies]
 	if e.cookies == "" || e.cookies == "split" || e.cookies == "bare" || e.cookies == "forgetful" || e.cookies == "classic" {
 		name = "AWSALB"
 	}
@@ -384,6 +393,8 @@ func (e *environment) stick(w http.ResponseWriter, i int) {
 	value := fmt.Sprintf("%d~%d", i, e.issued.Add(1))
 	switch e.cookies {
 	case "none":
+	case "once":
+		w.Header().Add("Set-Cookie", "SERVERID="+value+"; Path=/")
 	case "other":
 		w.Header().Add("Set-Cookie", "SERVERID="+value+"; Path=/; SameSite=None; Secure")
 	case "short":
