@@ -55,6 +55,10 @@ func shop(io *server.Server) {
 func quiet(io *server.Server) {
 	io.On("order", func(Line) (Receipt, error) { return Receipt{}, nil })
 	io.On("sum", func(a, b, c int) int { return a + b + c })
+	io.On("total", func(of ...float64) float64 { return 0 })
+	io.On("mark", func(label string, at ...int) error { return nil })
+	io.On("raw", func(*server.Event) {})
+	io.On("later", func(text string, ack server.Ack) {})
 	io.Sends(news, photo, tick, ready)
 	io.Of("/admin").On("stop", func(when string) {})
 }

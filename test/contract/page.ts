@@ -21,12 +21,18 @@ async function ask() {
   const answer = await socket.timeout(1000).emitWithAck("order", line);
   if (!failed(answer)) console.log(answer.price * 2);
   const sum: number = await socket.emitWithAck("sum", 1, 2, 3);
-  console.log(sum);
+  console.log(sum + (await socket.emitWithAck("total", 1.5, 2)));
 }
 void ask();
 
 socket.emit("typing");
 socket.emit("typing", (failure) => console.log(failure?.error));
+
+socket.emit("mark", "start", 1, 2);
+socket.emit("mark", "end", 3, (failure) => console.log(failure?.error));
+socket.emit("raw", 1, "two", { three: 3 });
+socket.emit("later", "text");
+socket.emit("later", "text", (...answer) => console.log(answer.length));
 
 socket.on("news", (article) => {
   for (const tag of article.tags ?? []) console.log(tag.toLowerCase(), article.title.length, new Date(article.at));
