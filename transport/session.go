@@ -174,7 +174,7 @@ func (s *Session) end(reason CloseReason, cause error) {
 		s.post.abort()
 	}
 	if s.upgrade != nil {
-		s.dropCandidate("session closed")
+		s.endUpgrade()
 	}
 	if s.ws != nil {
 		s.ws.out.wake()

@@ -12,7 +12,8 @@ import (
 //	GET …transport=websocket&sid=…  101; the WebSocket is a candidate
 //	2probe                          3probe; from now on a poll that waits is answered with NOOP every
 //	                                noopInterval, so that the client can end its polling
-//	5                               the WebSocket is the transport; what waits leaves on it
+//	5                               the WebSocket is the transport; what waits leaves on it, or, if the
+//	                                session has ended since the 3probe, a close frame
 //
 // The 5 is worked off with rx held, so a POST's packets are delivered before the packets behind the 5; and
 // under mu, so that what is sent goes either to polls or to the WebSocket.
@@ -40,7 +41,7 @@ func (u *upgrade) stop() {
 func (s *Session) hurry(u *upgrade) {
 	s.mu.Lock()
 	defer s.unlock()
-	if s.upgrade != u {
+	if s.upgrade != u || s.state == stateClosed {
 		return
 	}
 	if s.poll != nil {
@@ -136,6 +137,8 @@ func (c *wsConn) takeProbe(p enginePacket, err error) error {
 		return nil // on its way out
 	}
 	switch {
+	case s.state == stateClosed:
+		s.dropCandidate("session closed")
 	case err != nil:
 		s.dropCandidate("invalid packet")
 	case p.kind == kindPing && string(p.data) == "probe":
@@ -186,6 +189,20 @@ func (s *Session) completeUpgrade() {
 	if s.state == stateClosing {
 		c.closeAfterBacklog()
 	}
+}
+
+// endUpgrade ends the upgrade in progress of a session that has ended. A client that has its 3probe is ending its
+// polling, and one that loses the WebSocket before it has done so keeps neither: engine.io-client then never polls
+// again, and finds out when the PING is late. So the WebSocket waits until the client has got that far: its next poll
+// is refused, or its 5 answered with a close frame. Called with mu held.
+func (s *Session) endUpgrade() {
+	u := s.upgrade
+	if u.noop == nil {
+		s.dropCandidate("session closed")
+		return
+	}
+	u.noop.Stop()
+	u.timer.Reset(closeGrace)
 }
 
 // dropCandidate ends the upgrade in progress; polling goes on. Called with mu held.

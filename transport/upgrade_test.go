@@ -144,9 +144,9 @@ func TestSecondWebSocketIsClosed(t *testing.T) {
 }
 
 func TestSessionClosedWhileUpgrading(t *testing.T) {
-	for _, how := range []string{"abort", "close", "close packet", "close then upgrade"} {
+	for _, how := range []string{"abort", "slow consumer", "close", "close packet", "close then upgrade"} {
 		t.Run(how, func(t *testing.T) {
-			h := newHarness(t, Config{}, nil)
+			h := newHarness(t, Config{MaxBacklogPackets: 1}, nil)
 			c, r := h.openPolling()
 			w := h.dial("EIO=4&transport=websocket&sid=" + c.sid)
 			w.send("2probe")
@@ -155,11 +155,20 @@ func TestSessionClosedWhileUpgrading(t *testing.T) {
 			switch how {
 			case "abort":
 				r.session.Abort(ReasonForcedServerClose)
+				w.send("5")
+			case "slow consumer":
+				_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+				want(t, "send", r.session.Send(SendOptions{}, Message{Data: []byte("y")}), ErrBacklog)
+				want(t, "poll", c.get().status, http.StatusBadRequest)
+				w.send("5")
+				reason = "slow consumer"
 			case "close":
 				r.session.Close(ReasonForcedServerClose)
 				want(t, "poll", c.get().body, "1")
+				w.write(maskedFrame(ws.OpClose, ""))
 			case "close packet":
 				c.post("1")
+				w.write(maskedFrame(ws.OpClose, ""))
 				reason = "transport close"
 			case "close then upgrade":
 				_ = r.session.Send(SendOptions{}, Message{Data: []byte("last")})
@@ -170,6 +179,44 @@ func TestSessionClosedWhileUpgrading(t *testing.T) {
 			want(t, "code", w.eof(), "none")
 			want(t, "reason", r.reason(t), reason)
 		})
+	}
+}
+
+// A client that is ending its polling when its session ends is not told by way of the WebSocket before it has: it would
+// keep neither.
+func TestEndOfASessionWaitsForTheEndOfPolling(t *testing.T) {
+	for _, reason := range []CloseReason{ReasonSlowConsumer, ReasonForcedServerClose, ReasonPingTimeout, ReasonTransportError} {
+		for _, probed := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, probed %t", reason, probed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					srv, opened := serverOnly(t, Config{})
+					srv.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/?EIO=4&transport=polling", nil))
+					r := <-opened
+					c := servePipes(t, srv)()
+					go io.WriteString(c.conn, "GET /?EIO=4&transport=websocket&sid="+r.session.ID()+" HTTP/1.1\r\n"+wsHeaders+"\r\n")
+					w := &wsClient{t: t, conn: c.conn, r: c.r}
+					_, _ = w.readHead()
+					if probed {
+						w.send("2probe")
+						want(t, "probe", w.text(), "3probe")
+					}
+					start := time.Now()
+					ended := start
+					time.AfterFunc(noopInterval/2, func() {
+						ended = time.Now()
+						r.session.Abort(reason)
+					})
+					if probed {
+						time.AfterFunc(time.Second, func() { w.send("5") })
+					}
+					want(t, "code", w.eof(), "none")
+					if wait := time.Since(ended); probed != (wait == time.Second-noopInterval/2) {
+						t.Errorf("closed %v after the end", wait)
+					}
+					want(t, "counted", srv.Stats().UpgradesFailed["session closed"], uint64(1))
+				})
+			})
+		}
 	}
 }
 

@@ -98,7 +98,7 @@ func New(cfg Config) (*Cluster, error) {
 func (c *Cluster) startPublisher() {
 	p := &publisher{client: c.client, box: c.box, stats: &c.stats, state: c.state, maxAge: c.cfg.MaxOutboxAge,
 		maxLen: c.cfg.MaxStreamLen}
-	p.rings, p.mixed = c.inbox.rings, c.mixed
+	p.rings, p.mixed, p.doubted = c.inbox.rings, c.mixed, c.inbox.confess
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
 	go func() {
@@ -124,6 +124,12 @@ func (c *Cluster) startInbox(sharded bool) {
 func (c *Cluster) exact() bool {
 	_, ok := c.client.(*redis.ClusterClient)
 	return !ok || c.bus.sharded
+}
+
+// dynamic reports whether nodes listen to the channels of rooms.
+func (c *Cluster) dynamic() bool {
+	_, ok := c.wire.room("/", "", false)
+	return ok
 }
 
 // mixed reports whether servers of Node hear a namespace.
@@ -314,7 +320,8 @@ func (c *Cluster) Stats() Stats {
 	return s
 }
 
-// Close says goodbye to the other nodes, publishes what waits, and ends the cluster and its adapters.
+// Close publishes what waits, answers nodes that were away, for five seconds and half of ctx's time at most, says goodbye
+// to the others, and ends the cluster and its adapters.
 // It returns the error of ctx when that ends first; what waited is lost then. While Redis is out of
 // reach Close tries for a second at most and returns nil; what is lost is counted, and said in the log.
 func (c *Cluster) Close(ctx context.Context) error {
@@ -333,6 +340,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 		for _, n := range c.all() {
 			_ = n.Close(ctx)
 		}
+		c.inbox.linger(short)
 		c.leave(short)
 		c.members.bye()
 		c.box.close()

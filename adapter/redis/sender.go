@@ -222,6 +222,9 @@ func (s *sender) send(ctx context.Context) error {
 	s.pending = again
 	if len(doubt) > 0 {
 		s.pending = append(s.resolve(ctx, doubt, cause), again...)
+		if s.doubted != nil {
+			s.doubted()
+		}
 	}
 	s.box.done(before, s.pending)
 	if len(moved) > 0 {

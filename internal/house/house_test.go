@@ -52,22 +52,24 @@ func packages(t *testing.T) []pkg {
 
 // imports names, for the packages of the core, all packages of the project that they may import.
 var imports = map[string][]string{
-	"transport":      {"internal/limit", "internal/logs", "internal/origin"},
-	"adapter":        {},
-	"server/packet":  {},
-	"client":         {"server/packet"},
-	"server":         {"transport", "adapter", "server/packet", "internal/limit", "internal/logs", "internal/names"},
-	"server/metrics": {"transport", "server"},
-	"server/tracing": {"server"},
-	"server/adminui": {"transport", "adapter", "server", "server/packet", "internal/limit", "internal/origin"},
-	"server/host": {"internal/version", "transport", "adapter", "server", "server/packet", "server/metrics", "server/tracing",
+	"transport":       {"internal/limit", "internal/logs", "internal/origin"},
+	"adapter":         {},
+	"server/packet":   {},
+	"client":          {"server/packet"},
+	"server/contract": {},
+	"server":          {"transport", "adapter", "server/contract", "server/packet", "internal/limit", "internal/logs", "internal/names"},
+	"server/metrics":  {"transport", "server"},
+	"server/tracing":  {"server"},
+	"server/adminui":  {"transport", "adapter", "server", "server/packet", "internal/limit", "internal/origin"},
+	"server/host": {"internal/version", "transport", "adapter", "server", "server/contract", "server/packet", "server/metrics", "server/tracing",
 		"server/adminui", "adapter/redis", "internal/limit", "internal/logs", "internal/origin"},
-	"server/zishang":  {"transport", "adapter", "server", "server/packet", "internal/origin"},
-	"internal/limit":  {},
-	"internal/logs":   {},
-	"internal/names":  {},
-	"internal/origin": {},
-	"adapter/redis":   {"adapter", "server/packet", "internal/logs"}, // the forms of MessagePack are those of packets
+	"server/servertest": {"client", "server", "adapter"},
+	"server/zishang":    {"transport", "adapter", "server", "server/packet", "internal/origin"},
+	"internal/limit":    {},
+	"internal/logs":     {},
+	"internal/names":    {},
+	"internal/origin":   {},
+	"adapter/redis":     {"adapter", "server/packet", "internal/logs"}, // the forms of MessagePack are those of packets
 }
 
 // homes names the only packages that may import a module of another, with what is below them.

@@ -12,6 +12,40 @@ async function ended(d, id, nsp = "/") {
   return end;
 }
 
+// slowPolls is a proxy whose WebSockets wait for upgrade, and whose answers to polls wait between hold, which
+// resolves with the first, and release.
+async function slowPolls(fixture) {
+  const { connect, createServer } = await import("node:net");
+  const held = [];
+  let holding = false, first, upgrade;
+  const upgrades = new Promise((resolve) => (upgrade = resolve));
+  const server = createServer((client) => {
+    const upstream = connect(fixture.port, "127.0.0.1");
+    let websocket = false;
+    client.on("data", (data) => {
+      websocket ||= data.includes("transport=websocket");
+      if (websocket) upgrades.then(() => upstream.write(data));
+      else upstream.write(data);
+    });
+    const answer = (act) => {
+      if (websocket || !holding) return act();
+      held.push(act);
+      first();
+    };
+    upstream.on("data", (data) => answer(() => client.write(data))).on("end", () => answer(() => client.end()));
+    client.on("close", () => upstream.destroy()).on("error", () => {});
+    upstream.on("error", () => client.destroy());
+  }).listen(0, "127.0.0.1");
+  await wait(server, "listening");
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    upgrade,
+    hold: () => ((holding = true), new Promise((resolve) => (first = resolve))),
+    release: () => ((holding = false), held.forEach((act) => act())),
+    close: () => server.close(),
+  };
+}
+
 suite("endings", [], (fixture) => {
   feature("server leaves namespace", fixture, {}, async (d) => {
     const socket = await d.connect();
@@ -104,6 +138,27 @@ suite("endings", [], (fixture) => {
     await back;
     assert.notEqual(socket.id, id);
     assert.deepEqual(await ask(socket, "counted"), { count: 5, ordered: true });
+  });
+
+  feature("server ends session while polling is paused", fixture, { over: ["upgrade"] }, async (d, t) => {
+    if (againstNode) return t.skip("Node ends none so");
+    const link = await slowPolls(fixture);
+    t.after(() => link.close());
+    const observer = await d.connect("/", { transports: ["polling"] });
+    const socket = d.open("/", { url: link.url, reconnection: false });
+    const engine = socket.io.engine;
+    const upgrading = new Promise((resolve) => engine.once("upgrading", () => resolve(link.hold())));
+    await connected(socket);
+    const { id } = socket;
+    const reason = wait(socket, "disconnect", limit / 3); // well before the heartbeat
+    const failed = new Promise((resolve) => engine.once("upgradeError", resolve));
+    link.upgrade();
+    await upgrading; // and the answer that ends the client's polling is on its way
+    observer.emit("abort", id);
+    assert.equal((await ended(d, id)).reason, "slow consumer");
+    await Promise.race([failed, new Promise((next) => setTimeout(next, 100))]); // what the WebSocket says overtakes
+    link.release();
+    assert.match((await reason)[0], /^transport (close|error)$/);
   });
 
   feature("disconnectSockets", fixture, {}, async (d) => {

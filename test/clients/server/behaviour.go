@@ -278,6 +278,14 @@ func part(s *server.Socket, w *watch) {
 	s.On("leave-namespace", func() { s.Disconnect(false) })
 	s.On("kick", func() { s.Disconnect(true) })
 	s.On("drop", func() { s.Session().Close(transport.ReasonForcedClose) })
+	s.On("abort", func(id string) error {
+		other := s.Namespace().Socket(id)
+		if other == nil {
+			return errors.New("no such socket")
+		}
+		other.Session().Abort(transport.ReasonSlowConsumer)
+		return nil
+	})
 	s.On("watch", func(id string, ack server.Ack) { w.tell(id, ack) })
 	s.On("forget", func(id string) error { w.forget(id); return nil })
 	var rooms int
