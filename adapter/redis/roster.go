@@ -145,7 +145,7 @@ func texts(v any) (out []string) {
 func (m *members) watch(ctx context.Context, stop <-chan struct{}, r *roster, connections counting) {
 	var took time.Duration
 	next := time.Now() // when the entry is to be renewed
-	sure := true
+	sure, first := true, true
 	for {
 		doubt := m.doubted.Swap(false)
 		due := doubt || !time.Now().Before(next)
@@ -153,7 +153,9 @@ func (m *members) watch(ctx context.Context, stop <-chan struct{}, r *roster, co
 		err := m.renew(ctx, r, r.life+2*took)
 		took = time.Since(start)
 		if due {
-			strayed := (err == nil || refused(err)) && connections.settle(ctx, err == nil)
+			// What has just been made stands where it should.
+			strayed := !first && (err == nil || refused(err)) && connections.settle(ctx, err == nil)
+			first = false
 			sure = (err != nil || !m.census(ctx, r, connections, sure && !doubt)) && !strayed
 			// Not all at once, though they may have started together.
 			next = start.Add(r.interval*3/4 + rand.N(r.interval/4+1))
