@@ -34,7 +34,7 @@ func (c *client) lacks(held map[string]bool) (out []string) {
 		return []string{"the client has no session"}
 	}
 	connected := 0
-	for _, nsp := range append(slices.Clone(namespaces), closed) {
+	for _, nsp := range asked {
 		s := c.socks[nsp]
 		switch {
 		case s == nil || s.state == "":

@@ -43,8 +43,8 @@ func (c *call) allowed(w *world, from int64, err error) bool {
 	case errors.Is(err, server.ErrDisconnected): // which others may have heard of later
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if k := c.to.conn(); k != nil && k.node == c.n && k.closed == 0 {
-			w.model.claims = append(w.model.claims, claim{k, c.about, w.now()})
+		if k := c.to.conn(); k != nil && k.node == c.n {
+			w.claim(k, c.what, c.about)
 		}
 		return true
 	case errors.Is(err, transport.ErrBacklog): // a client that does not read, or cannot
@@ -84,9 +84,16 @@ func (w *world) local(l *life, e *emission, at int64) {
 
 // claim is that of a call that a connection is over.
 type claim struct {
-	k     *conn
-	about string
-	at    int64
+	k           *conn
+	what, about string
+	at          int64
+}
+
+// claim notes that a call has said that a connection is over. Called with mu held.
+func (w *world) claim(k *conn, what, about string) {
+	if k.closed == 0 {
+		w.model.claims = append(w.model.claims, claim{k, what, about, w.now()})
+	}
 }
 
 // claimed checks that the connections of which calls have said that they are over were so.
@@ -97,6 +104,6 @@ func (w *world) claimed() {
 		if k := x.k; k.node.dead || k.node.stood(x.at, x.at+int64(slack)) || k.ended != 0 && k.ended < x.at+int64(slack) {
 			continue
 		}
-		w.violate("emit", x.about, "Emit returned %v on a connection that was not over for another %s", server.ErrDisconnected, slack)
+		w.violate("emit", x.about, "%s returned %v on a connection that was not over for another %s", x.what, server.ErrDisconnected, slack)
 	}
 }

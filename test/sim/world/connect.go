@@ -57,7 +57,7 @@ func (c *client) disconnect(s *sock) {
 func (c *client) ended() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, nsp := range namespaces {
+	for _, nsp := range asked {
 		if s := c.socks[nsp]; s != nil {
 			s.overdue()
 		}
@@ -65,7 +65,7 @@ func (c *client) ended() {
 	at := c.w.now()
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
-	for _, nsp := range namespaces {
+	for _, nsp := range asked {
 		s := c.socks[nsp]
 		if s == nil {
 			continue

@@ -263,7 +263,7 @@ func (x *served) rooms() []string {
 	return got
 }
 
-// emit sends the socket an event.
+// emit sends the socket an event, and returns its id, or nothing when it has not been emitted.
 func (x *served) emit(kind string) string {
 	if !x.s.connected() {
 		return ""
@@ -272,6 +272,9 @@ func (x *served) emit(kind string) string {
 	err := x.s.emit("e", e.id(), x.rng.IntN(10))
 	x.w.emitted(e, err)
 	x.w.returned(call{x.n, e.id(), "Emit", x.l}, e.from, e.to, err)
+	if err != nil { // nothing has been emitted
+		return ""
+	}
 	return e.id()
 }
 
@@ -305,10 +308,14 @@ func (x *served) ask() string {
 		}
 		return said(answer)
 	}
-	if !errors.Is(err, server.ErrTimeout) && !errors.Is(err, server.ErrDisconnected) {
+	switch {
+	case errors.Is(err, server.ErrDisconnected): // which others may hear of later
+		w.mu.Lock()
+		w.claim(x.k, "EmitWithAck", e.id())
+		w.mu.Unlock()
+	case !errors.Is(err, server.ErrTimeout):
 		w.violated("wait-ends", e.id(), "the wait ended with %v", err)
-	}
-	if calm {
+	case calm:
 		w.violated("ack-answered", e.id(), "%s did not acknowledge: %v", x.l.client.name, err)
 	}
 	return ""

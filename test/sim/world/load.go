@@ -22,6 +22,9 @@ var namespaces = []string{"/", "/game-1", "/game-2"}
 // closed is one of the pattern whose middleware lets nobody in.
 const closed = "/game-9"
 
+// asked are those that clients ask for.
+var asked = append(slices.Clone(namespaces), closed)
+
 // driver is what a slot's servers do on their own account.
 type driver struct {
 	w    *world
