@@ -27,9 +27,7 @@ func (d *doctor) checkTLS(ctx context.Context) []Result {
 	if !d.direct {
 		return []Result{none("a proxy is in between: HTTPS_PROXY")}
 	}
-	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: d.Timeout}, Config: d.http.Transport.(*http.Transport).TLSClientConfig.Clone()}
-	dialer.Config.ServerName = d.base.Hostname()
-	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(d.base.Hostname(), d.port()))
+	conn, err := d.connect(ctx, d.base.Hostname())
 	if err != nil {
 		return []Result{d.broken(err, "nobody can connect")}
 	}
@@ -40,6 +38,19 @@ func (d *doctor) checkTLS(ctx context.Context) []Result {
 		return []Result{warn(fmt.Sprintf("the certificate ends in %.0f days", left.Hours()/24), "then browsers refuse the connection", "renew it")}
 	}
 	return []Result{ok("%s, certificate for %.0f days more", tls.VersionName(state.Version), left.Hours()/24)}
+}
+
+// connect connects to a name or address as one of the URL's: over TLS if it is https.
+func (d *doctor) connect(ctx context.Context, to string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
+	defer cancel()
+	plain, to := &net.Dialer{}, net.JoinHostPort(to, d.port())
+	if d.base.Scheme != "https" {
+		return plain.DialContext(ctx, "tcp", to)
+	}
+	config := d.http.Transport.(*http.Transport).TLSClientConfig.Clone()
+	config.ServerName = d.base.Hostname()
+	return (&tls.Dialer{NetDialer: plain, Config: config}).DialContext(ctx, "tcp", to)
 }
 
 // loopback reports whether the environment is one on this machine, which nobody has to encrypt.
@@ -69,7 +80,7 @@ func (d *doctor) checkAddresses(ctx context.Context) []Result {
 	dead := 0
 	for i, a := range list {
 		names[i] = a.Unmap().String()
-		conn, err := (&net.Dialer{Timeout: d.Timeout}).DialContext(ctx, "tcp", net.JoinHostPort(names[i], d.port()))
+		conn, err := d.connect(ctx, names[i])
 		if err == nil {
 			_ = conn.Close()
 			results[i] = ok("%s connects", names[i])
@@ -81,9 +92,10 @@ func (d *doctor) checkAddresses(ctx context.Context) []Result {
 			continue
 		}
 		dead++
-		results[i] = fail(names[i]+": "+say(err), "one of the addresses of the name does not answer: clients that take it wait, or cannot connect",
-			"see the DNS record (an AAAA without a dualstack load balancer? an address of an instance that is gone?), the subnets of the load balancer, "+
-				"and its security group: it must let in both 0.0.0.0/0 and ::/0")
+		c := explain(err)
+		results[i] = fail(names[i]+": "+say(err), "one of the addresses of the name does not answer as the others do: clients that take it wait, or cannot connect. There "+c.means,
+			"see the DNS record (an AAAA without a dualstack load balancer? an address of an instance that is gone, or of another environment?), the subnets of the load balancer, "+
+				"and its security group: it must let in both 0.0.0.0/0 and ::/0. "+c.do)
 	}
 	four := slices.ContainsFunc(list, func(a netip.Addr) bool { return a.Unmap().Is4() || a.IsLoopback() || a.String() == d.base.Hostname() })
 	if !four && dead < len(list) {
@@ -92,7 +104,7 @@ func (d *doctor) checkAddresses(ctx context.Context) []Result {
 	}
 	switch dead {
 	case len(list):
-		return []Result{none("%s: none connects", strings.Join(names, ", "))} // the next check says why
+		return []Result{none("%s: none answers", strings.Join(names, ", "))} // the next check says why
 	case 0:
 		return []Result{ok("%s", strings.Join(names, ", "))}
 	}
