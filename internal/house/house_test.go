@@ -105,6 +105,29 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
+// HTTP/3 comes with zishang's library, in a version that has an advisory (docs/security.md): it is in no program that
+// does not import that library's package.
+func TestHTTP3IsInNoOtherProgram(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Deps " "}}`, "./...")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := false
+	for line := range strings.Lines(string(out)) {
+		names := strings.Fields(line) // the package itself first
+		has := slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "github.com/quic-go/") })
+		seen = seen || has
+		if has && !slices.Contains(names, module+"/server/zishang") {
+			t.Errorf("%s has HTTP/3 in it", names[0])
+		}
+	}
+	if !seen {
+		t.Error("no package has HTTP/3: security.md need not speak of it")
+	}
+}
+
 // programOf returns the program that a package belongs to ("cmd/beanpole"), or "".
 func programOf(name string) string {
 	parts := strings.SplitN(name, "/", 3)
