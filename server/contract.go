@@ -134,8 +134,12 @@ func (s *Server) Contract() *contract.Contract {
 		}
 		b.Namespace(n.name)
 		receives(n, &n.handlers)
-		for _, socket := range n.Sockets() {
+		sockets := n.Sockets()
+		for _, socket := range sockets {
 			receives(n, &socket.handlers)
+		}
+		if len(sockets) == 0 && len(n.connectionHandlers()) > 0 {
+			b.Partial(n.name)
 		}
 		n.mu.Lock()
 		for _, d := range n.sends {

@@ -183,7 +183,9 @@ func (c *Cluster) startMembers(sharded bool) {
 	c.watching, c.watched = make(chan struct{}), make(chan struct{})
 	c.wg.Go(func() {
 		defer close(c.watched)
-		m.watch(c.ctx, c.watching, c.roster, counting{channel, c.subscribers, c.bus.broke, c.settle, func() bool { return c.bus.has(c.bus.last) }})
+		m.watch(c.ctx, c.watching, c.roster, counting{channel, c.subscribers, c.bus.broke, c.settle, func() bool {
+			return c.bus.has(c.bus.last) || c.bus.broken.Load() == 0
+		}})
 	})
 }
 

@@ -64,9 +64,11 @@ func newInbox(c *Cluster) *inbox {
 		sources: map[string]*source{}, breaks: map[string]silence{}, caution: caution{piece: maxPiece, top: maxPiece}, lost: map[string]uint64{}}
 	b.record = newRecord(c.client, &c.cfg, c.uid)
 	b.rings = rings{"": newRing(c.cfg.MaxResendBytes, c.cfg.MaxResendAge)}
-	if streams := c.streams(); len(streams) > 0 {
+	if streams := c.streams(); len(streams) > 0 { // then little goes over channels
+		few := c.cfg.MaxResendBytes / 8
+		b.rings[""].maxBytes = few
 		for _, name := range streams {
-			b.rings[name] = newRing(c.cfg.MaxResendBytes/len(streams), c.cfg.MaxResendAge)
+			b.rings[name] = newRing((c.cfg.MaxResendBytes-few)/len(streams), c.cfg.MaxResendAge)
 		}
 	}
 	for _, r := range b.rings {

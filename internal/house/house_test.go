@@ -61,7 +61,7 @@ var imports = map[string][]string{
 	"server/metrics":  {"transport", "server"},
 	"server/tracing":  {"server"},
 	"server/adminui":  {"transport", "adapter", "server", "server/packet", "internal/limit", "internal/origin"},
-	"server/host": {"internal/version", "transport", "adapter", "server", "server/packet", "server/metrics", "server/tracing",
+	"server/host": {"internal/version", "transport", "adapter", "server", "server/contract", "server/packet", "server/metrics", "server/tracing",
 		"server/adminui", "adapter/redis", "internal/limit", "internal/logs", "internal/origin"},
 	"server/servertest": {"client", "server", "adapter"},
 	"server/zishang":    {"transport", "adapter", "server", "server/packet", "internal/origin"},

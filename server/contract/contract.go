@@ -6,6 +6,10 @@ import (
 	"slices"
 )
 
+// Variable names the variable of the environment by which the command beanpole asks a program of server/host for its contract:
+// its value is the file to write it to, as JSON, instead of serving.
+const Variable = "_BEANPOLE_CONTRACT"
+
 // Contract is what clients may send and what they are sent, in each namespace. It encodes as JSON.
 type Contract struct {
 	Namespaces []Namespace        `json:"namespaces"`
@@ -17,6 +21,9 @@ type Namespace struct {
 	Name           string  `json:"name"`
 	ClientToServer []Event `json:"clientToServer"`
 	ServerToClient []Event `json:"serverToClient"`
+	// Partial tells that sockets may have handlers that are not in it: nobody was connected, for whom OnConnection
+	// would have registered them.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // Event is one event.
@@ -59,6 +66,12 @@ func (b *Builder) Namespace(name string) {
 	if b.namespaces[name] == nil {
 		b.namespaces[name] = &Namespace{Name: name, ClientToServer: []Event{}, ServerToClient: []Event{}}
 	}
+}
+
+// Partial notes that a namespace may have more events than are added.
+func (b *Builder) Partial(namespace string) {
+	b.Namespace(namespace)
+	b.namespaces[namespace].Partial = true
 }
 
 // Receives adds an event that clients send, and Sends one that they are sent.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +14,11 @@ import (
 	"github.com/beanpole/beanpole/server/servertest"
 )
 
-type status string
+// Status is an enumeration.
+type Status string
 
-func (status) Values() []status { return []status{"cooking", "done"} }
+// Values are all that a Status can be.
+func (Status) Values() []Status { return []Status{"cooking", "done"} }
 
 // Line, Receipt and Article are what the page sends and gets.
 type Line struct {
@@ -27,7 +30,7 @@ type Line struct {
 
 type Receipt struct {
 	Price  float64 `json:"price"`
-	Status status  `json:"status"`
+	Status Status  `json:"status"`
 }
 
 type Article struct {
@@ -44,9 +47,14 @@ var (
 )
 
 func shop(io *server.Server) {
+	quiet(io)
+	io.On("typing", func() error { return nil })
+}
+
+// quiet is a shop in which nobody types.
+func quiet(io *server.Server) {
 	io.On("order", func(Line) (Receipt, error) { return Receipt{}, nil })
 	io.On("sum", func(a, b, c int) int { return a + b + c })
-	io.On("typing", func() error { return nil })
 	io.Sends(news, photo, tick, ready)
 	io.Of("/admin").On("stop", func(when string) {})
 }
@@ -114,6 +122,30 @@ func TestPageCompilesAgainstTheContract(t *testing.T) {
 	}
 }
 
+// What docs/contract.md shows of both is theirs.
+func TestDocumentShowsWhatIsThere(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/contract.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("page.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	io := servertest.Server(t, server.Config{})
+	shop(io)
+	all := string(page) + string(io.Contract().TypeScript())
+	blocks := regexp.MustCompile("(?ms)^```ts\n(.*?)^```$").FindAllStringSubmatch(string(doc), -1)
+	if len(blocks) == 0 {
+		t.Error("it shows none")
+	}
+	for _, b := range blocks {
+		if !strings.Contains(all, b[1]) {
+			t.Errorf("nobody has\n%s", b[1])
+		}
+	}
+}
+
 // A handler that has changed breaks the page where it does not fit any more, and the contract names it.
 func TestChangedHandlerBreaksThePage(t *testing.T) {
 	install(t)
@@ -121,28 +153,19 @@ func TestChangedHandlerBreaksThePage(t *testing.T) {
 		change     func(io *server.Server)
 		page, says string
 	}{
-		"argument": {func(io *server.Server) { io.On("sum", func(a, b string) int { return 0 }) },
-			`page.ts(`, `/: "sum" from clients, argument 1 is integer and not string`},
-		"gone": {func(*server.Server) {}, `"typing"`, `/: "typing" from clients has no handler any more`},
+		"argument": {func(io *server.Server) {
+			io.On("sum", func(a, b, c string) int { return 0 }) // the first handler of an event says what it takes
+			shop(io)
+		}, "page.ts(", `/: "sum" from clients, argument 1 is integer and not string`},
+		"gone": {quiet, `"typing"`, `/: "typing" from clients has no handler any more`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			changed := func(io *server.Server) {
-				c.change(io)
-				if name == "argument" { // the first handler of an event says what it takes
-					shop(io)
-					return
-				}
-				io.On("order", func(Line) (Receipt, error) { return Receipt{}, nil })
-				io.On("sum", func(a, b, c int) int { return 0 })
-				io.Sends(news, photo, tick, ready)
-				io.Of("/admin").On("stop", func(string) {})
-			}
-			if got := compile(t, changed); !strings.Contains(got, c.page) {
+			if got := compile(t, c.change); !strings.Contains(got, c.page) {
 				t.Errorf("the compiler says %q", got)
 			}
 			old, now := servertest.Server(t, server.Config{}), servertest.Server(t, server.Config{})
 			shop(old)
-			changed(now)
+			c.change(now)
 			if got := strings.Join(now.Contract().Breaks(old.Contract()), "\n"); !strings.Contains(got, c.says) {
 				t.Errorf("the contract says %q", got)
 			}

@@ -43,6 +43,7 @@ func (c *client) disconnect(s *sock) {
 	if s.state != "connected" {
 		return
 	}
+	s.overdue()
 	s.state, s.behind = "left", true
 	c.w.mu.Lock()
 	c.w.line(c.name, "DISCONNECT "+s.nsp)
@@ -56,6 +57,11 @@ func (c *client) disconnect(s *sock) {
 func (c *client) ended() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, nsp := range namespaces {
+		if s := c.socks[nsp]; s != nil {
+			s.overdue()
+		}
+	}
 	at := c.w.now()
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()

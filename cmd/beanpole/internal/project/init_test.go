@@ -62,9 +62,11 @@ func TestAModuleGetsTheBundleAlone(t *testing.T) {
 			t.Errorf("config.yml has no %q: %s", want, config)
 		}
 	}
-	hook, err := os.Stat(filepath.Join(dir, ".platform/hooks/predeploy/10_drain.sh"))
-	if err != nil || runtime.GOOS != "windows" && hook.Mode().Perm() != 0o755 {
-		t.Errorf("the hook: %v, %v", hook, err)
+	for _, script := range []string{".platform/hooks/predeploy/10_drain.sh", ".elasticbeanstalk/remove-sent-options.sh"} {
+		info, err := os.Stat(filepath.Join(dir, script))
+		if err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o755 {
+			t.Errorf("%s: %v, %v", script, info, err)
+		}
 	}
 	if next := strings.Join(r.Next, "\n"); !strings.Contains(next, "go mod edit -require="+Path+"@v0.1.0 -replace="+Path+"=../beanpole -tool="+Path+"/cmd/beanpole -tool="+Path+"/cmd/health\ngo mod tidy\n") {
 		t.Errorf("next: %s", next)
