@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/beanpole/beanpole/adapter"
 )
 
@@ -328,37 +326,6 @@ func (n *namespace) others(ctx context.Context) (p present, err error) {
 		n.c.members.doubt()
 	}
 	return p, nil
-}
-
-// subscribers returns how many connections subscribe to each channel.
-func (c *Cluster) subscribers(ctx context.Context, channels []string) (map[string]int, error) {
-	count := (*redis.Client).PubSubNumSub
-	if c.bus.sharded {
-		count = (*redis.Client).PubSubShardNumSub
-	}
-	return countOn(ctx, c.client, count, channels...)
-}
-
-// countOn counts the subscribers of channels on all nodes of Redis.
-func countOn(ctx context.Context, client redis.UniversalClient,
-	count func(*redis.Client, context.Context, ...string) *redis.MapStringIntCmd, channels ...string,
-) (map[string]int, error) {
-	var mu sync.Mutex
-	counts := make(map[string]int, len(channels))
-	err := eachNode(ctx, client, func(ctx context.Context, node *redis.Client) error {
-		var m map[string]int64
-		err := again(ctx, func() (err error) {
-			m, err = count(node, ctx, channels...).Result()
-			return err
-		})
-		mu.Lock()
-		defer mu.Unlock()
-		for name, n := range m {
-			counts[name] += int(n)
-		}
-		return err
-	})
-	return counts, err
 }
 
 // drop gives up a node in all pending questions.

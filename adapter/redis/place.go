@@ -119,3 +119,34 @@ func (b *bus) has(s subscription) bool {
 	w := b.wants[s]
 	return w != nil && w.confirmed
 }
+
+// subscribers returns how many connections subscribe to each channel.
+func (c *Cluster) subscribers(ctx context.Context, channels []string) (map[string]int, error) {
+	count := (*redis.Client).PubSubNumSub
+	if c.bus.sharded {
+		count = (*redis.Client).PubSubShardNumSub
+	}
+	return countOn(ctx, c.client, count, channels...)
+}
+
+// countOn counts the subscribers of channels on all nodes of Redis.
+func countOn(ctx context.Context, client redis.UniversalClient,
+	count func(*redis.Client, context.Context, ...string) *redis.MapStringIntCmd, channels ...string,
+) (map[string]int, error) {
+	var mu sync.Mutex
+	counts := make(map[string]int, len(channels))
+	err := eachNode(ctx, client, func(ctx context.Context, node *redis.Client) error {
+		var m map[string]int64
+		err := again(ctx, func() (err error) {
+			m, err = count(node, ctx, channels...).Result()
+			return err
+		})
+		mu.Lock()
+		defer mu.Unlock()
+		for name, n := range m {
+			counts[name] += int(n)
+		}
+		return err
+	})
+	return counts, err
+}
