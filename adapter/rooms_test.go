@@ -221,6 +221,23 @@ func BenchmarkSelect(b *testing.B) {
 	}
 }
 
+// BenchmarkExceptManyRooms leaves 1,000 rooms of 10 out of 10,000 members.
+func BenchmarkExceptManyRooms(b *testing.B) {
+	var rooms adapter.Rooms
+	var target adapter.Target
+	for i := range 10_000 {
+		name := fmt.Sprint("r", i/10)
+		rooms.Join(adaptertest.NewMember(fmt.Sprint(i)), name)
+		if i%10 == 0 {
+			target.Except = append(target.Except, name)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		rooms.Select(target, func([]adapter.Member) { b.Fatal("selected") })
+	}
+}
+
 func TestRoomsTellWhoWatches(t *testing.T) {
 	var r adapter.Rooms
 	var told []string

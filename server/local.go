@@ -34,7 +34,11 @@ func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) (aft
 	if prepared == nil {
 		return nil
 	}
-	opts := transport.SendOptions{Volatile: f.Volatile, NoCompress: f.NoCompress}
+	opts := transport.SendOptions{
+		Volatile: f.Volatile, NoCompress: f.NoCompress,
+		Burst: srv.sending.Add(1) > 1 || srv.bursts.Load() > 0,
+	}
+	defer srv.sending.Add(-1)
 	srv.stats.eventsOut.Add(uint64(len(to)))
 	var watched []*Socket
 	// The sessions are looked up some ahead of the sending: between two system calls each look would wait

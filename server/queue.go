@@ -114,6 +114,7 @@ type queue struct {
 	mu      sync.Mutex
 	items   *items // nil when empty
 	running bool
+	behind  bool // something was, behind the item taken last; see next
 	drop    bool // events are dropped; see dropEvents
 
 	handler atomic.Uint32 // which connection handler is running, counted from one; zero for none
@@ -156,15 +157,25 @@ func (q *queue) start() bool {
 	return true
 }
 
-// next returns the next item, or gives the queue up and reports false.
-func (q *queue) next() (item, bool) {
+// next returns the next item, or gives the queue up and reports false. bursts counts the queues with more behind
+// the item that was taken last.
+func (q *queue) next(bursts *atomic.Int32) (it item, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.items == nil {
+	if ok = q.items != nil; ok {
+		it = q.pop()
+	} else {
 		q.running = false
-		return item{}, false
 	}
-	return q.pop(), true
+	if behind := q.items != nil; behind != q.behind {
+		q.behind = behind
+		if behind {
+			bursts.Add(1)
+		} else {
+			bursts.Add(-1)
+		}
+	}
+	return it, ok
 }
 
 // busy reports whether something waits, or is being done.

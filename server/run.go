@@ -53,7 +53,7 @@ func (s *Socket) work(b begun) {
 			s.client.lighten(events, b.size)
 		}
 		b = begun{}
-		if b.item, more = s.queue.next(); !more {
+		if b.item, more = s.queue.next(&s.client.server.bursts); !more {
 			finished = true
 			return
 		}

@@ -34,6 +34,8 @@ type Server struct {
 	wg         sync.WaitGroup // goroutines that run handlers outside the transport
 	decoders   sync.Pool      // of packet.Decoder; see takeDecoder
 	replaying  atomic.Int64   // bytes; see maxReplaying
+	bursts     atomic.Int32   // queues with more to do than one thing, and so perhaps broadcasts to come
+	sending    atomic.Int32   // broadcasts being sent
 
 	mu      sync.Mutex
 	own     map[string]struct{} // guarded by mu; names that are the application's own

@@ -12,12 +12,15 @@ const (
 
 // buffer is a byte slice that a pool can hold without allocating. Whoever takes one from a pool owns it
 // until it is put back.
-type buffer struct{ b []byte }
+type buffer struct {
+	b       []byte
+	packets int // in b, if it is gathered
+}
 
 // The pools are shared by all servers of the process; they hold nothing but room.
 var (
-	readPool  = sync.Pool{New: func() any { return &buffer{make([]byte, readBuffer)} }}
-	writePool = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 2<<10)} }}
+	readPool  = sync.Pool{New: func() any { return &buffer{b: make([]byte, readBuffer)} }}
+	writePool = sync.Pool{New: func() any { return &buffer{b: make([]byte, 0, 2<<10)} }}
 )
 
 // putRead puts back a buffer taken from readPool.
@@ -29,7 +32,7 @@ func putRead(b *buffer) {
 // takeWrite returns an empty buffer to append to.
 func takeWrite() *buffer {
 	b := writePool.Get().(*buffer)
-	b.b = b.b[:0]
+	b.b, b.packets = b.b[:0], 0
 	return b
 }
 

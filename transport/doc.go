@@ -33,6 +33,7 @@
 //	park*.go      where silent WebSockets wait without one
 //	wsclose.go    how a WebSocket ends
 //	gather.go     how frames are sent, and gathered during a turn
+//	burst.go      how broadcasts at once leave together
 //	turn.go       how a reader runs the application and is replaced when that blocks
 //	outbox.go     what waits for a WebSocket's kernel buffer, bounded
 //	accept.go     the WebSocket handshake (RFC 6455, section 4)
@@ -46,6 +47,9 @@
 // Session.mu, the non-blocking write to its socket included: the write takes about as long as a second
 // lock's hand-over would, and the order of packets follows from the order of the lock. No Receiver,
 // hook or blocking call runs under it, and Server.mu is never taken under it.
+//
+// 2026-11-29: the first broadcast is written by who sends it, and those of a burst by a flusher. A flusher for all, tried
+// first, cost a broadcast that is alone 7 % with 1,000 sessions and 17 % with 10,000.
 //
 // 2026-11-23: one reader. Only the goroutine that reads a WebSocket closes its connection; others set
 // a deadline in the past to wake it. A file descriptor can so never be closed, and reused, under a

@@ -30,16 +30,22 @@ func (c *wsConn) begin() *buffer {
 	if c.s.gathering && c.s.ws == c {
 		if c.gathered == nil {
 			c.gathered = takeWrite()
+			if b := c.batch; b != nil {
+				c.batch = nil
+				c.gathered.b = append(c.gathered.b, b.frame(c.form())...)
+				c.gathered.packets = b.packets
+			}
 		}
 		return c.gathered
 	}
+	c.flushBatch()
 	return takeWrite()
 }
 
 // commit sends what was appended to b, n packets, or gathers it.
 func (c *wsConn) commit(b *buffer, n int, volatile bool) {
 	if b == c.gathered {
-		c.gatheredPackets += n
+		b.packets += n
 		if len(b.b) > gatherLimit {
 			c.flushGathered()
 		}
@@ -49,21 +55,23 @@ func (c *wsConn) commit(b *buffer, n int, volatile bool) {
 	putWrite(b)
 }
 
-// flushGathered sends what was gathered. Called with mu held.
+// flushGathered sends what was gathered, or waits for the flusher. Called with mu held.
 func (c *wsConn) flushGathered() {
-	b, n := c.gathered, c.gatheredPackets
+	c.flushBatch()
+	b := c.gathered
 	if b == nil {
 		return
 	}
-	c.gathered, c.gatheredPackets = nil, 0
-	c.write(b.b, n, false, false)
+	c.gathered = nil
+	c.write(b.b, b.packets, false, false)
 	putWrite(b)
 }
 
 func (c *wsConn) dropGathered() {
+	c.batch = nil
 	if c.gathered != nil {
 		putWrite(c.gathered)
-		c.gathered, c.gatheredPackets = nil, 0
+		c.gathered = nil
 	}
 }
 
@@ -83,6 +91,9 @@ func (c *wsConn) sendPrepared(o SendOptions, p *Prepared) {
 		b := c.begin()
 		b.b = append(b.b, frames...)
 		c.commit(b, len(p.msgs), o.Volatile)
+		return
+	}
+	if !c.s.gathering && c.join(o, p, threshold) {
 		return
 	}
 	c.flushGathered()

@@ -19,6 +19,7 @@ type Prepared struct {
 	frames   [formCount]atomic.Pointer[[]byte]
 	payloads [payloadCount]atomic.Pointer[[]byte]
 	deflated [formCount]atomic.Pointer[deflatedFrames]
+	alone    atomic.Pointer[batch] // the batch that begins with this
 }
 
 // deflatedFrames are frames of which those at least threshold long are compressed.

@@ -9,6 +9,9 @@ import (
 type SendOptions struct {
 	Volatile   bool // drop unless the session is Writable
 	NoCompress bool // do not compress these messages (Node: compress(false))
+	// Burst says that other messages for many sessions are being sent, or follow at once: those of SendPrepared may
+	// leave together with them, as soon as a processor is free to write.
+	Burst bool
 }
 
 // Send queues msgs, which stay adjacent, and returns at once. The data are copied before it returns.
@@ -167,12 +170,16 @@ func (s *Session) Backlog() (packets, bytes int) {
 	waiting := s.waiting.all()
 	packets, bytes = waiting.packets, waiting.bytes
 	if s.ws != nil {
-		packets += s.ws.gatheredPackets
+		if b := s.ws.batch; b != nil {
+			packets += b.packets
+			bytes += b.bytes
+		}
 		if out := s.ws.out; out != nil {
 			packets += out.packets
 			bytes += out.bytes
 		}
 		if s.ws.gathered != nil {
+			packets += s.ws.gathered.packets
 			bytes += len(s.ws.gathered.b)
 		}
 	}

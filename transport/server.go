@@ -41,6 +41,7 @@ type Server struct {
 	byAddrRate *limit.Table // handshakes per second of each address; nil without that limit
 
 	takeovers, timers sync.Pool
+	flusher           flusher
 
 	parker        parker
 	returns       returns

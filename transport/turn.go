@@ -88,12 +88,16 @@ func (t *takeover) stop() {
 // endWork ends the turn and reports true, unless it has lost the reader.
 func (s *Session) endWork(turn uint64) bool {
 	s.mu.Lock()
-	defer s.unlock()
 	if s.turn != turn {
+		s.unlock()
 		return false
 	}
 	s.workDone()
 	s.endGather()
+	s.unlock()
+	if s.srv.flusher.some.Load() {
+		s.srv.flusher.flush(false)
+	}
 	return true
 }
 

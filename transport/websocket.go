@@ -30,13 +30,13 @@ type wsConn struct {
 	reader *reader // nil while c is parked, unless a frame has come in part
 
 	// Guarded by s.mu.
-	life            life
-	armed           bool    // the parker's
-	out             *outbox // nil unless a goroutine drains it
-	gathered        *buffer // frames of the turn in progress
-	gatheredPackets int
-	err             error         // why c has failed
-	restedAt        time.Duration // uptime of the last call of rest, or zero
+	life     life
+	armed    bool          // the parker's
+	out      *outbox       // nil unless a goroutine drains it
+	gathered *buffer       // frames of the turn in progress
+	batch    *batch        // what waits for the flusher; nil while something is gathered
+	err      error         // why c has failed
+	restedAt time.Duration // uptime of the last call of rest, or zero
 }
 
 // life is how far a WebSocket is.

@@ -126,6 +126,12 @@ func (c *Cluster) exact() bool {
 	return !ok || c.bus.sharded
 }
 
+// dynamic reports whether nodes listen to the channels of rooms.
+func (c *Cluster) dynamic() bool {
+	_, ok := c.wire.room("/", "", false)
+	return ok
+}
+
 // mixed reports whether servers of Node hear a namespace.
 func (c *Cluster) mixed(ctx context.Context, nsp string) (bool, error) {
 	n := c.namespace(nsp)
@@ -177,7 +183,9 @@ func (c *Cluster) startMembers(sharded bool) {
 	c.watching, c.watched = make(chan struct{}), make(chan struct{})
 	c.wg.Go(func() {
 		defer close(c.watched)
-		m.watch(c.ctx, c.watching, c.roster, counting{channel, c.subscribers, c.bus.broke, c.settle, func() bool { return c.bus.has(c.bus.last) }})
+		m.watch(c.ctx, c.watching, c.roster, counting{channel, c.subscribers, c.bus.broke, c.settle, func() bool {
+			return c.bus.has(c.bus.last) || c.bus.broken.Load() == 0
+		}})
 	})
 }
 
@@ -312,7 +320,8 @@ func (c *Cluster) Stats() Stats {
 	return s
 }
 
-// Close says goodbye to the other nodes, publishes what waits, and ends the cluster and its adapters.
+// Close publishes what waits, answers nodes that were away, for five seconds and half of ctx's time at most, says goodbye
+// to the others, and ends the cluster and its adapters.
 // It returns the error of ctx when that ends first; what waited is lost then. While Redis is out of
 // reach Close tries for a second at most and returns nil; what is lost is counted, and said in the log.
 func (c *Cluster) Close(ctx context.Context) error {
@@ -331,6 +340,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 		for _, n := range c.all() {
 			_ = n.Close(ctx)
 		}
+		c.inbox.linger(short)
 		c.leave(short)
 		c.members.bye()
 		c.box.close()

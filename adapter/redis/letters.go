@@ -47,6 +47,7 @@ func (b *inbox) letter(_ string, payload []byte) {
 			b.tail(uid, t)
 		}
 	case tellQuestion:
+		b.questioned.Store(time.Now().UnixNano())
 		id := l.readUint()
 		for _, w := range l.readWants() {
 			b.answer(uid, id, w)

@@ -47,6 +47,7 @@ type peer struct {
 	missed int  // if told: our beats that came back since the last sign of it
 
 	// Of those in the roster.
+	since  time.Time // when it was first seen there
 	begun  string    // the list that had it
 	absent time.Time // since when it has no connection; zero while it has
 }

@@ -26,8 +26,9 @@ var (
 // ofSubscriptions is the PartRole of subscriptions that stand elsewhere.
 const ofSubscriptions = "subscriptions"
 
-// settle has what does not stand at a master make itself anew. It reports whether it should be looked again soon.
-func (c *Cluster) settle(ctx context.Context) (again bool) {
+// settle has what does not stand at a master make itself anew. It reports whether it should be looked again soon. writes
+// says that Redis has just done what a replica does not.
+func (c *Cluster) settle(ctx context.Context, writes bool) (again bool) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	switch x := c.client.(type) {
@@ -38,7 +39,9 @@ func (c *Cluster) settle(ctx context.Context) (again bool) {
 		}
 		return false
 	case *redis.Client:
-		c.bus.role(ctx, x)
+		if !writes || c.bus.replica.Load() {
+			c.bus.role(ctx, x)
+		}
 	}
 	return c.elsewhere(ctx)
 }

@@ -16,12 +16,14 @@ type ring struct {
 
 	mu      sync.Mutex
 	n       uint64 // of the last message
+	done    uint64 // how many messages have been handed to Redis, or given up
 	past    []past // of messages that are kept no more, the numbers of the latest
 	entries []*kept
 	bytes   int
 	lanes   map[laneKey]*laneEnd
 	quiet   map[laneKey]*laneEnd // those whose end is to be said
 	doubts  map[laneKey]uint64   // from which number on messages may not have been passed on, until that is said
+	moved   map[laneKey]*laneEnd // those whose end has not been recorded
 }
 
 // past is what is remembered of a message.
@@ -42,7 +44,7 @@ type kept struct {
 type laneEnd struct {
 	last, count uint64    // of what has been numbered
 	out, outs   uint64    // of what has been handed to Redis
-	at          time.Time // when that was last
+	first, at   time.Time // when that was first, and last
 	said        int       // how often that has been said
 	used        time.Time
 }
@@ -93,7 +95,7 @@ func (r rings) ends(now time.Time, rooms bool, n int) (list []ending, more bool)
 
 func newRing(maxBytes int, maxAge time.Duration) *ring {
 	return &ring{maxBytes: maxBytes, maxAge: maxAge, wake: func() {}, lanes: map[laneKey]*laneEnd{}, quiet: map[laneKey]*laneEnd{},
-		doubts: map[laneKey]uint64{}}
+		doubts: map[laneKey]uint64{}, moved: map[laneKey]*laneEnd{}}
 }
 
 func (r *ring) end(key laneKey) *laneEnd {
@@ -150,6 +152,7 @@ func (r *ring) trim(now time.Time) {
 		if len(r.entries) > 0 && e.last < r.entries[0].n && key.room() {
 			delete(r.lanes, key)
 			delete(r.quiet, key)
+			delete(r.moved, key)
 		}
 	}
 }
@@ -174,6 +177,7 @@ func (r *ring) handed(c *command) {
 
 // out moves the ends of the lanes of c. Called with mu held.
 func (r *ring) out(c *command) {
+	r.done++
 	x := r.recall(c.number)
 	for _, key := range (laneKey{c.nsp, c.lane}).both() {
 		e := r.end(key)
@@ -188,7 +192,10 @@ func (r *ring) out(c *command) {
 			continue // then later ones say so
 		}
 		e.out, e.at, e.said = c.number, time.Now(), 0
-		r.quiet[key] = e
+		if e.first.IsZero() {
+			e.first = c.at
+		}
+		r.quiet[key], r.moved[key] = e, e
 	}
 }
 

@@ -145,7 +145,7 @@ func texts(v any) (out []string) {
 func (m *members) watch(ctx context.Context, stop <-chan struct{}, r *roster, connections counting) {
 	var took time.Duration
 	next := time.Now() // when the entry is to be renewed
-	sure := true
+	sure, first := true, true
 	for {
 		doubt := m.doubted.Swap(false)
 		due := doubt || !time.Now().Before(next)
@@ -153,7 +153,9 @@ func (m *members) watch(ctx context.Context, stop <-chan struct{}, r *roster, co
 		err := m.renew(ctx, r, r.life+2*took)
 		took = time.Since(start)
 		if due {
-			strayed := (err == nil || refused(err)) && connections.settle(ctx)
+			// What has just been made stands where it should.
+			strayed := !first && (err == nil || refused(err)) && connections.settle(ctx, err == nil)
+			first = false
 			sure = (err != nil || !m.census(ctx, r, connections, sure && !doubt)) && !strayed
 			// Not all at once, though they may have started together.
 			next = start.Add(r.interval*3/4 + rand.N(r.interval/4+1))
@@ -256,7 +258,7 @@ func (m *members) take(s *sheet, life time.Duration) {
 		in[uid] = struct{}{}
 		p := m.peers[uid]
 		if p == nil {
-			p = &peer{}
+			p = &peer{since: time.Now()}
 			m.peers[uid] = p
 			delete(m.dead, uid)
 		}
@@ -287,7 +289,8 @@ const (
 	judges = 8
 	// recheck is when it is looked again at a node that is without.
 	recheck = 500 * time.Millisecond
-	// calm is how long this node's own connections must have held before it judges those of others.
+	// calm is how long this node's own connections must have held before it judges those of others, and how long these have
+	// to make theirs.
 	calm = 5 * time.Second
 )
 
@@ -296,8 +299,8 @@ type counting struct {
 	channel func(uid string) string // of one node, or of all
 	count   func(context.Context, []string) (map[string]int, error)
 	since   func() time.Time // when a connection of this node last broke
-	settle  func(context.Context) (again bool)
-	listens func() bool // this node has its connection
+	settle  func(ctx context.Context, writes bool) (again bool)
+	listens func() bool // this node has its connection, or makes its first
 }
 
 // census compares the roster with the connections that Redis has: that of a process that was killed is gone at once.
@@ -355,7 +358,7 @@ func (m *members) judge(ctx context.Context, r *roster, c counting) (again bool)
 	for _, uid := range listed {
 		p := m.peers[uid]
 		switch {
-		case p == nil:
+		case p == nil, !whole && time.Since(p.since) < calm:
 		case whole || counts[c.channel(uid)] > 0:
 			p.absent = time.Time{}
 		case p.absent.IsZero():

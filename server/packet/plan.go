@@ -19,7 +19,7 @@ type plan struct {
 	kind    planKind
 	elem    *plan   // of a pointer or a slice
 	fields  []field // of a struct, at most 64
-	encodes bool // no part has methods that are found by its address alone, as the library would
+	encodes bool    // no part has methods that are found by its address alone, as the library would
 }
 
 type planKind uint8
@@ -134,7 +134,9 @@ func special(t reflect.Type) bool {
 	return t == reflect.TypeFor[stdjson.Number]() || t == reflect.TypeFor[stdjson.RawMessage]() || t == reflect.TypeFor[jsontext.Value]()
 }
 
-func basic(k reflect.Kind) bool { return k >= reflect.Bool && k <= reflect.Float64 || k == reflect.String }
+func basic(k reflect.Kind) bool {
+	return k >= reflect.Bool && k <= reflect.Float64 || k == reflect.String
+}
 
 // encodesItself reports whether t has the methods that encode it without an address.
 func encodesItself(t reflect.Type) bool {

@@ -5,9 +5,11 @@ import (
 )
 
 // Cut breaks the connection as a network does, for both ends, and none can be made until Back. It returns when the
-// client has noticed, and in a bubble of testing/synctest the server too.
+// client has noticed, and in a bubble of testing/synctest the server too; there it begins when what is under way has
+// arrived, which by polling is between two polls otherwise: then the server would notice by its heartbeat alone.
 func (c *Client) Cut() {
 	c.t.Helper()
+	rest()
 	c.line.cut()
 	if !c.await(func() bool { return !c.Connected() }) {
 		c.t.Fatalf("%s: the client does not notice that its connection is cut: does a handler of it block?", c.Namespace())

@@ -136,13 +136,14 @@ func TestServerAsks(t *testing.T) {
 }
 
 func TestCutAndBack(t *testing.T) {
-	for _, recovery := range []*server.Recovery{nil, {}} {
+	cut := func(way client.Transport, recovery *server.Recovery) {
+		cfg := client.Config{Transports: []client.Transport{way}}
 		synctest.Test(t, func(t *testing.T) {
 			io := servertest.Server(t, server.Config{Recovery: recovery})
 			shop(io)
 			ends := make(chan transport.CloseReason, 2)
 			io.OnConnection(func(s *server.Socket) { s.OnDisconnect(func(why server.Disconnection) { ends <- why.Reason }) })
-			ada, bob := servertest.Connect(t, io), servertest.Connect(t, io)
+			ada, bob := servertest.Connect(t, io), servertest.ConnectTo(t, io, "/", cfg)
 			servertest.Ask[int](ada, "say", "one")
 			servertest.Expect[string](bob, "said")
 			bob.Cut()
@@ -163,6 +164,10 @@ func TestCutAndBack(t *testing.T) {
 				t.Errorf("missed %q", got)
 			}
 		})
+	}
+	for _, way := range []client.Transport{client.Polling, client.WebSocket} {
+		cut(way, nil)
+		cut(way, &server.Recovery{})
 	}
 }
 

@@ -165,7 +165,17 @@ func broadcast1000(r *run) error {
 		return err
 	}
 	defer s.Close()
-	return r.broadcast(s, "all", load.BroadcastOptions{Size: 128, Duration: pick(r, 2*time.Second, 1500*time.Millisecond)})
+	o := load.BroadcastOptions{Size: 128, Duration: pick(r, 2*time.Second, 1500*time.Millisecond)}
+	if err := r.broadcast(s, "all", o); err != nil {
+		return err
+	}
+	for _, n := range []int{8, 32} {
+		o.InFlight = n
+		if err := r.broadcast(s, fmt.Sprint("all", n), o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // echo measures one form of echo; the metrics' names begin with name.

@@ -121,6 +121,8 @@ func scenarios() []scenario {
 		{name: "echo", variants: all, run: echoes, tables: echo},
 		{name: "broadcast", variants: all, run: broadcast1000, tables: []table{
 			broadcastTable("all", "Broadcast, 128 B to 1,000 sessions"),
+			broadcastTable("all8", "The same, 8 in flight"),
+			broadcastTable("all32", "The same, 32 in flight"),
 		}},
 		{name: "websocket", variants: all, run: webSockets, tables: append(idleTables("WebSocket sessions (10,000)"),
 			broadcastTable("all", "Broadcast, 128 B to 10,000 sessions"),

@@ -343,11 +343,12 @@ func noDocker(t *testing.T) string {
 	return dir
 }
 
-// empty waits until the clients of a test before have been given up.
+// empty waits until the clients of a test before have been given up: those on polling that have gone without a word are when
+// a heartbeat of 45 s is over.
 func (e *environment) empty(t *testing.T) {
 	t.Helper()
 	for _, in := range e.instances {
-		for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 			res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/drain", in.adminPort))
 			if err != nil {
 				t.Fatal(err)

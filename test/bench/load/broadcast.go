@@ -21,13 +21,13 @@ type stream struct {
 	members int    // that read
 	sender  *Client
 
-	frame    []byte // or on polling the packet
-	at       int    // where the number of the broadcast is
-	payload  int    // where the frame's payload begins
-	seq      uint32 // of the last broadcast sent
-	got      int    // deliveries of the broadcast on its way, in a closed loop
+	frame    []byte       // or on polling the packet
+	at       int          // where the number of the broadcast is
+	payload  int          // where the frame's payload begins
+	seq      uint32       // of the last broadcast sent
+	got      [history]int // deliveries of each broadcast on its way, in a closed loop
 	started  [history]time.Duration
-	inFlight bool
+	inFlight int
 }
 
 // BroadcastOptions say what Broadcast sends.
@@ -35,6 +35,7 @@ type BroadcastOptions struct {
 	Size     int           // of the argument, in bytes, at least 12
 	Rooms    int           // so many rooms, into which Join has put the clients; zero means to all
 	AtOnce   int           // rooms that have a broadcast on its way; zero means 1
+	InFlight int           // broadcasts on their way to each of them, or to all; zero means 1
 	Duration time.Duration // how long broadcasts are sent
 	Count    int           // if positive, how many are sent, instead of Duration
 	// Rate, if positive, sends so many broadcasts a second whether or not the last one has arrived.
@@ -102,7 +103,7 @@ func (s *Swarm) Broadcast(o BroadcastOptions) (Result, error) {
 			b.start(b.streams[n%len(b.streams)])
 		}
 	} else {
-		for range max(o.AtOnce, 1) {
+		for range max(o.AtOnce, 1) * max(o.InFlight, 1) {
 			b.startNext()
 		}
 		for b.more(began) {
@@ -166,12 +167,12 @@ func (b *broadcast) more(began time.Duration) bool {
 	return b.s.now-began < b.opts.Duration
 }
 
-// startNext starts one on the next stream that has none on its way.
+// startNext starts one on the next stream that has fewer on their way than there are to be.
 func (b *broadcast) startNext() {
 	for range b.streams {
 		st := b.streams[b.next%len(b.streams)]
 		b.next++
-		if !st.inFlight {
+		if st.inFlight < max(b.opts.InFlight, 1) {
 			b.start(st)
 			return
 		}
@@ -180,7 +181,8 @@ func (b *broadcast) startNext() {
 
 func (b *broadcast) start(st *stream) {
 	st.seq++
-	st.got, st.inFlight = 0, true
+	st.got[st.seq%history] = 0
+	st.inFlight++
 	st.started[st.seq%history] = b.s.now
 	b.sent++
 	b.want += uint64(st.members)
@@ -228,10 +230,11 @@ func (b *broadcast) text(c *Client, p []byte) {
 	if b.opts.Rate > 0 {
 		return
 	}
-	if st.got++; st.got == st.members {
+	st.got[seq%history]++
+	if st.got[seq%history] == st.members {
 		b.s.tick()
 		b.result.Last.Add(b.s.now - st.started[seq%history])
-		st.inFlight = false
+		st.inFlight--
 		if b.sending && (b.opts.Count == 0 || b.sent < b.opts.Count) {
 			b.startNext()
 		}

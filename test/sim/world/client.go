@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -48,7 +47,9 @@ type sock struct {
 // pending is an acknowledgement that the client waits for.
 type pending struct {
 	*sent
-	n int // of the event
+	n      int // of the event
+	from   int64
+	missed bool // one behind it has come
 }
 
 func newClient(w *world, i int) *client {
@@ -78,7 +79,7 @@ func (c *client) wait(a, b time.Duration) time.Duration {
 func (c *client) troubled(a, b int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.ContainsFunc(c.faults, func(x window) bool { return x.overlaps(a, b) })
+	return c.met(a, b)
 }
 
 // putOut notes that a server disconnects the client in all namespaces: in those, too, where it is coming back.
@@ -331,7 +332,7 @@ func (c *client) emit(s *sock, ack bool, event string, args ...any) {
 	if ack {
 		id = s.nextAck
 		s.nextAck++
-		s.acks[id] = pending{x, n}
+		s.acks[id] = pending{sent: x, n: n, from: c.w.now()}
 	}
 	c.engine.send(newPacket(typeEvent, s.nsp, id, append([]any{event, n}, args...)).frames(x)...)
 }

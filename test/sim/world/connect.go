@@ -43,6 +43,7 @@ func (c *client) disconnect(s *sock) {
 	if s.state != "connected" {
 		return
 	}
+	s.overdue()
 	s.state, s.behind = "left", true
 	c.w.mu.Lock()
 	c.w.line(c.name, "DISCONNECT "+s.nsp)
@@ -56,10 +57,15 @@ func (c *client) disconnect(s *sock) {
 func (c *client) ended() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, nsp := range asked {
+		if s := c.socks[nsp]; s != nil {
+			s.overdue()
+		}
+	}
 	at := c.w.now()
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
-	for _, nsp := range namespaces {
+	for _, nsp := range asked {
 		s := c.socks[nsp]
 		if s == nil {
 			continue

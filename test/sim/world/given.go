@@ -1,12 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/beanpole/beanpole/adapter"
 )
 
 // orderSome puts the sockets of a room into another, which has none yet, takes those of a second room out of it again,
@@ -37,12 +34,9 @@ func (d *driver) give(n *node, nsp string, rooms, except []string, room string, 
 	w.line(n.name, fmt.Sprintf("orders %s %v except %v: %s %v", nsp, rooms, except, room, in))
 	w.counts["orders to some"]++
 	w.mu.Unlock()
-	if err := n.io.order(nsp, rooms, except, room, in); err != nil && !errors.Is(err, adapter.ErrDegraded) && n.live() {
-		w.violated("emit", room, "SocketsJoin or SocketsLeave returned %v", err)
-	}
-	w.mu.Lock()
+	err := n.io.order(nsp, rooms, except, room, in)
 	done := w.now()
-	w.mu.Unlock()
+	w.returned(call{n, room, "SocketsJoin or SocketsLeave", nil}, from, done, err)
 	if !w.pause(time.Duration(settle + second)) {
 		return nil
 	}
@@ -81,9 +75,9 @@ func (d *driver) give(n *node, nsp string, rooms, except []string, room string, 
 		is := got[l.sid]
 		switch {
 		case must && !is:
-			w.unlocked("rooms", l.client.name, "%s is not in %s, in which a server has put, or left, those of %v but of %v", l.sid, room, rooms, except)
+			w.violate("rooms", l.client.name, "%s is not in %s, in which a server has put, or left, those of %v but of %v", l.sid, room, rooms, except)
 		case mustNot && is:
-			w.unlocked("rooms", l.client.name, "%s is in %s, though a server has put there those of %v but of %v only, or has taken it out (%v)", l.sid, room, rooms, except, in)
+			w.violate("rooms", l.client.name, "%s is in %s, though a server has put there those of %v but of %v only, or has taken it out (%v)", l.sid, room, rooms, except, in)
 		}
 		if must || mustNot {
 			w.counts["orders to some, seen"]++
@@ -91,11 +85,4 @@ func (d *driver) give(n *node, nsp string, rooms, except []string, room string, 
 		after[l] = is && steady // who comes back may be put there meanwhile
 	}
 	return after
-}
-
-// unlocked is violated for those who hold mu.
-func (w *world) unlocked(promise, about, format string, args ...any) {
-	w.mu.Unlock()
-	defer w.mu.Lock()
-	w.violated(promise, about, format, args...)
 }

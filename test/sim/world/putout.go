@@ -71,10 +71,10 @@ func (x *served) putOut(event *sent) {
 // Called with mu held.
 func (w *world) putOutOf(l *life, k *conn, recovered bool) {
 	if at := w.model.shut[k.sock.session()]; at != 0 && k.open > at+second && k.sock.connected() {
-		w.unlocked("put-out", l.client.name, "%s: connected to %s, and its session has been put out by Disconnect(true)", l.sid, l.nsp)
+		w.violate("put-out", l.client.name, "%s: connected to %s, and its session has been put out by Disconnect(true)", l.sid, l.nsp)
 	}
 	if recovered && l.barred != 0 && k.number > l.barred {
-		w.unlocked("recovery", l.client.name, "recovered %s, which Disconnect(true) has put out while it came back", l.sid)
+		w.violate("recovery", l.client.name, "recovered %s, which Disconnect(true) has put out while it came back", l.sid)
 	}
 }
 

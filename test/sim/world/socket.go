@@ -243,7 +243,11 @@ func (c *client) acknowledged(s *sock, p packet) {
 	if ok {
 		want = x.answer
 	}
+	skipped := s.skipped(p.id)
 	c.mu.Unlock()
+	for _, what := range skipped {
+		c.w.violated("ack-answered", c.name, "no acknowledgement of %s", what)
+	}
 	c.w.mu.Lock()
 	c.w.line(c.name, fmt.Sprintf("acknowledged %d (event %d): %s", p.id, x.n, p.data))
 	c.w.counts["acknowledged"]++

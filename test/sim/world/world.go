@@ -92,6 +92,11 @@ func (w *world) count(what string) {
 func (w *world) violated(promise, about, format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.violate(promise, about, format, args...)
+}
+
+// violate is violated, called with mu held.
+func (w *world) violate(promise, about, format string, args ...any) {
 	what := fmt.Sprintf(format, args...)
 	w.line("CHECK", fmt.Sprintf("violated: %s: %s: %s", promise, about, what))
 	if len(w.violations) < 100 {
@@ -212,6 +217,9 @@ func (w *world) profile(from, to string) simnet.Profile {
 
 // stacks is what all goroutines do.
 func stacks() string {
-	b := make([]byte, 1<<20)
-	return string(b[:runtime.Stack(b, true)])
+	for b := make([]byte, 1<<20); ; b = make([]byte, 2*len(b)) {
+		if n := runtime.Stack(b, true); n < len(b) {
+			return string(b[:n])
+		}
+	}
 }

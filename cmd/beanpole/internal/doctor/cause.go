@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,6 +22,9 @@ type cause struct {
 	verdict   Verdict
 	means, do string
 }
+
+// toTLS matches what nginx, Apache and Go answer to plain HTTP.
+var toTLS = regexp.MustCompile(`(?i)plain HTTP (request )?(was sent )?to (an )?(HTTPS|SSL)|HTTP request to an HTTPS`)
 
 var changedQuery = cause{Failure, "the query does not arrive as it was sent: something on the way drops or changes it",
 	"forward the whole query, letter by letter: in CloudFront the policy AllViewer; no rewrite in nginx that builds it anew"}
@@ -59,6 +63,8 @@ func explain(err error) cause {
 	case strings.Contains(err.Error(), "tls: no application protocol"): // an alert, whose type nobody else can name
 		return cause{Failure, "what ends TLS speaks HTTP/2 alone: WebSockets come over HTTP/1.1, and so do many clients",
 			"let it offer http/1.1 too: a network load balancer's AlpnPolicy HTTP2Preferred or HTTP1Preferred"}
+	case errors.As(err, new(tls.RecordHeaderError)), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+		return cause{Failure, "what listens there speaks no TLS", "Protocol: HTTPS and SSLCertificateArns for the listener: port 443 alone does not make it one of HTTPS"}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return cause{Failure, "nobody listens", "see that the environment is up, its listener on this port is on, and the name is that of the environment"}
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EHOSTUNREACH):
@@ -108,6 +114,8 @@ func addresses(c *x509.Certificate) (list []string) {
 func (r *reply) cause() cause {
 	by := r.by()
 	switch {
+	case r.status == http.StatusBadRequest && by != byApplication && toTLS.Match(r.body):
+		return cause{Failure, "what listens there speaks TLS alone", "connect to https://, and give it in the URL"}
 	case r.status/100 == 3:
 		return cause{Failure, by + " redirects, which neither WebSockets nor POSTs follow", "connect to where it leads, or leave " + "the Socket.IO path out of the redirect"}
 	case r.status == http.StatusTooManyRequests && by == byApplication:

@@ -127,22 +127,20 @@ func start(t *testing.T, w world) *environment {
 			e.back[i].Close()
 		})
 	}
-	handler := http.HandlerFunc(e.serve)
-	switch {
-	case w.certificate != nil:
-		e.front = httptest.NewUnstartedServer(handler)
-		e.front.TLS = &tls.Config{Certificates: []tls.Certificate{*w.certificate}} //nolint:gosec // a test's
-		e.front.StartTLS()
-	case w.tls:
-		e.front = httptest.NewUnstartedServer(handler)
-		if w.alone != "" {
-			e.front.TLS = &tls.Config{NextProtos: []string{w.alone}} //nolint:gosec // a test's
-		}
-		e.front.StartTLS()
-	default:
-		e.front = httptest.NewServer(handler)
-	}
+	e.front = httptest.NewUnstartedServer(http.HandlerFunc(e.serve))
 	e.front.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	config := &tls.Config{} //nolint:gosec // a test's
+	if w.certificate != nil {
+		config.Certificates = []tls.Certificate{*w.certificate}
+	}
+	if w.alone != "" {
+		config.NextProtos = []string{w.alone}
+	}
+	if e.front.TLS = config; w.tls {
+		e.front.StartTLS()
+	} else {
+		e.front.Start()
+	}
 	t.Cleanup(func() {
 		e.front.CloseClientConnections()
 		e.front.Close()

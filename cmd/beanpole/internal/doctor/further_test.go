@@ -74,6 +74,19 @@ func down(w http.ResponseWriter, _ *http.Request) bool {
 	return true
 }
 
+// late is an instance that takes so long for what is no session's: long enough on a machine that has much to do.
+func late(d time.Duration) func(http.ResponseWriter, *http.Request) bool {
+	return func(_ http.ResponseWriter, r *http.Request) bool {
+		if !r.URL.Query().Has("transport") {
+			select {
+			case <-time.After(d):
+			case <-r.Context().Done():
+			}
+		}
+		return false
+	}
+}
+
 // remembers is a proxy_cache of an nginx, with a handshake in it.
 func remembers() func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
@@ -132,7 +145,7 @@ var furtherEnvironments = []broken{
 	{"an extension nobody asked for", world{after: switching("Sec-WebSocket-Extensions", "permessage-deflate")}, nil, "websocket", Failure, "", "Sec-WebSocket-Extensions", []string{"upgrade"}},
 	{"a handshake of somebody else", world{after: switching("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")}, nil, "websocket", Failure, "", "Sec-WebSocket-Accept", []string{"upgrade"}},
 	{"WebSockets that may last only so long", world{count: 1, all: nginx{life: 2500 * time.Millisecond}}, func(o *Options) { o.Deep, o.Timeout = true, 3*time.Second }, "idle", Failure, "", "only so long", nil},
-	{"one instance is slow", world{b: nginx{slow: 200 * time.Millisecond}}, func(o *Options) { o.Idle, o.Samples, o.hold = 30*time.Second, 4, 600*time.Millisecond }, "alike", Warning, "b", "slower", nil},
+	{"one instance is slow", world{b: nginx{serve: late(time.Second)}}, func(o *Options) { o.Idle, o.Samples, o.hold = 30*time.Second, 4, 600*time.Millisecond }, "alike", Warning, "b", "slower", nil},
 	{"refused in front now and then", world{count: 3, before: everyThird(says("awselb/2.0", 403, "<html>403 Forbidden</html>"))}, nil, "instances", Failure, "", "on the way to all instances", nil},
 	{"one of three applications ends again and again", world{count: 3, b: nginx{serve: everyThird(down)}}, nil, "instances", Failure, "b", "again and again",
 		[]string{"handshake", "caching", "health", "polling", "buffering", "preflight", "cors", "websocket", "upgrade", "body size"}},
@@ -149,6 +162,8 @@ var furtherEnvironments = []broken{
 		http.Error(w, "HTTP/1.1 required", http.StatusBadRequest)
 		return true
 	}}}, nil, "websocket", Failure, "b", "proxy_http_version 1.1", []string{"upgrade"}},
+	{"HTTPS to a listener of HTTP", world{}, func(o *Options) { o.URL = "https" + strings.TrimPrefix(o.URL, "http") }, "tls", Failure, "", "speaks no TLS", []string{"reach"}},
+	{"HTTP to a listener of HTTPS", world{tls: true}, func(o *Options) { o.URL = "http" + strings.TrimPrefix(o.URL, "https") }, "instances", Failure, "", "speaks TLS alone", nil},
 	{"HTTP/2 alone", world{tls: true, alone: "h3"}, // Go's own lets those in that only speak HTTP/1.1 when it is told h2
 		nil, "tls", Failure, "", "AlpnPolicy", []string{"reach"}},
 	{"more instances than there should be", world{count: 3}, func(o *Options) { o.Instances = 2 }, "instances", Warning, "", "3 instead of 2", nil},
@@ -157,6 +172,25 @@ var furtherEnvironments = []broken{
 }
 
 func TestFurtherEnvironments(t *testing.T) { lookAt(t, furtherEnvironments) }
+
+// Each address has to speak TLS as the others do.
+func TestOneOfTheAddressesSpeaksNoTLS(t *testing.T) {
+	e := start(t, world{tls: true, lookup: func(context.Context, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.78")}, nil
+	}})
+	l, err := net.Listen("tcp", "127.0.0.78:"+e.front.URL[strings.LastIndex(e.front.URL, ":")+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: time.Second}
+	served := make(chan struct{})
+	go func() { defer close(served); _ = other.Serve(l) }()
+	defer func() { _ = other.Close(); <-served }()
+	r := e.look(t, func(o *Options) { o.Timeout = 5 * time.Second })
+	if got := r.Of("addresses"); got.Verdict != Failure || got.Instance != "127.0.0.78" || !strings.Contains(got.Means, "speaks no TLS") {
+		t.Errorf("addresses: %+v", got)
+	}
+}
 
 // A machine without IPv6 is not the environment's fault.
 func TestNoWayToAnAddress(t *testing.T) {

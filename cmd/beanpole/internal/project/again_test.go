@@ -105,7 +105,7 @@ func TestInitAgainWithAnotherChoice(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(dir, ".elasticbeanstalk")); err != nil {
 		t.Fatal(err)
 	}
-	if r, err = Init(t.Context(), o); err != nil || len(r.Changes) != 2 || len(r.Said) != 1 {
+	if r, err = Init(t.Context(), o); err != nil || len(r.Changes) != 3 || len(r.Said) != 1 {
 		t.Errorf("%v, %v", r, err)
 	}
 	readFile(t, dir, config)
