@@ -47,7 +47,7 @@ func (d *driver) waits(by, n *node, what string, ask func()) {
 	w.mu.Lock()
 	excused := w.model.unwell(from-settle-2*second, to) || by.dead || by.draining || by.closed
 	for _, o := range w.all {
-		excused = excused || o != n && (o.young(from) || o.dead || o.draining) && o.from > from-int64(20*time.Second)
+		excused = excused || o != n && o.from < from && (o.young(from) || o.dead || o.draining) && o.from > from-int64(20*time.Second)
 	}
 	w.mu.Unlock()
 	if took := time.Duration(to - from); took > gone && !excused {

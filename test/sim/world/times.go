@@ -15,4 +15,6 @@ const (
 	ackLimit = 2 * time.Second
 	// localLimit is what an event takes at most to a client of the same server.
 	localLimit = time.Second
+	// reach is how long what a server tells others takes at most without trouble.
+	reach = second / 2
 )

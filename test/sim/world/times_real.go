@@ -11,4 +11,5 @@ const (
 	callLimit  = 10 * time.Second
 	ackLimit   = 20 * time.Second
 	localLimit = 20 * time.Second
+	reach      = settle
 )
