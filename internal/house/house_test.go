@@ -52,11 +52,11 @@ func packages(t *testing.T) []pkg {
 
 // imports names, for the packages of the core, all packages of the project that they may import.
 var imports = map[string][]string{
-	"transport":      {"internal/limit", "internal/logs", "internal/origin"},
+	"transport":      {"internal/limit", "internal/logs", "internal/origin", "internal/pool"},
 	"adapter":        {},
 	"server/packet":  {},
 	"client":         {"server/packet"},
-	"server":         {"transport", "adapter", "server/packet", "internal/limit", "internal/logs", "internal/names"},
+	"server":         {"transport", "adapter", "server/packet", "internal/limit", "internal/logs", "internal/names", "internal/pool"},
 	"server/metrics": {"transport", "server"},
 	"server/tracing": {"server"},
 	"server/adminui": {"transport", "adapter", "server", "server/packet", "internal/limit", "internal/origin"},
@@ -67,6 +67,7 @@ var imports = map[string][]string{
 	"internal/logs":   {},
 	"internal/names":  {},
 	"internal/origin": {},
+	"internal/pool":   {},
 	"adapter/redis":   {"adapter", "server/packet", "internal/logs"}, // the forms of MessagePack are those of packets
 }
 
