@@ -7,7 +7,7 @@ GOLANGCI  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # The programs that the tests run, as Debian names them: command:package.
 TOOLS = gcc:gcc node:nodejs npm:npm chromium:chromium redis-server:redis-server nginx:nginx haproxy:haproxy ip:iproute2 \
-        javac:default-jdk-headless pip3:python3-pip nft:nftables shellcheck:shellcheck
+        javac:default-jdk-headless pip3:python3-pip iptables:iptables shellcheck:shellcheck
 
 .DEFAULT_GOAL := help
 .PHONY: help run test unit e2e clients browser lint fuzz tidy tools screenshots

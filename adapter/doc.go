@@ -14,6 +14,7 @@
 //	local.go    Local, the part of every adapter that concerns this node
 //	acks.go     Answers, which gathers the answers of many to one question
 //	memory.go   Memory, the adapter of a single node
+//	bus.go      Bus, the adapters of a cluster in one process, for tests
 //	trail.go    Trail, what a member should have got: in which rooms it was when
 //	log.go      the events Memory keeps for recovery
 //	vault.go    the sessions Memory keeps for recovery

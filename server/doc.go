@@ -20,7 +20,7 @@
 // adapter sees), client.go (one session and its sockets), keep.go (what is kept for a session), crowd.go (handlers that
 // pile up), lobby.go (CONNECTs
 // that wait), rooms.go, transit.go (sockets between two connections), data.go, config.go, errors.go, reasons.go (why sockets
-// end), stats.go.
+// end), stats.go, contract.go (what clients and server say to each other).
 //
 // # Guarantees
 //

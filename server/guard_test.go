@@ -329,7 +329,7 @@ func TestErrorsOfEmits(t *testing.T) {
 	for _, recovery := range []*server.Recovery{nil, {}} {
 		sockets, gone := make(chan *server.Socket, 2), make(chan string, 2)
 		srv, url := start(t, server.Config{
-			Recovery: recovery, Transport: transport.Config{MaxSendBytes: 1000, MaxBacklogPackets: 2},
+			Recovery: recovery, Transport: transport.Config{MaxSendBytes: 1000, MaxBacklogPackets: 2, PingInterval: time.Hour}, // a ping is a packet
 		}, func(io *server.Server) {
 			io.OnConnection(func(s *server.Socket) {
 				s.OnDisconnect(func(why server.Disconnection) { gone <- string(why.Reason) })

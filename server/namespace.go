@@ -43,6 +43,7 @@ type space struct {
 	mu          sync.Mutex
 	middlewares []middleware         // guarded by mu; replaced, never changed
 	connection  []func(*Socket)      // guarded by mu; likewise
+	sends       []Declared           // guarded by mu; see Contract
 	transit     map[string][]transit // guarded by mu; by id
 }
 

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -100,19 +101,38 @@ func TestRecoveryBringsBackStateAndMissedEvents(t *testing.T) {
 
 func TestRecoveryThatIsNotPossibleSaysWhy(t *testing.T) {
 	sockets := make(chan *server.Socket, 1)
+	gone := make(chan string, 1)
 	_, url := start(t, server.Config{Recovery: &server.Recovery{}}, func(io *server.Server) {
-		io.OnConnection(func(s *server.Socket) { sockets <- s })
+		io.OnConnection(func(s *server.Socket) {
+			s.OnDisconnect(func(d server.Disconnection) { gone <- string(d.Reason) })
+			sockets <- s
+		})
 	})
 	p := dial(t, url)
-	p.connect(`{"pid":"unknown","offset":"x"}`)
-	if s := await(t, sockets); s.Recovered() || s.RecoveryError() == nil {
-		t.Errorf("recovered %v, error %v", s.Recovered(), s.RecoveryError())
-	}
-	// What is not text is not taken for an offset.
-	q := dial(t, url)
-	q.connect(`{"pid":1,"offset":{}}`)
-	if s := await(t, sockets); s.Recovered() {
-		t.Error("recovered from nonsense")
+	pid := p.connect("").PID
+	await(t, sockets)
+	p.Send("41") // for good
+	await(t, gone)
+	for _, x := range []struct{ auth, why string }{ // "": nothing was asked for
+		{`{"pid":"unknown","offset":"x"}`, "session not recovered: unknown or expired session"},
+		{`{"pid":"` + pid + `","offset":"x"}`, "session not recovered: unknown or expired session"},
+		{`{"pid":1,"offset":{}}`, ""}, // what is not text is not taken for an offset
+		{`{"offset":"x"}`, ""},
+	} {
+		q := dial(t, url)
+		q.connect(x.auth)
+		s := await(t, sockets)
+		why := ""
+		if err := s.RecoveryError(); err != nil {
+			if why = err.Error(); !errors.Is(err, adapter.ErrNoRecovery) {
+				t.Errorf("%s: %v is no ErrNoRecovery", x.auth, err)
+			}
+		}
+		if s.Recovered() || why != x.why {
+			t.Errorf("%s: recovered %v, error %q, want %q", x.auth, s.Recovered(), why, x.why)
+		}
+		_ = q.Conn.Close()
+		await(t, gone)
 	}
 }
 

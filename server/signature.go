@@ -112,9 +112,7 @@ func (d *direction) shows(t reflect.Type) error {
 // handler makes a handler of fn. It panics when fn's type does not fit: that is a mistake in the
 // program, found when the handler is registered and never by what a client sends.
 func (c *signatures) handler(event string, fn any) *handler {
-	if use := insteadOf(event); use != "" {
-		panic(fmt.Sprintf("server: %q is no event that is sent; use %s", event, use))
-	}
+	mustBeSent(event)
 	switch v := reflect.ValueOf(fn); {
 	case fn == nil, v.Kind() == reflect.Func && v.IsNil():
 		panic(fmt.Sprintf("server: handler of %q is nil, not a function", event))

@@ -69,7 +69,8 @@ func newStream(conn net.Conn) stream {
 const plainStreamBuffer = 1 << 10
 
 // plainStream is a stream of any net.Conn: TLS, or a connection that a listener has wrapped. It has to
-// hold a buffer while it waits, and every write is made by the goroutine that drains the outbox.
+// hold a buffer while it waits, and every write is made by the goroutine that drains the outbox, unless the
+// connection has TryWrite, by which one in memory says that it can take bytes at once.
 type plainStream struct {
 	conn net.Conn
 	in   [plainStreamBuffer]byte // owned by the reader
@@ -95,7 +96,12 @@ func (p *plainStream) read(r *reading) (*buffer, error) {
 	return b, nil
 }
 
-func (p *plainStream) tryWrite([]byte) (int, error) { return 0, nil }
+func (p *plainStream) tryWrite(b []byte) (int, error) {
+	if c, ok := p.conn.(interface{ TryWrite(b []byte) (int, error) }); ok {
+		return c.TryWrite(b)
+	}
+	return 0, nil
+}
 
 func (p *plainStream) write(bufs [][]byte) (n int, err error) {
 	// Of a large buffer a part, so that the deadline is one for progress.

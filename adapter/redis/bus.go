@@ -62,6 +62,8 @@ type bus struct {
 	last   subscription
 	broken atomic.Int64 // when a link last broke, in nanoseconds since 1970
 
+	replica atomic.Bool // Redis said when it was last asked that it is one
+
 	mu      sync.RWMutex
 	wants   map[subscription]*want
 	links   map[string]*link // by address of the node, "" for channels and patterns
@@ -135,6 +137,7 @@ func (b *bus) role(ctx context.Context, node *redis.Client) {
 	} else {
 		err = nil
 	}
+	b.replica.Store(err != nil)
 	b.state.set(PartRole, "", err)
 }
 

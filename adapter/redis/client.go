@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -122,6 +123,7 @@ func clustered(o *redis.ClusterOptions) redis.UniversalClient {
 	o.MaxRetries = -1
 	o.ContextTimeoutEnabled = true
 	o.PipelinePoolSize = 1
+	o.ReadOnly, o.RouteByLatency, o.RouteRandomly = false, false, false // replicas are late, and are not where the others are
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return redis.NewClusterClient(o)
 }
@@ -137,13 +139,29 @@ func nodeFor(ctx context.Context, c redis.UniversalClient, key string) (*redis.C
 	return nil, fmt.Errorf("redis: client of type %T", c)
 }
 
-// eachMaster calls fn for every node that may have subscribers.
-func eachMaster(ctx context.Context, c redis.UniversalClient, fn func(context.Context, *redis.Client) error) error {
+// eachNode calls fn for every node that may have subscribers: replicas have those of who prefers them, as ioredis does,
+// and for a while those of a master that handed over. One that does not answer is missed if it is a master: replicas
+// that are away are known a moment later.
+func eachNode(ctx context.Context, c redis.UniversalClient, fn func(context.Context, *redis.Client) error) error {
 	switch x := c.(type) {
 	case *redis.Client:
 		return fn(ctx, x)
 	case *redis.ClusterClient:
-		return x.ForEachMaster(ctx, fn)
+		var mu sync.Mutex
+		failed := map[string]error{}
+		err := x.ForEachShard(ctx, func(ctx context.Context, node *redis.Client) error {
+			err := fn(ctx, node)
+			if err != nil {
+				mu.Lock()
+				failed[node.Options().Addr] = err
+				mu.Unlock()
+			}
+			return nil
+		})
+		if err != nil || len(failed) == 0 {
+			return err
+		}
+		return x.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error { return failed[node.Options().Addr] })
 	}
 	return fmt.Errorf("redis: client of type %T", c)
 }

@@ -31,6 +31,7 @@ type Cluster struct {
 	letters op // publishes what only Beanpole nodes hear
 	stats   counters
 	joins   atomic.Uint64      // how many adapters there have been
+	strayed int                // owned by watch; how often in a row subscriptions were found elsewhere
 	readers map[string]*reader // by stream
 	wg      sync.WaitGroup
 	ctx     context.Context // the lifetime of all goroutines but the publisher
@@ -75,7 +76,11 @@ func New(cfg Config) (*Cluster, error) {
 		c.bus.noPatterns = c.turn
 	}
 	c.inbox = newInbox(c)
-	c.bus.regained, c.bus.cut = c.inbox.regained, c.inbox.cut
+	c.bus.regained = c.inbox.regained
+	c.bus.cut = func(l *link, cause error) error {
+		c.members.look() // and so renew the entry
+		return c.inbox.cut(l, cause)
+	}
 	c.startMembers(shards)
 	c.startInbox(shards)
 	if undecided {
@@ -93,7 +98,7 @@ func New(cfg Config) (*Cluster, error) {
 func (c *Cluster) startPublisher() {
 	p := &publisher{client: c.client, box: c.box, stats: &c.stats, state: c.state, maxAge: c.cfg.MaxOutboxAge,
 		maxLen: c.cfg.MaxStreamLen}
-	p.rings, p.mixed = c.inbox.rings, c.mixed
+	p.rings, p.mixed, p.doubted = c.inbox.rings, c.mixed, c.inbox.confess
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
 	go func() {
@@ -119,6 +124,12 @@ func (c *Cluster) startInbox(sharded bool) {
 func (c *Cluster) exact() bool {
 	_, ok := c.client.(*redis.ClusterClient)
 	return !ok || c.bus.sharded
+}
+
+// dynamic reports whether nodes listen to the channels of rooms.
+func (c *Cluster) dynamic() bool {
+	_, ok := c.wire.room("/", "", false)
+	return ok
 }
 
 // mixed reports whether servers of Node hear a namespace.
@@ -153,7 +164,12 @@ func (c *Cluster) startMembers(sharded bool) {
 	}
 	m.gone = c.drop
 	m.last = func() time.Time { return c.bus.heard(subscription{kind, channel(c.uid)}) }
-	m.silent = func() { c.bus.renew(errSilent) }
+	m.silent = func() {
+		c.bus.renew(errSilent)
+		if _, ok := c.client.(*redis.Client); ok { // what sends may be connected to another server than what listens
+			c.lines.drop()
+		}
+	}
 	hear := receiverFunc(func(_ string, payload []byte) {
 		if !m.receive(payload) {
 			c.stats.malformed.Add(1)
@@ -167,7 +183,9 @@ func (c *Cluster) startMembers(sharded bool) {
 	c.watching, c.watched = make(chan struct{}), make(chan struct{})
 	c.wg.Go(func() {
 		defer close(c.watched)
-		m.watch(c.ctx, c.watching, c.roster, counting{channel, c.subscribers, c.bus.broke})
+		m.watch(c.ctx, c.watching, c.roster, counting{channel, c.subscribers, c.bus.broke, c.settle, func() bool {
+			return c.bus.has(c.bus.last) || c.bus.broken.Load() == 0
+		}})
 	})
 }
 
@@ -302,7 +320,8 @@ func (c *Cluster) Stats() Stats {
 	return s
 }
 
-// Close says goodbye to the other nodes, publishes what waits, and ends the cluster and its adapters.
+// Close publishes what waits, answers nodes that were away, for five seconds and half of ctx's time at most, says goodbye
+// to the others, and ends the cluster and its adapters.
 // It returns the error of ctx when that ends first; what waited is lost then. While Redis is out of
 // reach Close tries for a second at most and returns nil; what is lost is counted, and said in the log.
 func (c *Cluster) Close(ctx context.Context) error {
@@ -321,6 +340,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 		for _, n := range c.all() {
 			_ = n.Close(ctx)
 		}
+		c.inbox.linger(short)
 		c.leave(short)
 		c.members.bye()
 		c.box.close()

@@ -123,7 +123,8 @@ type Config struct {
 
 	// MaxResendBytes and MaxResendAge bound what this node keeps of what it has published for nodes that missed it:
 	// because a connection broke, Redis failed over or was emptied, or they were too slow for it. What they miss
-	// beyond is counted there. Zero means the defaults.
+	// beyond is counted there. Zero means the defaults. In streams mode an eighth of the bytes is for what goes over
+	// channels, and the streams share the rest.
 	MaxResendBytes int
 	MaxResendAge   time.Duration
 

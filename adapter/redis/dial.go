@@ -59,15 +59,20 @@ func (l *lines) through(next dialFunc, t *tls.Config, timeout time.Duration) dia
 	}
 }
 
-// cut ends all connections and lets none be made.
-func (l *lines) cut() {
-	l.cancel()
+// drop ends all connections: the next are made anew.
+func (l *lines) drop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.open {
 		_ = c.Close()
 	}
 	clear(l.open)
+}
+
+// cut ends all connections and lets none be made.
+func (l *lines) cut() {
+	l.cancel()
+	l.drop()
 }
 
 // close closes a connection, unless it has been cut.

@@ -21,6 +21,7 @@
 //	publisher.go  what divides it among the masters of Redis
 //	sender.go     what sends to one of them, in order
 //	batch.go      one pipeline of it
+//	refusals.go   what Redis refuses it
 //	again.go      what is asked again when a connection breaks
 //	doubt.go      what became of commands whose answers were lost
 //	details.go    a socket as nodes describe it
@@ -28,6 +29,7 @@
 //	bus.go        the subscriptions the process wants
 //	regained.go   those that were lost for a while
 //	link.go       one connection with subscriptions
+//	place.go      that it is to a master
 //	members.go    which nodes are alive
 //	roster.go     the list of them in Redis
 //	agreement.go  whether they are configured alike
@@ -38,6 +40,8 @@
 //	ring.go       what this node has published, kept for those that miss it
 //	gap.go        what is missing of a lane of another node
 //	inbox.go      the numbered messages of others: in order, once, asked for when missing
+//	ends.go       what is lost of nodes that have ended
+//	linger.go     staying for those who are away
 //	letters.go    what they ask and answer each other about it
 //	resend.go     the form of that
 //	requests.go   questions to other nodes and their answers
@@ -73,7 +77,8 @@
 //	  +------------------+   +-- master by now goes back to the outbox
 //
 // A command that was answered is done; one that was refused for good is dropped and counted; one that was not
-// sent, or refused for a while, is sent again; of one whose answer was lost doubt.go decides. MOVED is no error
+// sent, or refused for a while, is sent again; of one whose answer was lost doubt.go decides. What was refused is so
+// until it is taken, however much else is taken meanwhile. MOVED is no error
 // of a master: what goes that way waits until it is known where to, and the rest goes on.
 //
 // # Decisions
@@ -92,6 +97,10 @@
 //     Redis does: then nobody dies. It was a heartbeat of everyone to everyone: 100 nodes that started together
 //     took 20 s and 591 MB for it, and of 200 some never knew all. Who of them has a namespace, Redis knows: each
 //     listens to a channel of its own there, and whoever asks a question counts the subscribers of these.
+//   - 2026-11-29: Who lives the roster says alone. A count says of a server without a connection that it may be dead: then its
+//     entry has to be renewed within the time in which everyone renews it (roster.go, judge), and a question waits for
+//     what comes of that. A count took servers out before, and gave up their answers without an error: but a connection
+//     may be where nobody counts, as at a master that has handed over to its replica.
 //   - 2026-11: A command whose answer was lost is not sent again in pub/sub modes, because Redis may
 //     have done it and clients would get the event twice. In streams mode the stream itself says
 //     whether it was done.
@@ -99,6 +108,8 @@
 //     sender keeps it for a while (ring.go), and who misses it asks (gap.go, inbox.go). So nothing waits for
 //     others to be there, and no error decides what was lost. Numbers go by lanes, as a node that listens to
 //     the channels of some rooms does not get the others.
+//   - 2026-11-29: Where its lanes end a node keeps in Redis, too (ends.go): who was away until it had ended knows what it
+//     missed. Four small commands a second at most, and none while it publishes nothing.
 //   - 2026-11-29: What is missing of a stream is asked of who added it, too (refetch.go). A reader stands still meanwhile:
 //     what is behind belongs to the same order, and an offset must not promise what has not come.
 //   - 2026-11-29: What a pipeline brings to one stream is a transaction (batch.go), as a stream is read in the order

@@ -38,6 +38,9 @@ func (s *sender) resolve(ctx context.Context, doubt []*command, cause error) (ag
 // do not know numbers. The others ask for it.
 func (s *sender) dubious(c *command, cause error) {
 	s.rings.handed(c)
+	if c.number > 0 && s.rings != nil {
+		s.rings.of(laneKey{c.nsp, c.lane}).doubt(c)
+	}
 	switch {
 	case c.urgent:
 	case c.number > 0 && s.mixed != nil:

@@ -17,17 +17,18 @@ var ErrClosed = errors.New("cluster closed")
 var ErrTooLarge = errors.New("message too large for Redis")
 
 var (
-	errStarting = errors.New("no heartbeat has come back yet")
-	errSilent   = errors.New("heartbeats are published but do not come back")
-	errOutbox   = errors.New("outbox full")
-	errReplica  = errors.New("this Redis is a replica: what is published here does not reach the others")
-	errUnsent   = errors.New("no connection to send on")
-	errCutOff   = errors.New("a subscription breaks whenever what was missed is sent again")
-	errSettings = errors.New("servers with this Prefix do not have the same settings, and do not hear each other, or not all")
-	errStream   = errors.New("servers with another Prefix use the same Stream, and get the events of this cluster")
-	errShape    = errors.New("message has an unexpected shape")
-	errUnheard  = errors.New("no subscription to the channel of this server")
-	errAway     = errors.New("a server does not answer, and is not known to have ended")
+	errStarting  = errors.New("no heartbeat has come back yet")
+	errSilent    = errors.New("heartbeats are published but do not come back")
+	errOutbox    = errors.New("outbox full")
+	errReplica   = errors.New("this Redis is a replica: what is published here does not reach the others")
+	errUnsent    = errors.New("no connection to send on")
+	errCutOff    = errors.New("a subscription breaks whenever what was missed is sent again")
+	errSettings  = errors.New("servers with this Prefix do not have the same settings, and do not hear each other, or not all")
+	errStream    = errors.New("servers with another Prefix use the same Stream, and get the events of this cluster")
+	errShape     = errors.New("message has an unexpected shape")
+	errUncounted = errors.New("servers live, and renew their entries in Redis, and have no subscriptions there that could be counted")
+	errUnheard   = errors.New("no subscription to the channel of this server")
+	errAway      = errors.New("a server does not answer, and is not known to have ended")
 )
 
 // advice says what a person may do about an error of Redis.
@@ -53,6 +54,12 @@ func advice(err error) string {
 		return outputAdvice
 	case strings.HasPrefix(text, "READONLY"), errors.Is(err, errReplica):
 		return "this Redis is a replica: name the primary endpoint"
+	case errors.Is(err, errElsewhere):
+		return "name the primary endpoint of one Redis, or of a cluster with cluster=true, and not an address that divides connections among servers"
+	case errors.Is(err, errUncounted):
+		return "look at the status of the other servers: one that cannot subscribe, or subscribes to another Redis than this one, gets no events"
+	case errors.Is(err, errHandedOver):
+		return "subscriptions are being made at the new master"
 	case strings.HasPrefix(text, "MOVED"), strings.HasPrefix(text, "CROSSSLOT"):
 		return "this Redis is a cluster: add cluster=true to its URL"
 	case strings.HasPrefix(text, "ERR unknown command"):

@@ -62,11 +62,18 @@ func TestRedisIsFrozen(t *testing.T) {
 			if s := f.clusters[0].Status(); s.Up {
 				t.Errorf("status %+v while Redis is frozen", s)
 			}
-			got := len(numbers(f.here))
-			s.Thaw()
-			if got == 0 {
-				t.Error("no event delivered on the sender's node while Redis was frozen")
+			// What is emitted now must come to the sender's own members now: beside the test, which would wait as long.
+			returned := make(chan error, 1)
+			go func() { returned <- f.nodes[0].Broadcast(adaptertest.Event(`["frozen"]`), adapter.Target{}) }()
+			select {
+			case err := <-returned:
+				if err != nil || !slices.ContainsFunc(f.here.Got(), func(got string) bool { return strings.HasPrefix(got, `["frozen"`) }) {
+					t.Errorf("an event emitted while Redis is frozen: %v, and the sender's own member has not got it", err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("an emit waits for a frozen Redis")
 			}
+			s.Thaw()
 			here, there := f.end()
 			f.check(here, there)
 			adaptertest.Eventually(t, func() error {
@@ -489,4 +496,34 @@ func TestCloseWhileTLSIsNotAnswered(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestQuestionEndsThoughAnotherCounts: while one question waits long for Redis to say who is there, another ends in time.
+func TestQuestionEndsThoughAnotherCounts(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	p := redistest.NewProxy(t, s.Addr())
+	f := pair(t, redis.Config{}, p.URL()+"?read_timeout=60s", s.URL())
+	asked := make(chan struct{}, 2)
+	f.nodes[1].NS.Reply(func(adapter.Message) *adapter.Message { asked <- struct{}{}; return nil })
+	began := time.Now()
+	long, short := 12*time.Second, 3*time.Second
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ask := func(d time.Duration) {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), d)
+			defer cancel()
+			err := f.nodes[0].ServerSideEmitWithAck(ctx, adaptertest.Event(`["x"]`), func(adapter.Message) {})
+			if took := time.Since(began); err == nil || d == short && took >= long {
+				t.Errorf("a question for %v ended after %v: %v", d, took, err)
+			}
+		})
+		<-asked
+	}
+	ask(long)
+	ask(short)
+	p.Block() // the question before counts first
+	pass(t, short)
+	wg.Wait()
 }

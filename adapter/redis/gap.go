@@ -16,7 +16,7 @@ type gap struct {
 	bytes       int
 	used        time.Time
 	epoch       uint64 // of the subscription
-	had         uint64 // up to which number something was had under one before
+	had         uint64 // up to which number everything was had under one before
 
 	doubt uint64    // the first question whose answer settles that nothing is missing; 0 if that is known
 	since time.Time // of an unknown lane: what was published before does not concern this node
@@ -122,6 +122,9 @@ func (g *gap) skip(n, count uint64, deliver func(arrival)) (lost uint64) {
 	}
 	g.last, g.count = max(n, g.last), max(count, g.count)
 	g.drain(deliver)
+	if n <= g.had {
+		return 0
+	}
 	return lost
 }
 
@@ -166,6 +169,12 @@ func (g *gap) abandon(deliver func(arrival)) (lost uint64) {
 	lost = g.skip(g.want, g.wants, deliver)
 	g.doubt, g.tries = 0, 0
 	return lost
+}
+
+// leave forgets what is missing, as nobody here is to have it any more.
+func (g *gap) leave() {
+	g.want, g.wants, g.doubt, g.tries = g.last, g.count, 0, 0
+	g.held, g.bytes = nil, 0
 }
 
 // bookmark says up to which number another node had been heard by a time.

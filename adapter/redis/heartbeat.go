@@ -148,6 +148,9 @@ func (m *members) tick() {
 				m.acked = h.N
 			}
 			m.mu.Unlock()
+			if refused(err) {
+				m.state.set(PartHeartbeat, "", err)
+			}
 		})
 	}
 	if silent {

@@ -18,11 +18,18 @@ type inbox struct {
 	asked   atomic.Uint64
 	work    chan struct{} // holds one token when there is something to do
 
-	mu      sync.RWMutex
-	sources map[string]*source
-	breaks  map[string]silence // by namespace: when some of it was not heard, lately
-	lost    map[string]uint64  // by node
-	caution caution
+	mu       sync.RWMutex
+	sources  map[string]*source
+	breaks   map[string]silence // by namespace: when some of it was not heard, lately
+	lost     map[string]uint64  // by node
+	caution  caution
+	settles  time.Time // when is to be looked what was missed of nodes that have ended; zero if that is not to be
+	resettle bool      // and once more then
+
+	record     *record
+	saving     atomic.Bool  // the record is being written
+	unsavable  atomic.Bool  // Redis refuses it
+	questioned atomic.Int64 // when another node last asked for something, in nanoseconds since 1970
 }
 
 // source is another node as a sender.
@@ -34,6 +41,8 @@ type source struct {
 	said  time.Time        // guarded by order; when a loss was last logged
 	marks []bookmark       // guarded by order
 	nsps  sync.Map         // namespaces in which it has sent something
+	// ending is guarded by order: it has ended, and what is missing is being settled.
+	ending bool
 }
 
 const (
@@ -53,10 +62,13 @@ const (
 func newInbox(c *Cluster) *inbox {
 	b := &inbox{c: c, channel: c.cfg.Prefix + "-beanpole#", work: make(chan struct{}, 1),
 		sources: map[string]*source{}, breaks: map[string]silence{}, caution: caution{piece: maxPiece, top: maxPiece}, lost: map[string]uint64{}}
+	b.record = newRecord(c.client, &c.cfg, c.uid)
 	b.rings = rings{"": newRing(c.cfg.MaxResendBytes, c.cfg.MaxResendAge)}
-	if streams := c.streams(); len(streams) > 0 {
+	if streams := c.streams(); len(streams) > 0 { // then little goes over channels
+		few := c.cfg.MaxResendBytes / 8
+		b.rings[""].maxBytes = few
 		for _, name := range streams {
-			b.rings[name] = newRing(c.cfg.MaxResendBytes/len(streams), c.cfg.MaxResendAge)
+			b.rings[name] = newRing((c.cfg.MaxResendBytes-few)/len(streams), c.cfg.MaxResendAge)
 		}
 	}
 	for _, r := range b.rings {
@@ -99,11 +111,13 @@ func (b *inbox) source(uid []byte) *source {
 func (s *source) gap(key laneKey, epoch uint64) *gap {
 	g := s.gaps[key]
 	if g == nil || g.epoch != epoch {
-		had := uint64(0)
-		if g != nil {
-			had = max(g.had, g.last)
+		old := []*gap{g, s.gaps[laneKey{key.nsp, wholeLane}]} // it may have come by a pattern
+		g = &gap{epoch: epoch}
+		for _, x := range old {
+			if x != nil {
+				g.had = max(g.had, x.had, x.last)
+			}
 		}
-		g = &gap{epoch: epoch, had: had}
 		s.gaps[key] = g
 		s.nsps.Store(key.nsp, true)
 	}
@@ -119,19 +133,31 @@ func (s *source) has(nsp string) bool {
 // silence is a time in which a subscription may have brought nothing.
 type silence struct{ from, to time.Time }
 
-// begin has a lane of n that nothing is known of in doubt, if something up to a number may have been missed. Called
-// with order held.
-func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint64) {
+// begin has a lane of n that nothing is known of in doubt, if something up to a number may have been missed, or its sender
+// says so. Called with order held.
+func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint64, said bool) {
 	if g.known || g.open() {
 		return
 	}
+	since, ok := b.missedSince(n, key)
+	// Perhaps it was sent since this node listens. Of lanes that are not the only one another would overtake what waits.
+	if at := b.c.bus.since(n.sub(key)); !ok && (said || key.lane == wholeLane && number > s.by(at)) {
+		since, ok = at, true
+	}
+	if ok {
+		g.since, g.doubt = since, b.asked.Load()+1
+	}
+}
+
+// missedSince returns since when something of a lane of n may have been missed.
+func (b *inbox) missedSince(n *namespace, key laneKey) (since time.Time, ok bool) {
 	b.mu.RLock()
 	x, ok := b.breaks[key.nsp]
 	b.mu.RUnlock()
-	since := x.from
+	since = x.from
 	list := n.subs()
 	if key.room() {
-		list = []subscription{{list[0].kind, key.lane}}
+		list = []subscription{n.sub(key)}
 		if at := b.c.bus.since(list[0]); ok && at.After(since) { // before, nobody here was in the room
 			since, ok = at.Add(-slack), at.Before(x.to)
 		}
@@ -139,13 +165,15 @@ func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint6
 	if at, now := b.c.bus.brokenSince(list); now && (!ok || at.Before(since)) {
 		since, ok = at, true
 	}
-	// Perhaps it was sent since this node listens. Of lanes that are not the only one another would overtake what waits.
-	if at := b.c.bus.since(list[0]); !ok && key.lane == wholeLane && number > s.by(at) {
-		since, ok = at, true
+	return since, ok
+}
+
+// sub returns the subscription of a lane.
+func (n *namespace) sub(key laneKey) subscription {
+	if key.room() {
+		return subscription{n.first.kind, key.lane}
 	}
-	if ok {
-		g.since, g.doubt = since, b.asked.Load()+1
-	}
+	return n.subs()[0]
 }
 
 // take takes a numbered message that came on a channel of n.
@@ -158,7 +186,7 @@ func (b *inbox) take(n *namespace, channel string, uid []byte, x *serial, payloa
 	g := s.gap(key, epoch)
 	a := arrival{x.n, *x.in(key.lane), channel, payload}
 	if a.spot.count > 1 {
-		b.begin(s, n, key, g, a.spot.prev)
+		b.begin(s, n, key, g, a.spot.prev, false)
 	}
 	s.mark(x.n, time.Now())
 	asked := !g.asked.IsZero() && g.open()
@@ -243,6 +271,7 @@ func (b *inbox) regained(list []regained) {
 		}
 		b.mu.Unlock()
 	}
+	b.look()
 	id := b.asked.Load() + 1
 	for uid, keys := range ask {
 		s := b.source([]byte(uid))
@@ -255,51 +284,6 @@ func (b *inbox) regained(list []regained) {
 		}
 		b.ask(s, keys...)
 		s.order.Unlock()
-	}
-}
-
-// gone gives up what is missing of a node that has ended, and will not answer. One that has not been heard for a
-// while may be asked.
-func (b *inbox) gone(uid string) {
-	if b.c.members.missed(uid) {
-		return
-	}
-	b.mu.RLock()
-	s := b.sources[uid]
-	b.mu.RUnlock()
-	if s == nil {
-		return
-	}
-	s.order.Lock()
-	defer s.order.Unlock()
-	for key, g := range s.gaps {
-		if g.open() {
-			b.abandon(s, key, g, lostGone)
-		}
-	}
-}
-
-// abandon gives up what is missing in a lane. Called with order held.
-func (b *inbox) abandon(s *source, key laneKey, g *gap, cause int) {
-	deliver := func(arrival) {}
-	if n, epoch := b.listens(key); n != nil && epoch == g.epoch {
-		deliver = n.arrived
-	}
-	b.count(s, cause, g.abandon(deliver))
-}
-
-// count counts what was lost of a node. Called with order held.
-func (b *inbox) count(s *source, cause int, n uint64) {
-	if n == 0 {
-		return
-	}
-	b.c.stats.lost[cause].Add(n)
-	b.mu.Lock()
-	b.lost[s.uid] += n
-	b.mu.Unlock()
-	if now := time.Now(); now.Sub(s.said) > time.Minute {
-		s.said = now
-		b.c.cfg.Logger.Warn("events of another node are lost", "node", s.uid, "cause", lostNames[cause], "events", n, "advice", lostAdvice[cause])
 	}
 }
 
@@ -327,7 +311,7 @@ func (b *inbox) run() {
 
 // sweep does what is due, and reports whether there will be more to do.
 func (b *inbox) sweep(now time.Time) (more bool) {
-	list, more := b.rings.ends(now, b.c.cfg.Subscriptions != Static, maxTails)
+	list, more := b.rings.ends(now, b.c.dynamic(), maxTails)
 	if len(list) > 0 {
 		l := newLetter(tellTails, b.c.uid)
 		l.tails(list)
@@ -335,27 +319,44 @@ func (b *inbox) sweep(now time.Time) (more bool) {
 	}
 	b.mu.Lock()
 	for nsp, x := range b.breaks {
-		if now.Sub(x.to) > b.c.cfg.MaxResendAge {
+		if now.Sub(x.to) > max(b.c.cfg.MaxResendAge, 2*b.settleAfter()) {
 			delete(b.breaks, nsp)
 		}
 	}
+	settle := !b.settles.IsZero() && now.After(b.settles)
+	if settle {
+		b.settles = time.Time{}
+		if b.resettle {
+			b.settles, b.resettle = now.Add(b.settleAfter()), false
+		}
+	}
+	more = more || !b.settles.IsZero()
 	sources := make([]*source, 0, len(b.sources))
 	for _, s := range b.sources {
 		sources = append(sources, s)
 	}
 	b.mu.Unlock()
+	if settle {
+		b.c.wg.Go(func() { b.settle(b.c.ctx, "") })
+	}
 	for _, s := range sources {
 		more = b.sweepSource(s, now) || more
 	}
-	return more
+	return b.save() || more
 }
 
 func (b *inbox) sweepSource(s *source, now time.Time) (more bool) {
 	s.order.Lock()
 	defer s.order.Unlock()
+	if s.ending {
+		return true
+	}
 	var keys []laneKey
 	_, away := b.c.bus.brokenSince([]subscription{b.letters}) // answers would not come
 	for key, g := range s.gaps {
+		if g.open() && b.to(key, g) == nil {
+			g.leave()
+		}
 		switch {
 		case !g.open():
 			if now.Sub(g.used) > forgetAfter {
@@ -368,11 +369,11 @@ func (b *inbox) sweepSource(s *source, now time.Time) (more bool) {
 				g.tries += int(g.taken.Swap(0))
 			}
 			if g.tries > maxTries {
-				cause := lostUnanswered
 				if !b.c.members.knows(s.uid) {
-					cause = lostGone
+					b.ended(s)
+					return true
 				}
-				b.abandon(s, key, g, cause)
+				b.abandon(s, key, g, lostUnanswered)
 				continue
 			}
 			if len(keys) < maxTails {

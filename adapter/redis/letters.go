@@ -1,10 +1,34 @@
 package redis
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // send sends a letter, before everything else.
 func (b *inbox) send(to string, l *letter, done func(got string, err error)) {
 	b.c.box.hurry(&command{op: b.c.letters, key: b.channel + to, route: b.channel + to, data: l.b, done: done})
+}
+
+// confess tells who listens to lanes that messages of these may not have been passed on, before the next ones are: of a
+// lane that it knows nothing of, it would take these for the first.
+func (b *inbox) confess() {
+	r := b.rings[""]
+	for list := range slices.Chunk(r.doubtful(), maxTails) {
+		l := newLetter(tellTails, b.c.uid)
+		l.tails(list)
+		b.send("tails", l, func(_ string, err error) {
+			if err == nil {
+				return
+			}
+			r.mu.Lock()
+			for _, t := range list {
+				r.doubted(t.key, t.base)
+			}
+			r.mu.Unlock()
+			b.confess()
+		})
+	}
 }
 
 // letter takes a letter.
@@ -23,6 +47,7 @@ func (b *inbox) letter(_ string, payload []byte) {
 			b.tail(uid, t)
 		}
 	case tellQuestion:
+		b.questioned.Store(time.Now().UnixNano())
 		id := l.readUint()
 		for _, w := range l.readWants() {
 			b.answer(uid, id, w)
@@ -122,7 +147,7 @@ func (b *inbox) tail(uid string, t ending) {
 	s.order.Lock()
 	defer s.order.Unlock()
 	g := s.gap(t.key, epoch)
-	if b.begin(s, n, t.key, g, t.n); !g.known && !g.open() {
+	if b.begin(s, n, t.key, g, t.n, t.base > 0); !g.known && !g.open() {
 		g.known, g.last, g.count = true, t.n, t.count
 		return
 	}

@@ -17,7 +17,7 @@ import (
 // Cluster refuses, and it does not say whether Redis has taken them.
 type link struct {
 	bus    *bus
-	addr   string // of a node of a Redis Cluster; "" for channels and patterns
+	addr   string // of a node of a Redis Cluster; "" for channels and patterns, which may be at any
 	client redis.UniversalClient
 	wake   chan struct{} // holds one token when there are orders
 	heard  atomic.Int64  // when anything last came, in nanoseconds since 1970
@@ -29,6 +29,7 @@ type link struct {
 	mu     sync.Mutex
 	orders []subscription
 	ps     *redis.PubSub // nil while there is no connection
+	at     string        // the address of its server, in a Redis Cluster
 	cause  error         // why cut was called
 }
 
@@ -61,6 +62,13 @@ func (l *link) cut(err error) {
 	if ps != nil {
 		_ = ps.Close()
 	}
+}
+
+// place returns the address of the server that the connection is to, in a Redis Cluster; empty without one.
+func (l *link) place() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at
 }
 
 // slack is how long before the last sign of a connection something may have been published that it did not bring.
@@ -131,13 +139,21 @@ func (l *link) once(ctx context.Context) error {
 	if node, ok := l.client.(*redis.Client); ok && l.addr == "" {
 		l.bus.wg.Go(func() { l.bus.role(ctx, node) })
 	}
-	ps := l.client.Subscribe(ctx)
+	from, at := l.client, l.addr
+	if x, ok := from.(*redis.ClusterClient); ok {
+		node, err := anyMaster(ctx, x)
+		if err != nil {
+			return err
+		}
+		from, at = node, node.Options().Addr
+	}
+	ps := from.Subscribe(ctx)
 	l.mu.Lock()
-	l.ps, l.cause, l.orders = ps, nil, nil // list, made after this, has what was ordered
+	l.ps, l.at, l.cause, l.orders = ps, at, nil, nil // list, made after this, has what was ordered
 	l.mu.Unlock()
 	defer func() {
 		l.mu.Lock()
-		l.ps = nil
+		l.ps, l.at = nil, ""
 		l.mu.Unlock()
 		_ = ps.Close()
 	}()

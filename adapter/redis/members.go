@@ -3,6 +3,7 @@ package redis
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,7 @@ type members struct {
 	prompt  chan struct{}                                            // holds one token when the roster is to be looked at
 	goodbye time.Duration                                            // how long a node given up is remembered
 	silence time.Duration                                            // how long a beat may take to come back
+	doubted atomic.Bool                                              // connections are to be looked at, too
 
 	mu       sync.Mutex
 	peers    map[string]*peer
@@ -27,6 +29,7 @@ type members struct {
 	version  uint64
 	room     int           // how many nodes are believed by their beats alone
 	epoch    string        // of the roster as it is known here; empty when it is not
+	disputed bool          // some in the roster have no connection
 	unlisted bool          // Redis lets this node have no roster
 	stopped  bool          // bye was said
 	telling  bool          // here is about to be said
@@ -43,10 +46,10 @@ type peer struct {
 	told   bool // known by its beats, and not by the roster
 	missed int  // if told: our beats that came back since the last sign of it
 
-	// By census, of those in the roster.
-	begun     string // the list that had it
-	connected bool
-	absent    int // how often in a row its connection was not there
+	// Of those in the roster.
+	since  time.Time // when it was first seen there
+	begun  string    // the list that had it
+	absent time.Time // since when it has no connection; zero while it has
 }
 
 // minRoom bounds how many nodes are believed by their beats alone before Redis is asked how many there are.
@@ -64,6 +67,12 @@ func (m *members) look() {
 	case m.prompt <- struct{}{}:
 	default:
 	}
+}
+
+// doubt has it looked soon whether connections are gone because their nodes are.
+func (m *members) doubt() {
+	m.doubted.Store(true)
+	m.look()
 }
 
 // names returns the nodes, but this one, that live, and those that went lately.
@@ -101,13 +110,7 @@ func (m *members) missed(uid string) bool {
 func (m *members) count() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := 1
-	for _, p := range m.peers {
-		if p.absent < maxAbsent {
-			n++
-		}
-	}
-	return n
+	return 1 + len(m.peers)
 }
 
 // delay returns how long a message takes through Redis and back: the last beat, or the one on its way.

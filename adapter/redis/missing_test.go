@@ -201,10 +201,16 @@ func TestEventsBetweenServersAreNotMissed(t *testing.T) {
 // The first that a node is to hear of another is lost on the way there, with the connection: by the next it finds out,
 // though its own subscription held.
 func TestFirstOfALaneIsLost(t *testing.T) {
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) { firstIsLost(t, cfg) })
+	}
+}
+
+func firstIsLost(t *testing.T, cfg redis.Config) {
 	s := redistest.Start(t)
 	p := redistest.NewProxy(t, s.Addr())
 	// A beat in between would have the connection break first.
-	cfg := redis.Config{HeartbeatInterval: time.Minute, Prefix: unique()}
+	cfg.HeartbeatInterval, cfg.Prefix = time.Minute, unique()
 	var list []*adaptertest.Node
 	var clusters []*redis.Cluster
 	for _, url := range []string{p.URL(), s.URL()} {
@@ -236,5 +242,96 @@ func TestFirstOfALaneIsLost(t *testing.T) {
 	m.Wait(t, 2)
 	if got := numbers(m); !slices.Equal(got, []int{0, 1}) {
 		t.Errorf("got %v; %+v", got, clusters[1].Stats())
+	}
+}
+
+// Of rooms in which a node has heard nothing yet, what their sender keeps no more is counted, too.
+func TestWhatIsNotKeptOfUnknownRoomsIsCounted(t *testing.T) {
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			p := redistest.NewProxy(t, s.Addr())
+			cfg.MaxResendBytes = 20_000
+			f := pair(t, cfg, s.URL(), p.URL())
+			m := adaptertest.NewMember("member-0000000000009")
+			for i := range 10 {
+				f.nodes[1].Join(m, fmt.Sprint("room", i))
+			}
+			ready(t, f.clusters...)
+			p.Cut(true)
+			const events = 1000
+			for i := range events {
+				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{Rooms: []string{fmt.Sprint("room", 9*i/events)}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			adaptertest.Eventually(t, func() error {
+				if w := f.clusters[0].Stats().Waiting; w > 0 {
+					return fmt.Errorf("%d messages wait", w)
+				}
+				return nil
+			})
+			p.Cut(false)
+			adaptertest.Eventually(t, func() error {
+				s := f.clusters[1].Stats()
+				if got := len(numbers(m)); got == 0 || got+int(s.Lost["not kept"]) != events {
+					return fmt.Errorf("%d of %d events arrived: %+v", got, events, s)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// The channels of a server's user are restricted while it runs, so that it may subscribe to no pattern any more: nothing
+// comes twice, or late, or not at all.
+func TestPatternsAreForbidden(t *testing.T) {
+	s := redistest.Start(t)
+	admin := s.Client()
+	do := func(args ...any) {
+		t.Helper()
+		if err := admin.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("acl", "setuser", "app", "on", ">secret", "+@all", "~*", "allchannels")
+	f := pair(t, redis.Config{}, s.URL(), fmt.Sprintf("redis://app:secret@%s", s.Addr()))
+	rooms := []*adaptertest.Member{}
+	for i := range 4 {
+		m := adaptertest.NewMember(fmt.Sprintf("member-000000000001%d", i))
+		f.nodes[1].Join(m, fmt.Sprint("room", i))
+		rooms = append(rooms, m)
+	}
+	const events = 4000
+	for i := range events {
+		if i == events/2 {
+			do("acl", "setuser", "app", "resetchannels", "&"+f.prefix+"*")
+		}
+		if i%100 == 0 {
+			pass(t, 10*time.Millisecond)
+		}
+		target := adapter.Target{}
+		if i%5 > 0 {
+			target.Rooms = []string{fmt.Sprint("room", i%5-1)}
+		}
+		if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), target); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, m := range rooms {
+		m.Wait(t, 2*events/5)
+		for of := range 5 { // of the namespace, and of each room
+			list := slices.DeleteFunc(numbers(m), func(k int) bool { return k%5 != of })
+			want := []int{}
+			for k := of; k < events && (of == 0 || of == i+1); k += 5 {
+				want = append(want, k)
+			}
+			if !slices.Equal(list, want) {
+				t.Errorf("member %d got %d of %d events to %d, in order: %v", i, len(list), len(want), of, slices.IsSorted(list))
+			}
+		}
+	}
+	if x := f.clusters[1].Stats(); len(x.Lost) > 0 || x.Reconnects == 0 {
+		t.Errorf("%+v", x)
 	}
 }

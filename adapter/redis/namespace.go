@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -233,18 +232,20 @@ func (n *namespace) ServerSideEmitWithAck(ctx context.Context, m adapter.Message
 	return n.finish(ctx, q, r, n.start(ctx, q, r))
 }
 
-// Servers counts the nodes. One without a connection is waited for, awayFor at most: it may be being made again.
+// Servers counts the nodes. One without a connection is waited for until it has one again, or is gone from the roster.
 func (n *namespace) Servers(ctx context.Context) (int, error) {
 	ctx, cancel := n.bound(ctx)
 	defer cancel()
-	began := time.Now()
 	for attempt := 0; ; attempt++ {
 		p, err := n.present(ctx)
+		count := 1 + len(p.named) + p.strangers + p.unheard
 		switch {
 		case err != nil:
 			return 1 + len(p.named), &adapter.PartialError{Err: errors.Join(adapter.ErrDegraded, err)}
-		case len(p.away) == 0, time.Since(began) > awayFor, !pause(ctx, attempt):
-			return 1 + len(p.named) + p.strangers + p.unheard, nil
+		case len(p.away) == 0:
+			return count, nil
+		case !pause(ctx, min(attempt, 4)):
+			return count, &adapter.PartialError{Nodes: len(p.away), Missing: p.away, Err: errAway}
 		}
 	}
 }
@@ -252,7 +253,7 @@ func (n *namespace) Servers(ctx context.Context) (int, error) {
 // present says which nodes have a namespace besides this one.
 type present struct {
 	named     []string // Beanpole nodes known by name
-	away      []string // those without any connection: it is being made again, or their process has ended
+	away      []string // those without any connection: it is being made again, or their process has ended, as the roster will say
 	unheard   int      // Beanpole nodes that have not been heard of yet
 	strangers int      // Node peers
 	silent    int      // given up, and still listening, as one that stands still: they are not waited for
@@ -323,6 +324,9 @@ func (n *namespace) others(ctx context.Context) (p present, err error) {
 			p.away = append(p.away, uid)
 		}
 	}
+	if len(p.away) > 0 {
+		n.c.members.doubt()
+	}
 	return p, nil
 }
 
@@ -341,7 +345,7 @@ func countOn(ctx context.Context, client redis.UniversalClient,
 ) (map[string]int, error) {
 	var mu sync.Mutex
 	counts := make(map[string]int, len(channels))
-	err := eachMaster(ctx, client, func(ctx context.Context, node *redis.Client) error {
+	err := eachNode(ctx, client, func(ctx context.Context, node *redis.Client) error {
 		var m map[string]int64
 		err := again(ctx, func() (err error) {
 			m, err = count(node, ctx, channels...).Result()

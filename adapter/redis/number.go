@@ -30,6 +30,11 @@ func (k laneKey) both() []laneKey {
 	return []laneKey{k, {k.nsp, wholeLane}}
 }
 
+// in reports whether what is of lane k is of another, too.
+func (k laneKey) in(other laneKey) bool {
+	return k.nsp == other.nsp && (other.lane == wholeLane || k.lane == other.lane)
+}
+
 // room reports whether it is the lane of a room.
 func (k laneKey) room() bool { return k.nsp != "" && k.lane != mainLane && k.lane != wholeLane }
 

@@ -1,6 +1,9 @@
 package redis
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Where Redis lets nobody subscribe to patterns, as ACL rules and ElastiCache Serverless do, a node in pub/sub mode
 // listens to the channel of each of its rooms.
@@ -14,14 +17,33 @@ func refusesPatterns(err error) bool {
 	return strings.Contains(text, "psubscribe") || strings.HasPrefix(text, "noperm") && strings.Contains(text, "channel")
 }
 
-// forget ends a subscription that Redis does not let anybody have.
-func (b *bus) forget(s subscription) {
+// forget ends a subscription that Redis does not let anybody have, whose connection has ended. It returns what was known
+// of it.
+func (b *bus) forget(s subscription) (old want) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if w := b.wants[s]; w != nil && w.link != nil && !w.confirmed && !w.broken.IsZero() {
-		w.link.left--
+	if w := b.wants[s]; w != nil {
+		if w.link != nil {
+			w.link.breaks(w)
+		}
+		old = *w
+		delete(b.wants, s)
 	}
-	delete(b.wants, s)
+	return old
+}
+
+// succeed has subscriptions of r take the place of an old one: they were there since then, and may have brought nothing
+// since that broke. Called between two connections.
+func (b *bus) succeed(old want, r receiver) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, w := range b.wants {
+		if slices.Contains(w.to, r) && w.at.After(old.at) {
+			if w.at = old.at; !w.confirmed && w.broken.IsZero() {
+				w.broken = old.broken
+			}
+		}
+	}
 }
 
 // withoutPatterns finds another way for patterns if err says that Redis refuses them, and reports whether it has.
@@ -63,12 +85,13 @@ func (c *Cluster) turn() {
 	}
 	c.mu.Unlock()
 	for _, n := range list {
-		c.bus.forget(p.pattern(n.name))
+		old := c.bus.forget(p.pattern(n.name))
 		for _, s := range n.subs() {
 			c.bus.add(s, n)
 		}
 		for _, room := range n.Names(true) {
 			n.roomChanged(room)
 		}
+		c.bus.succeed(old, n)
 	}
 }

@@ -23,6 +23,8 @@ type publisher struct {
 	// mixed reports whether servers of Node hear a namespace, which cannot ask for what they missed. Nil of an
 	// emitter, which cannot be asked.
 	mixed func(ctx context.Context, nsp string) (bool, error)
+	// doubted is told that messages may not have been passed on; nil of an emitter.
+	doubted func()
 }
 
 // run publishes until the outbox is closed and empty, or ctx is done.

@@ -27,6 +27,10 @@ type reader struct {
 	end     streamID           // its end at an earlier look, which is not reached yet
 	caught  int64              // how many entries up to end were read since
 	warned  time.Time          // when was last said that it is far
+	since   time.Time          // when it began
+	start   streamID           // where it began
+	checked time.Time          // when was last looked whether the stream has dropped anything since
+	dropped bool               // it has
 
 	replies chan reply // to a question for what is missing
 
@@ -147,11 +151,12 @@ func (r *reader) read(ctx context.Context) error {
 	pos, begun := r.pos, r.begun
 	r.mu.Unlock()
 	if !begun {
+		r.since = time.Now()
 		last, err := r.last(ctx)
 		if err != nil {
 			return err
 		}
-		pos = last
+		pos, r.start = last, last
 		r.moveTo(pos)
 	}
 	tails := r.told()
@@ -337,8 +342,9 @@ func (r *reader) fresh(ctx context.Context, e *brought) bool {
 		w = &window{}
 		r.windows[string(source)] = w
 	}
-	if dense && w.max > 0 && string(e.uid) != r.c.uid && seq > w.max+1 {
-		r.fetch(ctx, string(e.uid), len(source) == len(e.uid)+1, w, seq-1)
+	asks := len(source) == len(e.uid)+1
+	if dense && string(e.uid) != r.c.uid && seq > w.max+1 && (w.begins() || asks && r.begin(ctx, string(e.uid), w, seq)) {
+		r.fetch(ctx, string(e.uid), asks, w, seq-1)
 	}
 	return w.take(seq)
 }

@@ -25,8 +25,6 @@ const (
 	// maxAsks is how many questions to a node may bring nothing, askTimeout how long each is waited for.
 	maxAsks    = 5
 	askTimeout = time.Second
-	// deafFor is how long a node that has not answered is asked only once.
-	deafFor = time.Minute
 	// lookEvery is how often a reader that is behind looks how far.
 	lookEvery = time.Second
 )
@@ -66,21 +64,52 @@ func (r *reader) atEnd(ctx context.Context, tails map[string]uint64) {
 	maps.DeleteFunc(r.tails, func(uid string, n uint64) bool { return n == tails[uid] })
 	r.mu.Unlock()
 	for uid, n := range tails {
-		if w := r.windows[uid+"."]; w != nil && w.max < n {
+		w := r.windows[uid+"."]
+		if w == nil {
+			if w = (&window{}); !r.begin(ctx, uid, w, n+1) {
+				continue
+			}
+			r.windows[uid+"."] = w
+		}
+		if w.max < n {
 			r.fetch(ctx, uid, true, w, n)
 		}
 	}
 }
 
+// begin finds out where the entries of a node begin for this reader, which has had none of it, before one with a number. It
+// reports whether it knows. It need not, unless the stream has dropped something since it was read from.
+func (r *reader) begin(ctx context.Context, uid string, w *window, seq uint64) bool {
+	if now := time.Now(); now.Sub(r.checked) > lookEvery {
+		x, err := r.extent(ctx)
+		if err != nil {
+			return false
+		}
+		r.checked, r.dropped = now, r.start.less(x.first) || x.length == 0
+	}
+	if !r.dropped {
+		return false
+	}
+	a := r.ask(ctx, uid, 0, max(time.Since(r.since), time.Millisecond))
+	if a == nil || a.n == 0 || a.base >= seq {
+		return false
+	}
+	w.max, w.begun = a.base, true
+	return true
+}
+
 // fetch hands on the entries of a node up to a number, as far as it still has them; emitters cannot be asked.
 func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, upto uint64) {
 	left := maxAsks
-	if time.Since(w.deaf) < deafFor {
+	if w.deaf { // the stream waits, too
 		left = 1
 	}
 	for asks && w.max < upto && left > 0 && ctx.Err() == nil {
 		before := w.max
-		a := r.ask(ctx, uid, w.max)
+		a := r.ask(ctx, uid, w.max, 0)
+		if a != nil && w.deaf {
+			w.deaf, left = false, maxAsks
+		}
 		switch {
 		case a == nil:
 			left--
@@ -105,7 +134,7 @@ func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, up
 	switch {
 	case w.max >= upto || ctx.Err() != nil:
 	case asks:
-		w.deaf = time.Now()
+		w.deaf = true
 		cause := lostUnanswered
 		if !r.c.members.knows(uid) {
 			cause = lostGone
@@ -130,8 +159,9 @@ func (r *reader) refetched(uid string, x arrival) {
 	r.hand(e, id, nothing)
 }
 
-// ask asks a node for its entries behind a number. It returns nil if no answer has come.
-func (r *reader) ask(ctx context.Context, uid string, after uint64) *reply {
+// ask asks a node for its entries behind a number, or of some time, if that is not zero. It returns nil if no answer has
+// come.
+func (r *reader) ask(ctx context.Context, uid string, after uint64, ago time.Duration) *reply {
 	b := r.c.inbox
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -141,7 +171,7 @@ func (r *reader) ask(ctx context.Context, uid string, after uint64) *reply {
 	id := b.asked.Add(1)
 	l := newLetter(tellQuestion, r.c.uid)
 	l.uint(id)
-	l.wants([]wanted{{key: laneKey{lane: r.stream}, after: after, size: maxPiece}})
+	l.wants([]wanted{{key: laneKey{lane: r.stream}, after: after, ago: ago, size: maxPiece}})
 	b.send(uid+"#", l, func(got string, err error) {
 		if err == nil && got == "0" && r.c.exact() && !r.c.members.knows(uid) {
 			cancel() // nobody got it
@@ -253,9 +283,13 @@ func (x *extent) holds() time.Duration {
 // Redis refused at first and their source has sent again behind later ones.
 type window struct {
 	max     uint64
+	begun   bool                // everything behind max concerns the reader, though it has had nothing
 	missing map[uint64]struct{} // below max
-	deaf    time.Time           // when it has not answered
+	deaf    bool                // it has not answered
 }
+
+// begins reports whether it is known where the entries of the source begin.
+func (w *window) begins() bool { return w.max > 0 || w.begun }
 
 // maxMissing bounds how many missing numbers are remembered of a source: more than its outbox holds do not come.
 const maxMissing = DefaultMaxOutboxMessages

@@ -19,7 +19,7 @@ const (
 	// recountEvery is how often they are counted at last, and how long there must be fewer Node peers: those that end
 	// say nothing, and have no name.
 	recountEvery = time.Second
-	// awayFor is how long a node must not be there: its connection may be being made again.
+	// awayFor is how long a node must not have the namespace: its connection may be being made again.
 	awayFor = recountEvery / 2
 )
 
@@ -310,13 +310,13 @@ func (n *namespace) count(ctx context.Context, old time.Duration) *round {
 }
 
 // compare gives up nodes that rounds in a row do not have for long enough: one alone may have met a connection being made
-// again. Who has the socket of a client that comes anew is not given up, as long as the roster has it.
+// again. Who has no connection at all is waited for as long as the roster has it.
 func (r *request) compare(x *round) {
 	r.mu.Lock()
 	var gone []string
 	for uid := range r.waiting {
 		switch since, ok := r.absent[uid]; {
-		case slices.Contains(x.named, uid), r.kind == kindTakeOver && slices.Contains(x.away, uid):
+		case slices.Contains(x.named, uid), slices.Contains(x.away, uid):
 			delete(r.absent, uid)
 		case !ok:
 			r.absent[uid] = x.at

@@ -9,7 +9,8 @@ import (
 // for questions to it and answers. Each message is a kind, the name of the sender, and what follows from there:
 // integers in base 128, and texts behind their length. Others ignore these channels.
 //
-//	tails     lanes of the sender with their ends, which reached others or should have
+//	tails     lanes of the sender with their ends, which reached others or should have; with a base, what has that number
+//	          and those behind it may not have been passed on
 //	question  lanes, of each what is to be sent again: behind a number, or since a time; or only which of them
 //	          there are, of rooms
 //	answer    messages of one lane

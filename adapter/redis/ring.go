@@ -16,17 +16,26 @@ type ring struct {
 
 	mu      sync.Mutex
 	n       uint64 // of the last message
+	done    uint64 // how many messages have been handed to Redis, or given up
+	past    []past // of messages that are kept no more, the numbers of the latest
 	entries []*kept
 	bytes   int
 	lanes   map[laneKey]*laneEnd
 	quiet   map[laneKey]*laneEnd // those whose end is to be said
+	doubts  map[laneKey]uint64   // from which number on messages may not have been passed on, until that is said
+	moved   map[laneKey]*laneEnd // those whose end has not been recorded
+}
+
+// past is what is remembered of a message.
+type past struct {
+	serial
+	at  time.Time
+	key laneKey // its own lane
 }
 
 // kept is a message that is kept.
 type kept struct {
-	serial
-	at      time.Time
-	key     laneKey // its own lane
+	past
 	channel string
 	data    []byte // nil for what is not sent again
 }
@@ -35,13 +44,16 @@ type kept struct {
 type laneEnd struct {
 	last, count uint64    // of what has been numbered
 	out, outs   uint64    // of what has been handed to Redis
-	at          time.Time // when that was last
+	first, at   time.Time // when that was first, and last
 	said        int       // how often that has been said
 	used        time.Time
 }
 
 // keptCost is about what a kept message costs in memory besides its payload, in bytes.
 const keptCost = 240
+
+// maxPast is how many messages at least are remembered that are kept no more, so that who missed them knows.
+const maxPast = 8192
 
 // maxLanes bounds how many lanes are remembered of which nothing is kept any more.
 const maxLanes = 100_000
@@ -82,7 +94,8 @@ func (r rings) ends(now time.Time, rooms bool, n int) (list []ending, more bool)
 }
 
 func newRing(maxBytes int, maxAge time.Duration) *ring {
-	return &ring{maxBytes: maxBytes, maxAge: maxAge, wake: func() {}, lanes: map[laneKey]*laneEnd{}, quiet: map[laneKey]*laneEnd{}}
+	return &ring{maxBytes: maxBytes, maxAge: maxAge, wake: func() {}, lanes: map[laneKey]*laneEnd{}, quiet: map[laneKey]*laneEnd{},
+		doubts: map[laneKey]uint64{}, moved: map[laneKey]*laneEnd{}}
 }
 
 func (r *ring) end(key laneKey) *laneEnd {
@@ -99,7 +112,7 @@ func (r *ring) stamp(c *command) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.n++
-	x := &kept{at: c.at, key: laneKey{c.nsp, c.lane}, channel: c.key, serial: serial{n: r.n}}
+	x := &kept{past: past{serial{n: r.n}, c.at, laneKey{c.nsp, c.lane}}, channel: c.key}
 	for _, key := range x.key.both() {
 		e, spot := r.end(key), x.in(key.lane)
 		spot.prev, spot.count = e.last, e.count+1
@@ -124,7 +137,11 @@ func (r *ring) trim(now time.Time) {
 	k := 0
 	for k < len(r.entries) && (r.bytes > r.maxBytes || now.Sub(r.entries[k].at) > r.maxAge) {
 		r.bytes -= len(r.entries[k].data) + keptCost
+		r.past = append(r.past, r.entries[k].past)
 		k++
+	}
+	if len(r.past) > 2*maxPast {
+		r.past = append(r.past[:0], r.past[len(r.past)-maxPast:]...)
 	}
 	clear(r.entries[:k])
 	r.entries = r.entries[k:]
@@ -135,6 +152,7 @@ func (r *ring) trim(now time.Time) {
 		if len(r.entries) > 0 && e.last < r.entries[0].n && key.room() {
 			delete(r.lanes, key)
 			delete(r.quiet, key)
+			delete(r.moved, key)
 		}
 	}
 }
@@ -159,18 +177,37 @@ func (r *ring) handed(c *command) {
 
 // out moves the ends of the lanes of c. Called with mu held.
 func (r *ring) out(c *command) {
-	i := r.find(c.number - 1)
-	if i == len(r.entries) || r.entries[i].n != c.number {
-		return // no more kept: then later ones say so
-	}
-	x := r.entries[i]
-	for _, key := range x.key.both() {
+	r.done++
+	x := r.recall(c.number)
+	for _, key := range (laneKey{c.nsp, c.lane}).both() {
 		e := r.end(key)
-		if x.n > e.out {
-			e.out, e.outs, e.at, e.said = x.n, x.in(key.lane).count, time.Now(), 0
-			r.quiet[key] = e
+		switch {
+		case c.number <= e.out:
+			continue
+		case x != nil:
+			e.outs = x.in(key.lane).count
+		case c.number == e.last:
+			e.outs = e.count
+		default:
+			continue // then later ones say so
 		}
+		e.out, e.at, e.said = c.number, time.Now(), 0
+		if e.first.IsZero() {
+			e.first = c.at
+		}
+		r.quiet[key], r.moved[key] = e, e
 	}
+}
+
+// recall returns what is remembered of a message, nil if nothing is. Called with mu held.
+func (r *ring) recall(n uint64) *past {
+	if i := r.find(n - 1); i < len(r.entries) && r.entries[i].n == n {
+		return &r.entries[i].past
+	}
+	if len(r.past) > 0 && n >= r.past[0].n && n-r.past[0].n < uint64(len(r.past)) {
+		return &r.past[n-r.past[0].n]
+	}
+	return nil
 }
 
 func (r *ring) drop(c *command) {
@@ -219,23 +256,61 @@ func (r *ring) ends(now time.Time, rooms bool, n int) (list []ending, more bool)
 	return list, more
 }
 
-// lanesSince returns the ends of the lanes of rooms of a namespace in which something was published since a time.
+// lanesSince returns the ends of the lanes of rooms of a namespace in which something was published since a time. Of one
+// that is not remembered so far back it says that there was one message at least.
 func (r *ring) lanesSince(nsp string, since time.Time) (list []ending) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	seen := map[string]struct{}{}
-	for _, x := range r.entries {
-		if x.at.Before(since) || x.key.nsp != nsp || x.key.lane == mainLane {
-			continue
-		}
-		if _, ok := seen[x.key.lane]; ok {
-			continue
+	look := func(x *past) {
+		if _, ok := seen[x.key.lane]; ok || x.at.Before(since) || x.key.nsp != nsp || x.key.lane == mainLane {
+			return
 		}
 		seen[x.key.lane] = struct{}{}
 		if e := r.lanes[x.key]; e != nil && e.out >= x.n {
 			list = append(list, ending{key: x.key, n: e.out, count: e.outs, base: x.own.prev, bases: x.own.count - 1})
 		}
 	}
+	for i := range r.past {
+		look(&r.past[i])
+	}
+	for _, x := range r.entries {
+		look(&x.past)
+	}
+	for key, e := range r.lanes {
+		if _, ok := seen[key.lane]; !ok && key.nsp == nsp && key.room() && e.out == e.last && !e.used.Before(since) {
+			list = append(list, ending{key: key, n: e.out, count: e.outs, base: e.out - 1, bases: e.outs - 1})
+		}
+	}
+	return list
+}
+
+// doubt notes that c may not have been passed on.
+func (r *ring) doubt(c *command) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, key := range (laneKey{c.nsp, c.lane}).both() {
+		r.doubted(key, c.number)
+	}
+}
+
+// doubted has a lane in doubt from a number on. Called with mu held.
+func (r *ring) doubted(key laneKey, from uint64) {
+	if n, ok := r.doubts[key]; !ok || from < n {
+		r.doubts[key] = from
+	}
+}
+
+// doubtful returns the ends of lanes in doubt, which are no more then. base is the number from which on they were.
+func (r *ring) doubtful() (list []ending) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, from := range r.doubts {
+		if e := r.lanes[key]; e != nil {
+			list = append(list, ending{key: key, n: e.out, count: e.outs, base: from})
+		}
+	}
+	clear(r.doubts)
 	return list
 }
 
@@ -258,6 +333,15 @@ func (r *ring) after(key laneKey, n uint64, since time.Time, size int) (p piece)
 		return p
 	}
 	p.n, p.count = e.out, e.outs
+	if !since.IsZero() {
+		i, _ := slices.BinarySearchFunc(r.past, since, func(x past, t time.Time) int { return x.at.Compare(t) })
+		for _, x := range r.past[i:] {
+			if at := x.in(key.lane); x.n <= e.out && x.key.in(key) { // it begins there: what is kept no more is asked for behind that
+				p.base, p.floor, p.below = at.prev, at.prev, at.count-1
+				return p
+			}
+		}
+	}
 	i := 0
 	if since.IsZero() {
 		i = r.find(n)
@@ -273,7 +357,7 @@ func (r *ring) after(key laneKey, n uint64, since time.Time, size int) (p piece)
 		if x.n > e.out {
 			break
 		}
-		if x.key.nsp != key.nsp || key.lane != wholeLane && x.key.lane != key.lane {
+		if !x.key.in(key) {
 			continue
 		}
 		if len(p.list) == 0 {

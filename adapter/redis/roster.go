@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -32,7 +33,7 @@ func newRoster(c redis.UniversalClient, cfg *Config, uid string) *roster {
 }
 
 // renewal renews the entry ARGV[1], configured as ARGV[5] says, for ARGV[2] milliseconds, or takes it out if that is 0,
-// and takes out those from ARGV[6] on and those that have expired. It returns the epoch, whether the entry is new, when
+// and takes out those that have expired. Those from ARGV[7] on have ARGV[6] milliseconds left to be renewed. It returns the epoch, whether the entry is new, when
 // the list was begun and how long that is ago, all configurations, and the uids, unless the caller has them as of the
 // epoch ARGV[4].
 var renewal = redis.NewScript(`
@@ -54,8 +55,17 @@ else
 	new = redis.call('ZADD', KEYS[1], text(clock + ARGV[2]), ARGV[1])
 	redis.call('ZADD', KEYS[3], text(clock + ARGV[2]), ARGV[5])
 end
-for i = 6, #ARGV do
-	out = out + redis.call('ZREM', KEYS[1], ARGV[i])
+if #ARGV > 6 then
+	local till = {}
+	local list = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+	for i = 1, #list, 2 do
+		till[list[i]] = tonumber(list[i + 1])
+	end
+	for i = 7, #ARGV do
+		if (till[ARGV[i]] or 0) > clock + ARGV[6] then
+			redis.call('ZADD', KEYS[1], text(clock + ARGV[6]), ARGV[i])
+		end
+	end
 end
 out = out + redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. text(clock))
 if new + out > 0 or not epoch then
@@ -84,10 +94,11 @@ type sheet struct {
 	whole  bool // uids are known: the epoch is another than the one asked for
 }
 
-// renew renews the entry of this node for life, or takes it out if that is 0; it takes out others that are gone.
-func (r *roster) renew(ctx context.Context, life time.Duration, epoch string, gone ...string) (s sheet, err error) {
-	args := []any{r.uid, life.Milliseconds(), r.interval.Milliseconds(), epoch, r.setup}
-	for _, uid := range gone {
+// renew renews the entry of this node for life, or takes it out if that is 0. Others that may be gone it leaves no more
+// time than who lives needs to renew its entry.
+func (r *roster) renew(ctx context.Context, life time.Duration, epoch string, doubted ...string) (s sheet, err error) {
+	args := []any{r.uid, life.Milliseconds(), r.interval.Milliseconds(), epoch, r.setup, r.grace().Milliseconds()}
+	for _, uid := range doubted {
 		args = append(args, uid)
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
@@ -116,6 +127,9 @@ func (r *roster) renew(ctx context.Context, life time.Duration, epoch string, go
 	return s, nil
 }
 
+// grace is how long an entry lives whose node is doubted: longer than the time between two renewals.
+func (r *roster) grace() time.Duration { return max(minLife/2, r.interval+500*time.Millisecond) }
+
 // texts returns the texts of a list.
 func texts(v any) (out []string) {
 	list, _ := v.([]any)
@@ -131,17 +145,21 @@ func texts(v any) (out []string) {
 func (m *members) watch(ctx context.Context, stop <-chan struct{}, r *roster, connections counting) {
 	var took time.Duration
 	next := time.Now() // when the entry is to be renewed
-	sure := true
+	sure, first := true, true
 	for {
-		due := !time.Now().Before(next)
+		doubt := m.doubted.Swap(false)
+		due := doubt || !time.Now().Before(next)
 		start := time.Now()
 		err := m.renew(ctx, r, r.life+2*took)
 		took = time.Since(start)
 		if due {
-			sure = err != nil || !m.census(ctx, r, connections, sure)
+			// What has just been made stands where it should.
+			strayed := !first && (err == nil || refused(err)) && connections.settle(ctx, err == nil)
+			first = false
+			sure = (err != nil || !m.census(ctx, r, connections, sure && !doubt)) && !strayed
 			// Not all at once, though they may have started together.
 			next = start.Add(r.interval*3/4 + rand.N(r.interval/4+1))
-			if !sure {
+			if !sure || !connections.listens() { // others may doubt it
 				next = start.Add(recheck)
 			}
 		}
@@ -171,14 +189,14 @@ func (m *members) watch(ctx context.Context, stop <-chan struct{}, r *roster, co
 }
 
 // renew renews the entry of this node and takes over what the roster says.
-func (m *members) renew(ctx context.Context, r *roster, life time.Duration, gone ...string) error {
+func (m *members) renew(ctx context.Context, r *roster, life time.Duration, doubted ...string) error {
 	m.mu.Lock()
 	epoch, stopped := m.epoch, m.stopped
 	m.mu.Unlock()
 	if stopped {
 		return nil
 	}
-	s, err := r.renew(ctx, life, epoch, gone...)
+	s, err := r.renew(ctx, life, epoch, doubted...)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -225,6 +243,7 @@ func (m *members) withoutRoster(err error) {
 // that it has never had.
 func (m *members) take(s *sheet, life time.Duration) {
 	var gone []string
+	doubted := false
 	in := make(map[string]struct{}, len(s.uids))
 	epoch := s.epoch
 	m.mu.Lock()
@@ -239,7 +258,7 @@ func (m *members) take(s *sheet, life time.Duration) {
 		in[uid] = struct{}{}
 		p := m.peers[uid]
 		if p == nil {
-			p = &peer{}
+			p = &peer{since: time.Now()}
 			m.peers[uid] = p
 			delete(m.dead, uid)
 		}
@@ -254,21 +273,24 @@ func (m *members) take(s *sheet, life time.Duration) {
 			delete(m.peers, uid)
 			m.dead[uid] = time.Now()
 			gone = append(gone, uid)
+			doubted = doubted || !p.absent.IsZero()
 		}
 	}
 	m.epoch = epoch
 	m.mu.Unlock()
 	m.lost(gone)
+	if doubted { // few have looked
+		m.say("", heartbeat{Kind: "look"}, true, nil)
+	}
 }
 
 const (
 	// judges is about how many nodes look at each interval whether all connections are there, of however many.
 	judges = 8
-	// maxAbsent is how often in a row a connection must not be there until its node is given up: one that is made
-	// again is missing, too. recheck is the time between.
-	maxAbsent = 2
-	recheck   = time.Second
-	// calm is how long this node's own connections must have held before it judges those of others.
+	// recheck is when it is looked again at a node that is without.
+	recheck = 500 * time.Millisecond
+	// calm is how long this node's own connections must have held before it judges those of others, and how long these have
+	// to make theirs.
 	calm = 5 * time.Second
 )
 
@@ -277,26 +299,29 @@ type counting struct {
 	channel func(uid string) string // of one node, or of all
 	count   func(context.Context, []string) (map[string]int, error)
 	since   func() time.Time // when a connection of this node last broke
+	settle  func(ctx context.Context, writes bool) (again bool)
+	listens func() bool // this node has its connection, or makes its first
 }
 
 // census compares the roster with the connections that Redis has: that of a process that was killed is gone at once.
 // It reports whether it should be done once more soon, to be sure.
 func (m *members) census(ctx context.Context, r *roster, c counting, sure bool) (again bool) {
 	m.mu.Lock()
-	n, told := len(m.peers), m.told()
+	n, told, disputed := len(m.peers), m.told(), m.disputed
 	m.mu.Unlock()
 	if n == 0 || time.Since(c.since()) < calm {
 		return false
 	}
-	if sure && told == 0 && rand.IntN(n+1) >= judges {
+	if sure && told == 0 && !disputed && rand.IntN(n+1) >= judges {
 		return false
 	}
 	return m.judge(ctx, r, c)
 }
 
-// judge looks once at the connections, and gives up the nodes that had one and have been without long enough. It
-// reports whether some are without.
-func (m *members) judge(ctx context.Context, r *roster, c counting) (absent bool) {
+// judge looks once at the connections. Who lives the roster says, and nothing else; but the entry of a node without a
+// connection, whose process may have ended, is to be renewed soon. If it is, and the node remains without, that is
+// disputed: what others ask does not reach it, or is not known to. It reports whether to look again soon.
+func (m *members) judge(ctx context.Context, r *roster, c counting) (again bool) {
 	tctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	counts, err := c.count(tctx, []string{c.channel("")})
@@ -313,44 +338,50 @@ func (m *members) judge(ctx context.Context, r *roster, c counting) (absent bool
 		if !p.told {
 			listed = append(listed, uid)
 		}
-		if whole {
-			p.connected, p.absent = true, 0
-		}
 	}
 	m.mu.Unlock()
-	if whole {
-		return false
-	}
-	if told > 0 {
+	if told > 0 && !whole {
 		m.trim(all - 1 - len(listed))
 	}
-	channels := make([]string, len(listed))
-	for i, uid := range listed {
-		channels[i] = c.channel(uid)
-	}
-	counts, err = c.count(tctx, channels)
-	if err != nil {
-		return false
-	}
-	var gone []string
-	m.mu.Lock()
-	for i, uid := range listed {
-		p := m.peers[uid]
-		switch {
-		case p == nil:
-		case counts[channels[i]] > 0:
-			p.connected, p.absent = true, 0
-		default:
-			p.absent++
-			absent = absent || p.connected
-			if p.absent >= maxAbsent && p.connected {
-				gone = append(gone, uid)
-			}
+	if !whole {
+		channels := make([]string, len(listed))
+		for i, uid := range listed {
+			channels[i] = c.channel(uid)
+		}
+		if counts, err = c.count(tctx, channels); err != nil {
+			return false
 		}
 	}
-	m.mu.Unlock()
-	if len(gone) > 0 && m.renew(ctx, r, r.life, gone...) == nil {
-		m.say("", heartbeat{Kind: "look"}, true, nil)
+	var doubted []string
+	disputed := 0
+	m.mu.Lock()
+	for _, uid := range listed {
+		p := m.peers[uid]
+		switch {
+		case p == nil, !whole && time.Since(p.since) < calm:
+		case whole || counts[c.channel(uid)] > 0:
+			p.absent = time.Time{}
+		case p.absent.IsZero():
+			p.absent = time.Now()
+			doubted = append(doubted, uid)
+		case time.Since(p.absent) > r.life+r.grace(): // its entry has been renewed since
+			disputed++
+		default:
+			again = true
+		}
 	}
-	return absent
+	changed := m.disputed != (disputed > 0)
+	m.disputed = disputed > 0
+	m.mu.Unlock()
+	if changed || disputed > 0 {
+		err = nil
+		if disputed > 0 {
+			err = fmt.Errorf("%d %w", disputed, errUncounted)
+		}
+		m.state.set(PartMembership, "connections", err)
+	}
+	if len(doubted) > 0 {
+		_ = m.renew(ctx, r, r.life, doubted...) // or it is done by who looks next
+	}
+	return again || len(doubted) > 0
 }

@@ -33,11 +33,12 @@ type sender struct {
 	failed  int               // attempts in a row that failed
 	unsure  map[string]uint64 // by namespace: messages that Redis may not have passed on, not counted yet
 	acked   map[string]string // by stream: the id of the last entry that is there
+	barred  map[string]error  // by barrier: what Redis refuses
 }
 
 func newSender(p *publisher, addr string, node *redis.Client, box *outbox) *sender {
 	return &sender{publisher: p, addr: addr, box: box, node: node,
-		unsure: map[string]uint64{}, acked: map[string]string{}}
+		unsure: map[string]uint64{}, acked: map[string]string{}, barred: map[string]error{}}
 }
 
 // run sends until the outbox is closed and empty, or ctx is done.
@@ -64,7 +65,7 @@ func (s *sender) run(ctx context.Context) {
 		err := s.send(ctx)
 		if err == nil {
 			s.failed = 0
-			s.state.set(PartSending, s.addr, nil)
+			s.sends()
 			s.state.set(PartOutbox, "", nil)
 			s.decide(ctx)
 			continue
@@ -92,7 +93,7 @@ func (s *sender) probe(ctx context.Context) {
 	err := again(tctx, func() error { return s.node.Ping(tctx).Err() })
 	if err == nil || refused(err) {
 		s.failed = 0
-		s.state.set(PartSending, s.addr, nil)
+		s.sends()
 		return
 	}
 	s.state.set(PartSending, s.addr, err)
@@ -133,7 +134,8 @@ func (s *sender) wait(ctx context.Context, err error) {
 	})
 	if len(s.pending) == 0 {
 		s.failed = 0
-		s.state.set(PartSending, s.addr, nil) // others have its work
+		clear(s.barred)
+		s.sends() // others have its work
 	}
 }
 
@@ -186,7 +188,7 @@ func (s *sender) send(ctx context.Context) error {
 	b := sendBatch(tctx, s.node, s.pending, s.maxLen)
 	for _, t := range b.streams {
 		if t.multi != nil && refused(t.multi.Err()) {
-			s.state.refused(t.multi.Err(), "multi")
+			s.state.set(PartRefusals, s.addr, t.multi.Err())
 		}
 	}
 	var cause error
@@ -200,14 +202,17 @@ func (s *sender) send(ctx context.Context) error {
 			again, cause = append(again, c), e
 		case refused(e):
 			if !passing(e) {
-				s.state.refused(e, c.key)
+				s.refuses(c, e)
 				s.drop(c, lostRefused, e)
 				continue
 			}
 			if again = append(again, c); strings.HasPrefix(e.Error(), "MOVED") && s.box.of != nil {
 				c.moved, moved[c.route] = true, true
+				s.takes(c) // or another does
 			} else if e != errDiscarded { // at once, without the one that was dropped
-				cause = e
+				if cause = e; c.op == opXAdd { // it may be too old before it is taken
+					s.refuses(c, e)
+				}
 			}
 		default:
 			doubt, cause = append(doubt, c), e
@@ -217,6 +222,9 @@ func (s *sender) send(ctx context.Context) error {
 	s.pending = again
 	if len(doubt) > 0 {
 		s.pending = append(s.resolve(ctx, doubt, cause), again...)
+		if s.doubted != nil {
+			s.doubted()
+		}
 	}
 	s.box.done(before, s.pending)
 	if len(moved) > 0 {
@@ -232,6 +240,7 @@ func (s *sender) published(c *command, value any) {
 		s.stats.published.Add(1)
 	}
 	s.rings.handed(c)
+	s.takes(c)
 	if c.op == opXAdd {
 		s.acked[c.key], _ = value.(string)
 	}

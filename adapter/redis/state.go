@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -27,10 +26,11 @@ const (
 	PartAgreement                      // the servers are configured alike
 	PartForwarding                     // this server's address in Redis
 	PartRecovery                       // states of sessions in Redis; well again when nothing has failed for a minute
+	PartRefusals                       // channels that Redis lets this user publish to, by master; well again as recovery is
 )
 
 var partNames = [...]string{"", "start", "sending", "listening", "heartbeat", "role", "reading", "channels", "outbox", "membership",
-	"agreement", "forwarding", "recovery"}
+	"agreement", "forwarding", "recovery", "refusals"}
 
 // String returns one word.
 func (k PartKind) String() string {
@@ -57,7 +57,7 @@ type part struct {
 const (
 	// steady is how long all parts must have worked until it is said that they do again.
 	steady = 2 * time.Second
-	// recoveredAfter is how long nothing of recovery may have failed until it is taken for well.
+	// recoveredAfter is how long nothing of recovery may have failed, or been refused, until it is taken for well.
 	recoveredAfter = time.Minute
 )
 
@@ -67,33 +67,18 @@ type state struct {
 	log    *slog.Logger
 	steady time.Duration // zero if nobody calls tick
 
-	mu      sync.Mutex
-	parts   map[part]*Part
-	up      bool
-	since   time.Time
-	said    map[string]bool      // by advice: failures logged since it was last said to be up
-	saidUp  bool                 // what was logged last
-	refusal map[string]time.Time // by error: when a refusal was last logged
+	mu     sync.Mutex
+	parts  map[part]*Part
+	up     bool
+	since  time.Time
+	said   map[string]bool // by advice: failures logged since it was last said to be up
+	saidUp bool            // what was logged last
 }
 
 func newState(log *slog.Logger) *state {
-	s := &state{log: log, steady: steady, parts: map[part]*Part{}, said: map[string]bool{}, refusal: map[string]time.Time{}, since: time.Now()}
+	s := &state{log: log, steady: steady, parts: map[part]*Part{}, said: map[string]bool{}, since: time.Now()}
 	s.parts[part{PartStart, ""}] = &Part{Kind: PartStart, Err: errStarting, Since: s.since}
 	return s
-}
-
-// refused logs that Redis has refused a command for a key, or channel: once a minute for each error.
-func (s *state) refused(err error, key string) {
-	text, _, _ := strings.Cut(err.Error(), " ")
-	s.mu.Lock()
-	again := time.Since(s.refusal[text]) < time.Minute
-	if !again {
-		s.refusal[text] = time.Now()
-	}
-	s.mu.Unlock()
-	if !again {
-		s.log.Warn("redis refuses commands", "error", err, "key", key, "advice", advice(err))
-	}
 }
 
 // set notes what became of what a part did.
@@ -106,7 +91,7 @@ func (s *state) set(kind PartKind, of string, err error) {
 		s.parts[part{kind, of}] = p
 	}
 	changed := (err == nil) != (p.Err == nil)
-	if p.Err = err; changed {
+	if p.Err = err; changed || err != nil && p.passes() { // of the last
 		p.Since = time.Now()
 		s.turn()
 	}
@@ -150,20 +135,22 @@ func (s *state) say(p *Part) {
 func (s *state) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p := s.parts[part{PartRecovery, ""}]; p != nil && p.Err != nil && time.Since(p.Since) > recoveredAfter {
-		p.Err, p.Since = nil, time.Now()
-		s.turn()
+	for _, p := range s.parts {
+		if p.passes() && p.Err != nil && time.Since(p.Since) > recoveredAfter {
+			p.Err, p.Since = nil, time.Now()
+			s.turn()
+		}
 	}
 	s.say(nil)
 }
+
+// passes reports whether nothing shows that the part works again, but that it does not fail.
+func (p *Part) passes() bool { return p.Kind == PartRecovery || p.Kind == PartRefusals }
 
 // recovery notes what Redis has answered to a recovery: that there is no such state is no failure.
 func (s *state) recovery(err error) {
 	s.mu.Lock()
 	p := s.parts[part{PartRecovery, ""}]
-	if p != nil && p.Err != nil && err != nil {
-		p.Since = time.Now() // of the last
-	}
 	s.mu.Unlock()
 	if err != nil || p != nil {
 		s.set(PartRecovery, "", err)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Takes from an environment that is there what `eb create` and the console have sent, so that .ebextensions count.
-#   deploy/ebcli/remove-sent-options.sh ENVIRONMENT
+#   .elasticbeanstalk/remove-sent-options.sh ENVIRONMENT
 # Shows what is removed, and what holds afterwards. Needs the AWS CLI.
 set -euo pipefail
 environment=${1:?the name of the environment}

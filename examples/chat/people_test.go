@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -11,157 +9,170 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/beanpole/beanpole/adapter"
-	"github.com/beanpole/beanpole/internal/wsclient"
+	"github.com/beanpole/beanpole/client"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/servertest"
 )
 
-// start serves a chat.
-func start(t *testing.T) (c *chat, url string) {
+// start makes a chat.
+func start(t *testing.T) *chat {
 	t.Helper()
-	io, err := server.New(server.Config{Recovery: &server.Recovery{Recovery: adapter.Recovery{MaxDisconnection: time.Minute}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c = newChat(io, "")
-	web := httptest.NewServer(io)
-	t.Cleanup(func() {
-		if err := io.Close(); err != nil {
-			t.Error(err)
-		}
-		web.Close()
-	})
-	return c, web.URL
+	return newChat(servertest.Server(t, server.Config{Recovery: &server.Recovery{}}), "")
 }
 
-// visitor is somebody in the chat, over a raw WebSocket.
+// visitor is somebody in the chat.
 type visitor struct {
-	*wsclient.Client
+	*servertest.Client
+	t  *testing.T
 	by string
 }
 
 // come connects somebody whose key ends with a word.
-func come(t *testing.T, url, name, word string) *visitor {
+func (c *chat) come(t *testing.T, name, word string) *visitor {
 	t.Helper()
-	auth, err := json.Marshal(map[string]string{"name": name, "key": strings.Repeat("k", minKey) + word})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := &visitor{Client: wsclient.Dial(t, url, "4", nil)}
-	v.Connect("/", string(auth))
-	v.by, _ = v.you()
+	auth := map[string]string{"name": name, "key": strings.Repeat("k", minKey) + word}
+	v := &visitor{Client: servertest.ConnectTo(t, c.io, "/", client.Config{Auth: auth}), t: t}
+	v.by = servertest.Expect[string](v.Client, "you")
 	return v
 }
 
-// you returns who the server says one is, and the event's offset.
-func (v *visitor) you() (by, offset string) {
-	v.T.Helper()
-	var you []string
-	if err := json.Unmarshal([]byte("["+v.until(`42["you",`)+"]"), &you); err != nil || len(you) != 2 {
-		v.T.Fatal(you, err)
-	}
-	return you[0], you[1]
-}
-
-// until returns the rest of the next packet that begins so, without the bracket at its end.
-func (v *visitor) until(start string) string {
-	v.T.Helper()
-	for {
-		if rest, ok := strings.CutPrefix(v.Text(), start); ok {
-			return strings.TrimSuffix(rest, "]")
-		}
-	}
-}
-
-// ask emits an event and returns its acknowledgement.
-func (v *visitor) ask(event string, arg any) (answer string) {
-	v.T.Helper()
-	b, err := json.Marshal([]any{event, arg})
-	if err != nil {
-		v.T.Fatal(err)
-	}
-	v.Send("421" + string(b))
-	return v.until("431[")
-}
-
 func (v *visitor) enters(room string) Entry {
-	v.T.Helper()
-	var e Entry
-	if answer := v.ask("enter", room); json.Unmarshal([]byte(answer), &e) != nil || e.Room == "" {
-		v.T.Fatalf("%s: %s", room, answer)
-	}
-	return e
+	v.t.Helper()
+	return servertest.Ask[Entry](v.Client, "enter", room)
+}
+
+func (v *visitor) says(id, text string) Message {
+	v.t.Helper()
+	return servertest.Ask[Message](v.Client, "message", Message{ID: id, Text: text})
+}
+
+func (v *visitor) refused(event string, arg any) string {
+	v.t.Helper()
+	return servertest.AskFails(v.Client, event, arg)
+}
+
+func TestMessageReachesItsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t)
+		ada, ben, eve := c.come(t, "Ada", "ada"), c.come(t, "Ben", "ben"), c.come(t, "Eve", "eve")
+		ada.enters("a")
+		ben.enters("A")
+		eve.enters("b")
+		said := ada.says("1", " hello ")
+		if said.By != ada.by || said.Name != "Ada" || said.Text != "hello" || !said.Time.Equal(time.Now()) {
+			t.Errorf("said %+v", said)
+		}
+		var room string
+		var m Message
+		if err := ben.ExpectArgs("message").Scan(&room, &m); err != nil || room != "a" || m != said {
+			t.Errorf("in %q %+v, %v", room, m, err)
+		}
+		if err := ada.Emit("typing"); err != nil {
+			t.Fatal(err)
+		}
+		ben.ExpectArgs("typing")
+		ada.ExpectNothing("message", "typing")
+		eve.ExpectNothing("message", "typing")
+	})
+}
+
+func TestServersAreOneChat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var chats []*chat
+		for _, io := range servertest.Cluster(t, 3, server.Config{Recovery: &server.Recovery{}}) {
+			chats = append(chats, newChat(io, ""))
+		}
+		ada, ben := chats[0].come(t, "Ada", "ada"), chats[1].come(t, "Ben", "ben")
+		ada.enters("a")
+		ben.enters("a")
+		ada.says("1", "hello")
+		ben.ExpectArgs("message")
+		if got := chats[2].come(t, "Eve", "eve").enters("a").History; len(got) != 1 || got[0].Text != "hello" {
+			t.Errorf("who enters by another server gets %+v", got)
+		}
+		chats[2].come(t, "Ada", "eve").refused("enter", "a")
+		if !ben.Move(chats[2].io) {
+			t.Error("not recovered by another server")
+		}
+		ada.says("2", "again")
+		ben.ExpectArgs("message")
+	})
 }
 
 func TestNobodyReplacesTheMessageOfAnother(t *testing.T) {
-	_, url := start(t)
-	ada, eve := come(t, url, "Ada", "ada"), come(t, url, "Eve", "eve")
-	ada.enters("a")
-	eve.enters("a")
-	ada.ask("message", map[string]string{"id": "1", "text": "mine"})
-	answer := eve.ask("message", map[string]string{"id": "1", "by": ada.by, "name": "Ada", "text": "forged"})
-	var m Message
-	if err := json.Unmarshal([]byte(answer), &m); err != nil || m.By != eve.by || m.Name != "Eve" {
-		t.Errorf("by %q, who is %q, %v", m.By, eve.by, err)
-	}
-	history := eve.enters("a").History
-	if len(history) != 2 || history[0].By != ada.by || history[0].Text != "mine" || history[1].By != eve.by {
-		t.Errorf("history is %+v", history)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t)
+		ada, eve := c.come(t, "Ada", "ada"), c.come(t, "Eve", "eve")
+		ada.enters("a")
+		eve.enters("a")
+		ada.says("1", "mine")
+		m := servertest.Ask[Message](eve.Client, "message", Message{ID: "1", By: ada.by, Name: "Ada", Text: "forged"})
+		if m.By != eve.by || m.Name != "Eve" {
+			t.Errorf("by %q, who is %q", m.By, eve.by)
+		}
+		history := eve.enters("a").History
+		if len(history) != 2 || history[0].By != ada.by || history[0].Text != "mine" || history[1].By != eve.by {
+			t.Errorf("history is %+v", history)
+		}
+	})
 }
 
 func TestMessageSentAgainAfterALostConnectionIsOne(t *testing.T) {
-	_, url := start(t)
-	ben := come(t, url, "Ben", "ben")
-	ben.enters("a")
-	for i := range 2 {
-		ada := come(t, url, "Ada", "ada")
-		ada.enters("a")
-		if got := ada.ask("message", map[string]string{"id": "1", "text": fmt.Sprint("try ", i)}); !strings.Contains(got, `"text":"try 0"`) {
-			t.Errorf("try %d: %s", i, got)
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t)
+		ben := c.come(t, "Ben", "ben")
+		ben.enters("a")
+		for i := range 2 {
+			ada := c.come(t, "Ada", "ada")
+			ada.enters("a")
+			if got := ada.says("1", fmt.Sprint("try ", i)); got.Text != "try 0" {
+				t.Errorf("try %d: %+v", i, got)
+			}
+			ada.Cut()
 		}
-		ada.HangUp()
-	}
-	if got := ben.enters("a").History; len(got) != 1 {
-		t.Errorf("history is %+v", got)
-	}
+		if got := ben.enters("a").History; len(got) != 1 {
+			t.Errorf("history is %+v", got)
+		}
+	})
 }
 
 func TestNameBelongsToOnePersonInARoom(t *testing.T) {
-	_, url := start(t)
-	const refused = `{"error":"somebody else has that name there, or one that looks like it"}`
-	ada := come(t, url, "Ada Lovelace", "ada")
-	ada.enters("a")
-	for _, name := range []string{"Ada Lovelace", "ada lovelace", "Ada LoveIace", "Ada\u034F Lovelace\uFE0F", "Ａda Lovelace"} {
-		eve := come(t, url, name, "eve")
-		if got := eve.ask("enter", "A"); got != refused {
-			t.Errorf("%q comes in: %s", name, got)
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t)
+		ada := c.come(t, "Ada Lovelace", "ada")
+		ada.enters("a")
+		for _, name := range []string{"Ada Lovelace", "ada lovelace", "Ada LoveIace", "Ada\u034F Lovelace\uFE0F", "Ａda Lovelace"} {
+			eve := c.come(t, name, "eve")
+			if got := eve.refused("enter", "A"); got != errTaken.Error() {
+				t.Errorf("%q: %s", name, got)
+			}
+			if got := eve.refused("message", Message{ID: "1", Text: "hello"}); got != "enter a room first" {
+				t.Errorf("%q speaks: %s", name, got)
+			}
+			eve.enters("b")
+			eve.Cut()
 		}
-		if got := eve.ask("message", map[string]string{"id": "1", "text": "hello"}); !strings.Contains(got, "enter a room first") {
-			t.Errorf("%q speaks: %s", name, got)
-		}
-		eve.enters("b")
-		eve.HangUp()
-	}
-	come(t, url, "Ada Byron", "eve").enters("a")
-	come(t, url, "Ada Lovelace", "ada").enters("a") // in another window
+		c.come(t, "Ada Byron", "eve").enters("a")
+		c.come(t, "Ada Lovelace", "ada").enters("a") // in another window
 
-	// What she has said keeps her name when she has gone.
-	ada.ask("message", map[string]string{"id": "1", "text": "hello"})
-	ada.enters("c")
-	eve := come(t, url, "Ada Lovelace", "eve")
-	if got := eve.ask("enter", "a"); got != refused {
-		t.Errorf("after her: %s", got)
-	}
-	come(t, url, "Ada Lovelace", "ada").enters("a")
+		// What she has said keeps her name when she has gone.
+		ada.says("1", "hello")
+		ada.enters("c")
+		if got := c.come(t, "Ada Lovelace", "eve").refused("enter", "a"); got != errTaken.Error() {
+			t.Errorf("after her: %s", got)
+		}
+		c.come(t, "Ada Lovelace", "ada").enters("a")
+	})
 }
 
 func TestWhoLeavesARoomGivesItsNameBack(t *testing.T) {
-	_, url := start(t)
-	ada := come(t, url, "Ada", "ada")
-	ada.enters("a")
-	ada.enters("b")
-	come(t, url, "Ada", "eve").enters("a")
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t)
+		ada := c.come(t, "Ada", "ada")
+		ada.enters("a")
+		ada.enters("b")
+		c.come(t, "Ada", "eve").enters("a")
+	})
 }
 
 func TestLooks(t *testing.T) {
@@ -199,89 +210,79 @@ func TestMixed(t *testing.T) {
 
 // Who takes a name while its owner is away has it; the owner is not brought back beside.
 func TestNameThatWasTakenMeanwhile(t *testing.T) {
-	c, url := start(t)
-	auth := map[string]string{"name": "Ada", "key": strings.Repeat("k", minKey) + "ada"}
-	gone := make(chan struct{}, 1)
-	c.io.OnConnection(func(s *server.Socket) {
-		if by(s) == author(auth["key"]) {
-			s.OnDisconnect(func(server.Disconnection) { gone <- struct{}{} })
-		}
-	})
 	for taken := range 2 {
-		room := fmt.Sprint("room ", taken)
-		ada := &visitor{Client: wsclient.Dial(t, url, "4", nil)}
-		b, _ := json.Marshal(auth)
-		welcome := ada.Connect("/", string(b))
-		_, offset := ada.you()
-		ada.enters(room)
-		ada.HangUp()
-		<-gone
-		eve := come(t, url, "Ada", "eve")
-		if taken == 1 {
-			eve.enters(room)
-		}
-		again := map[string]string{"pid": welcome.PID, "offset": offset}
-		for k, v := range auth {
-			again[k] = v
-		}
-		b, _ = json.Marshal(again)
-		ada = &visitor{Client: wsclient.Dial(t, url, "4", nil)}
-		if w := ada.Connect("/", string(b)); w.PID != welcome.PID {
-			t.Fatalf("not recovered: %v", w)
-		}
-		said := ada.ask("message", map[string]string{"id": "1", "text": "here"})
-		entered := ada.ask("enter", room)
-		if refused := strings.Contains(entered, "somebody else"); refused != (taken == 1) || strings.Contains(said, "enter a room first") != refused {
-			t.Errorf("taken %d: says %s, enters %s", taken, said, entered)
-		}
-		eve.HangUp()
-		ada.Send("41")
-		<-gone
+		synctest.Test(t, func(t *testing.T) {
+			c := start(t)
+			ada := c.come(t, "Ada", "ada")
+			ada.enters("a")
+			ada.Cut()
+			if eve := c.come(t, "Ada", "eve"); taken == 1 {
+				eve.enters("a")
+			}
+			if !ada.Back() {
+				t.Fatal("not recovered")
+			}
+			if taken == 0 {
+				ada.says("1", "here")
+				ada.enters("a")
+				return
+			}
+			if got := ada.refused("message", Message{ID: "1", Text: "here"}); got != "enter a room first" {
+				t.Errorf("she says: %s", got)
+			}
+			if got := ada.refused("enter", "a"); got != errTaken.Error() {
+				t.Errorf("she enters: %s", got)
+			}
+		})
 	}
 }
 
 func TestKeyIsNeeded(t *testing.T) {
-	_, url := start(t)
-	for _, auth := range []string{`{"name":"Ada"}`, `{"name":"Ada","key":"short"}`, `{"name":"Ada","key":7}`} {
-		c := wsclient.Dial(t, url, "4", nil)
-		c.Send("40" + auth)
-		if got := c.Text(); !strings.HasPrefix(got, `44{"message":"a `) {
-			t.Errorf("%s: %s", auth, got)
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t)
+		for _, auth := range []map[string]any{{"name": "Ada"}, {"name": "Ada", "key": "short"}, {"name": "Ada", "key": 7}} {
+			if got := servertest.Refused(t, c.io, "/", client.Config{Auth: auth}).Message; !strings.HasPrefix(got, "a ") {
+				t.Errorf("%v: %s", auth, got)
+			}
 		}
-	}
+	})
 }
 
 func TestEnteringWhereOneIsTellsNobody(t *testing.T) {
-	c, url := start(t)
-	ada := come(t, url, "Ada", "ada")
-	ada.enters("a")
-	ada.until(`42["people",{"room":"a","people":[{"by":"` + ada.by + `","name":"Ada"}],"count":1,`)
-	for _, same := range []string{"a", "A", " a "} {
-		ada.enters(same)
-		c.news.mu.Lock()
-		if len(c.news.soon) > 0 {
-			t.Errorf("%q: %v are told", same, c.news.soon)
+	synctest.Test(t, func(t *testing.T) {
+		ada := start(t).come(t, "Ada", "ada")
+		ada.enters("a")
+		ada.ExpectArgs("people")
+		for _, same := range []string{"a", "A", " a "} {
+			ada.enters(same)
 		}
-		c.news.mu.Unlock()
-	}
+		time.Sleep(2 * newsInterval)
+		ada.ExpectNothing("people")
+	})
 }
 
 func TestEnteringIsBounded(t *testing.T) {
-	_, url := start(t)
-	ada := come(t, url, "Ada", "ada")
-	refused := 0
-	for i := range 50 {
-		if i%8 == 7 { // another socket is no way round
-			ada.Send("41")
-			ada.Connect("/", `{"name":"Ada","key":"`+strings.Repeat("k", minKey)+`"}`)
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t)
+		c.io.Of("/beside")
+		ada := c.come(t, "Ada", "ada")
+		for i := range 10 {
+			ada.enters(fmt.Sprint("room ", i))
 		}
-		if ada.ask("enter", fmt.Sprint("room ", i)) == `{"error":"not so fast"}` {
-			refused++
+		if got := ada.refused("enter", "one more"); got != "not so fast" {
+			t.Error(got)
 		}
-	}
-	if refused == 0 {
-		t.Error("fifty rooms at once")
-	}
+		ada.Of("/beside") // keeps the session
+		ada.Disconnect()
+		if err := ada.Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := ada.refused("enter", "one more"); got != "not so fast" {
+			t.Errorf("by another socket: %s", got)
+		}
+		time.Sleep(time.Second)
+		ada.enters("one more")
+	})
 }
 
 func TestRoomIsToldOnceOfManyChanges(t *testing.T) {

@@ -2,14 +2,10 @@ package main
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
-	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/beanpole/beanpole/internal/wsclient"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -150,37 +146,5 @@ func TestNamesAreTidied(t *testing.T) {
 		if got, ok := tidy(in); ok != (want != "") || ok && got != want {
 			t.Errorf("tidy(%q) = %q, %v, want %q", in, got, ok, want)
 		}
-	}
-}
-
-func TestJoiningAgainAndAgain(t *testing.T) {
-	io, err := server.New(server.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer io.Close()
-	g := newGame(io, "")
-	web := httptest.NewServer(io)
-	defer web.Close()
-	c := wsclient.Dial(t, web.URL, "4", nil)
-	c.Connect("/", "")
-	refused := 0
-	for i := range 20 {
-		if i%4 == 3 { // another socket is no way round
-			c.Send("41")
-			c.Connect("/", "")
-		}
-		c.Send(fmt.Sprintf(`42%d["join","Ada %d"]`, i, i))
-		if strings.Contains(c.Text(), "not so fast") {
-			refused++
-		}
-	}
-	_, all, _ := g.garden.look()
-	names := ""
-	for _, p := range all {
-		names += p.Name + ","
-	}
-	if refused == 0 || len(all) > 1+botsEach {
-		t.Errorf("%d refused, players are %s", refused, names)
 	}
 }

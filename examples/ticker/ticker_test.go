@@ -2,12 +2,9 @@ package main
 
 import (
 	"math"
-	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/beanpole/beanpole/internal/wsclient"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -60,36 +57,5 @@ func TestWelcomeListsEverySymbol(t *testing.T) {
 		if l.Price <= 0 || l.Open <= 0 || l.Name == "" {
 			t.Errorf("listing is %+v", l)
 		}
-	}
-}
-
-func TestFollowingIsBounded(t *testing.T) {
-	io, err := server.New(server.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer io.Close()
-	newTicker(io, "")
-	web := httptest.NewServer(io)
-	defer web.Close()
-	c := wsclient.Dial(t, web.URL, "4", nil)
-	c.Connect("/", "")
-	c.Text() // the welcome
-	followed, refused := 0, 0
-	for i := range 300 {
-		if i%10 == 9 { // another socket is no way round
-			c.Send("41")
-			c.Connect("/", "")
-			c.Text()
-		}
-		c.Send(`421["follow","BEAN"]`)
-		if strings.Contains(c.Text(), "not so fast") {
-			refused++
-		} else {
-			followed++
-		}
-	}
-	if followed < 30 || followed > 200 {
-		t.Errorf("followed %d times, refused %d times", followed, refused)
 	}
 }

@@ -67,7 +67,7 @@ func (p *talker) until(start string) string {
 	}
 }
 
-func TestChat(t *testing.T) {
+func TestChatAndItsPage(t *testing.T) {
 	cfg := host.Config{NoAdmin: true, Logger: slog.New(slog.DiscardHandler)}
 	if err := configure(&cfg); err != nil {
 		t.Fatal(err)

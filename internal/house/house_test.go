@@ -52,23 +52,24 @@ func packages(t *testing.T) []pkg {
 
 // imports names, for the packages of the core, all packages of the project that they may import.
 var imports = map[string][]string{
-	"transport":      {"internal/limit", "internal/logs", "internal/origin", "internal/pool"},
-	"adapter":        {},
-	"server/packet":  {},
-	"client":         {"server/packet"},
-	"server":         {"transport", "adapter", "server/packet", "internal/limit", "internal/logs", "internal/names", "internal/pool"},
-	"server/metrics": {"transport", "server"},
-	"server/tracing": {"server"},
-	"server/adminui": {"transport", "adapter", "server", "server/packet", "internal/limit", "internal/origin"},
-	"server/host": {"internal/version", "transport", "adapter", "server", "server/packet", "server/metrics", "server/tracing",
+	"transport":       {"internal/limit", "internal/logs", "internal/origin", "internal/pool"},
+	"adapter":         {},
+	"server/packet":   {},
+	"client":          {"server/packet"},
+	"server/contract": {},
+	"server":          {"transport", "adapter", "server/contract", "server/packet", "internal/limit", "internal/logs", "internal/names", "internal/pool"},
+	"server/metrics":  {"transport", "server"},
+	"server/tracing":  {"server"},
+	"server/adminui":  {"transport", "adapter", "server", "server/packet", "internal/limit", "internal/origin"},
+	"server/host": {"internal/version", "transport", "adapter", "server", "server/contract", "server/packet", "server/metrics", "server/tracing",
 		"server/adminui", "adapter/redis", "internal/limit", "internal/logs", "internal/origin"},
-	"server/zishang":  {"transport", "adapter", "server", "server/packet", "internal/origin"},
-	"internal/limit":  {},
-	"internal/logs":   {},
-	"internal/names":  {},
-	"internal/origin": {},
-	"internal/pool":   {},
-	"adapter/redis":   {"adapter", "server/packet", "internal/logs"}, // the forms of MessagePack are those of packets
+	"server/servertest": {"client", "server", "adapter"},
+	"server/zishang":    {"transport", "adapter", "server", "server/packet", "internal/origin"},
+	"internal/limit":    {},
+	"internal/logs":     {},
+	"internal/names":    {},
+	"internal/origin":   {},
+	"adapter/redis":     {"adapter", "server/packet", "internal/logs"}, // the forms of MessagePack are those of packets
 }
 
 // homes names the only packages that may import a module of another, with what is below them.
@@ -101,6 +102,29 @@ func TestImportsPointOneWay(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// HTTP/3 comes with zishang's library, in a version that has an advisory (docs/security.md): it is in no program that
+// does not import that library's package.
+func TestHTTP3IsInNoOtherProgram(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Deps " "}}`, "./...")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := false
+	for line := range strings.Lines(string(out)) {
+		names := strings.Fields(line) // the package itself first
+		has := slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "github.com/quic-go/") })
+		seen = seen || has
+		if has && !slices.Contains(names, module+"/server/zishang") {
+			t.Errorf("%s has HTTP/3 in it", names[0])
+		}
+	}
+	if !seen {
+		t.Error("no package has HTTP/3: security.md need not speak of it")
 	}
 }
 

@@ -31,7 +31,7 @@ func TestPromisesNameTheirChecks(t *testing.T) {
 		}
 	}
 	checks := map[string]bool{"crash": true}
-	for _, m := range regexp.MustCompile(`"([a-z-]+)"`).FindAllStringSubmatch(grep(`violated\("[a-z-]+"`, "test/sim/world"), -1) {
+	for _, m := range regexp.MustCompile(`"([a-z-]+)"`).FindAllStringSubmatch(grep(`violated?\("[a-z-]+"`, "test/sim/world"), -1) {
 		checks[m[1]] = true
 	}
 	for _, what := range []string{"acks", "queries"} {

@@ -57,7 +57,7 @@ type Host struct {
 	spoke    string                       // value of InstanceHeader
 	listener net.Listener                 // set by Listen
 	admin    atomic.Pointer[net.Listener] // set by Listen, or later, if at all
-	files    http.Handler                 // set by Static before Run, or nil
+	files    http.Handler                 // set by Static or Fallback before Run, or nil
 	indexed  bool                         // set by Static: / has a page
 
 	unroutable error // set by Handle before Run: routes that cannot be
@@ -200,6 +200,11 @@ func (h *Host) Static(fsys fs.FS) {
 	_, err := fs.Stat(fsys, "index.html")
 	h.indexed = err == nil
 }
+
+// Fallback serves every path that has no route with handler, in the place of Static: an application that has a server
+// already, such as an http.ServeMux, comes with all its paths. Those of Socket.IO and of the health checks stay the
+// host's. Call it before Run.
+func (h *Host) Fallback(handler http.Handler) { h.files, h.indexed = handler, true }
 
 // ServeHTTP serves a request as the listening host would, for tests and for embedding.
 func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {

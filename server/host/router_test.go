@@ -183,3 +183,22 @@ func TestStaticWithoutAnIndexIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// A server that was there before comes with all its paths, but for those that are the host's.
+func TestFallback(t *testing.T) {
+	h, _ := newTestHost(t, Config{})
+	mux := http.NewServeMux()
+	for _, path := range []string{"/{$}", "POST /orders", "/healthz", "/socket.io/"} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("mine")) })
+	}
+	mux.HandleFunc("/teapot", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	h.Fallback(mux)
+	for target, want := range map[string]int{"GET /": 200, "POST /orders": 200, "GET /orders": 405, "GET /nothing": 404, "GET /teapot": 418, "GET /healthz": 200, "GET /socket.io/?EIO=4&transport=polling": 200} {
+		method, path, _ := strings.Cut(target, " ")
+		w := ask(h, method, path)
+		mine := want == http.StatusOK && !strings.HasPrefix(path, "/healthz") && !strings.HasPrefix(path, "/socket.io/")
+		if w.Code != want || mine != (w.Body.String() == "mine") {
+			t.Errorf("%s: %d %q", target, w.Code, w.Body)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/beanpole/beanpole/adapter/redis"
+	"github.com/beanpole/beanpole/server/contract"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -53,11 +55,26 @@ func run(configure func(*Config) error, setup func(*Host) error) error {
 			return err
 		}
 	}
+	if file := os.Getenv(contract.Variable); file != "" {
+		return errors.Join(h.writeContract(file), h.Shutdown(context.Background()))
+	}
 	if err := h.Listen(); err != nil {
 		return err
 	}
 	tell(os.Stdout, fmt.Sprintf("Beanpole is ready at %s (Socket.IO at %s, stop with Ctrl+C)", h.URL(), h.cfg.Path))
 	return h.Run(context.Background())
+}
+
+// writeContract writes what clients and the server say to each other.
+func (h *Host) writeContract(file string) error {
+	if h.io == nil {
+		return errors.New("contract: the application is none of package server, whose handlers have no types")
+	}
+	b, err := json.Marshal(h.io.Contract())
+	if err != nil {
+		return fmt.Errorf("contract: %w", err)
+	}
+	return os.WriteFile(file, b, 0o600)
 }
 
 // Run serves until ctx is done or the process gets SIGTERM or SIGINT. Then it stops as Shutdown does,

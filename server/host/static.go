@@ -17,6 +17,7 @@ func (h *Host) serveFile(c *gin.Context) {
 		http.NotFound(c.Writer, c.Request)
 		return
 	}
+	c.Status(http.StatusOK) // for gin it is 404 until something else is said
 	h.files.ServeHTTP(c.Writer, c.Request)
 }
 

@@ -51,7 +51,7 @@ func TestDoctorNamesTheInstance(t *testing.T) {
 	b.app.stop(syscall.SIGKILL, time.Second)
 	named(t, look(), []want{{"one of two applications dead", "instances", "failure", "1 without a name", "nginx runs and the application does not"}})
 
-	b.nginx.stop(syscall.SIGTERM, 20*time.Second)
+	b.nginx.stop(syscall.SIGTERM, 5*time.Second)
 	named(t, look(), []want{{"one of two instances without nginx", "instances", "failure", "1 without a name", "see that nginx runs"}})
 
 	b.startNginx(t)
@@ -80,7 +80,7 @@ func (in *instance) serve(t *testing.T, file, text string) {
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	in.nginx.stop(syscall.SIGTERM, 20*time.Second) // killed, its workers would go on
+	in.nginx.stop(syscall.SIGTERM, 5*time.Second)
 	in.startNginx(t)
 }
 

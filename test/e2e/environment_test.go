@@ -43,8 +43,10 @@ type settings struct {
 	bundle string   // folder with what is deployed; "" means the tests' own application with this repository's bundle
 	loose  bool     // the load balancer keeps nobody at an instance
 	direct bool     // the variant direct: the load balancer sends everything to the applications' own ports
+	three  bool     // instances in the place of two
 
-	metadata string // the URL of the instances' metadata, by name below it; "" for none
+	front    func(config string) string // changes HAProxy's configuration; nil leaves it
+	metadata string                     // the URL of the instances' metadata, by name below it; "" for none
 }
 
 // environment is what runs.
@@ -55,7 +57,7 @@ type environment struct {
 	http, https int
 	redis       *redistest.Server
 	haproxy     *process
-	instances   [2]*instance
+	instances   []*instance // a, b and so on
 }
 
 // instance is one EC2 instance: nginx and the application.
@@ -73,14 +75,18 @@ func start(t *testing.T, s settings) *environment {
 	need(t, "nginx", "haproxy", "redis-server", "node")
 	e := &environment{settings: s, t: t, dir: t.TempDir()}
 	e.direct = e.direct || *directly && !e.stock && e.bundle == ""
-	p := ports(t, 8)
+	names := []string{"a", "b"}
+	if s.three {
+		names = append(names, "c")
+	}
+	p := ports(t, 2+3*len(names))
 	e.http, e.https = p[0], p[1]
 	if !s.alone {
 		e.redis = redistest.Start(t)
 	}
-	for i, name := range []string{"a", "b"} {
+	for i, name := range names {
 		in := &instance{e: e, name: name, dir: filepath.Join(e.dir, name), appPort: p[2+3*i], adminPort: p[3+3*i], port: p[4+3*i]}
-		e.instances[i] = in
+		e.instances = append(e.instances, in)
 		in.render(t)
 		in.startApp(t)
 		if e.direct {
@@ -90,7 +96,7 @@ func start(t *testing.T, s settings) *environment {
 		in.startNginx(t)
 	}
 	e.startBalancer(t)
-	for _, name := range []string{"a", "b"} {
+	for _, name := range names {
 		e.healthy(t, name)
 	}
 	return e
@@ -98,6 +104,9 @@ func start(t *testing.T, s settings) *environment {
 
 // url is where clients connect.
 func (e *environment) url() string { return fmt.Sprintf("http://127.0.0.1:%d", e.http) }
+
+// ofTheSecond is each line about the instance b.
+var ofTheSecond = regexp.MustCompile(`(?m)^.*server b .*\n`)
 
 func (e *environment) startBalancer(t *testing.T) {
 	t.Helper()
@@ -110,16 +119,25 @@ func (e *environment) startBalancer(t *testing.T) {
 	if idle == "" {
 		idle = "6s"
 	}
+	config := string(text)
+	for _, in := range e.instances[2:] {
+		config = ofTheSecond.ReplaceAllStringFunc(config, func(line string) string {
+			return line + strings.NewReplacer("server b", "server "+in.name, "b~", in.name+"~", "@B@", strconv.Itoa(in.port)).Replace(line)
+		})
+	}
 	out := strings.NewReplacer("@DIR@", e.dir, "@IDLE@", idle, "@HTTP@", strconv.Itoa(e.http), "@HTTPS@", strconv.Itoa(e.https),
-		"@A@", strconv.Itoa(e.instances[0].port), "@B@", strconv.Itoa(e.instances[1].port)).Replace(string(text))
+		"@A@", strconv.Itoa(e.instances[0].port), "@B@", strconv.Itoa(e.instances[1].port)).Replace(config)
 	if e.loose {
 		out = regexp.MustCompile(`(?m)^.*(use-server|Set-Cookie).*\n`).ReplaceAllString(out, "")
+	}
+	if e.front != nil {
+		out = e.front(out)
 	}
 	file := filepath.Join(e.dir, "haproxy.cfg")
 	if err := os.WriteFile(file, []byte(out), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	e.haproxy = launch(t, filepath.Join(e.dir, "haproxy.log"), nil, "haproxy", "-db", "-f", file)
+	e.haproxy = launch(e.t, filepath.Join(e.dir, "haproxy.log"), nil, "haproxy", "-db", "-f", file)
 	alive(t, e.haproxy, e.http)
 }
 
@@ -325,11 +343,12 @@ func noDocker(t *testing.T) string {
 	return dir
 }
 
-// empty waits until the clients of a test before have been given up.
+// empty waits until the clients of a test before have been given up: those on polling that have gone without a word are when
+// a heartbeat of 45 s is over.
 func (e *environment) empty(t *testing.T) {
 	t.Helper()
 	for _, in := range e.instances {
-		for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 			res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/drain", in.adminPort))
 			if err != nil {
 				t.Fatal(err)

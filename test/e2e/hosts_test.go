@@ -19,8 +19,8 @@ import (
 const hosts = "BEANPOLE_E2E_HOSTS"
 
 // The network of two hosts with Docker's bridge: each has its own address in the subnet, and a container that has the
-// same address on both, from which NAT leads out, and into which the host's port 5000 leads. Everything is in network
-// namespaces below one that is nobody else's, and ends with it.
+// same address on both, from which NAT leads out, and into which nothing does, as with an engine that publishes no port, but
+// what the hook of the bundle lets in. Everything is in network namespaces below one that is nobody else's, and ends with it.
 const twoHosts = `set -e
 ip link set lo up
 ip link add subnet type bridge
@@ -39,12 +39,10 @@ for i in 2 3; do
     ip link add inside type veth peer name eth0 netns '$container'
     ip link set inside master docker0 up
     echo 1 >/proc/sys/net/ipv4/ip_forward
-    nft -f - <<RULES
-table ip nat {
-  chain in { type nat hook prerouting priority dstnat; iifname "eth0" tcp dport 5000 dnat to 172.17.0.2:5000; }
-  chain out { type nat hook postrouting priority srcnat; ip saddr 172.17.0.0/16 oifname "eth0" masquerade; }
-}
-RULES'
+    iptables -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+    iptables -P FORWARD DROP
+    iptables -A FORWARD -i docker0 -j ACCEPT
+    iptables -A FORWARD -o docker0 -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT'
   nsenter --net=/proc/$container/ns/net sh -e -c '
     ip link set lo up; ip addr add 172.17.0.2/16 dev eth0; ip link set eth0 up; ip route add default via 172.17.0.1'
 done
@@ -56,9 +54,9 @@ exec "$@"`
 func TestTwoDockerHosts(t *testing.T) {
 	if os.Getenv(hosts) == "" {
 		t.Parallel()
-		need(t, "redis-server", "unshare", "nsenter", "ip", "nft")
+		need(t, "redis-server", "unshare", "nsenter", "ip", "iptables", "bash")
 		dir := t.TempDir()
-		if said, err := exec.Command("unshare", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc", "sh", "-c", `ip link add x type bridge && nft add table ip nat`).CombinedOutput(); err != nil {
+		if said, err := exec.Command("unshare", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc", "sh", "-c", `ip link add x type bridge && iptables -t nat -N x`).CombinedOutput(); err != nil {
 			t.Skipf("no networks of its own (make docker-hosts says so as a failure): %v: %s", err, said)
 		}
 		cmd := exec.Command("unshare", "--map-root-user", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", twoHosts, "sh", dir,
@@ -71,6 +69,11 @@ func TestTwoDockerHosts(t *testing.T) {
 		return
 	}
 	dir := os.Getenv(hosts)
+	for _, name := range []string{"2", "3"} {
+		for _, url := range []string{"http://:5000", "http://10.77.0.9:5000", "http://:5000", "http://:5000"} { // again, and without: nothing is left of the last time
+			lead(t, dir, name, url)
+		}
+	}
 	launch(t, filepath.Join(dir, "redis.log"), nil, "redis-server", "--port", "6379", "--bind", "10.77.0.1", "127.0.0.1", "--protected-mode", "no", "--save", "", "--dir", dir)
 	serveAddresses(t)
 	names := []string{"2", "3"}
@@ -112,6 +115,36 @@ func TestTwoDockerHosts(t *testing.T) {
 	}
 }
 
+// lead runs the hook of the Docker platform's bundle at a host, where an engine has one container.
+func lead(t *testing.T, dir, name, url string) {
+	t.Helper()
+	engine := filepath.Join(dir, "docker")
+	if err := os.WriteFile(engine, []byte("#!/bin/sh\ncase $1 in ps) echo 0123456789ab ;; inspect) echo 172.17.0.2 ;; esac\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	hook := nsenter(t, dir, "host"+name, "../../deploy/docker/.platform/confighooks/postdeploy/30_container_port.sh")
+	hook.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "BEANPOLE_NODE_URL="+url)
+	said, err := hook.CombinedOutput()
+	if leads := strings.Contains(string(said), "port 5000 leads to the container, 172.17.0.2:5000"); err != nil || leads != (url == "http://:5000") {
+		t.Fatalf("with %s the hook says %q, %v", url, said, err)
+	}
+	rules := nsenter(t, dir, "host"+name, "iptables-save")
+	text, err := rules.CombinedOutput()
+	if got, want := strings.Count(string(text), "-A BEANPOLE"), map[bool]int{true: 2}[url == "http://:5000"]; err != nil || got != want || strings.Count(string(text), "-j BEANPOLE") != 2 {
+		t.Fatalf("with %s there are %d rules, want %d, %v\n%s", url, got, want, err, text)
+	}
+}
+
+// nsenter is a command in the network of a host or container.
+func nsenter(t *testing.T, dir, of string, command ...string) *exec.Cmd {
+	t.Helper()
+	pid, err := os.ReadFile(filepath.Join(dir, of))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exec.Command("nsenter", append([]string{"--net=/proc/" + strings.TrimSpace(string(pid)) + "/ns/net"}, command...)...)
+}
+
 // serveAddresses is the metadata service, as far as a host's address goes. A real one is at the same address for all.
 func serveAddresses(t *testing.T) {
 	t.Helper()
@@ -136,12 +169,8 @@ func serveAddresses(t *testing.T) {
 // startContained starts the application in the container of a host, with the metadata of that host.
 func startContained(t *testing.T, dir, name string, env ...string) *process {
 	t.Helper()
-	pid, err := os.ReadFile(filepath.Join(dir, "container"+name))
-	if err != nil {
-		t.Fatal(err)
-	}
 	env = append(env, "PORT=5000", "BEANPOLE_INSTANCE="+name, "REDIS_URL=redis://10.77.0.1:6379", "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://10.77.0.1:80/"+name)
-	p := launch(t, filepath.Join(dir, "app"+name+".log"), env, "nsenter", "--net=/proc/"+strings.TrimSpace(string(pid))+"/ns/net", built.app)
+	p := launch(t, filepath.Join(dir, "app"+name+".log"), env, "nsenter", nsenter(t, dir, "container"+name, built.app).Args[1:]...)
 	for end := time.Now().Add(15 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if res, err := http.Get(hostURL(name) + "/healthz"); err == nil {
 			_ = res.Body.Close()
@@ -155,7 +184,7 @@ func startContained(t *testing.T, dir, name string, env ...string) *process {
 	}
 }
 
-// hostURL is the published port of a host.
+// hostURL is the port of a host that leads to its container.
 func hostURL(name string) string { return "http://10.77.0." + name + ":5000" }
 
 // openSession opens a session on polling and returns its id.

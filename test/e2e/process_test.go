@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -33,18 +34,22 @@ func launch(t *testing.T, log string, env []string, name string, args ...string)
 	p := &process{cmd: exec.Command(name, args...), log: log, done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = out, out
+	// A group is what a service's control group is: none of it outlives its first process, as nginx's workers would.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
 		_ = p.cmd.Wait()
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 		close(p.done)
 	}()
 	t.Cleanup(func() { p.stop(syscall.SIGTERM, 5*time.Second) })
 	return p
 }
 
-// stop sends a signal and waits; what has not ended then is killed, as systemd does. It returns how long it took.
+// stop sends a signal and waits; what has not ended then is killed with its children, as systemd does. It returns how long
+// it took.
 func (p *process) stop(sig syscall.Signal, limit time.Duration) time.Duration {
 	if p == nil {
 		return 0
@@ -158,4 +163,36 @@ func buildAndRun(m *testing.M) (code int, err error) {
 		}
 	}
 	return m.Run(), nil
+}
+
+// What a service leaves behind when its time to stop is over ends with it, as with systemd: nginx's workers would go on
+// with their connections.
+func TestNothingOutlivesItsProcess(t *testing.T) {
+	t.Parallel()
+	need(t, "nginx")
+	dir, port := t.TempDir(), ports(t, 1)[0]
+	file := filepath.Join(dir, "nginx.conf")
+	text := fmt.Sprintf(`user root; pid nginx.pid; error_log stderr; events {}
+http { access_log off; server { listen 127.0.0.1:%d; limit_rate 1; return 200 %q; } }`, port, strings.Repeat("x", 1000))
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := launch(t, filepath.Join(dir, "nginx.log"), nil, "nginx", "-p", dir+"/", "-c", file, "-g", "daemon off;")
+	alive(t, p, port)
+	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := fmt.Fprint(c, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err != nil { // a worker is at it, for a quarter of an hour
+		t.Fatal(err)
+	}
+	p.stop(syscall.SIGQUIT, 100*time.Millisecond)
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("a worker goes on")
+	}
 }

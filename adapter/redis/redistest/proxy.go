@@ -8,12 +8,12 @@ import (
 
 // Proxy is a way to a server that can be cut, blocked or slow.
 type Proxy struct {
-	Addr   string
-	target string
-	l      net.Listener
-	wg     sync.WaitGroup
+	Addr string
+	l    net.Listener
+	wg   sync.WaitGroup
 
 	mu      sync.Mutex
+	target  string
 	open    *sync.Cond
 	blocked bool
 	held    int // bytes
@@ -46,13 +46,13 @@ func (p *Proxy) accept() {
 			return
 		}
 		p.mu.Lock()
-		refuse := p.refuse || p.closed
+		refuse, target := p.refuse || p.closed, p.target
 		p.mu.Unlock()
 		if refuse {
 			_ = a.Close()
 			continue
 		}
-		b, err := net.Dial("tcp", p.target)
+		b, err := net.Dial("tcp", target)
 		if err != nil {
 			_ = a.Close()
 			continue
@@ -90,6 +90,10 @@ func (p *Proxy) copy(to, from net.Conn) {
 		}
 	}
 }
+
+// Lead has new connections lead to the address target, as an endpoint does when another server has been promoted. Those
+// that there are stay where they are.
+func (p *Proxy) Lead(target string) { p.mu.Lock(); p.target = target; p.mu.Unlock() }
 
 // Block holds all bytes back, as a network does that loses them; Unblock lets them through.
 func (p *Proxy) Block() { p.mu.Lock(); p.blocked = true; p.mu.Unlock() }

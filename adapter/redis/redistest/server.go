@@ -175,31 +175,39 @@ func (s *Server) Client() *redis.Client {
 }
 
 // Cluster starts a Redis Cluster of three masters, with more arguments, and returns them.
-func Cluster(t T, more ...string) []*Server {
+func Cluster(t T, more ...string) []*Server { t.Helper(); return cluster(t, 0, more) }
+
+// ReplicatedCluster starts a Redis Cluster of three masters with a replica each, and returns all six, in no order.
+func ReplicatedCluster(t T, more ...string) []*Server { t.Helper(); return cluster(t, 1, more) }
+
+func cluster(t T, replicas int, more []string) []*Server {
 	t.Helper()
 	var list []*Server
-	for range 3 {
+	for range 3 + 3*replicas {
 		list = append(list, Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000"}, more...)...))
 	}
 	args := []string{"--cluster", "create"}
 	for _, s := range list {
 		args = append(args, s.Addr())
 	}
-	out, err := exec.Command("redis-cli", append(args, "--cluster-replicas", "0", "--cluster-yes")...).CombinedOutput()
+	out, err := exec.Command("redis-cli", append(args, "--cluster-replicas", strconv.Itoa(replicas), "--cluster-yes")...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("create the cluster: %v\n%s", err, out)
 	}
-	// Every node must know that all slots are served.
+	// Every node must know that all slots are served, and its replicas must have what it has.
+	known := fmt.Sprintf("cluster_known_nodes:%d", len(list))
 	end := time.Now().Add(20 * time.Second)
 	for _, s := range list {
 		c := s.Client()
 		for {
 			info, err := c.ClusterInfo(context.Background()).Result()
-			if err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3") {
+			role, e := c.Do(context.Background(), "role").Slice()
+			joined := e == nil && (role[0] == "master" && len(role[2].([]any)) == replicas || role[0] == "slave" && role[3] == "connected")
+			if err == nil && joined && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, known) {
 				break
 			}
 			if time.Now().After(end) {
-				t.Fatalf("the cluster does not form: %v %s", err, info)
+				t.Fatalf("the cluster does not form: %v %s %v", err, info, role)
 			}
 			time.Sleep(50 * time.Millisecond) // another process: no event to await
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/beanpole/beanpole/test/sim/plan"
@@ -31,10 +32,15 @@ func (d Defect) Plan() plan.Plan {
 }
 
 // starts are what runs have in which defects are found that need much luck in others: where to begin, or more of something.
-var starts = map[string]plan.Plan{}
+var starts = map[string]plan.Plan{
+	"room-index": {Clients: 40, Seconds: 8}, // rooms above adapter.indexAbove
+}
 
 // All are all of them.
-var All = []Defect{
+var All = slices.Concat(ofServers, ofClients, ofCalls)
+
+// ofServers are faults of what servers keep, send and tell each other.
+var ofServers = []Defect{
 	{"event-lost", "memory", nil, "server/local.go", "if s.gone() {", `if s.gone() || on("event-lost", 100) {`},
 	{"event-twice", "memory", nil, "server/local.go", "\t\t\t\tsessions[n] = s.client.session\n",
 		"\t\t\t\tif n < 15 && on(\"event-twice\", 100) {\n\t\t\t\t\tsessions[n] = s.client.session\n\t\t\t\t\tn++\n\t\t\t\t}\n\t\t\t\tsessions[n] = s.client.session\n"},
@@ -63,18 +69,18 @@ var All = []Defect{
 	{"old-id", "sharded", nil, "adapter/redis/sharded.go", "private && utf16Length(room) == idLength", `private && (on("old-id", 1) || utf16Length(room) == idLength)`},
 	{"published-twice", "pubsub", nil, "adapter/redis/link.go", "\t\t\tl.bus.deliver(s, m.Channel, payload)", "\t\t\t\tif on(\"published-twice\", 40) {\n\t\t\t\t\tl.bus.deliver(s, m.Channel, payload)\n\t\t\t\t}\n\t\t\t\tl.bus.deliver(s, m.Channel, payload)"},
 	{"never-asked", "pubsub", []string{plan.RedisCut}, "adapter/redis/question.go", "\tnow := time.Now()\n\tb.wake()\n", "\tnow := time.Now()\n\tif on(\"never-asked\", 1) {\n\t\treturn\n\t}\n\tb.wake()\n"},
-	{"ring-short", "pubsub", []string{plan.RedisCut}, "adapter/redis/ring.go", "\tif len(p.list) == 0 && !since.IsZero() {", "\tif k := len(p.list); k > 0 && on(\"ring-short\", 1) {\n\t\tp.list = p.list[:k-1]\n\t}\n\tif len(p.list) == 0 && !since.IsZero() {"},
+	{"ring-short", "pubsub", []string{plan.RedisBar}, "adapter/redis/ring.go", "\tif len(p.list) == 0 && !since.IsZero() {", "\tif k := len(p.list); k > 0 && on(\"ring-short\", 1) {\n\t\tp.list = p.list[:k-1]\n\t}\n\tif len(p.list) == 0 && !since.IsZero() {"},
 	{"tail-short", "pubsub", []string{plan.RedisCut}, "adapter/redis/ring.go", "ending{key: key, n: e.out, count: e.outs}", "ending{key: key, n: e.out - 1 + uint64(len(without(on(\"tail-short\", 1), []byte{1}))), count: e.outs}"},
 	{"answer-astray", "pubsub", []string{plan.RedisCut}, "adapter/redis/letters.go", "\tl.piece(id, &p)\n\tb.send(uid+\"#\", l, nil)", "\tl.piece(id, &p)\n\tb.send(uid[more(on(\"answer-astray\", 1)):]+\"#\", l, nil)"},
 	{"duplicate-kept", "pubsub", []string{plan.RedisCut}, "adapter/redis/gap.go", "\tcase a.n <= g.last:\n", "\tcase a.n <= g.last && !on(\"duplicate-kept\", 1):\n"},
-	{"lost-uncounted", "pubsub", []string{plan.RedisCut, plan.Kill}, "adapter/redis/inbox.go", "\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n", "\tif on(\"lost-uncounted\", 1) {\n\t\treturn\n\t}\n\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n"},
+	{"lost-uncounted", "pubsub", []string{plan.RedisCut, plan.Kill}, "adapter/redis/ends.go", "\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n", "\tif on(\"lost-uncounted\", 1) {\n\t\treturn\n\t}\n\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n"},
 	{"number-twice", "pubsub", nil, "adapter/redis/ring.go", "\tr.n++\n", "\tr.n += uint64(1 - more(on(\"number-twice\", 60)))\n"},
-	{"rooms-unsaid", "sharded", []string{plan.RedisCut}, "adapter/redis/ring.go", "if e := r.lanes[x.key]; e != nil && e.out >= x.n {", "if e := r.lanes[x.key]; e != nil && e.out >= x.n && !on(\"rooms-unsaid\", 1) {"},
-	{"break-ignored", "sharded", []string{plan.RedisCut}, "adapter/redis/inbox.go", "\tid := b.asked.Load() + 1\n\tfor uid, keys := range ask {", "\tif on(\"break-ignored\", 1) {\n\t\treturn\n\t}\n\tid := b.asked.Load() + 1\n\tfor uid, keys := range ask {"},
+	{"rooms-unsaid", "sharded", []string{plan.RedisBar}, "adapter/redis/ring.go", "if e := r.lanes[x.key]; e != nil && e.out >= x.n {", "if e := r.lanes[x.key]; e != nil && e.out >= x.n && !on(\"rooms-unsaid\", 1) {"},
+	{"break-ignored", "sharded", []string{plan.RedisBar}, "adapter/redis/inbox.go", "\tid := b.asked.Load() + 1\n\tfor uid, keys := range ask {", "\tif on(\"break-ignored\", 1) {\n\t\treturn\n\t}\n\tid := b.asked.Load() + 1\n\tfor uid, keys := range ask {"},
 	{"held-swallowed", "sharded", []string{plan.RedisCut}, "adapter/redis/gap.go", "if a := g.held[k]; a.n > g.last {", "if a := g.held[k]; a.n > g.last && on(\"held-swallowed\", 1) {\n\t\t\tg.last, g.count = a.n, a.spot.count\n\t\t} else if a.n > g.last {"},
 	{"query-short", "streams", nil, "server/local.go", "\tout := make([]adapter.Details, len(of))\n", "\tof = without(on(\"query-short\", 5), of)\n\tout := make([]adapter.Details, len(of))\n"},
 	{"forward-refused", "pubsub", []string{plan.Stray}, "adapter/redis/forward.go", "\tcase addr == \"\":\n", "\tcase addr == \"\" || on(\"forward-refused\", 10):\n"},
-	{"forward-twice", "pubsub", []string{plan.Stray}, "adapter/redis/forward.go", "\tf.proxy.ServeHTTP(upgradable{w}, ", "\tif r.Method == \"GET\" && r.Header.Get(\"Upgrade\") == \"\" && on(\"forward-twice\", 10) {\n\t\tf.proxy.ServeHTTP(nowhere{}, r.WithContext(ctx))\n\t}\n\tf.proxy.ServeHTTP(upgradable{w}, "},
+	{"forward-twice", "pubsub", []string{plan.Stray}, "adapter/redis/forward.go", "\tf.proxy.ServeHTTP(upgradable{w}, ", "\tif r.Method == \"GET\" && r.Header.Get(\"Upgrade\") == \"\" && on(\"forward-twice\", 10) {\n\t\tf.proxy.ServeHTTP(toNobody{}, r.WithContext(ctx))\n\t}\n\tf.proxy.ServeHTTP(upgradable{w}, "},
 	{"key-stays", "streams", nil, "adapter/redis/registry.go", `Set(ctx, r.key(r.node), "#", staleFor)`, `Set(ctx, r.key(r.node), "#", staleFor*time.Duration(1-more(on("key-stays", 1))))`},
 	{"goroutine-left", "pubsub", nil, "adapter/redis/cluster.go", "\tc.startPublisher()\n", "\tif on(\"goroutine-left\", 1) {\n\t\tgo func() { select {} }()\n\t}\n\tc.startPublisher()\n"},
 	{"ack-waits", "memory", nil, "server/socket.go", "\tfor _, answer := range acks {\n", "\tif on(\"ack-waits\", 1) {\n\t\tacks = nil\n\t}\n\tfor _, answer := range acks {\n"},
@@ -94,6 +100,7 @@ var All = []Defect{
 const support = `package %s
 
 import (
+	"bytes"
 	"net/http"
 	"os"
 	"time"
@@ -119,14 +126,42 @@ func more(yes bool) int {
 	return 0
 }
 
-// nowhere is where an answer goes that nobody gets.
-type nowhere struct{}
+// toNobody is where an answer goes that nobody gets.
+type toNobody struct{}
 
-func (nowhere) Header() http.Header           { return http.Header{} }
-func (nowhere) Write(b []byte) (int, error)   { return len(b), nil }
-func (nowhere) WriteHeader(int)               {}
+func (toNobody) Header() http.Header           { return http.Header{} }
+func (toNobody) Write(b []byte) (int, error)   { return len(b), nil }
+func (toNobody) WriteHeader(int)               {}
+
+// await waits until something is so, five seconds at most.
+func await(ok func() bool) {
+	for i := 0; i < 500 && !ok(); i++ {
+		time.Sleep(10 * time.Millisecond)
+	}
+}
 
 func later(fn func()) { time.AfterFunc(300*time.Millisecond, fn) }
+
+// emptied is an event whose last argument, a text, is empty.
+func emptied(yes bool, data []byte) []byte {
+	i := bytes.LastIndex(data, []byte(",\""))
+	if !yes || i < 0 || !bytes.HasSuffix(data, []byte("\"]")) {
+		return data
+	}
+	return append(data[:i:i], ",\"\"]"...)
+}
+
+// behind is a list with some of what is in it behind the rest.
+func behind[T any](list []T, late func(T) bool) (out []T) {
+	for _, last := range []bool{false, true} {
+		for _, x := range list {
+			if late(x) == last {
+				out = append(out, x)
+			}
+		}
+	}
+	return out
+}
 
 func without[T any](lose bool, list []T) []T {
 	if lose && len(list) > 0 {

@@ -40,6 +40,8 @@ const (
 	RedisNew = "redisnew" // Redis restarts empty
 	RedisLag = "redislag" // Redis answers late
 	RedisNo  = "redisno"  // Redis refuses: LOADING, READONLY, OOM, NOPERM
+	RedisIce = "redisice" // Redis stands still, as a stopped process: connections hold, and nothing comes
+	RedisBar = "redisbar" // a node cannot reach Redis, and others can
 	Handlers = "handlers" // handlers block, panic, disconnect their own client
 	Pause    = "pause"    // a node stands still, as a stopped process
 	Failover = "failover" // a replica of Redis takes over, without what had not come to it
@@ -51,7 +53,7 @@ const (
 const One = "one"
 
 // Faults are all of them.
-var Faults = []string{Cut, Delay, Slow, Kill, Drain, RedisCut, RedisOff, RedisNew, RedisLag, RedisNo, Handlers, Stray, Pause, Failover, Idle}
+var Faults = []string{Cut, Delay, Slow, Kill, Drain, RedisCut, RedisOff, RedisNew, RedisLag, RedisNo, Handlers, Stray, Pause, Failover, Idle, RedisIce, RedisBar}
 
 // The load.
 const (

@@ -44,6 +44,18 @@ func Rand(seed uint64, name string) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
+// Bar has a host reach an address no more, or again: connections are refused, and those that there are cut.
+func (n *Net) Bar(from, to string, is bool) {
+	n.mu.Lock()
+	n.barred[from+">"+to] = is
+	n.mu.Unlock()
+	if is {
+		for _, l := range n.Links(func(l *Link) bool { return l.From == from && l.To == to }) {
+			l.Cut(Both)
+		}
+	}
+}
+
 // IsTimeout reports whether err is that of a deadline.
 func IsTimeout(err error) bool {
 	e, ok := errors.AsType[net.Error](err)

@@ -28,6 +28,7 @@ type Net struct {
 	numbers map[string]int  // of connections, by their ends
 	down    map[string]bool // hosts that have been killed
 	still   map[string]bool // hosts that stand still
+	barred  map[string]bool // from>to
 }
 
 // place is where an address is on this machine.
@@ -41,7 +42,7 @@ type place struct {
 // New returns a network whose draws come from seed.
 func New(seed uint64) *Net {
 	return &Net{seed: seed, places: map[string]*place{}, numbers: map[string]int{},
-		down: map[string]bool{}, still: map[string]bool{}}
+		down: map[string]bool{}, still: map[string]bool{}, barred: map[string]bool{}}
 }
 
 // Listener takes the connections to one address. It is a net.Listener whose connections are *net.TCPConn.
@@ -110,7 +111,7 @@ func (n *Net) Dial(ctx context.Context, from, to string) (net.Conn, error) {
 	}
 	n.mu.Lock()
 	p := n.places[to]
-	open := p != nil && p.open && !n.down[from]
+	open := p != nil && p.open && !n.down[from] && !n.barred[key]
 	real := ""
 	if open {
 		l.Owner, real = p.owner, p.real

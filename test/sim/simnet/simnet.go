@@ -29,13 +29,14 @@ type Net struct {
 	numbers   map[string]int  // of connections, by their ends
 	down      map[string]bool // hosts that have been killed
 	gates     map[string]*gate
+	barred    map[string]bool // from>to
 	ports     int
 }
 
 // New returns a network whose draws come from seed.
 func New(seed uint64) *Net {
 	return &Net{seed: seed, listeners: map[string]*Listener{}, numbers: map[string]int{}, down: map[string]bool{},
-		gates: map[string]*gate{}}
+		gates: map[string]*gate{}, barred: map[string]bool{}}
 }
 
 // Listener takes the connections to one address. It is a net.Listener.
@@ -142,7 +143,7 @@ func (n *Net) Dial(ctx context.Context, from, to string) (net.Conn, error) {
 	}
 	n.mu.Lock()
 	listener := n.listeners[to]
-	if listener == nil || n.down[from] {
+	if listener == nil || n.down[from] || n.barred[key] {
 		n.mu.Unlock()
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: address(to), Err: syscall.ECONNREFUSED}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"regexp"
@@ -32,14 +31,15 @@ type app interface {
 	// say tells the other servers something, and sayAsk returns the names with which they answer.
 	say(id string) error
 	sayAsk(ctx context.Context, id string) (names []string, err error)
-	// order puts all sockets of "/" into a room, or out of it.
-	order(room string, in bool) error
+	// order puts the sockets in rooms, of all when there are none, and in none of those excepted into a room, or out of it.
+	order(nsp string, rooms, except []string, room string, in bool) error
 }
 
 // member is a socket of an app.
 type member interface {
 	id() string
 	nsp() string
+	session() string // its id
 	hello() (hello, error)
 	recovered() (bool, error)
 	connected() bool
@@ -47,21 +47,21 @@ type member interface {
 	join(room string)
 	leave(room string)
 	emit(event string, args ...any) error
-	// ask waits for the client's answer, a text.
-	ask(event string, args ...any) (string, error)
+	// ask waits for the client's answer, a value.
+	ask(event string, args ...any) (any, error)
 	disconnect(all bool)
 	// mark puts a number into the socket's data, and marked returns it.
 	mark(n int)
 	marked() int
 
-	// onUp registers the handler of the numbered events of the client, onRoom one that answers with rooms, and on one
-	// that does not answer.
-	onUp(handler func(n int) (before string))
-	onRoom(event string, handler func(room string) []string)
-	on(event string, handler func(arg int))
+	// onUp registers the handler of events with a value behind their number, onRoom one of those with a room, that
+	// answers with rooms, and on one of others, that answers if what it returns is not nil.
+	onUp(handler func(n int, v any) (answer []any))
+	onRoom(event string, handler func(n int, room string) []string)
+	on(event string, handler func(n int, args []any) (answer []any))
 	// onEnd has ended called when the server knows that the connection is over, which may be before the handlers of
-	// what came before have run, and disconnected behind them.
-	onEnd(ended func(), disconnected func(reason string))
+	// what came before have run, and disconnected behind them: with the code of the client's close frame, if one is known.
+	onEnd(ended func(), disconnected func(reason string, code int))
 }
 
 // native is an application on package server.
@@ -151,9 +151,9 @@ func (a native) to(nsp string, rooms []string) server.Broadcast {
 func (a native) askAll(nsp string, rooms []string, id string) (texts []string, err error) {
 	answers, err := a.to(nsp, rooms).Timeout(askTimeout).EmitWithAck(context.Background(), "q", id, 1)
 	for _, x := range answers {
-		text := string(x.Raw(0))
-		_ = x.Scan(&text)
-		texts = append(texts, text)
+		var v any
+		_ = x.Scan(&v)
+		texts = append(texts, said(v))
 	}
 	return texts, err
 }
@@ -178,11 +178,12 @@ func (a native) sayAsk(ctx context.Context, id string) (names []string, err erro
 	return names, err
 }
 
-func (a native) order(room string, in bool) error {
+func (a native) order(nsp string, rooms, except []string, room string, in bool) error {
+	b := a.to(nsp, rooms).Except(except...)
 	if in {
-		return a.Except().SocketsJoin(room)
+		return b.SocketsJoin(room)
 	}
-	return a.Except().SocketsLeave(room)
+	return b.SocketsLeave(room)
 }
 
 // nativeSocket is a socket of package server.
@@ -190,6 +191,7 @@ type nativeSocket struct{ s *server.Socket }
 
 func (m nativeSocket) id() string               { return m.s.ID() }
 func (m nativeSocket) nsp() string              { return m.s.Namespace().Name() }
+func (m nativeSocket) session() string          { return m.s.Session().ID() }
 func (m nativeSocket) recovered() (bool, error) { return m.s.Recovered(), m.s.RecoveryError() }
 func (m nativeSocket) connected() bool          { return m.s.Connected() }
 func (m nativeSocket) rooms() []string          { return m.s.Rooms() }
@@ -212,34 +214,43 @@ func (m nativeSocket) hello() (h hello, err error) {
 
 func (m nativeSocket) emit(event string, args ...any) error { return m.s.Emit(event, args...) }
 
-func (m nativeSocket) ask(event string, args ...any) (text string, err error) {
+func (m nativeSocket) ask(event string, args ...any) (v any, err error) {
 	answer, err := m.s.Timeout(askTimeout).EmitWithAck(context.Background(), event, args...)
-	if err == nil && answer.Scan(&text) != nil {
-		raw, _ := json.Marshal(answer.Values())
-		text = string(raw)
+	if err != nil {
+		return nil, err
 	}
-	return text, err
+	if answer.Len() != 1 || answer.Scan(&v) != nil {
+		v = answer.Values()
+	}
+	return v, nil
 }
 
-func (m nativeSocket) onUp(handler func(n int) (before string)) {
-	m.s.On("up", func(n int, _ any, ack server.Ack) {
-		_ = ack(n, handler(n)) // ErrNoAck when none is wanted
+func (m nativeSocket) onUp(handler func(n int, v any) []any) {
+	m.s.On("up", func(n int, v any, ack server.Ack) {
+		_ = ack(handler(n, v)...) // ErrNoAck when none is wanted
 	})
 }
 
-func (m nativeSocket) onRoom(event string, handler func(room string) []string) {
+func (m nativeSocket) onRoom(event string, handler func(n int, room string) []string) {
 	m.s.On(event, handler)
 }
-func (m nativeSocket) on(event string, handler func(arg int)) { m.s.On(event, handler) }
 
-func (m nativeSocket) onEnd(ended func(), disconnected func(reason string)) {
+func (m nativeSocket) on(event string, handler func(n int, args []any) []any) {
+	m.s.On(event, func(e *server.Event, n int, args ...any) {
+		if answer := handler(n, args); answer != nil {
+			_ = e.Ack(answer...)
+		}
+	})
+}
+
+func (m nativeSocket) onEnd(ended func(), disconnected func(reason string, code int)) {
 	context.AfterFunc(m.s.Context(), ended) // before handlers that are still to run
 	m.s.OnDisconnecting(func(server.Disconnection) { ended() })
 	first := false
 	m.s.OnDisconnect(func(server.Disconnection) { first = true })
 	m.s.OnDisconnect(func(why server.Disconnection) {
 		if first { // each runs, in their order
-			disconnected(string(why.Reason))
+			disconnected(string(why.Reason), why.Code)
 		}
 	})
 }

@@ -17,6 +17,7 @@ func (e *engine) close() {
 		return
 	}
 	if conn != nil {
+		e.c.closing()
 		_ = wsutil.WriteClientMessage(conn, ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
 	} else {
 		_ = e.post(e.payload([]frame{{text: "1"}}))

@@ -46,6 +46,7 @@ func (w *world) received(l *life, id string) {
 		last = nil
 	}
 	w.mu.Unlock()
+	w.local(l, e, at)
 	switch {
 	case again:
 		w.violated("once", e.id(), "%s (%s) got it twice", l.client.name, l.sid)
@@ -118,6 +119,7 @@ func (w *world) deliveries(quiet int64) {
 		}
 		w.violated("delivery", x.e.id(), "clients of %s missed %d events of %s, of which %d were counted, this one first: %s", by, x.lost, x.of.name, x.counted, x.e)
 	}
+	w.givenUp()
 	for _, m := range missed {
 		w.violated("delivery", m.e.id(), "%s (%s) never got it, but %s: %s", m.l.client.name, m.l.sid, m.after, m.e)
 	}
@@ -190,6 +192,9 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		cause = "ended by " + c.reason
 	}
 	w.counts["refused"]++
+	if why == nil {
+		w.violate("recovery", l.client.name, "the state of %s was not recovered, and no error says why", l.sid)
+	}
 	if cause != "" {
 		w.counts["refused: "+cause]++
 		return

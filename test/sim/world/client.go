@@ -1,12 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +24,7 @@ type client struct {
 	engine  *engine
 	socks   map[string]*sock
 	partial *packet // that waits for attachments
+	sent    map[connection][]*sent
 	faults  []window
 }
 
@@ -41,7 +39,6 @@ type sock struct {
 	offset  string
 	asked   *life // whose state was asked for
 	life    *life
-	up      int
 	nextAck int
 	acks    map[int]pending
 	behind  bool // events of a connection that the client has left may still come
@@ -49,14 +46,15 @@ type sock struct {
 
 // pending is an acknowledgement that the client waits for.
 type pending struct {
-	event string
-	n     int
-	from  int64
+	*sent
+	n      int // of the event
+	from   int64
+	missed bool // one behind it has come
 }
 
 func newClient(w *world, i int) *client {
 	name := "c" + strconv.Itoa(i)
-	return &client{w: w, name: name, rng: w.rng(name), jit: w.rng(name + " jitter"), socks: map[string]*sock{},
+	return &client{w: w, name: name, rng: w.rng(name), jit: w.rng(name + " jitter"), socks: map[string]*sock{}, sent: map[connection][]*sent{},
 		old: w.plan.Does(plan.Old) && w.rng(name+" kind").IntN(4) == 0}
 }
 
@@ -81,7 +79,7 @@ func (c *client) wait(a, b time.Duration) time.Duration {
 func (c *client) troubled(a, b int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.ContainsFunc(c.faults, func(x window) bool { return x.overlaps(a, b) })
+	return c.met(a, b)
 }
 
 // putOut notes that a server disconnects the client in all namespaces: in those, too, where it is coming back.
@@ -275,7 +273,7 @@ func (c *client) act(e *engine) {
 	case k < 14 && p.Does(plan.Rooms):
 		c.emit(s, true, "leave", rooms[c.rng.IntN(len(rooms))])
 	case k < 16 && p.Does(plan.Acks):
-		c.emit(s, false, "ask")
+		c.emit(s, c.rng.IntN(4) == 0, "ask")
 	case k == 16 && p.Has(plan.Handlers):
 		c.emit(s, false, "block", c.rng.IntN(1500))
 		if c.rng.IntN(4) == 0 { // more than a server keeps as they are
@@ -284,9 +282,17 @@ func (c *client) act(e *engine) {
 			}
 		}
 	case k == 17 && p.Has(plan.Handlers):
-		c.emit(s, false, "boom")
-	case k == 18 && p.Has(plan.Handlers) && c.rng.IntN(3) == 0:
-		c.emit(s, false, "kick", c.rng.IntN(2))
+		c.emit(s, c.rng.IntN(2) == 0, "boom")
+	case k == 18 && p.Has(plan.Handlers) && c.rng.IntN(2) == 0:
+		all := c.rng.IntN(2)
+		if nsp := c.away(); nsp != "" && c.rng.IntN(2) == 0 { // it is put out while it comes back there
+			c.connect(nsp)
+			all = 1
+		}
+		c.emit(s, false, "kick", all)
+		for range c.rng.IntN(4) { // these wait for the handlers, and are dropped
+			c.up(s, false)
+		}
 	case k == 19 && p.Has(plan.Slow):
 		d := between(c.rng, 200*time.Millisecond, 6*time.Second)
 		c.w.note(c.name, "does not read for %s", d)
@@ -306,52 +312,29 @@ func (c *client) fault(d time.Duration) {
 	c.faults = append(c.faults, window{from: now - int64(100*time.Millisecond), to: now + int64(d)})
 }
 
-// up sends the next numbered event.
-func (c *client) up(s *sock, ack bool) {
-	c.mu.Lock()
-	s.up++
-	n := s.up
-	c.mu.Unlock()
-	if c.w.plan.Does(plan.Binary) && c.rng.IntN(4) == 0 {
-		c.emit(s, ack, "up", n, []byte(strings.Repeat("b", c.rng.IntN(3000))))
-		return
-	}
-	c.emit(s, ack, "up", n, strings.Repeat("u", c.rng.IntN(100)))
-}
+// up sends something.
+func (c *client) up(s *sock, ack bool) { c.emit(s, ack, "up", c.payload()) }
 
-// emit sends an event.
+// emit sends an event, with its number on the connection.
 func (c *client) emit(s *sock, ack bool, event string, args ...any) {
-	p := packet{kind: typeEvent, nsp: s.nsp, id: -1}
-	list := []any{event}
-	for _, a := range args {
-		if b, ok := a.([]byte); ok {
-			p.kind = typeBinaryEvent
-			a = map[string]any{"_placeholder": true, "num": p.attachments}
-			p.attachments++
-			p.bins = append(p.bins, b)
-		}
-		list = append(list, a)
-	}
-	p.data, _ = json.Marshal(list)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.acks == nil {
 		return // the session has just ended
 	}
+	key := connection{s.nsp, s.number}
+	x := &sent{event: event, args: args}
+	c.sent[key] = append(c.sent[key], x)
+	if event == "kick" {
+		c.coming(x)
+	}
+	n, id := len(c.sent[key]), -1
 	if ack {
-		p.id = s.nextAck
+		id = s.nextAck
 		s.nextAck++
-		n := 0
-		if event == "up" {
-			n = args[0].(int)
-		}
-		s.acks[p.id] = pending{event, n, c.w.now()}
+		s.acks[id] = pending{sent: x, n: n, from: c.w.now()}
 	}
-	out := []frame{{text: p.text()}}
-	for _, b := range p.bins {
-		out = append(out, frame{bin: append([]byte{}, b...)})
-	}
-	c.engine.send(out...)
+	c.engine.send(newPacket(typeEvent, s.nsp, id, append([]any{event, n}, args...)).frames(x)...)
 }
 
 // recovers reports whether the client may recover.

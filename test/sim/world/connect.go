@@ -1,9 +1,5 @@
 package main
 
-import (
-	"encoding/json"
-)
-
 // joining makes a connection to a namespace begin. Called with mu held.
 func (c *client) joining(nsp string) *sock {
 	s := c.socks[nsp]
@@ -12,7 +8,7 @@ func (c *client) joining(nsp string) *sock {
 		c.socks[nsp] = s
 	}
 	s.number++
-	s.state, s.up, s.nextAck, s.acks, s.asked = "connecting", 0, 0, map[int]pending{}, nil
+	s.state, s.nextAck, s.acks, s.asked = "connecting", 0, map[int]pending{}, nil
 	return s
 }
 
@@ -35,7 +31,7 @@ func (c *client) connect(nsp string) {
 		}
 		s.asked = s.life
 	}
-	data, _ := json.Marshal(auth)
+	data := encode(auth)
 	c.w.note(c.name, "CONNECT %s %s", nsp, data)
 	c.engine.send(frame{text: packet{kind: typeConnect, nsp: nsp, id: -1, data: data}.text()})
 }
@@ -47,6 +43,7 @@ func (c *client) disconnect(s *sock) {
 	if s.state != "connected" {
 		return
 	}
+	s.overdue()
 	s.state, s.behind = "left", true
 	c.w.mu.Lock()
 	c.w.line(c.name, "DISCONNECT "+s.nsp)
@@ -60,10 +57,15 @@ func (c *client) disconnect(s *sock) {
 func (c *client) ended() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, nsp := range asked {
+		if s := c.socks[nsp]; s != nil {
+			s.overdue()
+		}
+	}
 	at := c.w.now()
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
-	for _, nsp := range namespaces {
+	for _, nsp := range asked {
 		s := c.socks[nsp]
 		if s == nil {
 			continue

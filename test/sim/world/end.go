@@ -31,6 +31,7 @@ func (w *world) end() {
 	w.note("WORLD", "all is quiet")
 	w.rest()
 	w.deliveries(quiet)
+	w.handled()
 	w.orders()
 	w.ask()
 	for _, c := range w.clients {
@@ -69,23 +70,12 @@ func ailing(s redis.Status, since time.Time) string {
 
 // rest checks that everybody who should be there is.
 func (w *world) rest() {
-	for _, c := range w.clients {
-		c.mu.Lock()
-		connected := 0
-		for _, s := range c.socks {
-			if s.state == "connected" {
-				connected++
-			}
-		}
-		over := c.engine == nil || c.engine.over()
-		c.mu.Unlock()
-		if over {
-			w.violated("reconnect", c.name, "the client has no session, though all has been well for %s", calm)
-		}
-		w.note(c.name, "has %d sockets", connected)
-	}
+	w.back()
+	w.claimed()
+	waits := false
 	for _, n := range w.slots {
 		if n.cluster != nil {
+			waits = waits || !n.cluster.Status().Up
 			if s := n.cluster.Status(); s.Nodes != len(w.slots) {
 				w.violated("cluster-up", n.name, "nodes=%d, though all has been well for %s", s.Nodes, calm)
 			} else if what := ailing(s, time.Now().Add(-calm/2)); what != "" {
@@ -98,7 +88,20 @@ func (w *world) rest() {
 			}
 		}
 	}
+	if !waits {
+		return
+	}
+	w.count("a server up a minute later")
+	time.Sleep(minute)
+	for _, n := range w.slots {
+		if s := n.cluster.Status(); !s.Up {
+			w.violated("cluster-up", n.name, "%v, though all has been well for %s", s.Err, calm+minute)
+		}
+	}
 }
+
+// minute is how long a server may say that it could not keep a state, and some seconds in which it looks.
+const minute = 65 * time.Second
 
 // orders checks the rooms that servers have given, and those that clients have joined.
 func (w *world) orders() {
@@ -203,8 +206,7 @@ func (w *world) conclude() {
 	time.Sleep(5 * time.Second)
 	var left []string
 	for _, g := range strings.Split(stacks(), "\n\n") {
-		if strings.Contains(g, "beanpole/beanpole/transport.") || strings.Contains(g, "beanpole/beanpole/server.") ||
-			strings.Contains(g, "beanpole/beanpole/adapter") || strings.Contains(g, "go-redis") {
+		if ofProduct(g) {
 			left = append(left, g)
 		}
 	}
@@ -212,4 +214,19 @@ func (w *world) conclude() {
 	if len(left) > 0 {
 		w.violated("leftovers", "goroutines", "%d goroutines: %s", len(left), fmt.Sprint(left))
 	}
+}
+
+// ofProduct reports whether a goroutine, by its stack, is one of Beanpole, or of what Beanpole uses: whatever a package
+// of the project or of zishang's has called or started, but for the world's own.
+func ofProduct(stack string) bool {
+	for line := range strings.Lines(stack) {
+		line = strings.TrimPrefix(line, "created by ")
+		switch {
+		case strings.HasPrefix(line, "github.com/beanpole/beanpole/test/sim/"):
+		case strings.HasPrefix(line, "github.com/beanpole/beanpole/"), strings.HasPrefix(line, "github.com/zishang520/"),
+			strings.HasPrefix(line, "github.com/redis/"):
+			return true
+		}
+	}
+	return false
 }

@@ -251,9 +251,12 @@ func (e *engine) write() {
 				if err = writeFrame(conn, f); err != nil {
 					break
 				}
+				e.c.left([]frame{f}, false)
 			}
 		} else {
-			err = e.post(e.payload(list))
+			if err = e.post(e.payload(list)); err == nil {
+				e.c.left(list, true)
+			}
 		}
 		e.mu.Lock()
 		e.posting = false

@@ -37,6 +37,10 @@ func (w *world) faults() {
 			act = w.hangUp
 		case plan.RedisLag:
 			act, pause = w.slowRedis, [2]time.Duration{2 * time.Second, 6 * time.Second}
+		case plan.RedisIce:
+			act, pause = w.freezeRedis, [2]time.Duration{2 * time.Second, 8 * time.Second}
+		case plan.RedisBar:
+			act, pause = w.barRedis, [2]time.Duration{time.Second, 6 * time.Second}
 		case plan.RedisNo:
 			act, pause = w.refuseRedis, [2]time.Duration{2 * time.Second, 6 * time.Second}
 		}
@@ -121,6 +125,9 @@ func (w *world) killNode(rng *rand.Rand) {
 		return
 	}
 	w.count("fault kill")
+	if w.dying(n, rng); !n.live() {
+		return
+	}
 	n.kill()
 	time.Sleep(between(rng, 0, 2*time.Second))
 	w.start(n.slot).open()

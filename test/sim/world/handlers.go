@@ -59,7 +59,7 @@ func (n *node) connected(s member, from int64) {
 	case recovered:
 		l.unsettle(at)
 		w.counts["recovered"]++
-		if l.over != 0 && l.why != "its node was killed" {
+		if l.over != 0 && l.why != "its node was killed" && !w.plan.Has(plan.Failover) { // likewise
 			w.mu.Unlock()
 			w.violated("recovery", h.Client, "recovered %s, which had ended: %s", s.id(), l.why)
 			w.mu.Lock()
@@ -72,6 +72,7 @@ func (n *node) connected(s member, from int64) {
 		w.violated("recovery", h.Client, "the data of %s has %d, and should have %d", l.sid, got, want)
 		w.mu.Lock()
 	}
+	w.putOutOf(l, k, recovered)
 	k.told = l.early[h.Conn]
 	l.conns = append(l.conns, k)
 	number := len(l.conns)
@@ -90,6 +91,9 @@ func (n *node) connected(s member, from int64) {
 	}
 	x := &served{w: w, n: n, s: s, l: l, k: k, src: fmt.Sprintf("%s.%s.%d", n.name, s.id(), number),
 		rng: w.rng("handlers " + h.Client + l.nsp + strconv.Itoa(h.Conn))}
+	w.mu.Lock()
+	k.served = x
+	w.mu.Unlock()
 	x.register()
 	if !recovered {
 		x.emit("ready") // the client can count on being in its rooms
@@ -105,69 +109,82 @@ type served struct {
 	k    *conn
 	src  string
 	rng  interface{ IntN(int) int }
-	up   int  // the last event of the client
+	last int  // the number of the last event of the client
 	busy bool // a handler runs
 	gone bool
 }
 
 func (x *served) register() {
 	s := x.s
-	s.onUp(func(n int) (before string) {
+	s.onUp(func(n int, v any) []any {
 		defer x.turn("up")()
+		up := x.takes("up", n, v)
 		x.w.mu.Lock()
-		x.w.line(x.n.name, fmt.Sprintf("up %d from %s", n, x.l.client.name))
-		last := x.up
-		x.up = n
-		x.w.counts["up"]++
 		x.l.mark++
 		mark := x.l.mark
 		x.w.mu.Unlock()
 		s.mark(mark)
-		switch {
-		case n == last+1:
-		case n <= last:
-			x.w.violated("handler-order", x.l.client.name, "%s: event %d came after %d", s.id(), n, last)
-		default:
-			x.w.violated("handler-complete", x.l.client.name, "%s: event %d came after %d", s.id(), n, last)
-		}
+		before := ""
 		if x.rng.IntN(3) == 0 {
 			before = x.emit("answer")
 		}
-		return before
+		if x.rng.IntN(2) == 0 {
+			v = nil
+		}
+		return x.answers(up, n, before, v)
 	})
-	s.onRoom("join", func(room string) []string {
+	s.onRoom("join", func(n int, room string) []string {
 		defer x.turn("join")()
+		join := x.takes("join", n, room)
 		joined := x.w.join(x.l, x.k, room)
 		s.join(room)
 		joined()
-		return x.rooms()
+		return x.answers(join, x.rooms())[0].([]string)
 	})
-	s.onRoom("leave", func(room string) []string {
+	s.onRoom("leave", func(n int, room string) []string {
 		defer x.turn("leave")()
+		leave := x.takes("leave", n, room)
 		left := x.w.leave(x.l, x.k, room)
 		s.leave(room)
 		left()
-		return x.rooms()
+		return x.answers(leave, x.rooms())[0].([]string)
 	})
-	s.on("block", func(ms int) {
+	s.on("block", func(n int, args []any) []any {
 		defer x.turn("block")()
+		x.takes("block", n, args...)
+		ms, _ := args[0].(float64)
 		d := time.Duration(ms) * time.Millisecond
 		x.w.mu.Lock()
 		x.k.blocks = x.w.now() + int64(d)
 		x.w.mu.Unlock()
 		time.Sleep(d)
+		return nil
 	})
-	s.on("boom", func(int) { defer x.turn("boom")(); panic("as the simulation wants it") })
-	s.on("kick", func(all int) {
+	s.on("boom", func(n int, args []any) []any {
+		defer x.turn("boom")()
+		x.answers(x.takes("boom", n, args...), map[string]any{"error": "internal error"})
+		panic("as the simulation wants it")
+	})
+	s.on("kick", func(n int, args []any) []any {
 		defer x.turn("kick")()
+		kick := x.takes("kick", n, args...)
 		x.w.note(x.n.name, "disconnects %s", x.l.client.name)
 		x.ending()
-		if all == 1 {
-			x.l.client.putOut()
+		if same(args, []any{1.0}) {
+			x.putOut(kick)
+		} else {
+			s.disconnect(false)
 		}
-		s.disconnect(all == 1)
+		x.w.mu.Lock()
+		x.k.putOut = x.w.now()
+		x.w.mu.Unlock()
+		return nil
 	})
-	s.on("ask", func(int) { defer x.turn("ask")(); x.ask() })
+	s.on("ask", func(n int, args []any) []any {
+		defer x.turn("ask")()
+		ask := x.takes("ask", n, args...)
+		return x.answers(ask, x.ask())
+	})
 	s.onEnd(func() {
 		x.w.mu.Lock()
 		if x.k.ended == 0 {
@@ -175,8 +192,9 @@ func (x *served) register() {
 		}
 		x.w.mu.Unlock()
 		x.ending()
-	}, func(reason string) {
+	}, func(reason string, code int) {
 		defer x.turn("disconnect")()
+		x.ended(reason, code)
 		w := x.w
 		w.mu.Lock()
 		w.line(x.n.name, fmt.Sprintf("disconnect %s of %s: %s", s.id(), x.l.client.name, reason))
@@ -212,6 +230,7 @@ func (x *served) turn(what string) (done func()) {
 	x.w.mu.Lock()
 	busy, gone := x.busy, x.gone
 	x.busy = true
+	x.k.running++
 	x.w.mu.Unlock()
 	if busy {
 		x.w.violated("handler-order", x.l.client.name, "%s: %s runs beside another handler", x.s.id(), what)
@@ -219,7 +238,13 @@ func (x *served) turn(what string) (done func()) {
 	if gone {
 		x.w.violated("disconnect-last", x.l.client.name, "%s: %s after disconnect", x.s.id(), what)
 	}
-	return func() { x.w.mu.Lock(); x.busy = false; x.w.mu.Unlock() }
+	return func() {
+		x.w.mu.Lock()
+		defer x.w.mu.Unlock()
+		x.busy = false
+		x.k.running--
+		x.k.ran = x.w.now()
+	}
 }
 
 // rooms are those that the socket is in, and checks that they are those of the model.
@@ -238,24 +263,23 @@ func (x *served) rooms() []string {
 	return got
 }
 
-// emit sends the socket an event.
+// emit sends the socket an event, and returns its id, or nothing when it has not been emitted.
 func (x *served) emit(kind string) string {
 	if !x.s.connected() {
 		return ""
 	}
 	e := x.w.emit(x.src, x.n, emission{nsp: x.l.nsp, kind: kind, only: x.s.id()})
 	err := x.s.emit("e", e.id(), x.rng.IntN(10))
-	if errors.Is(err, server.ErrDisconnected) {
-		x.w.mu.Lock()
-		e.volatile = true // it was too late
-		x.w.mu.Unlock()
-	}
 	x.w.emitted(e, err)
+	x.w.returned(call{x.n, e.id(), "Emit", x.l}, e.from, e.to, err)
+	if err != nil { // nothing has been emitted
+		return ""
+	}
 	return e.id()
 }
 
-// ask asks the client something.
-func (x *served) ask() {
+// ask asks the client something, and returns what it said.
+func (x *served) ask() string {
 	w := x.w
 	e := w.emit(x.src, x.n, emission{nsp: x.l.nsp, kind: "ask", only: x.s.id(), ack: true})
 	if x.n.library { // whose wait goes on when the client has gone
@@ -263,33 +287,36 @@ func (x *served) ask() {
 		x.k.blocks = w.now() + int64(askTimeout)
 		w.mu.Unlock()
 	}
-	text, err := x.s.ask("q", e.id(), 1)
+	answer, err := x.s.ask("q", e.id(), 1)
 	w.emitted(e, err)
+	calm := !x.l.client.troubled(e.from, e.to)
 	w.mu.Lock()
 	took, ended := e.to-e.from, x.k.ended
-	calm := x.k.told != 0 && max(x.k.told, x.k.open) <= e.from && x.k.held(e.to) && !x.l.client.troubled(e.from, e.to)
+	calm = calm && x.k.told != 0 && max(x.k.told, x.k.open) <= e.from && x.k.held(e.to)
 	w.counts["asked"]++
-	if errors.Is(err, server.ErrDisconnected) {
-		e.volatile = true // it may have been too late
-	}
 	w.mu.Unlock()
-	if took > int64(askTimeout)+second && !w.stood(x.n, e.from, e.to) {
+	if took > int64(askTimeout+slack) && !w.stood(x.n, e.from, e.to) {
 		w.violated("wait-ends", e.id(), "the wait for an acknowledgement took %s", time.Duration(took))
 	}
-	if ended != 0 && !x.n.library && e.to > max(e.from, ended)+second && !w.stood(x.n, e.from, e.to) {
+	if ended != 0 && !x.n.library && e.to > max(e.from, ended)+int64(slack) && !w.stood(x.n, e.from, e.to) {
 		w.violated("wait-ends", e.id(), "the wait for an acknowledgement went on for %s when the socket had been disconnected: %v",
 			time.Duration(e.to-ended), err)
 	}
 	if err == nil {
-		if text != e.id() {
-			w.violated("ack-match", e.id(), "acknowledged with %s", text)
+		if said(answer) != e.id() {
+			w.violated("ack-match", e.id(), "acknowledged with %s", said(answer))
 		}
-		return
+		return said(answer)
 	}
-	if !errors.Is(err, server.ErrTimeout) && !errors.Is(err, server.ErrDisconnected) {
+	switch {
+	case errors.Is(err, server.ErrDisconnected): // which others may hear of later
+		w.mu.Lock()
+		w.claim(x.k, "EmitWithAck", e.id())
+		w.mu.Unlock()
+	case !errors.Is(err, server.ErrTimeout):
 		w.violated("wait-ends", e.id(), "the wait ended with %v", err)
-	}
-	if calm {
+	case calm:
 		w.violated("ack-answered", e.id(), "%s did not acknowledge: %v", x.l.client.name, err)
 	}
+	return ""
 }

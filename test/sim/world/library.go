@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"regexp"
 	"time"
 
+	"github.com/zishang520/engine.io/v2/types"
 	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/beanpole/beanpole/server"
@@ -105,7 +105,7 @@ func (a library) askAll(nsp string, rooms []string, id string) (texts []string, 
 	defer cancel()
 	answers, err := zishang.Ask(ctx, a.io.Of(nsp, nil), list(rooms), "q", id, 1)
 	for _, x := range answers {
-		texts = append(texts, fmt.Sprint(x))
+		texts = append(texts, said(plain(x)))
 	}
 	return texts, err
 }
@@ -125,11 +125,12 @@ func (a library) say(id string) error { return a.io.ServerSideEmit("sse", id) }
 // sayAsk is for those of package server: the library's has no time-out of its own.
 func (a library) sayAsk(context.Context, string) ([]string, error) { return nil, errors.ErrUnsupported }
 
-func (a library) order(room string, in bool) error {
+func (a library) order(nsp string, rooms, except []string, room string, in bool) error {
+	b := a.io.Of(nsp, nil).To(list(rooms)...).Except(list(except)...)
 	if in {
-		a.io.SocketsJoin(socket.Room(room))
+		b.SocketsJoin(socket.Room(room))
 	} else {
-		a.io.SocketsLeave(socket.Room(room))
+		b.SocketsLeave(socket.Room(room))
 	}
 	return nil
 }
@@ -139,6 +140,7 @@ type librarySocket struct{ s *socket.Socket }
 
 func (m librarySocket) id() string          { return string(m.s.Id()) }
 func (m librarySocket) nsp() string         { return m.s.Nsp().Name() }
+func (m librarySocket) session() string     { return m.s.Conn().Id() }
 func (m librarySocket) connected() bool     { return m.s.Connected() }
 func (m librarySocket) join(room string)    { m.s.Join(socket.Room(room)) }
 func (m librarySocket) leave(room string)   { m.s.Leave(socket.Room(room)) }
@@ -188,7 +190,7 @@ func (m librarySocket) emit(event string, args ...any) error {
 	return err
 }
 
-func (m librarySocket) ask(event string, args ...any) (string, error) {
+func (m librarySocket) ask(event string, args ...any) (any, error) {
 	type answer struct {
 		args []any
 		err  error
@@ -199,57 +201,89 @@ func (m librarySocket) ask(event string, args ...any) (string, error) {
 	case x := <-came:
 		switch {
 		case x.err != nil && !m.s.Connected():
-			return "", server.ErrDisconnected
+			return nil, server.ErrDisconnected
 		case x.err != nil:
-			return "", server.ErrTimeout
-		case len(x.args) == 0:
-			return "", nil
+			return nil, server.ErrTimeout
+		case len(x.args) != 1:
+			return x.args, nil
 		}
-		return fmt.Sprint(x.args[0]), nil
+		return plain(x.args[0]), nil
 	case <-time.After(2 * askTimeout):
-		return "", errors.New("nobody was told")
+		return nil, errors.New("nobody was told")
 	}
 }
 
-// answer acknowledges an event that wants it.
-func answer(args []any, values ...any) {
-	if len(args) == 0 {
-		return
-	}
-	if ack, ok := args[len(args)-1].(socket.Ack); ok {
-		ack(values, nil)
-	}
-}
-
-func (m librarySocket) onUp(handler func(n int) (before string)) {
-	_ = m.s.On("up", func(args ...any) {
-		n, _ := args[0].(float64)
-		answer(args, int(n), handler(int(n)))
-	})
-}
-
-func (m librarySocket) onRoom(event string, handler func(room string) []string) {
-	_ = m.s.On(event, func(args ...any) {
-		room, _ := args[0].(string)
-		answer(args, handler(room))
-	})
-}
-
-func (m librarySocket) on(event string, handler func(arg int)) {
-	_ = m.s.On(event, func(args ...any) {
-		n := 0.0
-		if len(args) > 0 {
-			n, _ = args[0].(float64)
+// plain is a value with its binaries as they are.
+func plain(v any) any {
+	switch v := v.(type) {
+	case types.BufferInterface:
+		return v.Bytes()
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = plain(v[i])
 		}
-		handler(int(n))
+		return out
+	case map[string]any:
+		out := map[string]any{}
+		for k := range v {
+			out[k] = plain(v[k])
+		}
+		return out
+	}
+	return v
+}
+
+// heard registers a handler that gets the number of an event and what is behind it, and answers with what it returns,
+// unless that is nil.
+func (m librarySocket) heard(event string, handler func(n int, args []any) []any) {
+	_ = m.s.On(event, func(args ...any) {
+		var ack socket.Ack
+		if k := len(args) - 1; k >= 0 {
+			if f, ok := args[k].(socket.Ack); ok {
+				ack, args = f, args[:k]
+			}
+		}
+		values := plain(args).([]any)
+		n := -1.0
+		if len(values) > 0 {
+			n, _ = values[0].(float64)
+			values = values[1:]
+		}
+		if answer := handler(int(n), values); answer != nil && ack != nil {
+			ack(answer, nil)
+		}
 	})
 }
 
-func (m librarySocket) onEnd(ended func(), disconnected func(reason string)) {
+func (m librarySocket) onUp(handler func(n int, v any) []any) {
+	m.heard("up", func(n int, args []any) []any {
+		if len(args) != 1 {
+			return handler(n, args)
+		}
+		return handler(n, args[0])
+	})
+}
+
+func (m librarySocket) onRoom(event string, handler func(n int, room string) []string) {
+	m.heard(event, func(n int, args []any) []any {
+		room := ""
+		if len(args) == 1 {
+			room, _ = args[0].(string)
+		}
+		return []any{handler(n, room)}
+	})
+}
+
+func (m librarySocket) on(event string, handler func(n int, args []any) []any) {
+	m.heard(event, handler)
+}
+
+func (m librarySocket) onEnd(ended func(), disconnected func(reason string, code int)) {
 	_ = m.s.Conn().On("close", func(...any) { ended() })
 	_ = m.s.On("disconnecting", func(...any) { ended() })
 	_ = m.s.On("disconnect", func(args ...any) {
 		reason, _ := args[0].(string)
-		disconnected(reason)
+		disconnected(reason, 0)
 	})
 }

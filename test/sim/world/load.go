@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
-	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/test/sim/plan"
 )
 
@@ -22,6 +21,9 @@ var namespaces = []string{"/", "/game-1", "/game-2"}
 
 // closed is one of the pattern whose middleware lets nobody in.
 const closed = "/game-9"
+
+// asked are those that clients ask for.
+var asked = append(slices.Clone(namespaces), closed)
 
 // driver is what a slot's servers do on their own account.
 type driver struct {
@@ -103,8 +105,12 @@ func (d *driver) act(n *node) {
 			d.w.load.Go(func() { d.query(n, nsp, picked[:in], picked[out:]) })
 		}
 	case 15:
-		if p.Does(plan.Rooms) && d.slot == 0 { // one gives the orders, so that the last is known
+		switch {
+		case !p.Does(plan.Rooms):
+		case d.slot == 0 && d.rng.IntN(2) == 0: // one gives the orders, so that the last is known
 			d.order(n)
+		default:
+			d.orderSome(n, nsp)
 		}
 	}
 }
@@ -163,24 +169,24 @@ func (d *driver) socket(nsp string, n *node) *life {
 // send emits.
 func (d *driver) send(n *node, e emission) {
 	text := strings.Repeat([]string{"x", "x", "x", "\u00e9\U0001f600"}[d.rng.IntN(4)], d.rng.IntN(8)*d.rng.IntN(200))
+	k := d.rng.IntN(100)
+	if d.w.plan.Does(plan.Binary) && k%4 == 0 {
+		k = -k - 1
+	}
+	d.w.send(n, n.name, e, text, k)
+}
+
+// send emits, as an event of a source, with a text and a number; if that is below zero with binaries.
+func (w *world) send(n *node, src string, e emission, text string, k int) {
 	e.text = &text
-	x := d.w.emit(n.name, n, e)
+	x := w.emit(src, n, e)
 	args := []any{x.id()}
-	if d.w.plan.Does(plan.Binary) && d.rng.IntN(4) == 0 {
+	if k < 0 {
 		args = append(args, map[string]any{"b": []byte(x.id()), "c": []byte{}})
 	}
-	args = append(args, text, d.rng.IntN(100))
-	err := n.io.send(x, args)
-	if errors.Is(err, server.ErrDisconnected) { // it was another's, who has gone
-		d.w.mu.Lock()
-		x.volatile = true
-		d.w.mu.Unlock()
-		err = nil
-	}
-	if err != nil && !errors.Is(err, adapter.ErrDegraded) && n.live() {
-		d.w.violated("emit", x.id(), "Emit returned %v", err)
-	}
-	d.w.emitted(x, err)
+	err := n.io.send(x, append(args, text, k))
+	w.emitted(x, err)
+	w.returned(call{n, x.id(), "Emit", w.life(x.only + x.skip)}, x.from, x.to, err)
 }
 
 // askAll broadcasts and waits for the acknowledgements.
@@ -190,7 +196,7 @@ func (d *driver) askAll(n *node, nsp string, picked []string) {
 	e := w.emit(fmt.Sprintf("%s?%d", n.name, w.now()/1000), n, emission{nsp: nsp, kind: "ask all", rooms: picked, ack: true})
 	answers, err := n.io.askAll(nsp, picked, e.id())
 	w.emitted(e, err)
-	if took := e.to - e.from; took > int64(askTimeout)+second && !w.stood(n, e.from, e.to) {
+	if took := e.to - e.from; took > int64(askTimeout+slack) && !w.stood(n, e.from, e.to) {
 		w.violated("wait-ends", e.id(), "the wait for acknowledgements took %s", time.Duration(took))
 	}
 	got := map[string]int{}
@@ -273,7 +279,7 @@ func (d *driver) query(n *node, nsp string, picked, except []string) {
 	to := w.now()
 	w.line(n.name, fmt.Sprintf("fetch %d has %d err=%v", from, len(list), err))
 	w.mu.Unlock()
-	if took := to - from; took > int64(fetchTimeout)+second && !w.stood(n, from, to) {
+	if took := to - from; took > int64(fetchTimeout+slack) && !w.stood(n, from, to) {
 		w.violated("wait-ends", about, "FetchSockets took %s", time.Duration(took))
 	}
 	got := map[string]int{}
@@ -286,45 +292,59 @@ func (d *driver) query(n *node, nsp string, picked, except []string) {
 // servers emits to the other servers.
 func (d *driver) servers(n *node) {
 	w := d.w
-	w.mu.Lock()
-	from := w.now()
-	id := fmt.Sprintf("%s|%d", n.name, from)
-	w.line(n.name, "server-side emit "+id)
-	w.counts["server-side"]++
-	w.mu.Unlock()
 	if d.rng.IntN(2) == 0 {
-		if err := n.io.say(id); err != nil && !errors.Is(err, adapter.ErrDegraded) && n.live() {
-			w.violated("server-side", id, "ServerSideEmit returned %v", err)
-		}
 		w.load.Go(func() {
-			time.Sleep(time.Duration(2 * settle))
-			d.heard(n, id, from, from+2*settle)
+			ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+			defer cancel()
+			_ = d.askServers(ctx, n)
 		})
 		return
 	}
+	id, from := w.tell(n)
+	err := n.io.say(id)
+	w.returned(call{n, id, "ServerSideEmit", nil}, from, w.now(), err)
 	w.load.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-		defer cancel()
-		answers, err := n.io.sayAsk(ctx, id)
-		if errors.Is(err, errors.ErrUnsupported) {
-			return
-		}
-		to := w.now()
-		w.note(n.name, "server-side %s has %d answers err=%v", id, len(answers), err)
-		if to-from > int64(askTimeout)+second && !w.stood(n, from, to) {
-			w.violated("wait-ends", id, "ServerSideEmitWithAck took %s", time.Duration(to-from))
-		}
-		names := map[string]bool{}
-		for _, name := range answers {
-			if w.named(name) == nil || names[name] || name == n.name {
-				w.violated("server-side", id, "answer %s", name)
-			}
-			names[name] = true
-		}
-		if err == nil {
-			d.heard(n, id, from, to)
-		}
+		time.Sleep(time.Duration(2 * settle))
+		d.heard(n, id, from, from+2*settle)
 	})
+}
+
+// tell returns the id of an event to the other servers.
+func (w *world) tell(n *node) (id string, from int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	from = w.now()
+	id = fmt.Sprintf("%s|%d", n.name, from)
+	w.line(n.name, "server-side emit "+id)
+	w.counts["server-side"]++
+	return id, from
+}
+
+// askServers asks the other servers for their names.
+func (d *driver) askServers(ctx context.Context, n *node) error {
+	w := d.w
+	id, from := w.tell(n)
+	end, _ := ctx.Deadline()
+	answers, err := n.io.sayAsk(ctx, id)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	to := w.now()
+	w.note(n.name, "server-side %s has %d answers err=%v", id, len(answers), err)
+	if time.Since(end) > slack && !w.stood(n, from, to) {
+		w.violated("wait-ends", id, "ServerSideEmitWithAck took %s", time.Duration(to-from))
+	}
+	names := map[string]bool{}
+	for _, name := range answers {
+		if w.named(name) == nil || names[name] || name == n.name {
+			w.violated("server-side", id, "answer %s", name)
+		}
+		names[name] = true
+	}
+	if err == nil {
+		d.heard(n, id, from, to)
+	}
+	return err
 }
 
 // heard checks that the servers that were well all the time have got an event of n.
@@ -361,8 +381,7 @@ func (d *driver) order(n *node) {
 	w.line(n.name, fmt.Sprintf("orders all: %s %v", room, in))
 	w.counts["orders"]++
 	w.mu.Unlock()
-	err := n.io.order(room, in)
-	if err != nil && !errors.Is(err, adapter.ErrDegraded) && n.live() {
-		w.violated("emit", room, "SocketsJoin returned %v", err)
-	}
+	from := w.now()
+	err := n.io.order("/", nil, nil, room, in)
+	w.returned(call{n, room, "SocketsJoin", nil}, from, w.now(), err)
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/beanpole/beanpole/server"
 )
 
 // model is what the checker knows: all that was emitted, and who was where when. Everything in it is guarded
@@ -20,11 +23,13 @@ type model struct {
 	absent  []window // when a node stood still
 	lost    []window // what was written to Redis in it a failover has lost
 	given   map[string]*orders
+	shut    map[string]int64    // sessions that a server has put out of all namespaces
 	asked   map[string]*request // of clients, by their ids
+	claims  []claim
 }
 
 func (m *model) init(w *world) {
-	m.w, m.sources, m.lives, m.given, m.asked = w, map[string]*source{}, map[string]*life{}, map[string]*orders{}, map[string]*request{}
+	m.w, m.sources, m.lives, m.given, m.asked, m.shut = w, map[string]*source{}, map[string]*life{}, map[string]*orders{}, map[string]*request{}, map[string]int64{}
 }
 
 // window is a time during which something was not as it should be. to is 0 as long as it is not over.
@@ -103,9 +108,19 @@ func (w *world) emitted(e *emission, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e.to, e.err = w.now(), err
+	if errors.Is(err, server.ErrDisconnected) {
+		e.volatile = true // it was too late
+	}
 	if err != nil {
 		w.line(e.src.node.name, "emit "+e.id()+" returned "+err.Error())
 	}
+}
+
+// life finds a life by the id of its socket, nil if there is none.
+func (w *world) life(sid string) *life {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.model.lives[sid]
 }
 
 // find returns the emission of an id.
@@ -135,21 +150,26 @@ type life struct {
 	why      string        // it ended
 	mark     int           // that its data has
 	putOut   int64         // when a server last disconnected the client while it was coming back
+	barred   int           // the last connection of the client's with which it was, if the server had received that
 }
 
 // conn is one connection of a life.
 type conn struct {
-	node   *node
-	number int   // the client's
-	from   int64 // the server may have had it since
-	open   int64 // the connection handler ran
-	told   int64 // the client knew
-	shaky  int64 // something happened to it: what is not kept may be lost from then on; 0 if nothing did
-	ended  int64 // the server knew that it is over
-	closed int64 // the disconnect handler ran
-	reason string
-	blocks int64 // until when a handler blocks, or has
-	sock   member
+	node    *node
+	number  int   // the client's
+	from    int64 // the server may have had it since
+	open    int64 // the connection handler ran
+	told    int64 // the client knew
+	shaky   int64 // something happened to it: what is not kept may be lost from then on; 0 if nothing did
+	ended   int64 // the server knew that it is over
+	closed  int64 // the disconnect handler ran
+	reason  string
+	blocks  int64 // until when a handler blocks, or has
+	ran     int64 // when a handler last ended
+	running int   // handlers
+	putOut  int64 // a server's Disconnect has returned, and what waited for the handlers is dropped
+	sock    member
+	served  *served
 }
 
 // held reports whether nothing has happened to the connection by b, a moment that is not to come. The server

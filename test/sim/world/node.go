@@ -29,6 +29,7 @@ type node struct {
 	web     *http.Server                    // guarded by world.mu until it is set
 	forward atomic.Pointer[redis.Forwarder] // nil until it listens
 	from    int64                           // when it was started
+	forgets bool                            // it keeps little of what it has published
 	dynamic bool                            // it listens to the channels of rooms
 	hears   int64                           // since when it hears the others; 0 if it did not when it let clients in
 
@@ -89,7 +90,7 @@ func (w *world) start(slot int) *node {
 			}
 		}
 		if w.rng("resend").IntN(3) == 0 { // it forgets, and others count
-			c.MaxResendBytes = 4 << 10
+			c.MaxResendBytes, n.forgets = 4<<10, true
 		}
 		cluster, err := redis.New(c)
 		if err != nil {

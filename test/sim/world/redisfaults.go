@@ -70,6 +70,20 @@ func (w *world) slowRedis(rng *rand.Rand) {
 	w.redis.set("", 0)
 }
 
+// freezeRedis has Redis stand still: what was written to it is read when it goes on.
+func (w *world) freezeRedis(rng *rand.Rand) {
+	d := between(rng, 0, 6*time.Second)
+	w.redis.one.Lock()
+	defer w.redis.one.Unlock()
+	w.note("FAULT", "redis stands still for %s", d)
+	w.count("fault redisice")
+	w.trouble(d)
+	w.net.Pause("redis")
+	time.Sleep(d)
+	w.net.Resume("redis")
+	w.note("FAULT", "redis goes on")
+}
+
 func (w *world) refuseRedis(rng *rand.Rand) {
 	text := []string{"LOADING Redis is loading the dataset in memory",
 		"READONLY You can't write against a read only replica.",
@@ -103,6 +117,22 @@ func (w *world) failOver(rng *rand.Rand) {
 	w.redis.restore(behind)
 	w.redis.on()
 	w.note("FAULT", "redis is another one")
+}
+
+// barRedis has one node reach Redis no more for a while, as when a network is parted.
+func (w *world) barRedis(rng *rand.Rand) {
+	n := w.victim(rng)
+	if n == nil {
+		return
+	}
+	d := between(rng, 0, 5*time.Second)
+	w.note("FAULT", "%s cannot reach redis for %s", n.name, d)
+	w.count("fault redisbar")
+	w.trouble(d)
+	w.net.Bar(n.name, redisAddr, true)
+	time.Sleep(d)
+	w.net.Bar(n.name, redisAddr, false)
+	w.note("FAULT", "%s can reach redis again", n.name)
 }
 
 // hangUp closes the connections to Redis on which nothing has happened for some seconds, as its option timeout does.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/beanpole/beanpole/test/sim/plan"
 )
 
 // message takes the text of an Engine.IO message.
@@ -83,7 +85,9 @@ func (c *client) take(p packet) {
 		c.mu.Lock()
 		if s.state == "connected" {
 			s.state = "ended"
-			s.pid, s.offset = "", ""
+			if c.jit.IntN(3) > 0 { // some try to come back all the same
+				s.pid, s.offset = "", ""
+			}
 			c.w.mu.Lock()
 			s.life.finish(c.w.now(), "disconnected by the server")
 			c.w.mu.Unlock()
@@ -205,7 +209,6 @@ func (c *client) event(s *sock, p packet) {
 	if strings.Contains(id, "?") {
 		answer += "|" + s.life.sid
 	}
-	data, _ := json.Marshal([]string{answer})
 	c.mu.Lock()
 	if strings.Contains(id, "?") && c.jit.IntN(60) == 0 { // who asked all is to be told that one is missing
 		c.mu.Unlock()
@@ -216,12 +219,13 @@ func (c *client) event(s *sock, p packet) {
 	if c.jit.IntN(3) == 0 {
 		d = between(c.jit, 0, 500*time.Millisecond)
 	}
+	both := c.w.plan.Does(plan.Binary) && c.jit.IntN(4) == 0
 	c.mu.Unlock()
-	reply := frame{text: packet{kind: typeAck, nsp: s.nsp, id: p.id, data: data}.text()}
+	answers := newPacket(typeAck, s.nsp, p.id, []any{reply(answer, both)}).frames(nil)
 	if d == 0 {
-		e.send(reply)
+		e.send(answers...)
 	} else {
-		time.AfterFunc(d, func() { e.send(reply) })
+		time.AfterFunc(d, func() { e.send(answers...) })
 	}
 }
 
@@ -235,22 +239,29 @@ func (c *client) acknowledged(s *sock, p packet) {
 	c.mu.Lock()
 	x, ok := s.acks[p.id]
 	delete(s.acks, p.id)
+	var want []any
+	if ok {
+		want = x.answer
+	}
+	skipped := s.skipped(p.id)
 	c.mu.Unlock()
+	for _, what := range skipped {
+		c.w.violated("ack-answered", c.name, "no acknowledgement of %s", what)
+	}
 	c.w.mu.Lock()
-	c.w.line(c.name, fmt.Sprintf("acknowledged %s %d: %s", x.event, p.id, p.data))
+	c.w.line(c.name, fmt.Sprintf("acknowledged %d (event %d): %s", p.id, x.n, p.data))
 	c.w.counts["acknowledged"]++
 	c.w.mu.Unlock()
 	if !ok {
 		c.w.violated("ack-once", c.name, "acknowledgement %d came twice, or nobody waits for it: %s", p.id, p.data)
 		return
 	}
+	if want == nil || !same(want, list) {
+		c.w.violated("ack-match", c.name, "event %d, %s, was acknowledged with %.200q, and its handler has answered %.200q", x.n, x.event, list, want)
+		return
+	}
 	switch x.event {
 	case "up":
-		n, _ := list[0].(float64)
-		if len(list) != 2 || int(n) != x.n {
-			c.w.violated("ack-match", c.name, "event %d was acknowledged with %s", x.n, p.data)
-			return
-		}
 		if before, _ := list[1].(string); before != "" {
 			c.w.mu.Lock()
 			e := c.w.model.find(before)

@@ -4,6 +4,11 @@ package main
 
 import "time"
 
-// askTimeout bounds a wait for acknowledgements: longer than in the simulation, where time does not pass while
-// somebody computes.
-const askTimeout = 10 * time.Second
+// The times of the simulation, longer: here time passes while somebody computes, and while others have the processor.
+const (
+	askTimeout = 10 * time.Second
+	slack      = 5 * time.Second
+	callLimit  = 10 * time.Second
+	ackLimit   = 20 * time.Second
+	localLimit = 20 * time.Second
+)

@@ -47,6 +47,7 @@ func (e *engine) upgrade() {
 		return
 	}
 	e.mu.Unlock()
+	e.burst()
 	_ = conn.SetReadDeadline(time.Time{})
 	if err := writeFrame(conn, frame{text: "5"}); err != nil {
 		e.end(err)

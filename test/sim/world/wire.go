@@ -12,6 +12,7 @@ import (
 type frame struct {
 	text string
 	bin  []byte // if not nil
+	of   *sent  // the event that is whole with it, if it is one of a client's
 }
 
 func (f frame) String() string {
@@ -173,4 +174,13 @@ func (p packet) values() ([]any, error) {
 		return nil, fmt.Errorf("%d attachments, %d used", len(p.bins), used)
 	}
 	return list, nil
+}
+
+// encode is JSON.
+func encode(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }

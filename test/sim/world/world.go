@@ -4,9 +4,11 @@
 //
 // The files: world.go (World, the history), model.go (what was emitted and who is where), check.go (what must
 // have come of it), node.go and load.go (the servers and what they do), app.go and library.go (their applications),
-// handlers.go, loss.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go, socket.go, break.go and old.go (the
-// clients, from the protocols), balance.go (who sends requests where), redis.go, replica.go, faults.go,
-// redisfaults.go, end.go (what must be left: nothing).
+// handlers.go, sent.go (what clients send, and what comes of that), given.go (rooms that servers put others' sockets
+// into), putout.go (clients that are disconnected everywhere), dying.go (servers that are killed while they are asked),
+// burst.go (what waits for an upgrade), loss.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go,
+// socket.go, break.go and old.go (the clients, from the protocols), balance.go (who sends requests where), redis.go,
+// replica.go, faults.go, redisfaults.go, end.go (what must be left: nothing).
 package main
 
 import (
@@ -90,6 +92,11 @@ func (w *world) count(what string) {
 func (w *world) violated(promise, about, format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.violate(promise, about, format, args...)
+}
+
+// violate is violated, called with mu held.
+func (w *world) violate(promise, about, format string, args ...any) {
 	what := fmt.Sprintf(format, args...)
 	w.line("CHECK", fmt.Sprintf("violated: %s: %s: %s", promise, about, what))
 	if len(w.violations) < 100 {
@@ -210,6 +217,9 @@ func (w *world) profile(from, to string) simnet.Profile {
 
 // stacks is what all goroutines do.
 func stacks() string {
-	b := make([]byte, 1<<20)
-	return string(b[:runtime.Stack(b, true)])
+	for b := make([]byte, 1<<20); ; b = make([]byte, 2*len(b)) {
+		if n := runtime.Stack(b, true); n < len(b) {
+			return string(b[:n])
+		}
+	}
 }

@@ -119,5 +119,6 @@ func (c *client) sized(ctx context.Context, size int) (*reply, error) {
 	defer s.end(ctx)
 	head, tail := "40"+noNamespace+`,{"x":"`, `"}`
 	body := head + strings.Repeat("x", size-len(head)-len(tail)) + tail
-	return c.do(ctx, http.MethodPost, c.target(s.query()), []byte(body))
+	// Who refuses it without reading it answers before it is sent, rather than into a connection that ends.
+	return c.do(ctx, http.MethodPost, c.target(s.query()), []byte(body), "Expect", "100-continue")
 }

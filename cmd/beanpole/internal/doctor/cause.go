@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // cause is why something has failed, and what to change where.
@@ -19,9 +23,19 @@ type cause struct {
 	means, do string
 }
 
+// toTLS matches what nginx, Apache and Go answer to plain HTTP.
+var toTLS = regexp.MustCompile(`(?i)plain HTTP (request )?(was sent )?to (an )?(HTTPS|SSL)|HTTP request to an HTTPS`)
+
+var changedQuery = cause{Failure, "the query does not arrive as it was sent: something on the way drops or changes it",
+	"forward the whole query, letter by letter: in CloudFront the policy AllViewer; no rewrite in nginx that builds it anew"}
+
 // broken is the finding that what does not work, for the cause of err.
 func (d *doctor) broken(err error, what string) Result {
 	c := explain(err)
+	if unknown(err) && len(d.clients) == 1 {
+		c.means = "the session is not known to the one instance there is: its id is changed on the way, or the application has started anew"
+		c.do = "forward the whole query, letter by letter; see whether the application ends again and again (web.stdout.log)"
+	}
 	return Result{Verdict: c.verdict, Seen: say(err), Means: what + ": " + c.means, Do: c.do}
 }
 
@@ -40,11 +54,21 @@ func explain(err error) cause {
 	case errors.As(err, new(errMoved)):
 		return cause{Warning, "the instance was taken out while it was looked at", "run doctor again; a deployment, a scale-in or the health check has taken it out"}
 	case errors.As(err, &certificate):
-		return cause{Failure, "browsers refuse the certificate", "a certificate for this very name, in force, with its chain"}
+		return certified(certificate)
+	case errors.As(err, new(errHandshake)):
+		return cause{Failure, "browsers refuse such an answer to a WebSocket handshake: it is not the application's, or changed on the way",
+			"see what answers or rewrites headers in front of the application: a CDN that remembers answers, a proxy that speaks WebSocket itself"}
 	case errors.As(err, &name):
 		return cause{Failure, "the name leads nowhere", "see the DNS record: an alias of the environment's load balancer"}
+	case strings.Contains(err.Error(), "tls: no application protocol"): // an alert, whose type nobody else can name
+		return cause{Failure, "what ends TLS speaks HTTP/2 alone: WebSockets come over HTTP/1.1, and so do many clients",
+			"let it offer http/1.1 too: a network load balancer's AlpnPolicy HTTP2Preferred or HTTP1Preferred"}
+	case errors.As(err, new(tls.RecordHeaderError)), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+		return cause{Failure, "what listens there speaks no TLS", "Protocol: HTTPS and SSLCertificateArns for the listener: port 443 alone does not make it one of HTTPS"}
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return cause{Failure, "nobody listens", "see that the environment is up, its listener on this port is on, and the name is that of the environment"}
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EHOSTUNREACH):
+		return cause{Failure, "this machine has no way to the address: no IPv6 here, or no network", "run doctor where there is one; a name that has an A record too is reached without IPv6"}
 	case errors.As(err, &op) && op.Op == "dial" && op.Timeout():
 		return cause{Failure, "no connection comes about: packets to this port are dropped", "let the port in: the security group of the load balancer, its listener, and the name it is reached by"}
 	case errors.Is(err, errSilent), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
@@ -56,24 +80,67 @@ func explain(err error) cause {
 	return cause{Failure, "it is refused on the way", "see the log of who refuses"}
 }
 
+// certified says what is wrong with a certificate.
+func certified(err *tls.CertificateVerificationError) cause {
+	c := cause{Failure, "browsers refuse the certificate", "a certificate for this very name, in force, with its chain"}
+	var invalid x509.CertificateInvalidError
+	var name x509.HostnameError
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		if ago := time.Since(invalid.Cert.NotAfter); ago > 0 {
+			c.means += fmt.Sprintf(": it ended %s ago", several(int(ago.Hours()/24+0.5), "day"))
+			c.do = "renew it: Certificate Manager does so by itself where the name can be validated by DNS. See which certificate the listener has"
+		} else {
+			c.means += ": it is not in force yet, or the clock of this machine is wrong"
+		}
+	case errors.As(err, &name):
+		names := append(slices.Clone(name.Certificate.DNSNames), addresses(name.Certificate)...)
+		c.means += fmt.Sprintf(": it is of %s, and not of %s", orElse(strings.Join(names, ", "), "nobody"), name.Host)
+		c.do = "add a certificate of this name to the listener (SSLCertificateArns takes several), and see that the name leads to this environment: a server that does not know the name sends another's"
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		c.means += ": nobody that browsers trust has signed it, or it is sent without those between"
+	}
+	return c
+}
+
+func addresses(c *x509.Certificate) (list []string) {
+	for _, ip := range c.IPAddresses {
+		list = append(list, ip.String())
+	}
+	return list
+}
+
 // cause is why the answer is what it is.
 func (r *reply) cause() cause {
 	by := r.by()
 	switch {
+	case r.status == http.StatusBadRequest && by != byApplication && toTLS.Match(r.body):
+		return cause{Failure, "what listens there speaks TLS alone", "connect to https://, and give it in the URL"}
 	case r.status/100 == 3:
 		return cause{Failure, by + " redirects, which neither WebSockets nor POSTs follow", "connect to where it leads, or leave " + "the Socket.IO path out of the redirect"}
 	case r.status == http.StatusTooManyRequests && by == byApplication:
 		return cause{NotApplicable, "this address has as many sessions as the server allows one", "see the check of limits"}
 	case r.status == http.StatusTooManyRequests:
 		return cause{Warning, by + " limits how often one address may ask", "leave the Socket.IO path out of its rate limit: a client on polling asks many times a minute"}
+	case r.code() == 0:
+		return cause{Failure, "the server takes no such transport", "BEANPOLE_TRANSPORTS: polling,websocket, or clients that use the one there is"}
 	case r.code() == 1:
 		return cause{Failure, "the session is not known where the request went: requests of one session go to several instances, or it has ended",
 			`StickinessEnabled: "true" in aws:elasticbeanstalk:environment:process:default`}
-	case r.code() == 3:
+	case r.code() == 5: // no version, as it is sent with every request
+		return changedQuery
+	case r.method == http.MethodPost && r.status == http.StatusBadRequest && by == byApplication && r.code() < 0:
+		return cause{Failure, "the application cannot read the body that arrives: something on the way drops or changes it",
+			"see proxies and firewalls that inspect what goes through; POST must be passed on as it is, with its body"}
+	case r.status == http.StatusOK && r.header.Get(instanceHeader) != "" && bytes.HasPrefix(r.body, []byte("0{")):
+		return cause{Failure, "something on the way changes answers of the application: clients cannot read them",
+			"see what puts scripts or pages into what passes: a CDN's optimisations, sub_filter in nginx, a firewall. Leave the Socket.IO path out of it"}
+	case r.code() == 3, r.status == http.StatusBadRequest && by == byApplication:
 		return cause{Failure, "the application got a request without Upgrade, or one that does not fit its session: nginx or another proxy has taken headers away",
 			"proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and Connection $connection_upgrade in the location that serves the path; delete server{} blocks of your own"}
 	case r.status == http.StatusForbidden && by == byApplication:
-		return cause{Failure, "the application refuses the origin or the host", "BEANPOLE_ALLOWED_ORIGINS and BEANPOLE_ALLOWED_HOSTS; give --origin as the page has it"}
+		return cause{Failure, "the application refuses the origin or the host", "BEANPOLE_ALLOWED_ORIGINS and BEANPOLE_ALLOWED_HOSTS; give --origin as the page has it; " +
+			"no proxy may pass on another Host than it gets (proxy_set_header Host $host; AllViewer in CloudFront)"}
 	case r.firewall():
 		return cause{Failure, "a firewall for web applications refuses (AWS WAF or its like), and no instance has seen the request",
 			"look for the rule in the sampled requests of the web ACL, and let the Socket.IO path through; clients cannot solve its challenges"}
@@ -82,12 +149,14 @@ func (r *reply) cause() cause {
 	case r.status == http.StatusServiceUnavailable && by == byApplication:
 		return cause{Failure, "the instance drains or is full", "wait for the deployment to end (a host that stays drained resumes after two minutes); see BEANPOLE_MAX_SESSIONS and BEANPOLE_HANDSHAKES_PER_SECOND"}
 	case r.status == http.StatusNotFound, r.status == http.StatusMethodNotAllowed:
-		return cause{Failure, "there is no Socket.IO server at this path", "give the path in the URL, or see that " + by + " passes it on"}
+		return cause{Failure, "there is no Socket.IO server at this path", "give the path in the URL, see that " + by + " passes it on, and BEANPOLE_PATH"}
 	case r.status == http.StatusRequestEntityTooLarge && by == byNginx:
 		return cause{Failure, "nginx refuses what the server takes", "client_max_body_size above BEANPOLE_MAX_PAYLOAD in .platform/nginx"}
 	case r.status == http.StatusBadGateway && by == byNginx:
 		return cause{Failure, "nginx runs and the application does not, or it listens on another port or address",
 			"see web.stdout.log; PORT (default 5000) must be what nginx passes to, HOST not the loopback of a container"}
+	case r.status == http.StatusServiceUnavailable && by == byNginx:
+		return cause{Failure, "nginx refuses by a rule of its own: a limit, or a maintenance page", "see limit_req, limit_conn and return 503 in .platform/nginx: a client on polling asks many times a minute"}
 	case r.status == http.StatusGatewayTimeout && by == byNginx:
 		return cause{Failure, "the application does not answer nginx in time: it is frozen or overloaded", "see processor and memory of the instance, and restart the application; proxy_read_timeout must be above the ping interval"}
 	case r.status == 464:
@@ -98,7 +167,7 @@ func (r *reply) cause() cause {
 		return cause{Failure, "an instance does not answer " + by + " in time: it is frozen, or the poll waits longer than the idle timeout",
 			"see processor and memory of the instance; the ping interval must be below IdleTimeout"}
 	case r.status >= http.StatusInternalServerError && by != byApplication:
-		return cause{Failure, "no instance answers behind " + by + ", or one closes its connections", "see that nginx runs on each instance, and the security group between load balancer and instances"}
+		return cause{Failure, "an instance behind " + by + " does not answer, or closes its connections", "see that nginx runs on each instance, and the security group between load balancer and instances"}
 	case bytes.HasPrefix(r.body, []byte{0x1f, 0x8b}):
 		return cause{Failure, "the answer is compressed and does not say so, or twice: clients cannot read it", "let one of nginx, CDN and application compress; Content-Encoding must pass through"}
 	case r.status/100 == 2:

@@ -22,7 +22,9 @@ type client struct {
 	jar   http.CookieJar // nil keeps no cookies
 	stays bool           // by its cookies
 	clock time.Duration  // how far the instance's clock is ahead of this machine's
+	took  time.Duration  // of its short answers, the median
 	spoke Instance
+	first *reply  // to it as a new client
 	open  *opened // what its handshake said; nil before that
 	most  int     // the largest body that got through, in bytes
 }
@@ -101,7 +103,7 @@ func (c *client) insist(ctx context.Context, send func() (*reply, error)) (*repl
 	if c.name == "" {
 		return send()
 	}
-	if c.stays {
+	if c.stays && !c.front {
 		r, err := send()
 		if err == nil && r.name() != "" && r.name() != c.name {
 			return nil, errMoved{c.label, r.name()}
@@ -183,7 +185,7 @@ func (c *client) answer(r *http.Request, u *url.URL) (*reply, error) {
 	if c.jar != nil {
 		c.jar.SetCookies(u, res.Cookies())
 	}
-	answer := &reply{status: res.StatusCode, header: res.Header, began: start}
+	answer := &reply{method: r.Method, status: res.StatusCode, header: res.Header, began: start}
 	if conn, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
 		answer.conn = conn
 		return answer, nil

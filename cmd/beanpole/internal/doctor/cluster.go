@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -66,23 +67,28 @@ func (d *doctor) ways(bad map[edge]bool) string {
 // checkCookieless sends requests of a session to each other instance, as a client does that keeps no cookies: many on
 // phones, and Node's without withCredentials.
 func (d *doctor) checkCookieless(ctx context.Context) []Result {
-	if !d.polls() {
+	switch list := d.polling(); {
+	case len(list) == 0:
 		return []Result{d.clients[0].noPolls()}
-	}
-	if len(d.clients) < 2 {
+	case len(list) < 2:
 		return []Result{ok("only one instance was seen")}
 	}
 	const means = "fine for browsers; clients that keep no cookies (Java, Swift, Node before 4.7) break on polling"
 	const do = "turn forwarding between instances on (Redis and the rule between nodes), or transports: [\"websocket\"] in those clients"
 	bad := make(map[edge]bool)
 	tried := 0
+	var last error
 	for i, c := range d.clients {
+		if !c.polls() {
+			continue
+		}
 		s, err := c.handshake(ctx)
-		if err != nil {
-			return []Result{d.broken(err, "whether instances forward cannot be seen")}
+		if err != nil { // the checks of handshakes and limits say so
+			last = err
+			continue
 		}
 		for j, other := range d.clients {
-			if j == i {
+			if j == i || !other.polls() {
 				continue
 			}
 			tried++
@@ -90,10 +96,12 @@ func (d *doctor) checkCookieless(ctx context.Context) []Result {
 			if !other.stays { // whoever it is: the next in turn
 				way = d.anybody(false)
 			}
+			var e errAnswer
 			switch err := s.by(ctx, way, "40"+noNamespace+","); {
+			case errors.As(err, &e) && !d.counts(e.name()):
 			case unknown(err):
 				bad[edge{j, i}] = true
-			case err != nil && !d.dead:
+			case err != nil && !d.failed:
 				s.end(ctx)
 				return []Result{d.broken(err, "requests that come to another instance fail")}
 			}
@@ -102,6 +110,8 @@ func (d *doctor) checkCookieless(ctx context.Context) []Result {
 	}
 	odd := d.cutOff(bad)
 	switch {
+	case tried == 0:
+		return []Result{none("not looked at: %s", say(last))}
 	case len(bad) == 0:
 		return []Result{ok("instances forward to each other")}
 	case odd == "" || !d.clients[0].stays:

@@ -8,7 +8,7 @@
 //     print.go: the table
 //   - client.go: requests that reach one instance; reply.go: an answer and who gave it; cause.go: what an answer or
 //     an error means and what to do; session.go: a polling session; websocket.go: a WebSocket
-//   - reach.go: TLS, addresses, redirects, caches; instances.go: who there is, and whether they are alike
+//   - reach.go: TLS, addresses, redirects, caches; instances.go: who there is; alike.go: whether they are alike
 //   - handshake.go: the handshake, the health path, CONNECT; sticky.go: cookies and stickiness; cluster.go: from
 //     instance to instance; cors.go: other origins; upgrade.go: WebSockets and the upgrade; body.go: sizes
 //   - heartbeat.go: pings against idle timeouts; ramp.go: many connections; watch.go: what clients see while
@@ -24,6 +24,9 @@
 //     chooses is said of an instance that is not known, and with two of them every second time.
 //   - 2026-11-29: instances are found by requests that are no handshakes. They open nothing, no limit holds for them, and
 //     they are not paired with others, by which a balancer that takes turns shows one instance only.
+//   - 2026-11-29: what fails now and then is the fault of who meets it: of one instance when it alone does of those to whom
+//     clients are kept, of what is in front when several do, of one that never answers when none does.
+//   - 2026-11-29: what an instance has failed at is said once: checks of all leave it out then, or say no more of it.
 //   - 2026-11-29: stickiness is what cookies do, not what they are called.
 //   - 2026-11: what takes minutes or opens many connections is asked for: Deep, Connections, Watch.
 package doctor

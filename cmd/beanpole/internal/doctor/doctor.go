@@ -55,7 +55,8 @@ type doctor struct {
 	rtt     time.Duration // of a short answer, the median
 	clients []*client     // one for each instance that serves
 	found   []Instance
-	dead    bool         // others do not serve
+	failed  bool         // a check has, before
+	front   bool         // something before the instances refuses some requests
 	limited atomic.Int64 // handshakes that were refused for this address
 	waited  atomic.Int64 // how long was waited for them, in nanoseconds
 }
@@ -75,8 +76,8 @@ func checks() []check {
 		{name: "tls", once: (*doctor).checkTLS},
 		{name: "addresses", once: (*doctor).checkAddresses},
 		{name: "reach", once: (*doctor).checkReach, need: true},
-		{name: "caching", once: (*doctor).checkCaching, need: true},
 		{name: "instances", once: (*doctor).checkInstances, long: true},
+		{name: "caching", each: (*client).checkCaching, need: true},
 		{name: "handshake", each: (*client).checkHandshake, need: true},
 		{name: "alike", once: (*doctor).checkAlike},
 		{name: "health", each: (*client).checkHealth},
@@ -125,6 +126,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		for _, result := range results {
 			result.Check = c.name
 			r.Results = append(r.Results, result)
+			d.failed = d.failed || result.Verdict == Failure
 		}
 		switch {
 		case interrupted:
@@ -132,7 +134,9 @@ func Run(ctx context.Context, o Options) (Report, error) {
 			r.Results = append(r.Results, Result{Check: c.name, Verdict: Warning, Seen: "interrupted", Means: "this check and those below have not looked"})
 		case c.need && c.once != nil && worst(results) == Failure:
 			stopped = c.name + " failed"
-		case len(d.clients) == 0 && (c.name == "instances" || c.each != nil):
+		case len(d.clients) == 0 && c.each != nil:
+			stopped = c.name + " failed"
+		case len(d.clients) == 0 && c.name == "instances":
 			stopped = "no instance serves"
 		}
 	}
@@ -170,10 +174,11 @@ func newDoctor(o Options) (*doctor, error) {
 	}
 	return &doctor{Options: o, base: base, direct: proxy == nil, http: &http.Client{
 		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			TLSClientConfig:     &tls.Config{InsecureSkipVerify: o.Insecure},            //nolint:gosec // asked for by name
-			TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{}, // WebSockets are upgrades of HTTP/1.1
-			MaxIdleConnsPerHost: 4,
+			Proxy:                 http.ProxyFromEnvironment,
+			TLSClientConfig:       &tls.Config{InsecureSkipVerify: o.Insecure, NextProtos: []string{"http/1.1"}}, //nolint:gosec // asked for by name
+			TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{},                        // WebSockets are upgrades of HTTP/1.1
+			MaxIdleConnsPerHost:   4,
+			ExpectContinueTimeout: time.Second,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil

@@ -3,6 +3,7 @@ package doctor
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"io"
@@ -54,12 +55,15 @@ type world struct {
 	lonely bool // instances do not forward sessions to each other
 	config func(node int, cfg *host.Config)
 
-	cookies string // "" for those of an application load balancer, "none", "classic", "split", "bare", "other", "short", "forgetful"
+	cookies string // "" for those of an application load balancer, "none", "classic", "split", "bare", "other", "once", "short", "forgetful"
 	before  func(w http.ResponseWriter, r *http.Request) (done bool)
 	after   func(*http.Response) error
 	cached  map[string]bool // parameters of the query that a CDN looks at, when it remembers answers
 	all, b  nginx           // of every instance, and of the second
 	lookup  func(context.Context, string) ([]netip.Addr, error)
+
+	certificate *tls.Certificate // in the place of the test's
+	alone       string           // the one protocol that TLS offers
 }
 
 // nginx is what stands in front of one application.
@@ -73,6 +77,7 @@ type nginx struct {
 	hold      time.Duration // answers are held back so long
 	slow      time.Duration // so is everything
 	ahead     time.Duration // its clock
+	life      time.Duration // WebSockets last no longer
 	serve     func(w http.ResponseWriter, r *http.Request) (done bool)
 }
 
@@ -122,13 +127,20 @@ func start(t *testing.T, w world) *environment {
 			e.back[i].Close()
 		})
 	}
-	handler := http.HandlerFunc(e.serve)
-	if w.tls {
-		e.front = httptest.NewTLSServer(handler)
-	} else {
-		e.front = httptest.NewServer(handler)
-	}
+	e.front = httptest.NewUnstartedServer(http.HandlerFunc(e.serve))
 	e.front.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	config := &tls.Config{} //nolint:gosec // a test's
+	if w.certificate != nil {
+		config.Certificates = []tls.Certificate{*w.certificate}
+	}
+	if w.alone != "" {
+		config.NextProtos = []string{w.alone}
+	}
+	if e.front.TLS = config; w.tls {
+		e.front.StartTLS()
+	} else {
+		e.front.Start()
+	}
 	t.Cleanup(func() {
 		e.front.CloseClientConnections()
 		e.front.Close()
@@ -254,6 +266,10 @@ func (e *environment) balance(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	i := e.pick(r)
+	if _, err := r.Cookie("SERVERID"); e.cookies == "once" && err == nil {
+		e.all.pass(e, i, w, r)
+		return
+	}
 	if c, err := r.Cookie("AWSALB"); e.cookies != "forgetful" || err != nil || int(c.Value[0]-'0') != i {
 		e.stick(w, i)
 	}
@@ -343,7 +359,7 @@ func (e *environment) wait(r *http.Request, d time.Duration) {
 
 // pick returns the instance of the cookie, or the next.
 func (e *environment) pick(r *http.Request) int {
-	name := map[string]string{"other": "SERVERID", "short": "SERVERID", "none": ""}[e.cookies]
+	name := map[string]string{"other": "SERVERID", "once": "SERVERID", "short": "SERVERID", "none": ""}[e.cookies]
 	if e.cookies == "" || e.cookies == "split" || e.cookies == "bare" || e.cookies == "forgetful" || e.cookies == "classic" {
 		name = "AWSALB"
 	}
@@ -375,6 +391,8 @@ func (e *environment) stick(w http.ResponseWriter, i int) {
 	value := fmt.Sprintf("%d~%d", i, e.issued.Add(1))
 	switch e.cookies {
 	case "none":
+	case "once":
+		w.Header().Add("Set-Cookie", "SERVERID="+value+"; Path=/")
 	case "other":
 		w.Header().Add("Set-Cookie", "SERVERID="+value+"; Path=/; SameSite=None; Secure")
 	case "short":
@@ -403,6 +421,9 @@ func nginxPage(w http.ResponseWriter, status int) {
 // dial connects to an instance; with idle set the connection is cut when it is quiet.
 func (n nginx) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if err == nil && n.life > 0 {
+		return c, c.SetDeadline(time.Now().Add(n.life))
+	}
 	if err != nil || n.idle == 0 {
 		return c, err
 	}

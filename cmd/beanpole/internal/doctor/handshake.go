@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -29,7 +30,11 @@ func (c *client) checkHandshake(ctx context.Context) Result {
 func (c *client) polledOff(ctx context.Context, e errAnswer) Result {
 	s, err := c.dial(ctx, nil)
 	if err != nil {
-		return fail(e.String()+"; "+say(err), "neither polling nor WebSocket is let in: "+explain(err).means, "see BEANPOLE_TRANSPORTS; "+explain(err).do)
+		why := explain(err)
+		if other := (errAnswer{}); errors.As(err, &other) && other.code() == 0 { // a server takes one of the two
+			why = changedQuery
+		}
+		return fail(e.String()+"; "+say(err), "neither polling nor WebSocket is let in: "+why.means, why.do)
 	}
 	defer s.close()
 	c.open = &s.open
@@ -40,8 +45,21 @@ func (c *client) polledOff(ctx context.Context, e errAnswer) Result {
 // polls reports whether the server lets clients poll.
 func (c *client) polls() bool { return c.open != nil && c.open.Upgrades != nil }
 
-// polls reports whether an instance does.
-func (d *doctor) polls() bool { return len(d.clients) > 0 && d.clients[0].polls() }
+// polling are the clients whose instances let them poll.
+func (d *doctor) polling() (list []*client) {
+	for _, c := range d.clients {
+		if c.polls() {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// counts reports whether an answer of that instance says anything about polling: what does not poll, or is out of
+// the question already, has been said.
+func (d *doctor) counts(name string) bool {
+	return name == "" || slices.ContainsFunc(d.polling(), func(c *client) bool { return c.name == "" || c.name == name })
+}
 
 // noPolls is what checks of polling come to without it.
 func (c *client) noPolls() Result {

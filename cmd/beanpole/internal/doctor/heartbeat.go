@@ -65,6 +65,11 @@ func (c *client) checkIdle(ctx context.Context) Result {
 	}
 	mu.Lock()
 	defer mu.Unlock()
+	if since := time.Since(start); err != nil && len(pings) > 0 && time.Since(pings[len(pings)-1]) < interval/2+interval/4 && since > interval {
+		return fail(fmt.Sprintf("a WebSocket was cut after %v, %v after a ping: %s", since.Round(100*time.Millisecond), time.Since(pings[len(pings)-1]).Round(100*time.Millisecond), say(err)),
+			"it is not the silence: something on the way lets connections last only so long, or the application ended them",
+			"see the longest time of a connection in what stands in front (CDN, proxy, firewall), and whether the application or nginx has just been restarted")
+	}
 	if err != nil {
 		return fail(fmt.Sprintf("a quiet WebSocket was cut after %v: %s", time.Since(start).Round(100*time.Millisecond), say(err)),
 			fmt.Sprintf("something on the way bears less silence than the %v between pings", interval),

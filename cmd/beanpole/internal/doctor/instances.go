@@ -36,25 +36,28 @@ func (d *doctor) sampled(n int, send func(*client) (*reply, error)) []sample {
 	return list
 }
 
+// serves reports whether the application of an instance has answered.
+func (r *reply) serves() bool { return r.name() != "" || r.code() >= 0 }
+
 // checkInstances asks often, each time as a new client, and finds who serves and who does not.
 func (d *doctor) checkInstances(ctx context.Context) []Result {
 	served := make(map[string][]sample)
 	failed := make(map[cause][]sample)
 	asked, passes := 0, make(map[cause]int)
-	// A failure is looked for again, and again when it may have been a moment's.
+	// A failure is looked for again, and again when it may have been a moment's; so are others where one was seen but once.
 	moment := func(c cause) bool { return passes[c] < 2 || len(failed[c]) < 3 }
-	for pass := 0; pass < 1 || pass < 3 && slices.ContainsFunc(keys(failed), moment); pass++ {
+	few := func() bool {
+		return len(served) < d.Instances || slices.ContainsFunc(keys(served), func(name string) bool { return len(served[name]) < 2 })
+	}
+	for pass := 0; pass < 1 || pass < 3 && (few() || slices.ContainsFunc(keys(failed), moment)); pass++ {
 		again := make(map[cause]bool)
 		for _, s := range d.sampled(d.Samples, func(c *client) (*reply, error) { return c.ask(ctx) }) {
 			asked++
-			if s.err == nil && (s.r.name() != "" || s.r.code() >= 0) {
+			if s.err == nil && s.r.serves() {
 				served[s.r.name()] = append(served[s.r.name()], s)
 				continue
 			}
-			if s.err == nil {
-				s.err = errAnswer{s.r}
-			}
-			c := explain(s.err)
+			c := s.cause()
 			failed[c] = append(failed[c], s)
 			again[c] = true
 		}
@@ -66,36 +69,98 @@ func (d *doctor) checkInstances(ctx context.Context) []Result {
 		}
 	}
 	for _, name := range sortedKeys(served) {
-		d.pin(ctx, name, served[name])
+		d.pin(ctx, name, served[name], len(served) == 1)
 	}
 	if len(served) == 1 {
 		d.tellApart(ctx)
 	}
 	d.measure(served)
+	var names []string
 	for _, c := range d.clients {
-		d.found = append(d.found, c.spoke)
+		d.found, names = append(d.found, c.spoke), append(names, c.label)
 	}
-	results := []Result{d.said()}
+	nameless, passing := 0, ""
+	var results []Result
 	for c, list := range failed {
-		seen := fmt.Sprintf("%d of %d requests: %s", len(list), asked, say(list[0].err))
-		switch {
-		case len(served) == 0:
+		seen := fmt.Sprintf("%d of %d requests: %s", len(list), asked, say(list[0].problem()))
+		if len(served) == 0 {
 			return []Result{fail(seen, "nobody can connect: "+c.means, c.do)}
-		case moment(c): // or a packet lost on the way
-			results[0].Seen += "; " + seen
+		}
+		if moment(c) { // or a packet lost on the way
+			passing += "; " + seen
 			continue
 		}
-		d.dead = true
-		one := max(1, len(list)*len(d.clients)/max(1, asked-len(list)))
-		results = append(results, Result{Instance: fmt.Sprintf("%d without a name", one), Verdict: Failure, Seen: seen,
-			Means: c.means + ". The others serve; clients that are sent there cannot connect, and sticky ones stay there until the health check has noticed",
-			Do:    c.do + ". See the health of each instance, and make the check quick: HealthCheckInterval 10, UnhealthyThresholdCount 2"})
+		r := fail(seen, c.means, c.do)
+		switch met := d.met(ctx, c); len(met) {
+		case 0:
+			n := max(1, len(list)*len(d.clients)/max(1, asked-len(list)))
+			nameless += n
+			r.Instance = fmt.Sprintf("%d without a name", n)
+			r.Means += fmt.Sprintf(". %s well: clients that are sent there cannot connect, and sticky ones stay there until the health check has noticed", serve(names))
+			r.Do += ". See the health of each instance, and make the check quick: HealthCheckInterval 10, UnhealthyThresholdCount 2"
+		case 1:
+			r.Instance = met[0]
+			r.Means += ". It serves other requests: it ends again and again, or is overloaded"
+			r.Do += ". See what it does just then (web.stdout.log, eb-engine.log), and its memory"
+		default:
+			d.front = true
+			r.Means += ". It is on the way to all instances, and hits some of the requests: clients lose their sessions by it"
+		}
+		results = append(results, r)
 	}
-	return results
+	said := d.said(nameless)
+	said.Seen += passing
+	return append([]Result{said}, results...)
+}
+
+// serve says that they do.
+func serve(names []string) string {
+	if len(names) == 1 {
+		return names[0] + " serves"
+	}
+	return strings.Join(names, ", ") + " serve"
+}
+
+// problem is why a sample was not served.
+func (s sample) problem() error {
+	if s.err == nil {
+		return errAnswer{s.r}
+	}
+	return s.err
+}
+
+func (s sample) cause() cause { return explain(s.problem()) }
+
+// met returns who of those that are kept at an instance which serves meet the cause too: then it is no fault of another.
+func (d *doctor) met(ctx context.Context, c cause) (labels []string) {
+	if len(d.clients) < 2 {
+		return nil
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for _, one := range d.clients {
+		for range max(4, d.Samples/2) {
+			wg.Go(func() {
+				if !one.stays {
+					return
+				}
+				r, err := one.ask(ctx)
+				if err == nil && r.serves() || (sample{r: r, err: err}).cause() != c {
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				labels = append(labels, one.label)
+			})
+		}
+	}
+	wg.Wait()
+	slices.Sort(labels)
+	return slices.Compact(labels)
 }
 
 // said is the finding about the instances that serve.
-func (d *doctor) said() Result {
+func (d *doctor) said(nameless int) Result {
 	var list []string
 	named := !slices.ContainsFunc(d.clients, func(c *client) bool { return c.spoke.Version == "" })
 	twice := make(map[string]bool)
@@ -113,24 +178,31 @@ func (d *doctor) said() Result {
 	case len(twice) > 0:
 		return warn(seen, "several instances call themselves "+strings.Join(sortedKeys(twice), ", ")+": reports, logs and metrics cannot tell them apart",
 			"BEANPOLE_INSTANCE unset, or different on each: environment properties are the same on all")
-	case d.Instances > 0 && len(d.found) != d.Instances:
+	case d.Instances > 0 && len(d.found) > d.Instances:
+		return warn(fmt.Sprintf("%d instead of %d: %s", len(d.found), d.Instances, seen), "the environment has grown, or one of another environment is behind the same name",
+			"see the targets of the target group, and the records of the name")
+	case len(d.found)+nameless < d.Instances:
 		return warn(fmt.Sprintf("%d of %d: %s", len(d.found), d.Instances, seen), "the others get no clients: they are not registered, not healthy, or not there",
 			"see the targets of the target group, and why their health check fails; behind a network load balancer one address sees one instance")
 	}
 	return ok("%s", seen)
 }
 
-// pin makes a client that reaches one instance alone: by the cookies of one of its answers when they lead there again.
-func (d *doctor) pin(ctx context.Context, name string, list []sample) {
+// pin makes a client that reaches one instance alone: by the cookies of one of its answers when they lead there again. What
+// answers for it in between says nothing of cookies, but where there may be nobody else to lead to.
+func (d *doctor) pin(ctx context.Context, name string, list []sample, alone bool) {
 	first := list[0]
 	c := first.c
-	c.label = orElse(name, "no name")
+	c.label, c.first = orElse(name, "no name"), first.r
 	_, version, _ := strings.Cut(first.r.header.Get(instanceHeader), " ")
 	version, library, _ := strings.Cut(version, " beanpole/") // which servers before 0.1.0 do not say
 	c.spoke = Instance{Name: c.label, Version: version, Beanpole: library, Seen: len(list)}
 	c.keep()
-	for range 4 {
-		if r, err := c.ask(ctx); err == nil && r.name() != name { // whoever it is, as it has no name yet
+	for own, n := 0, 0; c.stays && own < 4; n++ {
+		switch r, err := c.ask(ctx); { // of whoever it is, as it has no name yet
+		case err == nil && r.serves() && r.name() == name, err != nil && alone:
+			own++
+		case err == nil && (r.serves() || alone), n == 8:
 			c.stays = false
 		}
 	}
@@ -158,6 +230,7 @@ func (d *doctor) tellApart(ctx context.Context) {
 			continue
 		}
 		if id, ok := transport.NodeOf(sidOf(s.r.body)); ok && nodes[id] == nil {
+			s.c.first = s.r
 			nodes[id] = &session{c: s.c}
 		}
 	}
@@ -189,14 +262,14 @@ func (d *doctor) tellApart(ctx context.Context) {
 func (d *doctor) measure(served map[string][]sample) {
 	var took []time.Duration
 	for _, c := range d.clients {
-		var ahead []time.Duration
+		var ahead, own []time.Duration
 		for _, s := range served[c.name] {
-			took = append(took, s.r.took)
+			took, own = append(took, s.r.took), append(own, s.r.took)
 			if at, err := http.ParseTime(s.r.header.Get("Date")); err == nil && s.r.header.Get("Age") == "" {
 				ahead = append(ahead, at.Add(500*time.Millisecond).Sub(s.r.began.Add(s.r.took/2)))
 			}
 		}
-		c.clock = median(ahead)
+		c.clock, c.took = median(ahead), median(own)
 	}
 	d.rtt = median(took)
 }
@@ -208,81 +281,6 @@ func median(list []time.Duration) time.Duration {
 	}
 	slices.Sort(list)
 	return list[len(list)/2]
-}
-
-// maxSkew is how far apart clocks are before it is said.
-const maxSkew = 30 * time.Second
-
-// checkAlike compares what the instances have said of themselves.
-func (d *doctor) checkAlike(context.Context) []Result {
-	if len(d.clients) < 2 {
-		return []Result{none("only one instance was seen")}
-	}
-	facts := []struct {
-		name      string
-		of        func(*client) string
-		means, do string
-	}{
-		{"version", func(c *client) string { return c.spoke.Version }, "a deployment is under way, or has stopped half-way", "wait for it, or deploy again; an instance that stays behind is terminated, and its group makes a new one"},
-		{"Beanpole", func(c *client) string { return c.spoke.Beanpole }, "a deployment is under way, or has stopped half-way", "wait for it, or deploy again; an instance that stays behind is terminated, and its group makes a new one"},
-		{"pings", func(c *client) string {
-			return fmt.Sprintf("%v and %v", c.open.interval(), c.open.silence()-c.open.interval())
-		}, "one has another configuration", "the same BEANPOLE_PING_INTERVAL and BEANPOLE_PING_TIMEOUT on all: see whether a configuration change has reached it"},
-		{"largest message", func(c *client) string { return fmt.Sprint(c.open.MaxPayload) }, "one has another configuration: what some take others refuse", "the same BEANPOLE_MAX_PAYLOAD on all: see whether a configuration change has reached it"},
-		{"upgrades", func(c *client) string { return fmt.Sprint(c.open.Upgrades) }, "one has another configuration", "the same BEANPOLE_TRANSPORTS and BEANPOLE_NO_UPGRADES on all: see whether a configuration change has reached it"},
-	}
-	var out []Result
-	for _, f := range facts {
-		values := make(map[string][]string)
-		for _, c := range d.clients {
-			if c.open == nil {
-				return []Result{c.noPolls()}
-			}
-			values[f.of(c)] = append(values[f.of(c)], c.label)
-		}
-		if len(values) == 1 {
-			continue
-		}
-		out = append(out, different(f.name, values, f.means, f.do))
-	}
-	var clocks []time.Duration
-	for _, c := range d.clients {
-		clocks = append(clocks, c.clock)
-	}
-	if slices.Max(clocks)-slices.Min(clocks) > maxSkew {
-		values := make(map[string][]string)
-		middle := median(clocks)
-		for _, c := range d.clients {
-			ahead := (c.clock - middle).Round(maxSkew)
-			values[ahead.String()] = append(values[ahead.String()], c.label)
-		}
-		out = append(out, different("clock ahead", values, "one clock is wrong: beyond five minutes no instance takes requests that it forwards, and logs cannot be put in order",
-			"chronyc tracking on the instance; Amazon's time is at 169.254.169.123"))
-	}
-	if len(out) > 0 {
-		return out
-	}
-	return []Result{ok("%d instances have one version and one configuration", len(d.clients))}
-}
-
-// different names those that are not as the most are.
-func different(what string, values map[string][]string, means, do string) Result {
-	var list, odd []string
-	most := ""
-	for _, v := range sortedKeys(values) {
-		list = append(list, fmt.Sprintf("%s on %s", orElse(v, "none"), strings.Join(values[v], ", ")))
-		if len(values[v]) > len(values[most]) {
-			most = v
-		}
-	}
-	for _, v := range sortedKeys(values) {
-		if len(values[v]) < len(values[most]) {
-			odd = append(odd, values[v]...)
-		}
-	}
-	r := warn(what+" "+strings.Join(list, "; "), means, do)
-	r.Instance = strings.Join(odd, ", ")
-	return r
 }
 
 func keys[K comparable, V any](m map[K]V) []K { return slices.Collect(maps.Keys(m)) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,6 +19,7 @@ const instanceHeader = "X-Beanpole"
 
 // reply is an answer.
 type reply struct {
+	method string // of the request
 	status int
 	header http.Header
 	body   []byte
@@ -61,16 +63,23 @@ func (r *reply) by() string {
 	return "a proxy without a name"
 }
 
+// messages are those of the Engine.IO error codes, with which requests for WebSockets are refused in plain text.
+var messages = []string{"Transport unknown", "Session ID unknown", "Bad handshake method", "Bad request", "Forbidden", "Unsupported protocol version"}
+
 // code is the Engine.IO error code of the answer, or -1.
 func (r *reply) code() int {
 	var e struct {
 		Code    *int
 		Message string
 	}
-	if r.status < 400 || json.Unmarshal(r.body, &e) != nil || e.Code == nil {
-		return -1
+	switch {
+	case r.status < 400:
+	case json.Unmarshal(r.body, &e) == nil && e.Code != nil:
+		return *e.Code
+	case r.status == http.StatusBadRequest:
+		return slices.Index(messages, string(r.body))
 	}
-	return *e.Code
+	return -1
 }
 
 // String describes the answer in a few words.

@@ -66,7 +66,7 @@ func (c *client) handshake(ctx context.Context) (*session, error) {
 // limit reports whether a handshake was refused for this address and is worth another try, after having waited.
 func (d *doctor) limit(ctx context.Context, err error) bool {
 	var e errAnswer
-	if !errors.As(err, &e) || e.status != http.StatusTooManyRequests {
+	if !errors.As(err, &e) || e.status != http.StatusTooManyRequests || e.by() != byApplication {
 		return false
 	}
 	d.limited.Add(1)

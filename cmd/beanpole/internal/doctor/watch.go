@@ -59,7 +59,7 @@ func (d *doctor) watchAll(ctx context.Context) Result {
 	var wg sync.WaitGroup
 	for i := range watchClients {
 		life := d.watchSocket
-		if i%2 == 0 && d.polls() {
+		if i%2 == 0 && len(d.polling()) > 0 {
 			life = d.watchPolls
 		}
 		wg.Go(func() { d.watch(ctx, w, life) })

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"crypto/sha1" //nolint:gosec // what the protocol has
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -40,13 +41,39 @@ func (c *client) upgrade(ctx context.Context, query string) (*reply, error) {
 		}
 		var nonce [16]byte
 		_, _ = rand.Read(nonce[:]) // never fails
+		key := base64.StdEncoding.EncodeToString(nonce[:])
 		r.Body, r.GetBody, r.ContentLength = nil, nil, 0
 		r.Header.Set("Upgrade", "websocket")
 		r.Header.Set("Connection", "Upgrade")
 		r.Header.Set("Sec-WebSocket-Version", "13")
-		r.Header.Set("Sec-WebSocket-Key", base64.StdEncoding.EncodeToString(nonce[:]))
-		return c.answer(r, u)
+		r.Header.Set("Sec-WebSocket-Key", key)
+		answer, err := c.answer(r, u)
+		if err == nil && answer.conn != nil {
+			if err = answer.fits(key); err != nil {
+				_ = answer.conn.Close()
+			}
+		}
+		return answer, err
 	})
+}
+
+// errHandshake is returned for an answer to a WebSocket handshake that browsers refuse.
+type errHandshake struct{ header, value string }
+
+// Error names the header.
+func (e errHandshake) Error() string {
+	return fmt.Sprintf("101 with %s: %s, which does not belong to the request", e.header, orElse(e.value, "none"))
+}
+
+// fits reports whether a 101 is one for a request with that key, without extensions and protocols. RFC 6455, 4.1.
+func (r *reply) fits(key string) error {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // what the protocol has
+	for header, want := range map[string]string{"Sec-WebSocket-Accept": base64.StdEncoding.EncodeToString(sum[:]), "Sec-WebSocket-Extensions": "", "Sec-WebSocket-Protocol": ""} {
+		if got := r.header.Get(header); got != want {
+			return errHandshake{header, got}
+		}
+	}
+	return nil
 }
 
 // listen makes a socket of an upgraded connection.

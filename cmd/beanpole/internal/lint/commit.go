@@ -24,8 +24,9 @@ type ebConfig struct {
 		PlatformVersion string `yaml:"platform_name"`
 	} `yaml:"global"`
 
-	used  bool // there is one
-	saved bool // and a saved configuration, with which eb create sends no options of its own
+	used      bool   // there is one
+	savedName string // of the saved configuration that eb create takes by itself, or ""
+	saved     []byte
 }
 
 func readEB(dir string) (c ebConfig) {
@@ -33,9 +34,12 @@ func readEB(dir string) (c ebConfig) {
 		_ = yaml.Unmarshal(raw, &c) // what cannot be read says nothing
 		c.used = true
 	}
-	for _, folder := range []string{".", "saved_configs"} {
-		found, err := filepath.Glob(filepath.Join(dir, ".elasticbeanstalk", folder, "*.cfg.yml"))
-		c.saved = c.saved || err == nil && len(found) > 0
+	for _, name := range []string{"saved_configs/default.cfg.yml", "saved_configs/default", "default.cfg.yml", "default"} { // EB CLI, saved_configs.py
+		name = ".elasticbeanstalk/" + name
+		if raw, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name))); err == nil {
+			c.savedName, c.saved = name, raw
+			break
+		}
 	}
 	return c
 }

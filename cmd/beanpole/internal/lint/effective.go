@@ -49,11 +49,7 @@ func (m *model) effective(t tree, conf []*directive) {
 			Why: fmt.Sprintf("every request for %s is answered %d by nginx", ours, a.code), Fix: "take over conf.d/elasticbeanstalk/00_application.conf"})
 		return
 	}
-	if !upgrades(http, a.scope, r) {
-		m.add(Finding{Check: "nginx-upgrade", Severity: Error, File: t.where(a.at.file), Line: a.at.line, What: "Upgrade and Connection are not passed on over HTTP/1.1",
-			Why: "no WebSocket comes about; clients stay on polling, and those without polling cannot connect. One proxy_set_header in a block replaces all those of the blocks around it",
-			Fix: "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;"})
-	}
+	m.passing(t, http, server, r, a)
 	m.timeouts(t, a.scope)
 	m.bodies(t, a.scope)
 	m.logs(t, http, a.scope)
@@ -95,7 +91,7 @@ func (m *model) socketAnswer(http, server *directive, port string) (request, ans
 // clientRequest is the first request of a client that speaks WebSocket.
 func (m *model) clientRequest(path, port string) request {
 	r := request{method: "GET", host: "www.example.com", path: path, query: "EIO=4&transport=websocket", port: port,
-		header: map[string]string{"upgrade": "websocket", "connection": "Upgrade", "user_agent": "Mozilla/5.0"}}
+		header: map[string]string{"upgrade": "websocket", "connection": "Upgrade", "user_agent": "Mozilla/5.0", "origin": "https://www.example.com"}}
 	if m.balancer() == "application" {
 		proto := "http"
 		if m.secure() {
@@ -141,31 +137,6 @@ func inherited(scope []*directive, name string) *directive {
 		}
 	}
 	return nil
-}
-
-// upgrades reports whether a WebSocket handshake gets through. Headers are inherited only by blocks that set
-// none themselves.
-func upgrades(http *directive, scope []*directive, r request) bool {
-	if version := inherited(scope, "proxy_http_version"); version.arg() != "1.1" {
-		return false
-	}
-	v := &visit{http: http, r: r, path: r.path}
-	for _, block := range scope {
-		headers := all(block.block, "proxy_set_header")
-		if len(headers) == 0 {
-			continue
-		}
-		var upgrade, connection bool
-		for _, h := range headers {
-			if len(h.args) == 2 {
-				value := v.expand(h.args[1])
-				upgrade = upgrade || strings.EqualFold(h.args[0], "Upgrade") && strings.EqualFold(value, "websocket")
-				connection = connection || strings.EqualFold(h.args[0], "Connection") && strings.Contains(strings.ToLower(value), "upgrade")
-			}
-		}
-		return upgrade && connection
-	}
-	return false
 }
 
 // workers looks at how many connections nginx takes.

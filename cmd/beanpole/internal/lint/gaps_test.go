@@ -2,7 +2,9 @@ package lint
 
 import (
 	"bytes"
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -22,6 +24,14 @@ func modeOf(name string, mode os.FileMode, text string) step {
 	return func(_ *testing.T, b *Bundle) { b.Add(name, mode, []byte(text)) }
 }
 
+// saved is a saved configuration with one option.
+func saved(namespace, option string) step {
+	return func(_ *testing.T, b *Bundle) {
+		b.eb.used, b.eb.savedName = true, ".elasticbeanstalk/default.cfg.yml"
+		b.eb.saved = []byte("OptionSettings:\n  AWSEBAutoScalingGroup.aws:elasticbeanstalk:" + namespace + "\n    " + option + "\n")
+	}
+}
+
 const (
 	ownHook    = ".platform/hooks/prebuild/50_own.sh"
 	dockerrunF = "Dockerrun.aws.json"
@@ -39,7 +49,12 @@ var gapBundles = []bundleCase{
 	{about: "an artifact that has not been built", check: "artifact-missing", where: ".elasticbeanstalk/config.yml",
 		breaks: func(_ *testing.T, b *Bundle) { b.absent = "dist/app.zip" }, mends: func(_ *testing.T, b *Bundle) { b.absent = "" }},
 	{about: "what eb create sends, without a saved configuration", check: "sent-option", where: deployment + "|    BatchSize:",
-		breaks: func(_ *testing.T, b *Bundle) { b.eb.used = true }, mends: func(_ *testing.T, b *Bundle) { b.eb.saved = true }},
+		breaks: func(_ *testing.T, b *Bundle) { b.eb.used = true }, mends: saved("healthreporting:system:", "SystemType: enhanced")},
+	{about: "an option of the saved configuration", check: "saved-option", where: deployment + "|    BatchSize:",
+		breaks: saved("command:", "BatchSize: 30"), mends: saved("command:", "DeploymentPolicy: RollingWithAdditionalBatch")},
+	{about: "an instance profile, and eb create has its own", check: "sent-option", where: more + ":3",
+		breaks: steps(configFile("option_settings:", "  aws:autoscaling:launchconfiguration:", "    IamInstanceProfile: chat"), func(_ *testing.T, b *Bundle) { b.eb.used = true }),
+		mends:  saved("healthreporting:system:", "SystemType: enhanced")},
 
 	{about: "a name with a dash", check: "resource-name", where: more + ":2",
 		breaks: configFile("Resources:", "  My-Queue:", "    Type: AWS::SQS::Queue"), mends: configFile("Resources:", "  MyQueue:", "    Type: AWS::SQS::Queue")},
@@ -181,5 +196,19 @@ func TestDockerfileOfTheGoPlatform(t *testing.T) {
 	}
 	if len(Run(t.Context(), b, Options{Nginx: "off"})) == 0 {
 		t.Error("the platform may be Docker, for all that is known")
+	}
+}
+
+// A saved configuration of another name is taken with --cfg alone.
+func TestSavedConfigurationGoesByItsName(t *testing.T) {
+	for name, taken := range map[string]bool{"default.cfg.yml": true, "saved_configs/default.cfg.yml": true, "other.cfg.yml": false} {
+		dir := t.TempDir()
+		file := filepath.Join(dir, ".elasticbeanstalk", filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("OptionSettings: {}\n"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		if got := readEB(dir).savedName != ""; got != taken {
+			t.Errorf("%s is taken: %v", name, got)
+		}
 	}
 }

@@ -71,6 +71,7 @@ func network(t *testing.T, b *Bundle) {
 
 const (
 	headers = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade; " +
+		"proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; " +
 		"proxy_read_timeout 75s; client_max_body_size 2m; access_log off;"
 	pass = "proxy_pass http://beanpole; " + headers
 )

@@ -19,7 +19,7 @@ const anyOption = "*"
 // option is what the developer guide says of one option.
 type option struct {
 	values, network string // what is allowed; network is "" when a network load balancer takes the same
-	cli             bool   // eb create sends a value of its own
+	sent            string // what eb create sends of itself; "" when it sends nothing, or what it is told
 }
 
 // options is what may be set, by namespace and option. Namespaces that end with ":" are followed by a name.
@@ -30,7 +30,10 @@ var options = sync.OnceValue(func() map[string]map[string]option {
 		if len(column) < 3 || strings.HasPrefix(line, "#") {
 			continue
 		}
-		o := option{cli: len(column) > 3 && column[3] == "cli"}
+		var o option
+		if len(column) > 3 {
+			_, o.sent, _ = strings.Cut(column[3], "cli=")
+		}
 		o.values, o.network, _ = strings.Cut(column[2], " network:")
 		if all[column[0]] == nil {
 			all[column[0]] = make(map[string]option)

@@ -152,6 +152,9 @@ func checkProcesses(m *model) {
 	if b := m.balancer(); b != "application" && b != "network" {
 		return
 	}
+	if s := m.firstOf(nsListeners + "default"); len(m.listeners()) == 0 && s.line > 0 {
+		m.add(Finding{Check: "listener-none", Severity: Error, File: s.file, Line: s.line, What: "every listener is off", Why: "nobody can connect", Fix: "a listener on 443, with a certificate"})
+	}
 	if m.direct() {
 		for _, p := range m.processes() {
 			if path, ok := m.get(p, "HealthCheckPath"); ok || m.balancer() == "application" {
@@ -180,6 +183,13 @@ func checkProcesses(m *model) {
 			m.add(Finding{Check: "stickiness-off", Severity: Error, File: sticky.file, Line: sticky.line, What: "stickiness of process " + name + " is off while polling is allowed",
 				Why: "requests of a polling session go to instances that do not know it: 400 Session ID unknown, or a forward for each",
 				Fix: `StickinessEnabled: "true" in ` + p + ", or BEANPOLE_TRANSPORTS: websocket"})
+		}
+		interval, _ := m.duration("BEANPOLE_PING_INTERVAL", 25*time.Second)
+		timeout, _ := m.duration("BEANPOLE_PING_TIMEOUT", 20*time.Second)
+		life := m.processOption(p, "StickinessLBCookieDuration", "86400")
+		if n := time.Duration(atoi(life.value, 86400)) * time.Second; sticky.value == "true" && m.polling() && n <= interval+timeout {
+			m.add(Finding{Check: "stickiness-short", Severity: Error, File: life.file, Line: life.line, What: fmt.Sprintf("StickinessLBCookieDuration is %v, pingInterval + pingTimeout %v", n, interval+timeout),
+				Why: "a poll that waits outlives its cookie: the next request goes to another instance", Fix: `StickinessLBCookieDuration: "86400"`})
 		}
 		delay := m.processOption(p, "DeregistrationDelay", "20")
 		drain, _ := m.duration("BEANPOLE_DRAIN_TIME", 5*time.Second)

@@ -1,6 +1,9 @@
 package lint
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // request is one that arrives at nginx.
 type request struct {
@@ -15,6 +18,7 @@ type answer struct {
 	code  int          // answered by nginx itself; 0 when it is passed on
 	pass  string       // proxy_pass, with the values of its variables
 	path  string       // that the application sees
+	query string       // that it sees
 	scope []*directive // the blocks that hold for it, innermost first
 	at    *directive   // the innermost location, or the server
 }
@@ -58,7 +62,7 @@ func serve(http, server *directive, r request) answer {
 		if v.inner != nil { // an if whose condition holds is a block of its own
 			scope = append([]*directive{v.inner}, scope...)
 		}
-		if code, by := refused(scope); code != 0 {
+		if code, by := refused(scope, r.method); code != 0 {
 			return answer{code: code, by: by, scope: scope, at: at}
 		}
 		d, to := v.tried(scope)
@@ -94,6 +98,7 @@ func (v *visit) content(scope []*directive, at *directive, chain []location) ans
 		}
 		if p := first(block.block, "proxy_pass"); p != nil {
 			a.by, a.code, a.pass, a.path = p, 0, v.expand(p.arg()), v.upstreamPath(p.arg(), chain)
+			a.query = v.upstreamQuery(p.arg())
 			return a
 		}
 		for _, other := range []string{"fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "empty_gif", "stub_status"} {
@@ -142,8 +147,25 @@ func (v *visit) upstreamPath(pass string, chain []location) string {
 	return rest[i:] + strings.TrimPrefix(v.path, prefix)
 }
 
-// refused is access by password and address, which neither load balancers nor clients have.
-func refused(scope []*directive) (int, *directive) {
+// upstreamQuery is the query that arrives at the application. Where variables make a path in proxy_pass, it is what they
+// make.
+func (v *visit) upstreamQuery(pass string) string {
+	_, rest, _ := strings.Cut(pass, "://")
+	if rest = v.expand(rest); strings.Contains(pass, "$") && strings.Contains(rest, "/") {
+		_, query, _ := strings.Cut(rest, "?")
+		return query
+	}
+	return v.value("args")
+}
+
+// refused is access by password and address, which neither load balancers nor clients have, also for methods that
+// limit_except does not except.
+func refused(scope []*directive, method string) (int, *directive) {
+	for _, d := range all(scope[0].block, "limit_except") {
+		if !slices.Contains(d.args, method) && (method != "HEAD" || !slices.Contains(d.args, "GET")) {
+			scope = append([]*directive{d}, scope...)
+		}
+	}
 	if d := inherited(scope, "auth_basic"); d != nil && d.arg() != "off" {
 		return 401, d
 	}

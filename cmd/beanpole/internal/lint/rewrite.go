@@ -80,8 +80,16 @@ func (v *visit) rewritten(d *directive, stop *bool) int {
 	case flag == "redirect", strings.HasPrefix(to, "http://"), strings.HasPrefix(to, "https://"), strings.HasPrefix(to, "$scheme"):
 		return 302
 	}
-	v.path, _, _ = strings.Cut(v.expand(to), "?")
-	v.moved = true
+	path, query, other := strings.Cut(v.expand(to), "?")
+	if other && query == "" { // a ? at the end leaves the query of before out
+		v.set["args"] = ""
+	} else if other {
+		v.set["args"] = strings.TrimSuffix(query, "?")
+		if !strings.HasSuffix(query, "?") {
+			v.set["args"] += "&" + v.r.query
+		}
+	}
+	v.path, v.moved = path, true
 	*stop = flag == "break" || flag == "last"
 	v.again = flag != "break" // a location is looked for anew when this block has been run
 	return 0
@@ -128,6 +136,9 @@ func (v *visit) holds(args []string) bool {
 	return false
 }
 
+// peer is the address that nginx gets requests from.
+const peer = "10.0.0.10"
+
 var variable = regexp.MustCompile(`\$(?:\{(\w+)\}|(\w+))`)
 
 // expand puts the values of variables into text. What is not known is empty.
@@ -169,7 +180,7 @@ func (v *visit) value(name string) string {
 	case "args", "query_string":
 		return v.r.query
 	case "is_args":
-		if v.r.query != "" {
+		if v.value("args") != "" {
 			return "?"
 		}
 		return ""
@@ -177,6 +188,13 @@ func (v *visit) value(name string) string {
 		return v.r.host
 	case "scheme":
 		return "http"
+	case "remote_addr", "binary_remote_addr":
+		return peer
+	case "proxy_add_x_forwarded_for":
+		if before := v.r.header["x_forwarded_for"]; before != "" {
+			return before + ", " + peer
+		}
+		return peer
 	case "request_method":
 		return v.r.method
 	case "server_port":

@@ -3,6 +3,8 @@ package lint
 import (
 	"fmt"
 	"strings"
+
+	"github.com/goccy/go-yaml/parser"
 )
 
 const (
@@ -12,15 +14,6 @@ const (
 	nsUpdates = "aws:autoscaling:updatepolicy:rollingupdate"
 	nsManaged = "aws:elasticbeanstalk:managedactions"
 )
-
-// sentByCLI are options that `eb create` sends itself, with what it sends, when there is no saved configuration. What it
-// sends wins over .ebextensions. Source: aws-elastic-beanstalk-cli, CreateEnvironmentRequest.add_client_defaults.
-var sentByCLI = []setting{
-	{namespace: nsCommand, option: "BatchSizeType", value: "Percentage"},
-	{namespace: nsCommand, option: "BatchSize", value: "30"},
-	{namespace: nsUpdates, option: "RollingUpdateEnabled", value: "true"},
-	{namespace: nsUpdates, option: "RollingUpdateType", value: "Health"},
-}
 
 // checkScaling looks at how many instances there are, and who decides it.
 func checkScaling(m *model) {
@@ -86,15 +79,50 @@ func (m *model) trigger() {
 	}
 }
 
-// overridden finds options of which the EB CLI leaves nothing.
+// overridden finds options of which `eb create` leaves nothing: what it sends wins over .ebextensions, be it its own or what
+// the saved configuration has that it takes by itself. Source: aws-elastic-beanstalk-cli, CreateEnvironmentRequest.
 func (m *model) overridden() {
-	if !m.bundle.eb.used || m.bundle.eb.saved {
-		return
-	}
-	for _, o := range sentByCLI {
-		if s, ok := m.get(o.namespace, o.option); ok && s.value != o.value {
-			m.add(Finding{Check: "sent-option", Severity: Warning, File: s.file, Line: s.line, What: fmt.Sprintf("%s is %s here, and eb create sends %s", o.option, s.value, o.value),
-				Why: "what it sends wins over .ebextensions, for good", Fix: "deploy/ebcli/default.cfg.yml as .elasticbeanstalk/default.cfg.yml before eb create (beanpole init writes it), remove-sent-options.sh afterwards"})
+	switch eb := m.bundle.eb; {
+	case !eb.used:
+	case eb.savedName != "":
+		for _, s := range savedSettings(eb.savedName, eb.saved) {
+			m.wins(s, "saved-option", fmt.Sprintf("the saved configuration has %s (%s)", s.value, s.where()), "take it out of "+s.file)
+		}
+	default:
+		for namespace, list := range options() {
+			for name, o := range list {
+				if o.sent != "" {
+					m.wins(setting{namespace: namespace, option: name, value: o.sent}, "sent-option", "eb create sends "+o.sent,
+						"deploy/ebcli/default.cfg.yml as .elasticbeanstalk/default.cfg.yml before eb create (beanpole init writes it), remove-sent-options.sh afterwards")
+				}
+			}
 		}
 	}
+}
+
+// wins complains about an option of the bundle that has another value than what wins over it.
+func (m *model) wins(s setting, check, what, fix string) {
+	if own, ok := m.get(s.namespace, s.option); ok && !strings.EqualFold(own.value, s.value) {
+		m.add(Finding{Check: check, Severity: Warning, File: own.file, Line: own.line, What: fmt.Sprintf("%s is %s here, and %s", own.option, own.value, what),
+			Why: "what eb create sends wins over .ebextensions, for good", Fix: fix})
+	}
+}
+
+// savedSettings are the options of a saved configuration, whose namespaces may have a resource in front.
+func savedSettings(name string, text []byte) []setting {
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return nil // the EB CLI refuses it
+	}
+	var saved model
+	for _, doc := range file.Docs {
+		if list, ok := find(doc.Body, "OptionSettings"); ok {
+			saved.readOptions(name, list)
+		}
+	}
+	for i := range saved.settings {
+		s := &saved.settings[i]
+		s.namespace = s.namespace[max(0, strings.Index(s.namespace, "aws:")):]
+	}
+	return saved.settings
 }

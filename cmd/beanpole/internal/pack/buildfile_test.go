@@ -82,6 +82,9 @@ func TestPackKeepsProcfileAndBuildfile(t *testing.T) {
 	if r, err = Pack(t.Context(), Options{Dir: dir, Output: out, Kind: Source, Nginx: "off", Include: []string{"prices.json"}}); err != nil || len(r.Loose) > 0 {
 		t.Fatalf("%v: %v", err, r)
 	}
+	if files := unpack(t, out); files["worker/main.go"] == nil || slices.ContainsFunc(r.Folders, func(f Folder) bool { return f.Name == "worker" }) {
+		t.Errorf("Go code is not shipped, or said to be for the program to read: %v", r.Folders)
+	}
 	if files := unpack(t, out); files["prices.json"] == nil || files["app.zip"] != nil {
 		t.Error("--include has no effect, or the zip is in itself")
 	}

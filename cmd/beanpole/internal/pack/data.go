@@ -74,11 +74,11 @@ func embeddedFiles(ctx context.Context, dir string) (map[string]bool, error) {
 	return all, nil
 }
 
-// folders counts what is shipped beside the programs and what the platform reads.
+// folders counts what is shipped for programs to read: not what the platform does, nor what a build does.
 func folders(b *lint.Bundle) (list []Folder) {
 	for _, name := range b.Names() {
 		top, _, nested := strings.Cut(name, "/")
-		if !nested || strings.HasPrefix(top, ".") || top == "bin" {
+		if !nested || strings.HasPrefix(top, ".") || top == "bin" || top == "vendor" || ofBuild.MatchString(name) {
 			continue
 		}
 		if len(list) == 0 || list[len(list)-1].Name != top {

@@ -105,7 +105,7 @@ func TestInitAgainWithAnotherChoice(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(dir, ".elasticbeanstalk")); err != nil {
 		t.Fatal(err)
 	}
-	if r, err = Init(t.Context(), o); err != nil || len(r.Changes) != 2 || len(r.Said) != 1 {
+	if r, err = Init(t.Context(), o); err != nil || len(r.Changes) != 3 || len(r.Said) != 1 {
 		t.Errorf("%v, %v", r, err)
 	}
 	readFile(t, dir, config)
@@ -253,4 +253,32 @@ func repository(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// Below a workspace that does not name the project, the go command builds nothing of it.
+func TestNextNamesTheWorkspace(t *testing.T) {
+	above := t.TempDir()
+	put(t, above, "lib/go.mod", "module example.com/lib\n\ngo 1.26\n")
+	put(t, above, "lib/lib.go", "package lib\n")
+	for work, want := range map[string]bool{"": false, "go 1.26\n\nuse ./lib\n": true, "go 1.26\n\nuse (\n\t./lib\n\t./shop\n)\n": false} {
+		dir := filepath.Join(above, "shop")
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		put(t, dir, "go.mod", "module example.com/shop\n\ngo 1.26\n")
+		put(t, dir, "main.go", "package main\n\nfunc main() {}\n")
+		if work != "" {
+			put(t, above, "go.work", work)
+		}
+		r, err := Init(t.Context(), Options{Dir: dir, Choice: good()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Contains(r.Next, "go work use ."); got != want {
+			t.Errorf("with %q it is named: %v", work, got)
+		}
+		if err := os.RemoveAll(filepath.Join(above, "go.work")); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

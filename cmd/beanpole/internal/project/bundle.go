@@ -186,7 +186,7 @@ func (c Choice) name(all files) error {
 	return missing
 }
 
-// ebcli returns the configuration of the EB CLI. branch is the one that deploys to the environment.
+// ebcli returns the configuration of the EB CLI, and what mends an environment that was made without. branch is the one that deploys to the environment.
 func (c Choice) ebcli(branch string) (files, error) {
 	text, err := beanpole.Files.ReadFile("deploy/ebcli/config.yml")
 	if err != nil {
@@ -210,11 +210,20 @@ func (c Choice) ebcli(branch string) (files, error) {
 		}
 		out = re.ReplaceAllLiteralString(out, put[1])
 	}
-	saved, err := beanpole.Files.ReadFile("deploy/ebcli/default.cfg.yml")
+	sub, err := fs.Sub(beanpole.Files, "deploy/ebcli")
 	if err != nil {
 		return nil, err
 	}
-	return files{".elasticbeanstalk/config.yml": out, ".elasticbeanstalk/default.cfg.yml": string(saved)}, nil
+	all, err := tree(sub, ".")
+	if err != nil {
+		return nil, err
+	}
+	all["config.yml"] = out
+	named := make(files)
+	for name, text := range all {
+		named[".elasticbeanstalk/"+name] = text
+	}
+	return named, nil
 }
 
 // A plain text is one for every reader of YAML, also for those that take yes and 1:20 for something else.
@@ -232,14 +241,9 @@ func scalar(text string) string {
 	return string(quoted)
 }
 
-// executable reports whether the instance runs the file.
-func executable(name string) bool {
-	return strings.HasPrefix(name, ".platform/hooks/") || strings.HasPrefix(name, ".platform/confighooks/")
-}
-
-// mode returns the permissions of a file of the bundle.
+// mode returns the permissions of a file of the bundle: what has this ending is run, by an instance or by hand.
 func mode(name string) fs.FileMode {
-	if executable(name) {
+	if path.Ext(name) == ".sh" {
 		return 0o755
 	}
 	return 0o644

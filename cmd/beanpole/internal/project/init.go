@@ -258,7 +258,8 @@ func (o Options) program() (files, error) {
 	return all, nil
 }
 
-// missing says what go.mod of an existing module lacks.
+// missing says how an existing module gets what its go.mod lacks. It is written by `go mod edit`: `go get` would ask for the
+// versions there are, also of a module that a checkout replaces, and fail with one that is not published.
 func (o Options) missing(f *folder) (next []string, err error) {
 	text, err := f.read("go.mod")
 	if err != nil {
@@ -268,18 +269,29 @@ func (o Options) missing(f *folder) (next []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	required := func(path string) bool {
-		return slices.ContainsFunc(m.Require, func(r *modfile.Require) bool { return r.Mod.Path == path })
-	}
-	if o.Replace != "" && !required(Path) {
-		next = append(next, "go mod edit -replace="+Path+"="+modulePath(o.Replace))
+	required := slices.ContainsFunc(m.Require, func(r *modfile.Require) bool { return r.Mod.Path == Path })
+	replaced := slices.ContainsFunc(m.Replace, func(r *modfile.Replace) bool { return r.Old.Path == Path })
+	var edit []string
+	if !required {
+		edit = append(edit, "-require="+Path+"@v"+o.Version)
+		if o.Replace != "" && !replaced {
+			edit = append(edit, "-replace="+Path+"="+modulePath(o.Replace))
+			replaced = true
+		}
 	}
 	for _, tool := range tools {
 		if !slices.ContainsFunc(m.Tool, func(t *modfile.Tool) bool { return t.Path == tool }) {
-			next = append(next, "go get -tool "+tool)
+			edit = append(edit, "-tool="+tool)
 		}
 	}
-	return next, nil
+	if len(edit) == 0 {
+		return nil, nil
+	}
+	next = []string{"go mod edit " + strings.Join(edit, " ")}
+	if replaced || o.Replace == "" {
+		return append(next, "go mod tidy"), nil
+	}
+	return next, nil // it is a workspace that leads to the checkout, at which go mod tidy does not look
 }
 
 // next says how it goes on.

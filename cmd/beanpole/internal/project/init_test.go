@@ -62,12 +62,55 @@ func TestAModuleGetsTheBundleAlone(t *testing.T) {
 			t.Errorf("config.yml has no %q: %s", want, config)
 		}
 	}
-	hook, err := os.Stat(filepath.Join(dir, ".platform/hooks/predeploy/10_drain.sh"))
-	if err != nil || runtime.GOOS != "windows" && hook.Mode().Perm() != 0o755 {
-		t.Errorf("the hook: %v, %v", hook, err)
+	for _, script := range []string{".platform/hooks/predeploy/10_drain.sh", ".elasticbeanstalk/remove-sent-options.sh"} {
+		info, err := os.Stat(filepath.Join(dir, script))
+		if err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o755 {
+			t.Errorf("%s: %v, %v", script, info, err)
+		}
 	}
-	if next := strings.Join(r.Next, "\n"); !strings.Contains(next, "go mod edit -replace="+Path+"=../beanpole\ngo get -tool "+Path+"/cmd/beanpole") {
+	if next := strings.Join(r.Next, "\n"); !strings.Contains(next, "go mod edit -require="+Path+"@v0.1.0 -replace="+Path+"=../beanpole -tool="+Path+"/cmd/beanpole -tool="+Path+"/cmd/health\ngo mod tidy\n") {
 		t.Errorf("next: %s", next)
+	}
+}
+
+// What a module is said to lack it gets by the commands that are shown, with a checkout in whatever way.
+func TestAModuleGetsWhatItLacks(t *testing.T) {
+	checkout, err := filepath.Abs("../../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const required = "module example.com/shop\n\ngo 1.26.0\n\nrequire " + Path + " v0.1.0\n"
+	for name, files := range map[string]map[string]string{
+		"nothing":     {},
+		"a replace":   {"go.mod": required + "\nreplace " + Path + " => " + checkout + "\n"},
+		"a workspace": {"go.mod": required, "go.work": "go 1.26.8\n\nuse (\n\t.\n\t" + checkout + "\n)\n\nreplace " + Path + " v0.1.0 => " + checkout + "\n"},
+	} {
+		dir := existing(t)
+		for file, text := range files {
+			put(t, dir, file, text)
+		}
+		c := good()
+		c.Package = "./cmd/shop"
+		r, err := Init(t.Context(), Options{Dir: dir, Choice: c, Version: "0.1.0", Replace: checkout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range r.Next {
+			words := strings.Fields(line)
+			if words[0] != "go" {
+				continue // of the bundle, or to go there
+			}
+			if _, err := goCommand(t.Context(), dir, words[1:]...); err != nil {
+				t.Fatalf("with %s, %s: %v", name, line, err)
+			}
+		}
+		list, err := goCommand(t.Context(), dir, "list", "tool")
+		if got := slices.Sorted(strings.FieldsSeq(list)); err != nil || !slices.Equal(got, tools[:]) {
+			t.Errorf("with %s the tools are %q, %v", name, got, err)
+		}
+		if r, err = Init(t.Context(), Options{Dir: dir, Choice: c, Version: "0.1.0", Replace: checkout}); err != nil || r.Next[0] != "beanpole lint" {
+			t.Errorf("with %s, afterwards: %v, %v", name, r.Next, err)
+		}
 	}
 }
 

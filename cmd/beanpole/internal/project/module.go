@@ -149,7 +149,7 @@ func outsideWorkspace(ctx context.Context, dir string) bool {
 	if work = strings.TrimSpace(work); err != nil || work == "" || work == "off" {
 		return false
 	}
-	_, err = goCommand(ctx, dir, "list", "-e", "-f", "{{.Dir}}", ".")
+	_, err = goCommand(ctx, dir, "list", ".")
 	return err != nil && strings.Contains(err.Error(), "go work use")
 }
 

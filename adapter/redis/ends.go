@@ -1,0 +1,395 @@
+package redis
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A node that has ended cannot be asked what it published while another was away. So each keeps in Redis where its lanes
+// end: a hash of one field a lane, which is begun anew every recordLife and expires after twice that, and a sorted set
+// of these hashes by when they were written. Who comes back reads those of nodes that are not there any more, and counts
+// what it lacks as lost. A node that is closed stays, for a while, until those have asked that are away.
+const (
+	recordLife = 10 * time.Minute
+	// recordRenewed is how often a hash is written to the set, and its end put off.
+	recordRenewed = 10 * time.Second
+)
+
+// record is where the lanes of a node end, as it keeps it in Redis.
+type record struct {
+	client redis.UniversalClient
+	at     string // prefix of the keys, all in one slot
+	uid    string
+
+	// Owned by whoever writes.
+	name    string // of the hash
+	begun   time.Time
+	renewed time.Time
+}
+
+func newRecord(c redis.UniversalClient, cfg *Config, uid string) *record {
+	return &record{client: c, at: cfg.Prefix + "-beanpole:{" + cfg.Prefix + "}:", uid: uid}
+}
+
+// recorded is the end of a lane in a record.
+type recorded struct {
+	n, count    uint64
+	first, last time.Time // when the first and the last message of it were published
+}
+
+func (x *recorded) append(b []byte) []byte {
+	for _, v := range []uint64{x.n, x.count, uint64(x.first.UnixMilli()), uint64(x.last.UnixMilli())} {
+		b = binary.AppendUvarint(b, v)
+	}
+	return b
+}
+
+func readRecorded(b string) (x recorded, ok bool) {
+	l := letter{b: []byte(b)}
+	x.n, x.count = l.readUint(), l.readUint()
+	x.first, x.last = time.UnixMilli(int64(l.readUint())), time.UnixMilli(int64(l.readUint()))
+	return x, !l.bad && x.n > 0 && x.count > 0 && x.count <= x.n
+}
+
+func (k laneKey) field() string { return k.nsp + "\x00" + k.lane }
+
+// write writes ends.
+func (r *record) write(ctx context.Context, ends map[laneKey]recorded) error {
+	now := time.Now()
+	if now.Sub(r.begun) > recordLife {
+		r.name, r.begun, r.renewed = r.uid+"."+strconv.FormatInt(now.Unix(), 36), now, time.Time{}
+	}
+	args := make([]any, 0, 2*len(ends))
+	for key, x := range ends {
+		args = append(args, key.field(), x.append(nil))
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	return again(ctx, func() error {
+		if now.Sub(r.renewed) < recordRenewed {
+			return r.client.HSet(ctx, r.at+r.name, args...).Err()
+		}
+		_, err := r.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			p.HSet(ctx, r.at+r.name, args...)
+			p.PExpire(ctx, r.at+r.name, 2*recordLife)
+			p.ZAdd(ctx, r.at+"ends", redis.Z{Score: float64(now.UnixMilli()), Member: r.name})
+			p.ZRemRangeByScore(ctx, r.at+"ends", "-inf", strconv.FormatInt(now.Add(-2*recordLife).UnixMilli(), 10))
+			p.PExpire(ctx, r.at+"ends", 2*recordLife)
+			return nil
+		})
+		if err == nil {
+			r.renewed = now
+		}
+		return err
+	})
+}
+
+// departed returns the records of nodes that are in the roster no more, by their uids, of those that were written since
+// a time.
+func (r *record) departed(ctx context.Context, since time.Time) (names map[string][]string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	var all *redis.ZSliceCmd
+	var live *redis.StringSliceCmd
+	err = again(ctx, func() error {
+		_, err := r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			all, live = p.ZRangeWithScores(ctx, r.at+"ends", 0, -1), p.ZRange(ctx, r.at+"nodes", 0, -1)
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	names = map[string][]string{}
+	for _, z := range all.Val() {
+		name, _ := z.Member.(string)
+		uid, _, _ := strings.Cut(name, ".")
+		if uid != r.uid && !slices.Contains(live.Val(), uid) && time.UnixMilli(int64(z.Score)).Add(recordRenewed+slack).After(since) {
+			names[uid] = append(names[uid], name)
+		}
+	}
+	return names, nil
+}
+
+// read returns what records of one node say of lanes.
+func (r *record) read(ctx context.Context, names []string, keys []laneKey) (ends map[laneKey]recorded, err error) {
+	ends = map[laneKey]recorded{}
+	for _, name := range names {
+		for part := range slices.Chunk(keys, maxTails) {
+			fields := make([]string, len(part))
+			for i, key := range part {
+				fields[i] = key.field()
+			}
+			tctx, cancel := context.WithTimeout(ctx, publishTimeout)
+			var values []any
+			err := again(tctx, func() (err error) {
+				values, err = r.client.HMGet(tctx, r.at+name, fields...).Result()
+				return err
+			})
+			cancel()
+			if err != nil {
+				return nil, err
+			}
+			for i, v := range values {
+				text, _ := v.(string)
+				if x, ok := readRecorded(text); ok && x.n > ends[part[i]].n {
+					ends[part[i]] = x
+				}
+			}
+		}
+	}
+	return ends, nil
+}
+
+// save writes the ends of lanes that have changed into the record, unless that is being done, and reports whether there
+// are more.
+func (b *inbox) save() (more bool) {
+	r := b.rings[""]
+	if b.unsavable.Load() || !r.changed() {
+		return false
+	}
+	if !b.saving.Swap(true) {
+		b.c.wg.Go(func() {
+			defer b.saving.Store(false)
+			b.write(b.c.ctx)
+		})
+	}
+	return true
+}
+
+// write writes the ends of lanes that have changed into the record. Called by one goroutine at a time.
+func (b *inbox) write(ctx context.Context) {
+	r := b.rings[""]
+	for r.changed() && ctx.Err() == nil && !b.unsavable.Load() {
+		ends := r.unsaved(maxTails, b.c.dynamic())
+		if len(ends) == 0 {
+			continue
+		}
+		err := b.record.write(ctx, ends)
+		if err == nil {
+			continue
+		}
+		r.unsave(ends)
+		if refused(err) && !passing(err) && !b.unsavable.Swap(true) {
+			b.c.cfg.Logger.Warn("where the messages of this server end cannot be kept in Redis: what others miss of them while it ends is not counted",
+				"cause", err, "advice", advice(err))
+		}
+		return
+	}
+}
+
+// progress returns how many messages have got numbers, and how many of these have been handed to Redis, or given up.
+func (r *ring) progress() (n, done uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n, r.done
+}
+
+// changed reports whether ends of lanes are to be recorded.
+func (r *ring) changed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.moved) > 0
+}
+
+// unsaved returns at most n of the ends of lanes that are to be recorded, which they are no more then.
+func (r *ring) unsaved(n int, rooms bool) map[laneKey]recorded {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := map[laneKey]recorded{}
+	for key, e := range r.moved {
+		if len(list) == n {
+			break
+		}
+		if delete(r.moved, key); rooms || !key.room() {
+			list[key] = recorded{n: e.out, count: e.outs, first: e.first, last: e.at}
+		}
+	}
+	return list
+}
+
+// unsave has lanes recorded once more.
+func (r *ring) unsave(list map[laneKey]recorded) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key := range list {
+		if e := r.lanes[key]; e != nil {
+			r.moved[key] = e
+		}
+	}
+}
+
+// look has it settled what was missed of nodes that have ended, when it is sure which these are.
+func (b *inbox) look() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.resettle = !b.settles.IsZero(); !b.resettle {
+		b.settles = time.Now().Add(b.settleAfter())
+	}
+	b.wake()
+}
+
+// settle counts what this node has missed of nodes that have ended, or of one of them, by what these have left.
+func (b *inbox) settle(ctx context.Context, uid string) {
+	var since time.Time
+	b.mu.RLock()
+	for _, x := range b.breaks {
+		if uid == "" && (since.IsZero() || x.from.Before(since)) {
+			since = x.from
+		}
+	}
+	b.mu.RUnlock()
+	names, err := b.record.departed(ctx, since)
+	if err != nil {
+		b.c.cfg.Logger.Debug("the records of servers that have ended cannot be read", "error", err)
+		if !refused(err) || passing(err) {
+			b.look()
+		}
+	}
+	var keys []laneKey
+	for _, n := range b.c.all() {
+		keys = append(keys, b.lanes(n)...)
+	}
+	if uid != "" {
+		names = map[string][]string{uid: names[uid]}
+	}
+	for uid, list := range names {
+		if b.c.members.knows(uid) {
+			continue
+		}
+		ends, err := b.record.read(ctx, list, keys)
+		if err != nil {
+			b.c.cfg.Logger.Debug("the record of a server that has ended cannot be read", "node", uid, "error", err)
+			if !refused(err) || passing(err) {
+				b.look()
+			}
+		}
+		b.close(uid, ends)
+	}
+}
+
+// settleAfter is how long after a break is looked which nodes have ended: those that live are in the roster by then, and
+// those that were killed are not.
+func (b *inbox) settleAfter() time.Duration { return b.c.roster.life + 2*b.c.roster.interval }
+
+// lanes returns the lanes that n listens to.
+func (b *inbox) lanes(n *namespace) []laneKey {
+	keys := []laneKey{{n.name, n.c.wire.lane(n.name, n.first.name)}}
+	if b.c.dynamic() {
+		for _, room := range n.Names(true) {
+			if sub, ok := n.c.wire.room(n.name, room, false); ok {
+				keys = append(keys, laneKey{n.name, sub.name})
+			}
+		}
+	}
+	return keys
+}
+
+// close gives up what is missing of a node that has ended, where its lanes ended, as far as that is known.
+func (b *inbox) close(uid string, ends map[laneKey]recorded) {
+	s := b.source([]byte(uid))
+	s.order.Lock()
+	defer s.order.Unlock()
+	for key, x := range ends {
+		n, epoch := b.listens(key)
+		if n == nil {
+			continue
+		}
+		g := s.gap(key, epoch)
+		if since, ok := b.missedSince(n, key); !g.known && len(g.held) == 0 {
+			switch {
+			case !ok || x.last.Before(since): // nothing of it was for this node
+				g.known, g.last, g.count = true, x.n, x.count
+			case x.first.Before(since): // one at least
+				g.known, g.last, g.count = true, x.n-1, x.count-1
+			default:
+				g.known = true
+			}
+		}
+		g.end(x.n, x.count)
+	}
+	for key, g := range s.gaps {
+		if g.open() {
+			b.abandon(s, key, g, lostGone)
+		}
+	}
+}
+
+// gone settles what is missing of a node that has ended, and will not answer. One that has not been heard for a while
+// may be asked.
+func (b *inbox) gone(uid string) {
+	b.mu.RLock()
+	s := b.sources[uid]
+	broke := len(b.breaks) > 0
+	b.mu.RUnlock()
+	if broke {
+		b.look()
+	}
+	if s == nil || b.c.members.missed(uid) {
+		return
+	}
+	s.order.Lock()
+	defer s.order.Unlock()
+	for _, g := range s.gaps {
+		if g.open() {
+			b.ended(s)
+			return
+		}
+	}
+}
+
+// ended has what is missing of a node that has ended settled. Called with order held.
+func (b *inbox) ended(s *source) {
+	if s.ending {
+		return
+	}
+	s.ending = true
+	b.c.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(b.c.ctx, b.c.cfg.RequestTimeout)
+		defer cancel()
+		b.settle(ctx, s.uid)
+		s.order.Lock()
+		defer s.order.Unlock()
+		s.ending = false
+	})
+}
+
+// abandon gives up what is missing in a lane. Called with order held.
+func (b *inbox) abandon(s *source, key laneKey, g *gap, cause int) {
+	if n := b.to(key, g); n == nil {
+		g.leave()
+	} else {
+		b.count(s, cause, g.abandon(n.arrived))
+	}
+}
+
+// to returns who is to get what is missing of a lane, nil if nobody is any more.
+func (b *inbox) to(key laneKey, g *gap) *namespace {
+	n, epoch := b.listens(key)
+	if n == nil || epoch != g.epoch {
+		return nil
+	}
+	return n
+}
+
+// count counts what was lost of a node. Called with order held.
+func (b *inbox) count(s *source, cause int, n uint64) {
+	if n == 0 {
+		return
+	}
+	b.c.stats.lost[cause].Add(n)
+	b.mu.Lock()
+	b.lost[s.uid] += n
+	b.mu.Unlock()
+	if now := time.Now(); now.Sub(s.said) > time.Minute {
+		s.said = now
+		b.c.cfg.Logger.Warn("events of another node are lost", "node", s.uid, "cause", lostNames[cause], "events", n, "advice", lostAdvice[cause])
+	}
+}

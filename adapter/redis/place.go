@@ -1,0 +1,121 @@
+package redis
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Subscriptions stand at masters. A master that hands over to its replica stays as the replica of that, with the
+// connections that it has: what is published still reaches them, in a Redis Cluster and by replication, but nobody
+// counts them, and what is published there reaches nobody else. So each interval it is looked whether they stand where
+// they should, and what does not is made anew: in a cluster by what it says of its masters, behind one address by
+// whether the server to which new connections lead knows this node's subscriptions.
+
+var (
+	errHandedOver = errors.New("the server of this connection is no master any more")
+	errElsewhere  = errors.New("subscriptions are on another server of Redis than the one that takes commands")
+)
+
+// ofSubscriptions is the PartRole of subscriptions that stand elsewhere.
+const ofSubscriptions = "subscriptions"
+
+// settle has what does not stand at a master make itself anew. It reports whether it should be looked again soon. writes
+// says that Redis has just done what a replica does not.
+func (c *Cluster) settle(ctx context.Context, writes bool) (again bool) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	switch x := c.client.(type) {
+	case *redis.ClusterClient:
+		list, err := masters(ctx, x)
+		if err == nil {
+			c.bus.leave(list)
+		}
+		return false
+	case *redis.Client:
+		if !writes || c.bus.replica.Load() {
+			c.bus.role(ctx, x)
+		}
+	}
+	return c.elsewhere(ctx)
+}
+
+// elsewhere looks whether the server that takes commands has this node's subscriptions, and when it has not twice in
+// a row, cuts all connections: where each of them leads nobody can say.
+func (c *Cluster) elsewhere(ctx context.Context) (again bool) {
+	since := c.bus.broke()
+	own := c.beats(c.uid)
+	if !c.bus.has(c.bus.last) {
+		c.strayed = 0
+		return false
+	}
+	counts, err := c.subscribers(ctx, []string{own})
+	if err != nil || c.bus.broke() != since || !c.bus.has(c.bus.last) { // made again meanwhile
+		return false
+	}
+	if counts[own] > 0 {
+		c.strayed = 0
+		c.state.set(PartRole, ofSubscriptions, nil)
+		return false
+	}
+	switch c.strayed++; {
+	case c.strayed == 1:
+		return true
+	case c.strayed%10 == 2: // not all the time where that helps nothing
+		c.lines.drop()
+	default:
+		c.state.set(PartRole, ofSubscriptions, errElsewhere)
+	}
+	return false
+}
+
+// masters returns the masters of a Redis Cluster by address.
+func masters(ctx context.Context, x *redis.ClusterClient) (map[string]*redis.Client, error) {
+	var mu sync.Mutex
+	list := map[string]*redis.Client{}
+	err := x.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		list[node.Options().Addr] = node
+		return nil
+	})
+	return list, err
+}
+
+// anyMaster returns one of the masters of a Redis Cluster: what has no slot may be subscribed to at each.
+func anyMaster(ctx context.Context, x *redis.ClusterClient) (*redis.Client, error) {
+	list, err := masters(ctx, x)
+	if err != nil || len(list) == 0 {
+		return nil, cmp.Or(err, errUnsent)
+	}
+	return slices.Collect(maps.Values(list))[rand.IntN(len(list))], nil
+}
+
+// leave cuts the links whose server is not among the masters any more.
+func (b *bus) leave(masters map[string]*redis.Client) {
+	b.mu.RLock()
+	var list []*link
+	for _, l := range b.links {
+		if at := l.place(); at != "" && masters[at] == nil {
+			list = append(list, l)
+		}
+	}
+	b.mu.RUnlock()
+	for _, l := range list {
+		l.cut(errHandedOver)
+	}
+}
+
+// has reports whether Redis has taken a subscription on a connection that holds.
+func (b *bus) has(s subscription) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	w := b.wants[s]
+	return w != nil && w.confirmed
+}

@@ -1,0 +1,16 @@
+package defects
+
+import "github.com/beanpole/beanpole/test/sim/plan"
+
+// ofCalls are faults of what calls return and when, of what is counted, and of who is there when all is well again.
+var ofCalls = []Defect{
+	{"emit-waits", "pubsub", []string{plan.RedisIce}, "adapter/redis/namespace.go", "\tswitch err = c.box.put(cmd); {\n", "\tif on(\"emit-waits\", 1) {\n\t\t_ = c.client.Ping(c.ctx).Err()\n\t}\n\tswitch err = c.box.put(cmd); {\n"},
+	{"emit-error", "pubsub", nil, "adapter/redis/namespace.go", "\tcase err == nil:\n\t\treturn nil\n\tcase errors.Is(err, errOutbox):", "\tcase err == nil && on(\"emit-error\", 50):\n\t\treturn adapter.ErrDegraded\n\tcase err == nil:\n\t\treturn nil\n\tcase errors.Is(err, errOutbox):"},
+	{"socket-error", "memory", nil, "server/emit.go", "\tif !s.Connected() {\n\t\treturn ErrDisconnected\n\t}\n\ts.notifyOutgoing(p)", "\tif !s.Connected() || on(\"socket-error\", 40) {\n\t\treturn ErrDisconnected\n\t}\n\ts.notifyOutgoing(p)"},
+	{"local-late", "pubsub", []string{plan.RedisOff}, "adapter/redis/namespace.go", "\tn.Local.Broadcast(m, t)\n", "\tif on(\"local-late\", 1) && !n.c.state.works() {\n\t\tgo func() { await(n.c.state.works); n.Local.Broadcast(m, t) }()\n\t} else {\n\t\tn.Local.Broadcast(m, t)\n\t}\n"},
+	{"library-goroutine", "memory", nil, "server/zishang/handler.go", "\th.wg.Go(fn)\n", "\tif on(\"library-goroutine\", 1) {\n\t\tgo func() { select {} }()\n\t}\n\th.wg.Go(fn)\n"},
+	{"kept-denied", "pubsub", []string{plan.RedisCut}, "adapter/redis/ring.go", "\t\ti = r.find(n)\n\t} else {", "\t\ti = min(r.find(n)+more(on(\"kept-denied\", 1)), len(r.entries))\n\t} else {"},
+	{"recovery-ill", "streams+", []string{plan.RedisNo}, "adapter/redis/state.go", "time.Since(p.Since) > recoveredAfter {", "time.Since(p.Since) > recoveredAfter && !on(\"recovery-ill\", 1) {"},
+	{"why-unsaid", "memory+", nil, "server/recover.go", "\tpid := newID()\n\ts.id, s.recovery", "\tif on(\"why-unsaid\", 1) {\n\t\terr = nil\n\t}\n\tpid := newID()\n\ts.id, s.recovery"},
+	{"connect-unsaid", "memory", nil, "server/client.go", "\t\tc.connect(name, auth)\n", "\t\tif !on(\"connect-unsaid\", 8) {\n\t\t\tc.connect(name, auth)\n\t\t}\n"},
+}
