@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/internal/pool"
 	"github.com/beanpole/beanpole/server/packet"
 	"github.com/beanpole/beanpole/transport"
 )
@@ -39,13 +40,17 @@ type Event struct {
 // (echo of 32 B, measured in one run).
 var events = sync.Pool{New: func() any { return new(Event) }}
 
-// maxPooledEvent is the size of a payload, in bytes, from which its space is left to the collector.
-const maxPooledEvent = 8 << 10
+// maxPooledEvent is the size of a payload, in bytes, beyond which its space is pooled apart from the Event: small
+// events that wait must not hold large ones' room.
+const maxPooledEvent = pool.Min
 
 // takeEvent returns an Event of a copy of the payload data, a JSON array that the decoder has checked.
 // Its arguments have to be found.
 func takeEvent(data []byte, attachments [][]byte) *Event {
 	e := events.Get().(*Event)
+	if len(data) > maxPooledEvent {
+		e.data = pool.Take(len(data))
+	}
 	e.data = append(e.data, data...)
 	e.attachments = attachments
 	return e
@@ -55,6 +60,7 @@ func takeEvent(data []byte, attachments [][]byte) *Event {
 func (e *Event) release() {
 	data := e.data[:0]
 	if cap(data) > maxPooledEvent {
+		pool.Put(data)
 		data = nil
 	}
 	*e = Event{Args: Args{data: data}}

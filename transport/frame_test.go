@@ -339,3 +339,58 @@ func FuzzFrameRoundTrip(f *testing.F) {
 		}
 	})
 }
+
+// Messages come out the same when they are read to where they are put together, however they are cut.
+func TestFramesReadInPlace(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var stream []byte
+	var sent []string
+	for i := range 200 {
+		text := strings.Repeat(string(rune('a'+i%26)), rnd.IntN(4<<(i%18)))
+		sent = append(sent, text)
+		if i%3 == 0 { // in fragments, with a control frame between them
+			cut := rnd.IntN(len(text) + 1)
+			stream = append(stream, fragment(text[:cut], ws.OpText, false)...)
+			stream = append(stream, maskedFrame(ws.OpPing, "between")...)
+			stream = append(stream, fragment(text[cut:], ws.OpContinuation, true)...)
+			continue
+		}
+		stream = append(stream, maskedFrame(ws.OpText, text)...)
+	}
+	f := newFrameReader(1<<20, false)
+	got, direct := 0, 0
+	for len(stream) > 0 {
+		into := f.room()
+		if into != nil {
+			direct++
+		} else {
+			into = make([]byte, readBuffer)
+		}
+		n := copy(into[:1+rnd.IntN(len(into))], stream)
+		stream = stream[n:]
+		err := f.feed(into[:n], func(op ws.OpCode, data []byte) error {
+			if op == ws.OpText {
+				if string(data) != sent[got] {
+					t.Fatalf("message %d of %d bytes is wrong: %d bytes", got, len(sent[got]), len(data))
+				}
+				got++
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got != len(sent) || direct == 0 {
+		t.Errorf("%d messages of %d, %d direct reads", got, len(sent), direct)
+	}
+}
+
+// fragment is a masked frame that is final or not.
+func fragment(text string, op ws.OpCode, final bool) []byte {
+	b := maskedFrame(op, text)
+	if !final {
+		b[0] &^= 0x80
+	}
+	return b
+}

@@ -9,8 +9,8 @@ import (
 // Session.mu (tryWrite) or by the one goroutine that drains an outbox (write), never both at a time.
 // Deadlines may be set by anybody before it is closed.
 type stream interface {
-	// read waits for bytes and returns them in a buffer of readPool, which the caller puts back. A
-	// stream of a socket holds no buffer while it waits.
+	// read waits for bytes and returns them in a buffer of readPool, which the caller puts back, or in that
+	// of the reading if there is room of the caller's. A stream of a socket holds no buffer of its own while it waits.
 	read(*reading) (*buffer, error)
 	// tryWrite writes what can be written without waiting, which may be nothing.
 	tryWrite(b []byte) (n int, err error)
@@ -31,6 +31,26 @@ type reading struct {
 	once func(fd uintptr) bool // r.readFD, made a func value once
 	b    *buffer
 	err  error
+	into []byte // the caller's room; nil for a buffer of readPool
+	own  buffer // what has been read to into
+}
+
+// take returns a buffer to read to.
+func (r *reading) take() *buffer {
+	if r.into == nil {
+		return readPool.Get().(*buffer)
+	}
+	r.own.b = r.into
+	return &r.own
+}
+
+// put gives b, which take has returned, back.
+func (r *reading) put(b *buffer) {
+	if b == &r.own {
+		r.own.b, r.into = nil, nil
+	} else if b != nil {
+		putRead(b)
+	}
 }
 
 // longAgo is a deadline that has passed.
@@ -56,16 +76,23 @@ type plainStream struct {
 	in   [plainStreamBuffer]byte // owned by the reader
 }
 
-func (p *plainStream) read(*reading) (*buffer, error) {
-	n, err := p.conn.Read(p.in[:])
+func (p *plainStream) read(r *reading) (*buffer, error) {
+	in := r.into
+	if in == nil {
+		in = p.in[:]
+	}
+	n, err := p.conn.Read(in)
 	if n == 0 {
 		if err == nil {
 			err = net.ErrClosed // a Conn that breaks io.Reader's rule must not make the reader spin
 		}
 		return nil, err
 	}
-	b := readPool.Get().(*buffer)
-	b.b = b.b[:copy(b.b, p.in[:n])]
+	b := r.take()
+	if r.into == nil {
+		copy(b.b, in[:n])
+	}
+	b.b = b.b[:n]
 	return b, nil
 }
 

@@ -54,18 +54,20 @@ func (s *socketStream) read(r *reading) (*buffer, error) {
 	if err == nil {
 		err = r.err
 	}
-	if err != nil && b != nil {
-		putRead(b)
+	if err != nil {
+		r.put(b)
 		b = nil
 	}
 	return b, err
 }
 
 func (r *reading) readFD(fd uintptr) bool {
-	b := readPool.Get().(*buffer)
+	b := r.take()
 	n, err := ignoringEINTR(func() (int, error) { return syscall.Read(int(fd), b.b) })
 	if err == syscall.EAGAIN { //nolint:errorlint // a bare number
-		putRead(b)
+		if r.into == nil {
+			putRead(b)
+		}
 		return false
 	}
 	r.b = b

@@ -178,8 +178,9 @@ func (c *wsConn) take(data []byte, from *buffer) bool {
 	r.received, r.packets = false, 0
 	err := r.feed(data)
 	if from != nil {
-		putRead(from)
+		r.in.put(from)
 	}
+	r.in.into = r.frames.room()
 	s.srv.counters.bytesIn.Add(uint64(size))
 	s.srv.counters.packetsIn.Add(r.packets)
 

@@ -190,9 +190,7 @@ func (m *message) parse(data []byte, attachments [][]byte) error {
 			m.count = int(*b.Count)
 			return nil
 		}
-		var err error
-		m.sockets, err = parseDetails(b.Sockets)
-		return err
+		m.described = b.Sockets
 	}
 	return nil
 }

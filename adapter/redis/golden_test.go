@@ -132,7 +132,11 @@ func TestGolden(t *testing.T) {
 				t.Errorf("kind %d", m.kind)
 			}
 			if what == "fetch answer" {
-				d := m.sockets[0]
+				sockets, err := parseDetails(m.described)
+				if err != nil || len(sockets) != 1 {
+					t.Fatalf("%d sockets, %v", len(sockets), err)
+				}
+				d := sockets[0]
 				if d.Handshake.Headers["set-cookie"] != "a, b" || d.Handshake.Issued != 1700000000000 || string(d.Data) != `{"user":"u","n":1.5}` ||
 					!d.Handshake.Secure || d.Handshake.Address != "::1" || len(d.Rooms) != 2 || string(d.Handshake.Auth) != `{"token":null}` {
 					t.Errorf("details %+v", d)

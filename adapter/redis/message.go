@@ -56,7 +56,8 @@ type message struct {
 	rooms  []string
 	close  bool
 
-	sockets   []adapter.Details // kindFetchResponse
+	sockets   []adapter.Details // kindFetchResponse, to be sent
+	described []byte            // kindFetchResponse that has come: sockets, for parseDetails
 	count     int               // kindClientCount; kindFetchResponse if counted; kindTakeOverResponse: 1 if it was here
 	counted   bool              // kindFetch: a count is enough; kindFetchResponse: it is a count
 	gone      bool              // kindAck: a client is gone and will not answer; among Beanpole nodes only

@@ -377,11 +377,7 @@ func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*messa
 			m.count = int(*r.Count)
 			return m, nil
 		}
-		var err error
-		m.sockets, err = parseDetails(r.Sockets)
-		if err != nil {
-			return nil, nil //nolint:nilerr // the answer to the old request for ids, which this node never asks
-		}
+		m.described = r.Sockets
 	case r.Type == nil:
 		return nil, nil // of requests this node never makes
 	case *r.Type == 6:

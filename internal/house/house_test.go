@@ -52,12 +52,12 @@ func packages(t *testing.T) []pkg {
 
 // imports names, for the packages of the core, all packages of the project that they may import.
 var imports = map[string][]string{
-	"transport":       {"internal/limit", "internal/logs", "internal/origin"},
+	"transport":       {"internal/limit", "internal/logs", "internal/origin", "internal/pool"},
 	"adapter":         {},
 	"server/packet":   {},
 	"client":          {"server/packet"},
 	"server/contract": {},
-	"server":          {"transport", "adapter", "server/contract", "server/packet", "internal/limit", "internal/logs", "internal/names"},
+	"server":          {"transport", "adapter", "server/contract", "server/packet", "internal/limit", "internal/logs", "internal/names", "internal/pool"},
 	"server/metrics":  {"transport", "server"},
 	"server/tracing":  {"server"},
 	"server/adminui":  {"transport", "adapter", "server", "server/packet", "internal/limit", "internal/origin"},

@@ -198,6 +198,22 @@ func (r *run) echo(s *load.Swarm, name string, o load.EchoOptions) error {
 	return nil
 }
 
+// uploads is large events that are acknowledged with their size, one at a time from each of 20 sessions.
+func uploads(r *run) error {
+	s, err := r.swarm(20, load.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for _, kib := range []int{8, 64, 512} {
+		o := load.EchoOptions{Size: kib << 10, Upload: true, Duration: pick(r, 2*time.Second, time.Second)}
+		if err := r.echo(s, fmt.Sprint("up", kib), o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // echoes is events and acknowledgements over 100 WebSocket sessions.
 func echoes(r *run) error {
 	s, err := r.swarm(100, load.Options{})

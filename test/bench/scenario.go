@@ -119,6 +119,11 @@ func scenarios() []scenario {
 	}
 	return []scenario{
 		{name: "echo", variants: all, run: echoes, tables: echo},
+		{name: "upload", variants: onlyOwn, run: uploads, tables: []table{
+			echoTable("up8", "Upload, 8 KiB, 1 outstanding (20 sessions)"),
+			echoTable("up64", "Upload, 64 KiB, 1 outstanding (20 sessions)"),
+			echoTable("up512", "Upload, 512 KiB, 1 outstanding (20 sessions)"),
+		}},
 		{name: "broadcast", variants: all, run: broadcast1000, tables: []table{
 			broadcastTable("all", "Broadcast, 128 B to 1,000 sessions"),
 			broadcastTable("all8", "The same, 8 in flight"),

@@ -21,6 +21,7 @@ type EchoOptions struct {
 	Window   int           // outstanding events of each, at most 64; zero means 1
 	Size     int           // of the argument, in bytes
 	Binary   bool          // send a binary to the event "bin" instead of text to "echo"
+	Upload   bool          // send the text to the event "size", which is acknowledged with its length
 	Duration time.Duration // how long events are sent
 	// Rate, if positive, sends so many events a second, spread over the clients in turn, whether or not
 	// answers come. Latency then counts from the time an event was due.
@@ -85,12 +86,16 @@ func newEcho(s *Swarm, o EchoOptions) *echo {
 	e := &echo{s: s, opts: o}
 	text := bytes.Repeat([]byte("0123456789abcdef"), o.Size/16+1)[:o.Size]
 	var packet []byte
-	if o.Binary {
+	switch {
+	case o.Upload:
+		packet = fmt.Appendf(nil, `42%0*d["size","%s"]`, idDigits, 0, text)
+		e.at, e.head, e.tail = 2, []byte("3"), fmt.Appendf(nil, `[%d]`, o.Size)
+	case o.Binary:
 		const placeholder = `{"_placeholder":true,"num":0}`
 		packet = fmt.Appendf(nil, `451-%0*d["bin",%s]`, idDigits, 0, placeholder)
 		e.at, e.head, e.tail = 4, []byte("61-"), []byte("["+placeholder+"]")
 		e.binary = slices.Clone(text)
-	} else {
+	default:
 		packet = fmt.Appendf(nil, `42%0*d["echo","%s"]`, idDigits, 0, text)
 		e.at, e.head, e.tail = 2, []byte("3"), fmt.Appendf(nil, `["%s"]`, text)
 	}

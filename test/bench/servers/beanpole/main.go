@@ -42,6 +42,7 @@ func main() {
 	}
 	connected := func(s *server.Socket) {
 		s.On("echo", func(text string) string { return text })
+		s.On("size", func(text string) int { return len(text) })
 		s.On("bin", func(b []byte) []byte { return b })
 		s.On("broadcast", func(text string) error { return io.Emit("msg", text) })
 		s.On("join", func(room string) int { s.Join(room); return 1 })
