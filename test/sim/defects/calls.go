@@ -11,6 +11,6 @@ var ofCalls = []Defect{
 	{"library-goroutine", "memory", nil, "server/zishang/handler.go", "\th.wg.Go(fn)\n", "\tif on(\"library-goroutine\", 1) {\n\t\tgo func() { select {} }()\n\t}\n\th.wg.Go(fn)\n"},
 	{"kept-denied", "pubsub", []string{plan.RedisCut}, "adapter/redis/ring.go", "\t\ti = r.find(n)\n\t} else {", "\t\ti = min(r.find(n)+more(on(\"kept-denied\", 1)), len(r.entries))\n\t} else {"},
 	{"recovery-ill", "streams+", []string{plan.RedisNo}, "adapter/redis/state.go", "time.Since(p.Since) > recoveredAfter {", "time.Since(p.Since) > recoveredAfter && !on(\"recovery-ill\", 1) {"},
-	{"why-unsaid", "memory+", nil, "server/recover.go", "\tpid := newID()\n\ts.id, s.recovery", "\tif on(\"why-unsaid\", 1) {\n\t\terr = nil\n\t}\n\tpid := newID()\n\ts.id, s.recovery"},
+	{"why-unsaid", "streams+", []string{"redisnew"}, "server/recover.go", "\tpid := newID()\n\ts.id, s.recovery", "\tif on(\"why-unsaid\", 1) {\n\t\terr = nil\n\t}\n\tpid := newID()\n\ts.id, s.recovery"},
 	{"connect-unsaid", "memory", nil, "server/client.go", "\t\tc.connect(name, auth)\n", "\t\tif !on(\"connect-unsaid\", 8) {\n\t\t\tc.connect(name, auth)\n\t\t}\n"},
 }
