@@ -244,8 +244,11 @@ func (s *shell) check(t *testing.T, line string) string {
 	t.Helper()
 	line, _, _ = strings.Cut(line, " # ")
 	assignments := regexp.MustCompile(`^([A-Z_]+=(\$\([^)]*\)|\S*)\s*)*`)
+	line = regexp.MustCompile(`'[^']*'`).ReplaceAllStringFunc(line, func(quoted string) string { // one word
+		return strings.ReplaceAll(strings.Trim(quoted, "'"), " ", "_")
+	})
 	for command := range strings.SplitSeq(assignments.ReplaceAllString(strings.TrimSpace(line), ""), " && ") {
-		words := strings.Fields(strings.ReplaceAll(command, "'", ""))
+		words := strings.Fields(command)
 		if len(words) == 0 {
 			continue
 		}
