@@ -31,6 +31,7 @@ var errNodeGone = errors.New("a node went away while it was asked")
 type request struct {
 	kind    kind
 	answers *adapter.Answers
+	begun   time.Time // before the others were counted: what breaks from then on may keep answers from coming
 
 	mu       sync.Mutex
 	waiting  map[string]int // named node -> answers of clients that are due, unheard before the first
@@ -51,7 +52,7 @@ type request struct {
 const unheard = -1
 
 func newRequest(k kind, answer func(adapter.Message)) *request {
-	r := &request{kind: k, answers: adapter.NewAnswers(answer), waiting: map[string]int{}, heard: map[string]bool{},
+	r := &request{kind: k, answers: adapter.NewAnswers(answer), begun: time.Now(), waiting: map[string]int{}, heard: map[string]bool{},
 		absent: map[string]time.Time{}, fetching: map[string]*fetching{}}
 	r.answers.Ask() // until everyone has been asked
 	return r
@@ -254,8 +255,7 @@ func (n *namespace) await(ctx context.Context, r *request, m *message, recount b
 	if !recount {
 		return r.answers.Wait(ctx)
 	}
-	began := time.Now()
-	asked := began
+	began, asked := time.Now(), r.begun
 	last, every := (*round)(nil), firstCount
 	for ; ; every = min(2*every, recountEvery) {
 		tctx, cancel := context.WithTimeout(ctx, every)
