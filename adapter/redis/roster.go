@@ -69,7 +69,7 @@ if #ARGV > 6 then
 end
 out = out + redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. text(clock))
 if new + out > 0 or not epoch then
-	epoch = text(t[1] * 1000000 + t[2])
+	epoch = text(math.max(t[1] * 1000000 + t[2], (tonumber(epoch) or 0) + 1))
 end
 redis.call('HSET', KEYS[2], 'now', text(now), 'clock', text(clock), 'epoch', epoch, 'begun', begun)
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. text(clock))
