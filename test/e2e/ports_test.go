@@ -45,7 +45,7 @@ func TestMoreWebSocketsThanPorts(t *testing.T) {
 	e := &environment{settings: settings{alone: true}, t: t, dir: t.TempDir(), https: 443}
 	// Chosen by hand: the system has few to choose from.
 	in := &instance{e: e, name: "a", dir: filepath.Join(e.dir, "a"), appPort: 5000, adminPort: 5001, port: 8080}
-	e.instances[0] = in
+	e.instances = []*instance{in}
 	in.render(t)
 	in.startApp(t)
 	in.startNginx(t)
