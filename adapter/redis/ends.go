@@ -17,7 +17,7 @@ import (
 // what it lacks as lost. A node that is closed stays, for a while, until those have asked that are away.
 const (
 	recordLife = 10 * time.Minute
-	// recordRenewed is how often a hash is written to the set, and its end put off.
+	// recordRenewed is how often a hash is written to the set.
 	recordRenewed = 10 * time.Second
 )
 
@@ -71,23 +71,24 @@ func (r *record) write(ctx context.Context, ends map[laneKey]recorded) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	return again(ctx, func() error {
-		if now.Sub(r.renewed) < recordRenewed {
-			return r.client.HSet(ctx, r.at+r.name, args...).Err()
-		}
+	renew := now.Sub(r.renewed) >= recordRenewed
+	err := again(ctx, func() error {
 		_, err := r.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			p.HSet(ctx, r.at+r.name, args...)
-			p.PExpire(ctx, r.at+r.name, 2*recordLife)
-			p.ZAdd(ctx, r.at+"ends", redis.Z{Score: float64(now.UnixMilli()), Member: r.name})
-			p.ZRemRangeByScore(ctx, r.at+"ends", "-inf", strconv.FormatInt(now.Add(-2*recordLife).UnixMilli(), 10))
-			p.PExpire(ctx, r.at+"ends", 2*recordLife)
+			p.PExpire(ctx, r.at+r.name, 2*recordLife) // each time: Redis may have lost the one before
+			if renew {
+				p.ZAdd(ctx, r.at+"ends", redis.Z{Score: float64(now.UnixMilli()), Member: r.name})
+				p.ZRemRangeByScore(ctx, r.at+"ends", "-inf", strconv.FormatInt(now.Add(-2*recordLife).UnixMilli(), 10))
+				p.PExpire(ctx, r.at+"ends", 2*recordLife)
+			}
 			return nil
 		})
-		if err == nil {
-			r.renewed = now
-		}
 		return err
 	})
+	if err == nil && renew {
+		r.renewed = now
+	}
+	return err
 }
 
 // departed returns the records of nodes that are in the roster no more, by their uids, of those that were written since

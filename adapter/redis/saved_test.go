@@ -56,3 +56,21 @@ func TestPersistWaitsForRedis(t *testing.T) {
 		}
 	}
 }
+
+// TestRecordExpires: what a server keeps in Redis of its messages does not stay there, though Redis has been emptied
+// meanwhile.
+func TestRecordExpires(t *testing.T) {
+	client := redistest.Start(t).Client()
+	r := newRecord(client, &Config{Prefix: "p"}, "server")
+	for range 2 {
+		if err := r.write(t.Context(), map[laneKey]recorded{{nsp: "/"}: {n: 1, count: 1}}); err != nil {
+			t.Fatal(err)
+		}
+		if left := client.PTTL(t.Context(), r.at+r.name).Val(); left <= 0 {
+			t.Errorf("the record ends in %v", left)
+		}
+		if err := client.FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

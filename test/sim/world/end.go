@@ -57,11 +57,11 @@ func (w *world) end() {
 // calm is how long nothing happens before all must be well: clients come back, what was held is published.
 const calm = 20 * time.Second
 
-// ailing names a part of a cluster that does not work, or none. A state of a session that could not be kept is
-// remembered for a minute, if no other is kept meanwhile: what failed before since is no violation.
+// ailing names a part of a cluster that does not work, or none. A state of a session that could not be kept, and a channel
+// that was refused, are remembered for a minute, unless the next is taken meanwhile: what failed before since is no violation.
 func ailing(s redis.Status, since time.Time) string {
 	for _, p := range s.Parts {
-		if p.Err != nil && (p.Kind != redis.PartRecovery || p.Since.After(since)) {
+		if p.Err != nil && (p.Kind != redis.PartRecovery && p.Kind != redis.PartRefusals || p.Since.After(since)) {
 			return fmt.Sprintf("%s %s: %v", p.Kind, p.Of, p.Err)
 		}
 	}
