@@ -109,7 +109,7 @@
 //     others to be there, and no error decides what was lost. Numbers go by lanes, as a node that listens to
 //     the channels of some rooms does not get the others.
 //   - 2026-11-29: Where its lanes end a node keeps in Redis, too (ends.go): who was away until it had ended knows what it
-//     missed. Four small commands a second at most, and none while it publishes nothing.
+//     missed. Four small transactions a second at most, and none while it publishes nothing.
 //   - 2026-11-29: What is missing of a stream is asked of who added it, too (refetch.go). A reader stands still meanwhile:
 //     what is behind belongs to the same order, and an offset must not promise what has not come.
 //   - 2026-11-29: What a pipeline brings to one stream is a transaction (batch.go), as a stream is read in the order
