@@ -109,7 +109,10 @@ func (n *node) counted(next http.Handler) http.Handler {
 // refused checks that a session whose request is refused is not there.
 func (e *engine) refused(asked string, status *errStatus) {
 	w := e.c.w
-	if e.over() {
+	e.mu.Lock()
+	leaves := e.err != nil || e.closes // by polling, and it may have been upgraded meanwhile
+	e.mu.Unlock()
+	if leaves {
 		return
 	}
 	holder := w.at(e.addr)

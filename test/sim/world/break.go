@@ -12,6 +12,7 @@ import (
 func (e *engine) close() {
 	e.mu.Lock()
 	conn, ended := e.conn, e.err != nil
+	e.closes = true
 	e.mu.Unlock()
 	if ended {
 		return

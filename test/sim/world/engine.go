@@ -44,6 +44,7 @@ type engine struct {
 	// Guarded by mu.
 	out       []frame
 	err       error // why it has ended
+	closes    bool  // the client ends it
 	conn      *wsConn
 	switching bool // between two transports: nothing is written
 	posting   bool

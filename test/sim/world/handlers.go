@@ -170,13 +170,16 @@ func (x *served) register() {
 		kick := x.takes("kick", n, args...)
 		x.w.note(x.n.name, "disconnects %s", x.l.client.name)
 		x.ending()
+		was := x.s.connected() // else it has ended by itself, and what waited is handled
 		if same(args, []any{1.0}) {
 			x.putOut(kick)
 		} else {
 			s.disconnect(false)
 		}
 		x.w.mu.Lock()
-		x.k.putOut = x.w.now()
+		if was {
+			x.k.putOut = x.w.now()
+		}
 		x.w.mu.Unlock()
 		return nil
 	})

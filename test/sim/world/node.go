@@ -59,7 +59,7 @@ func (w *world) start(slot int) *node {
 	log := slog.New(&logger{w: w, who: n.name})
 	cfg := server.Config{Logger: log, ConnectTimeout: connectTimeout, Transport: transport.Config{
 		PingInterval: pingInterval, PingTimeout: pingTimeout, UpgradeTimeout: upgradeTimeout,
-		WriteTimeout: 5 * time.Second, AllowEIO3: w.plan.Does(plan.Old), MaxBacklogBytes: 128 << 10, Logger: log,
+		WriteTimeout: 5 * time.Second, BodyTimeout: calm / 2, AllowEIO3: w.plan.Does(plan.Old), MaxBacklogBytes: 128 << 10, Logger: log,
 	}}
 	keep := &adapter.Recovery{MaxDisconnection: maxAway}
 	if w.plan.Recovers() {

@@ -23,6 +23,7 @@ func (x *served) putOut(event *sent) {
 	at := w.now()
 	w.mu.Unlock()
 	c.putOut()
+	was := n.holds(session) // else its sockets have ended by themselves, and what waited is handled
 	if event != nil {
 		for _, l := range event.coming {
 			w.mu.Lock()
@@ -38,7 +39,7 @@ func (x *served) putOut(event *sent) {
 	for _, k := range mates {
 		if k.sock.connected() {
 			left = append(left, k.sock.nsp())
-		} else if k != x.k {
+		} else if k != x.k && was {
 			k.putOut = done + second // its handler may have begun
 		}
 	}
@@ -56,8 +57,7 @@ func (x *served) putOut(event *sent) {
 		if !w.pause(time.Duration(settle)) {
 			return
 		}
-		open := false
-		n.io.Engine().Each(func(s *transport.Session) bool { open = s.ID() == session; return !open })
+		open := n.holds(session)
 		w.mu.Lock()
 		excused := n.dead || w.model.unwell(at-settle, w.now()) || n.stood(at-settle, w.now())
 		w.mu.Unlock()
@@ -65,6 +65,12 @@ func (x *served) putOut(event *sent) {
 			w.violated("put-out", c.name, "%s: the session is open %s after Disconnect(true)", x.s.id(), time.Duration(settle))
 		}
 	})
+}
+
+// holds reports whether a session is open.
+func (n *node) holds(session string) (open bool) {
+	n.io.Engine().Each(func(s *transport.Session) bool { open = s.ID() == session; return !open })
+	return open
 }
 
 // putOutOf checks, when a socket connects, that it has not been put out before: with its session, or while it came back.
