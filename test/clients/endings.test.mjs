@@ -147,13 +147,14 @@ suite("endings", [], (fixture) => {
     const observer = await d.connect("/", { transports: ["polling"] });
     const socket = d.open("/", { url: link.url, reconnection: false });
     const engine = socket.io.engine;
-    const upgrading = new Promise((resolve) => engine.once("upgrading", () => resolve(link.hold())));
+    const upgrading = new Promise((resolve) => engine.once("upgrading", resolve));
     await connected(socket);
     const { id } = socket;
     const reason = wait(socket, "disconnect", limit / 3); // well before the heartbeat
     const failed = new Promise((resolve) => engine.once("upgradeError", resolve));
+    const held = link.hold(); // before the probe, or the answer may be at the client already
     link.upgrade();
-    await upgrading; // and the answer that ends the client's polling is on its way
+    await Promise.all([upgrading, held]); // the answer that ends the client's polling is on its way
     observer.emit("abort", id);
     assert.equal((await ended(d, id)).reason, "slow consumer");
     await Promise.race([failed, new Promise((next) => setTimeout(next, 100))]); // what the WebSocket says overtakes
