@@ -177,7 +177,7 @@ func (x *served) register() {
 			s.disconnect(false)
 		}
 		x.w.mu.Lock()
-		if was {
+		if x.k.kicked = true; was {
 			x.k.putOut = x.w.now()
 		}
 		x.w.mu.Unlock()

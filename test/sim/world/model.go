@@ -168,6 +168,7 @@ type conn struct {
 	ran     int64 // when a handler last ended
 	running int   // handlers
 	putOut  int64 // a server's Disconnect has returned, and what waited for the handlers is dropped
+	kicked  bool  // a server has disconnected it, be it when it had ended: what waited for the handlers may be dropped
 	sock    member
 	served  *served
 }

@@ -37,7 +37,7 @@ func (x *served) putOut(event *sent) {
 	var left []string
 	done := w.now()
 	for _, k := range mates {
-		if k.sock.connected() {
+		if k.kicked = true; k.sock.connected() {
 			left = append(left, k.sock.nsp())
 		} else if k != x.k && was {
 			k.putOut = done + second // its handler may have begun

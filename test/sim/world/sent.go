@@ -123,7 +123,7 @@ func (x *served) ended(reason string, code int) {
 	list := c.sentOn(x.l.nsp, k.number)
 	x.w.mu.Lock()
 	at, over, last := x.w.now(), k.ended, x.last
-	excused := k.node.dead || k.node.draining || k.node.closed || k.putOut != 0 || reason == "server namespace disconnect" ||
+	excused := k.node.dead || k.node.draining || k.node.closed || k.kicked || reason == "server namespace disconnect" ||
 		over != 0 && at > over+late
 	if over == 0 {
 		over = at
