@@ -34,12 +34,7 @@ func newAbsence(t *testing.T, mode string) *absence {
 	a.there.Cut(true)
 	a.emit(t, absent, "room")
 	a.emit(t, absent)
-	adaptertest.Eventually(t, func() error {
-		if w := a.clusters[0].Stats().Waiting; w > 0 {
-			return fmt.Errorf("%d messages wait", w)
-		}
-		return nil
-	})
+	published(t, a.clusters[0])
 	return a
 }
 

@@ -97,6 +97,17 @@ func start(t *testing.T, cfg redis.Config) *redis.Cluster {
 	return c
 }
 
+// published waits until Redis has had all that a node has to publish.
+func published(t *testing.T, c *redis.Cluster) {
+	t.Helper()
+	adaptertest.Eventually(t, func() error {
+		if w := c.Stats().Waiting; w > 0 {
+			return fmt.Errorf("%d messages wait", w)
+		}
+		return nil
+	})
+}
+
 // ready waits until all nodes hear each other.
 func ready(t *testing.T, clusters ...*redis.Cluster) {
 	t.Helper()
