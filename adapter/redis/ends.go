@@ -210,7 +210,7 @@ func (r *ring) unsaved(n int, rooms bool) map[laneKey]recorded {
 			break
 		}
 		if delete(r.moved, key); rooms || !key.room() {
-			list[key] = recorded{n: e.out, count: e.outs, first: e.first, last: e.at}
+			list[key] = recorded{n: e.out, count: e.outs, first: e.first, last: e.late}
 		}
 	}
 	return list
