@@ -172,7 +172,7 @@ func (c *Cluster) startMembers(sharded bool) {
 	}
 	hear := receiverFunc(func(_ string, payload []byte) {
 		if !m.receive(payload) {
-			c.stats.malformed.Add(1)
+			c.garbled(nil, errShape)
 		}
 	})
 	c.bus.last = subscription{kind, channel(c.uid)}

@@ -152,7 +152,7 @@ func (e *Emitter) send(m *message) error {
 	m.uid, m.nsp, m.target = emitterUID, e.nsp, e.target.Target
 	c, err := e.core.wire.encode(m, "")
 	if err != nil {
-		return fmt.Errorf("redis: encode: %w", err)
+		return fmt.Errorf("%w: %w", errEncode, err)
 	}
 	if err := c.fits(e.core.max); err != nil {
 		return err

@@ -36,7 +36,7 @@ func (b *inbox) letter(_ string, payload []byte) {
 	kind, uid, l := openLetter(payload)
 	switch {
 	case l == nil:
-		b.c.stats.malformed.Add(1)
+		b.c.garbled(nil, errShape)
 		return
 	case uid == b.c.uid:
 		return
@@ -74,7 +74,7 @@ func (b *inbox) letter(_ string, payload []byte) {
 		}
 	}
 	if l.bad {
-		b.c.stats.malformed.Add(1)
+		b.c.garbled([]byte(uid), errShape, "letter", int(kind))
 	}
 }
 

@@ -318,13 +318,19 @@ func (r *reader) hand(e *entry, id streamID, done func()) {
 	default:
 		m, err := decodeEntry(e)
 		if err != nil {
-			r.c.stats.malformed.Add(1)
-			r.c.cfg.Logger.Debug("entry of the stream not understood", "stream", r.stream, "id", id.String(), "error", err)
+			r.garbled(e, id, err)
 		} else {
 			n.handle(m)
 		}
 	}
 	done()
+}
+
+// garbled notes an entry that could not be understood.
+func (r *reader) garbled(e *entry, id streamID, err error) {
+	if s := r.c.garbled([]byte(e.uid), err, "stream", r.stream, "id", id.String()); s != nil && e.seq > 0 {
+		r.count(e.uid, lostGarbled, 1)
+	}
 }
 
 // fresh reports whether an entry was not had before. What is missing before it is fetched first.
