@@ -26,6 +26,7 @@ var (
 	errSettings  = errors.New("servers with this Prefix do not have the same settings, and do not hear each other, or not all")
 	errStream    = errors.New("servers with another Prefix use the same Stream, and get the events of this cluster")
 	errGarbled   = errors.New("messages of other servers are not understood")
+	errNumber    = errors.New("a message has a number that its server has not given")
 	errEncode    = errors.New("redis: encode")
 	errShape     = errors.New("message has an unexpected shape")
 	errUncounted = errors.New("servers live, and renew their entries in Redis, and have no subscriptions there that could be counted")

@@ -343,9 +343,23 @@ func (r *reader) fresh(ctx context.Context, e *brought) bool {
 	w := r.window(source)
 	asks := len(source) == len(e.uid)+1
 	if dense && string(e.uid) != r.c.uid && seq > w.max+1 && (w.begins() || asks && r.begin(ctx, string(e.uid), w, seq)) {
-		r.fetch(ctx, string(e.uid), asks, w, seq-1)
+		if !r.fetch(ctx, string(e.uid), asks, w, seq-1) {
+			r.c.garbled(e.uid, errNumber, "stream", r.stream, "id", e.id.String())
+			return false
+		}
 	}
-	return w.take(seq)
+	if w.take(seq) {
+		return true
+	}
+	if now := time.Now(); asks && now.Sub(w.checked) > checkEvery && r.c.members.knows(string(e.uid)) {
+		w.checked = now
+		if a := r.ask(ctx, string(e.uid), w.max, 0); a != nil && a.never { // what came before with that number was not of it
+			r.c.garbled(e.uid, errNumber, "stream", r.stream, "id", e.id.String())
+			w.max, w.missing = seq-1, nil
+			return w.take(seq)
+		}
+	}
+	return false
 }
 
 const (
