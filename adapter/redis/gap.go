@@ -179,7 +179,7 @@ func (g *gap) answered(p *piece, list []arrival, deliver func(arrival)) (fetched
 		lost = g.skip(p.floor, p.below, deliver)
 	}
 	for _, a := range list {
-		if g.accept(a, deliver) {
+		if g.accept(a, deliver) && a.payload != nil { // without one its sender has given it up, or it was volatile
 			fetched++
 		}
 	}
