@@ -334,14 +334,7 @@ func (r *reader) fresh(ctx context.Context, e *brought) bool {
 	if seq == 0 {
 		return true
 	}
-	w := r.windows[string(source)]
-	if w == nil {
-		if len(r.windows) > 10_000 { // of nodes long gone
-			clear(r.windows)
-		}
-		w = &window{}
-		r.windows[string(source)] = w
-	}
+	w := r.window(source)
 	asks := len(source) == len(e.uid)+1
 	if dense && string(e.uid) != r.c.uid && seq > w.max+1 && (w.begins() || asks && r.begin(ctx, string(e.uid), w, seq)) {
 		r.fetch(ctx, string(e.uid), asks, w, seq-1)

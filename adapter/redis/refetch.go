@@ -64,38 +64,49 @@ func (r *reader) atEnd(ctx context.Context, tails map[string]uint64) {
 	maps.DeleteFunc(r.tails, func(uid string, n uint64) bool { return n == tails[uid] })
 	r.mu.Unlock()
 	for uid, n := range tails {
-		w := r.windows[uid+"."]
-		if w == nil {
-			if w = (&window{}); !r.begin(ctx, uid, w, n+1) {
-				continue
-			}
-			r.windows[uid+"."] = w
-		}
-		if w.max < n {
+		w := r.window([]byte(uid + "."))
+		if (w.begins() || r.begin(ctx, uid, w, n+1)) && w.max < n {
 			r.fetch(ctx, uid, true, w, n)
 		}
 	}
 }
 
 // begin finds out where the entries of a node begin for this reader, which has had none of it, before one with a number. It
-// reports whether it knows. It need not, unless the stream has dropped something since it was read from.
+// reports whether there may be any. There are none, unless the stream has dropped something since it was read from. Of a
+// node that does not answer one at least is taken for lost.
 func (r *reader) begin(ctx context.Context, uid string, w *window, seq uint64) bool {
 	if now := time.Now(); now.Sub(r.checked) > lookEvery {
 		x, err := r.extent(ctx)
-		if err != nil {
-			return false
+		if r.dropped = err != nil || r.start.less(x.first) || x.length == 0; err == nil {
+			r.checked = now
 		}
-		r.checked, r.dropped = now, r.start.less(x.first) || x.length == 0
 	}
 	if !r.dropped {
 		return false
 	}
-	a := r.ask(ctx, uid, 0, max(time.Since(r.since), time.Millisecond))
-	if a == nil || a.n == 0 || a.base >= seq {
-		return false
+	for range maxAsks {
+		a := r.ask(ctx, uid, 0, max(time.Since(r.since), time.Millisecond))
+		switch {
+		case a == nil && ctx.Err() == nil:
+			continue
+		case a == nil || a.n == 0 || a.base >= seq:
+			return false
+		}
+		w.max, w.begun = a.base, true
+		return true
 	}
-	w.max, w.begun = a.base, true
+	w.deaf = true
+	r.count(uid, r.silence(uid), 1)
+	w.max, w.begun = seq-1, true
 	return true
+}
+
+// silence says why a node does not answer.
+func (r *reader) silence(uid string) (cause int) {
+	if r.c.members.knows(uid) {
+		return lostUnanswered
+	}
+	return lostGone
 }
 
 // fetch hands on the entries of a node up to a number, as far as it still has them; emitters cannot be asked.
@@ -135,11 +146,7 @@ func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, up
 	case w.max >= upto || ctx.Err() != nil:
 	case asks:
 		w.deaf = true
-		cause := lostUnanswered
-		if !r.c.members.knows(uid) {
-			cause = lostGone
-		}
-		r.count(uid, cause, upto-w.max)
+		r.count(uid, r.silence(uid), upto-w.max)
 		w.max = upto
 	default:
 		r.lose(ctx, uid, w, upto, false)
@@ -286,6 +293,19 @@ type window struct {
 	begun   bool                // everything behind max concerns the reader, though it has had nothing
 	missing map[uint64]struct{} // below max
 	deaf    bool                // it has not answered
+}
+
+// window returns that of a source.
+func (r *reader) window(source []byte) *window {
+	w := r.windows[string(source)]
+	if w == nil {
+		if len(r.windows) > 10_000 { // of nodes long gone
+			clear(r.windows)
+		}
+		w = &window{}
+		r.windows[string(source)] = w
+	}
+	return w
 }
 
 // begins reports whether it is known where the entries of the source begin.

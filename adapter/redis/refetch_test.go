@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"fmt"
 	"log/slog"
 	"testing"
 
@@ -74,5 +75,46 @@ func TestWhoDoesNotAnswerIsAskedOnce(t *testing.T) {
 	r.fetch(t.Context(), "deaf", true, w, w.max+1)
 	if w.deaf {
 		t.Error("it has answered")
+	}
+}
+
+// Where the entries of a server begin for one that has had none of it is asked until it is known: else what the stream
+// has lost of it would be missing without a word. Of who never answers one is counted.
+func TestWhereEntriesBeginIsAskedAgain(t *testing.T) {
+	s := redistest.Start(t)
+	c, err := New(Config{URL: s.URL(), Mode: Streams, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	if err := c.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for answers, want := range map[int]uint64{1: 2, 2: 2, maxAsks: 2, maxAsks + 1: 8} {
+		uid := fmt.Sprint("slow", answers)
+		sub := s.Client().Subscribe(t.Context(), c.inbox.channel+uid+"#")
+		if _, err := sub.Receive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r := &reader{c: c, stream: "of nobody", windows: map[string]*window{}, replies: make(chan reply, 4), tails: map[string]uint64{}}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range answers {
+				if _, err := sub.ReceiveMessage(t.Context()); err != nil {
+					return // closed
+				}
+			}
+			r.replies <- reply{uid: uid, id: c.inbox.asked.Load(), piece: piece{ending: ending{n: 8, base: 2}}}
+		}()
+		w := &window{}
+		if !r.begin(t.Context(), uid, w, 9) || w.max != want || !w.begins() {
+			t.Errorf("answered the %d. time: begins behind %d, want %d", answers, w.max, want)
+		}
+		if got := c.Stats().LostOf[uid]; got != uint64(b2i(answers > maxAsks)) {
+			t.Errorf("answered the %d. time: %d lost", answers, got)
+		}
+		_ = sub.Close()
+		<-done
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/beanpole/beanpole/server"
@@ -260,6 +261,7 @@ func (n *node) heard(id string) string {
 	n.w.mu.Lock()
 	n.sse[id]++
 	again, own := n.sse[id] > 1, strings.HasPrefix(id, n.name+"|")
+	from, late := n.lateServerSide(id)
 	n.w.line(n.name, "server-side "+id)
 	n.w.mu.Unlock()
 	if again {
@@ -268,5 +270,21 @@ func (n *node) heard(id string) string {
 	if own {
 		n.w.violated("server-side", id, "%s got its own", n.name)
 	}
+	if late && !again {
+		n.w.violated("server-side", id, "%s got it after that of %d", n.name, from)
+	}
 	return n.name
+}
+
+// lateServerSide reports whether an event of another server, unless it is a question, comes after a later one, and of when
+// that is. Called with mu held.
+func (n *node) lateServerSide(id string) (from int64, late bool) {
+	of, at, _ := strings.Cut(id, "|")
+	t, err := strconv.ParseInt(at, 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	from = n.sseFrom[of]
+	n.sseFrom[of] = max(from, t)
+	return from, t < from
 }

@@ -300,7 +300,7 @@ func (d *driver) servers(n *node) {
 		})
 		return
 	}
-	id, from := w.tell(n)
+	id, from := w.tell(n, "")
 	err := n.io.say(id)
 	w.returned(call{n, id, "ServerSideEmit", nil}, from, w.now(), err)
 	w.load.Go(func() {
@@ -309,12 +309,12 @@ func (d *driver) servers(n *node) {
 	})
 }
 
-// tell returns the id of an event to the other servers.
-func (w *world) tell(n *node) (id string, from int64) {
+// tell returns the id of an event to the other servers, which ends in a mark.
+func (w *world) tell(n *node, mark string) (id string, from int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	from = w.now()
-	id = fmt.Sprintf("%s|%d", n.name, from)
+	id = fmt.Sprintf("%s|%d%s", n.name, from, mark)
 	w.line(n.name, "server-side emit "+id)
 	w.counts["server-side"]++
 	return id, from
@@ -323,7 +323,7 @@ func (w *world) tell(n *node) (id string, from int64) {
 // askServers asks the other servers for their names.
 func (d *driver) askServers(ctx context.Context, n *node) error {
 	w := d.w
-	id, from := w.tell(n)
+	id, from := w.tell(n, "?")
 	end, _ := ctx.Deadline()
 	answers, err := n.io.sayAsk(ctx, id)
 	if errors.Is(err, errors.ErrUnsupported) {
