@@ -14,9 +14,9 @@ beside=$(mktemp)
 set -m # a group of its own, which ends with this script
 (
   status=0
-  nice -n 15 go vet ./... || status=1
+  nice -n 5 go vet ./... || status=1
   # The simulation is a module of its own, and its seeds are no matter of luck: what fails fails again.
-  { cd test/sim && nice -n 15 go vet ./... && nice -n 15 go test -vet=off -count=1 -timeout 40m ./...; } || status=1
+  { cd test/sim && nice -n 5 go vet ./... && nice -n 5 go test -vet=off -count=1 -timeout 40m ./...; } || status=1
   exit $status
 ) >"$beside" 2>&1 &
 computing=$!
