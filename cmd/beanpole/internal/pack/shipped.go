@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
 )
 
@@ -112,12 +112,17 @@ func straight(root, name string) error {
 // a whole. Without git, or outside a repository, that is nothing.
 func ignoredFiles(ctx context.Context, dir string) map[string]bool {
 	all := map[string]bool{}
-	base := []string{"-C", dir, "ls-files", "-z", "--ignored", "--exclude-standard"}
-	if _, err := os.Stat(filepath.Join(dir, ".ebignore")); err == nil {
+	g, err := foreign.OpenGit(ctx, dir, foreign.Strangers)
+	if err != nil {
+		return all
+	}
+	defer g.Close()
+	base := []string{"ls-files", "-z", "--ignored", "--exclude-standard"}
+	if foreign.IsFile(dir, ".ebignore") {
 		base = append(base, "--exclude-from=.ebignore")
 	}
 	for _, which := range [][]string{{"--others", "--directory"}, {"--cached"}} {
-		out, err := exec.CommandContext(ctx, "git", append(slices.Clone(base), which...)...).Output()
+		out, err := g.Run(ctx, append(slices.Clone(base), which...)...)
 		if err != nil {
 			return all
 		}
