@@ -186,6 +186,9 @@ func (g *Git) filters(ctx context.Context) error {
 	return nil
 }
 
+// Top returns the folder that is the top of the repository.
+func (g *Git) Top() string { return g.top }
+
 // Close removes what OpenGit has made.
 func (g *Git) Close() error { return os.RemoveAll(g.dir) }
 
@@ -244,10 +247,10 @@ func git(ctx context.Context, dir string, env []string, args ...string) ([]byte,
 	out, said := &head{most: maxOutput}, &head{most: MaxText}
 	cmd.Stdout, cmd.Stderr = out, said
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("git: %w: %s", err, strings.TrimSpace(said.String()))
+		return nil, fmt.Errorf("git: %w: %s", err, strings.TrimSpace(said.kept.String()))
 	}
 	if out.more {
 		return nil, fmt.Errorf("git: %w", ErrTooLarge)
 	}
-	return out.Bytes(), nil
+	return out.kept.Bytes(), nil
 }

@@ -34,20 +34,20 @@ func Program(ctx context.Context, dir string, in io.Reader, name string, args ..
 	if ctx.Err() != nil || err != nil && !errors.As(err, new(*exec.ExitError)) {
 		return "", false, ErrProgram
 	}
-	return out.String(), err == nil, nil
+	return out.kept.String(), err == nil, nil
 }
 
 // head is the begin of what is written to it.
 type head struct {
-	bytes.Buffer
+	kept bytes.Buffer
 	most int
 	more bool // was written
 }
 
 // Write keeps what there is room for.
 func (h *head) Write(b []byte) (int, error) {
-	room := min(len(b), max(0, h.most-h.Len()))
+	room := min(len(b), max(0, h.most-h.kept.Len()))
 	h.more = h.more || room < len(b)
-	h.Buffer.Write(b[:room])
+	h.kept.Write(b[:room])
 	return len(b), nil
 }
