@@ -19,10 +19,21 @@ type ebConfig struct {
 	runs      string // the platform, by its names
 	savedName string // of the saved configuration that eb create takes by itself, or ""
 	saved     []byte
+	unread    map[string]error // what is there, by its name
 }
 
 func readEB(dir string) (c ebConfig) {
-	if raw, err := foreign.ReadFile(dir, ".elasticbeanstalk/config.yml", foreign.MaxText); err == nil {
+	read := func(name string) ([]byte, bool) {
+		raw, err := foreign.ReadFile(dir, name, foreign.MaxText)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if c.unread == nil {
+				c.unread = make(map[string]error)
+			}
+			c.unread[name] = err
+		}
+		return raw, err == nil
+	}
+	if raw, there := read(".elasticbeanstalk/config.yml"); there {
 		c.used = true
 		if file, err := parseYAML(raw); err == nil { // what cannot be read says nothing
 			for _, doc := range file.Docs {
@@ -32,7 +43,7 @@ func readEB(dir string) (c ebConfig) {
 	}
 	for _, name := range []string{"saved_configs/default.cfg.yml", "saved_configs/default", "default.cfg.yml", "default"} { // EB CLI, saved_configs.py
 		name = ".elasticbeanstalk/" + name
-		if raw, err := foreign.ReadFile(dir, name, foreign.MaxText); err == nil {
+		if raw, there := read(name); there {
 			c.savedName, c.saved = name, raw
 			break
 		}

@@ -29,16 +29,27 @@ func (m *model) checkRead() {
 	if m.bundle.unread != nil {
 		m.notRead("", fmt.Errorf("of the last commit, which is shipped: %w; the folder was read instead", m.bundle.unread))
 	}
+	for name, err := range m.bundle.eb.unread {
+		m.notRead(name, reason(err))
+	}
 	for _, name := range m.bundle.Names() {
 		ofPlatform := strings.HasPrefix(name, overlayDir) || path.Dir(name) == ".ebextensions" && path.Ext(name) == ".config"
 		switch name {
 		case "Procfile", "Buildfile", "Dockerfile", "Dockerrun.aws.json":
 			ofPlatform = true
 		}
-		if f := m.bundle.Files[name]; ofPlatform && !f.planned {
-			if _, err := f.read(); err != nil {
-				m.notRead(name, reason(err))
-			}
+		f := m.bundle.Files[name]
+		program := path.Dir(name) == "bin" || name == "application"
+		var err error
+		if ofPlatform {
+			_, err = f.read()
+		}
+		switch {
+		case f.planned:
+		case err != nil:
+			m.notRead(name, reason(err))
+		case program && !f.Mode.IsRegular():
+			m.notRead(name, foreign.ErrNoFile)
 		}
 	}
 }

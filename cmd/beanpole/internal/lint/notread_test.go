@@ -93,7 +93,11 @@ func TestLinksAndPipesAreNotOpened(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer b.Close()
-				Run(t.Context(), b, Options{Platform: Go, Nginx: "off"})
+				findings := Run(t.Context(), b, Options{Platform: Go, Nginx: "off"})
+				if !slices.ContainsFunc(findings, func(f Finding) bool { return f.File == name && (f.Check == "not-read" || f.Severity == Error) }) {
+					t.Error("nothing is said of it")
+					tell(t, findings)
+				}
 			})
 		}
 	}

@@ -1,6 +1,8 @@
 package pack
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -76,8 +78,11 @@ func loose(dir string, b *lint.Bundle, ignored map[string]bool) (names []string,
 // processes adds the Procfile, if programs are shipped, and the files of the project that its commands name.
 func (c collector) processes(platform lint.Platform) error {
 	text, err := foreign.ReadFile(c.dir, "Procfile", foreign.MaxText)
-	if err != nil || platform != lint.Go {
+	if platform != lint.Go || errors.Is(err, fs.ErrNotExist) {
 		return nil // Pack writes one
+	}
+	if err != nil {
+		return err
 	}
 	c.text("Procfile", 0, text)
 	c.ignored = nil
