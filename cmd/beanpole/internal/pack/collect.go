@@ -144,6 +144,10 @@ func (c collector) file(from, name string) error {
 		c.leave(name, left{"secret-file", "it " + what, inBucket, environmentSecrets})
 		return nil
 	}
+	if bytes.HasPrefix(content, []byte(database)) && name != c.named {
+		c.leave(name, left{"secret-file", "it is a database (SQLite)", inBucket, "keep it on a volume or a server; one that the program only reads, and holds nothing secret: --include " + name})
+		return nil
+	}
 	c.text(name, info.Mode(), content)
 	return nil
 }

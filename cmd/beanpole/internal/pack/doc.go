@@ -5,7 +5,7 @@
 // # Files
 //
 //   - pack.go: Options, Pack; buildfile.go: the programs; packages.go: their packages; source.go: whether an instance can build them
-//   - collect.go: what goes in; data.go: what programs read; shipped.go: what is left out; stamp.go: the version; write.go: the zip
+//   - collect.go: what goes in; data.go: what programs read; shipped.go, secret.go: what is left out; stamp.go: the version; write.go: the zip
 //
 // # Decisions
 //
