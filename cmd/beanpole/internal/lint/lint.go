@@ -93,6 +93,7 @@ func Run(ctx context.Context, b *Bundle, o Options) []Finding {
 	if o.Nginx != "off" {
 		m.checkNginx(ctx)
 	}
+	m.findings = slices.DeleteFunc(m.findings, m.ofUnread)
 	slices.SortStableFunc(m.findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
@@ -134,6 +135,7 @@ type model struct {
 	configs  []config // the parsed .config files
 	scripts  []string // for a shell
 	effort   *effort  // for all requests through nginx
+	unread   map[string]bool
 	findings []Finding
 }
 

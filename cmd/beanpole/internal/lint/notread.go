@@ -19,7 +19,12 @@ import (
 
 const notReadFix = "make it smaller, or look at it yourself"
 
+// notRead says of a file that it was not read. Nothing else is said of it then: to the checks it is empty.
 func (m *model) notRead(name string, err error) {
+	if m.unread == nil {
+		m.unread = make(map[string]bool)
+	}
+	m.unread[name] = true
 	m.add(Finding{Check: "not-read", Severity: Warning, File: name, What: "lint has not read it: " + err.Error(),
 		Why: "what is wrong in it is not among the findings", Fix: notReadFix})
 }
@@ -39,7 +44,7 @@ func (m *model) checkRead() {
 			ofPlatform = true
 		}
 		f := m.bundle.Files[name]
-		program := path.Dir(name) == "bin" || name == "application"
+		program := path.Dir(name) == "bin" || name == "application" || strings.HasPrefix(name, ".platform/hooks/") || strings.HasPrefix(name, ".platform/confighooks/")
 		var err error
 		if ofPlatform {
 			_, err = f.read()
@@ -52,6 +57,11 @@ func (m *model) checkRead() {
 			m.notRead(name, foreign.ErrNoFile)
 		}
 	}
+}
+
+// ofUnread reports whether a finding comes of a file that was not read.
+func (m *model) ofUnread(f Finding) bool {
+	return f.Check != "not-read" && f.File != "" && m.unread[f.File]
 }
 
 // reason is an error without the name of what it is about.

@@ -94,8 +94,10 @@ func TestLinksAndPipesAreNotOpened(t *testing.T) {
 				}
 				defer b.Close()
 				findings := Run(t.Context(), b, Options{Platform: Go, Nginx: "off"})
-				if !slices.ContainsFunc(findings, func(f Finding) bool { return f.File == name && (f.Check == "not-read" || f.Severity == Error) }) {
-					t.Error("nothing is said of it")
+				// What was not read is not said to be empty.
+				if !slices.ContainsFunc(findings, func(f Finding) bool { return f.File == name && f.Check == "not-read" }) ||
+					slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity == Error }) {
+					t.Error("it is not said, or more than that:")
 					tell(t, findings)
 				}
 			})

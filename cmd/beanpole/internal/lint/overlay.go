@@ -188,7 +188,7 @@ func checkOverlay(m *model) {
 			Why: "nginx keeps its 1,024 connections and nothing drains; folders that start with a dot are easily lost when zipping with *",
 			Fix: "zip with `zip -r app.zip . -x '.git/*'`, or beanpole pack"})
 	}
-	if m.otherPlatform() {
+	if slices.ContainsFunc(b.under(".platform/nginx"), func(name string) bool { return m.unread[name] }) || m.otherPlatform() {
 		return
 	}
 	t := m.tree()
