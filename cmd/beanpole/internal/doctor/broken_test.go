@@ -71,13 +71,6 @@ var brokenEnvironments = []broken{
 	{"one of two applications frozen", world{b: nginx{frozen: true}}, quick, "instances", Failure, "1 without a name", "taken and not answered", nil},
 	{"one of two applications dead, no stickiness", world{cookies: "none", b: nginx{down: true}}, nil, "instances", Failure, "1 without a name", "nginx runs and the application does not", nil},
 	{"body limit of one nginx", world{b: nginx{maxBody: 10000}}, nil, "body size", Failure, "b", "client_max_body_size", nil},
-	{"disk of one nginx full", world{b: nginx{serve: func(w http.ResponseWriter, r *http.Request) bool {
-		if r.ContentLength < 10000 {
-			return false
-		}
-		nginxPage(w, http.StatusInternalServerError)
-		return true
-	}}}, nil, "body size", Failure, "b", "room on its disk", nil},
 	{"no upgrade headers on one instance", world{b: nginx{noUpgrade: true}}, nil, "websocket", Failure, "b", "proxy_set_header Upgrade", []string{"upgrade"}},
 	{"no upgrade headers on one instance, no stickiness", world{lonely: true, cookies: "none", b: nginx{noUpgrade: true}}, nil, "websocket", Failure, "b",
 		"proxy_set_header Upgrade", []string{"upgrade", "stickiness", "without cookies"}},
@@ -98,7 +91,7 @@ var brokenEnvironments = []broken{
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = w.Write([]byte(`{"code":4,"message":"Service unavailable"}`))
 		return true
-	}}}, nil, "handshake", Failure, "b", "BEANPOLE_MEMORY_PERCENT", nil},
+	}}}, nil, "handshake", Failure, "b", "drains or is full", nil},
 	{"another list of origins on one instance", world{config: func(i int, c *host.Config) {
 		if i == 1 {
 			c.AllowedOrigins = []string{"https://old.example.com"}

@@ -53,8 +53,6 @@ func explain(err error) cause {
 	switch {
 	case errors.As(err, new(errMoved)):
 		return cause{Warning, "the instance was taken out while it was looked at", "run doctor again; a deployment, a scale-in or the health check has taken it out"}
-	case errors.Is(err, errEndless):
-		return cause{Failure, "what answers has another name each time, or answers what nobody asked, and no end is seen of it", "see what stands at this address: it is no Beanpole"}
 	case errors.As(err, &certificate):
 		return certified(certificate)
 	case errors.As(err, new(errHandshake)):
@@ -149,8 +147,7 @@ func (r *reply) cause() cause {
 	case r.status == http.StatusForbidden, r.status == http.StatusUnauthorized:
 		return cause{Failure, by + " lets nobody in: an access rule or a login stands in front of the application", "allow the Socket.IO path in " + by + " (deny, auth_basic, an authenticate action of the listener)"}
 	case r.status == http.StatusServiceUnavailable && by == byApplication:
-		return cause{Failure, "the instance drains or is full, of sessions, handshakes or memory", "if the health check says draining, wait for the deployment to end (a host that stays drained resumes after two minutes); " +
-			"else its log and beanpole_refused_total say which: short of memory (BEANPOLE_MEMORY_PERCENT; larger or more instances), BEANPOLE_MAX_SESSIONS or BEANPOLE_HANDSHAKES_PER_SECOND"}
+		return cause{Failure, "the instance drains or is full", "wait for the deployment to end (a host that stays drained resumes after two minutes); see BEANPOLE_MAX_SESSIONS and BEANPOLE_HANDSHAKES_PER_SECOND"}
 	case r.status == http.StatusNotFound, r.status == http.StatusMethodNotAllowed:
 		return cause{Failure, "there is no Socket.IO server at this path", "give the path in the URL, see that " + by + " passes it on, and BEANPOLE_PATH"}
 	case r.status == http.StatusRequestEntityTooLarge && by == byNginx:
@@ -169,9 +166,6 @@ func (r *reply) cause() cause {
 	case r.status == http.StatusGatewayTimeout:
 		return cause{Failure, "an instance does not answer " + by + " in time: it is frozen, or the poll waits longer than the idle timeout",
 			"see processor and memory of the instance; the ping interval must be below IdleTimeout"}
-	case r.status == http.StatusInternalServerError && bytes.Contains(r.body, []byte("<center>nginx")):
-		return cause{Failure, "nginx itself fails, and the application has nothing of it: its disk is full, a folder is not its own, or its connections or files are used up",
-			"see /var/log/nginx/error.log of the instance and the room on its disk (larger bodies are kept there); worker_connections and worker_rlimit_nofile in .platform/nginx/nginx.conf"}
 	case r.status >= http.StatusInternalServerError && by != byApplication:
 		return cause{Failure, "an instance behind " + by + " does not answer, or closes its connections", "see that nginx runs on each instance, and the security group between load balancer and instances"}
 	case bytes.HasPrefix(r.body, []byte{0x1f, 0x8b}):

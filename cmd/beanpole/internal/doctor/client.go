@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -80,9 +79,6 @@ type errMoved struct{ from, to string }
 func (e errMoved) Error() string {
 	return fmt.Sprintf("the cookies of %s lead to %s now", e.from, e.to)
 }
-
-// errEndless is returned when there were more requests than checks of any environment make.
-var errEndless = errors.New("no more requests are made")
 
 // target returns the URL of the Socket.IO path with a query, and with a parameter that has never been there, as clients
 // add one.
@@ -181,9 +177,6 @@ func (c *client) send(ctx context.Context, method string, u *url.URL, body []byt
 
 // answer sends the request and reads what comes back.
 func (c *client) answer(r *http.Request, u *url.URL) (*reply, error) {
-	if c.asked.Add(1) > c.bound() {
-		return nil, errEndless
-	}
 	start := time.Now()
 	res, err := c.http.Do(r)
 	if err != nil {

@@ -59,16 +59,6 @@ type doctor struct {
 	front   bool         // something before the instances refuses some requests
 	limited atomic.Int64 // handshakes that were refused for this address
 	waited  atomic.Int64 // how long was waited for them, in nanoseconds
-	asked   atomic.Int64 // requests, WebSockets among them
-}
-
-// maxRequests is how many requests the checks make at most, whoever answers: to one that has another name each time, or
-// answers polls at once for ever, they would go on. An environment of 50 instances takes a tenth of it.
-const maxRequests = 20_000
-
-// bound is maxRequests with what was asked for besides.
-func (d *doctor) bound() int64 {
-	return maxRequests + int64(20*d.Samples+2*d.Connections) + 100*int64(d.Watch/time.Second)
 }
 
 // check is one check: of the environment, or of each instance by a client that reaches no other.

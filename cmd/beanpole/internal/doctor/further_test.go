@@ -9,12 +9,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
@@ -199,36 +197,5 @@ func TestNoWayToAnAddress(t *testing.T) {
 	err := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}
 	if c := explain(err); !strings.Contains(c.means, "no IPv6 here") {
 		t.Errorf("%+v", c)
-	}
-}
-
-// Who answers with another name each time is asked so often, and no more.
-func TestRequestsHaveABound(t *testing.T) {
-	var asked atomic.Int64
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := asked.Add(1)
-		w.Header().Set(host.InstanceHeader, fmt.Sprintf("i%d v1", n))
-		http.SetCookie(w, &http.Cookie{Name: "AWSALB", Value: fmt.Sprint(n), Path: "/"})
-		if r.URL.Path == "/healthz" || r.Method == http.MethodPost {
-			_, _ = w.Write([]byte("ok"))
-			return
-		}
-		if !r.URL.Query().Has("transport") || r.URL.Query().Has("sid") {
-			w.WriteHeader(http.StatusBadRequest)
-			_, _ = w.Write([]byte(`{"code":1,"message":"Session ID unknown"}`))
-			return
-		}
-		_, _ = fmt.Fprintf(w, `0{"sid":"%020d","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`, n)
-	}))
-	defer s.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	r, err := Run(ctx, Options{URL: s.URL, Timeout: 3 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, most := asked.Load(), int64(maxRequests+20*20)
-	if t.Logf("%d requests, and the report says %s", n, r.Worst()); n > most {
-		t.Errorf("at most %d may be", most)
 	}
 }
