@@ -35,7 +35,7 @@ func TestServerIsFoundWhileRedisFailsOver(t *testing.T) {
 	client := redistest.Start(t).Client()
 	f := &failing{}
 	client.AddHook(f)
-	r := newRegistry(&Cluster{client: client, cfg: Config{Prefix: "p"}}, "here", "http://here", "secret")
+	r := newRegistry(&Cluster{client: client, cfg: Config{Prefix: "p"}}, "here", func(context.Context) (string, error) { return "http://here", nil }, "secret")
 	if err := client.Set(t.Context(), r.key("there"), "http://there#x", 0).Err(); err != nil {
 		t.Fatal(err)
 	}

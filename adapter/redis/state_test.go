@@ -41,7 +41,7 @@ func TestStateIsSaidOnce(t *testing.T) {
 			s.set(kind, "", down)
 		}
 		says("this node only\" part=sending")
-		if s.works() || s.isUp() {
+		if s.works() || s.reaches() {
 			t.Error("it works")
 		}
 		s.set(PartListening, "", errors.New("refused"))
@@ -76,6 +76,24 @@ func TestStateIsSaidOnce(t *testing.T) {
 		time.Sleep(steady)
 		s.tick()
 		says("cluster up")
+		// A part that is down for good hides no other's failure, and keeps nobody from Redis.
+		nowhere := &Unlocated{Err: errors.New("no address"), Advice: "name one", Known: true}
+		s.set(PartForwarding, "", nowhere)
+		says("part=forwarding of=\"\" cause=\"no address\" advice=\"name one\"")
+		if !s.reaches() {
+			t.Error("it reaches nobody")
+		}
+		for range 2 {
+			s.set(PartSending, "", down)
+			says("part=sending")
+			s.set(PartSending, "", nil)
+			for range 2 {
+				time.Sleep(recoveredAfter)
+				s.set(PartForwarding, "", nowhere)
+				s.tick()
+			}
+			says()
+		}
 	})
 }
 
