@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -118,6 +119,9 @@ func command(ctx context.Context, args []string, o output) int {
 	if err != nil {
 		fmt.Fprintln(o.err, "beanpole:", err)
 		return exitBadUsage
+	}
+	if len(args) > 0 && args[0] == "help" { // beanpole help, beanpole help lint
+		args = append(slices.Clone(args[1:]), "--help")
 	}
 	k, err := parser.Parse(args)
 	if ended >= 0 {

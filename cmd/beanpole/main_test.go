@@ -101,7 +101,7 @@ func TestUsage(t *testing.T) {
 	for _, test := range []struct {
 		args []string
 		code int
-	}{{[]string{"--help"}, exitOK}, {[]string{"lint", "--help"}, exitOK}, {[]string{"nonsense"}, exitBadUsage}, {[]string{"lint", "/no/such/folder"}, exitBadUsage},
+	}{{[]string{"--help"}, exitOK}, {[]string{"help"}, exitOK}, {[]string{"help", "lint"}, exitOK}, {[]string{"lint", "--help"}, exitOK}, {[]string{"nonsense"}, exitBadUsage}, {[]string{"lint", "/no/such/folder"}, exitBadUsage},
 		{[]string{"--version"}, exitOK}, {[]string{"doctor", "example.com"}, exitBadUsage}, {[]string{"doctor", "http://localhost", "--auth", "{"}, exitBadUsage},
 		{[]string{"update", "/no/such/folder"}, exitFailure}, {[]string{"init", "--region=here", t.TempDir()}, exitBadUsage},
 		{[]string{"init", "--variant=nonsense", t.TempDir()}, exitBadUsage}, {[]string{"init", "--replace=/no/such/folder", t.TempDir()}, exitBadUsage},
