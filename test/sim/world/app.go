@@ -63,8 +63,11 @@ type member interface {
 	onRoom(event string, handler func(n int, room string) []string)
 	on(event string, handler func(n int, args []any) (answer []any))
 	// onEnd has ended called when the server knows that the connection is over, which may be before the handlers of
-	// what came before have run, and disconnected behind them: with the code of the client's close frame, if one is known.
-	onEnd(ended func(), disconnected func(reason string, code int))
+	// what came before have run, with the rooms that the socket is still in where the application is told them; and
+	// disconnected behind those handlers: with the code of the client's close frame, if one is known.
+	onEnd(ended func(rooms []string), disconnected func(reason string, code int))
+	// onLater registers a handler of an event that is answered when the handler has returned, with a number.
+	onLater(handler func(n int, answer func(int)))
 }
 
 // native is an application on package server.
@@ -82,6 +85,7 @@ func newNative(n *node, cfg server.Config) (app, error) {
 			return errors.New("closed")
 		}
 		s.Data.Set("from", n.w.now())
+		n.early(nativeSocket{s})
 		return nil
 	}
 	connected := func(s *server.Socket) {
@@ -262,9 +266,13 @@ func (m nativeSocket) on(event string, handler func(n int, args []any) []any) {
 	})
 }
 
-func (m nativeSocket) onEnd(ended func(), disconnected func(reason string, code int)) {
-	context.AfterFunc(m.s.Context(), ended) // before handlers that are still to run
-	m.s.OnDisconnecting(func(server.Disconnection) { ended() })
+func (m nativeSocket) onLater(handler func(n int, answer func(int))) {
+	m.s.On("later", func(n int, ack server.Ack) { handler(n, func(k int) { _ = ack(k) }) })
+}
+
+func (m nativeSocket) onEnd(ended func([]string), disconnected func(reason string, code int)) {
+	context.AfterFunc(m.s.Context(), func() { ended(nil) }) // before handlers that are still to run
+	m.s.OnDisconnecting(func(server.Disconnection) { ended(m.s.Rooms()) })
 	first := false
 	m.s.OnDisconnect(func(server.Disconnection) { first = true })
 	m.s.OnDisconnect(func(why server.Disconnection) {

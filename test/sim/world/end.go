@@ -43,7 +43,7 @@ func (w *world) end() {
 	close(w.finishing)
 	w.leaving.Wait()
 	time.Sleep(10 * time.Second)
-	waits := w.plan.Recovers() && (w.weighs() || w.rng("patience").IntN(4) == 0)
+	waits := w.plan.Recovers() && w.rng("patience").IntN(4) == 0
 	if waits {
 		time.Sleep(w.maxAway()) // until nobody can come back
 	}

@@ -131,3 +131,29 @@ func (w *world) tooLate(l *life, at int64) {
 		w.violate("recovery", l.client.name, "recovered %s after %s, and states are kept for %s", l.sid, time.Duration(away), w.maxAway())
 	}
 }
+
+// leaving checks the rooms of which the application is told when a socket ends: those that it was in.
+func (x *served) leaving(rooms []string) {
+	w := x.w
+	w.mu.Lock()
+	certain, possible := x.l.rooms()
+	wrong := rooms != nil && x.l.conn() == x.k && !x.l.fits(rooms)
+	w.mu.Unlock()
+	if wrong {
+		w.violated("rooms", x.l.client.name, "%s ends in %v, and should be in %v, at most in %v", x.s.id(), rooms, certain, possible)
+	}
+}
+
+// greeted checks what the handshake says, and that the server that gave it takes sessions.
+func (e *engine) greeted(interval, timeout int) {
+	w := e.c.w
+	if time.Duration(interval)*time.Millisecond != pingInterval || time.Duration(timeout)*time.Millisecond != pingTimeout {
+		w.violated("protocol", e.c.name, "the handshake says pingInterval %d and pingTimeout %d", interval, timeout)
+	}
+	w.mu.Lock()
+	drains := e.holder != nil && e.holder.draining && e.holder.gone+second/10 < e.began
+	w.mu.Unlock()
+	if drains {
+		w.violated("shutdown", e.c.name, "%s drains, and has opened a session", e.holder.name)
+	}
+}

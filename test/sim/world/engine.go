@@ -119,6 +119,7 @@ func (c *client) open(kind, addr string) (*engine, error) {
 		return nil, errClosed
 	}
 	e.sid = hello.SID
+	e.greeted(hello.PingInterval, hello.PingTimeout)
 	if c.w.at(addr) != e.holder {
 		e.holder = nil
 	}

@@ -8,6 +8,16 @@ import (
 	"github.com/beanpole/beanpole/test/sim/plan"
 )
 
+// early is the room that middlewares of package server put sockets into.
+const early = "early"
+
+// early is what a middleware does with a socket: it is in a room, and is told something, once it is connected.
+func (n *node) early(s nativeSocket) {
+	s.join(early)
+	x := n.w.emit(fmt.Sprintf("%s.%s.1", n.name, s.id()), n, emission{nsp: s.nsp(), kind: "early", only: s.id(), early: true, event: "e", args: []any{1}})
+	n.w.emitted(x, s.emit(x.event, x.id(), 1))
+}
+
 // orderSome puts the sockets that are in a room, and not in another, into a new one, and those of a third out of it again.
 // When that must have come everywhere it looks who is there.
 func (d *driver) orderSome(n *node, nsp string) {

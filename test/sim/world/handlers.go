@@ -84,6 +84,11 @@ func (n *node) connected(s member, from int64) {
 				w.recovery(old, n, at, why)
 			}
 		}
+		if !n.library {
+			w.mu.Lock()
+			l.stays = append(l.stays, &stay{room: early, in0: k.from, in1: at})
+			w.mu.Unlock()
+		}
 		for _, room := range h.Rooms {
 			joined := w.join(l, k, room)
 			s.join(room)
@@ -192,7 +197,15 @@ func (x *served) register() {
 		ask := x.takes("ask", n, args...)
 		return x.answers(ask, x.ask())
 	})
-	s.onEnd(func() {
+	s.onLater(func(n int, answer func(int)) {
+		defer x.turn("later")()
+		later := x.takes("later", n)
+		d := time.Duration(x.rng.IntN(300)) * time.Millisecond
+		x.answers(later, n)
+		time.AfterFunc(d, func() { answer(n) })
+	})
+	s.onEnd(func(rooms []string) {
+		x.leaving(rooms)
 		x.w.mu.Lock()
 		if x.k.ended == 0 {
 			x.k.ended = x.w.now()

@@ -311,9 +311,21 @@ func (m librarySocket) on(event string, handler func(n int, args []any) []any) {
 	m.heard(event, handler)
 }
 
-func (m librarySocket) onEnd(ended func(), disconnected func(reason string, code int)) {
-	_ = m.s.Conn().On("close", func(...any) { ended() })
-	_ = m.s.On("disconnecting", func(...any) { ended() })
+func (m librarySocket) onLater(handler func(n int, answer func(int))) {
+	_ = m.s.On("later", func(args ...any) {
+		n, _ := args[0].(float64)
+		ack, ok := args[len(args)-1].(socket.Ack)
+		handler(int(n), func(k int) {
+			if ok {
+				ack([]any{k}, nil)
+			}
+		})
+	})
+}
+
+func (m librarySocket) onEnd(ended func([]string), disconnected func(reason string, code int)) {
+	_ = m.s.Conn().On("close", func(...any) { ended(nil) })
+	_ = m.s.On("disconnecting", func(...any) { ended(m.rooms()) })
 	_ = m.s.On("disconnect", func(args ...any) {
 		reason, _ := args[0].(string)
 		disconnected(reason, 0)

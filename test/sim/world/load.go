@@ -131,6 +131,9 @@ func (d *driver) some(e emission) emission {
 	if x := d.w.lent(e.nsp, d.rng.IntN(1<<16)); x != "" && d.rng.IntN(3) == 0 {
 		picked[d.rng.IntN(len(picked))] = x
 	}
+	if d.rng.IntN(4) == 0 {
+		picked[d.rng.IntN(len(picked))] = early
+	}
 	in := d.rng.IntN(3)
 	e.rooms = picked[:in]
 	if d.rng.IntN(2) == 0 {

@@ -63,6 +63,7 @@ type emission struct {
 	event      string
 	args       []any // behind its id
 	direct     bool  // by the socket of only, which is on the same server
+	early      bool  // before that is connected
 	volatile   bool
 	local      bool
 	ack        bool
@@ -230,7 +231,7 @@ func (l *life) steady(a, b int64) bool {
 
 // must reports whether the life must get e if it gets anything of a time at or after b.
 func (l *life) must(e *emission, b int64) bool {
-	if e.nsp != l.nsp || e.volatile || !l.alive(e.from) || e.skip == l.sid || e.to == 0 {
+	if e.nsp != l.nsp || e.volatile || !l.alive(e.from) && !e.early || e.skip == l.sid || e.to == 0 {
 		return false
 	}
 	if e.only != "" && e.only != l.sid {

@@ -148,9 +148,6 @@ func main() {
 	w := &world{plan: p, net: simnet.New(p.Seed), began: time.Now(), out: bufio.NewWriterSize(os.Stdout, 1<<16),
 		counts: map[string]int{}, stopping: make(chan struct{}), finishing: make(chan struct{})}
 	w.model.init(w)
-	if w.weighs() {
-		runtime.MemProfileRate = 1
-	}
 	time.AfterFunc(limit, func() {
 		w.violated("ends", "CHECK", "the run has not ended after %s; goroutines: %s", limit, stacks())
 		w.finish()
