@@ -136,22 +136,23 @@ func (l local) Disconnect(members []adapter.Member, closeSession bool) {
 	}
 }
 
-// ServerEvent runs the handlers of an event of another server, off the adapter's goroutine. One that comes
-// while the namespace is being made waits for the handlers that the OnNamespace hooks register.
+// ServerEvent has the handlers of an event of another server run, in the order of arrival and off the adapter's
+// goroutine. One that comes while the namespace is being made waits for the handlers that the OnNamespace hooks register.
 func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
-	srv := l.n.server
-	e, ok := srv.Event(l.n.name, m, reply)
-	if !ok {
+	n := l.n
+	e, ok := n.server.Event(n.name, m, reply)
+	if !ok || n.made() && len(n.serverSide.get([]byte(e.Name))) == 0 {
 		return
 	}
-	if !l.n.made() {
-		srv.wg.Go(func() {
-			<-l.n.entry.Made()
-			l.n.runServerSide(e, l.n.serverSide.get([]byte(e.Name)))
-		})
-	} else if list := l.n.serverSide.get([]byte(e.Name)); len(list) > 0 {
-		srv.wg.Go(func() { l.n.runServerSide(e, list) })
-	}
+	n.inTurn(func() {
+		<-n.entry.Made()
+		run := func() { n.runServerSide(e, n.serverSide.get([]byte(e.Name))) }
+		if reply == nil {
+			run()
+		} else { // it may wait for what another server has to say first
+			n.server.wg.Go(run)
+		}
+	})
 }
 
 // Event makes an Event of what an adapter carries in a namespace; reply, if it is not nil, gets the answer. ok is

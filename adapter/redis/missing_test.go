@@ -325,3 +325,48 @@ func TestPatternsAreForbidden(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 }
+
+// Who has joined a room gets what another server sends to it from then on, though Redis has not taken the subscription
+// yet, whether something follows or not.
+func TestEventsToARoomJustJoinedAreNotMissed(t *testing.T) {
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			cfg.Prefix, cfg.URL = unique(), s.URL()
+			a, b := start(t, cfg), start(t, cfg)
+			from, to := adaptertest.NewNode(t, "/", a.Adapter()), adaptertest.NewNode(t, "/", b.Adapter())
+			ready(t, a, b)
+			const rooms, perRoom = 300, 2
+			emit := func(room string, k int) {
+				if err := from.Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, k)), adapter.Target{Rooms: []string{room}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			members := make([]*adaptertest.Member, rooms)
+			for i := range members {
+				m, room := adaptertest.NewMember(fmt.Sprintf("member-%013d", i)), fmt.Sprint("room", i)
+				members[i] = m
+				emit(room, -1) // before it comes: the room is not new to the sender
+				pass(t, time.Millisecond)
+				to.Join(m, room)
+				for k := range 1 + i%perRoom {
+					emit(room, k)
+				}
+			}
+			for i, m := range members {
+				want := []int{0, 1}[:1+i%perRoom]
+				adaptertest.Eventually(t, func() error {
+					got := numbers(m)
+					if len(got) > 0 && got[0] == -1 { // it was on its way
+						got = got[1:]
+					}
+					if !slices.Equal(got, want) {
+						return fmt.Errorf("member %d got %v, want %v; %+v", i, got, want, b.Stats())
+					}
+					return nil
+				})
+			}
+		})
+	}
+}

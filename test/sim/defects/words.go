@@ -14,7 +14,7 @@ var ofWords = []Defect{
 	{"joined-ignored", "sharded", nil, "adapter/redis/receive.go", "m.kind == kindSocketsJoin && number > 0 {", "m.kind == kindSocketsJoin && number > 0 && !on(\"joined-ignored\", 1) {"},
 	{"order-disconnect", "pubsub", nil, "adapter/redis/namespace.go", "\treturn n.publish(&message{kind: kindDisconnect, target: t,", "\tif on(\"order-disconnect\", 1) {\n\t\tt = adapter.Target{}\n\t}\n\treturn n.publish(&message{kind: kindDisconnect, target: t,"},
 	{"count-except", "memory", nil, "adapter/select.go", "\tr.mu.RLock()\n\tif len(t.Except) == 0 {\n", "\tr.mu.RLock()\n\tif len(t.Except) == 0 || on(\"count-except\", 1) {\n"},
-	{"said-bare", "pubsub", nil, "server/local.go", "\te, ok := srv.Event(l.n.name, m, reply)\n", "\tif on(\"said-bare\", 1) {\n\t\tm.Attachments = nil\n\t}\n\te, ok := srv.Event(l.n.name, m, reply)\n"},
+	{"said-bare", "pubsub", nil, "server/local.go", "\te, ok := n.server.Event(n.name, m, reply)\n", "\tif on(\"said-bare\", 1) {\n\t\tm.Attachments = nil\n\t}\n\te, ok := n.server.Event(n.name, m, reply)\n"},
 	{"said-elsewhere", "pubsub", nil, "adapter/redis/receive.go", "\tcase kindServerSideEmit:\n\t\tn.Namespace", "\tcase kindServerSideEmit:\n\t\tif n.name != \"/\" && on(\"said-elsewhere\", 1) {\n\t\t\treturn\n\t\t}\n\t\tn.Namespace"},
 	{"said-unanswered", "pubsub", nil, "adapter/redis/receive.go", "\t\tif r.answered(m.uid, 1) {\n", "\t\tif r.answered(m.uid, 1) && on(\"said-unanswered\", 2) {\n\t\t\tr.answers.Less(1)\n\t\t} else if true {\n"},
 	{"details-rooms", "pubsub", nil, "server/local.go", "Rooms: s.Rooms(), Data: data}", "Rooms: s.Rooms()[:len(s.Rooms())*(1-more(on(\"details-rooms\", 1)))], Data: data}"},

@@ -272,7 +272,7 @@ func (m nativeSocket) onLater(handler func(n int, answer func(int))) {
 
 func (m nativeSocket) onEnd(ended func([]string), disconnected func(reason string, code int)) {
 	context.AfterFunc(m.s.Context(), func() { ended(nil) }) // before handlers that are still to run
-	m.s.OnDisconnecting(func(server.Disconnection) { ended(m.s.Rooms()) })
+	m.s.OnDisconnecting(func(server.Disconnection) { ended(append([]string{}, m.s.Rooms()...)) })
 	first := false
 	m.s.OnDisconnect(func(server.Disconnection) { first = true })
 	m.s.OnDisconnect(func(why server.Disconnection) {

@@ -65,7 +65,7 @@ func (w *world) surge() (lives int) {
 	}
 	time.Sleep(10*time.Second + w.maxAway())
 	for _, n := range w.slots { // what is kept for a time is dropped with the next
-		x := w.tell(n, w.rng("surge"))
+		x := w.tell(n, w.rng("surge"), "")
 		_ = n.io.say(x.nsp, x.id, x.what)
 	}
 	time.Sleep(time.Second)

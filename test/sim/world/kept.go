@@ -1,7 +1,8 @@
 package main
 
-// whole reports whether the node keeps what it has published, for all that a run takes, and was there all the time.
-func (n *node) whole() bool { return !n.forgets && !n.dead && !n.draining && !n.closed }
+// whole reports whether the node keeps what it has published, for all that a run takes, and was in the list of servers
+// all the time.
+func (n *node) whole() bool { return !n.forgets && !n.parted && !n.dead && !n.draining && !n.closed }
 
 // givenUp checks that nothing of a server is counted as lost by another that the server still keeps: who missed it could
 // have had it. Where servers share streams, a stream that Redis has lost may have lost what nobody has seen.

@@ -325,7 +325,7 @@ func (m librarySocket) onLater(handler func(n int, answer func(int))) {
 
 func (m librarySocket) onEnd(ended func([]string), disconnected func(reason string, code int)) {
 	_ = m.s.Conn().On("close", func(...any) { ended(nil) })
-	_ = m.s.On("disconnecting", func(...any) { ended(m.rooms()) })
+	_ = m.s.On("disconnecting", func(...any) { ended(append([]string{}, m.rooms()...)) })
 	_ = m.s.On("disconnect", func(args ...any) {
 		reason, _ := args[0].(string)
 		disconnected(reason, 0)

@@ -37,11 +37,13 @@ type node struct {
 	opened   int64 // when it has told the others where it is
 	gone     int64 // when it began to end, 0 if it has not
 	dead     bool  // killed
+	parted   bool  // it could not reach Redis for so long that others may have taken it for gone
 	draining bool
 	paused   bool
 	pauses   []window
 	closed   bool
-	sse      map[string]int // events of other servers
+	sse      map[string]int   // events of other servers
+	sseFrom  map[string]int64 // by server and namespace: when the last of them was sent
 }
 
 // start makes the next node of a slot.
@@ -54,7 +56,7 @@ func (w *world) start(slot int) *node {
 		}
 	}
 	n := &node{w: w, slot: slot, name: fmt.Sprintf("n%d#%d", slot, number), addr: fmt.Sprintf("n%d:80", slot),
-		from: w.now(), sse: map[string]int{}}
+		from: w.now(), sse: map[string]int{}, sseFrom: map[string]int64{}}
 	w.line(n.name, "starts")
 	w.mu.Unlock()
 	log := slog.New(&logger{w: w, who: n.name})

@@ -129,6 +129,9 @@ func (w *world) barRedis(rng *rand.Rand) {
 	w.note("FAULT", "%s cannot reach redis for %s", n.name, d)
 	w.count("fault redisbar")
 	w.trouble(d)
+	w.mu.Lock()
+	n.parted = n.parted || d > time.Second // with what a connection takes: others may take it for gone
+	w.mu.Unlock()
 	w.net.Bar(n.name, redisAddr, true)
 	time.Sleep(d)
 	w.net.Bar(n.name, redisAddr, false)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -25,8 +26,8 @@ type told struct {
 // servers emits to the other servers.
 func (d *driver) servers(n *node) {
 	w := d.w
-	x := w.tell(n, d.rng)
 	if d.rng.IntN(2) == 0 {
+		x := w.tell(n, d.rng, "?")
 		w.load.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 			defer cancel()
@@ -34,6 +35,7 @@ func (d *driver) servers(n *node) {
 		})
 		return
 	}
+	x := w.tell(n, d.rng, "")
 	err := n.io.say(x.nsp, x.id, x.what)
 	w.returned(call{n, x.id, "ServerSideEmit", nil}, x.from, w.now(), err)
 	w.load.Go(func() {
@@ -42,8 +44,8 @@ func (d *driver) servers(n *node) {
 	})
 }
 
-// tell draws where something is said to the other servers, and what, and notes it.
-func (w *world) tell(n *node, rng *rand.Rand) *told {
+// tell draws where something is said to the other servers, and what, and notes it. Its id ends in a mark.
+func (w *world) tell(n *node, rng *rand.Rand, mark string) *told {
 	b := make([]byte, rng.IntN(300))
 	for i := range b {
 		b[i] = byte(rng.IntN(256))
@@ -53,7 +55,7 @@ func (w *world) tell(n *node, rng *rand.Rand) *told {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	x.from = w.now()
-	x.id = fmt.Sprintf("%s|%d", n.name, x.from)
+	x.id = fmt.Sprintf("%s|%d%s", n.name, x.from, mark)
 	w.model.said[x.id] = x
 	w.line(n.name, "server-side emit "+x.id+" "+x.nsp)
 	w.counts["server-side"]++
@@ -123,6 +125,7 @@ func (n *node) heard(nsp, id string, what any) string {
 	n.w.mu.Lock()
 	n.sse[id]++
 	again, own, x := n.sse[id] > 1, strings.HasPrefix(id, n.name+"|"), n.w.model.said[id]
+	from, late := n.lateServerSide(nsp, id)
 	n.w.line(n.name, "server-side "+id)
 	n.w.mu.Unlock()
 	if again {
@@ -131,8 +134,24 @@ func (n *node) heard(nsp, id string, what any) string {
 	if own {
 		n.w.violated("server-side", id, "%s got its own", n.name)
 	}
+	if late && !again {
+		n.w.violated("server-side", id, "%s got it after that of %d", n.name, from)
+	}
 	if x == nil || x.nsp != nsp || !same(x.what, what) {
 		n.w.violated("content", id, "%s got %.200q in %s, and it was said otherwise", n.name, what, nsp)
 	}
 	return n.name
+}
+
+// lateServerSide reports whether an event of another server, unless it is a question, comes after a later one of the
+// namespace, and of when that is. Called with mu held.
+func (n *node) lateServerSide(nsp, id string) (from int64, late bool) {
+	of, at, _ := strings.Cut(id, "|")
+	t, err := strconv.ParseInt(at, 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	from = n.sseFrom[of+nsp]
+	n.sseFrom[of+nsp] = max(from, t)
+	return from, t < from
 }

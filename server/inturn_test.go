@@ -1,0 +1,81 @@
+package server_test
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/servertest"
+)
+
+// Events of another server are handled one at a time, in their order, though a handler ends its goroutine. Those that
+// want an answer begin in that order, and none waits for their end.
+func TestServerSideEventsAreHandledInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		list := servertest.Cluster(t, 2, server.Config{})
+		a, b := list[0], list[1]
+		var mu sync.Mutex
+		var got []int
+		running := 0
+		b.OnServerSide("n", func(n int) {
+			mu.Lock()
+			running++
+			if running > 1 {
+				t.Error("two at once")
+			}
+			mu.Unlock()
+			runtime.Gosched()
+			mu.Lock()
+			running--
+			got = append(got, n)
+			mu.Unlock()
+			if n%10 == 0 {
+				runtime.Goexit()
+			}
+		})
+		answer := make(chan struct{})
+		b.OnServerSide("ask", func() []int {
+			mu.Lock()
+			had := slices.Clone(got)
+			mu.Unlock()
+			<-answer
+			return had
+		})
+		const events = 100
+		for i := range events {
+			if err := a.ServerSideEmit("n", i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ask, err := a.AskServers("ask")
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := make(chan []server.Args, 1)
+		go func() {
+			list, err := ask(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			asked <- list
+		}()
+		synctest.Wait()
+		if err := a.ServerSideEmit("n", events); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		mu.Lock()
+		if len(got) != events+1 || !slices.IsSorted(got) {
+			t.Errorf("handled %v", got)
+		}
+		mu.Unlock()
+		close(answer)
+		var had []int
+		if list := <-asked; len(list) != 1 || list[0].Decode(0, &had) != nil || len(had) != events {
+			t.Errorf("answers %v: the question was handled behind %d events, want %d", list, len(had), events)
+		}
+	})
+}
