@@ -20,7 +20,7 @@ var ofEnds = []Defect{
 	{"drain-admits", "streams+", []string{plan.Drain}, "transport/server.go", "{ s.refusing.Store(refuse) }", "{ s.refusing.Store(refuse && !on(\"drain-admits\", 1)) }"},
 	{"recovered-late", "memory+", nil, "adapter/vault.go", "\told := now.Add(-v.limits.MaxDisconnection)\n", "\told := now.Add(-v.limits.MaxDisconnection * time.Duration(1+9*more(on(\"recovered-late\", 1))))\n"},
 	{"leaving-rooms", "memory", nil, "server/rooms.go", "\treturn slices.Clone(s.border.rooms)\n", "\tif on(\"leaving-rooms\", 1) {\n\t\treturn nil\n\t}\n\treturn slices.Clone(s.border.rooms)\n"},
-	{"early-room", "memory", nil, "server/connect.go", "\treturn slices.Clone(s.atBorder().rooms)\n", "\tif on(\"early-room\", 1) {\n\t\treturn nil\n\t}\n\treturn slices.Clone(s.atBorder().rooms)\n"},
+	{"early-room", "memory", nil, "server/connect.go", "\treturn slices.Clone(s.atBorder().rooms)\n", "\tif on(\"early-room\", 1) {\n\t\ts.atBorder().rooms = nil\n\t}\n\treturn slices.Clone(s.atBorder().rooms)\n"},
 	{"early-emit", "memory", nil, "server/connect.go", "\tfor _, e := range list {\n\t\t_ = e.u.emit(e.m)", "\tfor _, e := range without(on(\"early-emit\", 1), list) {\n\t\t_ = e.u.emit(e.m)"},
 	{"ack-late", "memory", nil, "server/run.go", "\tif !kept {\n\t\te.release()", "\tif !kept || on(\"ack-late\", 1) {\n\t\te.release()"},
 }

@@ -119,10 +119,10 @@ func (c *client) open(kind, addr string) (*engine, error) {
 		return nil, errClosed
 	}
 	e.sid = hello.SID
-	e.greeted(hello.PingInterval, hello.PingTimeout)
 	if c.w.at(addr) != e.holder {
 		e.holder = nil
 	}
+	e.greeted(hello.PingInterval, hello.PingTimeout)
 	c.w.note(c.name, "open by %s to %s", kind, addr)
 	c.w.count("sessions by " + kind)
 	e.mu.Lock()
