@@ -34,7 +34,7 @@ func (e *engine) cause() string {
 	case strayed && w.model.unwell(e.began-settle, now):
 		cause = "forwarded in trouble"
 	case strayed && slices.ContainsFunc(w.all, func(n *node) bool {
-		return n.gone > e.began-patience || n.opened == 0 || n.opened > e.began-settle
+		return n.gone != 0 && n.gone > e.began-patience || n.opened == 0 || n.opened > e.began-settle
 	}):
 		cause = "forwarded by a server that came or went"
 	}

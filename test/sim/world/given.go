@@ -30,6 +30,7 @@ func (d *driver) orderSome(n *node, nsp string) {
 	w.load.Go(func() {
 		room := fmt.Sprintf("x%d", w.now())
 		put := w.orderSome(n, nsp, in[:1], in[1:], room, true)
+		w.greet(n, nsp, room, &put)
 		if !w.pause(gap) {
 			return
 		}
@@ -37,7 +38,12 @@ func (d *driver) orderSome(n *node, nsp string) {
 		if !w.pause(time.Duration(reach + second/2)) {
 			return
 		}
-		if known := w.given(n, nsp, room, put, taken); known && expels && w.pause(time.Second) && n.live() {
+		known := w.given(n, nsp, room, &put, &taken)
+		if !w.pause(time.Duration(settle)) {
+			return
+		}
+		w.greeted(n, &put)
+		if known && expels && n.live() {
 			w.expel(n, nsp, room)
 		}
 	})
@@ -46,7 +52,32 @@ func (d *driver) orderSome(n *node, nsp string) {
 // order is one that was given: to the sockets in some rooms but those excepted.
 type order struct {
 	rooms, except []string
-	from, to      int64 // the call
+	from, to      int64     // the call
+	first         *emission // to the room, by who gave the order
+	due           []*life   // who must get that
+}
+
+// greet emits to those who have just been put into a room, whoever has heard of that by now.
+func (w *world) greet(n *node, nsp, room string, put *order) {
+	put.first = w.emit(n.name+"+"+room, n, emission{nsp: nsp, kind: "to a new room", rooms: []string{room}, event: "e", args: []any{1}})
+	err := n.io.send(put.first, []any{put.first.id(), 1})
+	w.emitted(put.first, err)
+	w.returned(call{n, put.first.id(), "Emit", nil}, put.first.from, put.first.to, err)
+}
+
+// greeted checks that it has come to them.
+func (w *world) greeted(n *node, put *order) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.now()
+	if w.model.unwell(put.from-settle-2*second, now) || n.dead {
+		return
+	}
+	for _, l := range put.due {
+		if l.steady(put.from, now) && !l.seen[put.first] {
+			w.violate("delivery", put.first.id(), "%s (%s) never got it, and had been put into the room before: %s", l.client.name, l.sid, put.first)
+		}
+	}
 }
 
 func (w *world) orderSome(n *node, nsp string, rooms, except []string, room string, in bool) order {
@@ -74,7 +105,7 @@ func (o *order) meets(l *life, now int64) (must, may bool) {
 
 // given checks who is in a room into which sockets were put, and taken out again, and reports whether that is known: then
 // it is a room like others.
-func (w *world) given(n *node, nsp, room string, put, taken order) (known bool) {
+func (w *world) given(n *node, nsp, room string, put, taken *order) (known bool) {
 	got := map[string]bool{}
 	w.mu.Lock()
 	nodes := slices.Clone(w.all)
@@ -106,6 +137,7 @@ func (w *world) given(n *node, nsp, room string, put, taken order) (known bool) 
 		}
 		switch {
 		case must:
+			put.due = append(put.due, l)
 			w.counts["put into rooms"]++
 		case mustNot && steady && mustIn:
 			w.counts["taken out of rooms"]++
@@ -122,6 +154,11 @@ func (w *world) given(n *node, nsp, room string, put, taken order) (known bool) 
 		w.model.lent = append(w.model.lent, [2]string{nsp, room})
 	}
 	return !unwell
+}
+
+// isLent reports whether it is known who is in a room that a server has given. Called with world.mu held.
+func (m *model) isLent(nsp, room string) bool {
+	return slices.Contains(m.lent, [2]string{nsp, room})
 }
 
 // lent returns one of the rooms that servers have given in a namespace, "" if there is none.

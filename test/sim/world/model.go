@@ -214,7 +214,7 @@ func (l *life) possibly(room string, a, b int64) bool {
 	}
 	return slices.ContainsFunc(l.stays, func(s *stay) bool {
 		return s.room == room && s.in0 <= b && (s.out1 == 0 || s.out1 >= a)
-	})
+	}) || room[0] == 'x' && !l.client.w.model.isLent(l.nsp, room)
 }
 
 // alive reports whether it was a member of its namespace at a.

@@ -126,7 +126,7 @@ func (n *node) bounds(c *redis.Config) {
 		c.MaxResendAge, n.forgets = 3*time.Second, true
 	}
 	if rng.IntN(3) == 0 {
-		c.MaxOutboxMessages, n.forgets = 10+rng.IntN(20), true
+		c.MaxOutboxMessages, n.forgets = 6+rng.IntN(10), true
 	}
 	if rng.IntN(3) == 0 {
 		c.MaxOutboxAge, n.forgets = between(rng, time.Second, 3*time.Second), true

@@ -130,7 +130,7 @@ func (q *question) errs(w *world, list []selected) {
 		return
 	}
 	w.mu.Lock()
-	excused := !live || w.unknown(q) || w.changing(q.from, q.to) || w.model.silent[q.about]
+	excused, silent := !live || w.unknown(q) || w.changing(q.from, q.to), w.model.silent[q.about]
 	for _, x := range list {
 		excused = excused || q.acks && !x.l.steady(q.from, q.to)
 	}
@@ -138,8 +138,12 @@ func (q *question) errs(w *world, list []selected) {
 	for _, x := range list {
 		excused = excused || q.acks && x.l.client.troubled(q.from, q.to)
 	}
-	if !excused {
+	switch {
+	case excused:
+	case !silent:
 		w.violated(what+"-error", q.about, "the error is %v, and nothing is missing", q.err)
+	case q.to-q.from < int64(askTimeout):
+		w.violated("wait-ends", q.about, "the wait for an answer that is missing ended after %s with %v", time.Duration(q.to-q.from), q.err)
 	}
 }
 
@@ -149,7 +153,7 @@ const change = 20 * second
 // changing reports whether servers came or went by a time from a to b, or not long before. Called with mu held.
 func (w *world) changing(a, b int64) bool {
 	return slices.ContainsFunc(w.all, func(n *node) bool {
-		return n.from > second && n.from > a-change && n.from < b || n.gone > a-change && n.gone < b
+		return n.from > second && n.from > a-change && n.from < b || n.gone != 0 && n.gone > a-change && n.gone < b
 	})
 }
 
