@@ -39,7 +39,7 @@ func (e *engine) cause() string {
 		cause = "forwarded by a server that came or went"
 	}
 	w.mu.Unlock()
-	if cause == "" && c.troubled(now-patience, now) {
+	if cause == "" && (busy || c.troubled(now-patience, now)) {
 		cause = "a fault"
 	}
 	return cause

@@ -70,7 +70,7 @@ func (w *world) greeted(n *node, put *order) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
-	if w.model.unwell(put.from-settle-2*second, now) || n.dead {
+	if busy || w.model.unwell(put.from-settle-2*second, now) || n.dead {
 		return
 	}
 	for _, l := range put.due {

@@ -22,7 +22,7 @@ func (w *world) weighs() bool { return !w.plan.Streams() && w.rng("weight").IntN
 
 // weigh counts, when nobody is there.
 func (w *world) weigh() {
-	if !w.weighs() {
+	if busy || !w.weighs() {
 		return
 	}
 	w.surge()

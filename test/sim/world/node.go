@@ -144,7 +144,7 @@ func (n *node) open() {
 		if err := n.cluster.Ready(ctx); err != nil {
 			n.w.note(n.name, "not ready: %v", err)
 			n.w.mu.Lock()
-			unwell := n.w.model.unwell(n.from-settle, n.w.now())
+			unwell := busy || n.w.model.unwell(n.from-settle, n.w.now())
 			n.w.mu.Unlock()
 			if !unwell {
 				n.w.violated("cluster-up", n.name, "Ready returned %v, and all has been well", err)
