@@ -210,7 +210,7 @@ func (c *Cluster) beat() {
 		c.state.tick()
 		select {
 		case <-first.C:
-			if c.state.isUp() {
+			if c.state.reaches() {
 				first.Stop()
 			}
 		case <-t.C:
@@ -328,7 +328,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 	c.mu.Unlock()
 	// With Redis out of reach there is no use in waiting for it.
 	short := ctx
-	if !c.state.isUp() {
+	if !c.state.reaches() {
 		var cancel context.CancelFunc
 		short, cancel = context.WithTimeout(ctx, time.Second)
 		defer cancel()

@@ -37,11 +37,14 @@ var (
 // advice says what a person may do about an error of Redis.
 func advice(err error) string {
 	var n net.Error
+	var nowhere *Unlocated
 	text := ""
 	if err != nil {
 		text = err.Error()
 	}
 	switch {
+	case errors.As(err, &nowhere):
+		return nowhere.Advice
 	case strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "WRONGPASS"):
 		return "check user and password of Redis in the configuration"
 	case refusesPatterns(err):

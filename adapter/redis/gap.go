@@ -23,14 +23,16 @@ type gap struct {
 
 	doubt uint64    // the first question whose answer settles that nothing is missing; 0 if that is known
 	since time.Time // of an unknown lane: what was published before does not concern this node
-	asked time.Time
-	id    uint64        // of the last question
-	taken *atomic.Int32 // what became of the last question: 1 Redis has taken it, 4 and nobody got it
-	waits bool          // an answer to it is waited for, on a connection that has not broken since
-	probe bool          // it asked for the size only
-	cuts  int           // how often in a row the connection broke while what follows stuck was on its way
-	stuck uint64
-	tries int // questions Redis took, in a row, that brought nothing
+	// margin is by how much since is too early; an answer that takes longer may be of a later time. Zero if it need not be.
+	margin time.Duration
+	asked  time.Time
+	id     uint64        // of the last question
+	taken  *atomic.Int32 // what became of the last question: 1 Redis has taken it, 4 and nobody got it
+	waits  bool          // an answer to it is waited for, on a connection that has not broken since
+	probe  bool          // it asked for the size only
+	cuts   int           // how often in a row the connection broke while what follows stuck was on its way
+	stuck  uint64
+	tries  int // questions Redis took, in a row, that brought nothing
 }
 
 // arrival is a message of a lane.

@@ -216,6 +216,17 @@ func (b *inbox) answered(uid string, id uint64, p *piece, list []arrival) {
 	if !g.known && g.doubt > 0 && id < g.doubt {
 		return // of a question from before
 	}
+	if !g.known && g.margin > 0 {
+		switch took := time.Since(g.asked); {
+		case id < g.id:
+			return // that of a later one comes, too
+		case took > g.margin:
+			g.since, g.margin = g.since.Add(-2*took), g.margin+2*took
+			g.doubt = b.asked.Load() + 1
+			b.ask(s, p.key)
+			return
+		}
+	}
 	before, doubt := g.last, g.doubt
 	fetched, lost := g.answered(p, list, n.arrived)
 	b.c.stats.fetched.Add(fetched)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -74,13 +75,13 @@ type state struct {
 	parts  map[part]*Part
 	up     bool
 	since  time.Time
-	said   map[string]bool // by advice: failures logged since it was last said to be up
-	saidUp bool            // what was logged last
-	lost   uint64          // of losses, when that was last said
+	said   map[string]time.Time // by advice: failures logged since it was last said to be up, and when they were last seen
+	saidUp bool                 // what was logged last
+	lost   uint64               // of losses, when that was last said
 }
 
 func newState(log *slog.Logger) *state {
-	s := &state{log: log, steady: steady, parts: map[part]*Part{}, said: map[string]bool{}, since: time.Now()}
+	s := &state{log: log, steady: steady, parts: map[part]*Part{}, said: map[string]time.Time{}, since: time.Now()}
 	s.parts[part{PartStart, ""}] = &Part{Kind: PartStart, Err: errStarting, Since: s.since}
 	return s
 }
@@ -119,10 +120,11 @@ func (s *state) say(p *Part) {
 	switch {
 	case p != nil && p.Err != nil && p.Kind != PartStart:
 		a := advice(p.Err)
-		if s.said[a] {
+		_, known := s.said[a]
+		if s.said[a] = time.Now(); known {
 			return
 		}
-		s.said[a], s.saidUp = true, false
+		s.saidUp = false
 		text := "cluster degraded: not all of it works"
 		if p.Kind <= PartReading {
 			text = "cluster degraded: events reach the clients of this node only"
@@ -162,6 +164,20 @@ func (s *state) tick() {
 		}
 	}
 	s.say(nil)
+	s.forget()
+}
+
+// forget lets a failure that is over be logged when it comes again, though another part may stay down for good. Called
+// with mu held.
+func (s *state) forget() {
+	for _, p := range s.parts {
+		if p.Err != nil {
+			if a := advice(p.Err); !s.said[a].IsZero() {
+				s.said[a] = time.Now()
+			}
+		}
+	}
+	maps.DeleteFunc(s.said, func(_ string, seen time.Time) bool { return time.Since(seen) > recoveredAfter })
 }
 
 // passes reports whether nothing shows that the part works again, but that it does not fail.
@@ -210,8 +226,14 @@ func (s *state) get() (up bool, since time.Time, err error, parts []Part) {
 	return s.up, s.since, err, parts
 }
 
-func (s *state) isUp() bool {
+// reaches reports whether events go out to other nodes and come in, as far as that has shown; other parts may be down.
+func (s *state) reaches() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.up
+	for _, p := range s.parts {
+		if p.Err != nil && p.Kind <= PartReading {
+			return false
+		}
+	}
+	return true
 }
