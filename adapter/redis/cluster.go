@@ -297,7 +297,8 @@ func (c *Cluster) UID() string { return c.uid }
 // Status says how the cluster does.
 func (c *Cluster) Status() Status {
 	up, since, err, parts := c.state.get()
-	s := Status{Up: up, Since: since, Err: err, Parts: parts, Nodes: c.members.count(), Lag: c.members.delay()}
+	s := Status{Up: up, Since: since, Err: err, Parts: parts, Nodes: c.members.count(), Lag: c.members.delay(),
+		FetchLag: time.Duration(c.inbox.behind.Load())}
 	for _, r := range c.readers {
 		r.mu.Lock()
 		s.StreamLag = max(s.StreamLag, r.lag)

@@ -20,6 +20,9 @@ type Status struct {
 	// StreamLag is how far this node is behind the end of a stream, in streams mode, by the times at which entries
 	// were added; zero when it has read all.
 	StreamLag time.Duration
+	// FetchLag is for how long something has been missing that was sent over channels, which what came behind it waits
+	// for: so far clients of this node are behind the events of another. Zero when nothing is.
+	FetchLag time.Duration
 }
 
 // Stats are counters of a Cluster since New.
