@@ -105,7 +105,8 @@ func TestRefusalsPass(t *testing.T) {
 		s := newSender(p, "", nil, nil)
 		up := func(want bool, when string) {
 			t.Helper()
-			if s.sends(); p.state.isUp() != want {
+			s.sends()
+			if up, _, _, _ := p.state.get(); up != want {
 				t.Errorf("%s: up is %v", when, !want)
 			}
 		}
