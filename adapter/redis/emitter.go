@@ -159,7 +159,7 @@ func (e *Emitter) send(m *message) error {
 	e.core.widen(m)
 	c, err := e.core.wire.encode(m, "")
 	if err != nil {
-		return fmt.Errorf("redis: encode: %w", err)
+		return fmt.Errorf("%w: %w", errEncode, err)
 	}
 	if err := c.fits(e.core.max); err != nil {
 		return err

@@ -43,6 +43,7 @@ type source struct {
 	nsps  sync.Map         // namespaces in which it has sent something
 	// ending is guarded by order: it has ended, and what is missing is being settled.
 	ending bool
+	member bool // guarded by order; it was in the list of servers, or has left a record
 }
 
 const (
@@ -200,6 +201,7 @@ func (b *inbox) take(n *namespace, channel string, uid []byte, x *serial, payloa
 	asked := !g.asked.IsZero() && g.open()
 	if !g.accept(a, n.arrived) {
 		b.c.stats.skipped.Add(1)
+		b.check(s, key, g)
 	}
 	if g.open() && !asked {
 		b.ask(s, key)

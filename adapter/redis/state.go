@@ -3,6 +3,7 @@ package redis
 import (
 	"cmp"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ const (
 	PartChannels                       // each connection's subscriptions, which Redis may refuse to this user
 	PartOutbox                         // there is room for what is to be published
 	PartMembership                     // the list of servers in Redis
-	PartAgreement                      // the servers are configured alike
+	PartAgreement                      // the servers are configured alike, and understand each other; well again as recovery is
 	PartForwarding                     // this server's address in Redis
 	PartRecovery                       // states of sessions in Redis; well again when nothing has failed for a minute
 	PartRefusals                       // channels that Redis lets this user publish to, by master; well again as recovery is
@@ -71,12 +72,12 @@ type state struct {
 	parts  map[part]*Part
 	up     bool
 	since  time.Time
-	said   map[string]bool // by advice: failures logged since it was last said to be up
-	saidUp bool            // what was logged last
+	said   map[string]time.Time // by advice: failures logged since it was last said to be up, and when they were last seen
+	saidUp bool                 // what was logged last
 }
 
 func newState(log *slog.Logger) *state {
-	s := &state{log: log, steady: steady, parts: map[part]*Part{}, said: map[string]bool{}, since: time.Now()}
+	s := &state{log: log, steady: steady, parts: map[part]*Part{}, said: map[string]time.Time{}, since: time.Now()}
 	s.parts[part{PartStart, ""}] = &Part{Kind: PartStart, Err: errStarting, Since: s.since}
 	return s
 }
@@ -115,10 +116,11 @@ func (s *state) say(p *Part) {
 	switch {
 	case p != nil && p.Err != nil && p.Kind != PartStart:
 		a := advice(p.Err)
-		if s.said[a] {
+		_, known := s.said[a]
+		if s.said[a] = time.Now(); known {
 			return
 		}
-		s.said[a], s.saidUp = true, false
+		s.saidUp = false
 		text := "cluster degraded: not all of it works"
 		if p.Kind <= PartReading {
 			text = "cluster degraded: events reach the clients of this node only"
@@ -142,10 +144,29 @@ func (s *state) tick() {
 		}
 	}
 	s.say(nil)
+	s.forget()
+}
+
+// forget lets a failure that is over be logged when it comes again, though another part may stay down for good. Called
+// with mu held.
+func (s *state) forget() {
+	for _, p := range s.parts {
+		if p.Err != nil {
+			if a := advice(p.Err); !s.said[a].IsZero() {
+				s.said[a] = time.Now()
+			}
+		}
+	}
+	maps.DeleteFunc(s.said, func(_ string, seen time.Time) bool { return time.Since(seen) > recoveredAfter })
 }
 
 // passes reports whether nothing shows that the part works again, but that it does not fail.
-func (p *Part) passes() bool { return p.Kind == PartRecovery || p.Kind == PartRefusals }
+func (p *Part) passes() bool {
+	return p.Kind == PartRecovery || p.Kind == PartRefusals || p.Kind == PartAgreement && p.Of == ofMessages
+}
+
+// ofMessages is the PartAgreement of what other servers send.
+const ofMessages = "messages"
 
 // recovery notes what Redis has answered to a recovery: that there is no such state is no failure.
 func (s *state) recovery(err error) {
@@ -185,8 +206,14 @@ func (s *state) get() (up bool, since time.Time, err error, parts []Part) {
 	return s.up, s.since, err, parts
 }
 
-func (s *state) isUp() bool {
+// reaches reports whether events go out to other nodes and come in, as far as that has shown; other parts may be down.
+func (s *state) reaches() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.up
+	for _, p := range s.parts {
+		if p.Err != nil && p.Kind <= PartReading {
+			return false
+		}
+	}
+	return true
 }

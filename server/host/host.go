@@ -237,7 +237,7 @@ func (h *Host) Listen() error {
 	if err != nil {
 		return fmt.Errorf("the host's own port (set PORT to another, HOST to another address): %w", err)
 	}
-	if err := h.cluster.forward(context.Background(), &h.cfg, h.app.Engine(), h.listener.Addr(), h.clientOf, h.log); err != nil {
+	if err := h.cluster.forward(&h.cfg, h.app.Engine(), h.listener.Addr(), h.clientOf, h.log); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	h.listenAdmin()

@@ -175,8 +175,11 @@ func (c *client) send(ctx context.Context, method string, u *url.URL, body []byt
 	return c.answer(r, u)
 }
 
-// answer sends the request and reads what comes back.
+// answer sends the request and reads what comes back. The run ends with the last request that it may send.
 func (c *client) answer(r *http.Request, u *url.URL) (*reply, error) {
+	if c.sent.Add(1) == c.requests && c.stop != nil {
+		c.stop(errEnough)
+	}
 	start := time.Now()
 	res, err := c.http.Do(r)
 	if err != nil {
