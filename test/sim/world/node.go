@@ -125,10 +125,10 @@ func (n *node) bounds(c *redis.Config) {
 	if n.w.weighs() {
 		c.MaxResendAge, n.forgets = 3*time.Second, true
 	}
-	if rng.IntN(3) == 0 {
+	if rng.IntN(2) == 0 {
 		c.MaxOutboxMessages, n.forgets = 6+rng.IntN(10), true
 	}
-	if rng.IntN(3) == 0 {
+	if rng.IntN(2) == 0 {
 		c.MaxOutboxAge, n.forgets = between(rng, time.Second, 3*time.Second), true
 	}
 	if rng.IntN(3) == 0 {
