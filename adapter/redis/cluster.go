@@ -33,6 +33,7 @@ type Cluster struct {
 	joins   atomic.Uint64      // how many adapters there have been
 	strayed int                // owned by watch; how often in a row subscriptions were found elsewhere
 	readers map[string]*reader // by stream
+	reads   *reads
 	wg      sync.WaitGroup
 	ctx     context.Context // the lifetime of all goroutines but the publisher
 	cancel  context.CancelFunc
@@ -60,7 +61,7 @@ func New(cfg Config) (*Cluster, error) {
 	client, undecided := cfg.decide(client)
 	chosen := cfg.subscribe()
 	c := &Cluster{cfg: cfg, uid: newID(), client: client, lines: lines, namespaces: map[string]*namespace{},
-		readers: map[string]*reader{}, done: make(chan struct{})}
+		readers: map[string]*reader{}, reads: newReads(), done: make(chan struct{})}
 	for _, name := range c.streams() {
 		c.readers[name] = &reader{c: c, stream: name, windows: map[string]*window{}, page: cfg.ReadCount, replies: make(chan reply, 4),
 			tails: map[string]uint64{}}
@@ -172,7 +173,7 @@ func (c *Cluster) startMembers(sharded bool) {
 	}
 	hear := receiverFunc(func(_ string, payload []byte) {
 		if !m.receive(payload) {
-			c.stats.malformed.Add(1)
+			c.garbled(nil, errShape)
 		}
 	})
 	c.bus.last = subscription{kind, channel(c.uid)}

@@ -60,6 +60,7 @@
 //	refetch.go    which entries of a source it has had, and what is missing, asked of who added it
 //	line.go       the order of events with recovery
 //	recovery.go   connection state recovery over streams
+//	reads.go      how much of them recoveries read at a time
 //	takeover.go   the socket of a client that is back before its server has noticed
 //	emitter.go    Emitter, for processes that serve no clients
 //	registry.go   which node holds a session, and where that node is

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -36,6 +39,9 @@ type emitterCore struct {
 	max    int // bytes of a message
 	stop   context.CancelFunc
 	done   chan struct{}
+
+	mu     sync.Mutex
+	filled map[string]time.Time // guarded by mu; rooms that sockets were just put into: servers may not listen to them yet
 }
 
 // NewEmitter checks cfg, which must name the same mode, prefix, stream and subscriptions as that of the
@@ -51,7 +57,7 @@ func NewEmitter(cfg Config) (*Emitter, error) {
 	client, _ = cfg.decide(client)
 	cfg.subscribe()
 	c := &emitterCore{client: client, lines: lines, box: newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes), state: newState(cfg.Logger),
-		done: make(chan struct{}), max: cfg.MaxMessageBytes, wire: newWire(&cfg, emitterUID)}
+		done: make(chan struct{}), filled: map[string]time.Time{}, max: cfg.MaxMessageBytes, wire: newWire(&cfg, emitterUID)}
 	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: cfg.MaxStreamLen}
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
@@ -150,14 +156,35 @@ func (e *Emitter) send(m *message) error {
 		return nil
 	}
 	m.uid, m.nsp, m.target = emitterUID, e.nsp, e.target.Target
+	e.core.widen(m)
 	c, err := e.core.wire.encode(m, "")
 	if err != nil {
-		return fmt.Errorf("redis: encode: %w", err)
+		return fmt.Errorf("%w: %w", errEncode, err)
 	}
 	if err := c.fits(e.core.max); err != nil {
 		return err
 	}
 	return e.core.box.put(c)
+}
+
+// widen has events to a room that sockets were just put into go to all servers, as what is for several rooms does: on the
+// channel of a room that is new to them they would be missed, and an emitter cannot be asked for them.
+func (c *emitterCore) widen(m *message) {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case m.kind == kindSocketsJoin:
+		maps.DeleteFunc(c.filled, func(_ string, at time.Time) bool { return now.Sub(at) > young })
+		for _, room := range m.rooms {
+			c.filled[m.nsp+"\x00"+room] = now
+		}
+	case m.kind == kindBroadcast && len(m.target.Rooms) == 1:
+		room := m.target.Rooms[0]
+		if at, ok := c.filled[m.nsp+"\x00"+room]; ok && now.Sub(at) <= young {
+			m.target.Rooms = []string{room, room}
+		}
+	}
 }
 
 // Close publishes what waits and ends the Emitter and its copies. It returns the error of ctx when that

@@ -2,10 +2,10 @@ package redis_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/adapter/adaptertest"
@@ -13,8 +13,10 @@ import (
 )
 
 func TestEmitter(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range modes() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cfg.URL, cfg.Prefix = shared.URL(), unique()
 			cfg.Stream = cfg.Prefix
 			a, b := start(t, cfg), start(t, cfg)
@@ -84,13 +86,48 @@ func TestEmitter(t *testing.T) {
 			if f := m.Flags()[2]; f != (adapter.Flags{Volatile: true, NoCompress: true}) {
 				t.Errorf("flags %+v", f)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), adaptertest.Patience)
 			defer cancel()
 			if err := root.Close(ctx); err != nil {
 				t.Error(err)
 			}
 			if err := e.Emit("x"); err == nil {
 				t.Error("emitted after Close")
+			}
+		})
+	}
+}
+
+// Who puts sockets into a room and emits to it reaches them, though the servers have just begun to listen to that room.
+func TestEmitterFillsRooms(t *testing.T) {
+	all := modes()
+	all["dynamic"] = redis.Config{Subscriptions: redis.Dynamic}
+	for name, cfg := range all {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg.URL, cfg.Prefix = shared.URL(), unique()
+			cfg.Stream = cfg.Prefix
+			c := start(t, cfg)
+			m := adaptertest.NewMember("member-0000000000001")
+			adaptertest.NewNode(t, "/", c.Adapter()).Join(m, "all")
+			ready(t, c)
+			e, err := redis.NewEmitter(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const rooms = 20
+			for i := range rooms {
+				room := fmt.Sprint("room", i)
+				if err := errors.Join(e.To("all").SocketsJoin(room), e.To(room).Emit("n", 2*i), e.To(room).Emit("n", 2*i+1)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			m.Wait(t, 2*rooms)
+			if got := numbers(m); len(got) != 2*rooms || !slices.IsSorted(got) {
+				t.Errorf("got %v", got)
+			}
+			if err := e.Close(t.Context()); err != nil {
+				t.Error(err)
 			}
 		})
 	}

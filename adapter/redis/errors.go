@@ -26,6 +26,9 @@ var (
 	errCutOff    = errors.New("a subscription breaks whenever what was missed is sent again")
 	errSettings  = errors.New("servers with this Prefix do not have the same settings, and do not hear each other, or not all")
 	errStream    = errors.New("servers with another Prefix use the same Stream, and get the events of this cluster")
+	errGarbled   = errors.New("messages of other servers are not understood")
+	errNumber    = errors.New("a message has a number that its server has not given")
+	errEncode    = errors.New("redis: encode")
 	errShape     = errors.New("message has an unexpected shape")
 	errUncounted = errors.New("servers live, and renew their entries in Redis, and have no subscriptions there that could be counted")
 	errUnheard   = errors.New("no subscription to the channel of this server")
@@ -78,6 +81,8 @@ func advice(err error) string {
 			return "this Redis has no streams, which came with Redis 5: use mode pubsub, or auto"
 		}
 		return "this Redis is too old, or restricted"
+	case errors.Is(err, errGarbled):
+		return garbledAdvice
 	case errors.Is(err, errSettings):
 		return "give all servers the same mode, streams, subscriptions and recovery, and those that are to be apart another Prefix"
 	case errors.Is(err, errStream):

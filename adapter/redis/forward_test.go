@@ -127,6 +127,7 @@ func (x *front) forwards(t *testing.T, node string) {
 }
 
 func TestForward(t *testing.T) {
+	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	prefix := unique()
 	a, b := newFront(t, "a", prefix, shared.URL()), newFront(t, "b", prefix, shared.URL())

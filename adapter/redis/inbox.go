@@ -43,6 +43,7 @@ type source struct {
 	nsps  sync.Map         // namespaces in which it has sent something
 	// ending is guarded by order: it has ended, and what is missing is being settled.
 	ending bool
+	member bool // guarded by order; it was in the list of servers, or has left a record
 }
 
 const (
@@ -133,6 +134,14 @@ func (s *source) has(nsp string) bool {
 // silence is a time in which a subscription may have brought nothing.
 type silence struct{ from, to time.Time }
 
+const (
+	// young is how long after a subscription was asked for something of its lane may be found missing, from before Redis took it:
+	// what came behind says so, or the end of the lane.
+	young = 5 * time.Second
+	// margin is how long a question may take whose answer has all since a time; it is asked for that much more.
+	margin = 100 * time.Millisecond
+)
+
 // begin has a lane of n that nothing is known of in doubt, if something up to a number may have been missed, or its sender
 // says so. Called with order held.
 func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint64, said bool) {
@@ -140,9 +149,9 @@ func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint6
 		return
 	}
 	since, ok := b.missedSince(n, key)
-	// Perhaps it was sent since this node listens. Of lanes that are not the only one another would overtake what waits.
-	if at := b.c.bus.since(n.sub(key)); !ok && (said || key.lane == wholeLane && number > s.by(at)) {
-		since, ok = at, true
+	// Perhaps it was sent since this node listens.
+	if at := b.c.bus.since(n.sub(key)); !ok && (said || (key.lane == wholeLane || time.Since(at) < young) && number > s.by(at)) {
+		since, ok, g.margin = at.Add(-margin), true, margin
 	}
 	if ok {
 		g.since, g.doubt = since, b.asked.Load()+1
@@ -192,6 +201,7 @@ func (b *inbox) take(n *namespace, channel string, uid []byte, x *serial, payloa
 	asked := !g.asked.IsZero() && g.open()
 	if !g.accept(a, n.arrived) {
 		b.c.stats.skipped.Add(1)
+		b.check(s, key, g)
 	}
 	if g.open() && !asked {
 		b.ask(s, key)

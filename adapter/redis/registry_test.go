@@ -31,6 +31,7 @@ func (f *failing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // A server is found though Redis fails over in that moment: to wait costs a client less than its session. The address of
 // one that was found before is used at once.
 func TestServerIsFoundWhileRedisFailsOver(t *testing.T) {
+	t.Parallel()
 	client := redistest.Start(t).Client()
 	f := &failing{}
 	client.AddHook(f)

@@ -24,7 +24,7 @@ const (
 	PartChannels                       // each connection's subscriptions, which Redis may refuse to this user
 	PartOutbox                         // there is room for what is to be published
 	PartMembership                     // the list of servers in Redis
-	PartAgreement                      // the servers are configured alike
+	PartAgreement                      // the servers are configured alike, and understand each other; well again as recovery is
 	PartForwarding                     // this server's address in Redis
 	PartRecovery                       // states of sessions in Redis; well again when nothing has failed for a minute
 	PartRefusals                       // channels that Redis lets this user publish to, by master; well again as recovery is
@@ -161,7 +161,12 @@ func (s *state) forget() {
 }
 
 // passes reports whether nothing shows that the part works again, but that it does not fail.
-func (p *Part) passes() bool { return p.Kind == PartRecovery || p.Kind == PartRefusals }
+func (p *Part) passes() bool {
+	return p.Kind == PartRecovery || p.Kind == PartRefusals || p.Kind == PartAgreement && p.Of == ofMessages
+}
+
+// ofMessages is the PartAgreement of what other servers send.
+const ofMessages = "messages"
 
 // recovery notes what Redis has answered to a recovery: that there is no such state is no failure.
 func (s *state) recovery(err error) {

@@ -96,3 +96,35 @@ func TestStateIsSaidOnce(t *testing.T) {
 		}
 	})
 }
+
+// What Redis has refused is known until it takes the same, or for a minute when nothing is sent any more.
+func TestRefusalsPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &publisher{state: newState(slog.New(slog.DiscardHandler))}
+		p.state.set(PartStart, "", nil)
+		s := newSender(p, "", nil, nil)
+		up := func(want bool, when string) {
+			t.Helper()
+			s.sends()
+			if up, _, _, _ := p.state.get(); up != want {
+				t.Errorf("%s: up is %v", when, !want)
+			}
+		}
+		add, other := &command{op: opXAdd, key: "stream"}, &command{op: opPublish, key: "channel"}
+		refuse := func() { s.refuses(add, errors.New("NOPERM this user has no permissions to run the 'xadd' command")) }
+		refuse()
+		up(false, "refused")
+		s.takes(other)
+		up(false, "another command is taken")
+		s.takes(add)
+		up(true, "it is taken")
+		refuse()
+		time.Sleep(recoveredAfter - time.Second)
+		up(false, "a minute is not over")
+		refuse()
+		time.Sleep(recoveredAfter)
+		up(false, "refused again")
+		time.Sleep(time.Second)
+		up(true, "nothing was refused for a minute")
+	})
+}

@@ -34,7 +34,7 @@ type Stats struct {
 	// what others published and this node has missed: "not kept", which its sender no longer held, "trimmed" and
 	// "stream lost", the same of entries that a stream dropped before they were read, and that Redis has lost;
 	// "sender gone", "no answer", of one that did not send it again, and "output limit", an event so large that Redis
-	// closes the subscription on which it is sent.
+	// closes the subscription on which it is sent; "not understood", of a server of another version, for instance.
 	Lost map[string]uint64
 	// LostOf counts what this node has missed of others, by their UID.
 	LostOf map[string]uint64
@@ -60,14 +60,17 @@ const (
 	lostUnanswered
 	lostOutput
 	lostStream
+	lostGarbled
 	lostCauses
 )
 
 var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "closed", "trimmed", "too large", "not kept", "sender gone", "no answer", "output limit",
-	"stream lost"}
+	"stream lost", "not understood"}
 
 const outputAdvice = "if the log of Redis speaks of output buffer limits: set client-output-buffer-limit pubsub (default 32mb 8mb 60) " +
 	"to several times the largest event at least"
+
+const garbledAdvice = "give all servers the same version; if they have it, something else publishes on the channels or to the stream of this Prefix"
 
 // lostAdvice says what a person may do about a cause.
 var lostAdvice = [lostCauses]string{
@@ -78,6 +81,7 @@ var lostAdvice = [lostCauses]string{
 		"which is asked for what is trimmed",
 	lostStream: "Redis has been emptied, started without its data, or failed over: have it keep them (appendonly yes), keep others from " +
 		"emptying it, and raise MaxResendBytes of the sender, which is asked for what is missing",
+	lostGarbled:    garbledAdvice,
 	lostUnanswered: "look whether the sender runs and may subscribe to its own channel, see docs/adapters.md",
 }
 

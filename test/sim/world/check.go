@@ -176,7 +176,7 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		cause = "its node was killed"
 	case !w.plan.Redis() && c != nil && c.node != n:
 		cause = "in the memory of another server"
-	case now-gone > int64(maxAway)-second:
+	case now-gone > int64(w.maxAway())-second:
 		cause = "too late"
 	case slices.ContainsFunc(w.model.wiped, func(at int64) bool { return at > l.conns[0].from-second }):
 		cause = "redis lost it"

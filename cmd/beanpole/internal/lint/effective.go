@@ -90,7 +90,7 @@ func (m *model) socketAnswer(http, server *directive, port string) (request, ans
 
 // clientRequest is the first request of a client that speaks WebSocket.
 func (m *model) clientRequest(path, port string) request {
-	r := request{method: "GET", host: "www.example.com", path: path, query: "EIO=4&transport=websocket", port: port,
+	r := request{method: "GET", host: "www.example.com", path: path, query: "EIO=4&transport=websocket", port: port, effort: m.effort,
 		header: map[string]string{"upgrade": "websocket", "connection": "Upgrade", "user_agent": "Mozilla/5.0", "origin": "https://www.example.com"}}
 	if m.balancer() == "application" {
 		proto := "http"

@@ -108,7 +108,7 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 func Preview(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, lint.Platform, error) {
 	o, b, leftOut, err := prepare(ctx, o)
 	if err == nil && o.Kind != Source {
-		err = o.plan(ctx, b)
+		err = o.plan(b)
 	}
 	return b, leftOut, o.Platform, err
 }
@@ -191,13 +191,13 @@ func (o Options) build(ctx context.Context, b *lint.Bundle) error {
 }
 
 // plan adds the names of the programs.
-func (o Options) plan(ctx context.Context, b *lint.Bundle) error {
+func (o Options) plan(b *lint.Bundle) error {
 	all, err := steps(o.Dir, o.Package)
 	if err != nil {
 		return err
 	}
 	for _, s := range all {
-		names, err := s.names(ctx, o.Dir)
+		names, err := s.names(o.Dir)
 		if err != nil {
 			return err
 		}
