@@ -3,7 +3,9 @@ package server_test
 import (
 	"context"
 	"errors"
+	"runtime/pprof"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,16 +27,20 @@ func (n *notes) add(s string) {
 	n.mu.Unlock()
 }
 
-func (n *notes) Handling(ctx context.Context, _ *server.Socket, event string, known bool) (context.Context, func(error)) {
-	return context.WithValue(ctx, noteKey{}, event), func(err error) {
-		switch {
-		case err != nil:
-			n.add(event + " failed")
-		case known:
-			n.add(event)
-		default:
-			n.add("unknown " + event)
-		}
+func (n *notes) Handling(ctx context.Context, _ *server.Socket, event string, known bool) context.Context {
+	return context.WithValue(ctx, noteKey{}, event)
+}
+
+func (n *notes) Handled(ctx context.Context, _ *server.Socket, event string, known bool, _ time.Duration, err error) {
+	switch {
+	case ctx.Value(noteKey{}) != event:
+		n.add("another's context")
+	case err != nil:
+		n.add(event + " failed")
+	case known:
+		n.add(event)
+	default:
+		n.add("unknown " + event)
 	}
 }
 
@@ -82,4 +88,29 @@ func TestObserverSeesWhatHandlersDo(t *testing.T) {
 			"unknown made up", "disconnect",
 		})
 	})
+}
+
+// What is derived from a socket's context ends with the socket, and has no goroutine to wait for that.
+func TestContextsAreDerivedFromASockets(t *testing.T) {
+	derived := make(chan context.Context, 1)
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("x", func(ctx context.Context, s *server.Socket) bool {
+			ctx, cancel := context.WithCancel(ctx)
+			context.AfterFunc(ctx, cancel)
+			derived <- ctx
+			return ctx.Err() == nil && s.Context().Err() == nil
+		})
+	})
+	p, _ := join(t, url, "/")
+	p.Send(`421["x"]`)
+	p.Expect(`431[true]`)
+	var stacks strings.Builder
+	if err := pprof.Lookup("goroutine").WriteTo(&stacks, 1); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(stacks.String(), "propagateCancel") {
+		t.Error("a derived context has a goroutine")
+	}
+	p.Send(`41`)
+	await(t, (<-derived).Done())
 }

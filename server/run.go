@@ -78,7 +78,7 @@ func (s *Socket) do(it *item) (err error) {
 		return s.do(it)
 	case itemConnected:
 		defer s.queue.calling(0)
-		return s.observed("connection", s.connected)
+		return s.observed(s.Context(), "connection", true, s.connected)
 	case itemEvent:
 		if it.owed && !s.counted() {
 			return nil
@@ -177,12 +177,8 @@ func (s *Socket) event(e *Event) {
 		}
 		defer done()
 	}
-	if len(s.client.server.cfg.Observers) == 0 {
-		_ = s.handle(nil, e, &lists) //nolint:staticcheck // nil: nobody observes; each error has been answered
-	} else {
-		ctx, done := s.observe(s.handling(), e.Name, known)
-		_ = ending(done, func() error { return s.handle(ctx, e, &lists) }) // likewise
-	}
+	// Each error has been answered.
+	_ = s.observed(s.handling(), e.Name, known, func(ctx context.Context) error { return s.handle(ctx, e, &lists) })
 	if !kept {
 		e.release()
 	}
@@ -258,14 +254,10 @@ func (s *Socket) pass(e *Event, list []Middleware) error {
 	return nil
 }
 
-// handle runs handlers for e and returns the first error, each of which has been answered. A nil ctx
-// is the socket's, which is not made unless a handler asks for it.
+// handle runs handlers for e and returns the first error, each of which has been answered.
 func (s *Socket) handle(ctx context.Context, e *Event, lists *[3][]*handler) (first error) {
 	for _, list := range lists {
 		for _, h := range list {
-			if ctx == nil && h.context {
-				ctx = s.handling()
-			}
 			if err := s.protectHandler(ctx, h, e); err != nil {
 				s.answerFailure(e, err)
 				if first == nil {
@@ -293,7 +285,7 @@ func (s *Socket) disconnect() {
 	why := s.left()
 	if h := s.hooked(); h.leaving() {
 		// Logged. Observers are told of a failure by its error.
-		_ = s.observed("disconnect", func() (failed error) {
+		_ = s.observed(s.Context(), "disconnect", true, func(context.Context) (failed error) {
 			for fn := s.nextLeaving(); fn != nil; fn = s.nextLeaving() {
 				if err := s.protect("disconnect", func() error { fn(why); return nil }); err != nil {
 					failed = err
