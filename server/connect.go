@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -59,7 +58,7 @@ func (s *Socket) left() Disconnection {
 }
 
 // connected calls the connection handlers, up to one that panics.
-func (s *Socket) connected(context.Context) error {
+func (s *Socket) connected() error {
 	for i, fn := range s.nsp.connectionHandlers() {
 		s.queue.calling(i + 1)
 		if err := guard(func() error { fn(s); return nil }); err != nil {
@@ -153,7 +152,7 @@ func (s *Socket) middlewares(session *adapter.Session) error {
 		}
 	}
 	skip := session != nil && session.Namespace != "" && !s.client.server.cfg.Recovery.RunMiddlewares
-	return s.observed(s.Context(), "middleware", true, func(context.Context) error { return s.nsp.admit(s, skip) })
+	return s.observed("middleware", func() error { return s.nsp.admit(s, skip) })
 }
 
 // connectPacket is the answer to CONNECT.

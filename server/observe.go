@@ -21,9 +21,13 @@ type Observer interface {
 	Acknowledged(s *Socket, took time.Duration, err error)
 }
 
-// observed calls fn while the observers look on, with the context that they have made of ctx. One that panics before
+// observe calls fn while the observers look on, with the context that they have made of ctx. One that panics before
 // fn sees nothing of it. It allocates nothing for up to two observers.
-func (s *Socket) observed(ctx context.Context, event string, known bool, fn func(context.Context) error) error {
+//
+// since is when fn begins, if that is known, zero if not; then it is when fn has ended. The handlers of events that
+// wait one behind the other begin when those before have ended, and so one look at the clock is enough for each: to
+// look three times, as with time.Now and time.Since, was 0.08 of the CPU of an echo with 16 outstanding in a host.
+func (s *Socket) observe(ctx context.Context, event string, known bool, since *time.Duration, fn func(context.Context) error) error {
 	list := s.client.server.cfg.Observers
 	if len(list) == 0 {
 		return fn(ctx)
@@ -41,9 +45,13 @@ func (s *Socket) observed(ctx context.Context, event string, known bool, fn func
 		})
 		told = append(told, inner)
 	}
-	start := time.Now()
+	begun := *since
+	if begun == 0 {
+		begun = elapsed()
+	}
 	return ending(func(err error) {
-		took := time.Since(start)
+		*since = elapsed()
+		took := *since - begun
 		for i, o := range slices.Backward(list) {
 			if ctx := told[i]; ctx != nil {
 				_ = s.protect(event, func() error { o.Handled(ctx, s, event, known, took, err); return nil }) // logged
@@ -51,3 +59,14 @@ func (s *Socket) observed(ctx context.Context, event string, known bool, fn func
 		}
 	}, func() error { return fn(ctx) })
 }
+
+// observed is observe for what is no event.
+func (s *Socket) observed(what string, fn func() error) error {
+	var since time.Duration
+	return s.observe(s.Context(), what, true, &since, func(context.Context) error { return fn() })
+}
+
+var epoch = time.Now()
+
+// elapsed is the time since the process began. It looks at the monotonic clock alone, as time.Now does not.
+func elapsed() time.Duration { return time.Since(epoch) }

@@ -3,14 +3,18 @@ package server_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"runtime"
 	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // notes is an observer that writes down what it is told.
@@ -113,4 +117,52 @@ func TestContextsAreDerivedFromASockets(t *testing.T) {
 	}
 	p.Send(`41`)
 	await(t, (<-derived).Done())
+}
+
+// stopwatch is an observer that keeps how long events took.
+type stopwatch struct {
+	bystander
+	took chan string
+}
+
+func (w stopwatch) Handled(_ context.Context, _ *server.Socket, event string, _ bool, took time.Duration, _ error) {
+	w.took <- event + " " + took.String()
+}
+
+// Each event has the time of its own handlers, also of several that came at once, behind a middleware, and behind one
+// that has ended its goroutine.
+func TestObserverIsToldTheTimeOfEach(t *testing.T) {
+	for _, withMiddleware := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := stopwatch{took: make(chan string, 16)}
+			srv, err := server.New(server.Config{
+				Observers: []server.Observer{w}, Transport: transport.Config{PingInterval: time.Hour}, Logger: slog.New(slog.DiscardHandler),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			srv.Use(func(*server.Socket) error { time.Sleep(time.Second); return nil })
+			srv.OnConnection(func(s *server.Socket) {
+				time.Sleep(2 * time.Second)
+				if withMiddleware {
+					s.Use(func(context.Context, *server.Event) error { time.Sleep(3 * time.Second); return nil })
+				}
+				s.OnDisconnect(func(server.Disconnection) { time.Sleep(4 * time.Second) })
+			})
+			srv.On("wait", func(ms int) { time.Sleep(time.Duration(ms) * time.Millisecond) })
+			srv.On("goes", func() { time.Sleep(time.Millisecond); runtime.Goexit() })
+			v := openVirtual(t, srv)
+			go func() {
+				time.Sleep(time.Minute)
+				v.post(strings.Join([]string{`42["wait",30]`, `42["goes"]`, `42["nobody"]`, `42["wait",7]`, "41"}, "\x1e"))
+			}()
+			v.post("40")
+			for _, want := range []string{"middleware 1s", "connection 2s", "wait 30ms", "goes 1ms", "nobody 0s", "wait 7ms", "disconnect 4s"} {
+				if got := <-w.took; got != want {
+					t.Errorf("told of %s, want %s", got, want)
+				}
+			}
+			_ = srv.Shutdown(t.Context())
+		})
+	}
 }

@@ -13,6 +13,8 @@ type begun struct {
 	item
 	size int   // with the client's load: an event's, or a job
 	err  error // why it was broken off
+
+	since time.Duration // when the event before it had been handled, if nothing has come between; see observe
 }
 
 // run does what is in the socket's queue until it is empty, unless somebody does already.
@@ -41,7 +43,7 @@ func (s *Socket) work(b begun) {
 	for more := b.err != nil; ; {
 		if more {
 			if b.err == nil {
-				b.err = s.do(&b.item)
+				b.err = s.do(&b)
 			}
 			if b.err != nil {
 				s.broken(b.item, b.err)
@@ -52,7 +54,7 @@ func (s *Socket) work(b begun) {
 			}
 			s.client.lighten(events, b.size)
 		}
-		b = begun{}
+		b = begun{since: b.since}
 		if b.item, more = s.queue.next(&s.client.server.bursts); !more {
 			finished = true
 			return
@@ -69,8 +71,11 @@ func (s *Socket) work(b begun) {
 }
 
 // do does one thing. An error says that it was broken off by a panic.
-func (s *Socket) do(it *item) (err error) {
+func (s *Socket) do(it *begun) (err error) {
 	defer recovered(&err)
+	if it.kind != itemEvent {
+		it.since = 0
+	}
 	switch it.kind {
 	case itemConnect:
 		it.kind = s.connect()
@@ -78,7 +83,7 @@ func (s *Socket) do(it *item) (err error) {
 		return s.do(it)
 	case itemConnected:
 		defer s.queue.calling(0)
-		return s.observed(s.Context(), "connection", true, s.connected)
+		return s.observed("connection", s.connected)
 	case itemEvent:
 		if it.owed && !s.counted() {
 			return nil
@@ -86,7 +91,7 @@ func (s *Socket) do(it *item) (err error) {
 		if it.event == nil {
 			it.event = s.unpack(it.packed)
 		}
-		s.event(it.event)
+		s.event(it.event, &it.since)
 	case itemDisconnect:
 		s.client.server.stats.disconnected.Add(1)
 		s.disconnect()
@@ -118,12 +123,12 @@ func (s *Socket) broken(it item, err error) {
 	case itemDisconnect, itemGone:
 		_ = s.report("disconnect", err)
 		it.kind = itemGone
-		_ = s.do(&it) // the handlers that have not been called
+		_ = s.do(&begun{item: it}) // the handlers that have not been called
 	}
 }
 
 // event runs the handlers of one event.
-func (s *Socket) event(e *Event) {
+func (s *Socket) event(e *Event, since *time.Duration) {
 	if s.nsp == nil || s.state.Load() == stateConnecting {
 		return // sent behind a CONNECT that was refused
 	}
@@ -134,6 +139,7 @@ func (s *Socket) event(e *Event) {
 	hooks := s.hooked()
 	watched := len(hooks.any)+len(hooks.middlewares) > 0
 	if watched {
+		*since = 0
 		e.Name = string(name)
 		done := s.open(e, all, anything)
 		if done == nil {
@@ -178,7 +184,7 @@ func (s *Socket) event(e *Event) {
 		defer done()
 	}
 	// Each error has been answered.
-	_ = s.observed(s.handling(), e.Name, known, func(ctx context.Context) error { return s.handle(ctx, e, &lists) })
+	_ = s.observe(s.handling(), e.Name, known, since, func(ctx context.Context) error { return s.handle(ctx, e, &lists) })
 	if !kept {
 		e.release()
 	}
@@ -285,7 +291,7 @@ func (s *Socket) disconnect() {
 	why := s.left()
 	if h := s.hooked(); h.leaving() {
 		// Logged. Observers are told of a failure by its error.
-		_ = s.observed(s.Context(), "disconnect", true, func(context.Context) (failed error) {
+		_ = s.observed("disconnect", func() (failed error) {
 			for fn := s.nextLeaving(); fn != nil; fn = s.nextLeaving() {
 				if err := s.protect("disconnect", func() error { fn(why); return nil }); err != nil {
 					failed = err
