@@ -16,9 +16,9 @@ const (
 	asksEach = 10 // questions of each server
 )
 
-// weighs reports whether the run counts: one of four, where Redis, which is in the same memory, keeps no events; and the
+// weighs reports whether the run counts: one of four, where there is no Redis, which would be in the same memory; and the
 // library, which keeps what it likes, has no servers then.
-func (w *world) weighs() bool { return !w.plan.Streams() && w.rng("weight").IntN(4) == 0 }
+func (w *world) weighs() bool { return !w.plan.Redis() && w.rng("weight").IntN(4) == 0 }
 
 // weigh counts, when nobody is there.
 func (w *world) weigh() {
