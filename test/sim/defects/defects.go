@@ -33,11 +33,7 @@ func (d Defect) Plan() plan.Plan {
 
 // starts are what runs have in which defects are found that need much luck in others: where to begin, or more of something.
 var starts = map[string]plan.Plan{
-	"room-index":   {Clients: 40, Seconds: 8}, // rooms above adapter.indexAbove
-	"room-stays":   {Seed: 6},                 // a run that counts what is in memory
-	"trail-stays":  {Seed: 6},                 // a run that counts what is in memory
-	"vault-stays":  {Seed: 6},                 // a run that counts what is in memory
-	"beat-forever": {Seed: 6},                 // a run that counts what is in memory
+	"room-index": {Clients: 40, Seconds: 8}, // rooms above adapter.indexAbove
 }
 
 // All are all of them.

@@ -103,7 +103,7 @@ func (w *world) start(slot int) *node {
 		cfg.Transport.UnknownSession = n.unknown
 	}
 	make := newNative
-	if w.plan.Does(plan.Library) && !w.weighs() && w.rng(fmt.Sprintf("kind %d", slot)).IntN(3) == 0 {
+	if w.plan.Does(plan.Library) && w.rng(fmt.Sprintf("kind %d", slot)).IntN(3) == 0 {
 		make, n.library = newLibrary, true
 		w.note(n.name, "is of the library")
 		w.count("nodes of the library")
