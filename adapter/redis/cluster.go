@@ -67,6 +67,7 @@ func New(cfg Config) (*Cluster, error) {
 			tails: map[string]uint64{}}
 	}
 	c.state = newState(cfg.Logger)
+	c.state.uid, c.state.losses = c.uid, func() map[string]uint64 { return c.stats.losses(lostUnpublished) }
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	shards := cfg.Mode == Sharded || cfg.Mode == Streams && cfg.ShardedPubSub
 	c.wire = newWire(&cfg, c.uid)
@@ -296,7 +297,8 @@ func (c *Cluster) UID() string { return c.uid }
 // Status says how the cluster does.
 func (c *Cluster) Status() Status {
 	up, since, err, parts := c.state.get()
-	s := Status{Up: up, Since: since, Err: err, Parts: parts, Nodes: c.members.count(), Lag: c.members.delay()}
+	s := Status{Up: up, Since: since, Err: err, Parts: parts, Nodes: c.members.count(), Lag: c.members.delay(),
+		FetchLag: time.Duration(c.inbox.behind.Load())}
 	for _, r := range c.readers {
 		r.mu.Lock()
 		s.StreamLag = max(s.StreamLag, r.lag)
@@ -308,12 +310,7 @@ func (c *Cluster) Status() Status {
 // Stats returns the counters since New.
 func (c *Cluster) Stats() Stats {
 	s := Stats{Published: c.stats.published.Load(), Received: c.stats.received.Load(), Skipped: c.stats.skipped.Load(),
-		Malformed: c.stats.malformed.Load(), Fetched: c.stats.fetched.Load(), Reconnects: c.stats.reconnects.Load(), Lost: map[string]uint64{}}
-	for i := range c.stats.lost {
-		if n := c.stats.lost[i].Load(); n > 0 {
-			s.Lost[lostNames[i]] = n
-		}
-	}
+		Malformed: c.stats.malformed.Load(), Fetched: c.stats.fetched.Load(), Reconnects: c.stats.reconnects.Load(), Lost: c.stats.losses(lostCauses)}
 	c.inbox.mu.RLock()
 	s.LostOf = maps.Clone(c.inbox.lost)
 	c.inbox.mu.RUnlock()

@@ -38,8 +38,10 @@
 //	receive.go    what comes in
 //	number.go     the number of a message
 //	ring.go       what this node has published, kept for those that miss it
+//	rings.go      one for the channels, and one for each stream
 //	gap.go        what is missing of a lane of another node
 //	inbox.go      the numbered messages of others: in order, once, asked for when missing
+//	sweep.go      asking again, by and by
 //	ends.go       what is lost of nodes that have ended
 //	linger.go     staying for those who are away
 //	letters.go    what they ask and answer each other about it

@@ -108,3 +108,27 @@ func TestForgedNumberHidesNothing(t *testing.T) {
 		}
 	}
 }
+
+// What waits for something missing shows in the status, and a server that nobody has ever seen is not waited for for ever, nor
+// counted as having lost anything.
+func TestWhatIsMissingOfNobody(t *testing.T) {
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := pair(t, cfg, shared.URL(), shared.URL())
+			f.forge(cfg, "somebody", 1, 0, 1)
+			f.forge(cfg, "somebody", 1<<40, 1<<40-1, 1<<40)
+			for _, waits := range []bool{true, false} {
+				adaptertest.Eventually(t, func() error {
+					if lag := f.clusters[1].Status().FetchLag; (lag > 0) != waits {
+						return fmt.Errorf("%v; %+v", lag, f.clusters[1].Stats())
+					}
+					return nil
+				})
+			}
+			if s := f.clusters[1].Stats(); len(s.Lost)+len(s.LostOf) > 0 {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}

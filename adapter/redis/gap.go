@@ -26,6 +26,7 @@ type gap struct {
 	// margin is by how much since is too early; an answer that takes longer may be of a later time. Zero if it need not be.
 	margin time.Duration
 	asked  time.Time
+	begun  time.Time     // when something began to be missing; zero if nothing is
 	id     uint64        // of the last question
 	taken  *atomic.Int32 // what became of the last question: 1 Redis has taken it, 4 and nobody got it
 	waits  bool          // an answer to it is waited for, on a connection that has not broken since
@@ -181,7 +182,7 @@ func (g *gap) answered(p *piece, list []arrival, deliver func(arrival)) (fetched
 		lost = g.skip(p.floor, p.below, deliver)
 	}
 	for _, a := range list {
-		if g.accept(a, deliver) {
+		if g.accept(a, deliver) && a.payload != nil { // without one its sender has given it up, or it was volatile
 			fetched++
 		}
 	}

@@ -238,6 +238,9 @@ func (b *inbox) answered(uid string, id uint64, p *piece, list []arrival) {
 	if g.tries, g.cuts = 0, 0; id >= g.id {
 		b.heard(g)
 	}
+	if !g.open() {
+		g.begun = time.Time{}
+	}
 	switch {
 	case !g.open() || id < g.id:
 	case g.last == before && g.doubt == doubt: // asked again by and by

@@ -96,6 +96,9 @@ func (b *inbox) ask(s *source, keys ...laneKey) {
 			w.ago = max(now.Sub(g.since), time.Millisecond)
 		}
 		g.asked, g.taken, g.id, g.waits = now, taken, id, true
+		if g.begun.IsZero() {
+			g.begun = now
+		}
 		list = append(list, w)
 	}
 	l := newLetter(tellQuestion, b.c.uid)

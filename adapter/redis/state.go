@@ -2,6 +2,7 @@ package redis
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -66,7 +67,9 @@ const (
 // person may do about it, until it is up again.
 type state struct {
 	log    *slog.Logger
-	steady time.Duration // zero if nobody calls tick
+	uid    string                   // of this node
+	losses func() map[string]uint64 // what could not be published, by cause; nil if nobody counts
+	steady time.Duration            // zero if nobody calls tick
 
 	mu     sync.Mutex
 	parts  map[part]*Part
@@ -74,6 +77,7 @@ type state struct {
 	since  time.Time
 	said   map[string]time.Time // by advice: failures logged since it was last said to be up, and when they were last seen
 	saidUp bool                 // what was logged last
+	lost   uint64               // of losses, when that was last said
 }
 
 func newState(log *slog.Logger) *state {
@@ -129,8 +133,24 @@ func (s *state) say(p *Part) {
 	case s.up && !s.saidUp && (len(s.said) == 0 || time.Since(s.since) >= s.steady):
 		clear(s.said)
 		s.saidUp = true
-		s.log.Info("cluster up")
+		s.log.Info("cluster up", "node", s.uid)
+		s.sum()
 	}
+}
+
+// sum says what could not be published while the cluster was not up. Called with mu held.
+func (s *state) sum() {
+	if s.losses == nil {
+		return
+	}
+	n, causes := uint64(0), s.losses()
+	for _, x := range causes {
+		n += x
+	}
+	if n > s.lost {
+		s.log.Warn("messages of this server were lost while the cluster was not up", "messages", n-s.lost, "since start, by cause", fmt.Sprint(causes))
+	}
+	s.lost = n
 }
 
 // tick says that the cluster is up when that has lasted.

@@ -20,6 +20,9 @@ type Status struct {
 	// StreamLag is how far this node is behind the end of a stream, in streams mode, by the times at which entries
 	// were added; zero when it has read all.
 	StreamLag time.Duration
+	// FetchLag is for how long something has been missing that was sent over channels, which what came behind it waits
+	// for: so far clients of this node are behind the events of another. Zero when nothing is.
+	FetchLag time.Duration
 }
 
 // Stats are counters of a Cluster since New.
@@ -53,8 +56,9 @@ const (
 	lostRefused
 	lostUnconfirmed
 	lostClosed
-	lostTrimmed
 	lostLarge
+	lostUnpublished // those before are of what was to be published
+	lostTrimmed     = iota - 1
 	lostForgotten
 	lostGone
 	lostUnanswered
@@ -64,7 +68,7 @@ const (
 	lostCauses
 )
 
-var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "closed", "trimmed", "too large", "not kept", "sender gone", "no answer", "output limit",
+var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "closed", "too large", "trimmed", "not kept", "sender gone", "no answer", "output limit",
 	"stream lost", "not understood"}
 
 const outputAdvice = "if the log of Redis speaks of output buffer limits: set client-output-buffer-limit pubsub (default 32mb 8mb 60) " +
@@ -88,4 +92,15 @@ var lostAdvice = [lostCauses]string{
 type counters struct {
 	published, received, skipped, malformed, reconnects, fetched atomic.Uint64
 	lost                                                         [lostCauses]atomic.Uint64
+}
+
+// losses returns what was lost by the first n causes.
+func (c *counters) losses(n int) map[string]uint64 {
+	list := map[string]uint64{}
+	for i := range n {
+		if x := c.lost[i].Load(); x > 0 {
+			list[lostNames[i]] = x
+		}
+	}
+	return list
 }
