@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,12 +39,14 @@ func frames(text string, binary ...[]byte) []byte {
 }
 
 // echoes is a server of handlers that answer with their argument.
-func echoes(t testing.TB) (url string) {
+func echoes(t testing.TB, watching ...server.Observer) (url string) {
 	type message struct {
 		Room string `json:"room"`
 		Text string `json:"text"`
 	}
-	_, url = start(t, quiet, func(io *server.Server) {
+	cfg := quiet
+	cfg.Observers = watching
+	_, url = start(t, cfg, func(io *server.Server) {
 		io.OnConnection(func(s *server.Socket) {
 			s.On("text", func(text string) string { return text })
 			s.On("struct", func(m message) message { return m })
@@ -127,15 +130,26 @@ func TestEchoKeepsItsAllocationBudget(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates, and empties pools")
 	}
-	url := echoes(t)
-	for _, c := range echoCases() {
-		exchange := c.exchange(t, url, 16)
-		// One more than the budget for pools that a collection has emptied.
-		if got := testing.AllocsPerRun(200, exchange) / 16; got > c.budget+1 {
-			t.Errorf("an echo of %s takes %.1f allocations, want %v", c.name, got, c.budget)
+	for _, watching := range [][]server.Observer{nil, {bystander{}, bystander{}}} { // who only looks on costs nothing
+		url := echoes(t, watching...)
+		for _, c := range echoCases() {
+			exchange := c.exchange(t, url, 16)
+			// One more than the budget for pools that a collection has emptied.
+			if got := testing.AllocsPerRun(200, exchange) / 16; got > c.budget+1 {
+				t.Errorf("an echo of %s with %d observers takes %.1f allocations, want %v", c.name, len(watching), got, c.budget)
+			}
 		}
 	}
 }
+
+// bystander is an observer.
+type bystander struct{}
+
+func (bystander) Handling(ctx context.Context, _ *server.Socket, _ string, _ bool) context.Context {
+	return ctx
+}
+func (bystander) Handled(context.Context, *server.Socket, string, bool, time.Duration, error) {}
+func (bystander) Acknowledged(*server.Socket, time.Duration, error)                           {}
 
 // serverFrame is the frame that a server sends.
 func serverFrame(op ws.OpCode, data []byte) []byte {

@@ -468,12 +468,16 @@ func (o *badObserver) at(where string) {
 	}
 }
 
-func (o *badObserver) Handling(ctx context.Context, _ *server.Socket, event string, _ bool) (context.Context, func(error)) {
+func (o *badObserver) Handling(ctx context.Context, _ *server.Socket, event string, _ bool) context.Context {
 	o.at("begin " + event)
 	if p := o.where.Load(); p != nil && *p == "nothing "+event {
-		return nil, nil //nolint:nilnil // what a careless one does
+		return nil // what a careless one does
 	}
-	return ctx, func(error) { o.at("end " + event) }
+	return ctx
+}
+
+func (o *badObserver) Handled(_ context.Context, _ *server.Socket, event string, _ bool, _ time.Duration, _ error) {
+	o.at("end " + event)
 }
 
 func (o *badObserver) Acknowledged(*server.Socket, time.Duration, error) { o.at("ack") }

@@ -12,40 +12,61 @@ type Observer interface {
 	// Handling is called before the handlers of an event run; event is its name, or "connection",
 	// "middleware" or "disconnect" with known true for what is not sent by the client. known also says
 	// that the event has a handler, so that names made up by clients can be told apart. It returns the
-	// context for the handlers, which is or derives from ctx, and what is called when they have returned:
-	// with the first error, a panic included (ErrPanic).
-	Handling(ctx context.Context, s *Socket, event string, known bool) (context.Context, func(error))
+	// context for the handlers, which is or derives from ctx.
+	Handling(ctx context.Context, s *Socket, event string, known bool) context.Context
+	// Handled is called when the handlers have returned, with the context that Handling has returned, how long
+	// they took, and the first error, a panic included (ErrPanic). It is not called if Handling has panicked.
+	Handled(ctx context.Context, s *Socket, event string, known bool, took time.Duration, err error)
 	// Acknowledged is called when a wait for a client's acknowledgement has ended.
 	Acknowledged(s *Socket, took time.Duration, err error)
 }
 
-// observe tells the observers that handlers run. An observer that panics sees nothing of them.
-func (s *Socket) observe(ctx context.Context, event string, known bool) (context.Context, func(error)) {
+// observe calls fn while the observers look on, with the context that they have made of ctx. One that panics before
+// fn sees nothing of it. It allocates nothing for up to two observers.
+//
+// since is when fn begins, if that is known, zero if not; then it is when fn has ended. The handlers of events that
+// wait one behind the other begin when those before have ended, and so one look at the clock is enough for each: to
+// look three times, as with time.Now and time.Since, was 0.08 of the CPU of an echo with 16 outstanding in a host.
+func (s *Socket) observe(ctx context.Context, event string, known bool, since *time.Duration, fn func(context.Context) error) error {
 	list := s.client.server.cfg.Observers
 	if len(list) == 0 {
-		return ctx, func(error) {}
+		return fn(ctx)
 	}
-	var done []func(error)
+	var few [2]context.Context
+	told := few[:0]
 	for _, o := range list {
+		var inner context.Context
 		_ = s.protect(event, func() error { // logged
-			inner, fn := o.Handling(ctx, s, event, known)
-			ctx, done = inner, append(done, fn)
+			if inner = o.Handling(ctx, s, event, known); inner == nil {
+				inner = ctx
+			}
+			ctx = inner
 			return nil
 		})
+		told = append(told, inner)
 	}
-	return ctx, func(err error) {
-		for _, fn := range slices.Backward(done) {
-			_ = s.protect(event, func() error { fn(err); return nil }) // logged
+	begun := *since
+	if begun == 0 {
+		begun = elapsed()
+	}
+	return ending(func(err error) {
+		*since = elapsed()
+		took := *since - begun
+		for i, o := range slices.Backward(list) {
+			if ctx := told[i]; ctx != nil {
+				_ = s.protect(event, func() error { o.Handled(ctx, s, event, known, took, err); return nil }) // logged
+			}
 		}
-	}
+	}, func() error { return fn(ctx) })
 }
 
-// observed calls fn, which is not an event and so is handled without a context, while the observers look
-// on. It makes no context unless somebody observes: it is a hundred bytes that most sockets never need.
+// observed is observe for what is no event.
 func (s *Socket) observed(what string, fn func() error) error {
-	if len(s.client.server.cfg.Observers) == 0 {
-		return fn()
-	}
-	_, done := s.observe(s.Context(), what, true)
-	return ending(done, fn)
+	var since time.Duration
+	return s.observe(s.Context(), what, true, &since, func(context.Context) error { return fn() })
 }
+
+var epoch = time.Now()
+
+// elapsed is the time since the process began. It looks at the monotonic clock alone, as time.Now does not.
+func elapsed() time.Duration { return time.Since(epoch) }

@@ -3,12 +3,18 @@ package server_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"runtime"
+	"runtime/pprof"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // notes is an observer that writes down what it is told.
@@ -25,16 +31,20 @@ func (n *notes) add(s string) {
 	n.mu.Unlock()
 }
 
-func (n *notes) Handling(ctx context.Context, _ *server.Socket, event string, known bool) (context.Context, func(error)) {
-	return context.WithValue(ctx, noteKey{}, event), func(err error) {
-		switch {
-		case err != nil:
-			n.add(event + " failed")
-		case known:
-			n.add(event)
-		default:
-			n.add("unknown " + event)
-		}
+func (n *notes) Handling(ctx context.Context, _ *server.Socket, event string, known bool) context.Context {
+	return context.WithValue(ctx, noteKey{}, event)
+}
+
+func (n *notes) Handled(ctx context.Context, _ *server.Socket, event string, known bool, _ time.Duration, err error) {
+	switch {
+	case ctx.Value(noteKey{}) != event:
+		n.add("another's context")
+	case err != nil:
+		n.add(event + " failed")
+	case known:
+		n.add(event)
+	default:
+		n.add("unknown " + event)
 	}
 }
 
@@ -82,4 +92,77 @@ func TestObserverSeesWhatHandlersDo(t *testing.T) {
 			"unknown made up", "disconnect",
 		})
 	})
+}
+
+// What is derived from a socket's context ends with the socket, and has no goroutine to wait for that.
+func TestContextsAreDerivedFromASockets(t *testing.T) {
+	derived := make(chan context.Context, 1)
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("x", func(ctx context.Context, s *server.Socket) bool {
+			ctx, cancel := context.WithCancel(ctx)
+			context.AfterFunc(ctx, cancel)
+			derived <- ctx
+			return ctx.Err() == nil && s.Context().Err() == nil
+		})
+	})
+	p, _ := join(t, url, "/")
+	p.Send(`421["x"]`)
+	p.Expect(`431[true]`)
+	var stacks strings.Builder
+	if err := pprof.Lookup("goroutine").WriteTo(&stacks, 1); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(stacks.String(), "propagateCancel") {
+		t.Error("a derived context has a goroutine")
+	}
+	p.Send(`41`)
+	await(t, (<-derived).Done())
+}
+
+// stopwatch is an observer that keeps how long events took.
+type stopwatch struct {
+	bystander
+	took chan string
+}
+
+func (w stopwatch) Handled(_ context.Context, _ *server.Socket, event string, _ bool, took time.Duration, _ error) {
+	w.took <- event + " " + took.String()
+}
+
+// Each event has the time of its own handlers, also of several that came at once, behind a middleware, and behind one
+// that has ended its goroutine.
+func TestObserverIsToldTheTimeOfEach(t *testing.T) {
+	for _, withMiddleware := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := stopwatch{took: make(chan string, 16)}
+			srv, err := server.New(server.Config{
+				Observers: []server.Observer{w}, Transport: transport.Config{PingInterval: time.Hour}, Logger: slog.New(slog.DiscardHandler),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			srv.Use(func(*server.Socket) error { time.Sleep(time.Second); return nil })
+			srv.OnConnection(func(s *server.Socket) {
+				time.Sleep(2 * time.Second)
+				if withMiddleware {
+					s.Use(func(context.Context, *server.Event) error { time.Sleep(3 * time.Second); return nil })
+				}
+				s.OnDisconnect(func(server.Disconnection) { time.Sleep(4 * time.Second) })
+			})
+			srv.On("wait", func(ms int) { time.Sleep(time.Duration(ms) * time.Millisecond) })
+			srv.On("goes", func() { time.Sleep(time.Millisecond); runtime.Goexit() })
+			v := openVirtual(t, srv)
+			go func() {
+				time.Sleep(time.Minute)
+				v.post(strings.Join([]string{`42["wait",30]`, `42["goes"]`, `42["nobody"]`, `42["wait",7]`, "41"}, "\x1e"))
+			}()
+			v.post("40")
+			for _, want := range []string{"middleware 1s", "connection 2s", "wait 30ms", "goes 1ms", "nobody 0s", "wait 7ms", "disconnect 4s"} {
+				if got := <-w.took; got != want {
+					t.Errorf("told of %s, want %s", got, want)
+				}
+			}
+			_ = srv.Shutdown(t.Context())
+		})
+	}
 }

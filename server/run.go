@@ -13,6 +13,8 @@ type begun struct {
 	item
 	size int   // with the client's load: an event's, or a job
 	err  error // why it was broken off
+
+	since time.Duration // when the event before it had been handled, if nothing has come between; see observe
 }
 
 // run does what is in the socket's queue until it is empty, unless somebody does already.
@@ -41,7 +43,7 @@ func (s *Socket) work(b begun) {
 	for more := b.err != nil; ; {
 		if more {
 			if b.err == nil {
-				b.err = s.do(&b.item)
+				b.err = s.do(&b)
 			}
 			if b.err != nil {
 				s.broken(b.item, b.err)
@@ -52,7 +54,7 @@ func (s *Socket) work(b begun) {
 			}
 			s.client.lighten(events, b.size)
 		}
-		b = begun{}
+		b = begun{since: b.since}
 		if b.item, more = s.queue.next(&s.client.server.bursts); !more {
 			finished = true
 			return
@@ -69,8 +71,11 @@ func (s *Socket) work(b begun) {
 }
 
 // do does one thing. An error says that it was broken off by a panic.
-func (s *Socket) do(it *item) (err error) {
+func (s *Socket) do(it *begun) (err error) {
 	defer recovered(&err)
+	if it.kind != itemEvent {
+		it.since = 0
+	}
 	switch it.kind {
 	case itemConnect:
 		it.kind = s.connect()
@@ -86,7 +91,7 @@ func (s *Socket) do(it *item) (err error) {
 		if it.event == nil {
 			it.event = s.unpack(it.packed)
 		}
-		s.event(it.event)
+		s.event(it.event, &it.since)
 	case itemDisconnect:
 		s.client.server.stats.disconnected.Add(1)
 		s.disconnect()
@@ -118,12 +123,12 @@ func (s *Socket) broken(it item, err error) {
 	case itemDisconnect, itemGone:
 		_ = s.report("disconnect", err)
 		it.kind = itemGone
-		_ = s.do(&it) // the handlers that have not been called
+		_ = s.do(&begun{item: it}) // the handlers that have not been called
 	}
 }
 
 // event runs the handlers of one event.
-func (s *Socket) event(e *Event) {
+func (s *Socket) event(e *Event, since *time.Duration) {
 	if s.nsp == nil || s.state.Load() == stateConnecting {
 		return // sent behind a CONNECT that was refused
 	}
@@ -134,6 +139,7 @@ func (s *Socket) event(e *Event) {
 	hooks := s.hooked()
 	watched := len(hooks.any)+len(hooks.middlewares) > 0
 	if watched {
+		*since = 0
 		e.Name = string(name)
 		done := s.open(e, all, anything)
 		if done == nil {
@@ -177,12 +183,8 @@ func (s *Socket) event(e *Event) {
 		}
 		defer done()
 	}
-	if len(s.client.server.cfg.Observers) == 0 {
-		_ = s.handle(nil, e, &lists) //nolint:staticcheck // nil: nobody observes; each error has been answered
-	} else {
-		ctx, done := s.observe(s.handling(), e.Name, known)
-		_ = ending(done, func() error { return s.handle(ctx, e, &lists) }) // likewise
-	}
+	// Each error has been answered.
+	_ = s.observe(s.handling(), e.Name, known, since, func(ctx context.Context) error { return s.handle(ctx, e, &lists) })
 	if !kept {
 		e.release()
 	}
@@ -258,14 +260,10 @@ func (s *Socket) pass(e *Event, list []Middleware) error {
 	return nil
 }
 
-// handle runs handlers for e and returns the first error, each of which has been answered. A nil ctx
-// is the socket's, which is not made unless a handler asks for it.
+// handle runs handlers for e and returns the first error, each of which has been answered.
 func (s *Socket) handle(ctx context.Context, e *Event, lists *[3][]*handler) (first error) {
 	for _, list := range lists {
 		for _, h := range list {
-			if ctx == nil && h.context {
-				ctx = s.handling()
-			}
 			if err := s.protectHandler(ctx, h, e); err != nil {
 				s.answerFailure(e, err)
 				if first == nil {

@@ -23,7 +23,6 @@ type signature struct {
 	fails    bool         // the last result is an error
 	later    bool         // takes an Ack, and so answers when it likes
 	kept     bool         // takes an Ack or an *Event, and so may keep the event
-	context  bool         // takes a context.Context
 	socket   bool         // takes a *Socket
 
 	weight packet.Weight // of its arguments
@@ -167,7 +166,7 @@ func newSignature(t reflect.Type) (*signature, error) {
 		p := param{kind: paramArg, typ: t.In(i)}
 		switch {
 		case p.typ == typeContext && s.args == 0:
-			p.kind, s.context = paramContext, true
+			p.kind = paramContext
 		case p.typ == typeSocket && s.args == 0:
 			p.kind, s.socket = paramSocket, true
 		case p.typ == typeEvent && s.args == 0:

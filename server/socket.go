@@ -180,7 +180,15 @@ func (s *Socket) RecoveryError() error {
 }
 
 // Context returns a context that ends when the socket disconnects or is refused, whether handlers run or not.
-func (s *Socket) Context() context.Context {
+func (s *Socket) Context() context.Context { return (*lifetime)(s) }
+
+// lifetime is the context of a socket. What ends it is made when somebody waits for that: it is a hundred bytes that
+// most sockets never need.
+type lifetime Socket
+
+// made returns the context that ends.
+func (l *lifetime) made() context.Context {
+	s := (*Socket)(l)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.hooks == nil {
@@ -195,6 +203,14 @@ func (s *Socket) Context() context.Context {
 	}
 	return s.hooks.life.ctx
 }
+
+func (l *lifetime) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (l *lifetime) Done() <-chan struct{}       { return l.made().Done() }
+func (l *lifetime) Err() error                  { return l.made().Err() }
+func (l *lifetime) String() string              { return "socket's context" }
+
+// Value leads package context to what ends, so that those derived from it need no goroutine each.
+func (l *lifetime) Value(key any) any { return l.made().Value(key) }
 
 // endContext ends the context, if somebody has asked for it.
 func (s *Socket) endContext() {

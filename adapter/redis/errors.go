@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"strings"
@@ -38,8 +39,12 @@ var (
 func advice(err error) string {
 	var n net.Error
 	var nowhere *Unlocated
+	var certificate *tls.CertificateVerificationError
+	var answer redis.Error
 	text := ""
-	if err != nil {
+	if errors.As(err, &answer) {
+		text = answer.Error() // without what the library says before it
+	} else if err != nil {
 		text = err.Error()
 	}
 	switch {
@@ -90,10 +95,14 @@ func advice(err error) string {
 		return "start this server again, and name the mode in its configuration"
 	case errors.Is(err, errSilent):
 		return "subscriptions are being made again; if this stays, check ACL rules for channels"
+	case errors.As(err, &certificate):
+		return "the certificate of Redis is not for the name in its URL, not in force, or of an authority that this machine does not know"
+	case errors.As(err, new(tls.RecordHeaderError)):
+		return "this Redis has no TLS: its URL begins with redis://"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &n) && n.Timeout():
-		return "Redis does not answer: check its load and the network"
+		return "Redis does not answer: check its load and the network, and that it has TLS if its URL begins with rediss://"
 	}
-	return "check that Redis runs and can be reached from here"
+	return "check that Redis runs and can be reached from here, and that its URL begins with rediss:// if it wants TLS"
 }
 
 // refused reports whether err is an answer of Redis, which then has not done what it was asked.

@@ -153,7 +153,8 @@ type Config struct {
 
 	// How much is logged: debug has a line for each session, info the life of the process.
 	LogLevel slog.Level `env:"BEANPOLE_LOG_LEVEL" default:"info" allow:"debug, info, warn or error"`
-	// The form of the log: text, or json with one object a line.
+	// The form of the log, and of all else that a host writes to its standard output and error: text, or json with one object a
+	// line.
 	LogFormat LogFormat `env:"BEANPOLE_LOG_FORMAT" default:"text" allow:"text or json"`
 	// Which requests get a log line: those to the application's own routes (app); these and, of each session,
 	// its handshake and its upgrade (sessions); those that failed with a 5xx (errors); all but health checks

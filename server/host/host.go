@@ -45,6 +45,8 @@ type Host struct {
 	app     Application
 	router  *gin.Engine
 	routed  func() // adds the route of Socket.IO to router, once
+	own     int    // middlewares of router that are the host's
+	direct  bool   // set by routed: see serveDirect
 	http    *http.Server
 	cluster *cluster
 	client  *bundle
@@ -62,6 +64,7 @@ type Host struct {
 
 	unroutable error // set by Handle before Run: routes that cannot be
 	draining   atomic.Bool
+	ending     atomic.Bool // set by Shutdown: nothing takes clients again
 	drainer    drainer
 	memory     memory
 
@@ -76,13 +79,17 @@ type Host struct {
 
 // New checks cfg and returns a Host that does not listen yet. The error is a *ValueError for a field
 // whose value is not allowed.
-func New(cfg Config) (*Host, error) {
+func New(cfg Config) (*Host, error) { return newHost(cfg, func(*slog.Logger) {}) }
+
+// newHost is New. logged is called with the log before anything that may have to say something is made.
+func newHost(cfg Config, logged func(*slog.Logger)) (*Host, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
 	h := &Host{cfg: cfg, spoke: cfg.spoken(), lifecycle: newLifecycle(), figures: figures{every: figuresEvery}}
 	h.openLog()
+	logged(h.log)
 	h.openHealthd()
 	var err error
 	if h.cluster, err = newCluster(&h.cfg, h.log); err != nil {
@@ -209,6 +216,10 @@ func (h *Host) Fallback(handler http.Handler) { h.files, h.indexed = handler, tr
 // ServeHTTP serves a request as the listening host would, for tests and for embedding.
 func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.routed()
+	if h.direct && r.URL.Path == h.cfg.Path && (r.Method == http.MethodGet || r.Method == http.MethodPost) {
+		h.serveDirect(w, r)
+		return
+	}
 	h.router.ServeHTTP(w, r)
 }
 
@@ -260,6 +271,7 @@ func (h *Host) URL() string {
 // Config.StopDrainTime, waits for handlers and requests that are running, and closes the port. When ctx ends
 // first it cuts off what is left and returns an error.
 func (h *Host) Shutdown(ctx context.Context) error {
+	h.ending.Store(true)
 	h.drainer.stopResume()
 	h.DrainSessions(ctx, h.cfg.StopDrainTime)
 	if h.adminUI != nil {

@@ -3,8 +3,10 @@ package metrics
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,8 +37,8 @@ type Metrics struct {
 	acks     prometheus.Histogram
 	ackFails prometheus.Counter
 
-	mu     sync.RWMutex
-	events map[string]eventMetrics // guarded by mu; by event name
+	events atomic.Pointer[map[string]*eventMetrics] // by event name; replaced, never changed
+	mu     sync.Mutex                               // held to replace it
 }
 
 // eventMetrics are the metrics of one event, looked up once.
@@ -53,7 +55,6 @@ var _ server.Observer = (*Metrics)(nil)
 func New() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
-		events:   make(map[string]eventMetrics),
 		handlers: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "beanpole_handler_seconds", Buckets: buckets,
 			Help: "Time all handlers of an event took, by event; connection, middleware and disconnect among them.",
@@ -71,6 +72,7 @@ func New() *Metrics {
 			Name: "beanpole_ack_failures_total", Help: "Waits for an acknowledgement that ended without one.",
 		}),
 	}
+	m.events.Store(&map[string]*eventMetrics{})
 	m.registry.MustRegister(m.handlers, m.failures, m.panics, m.acks, m.ackFails,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -99,20 +101,22 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Handling measures the handlers of one event.
-func (m *Metrics) Handling(ctx context.Context, _ *server.Socket, event string, known bool) (context.Context, func(error)) {
+// Handling does nothing: all is known when the handlers have returned.
+func (m *Metrics) Handling(ctx context.Context, _ *server.Socket, _ string, _ bool) context.Context {
+	return ctx
+}
+
+// Handled measures the handlers of one event.
+func (m *Metrics) Handled(_ context.Context, _ *server.Socket, event string, known bool, took time.Duration, err error) {
 	if !known {
 		event = other
 	}
 	e := m.event(event)
-	start := time.Now()
-	return ctx, func(err error) {
-		e.took.Observe(time.Since(start).Seconds())
-		if err != nil {
-			e.failed.Inc()
-			if errors.Is(err, server.ErrPanic) {
-				e.panics.Inc()
-			}
+	e.took.Observe(took.Seconds())
+	if err != nil {
+		e.failed.Inc()
+		if errors.Is(err, server.ErrPanic) {
+			e.panics.Inc()
 		}
 	}
 }
@@ -127,25 +131,22 @@ func (m *Metrics) Acknowledged(_ *server.Socket, took time.Duration, err error) 
 }
 
 // event returns the metrics of an event, or those of the rest when there are too many.
-func (m *Metrics) event(name string) eventMetrics {
-	m.mu.RLock()
-	e, ok := m.events[name]
-	m.mu.RUnlock()
-	if ok {
+func (m *Metrics) event(name string) *eventMetrics {
+	if e := (*m.events.Load())[name]; e != nil {
 		return e
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e, ok = m.events[name]; ok {
+	events := *m.events.Load()
+	if events[name] == nil && len(events) >= maxEvents {
+		name = other
+	}
+	if e := events[name]; e != nil {
 		return e
 	}
-	if len(m.events) >= maxEvents {
-		name = other
-		if e, ok = m.events[name]; ok {
-			return e
-		}
-	}
-	e = eventMetrics{m.handlers.WithLabelValues(name), m.failures.WithLabelValues(name), m.panics.WithLabelValues(name)}
-	m.events[name] = e
+	e := &eventMetrics{m.handlers.WithLabelValues(name), m.failures.WithLabelValues(name), m.panics.WithLabelValues(name)}
+	events = maps.Clone(events)
+	events[name] = e
+	m.events.Store(&events)
 	return e
 }

@@ -125,8 +125,7 @@ func TestMetricsOfASession(t *testing.T) {
 func TestEventLabelsAreBounded(t *testing.T) {
 	m := metrics.New()
 	for i := range 1000 {
-		_, done := m.Handling(t.Context(), nil, fmt.Sprint("event ", i), true)
-		done(nil)
+		m.Handled(t.Context(), nil, fmt.Sprint("event ", i), true, time.Millisecond, nil)
 	}
 	if n := strings.Count(scrape(t, m), "beanpole_handler_seconds_count{"); n > 102 {
 		t.Errorf("%d labels", n)

@@ -56,7 +56,7 @@ func New(cfg Config) *Tracer {
 }
 
 // Handling makes the span of an event's handlers, or of a connection, its middlewares or its end.
-func (t *Tracer) Handling(ctx context.Context, s *server.Socket, event string, known bool) (context.Context, func(error)) {
+func (t *Tracer) Handling(ctx context.Context, s *server.Socket, event string, known bool) context.Context {
 	kind, name := trace.SpanKindConsumer, "socket.io receive"
 	switch {
 	case known && (event == "middleware" || event == "connection"):
@@ -70,20 +70,23 @@ func (t *Tracer) Handling(ctx context.Context, s *server.Socket, event string, k
 		name += " " + event
 	}
 	ctx, span := t.tracer.Start(ctx, name, trace.WithSpanKind(kind))
-	if !span.IsRecording() {
-		return ctx, func(error) { span.End() }
-	}
-	span.SetAttributes(attributes(s)...)
-	if known {
-		span.SetAttributes(keyEvent.String(event))
-	}
-	return ctx, func(err error) {
-		if err != nil {
-			span.RecordError(err)
-			span.SetStatus(codes.Error, err.Error())
+	if span.IsRecording() {
+		span.SetAttributes(attributes(s)...)
+		if known {
+			span.SetAttributes(keyEvent.String(event))
 		}
-		span.End()
 	}
+	return ctx
+}
+
+// Handled ends the span.
+func (t *Tracer) Handled(ctx context.Context, _ *server.Socket, _ string, _ bool, _ time.Duration, err error) {
+	span := trace.SpanFromContext(ctx)
+	if err != nil && span.IsRecording() {
+		span.RecordError(err)
+		span.SetStatus(codes.Error, err.Error())
+	}
+	span.End()
 }
 
 // Acknowledged makes the span of a wait for a client's acknowledgement.

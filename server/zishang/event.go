@@ -222,11 +222,12 @@ func (m *member) late(e *event, args []any, rest []socket.SocketMiddleware, err 
 func (m *member) dispatch(e *event) {
 	known := m.emitter().ListenerCount(events.EventName(e.name)) > 0
 	var err error
+	begun := time.Now()
 	for _, o := range m.h.cfg.Observers {
-		var done func(error)
-		m.h.protect(e.name, func() { _, done = o.Handling(e.ctx, m.server, e.name, known) })
-		if done != nil {
-			defer m.h.protect(e.name, func() { done(err) })
+		var ctx context.Context
+		m.h.protect(e.name, func() { ctx = o.Handling(e.ctx, m.server, e.name, known) })
+		if ctx != nil {
+			defer m.h.protect(e.name, func() { o.Handled(ctx, m.server, e.name, known, time.Since(begun), err) })
 		}
 	}
 	if !m.emitter().dispatch(e) {

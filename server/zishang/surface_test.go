@@ -73,12 +73,16 @@ func TestRoomsTellOfThemselves(t *testing.T) {
 // watching is an observer.
 type watching struct{ notes }
 
-func (w *watching) Handling(ctx context.Context, s *server.Socket, event string, known bool) (context.Context, func(error)) {
+func (w *watching) Handling(ctx context.Context, s *server.Socket, event string, _ bool) context.Context {
 	w.add("of %s", s.ID())
 	if event == "panic" {
 		defer panic("observer")
 	}
-	return ctx, func(err error) { w.add("%s %v %v", event, known, errors.Is(err, server.ErrPanic)) }
+	return ctx
+}
+
+func (w *watching) Handled(_ context.Context, _ *server.Socket, event string, known bool, _ time.Duration, err error) {
+	w.add("%s %v %v", event, known, errors.Is(err, server.ErrPanic))
 }
 
 func (*watching) Acknowledged(*server.Socket, time.Duration, error) {}

@@ -127,9 +127,12 @@ func (b *bench) measure(sc *scenario) error {
 		rounds = min(rounds, sc.rounds)
 	}
 	if b.against != "" {
-		before := sc.variants[slices.IndexFunc(sc.variants, func(v variant) bool { return v.server == "beanpole" })]
-		before.name, before.server = "before", "before"
-		sc.variants = slices.Insert(slices.Clone(sc.variants), 0, before)
+		for _, v := range slices.Backward(slices.Clone(sc.variants)) {
+			if v.server == "beanpole" {
+				v.name, v.server = strings.TrimSuffix("before, "+v.name, ", beanpole"), "before"
+				sc.variants = slices.Insert(slices.Clone(sc.variants), 0, v)
+			}
+		}
 	}
 	var order []variant
 	for _, v := range sc.variants {

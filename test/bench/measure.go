@@ -221,6 +221,30 @@ func echoes(r *run) error {
 		return err
 	}
 	defer s.Close()
+	return r.echoes(s, len(echoForms))
+}
+
+// hosts is what a host can make dearer: handshakes, and small echoes over 100 WebSocket sessions.
+func hosts(r *run) error {
+	s, err := r.swarm(100, load.Options{})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := r.echoes(s, 2); err != nil {
+		return err
+	}
+	n := pick(r, 4000, 2000)
+	res, cpu, err := r.profiled("connect", func() (load.Result, error) { return s.Connect(n, 64) })
+	if err != nil {
+		return err
+	}
+	r.values["connect/s"], r.values["connect us"] = res.PerSecond(), micros(cpu)
+	return nil
+}
+
+// echoes measures the first n of echoForms.
+func (r *run) echoes(s *load.Swarm, n int) error {
 	d := pick(r, 1500*time.Millisecond, time.Second)
 	for _, e := range []struct {
 		name string
@@ -232,7 +256,7 @@ func echoes(r *run) error {
 		{"1k", load.EchoOptions{Window: 1, Size: 1024}},
 		{"1kw16", load.EchoOptions{Window: 16, Size: 1024}},
 		{"bin", load.EchoOptions{Window: 1, Size: 1024, Binary: true}},
-	} {
+	}[:n] {
 		e.o.Duration = d
 		if err := r.echo(s, e.name, e.o); err != nil {
 			return err

@@ -119,6 +119,9 @@ func scenarios() []scenario {
 	}
 	return []scenario{
 		{name: "echo", variants: all, run: echoes, tables: echo},
+		{name: "host", variants: []variant{{name: "library", server: "beanpole"}, {name: "host", server: "beanpole", args: []string{"-host"}}},
+			run: hosts, tables: append([]table{
+				{"In a host", []column{{"connect us", "CPU µs/handshake"}, {"connect/s", "handshakes/s"}}}}, echo[:2]...)},
 		{name: "upload", variants: onlyOwn, run: uploads, tables: []table{
 			echoTable("up8", "Upload, 8 KiB, 1 outstanding (20 sessions)"),
 			echoTable("up64", "Upload, 64 KiB, 1 outstanding (20 sessions)"),

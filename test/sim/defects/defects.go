@@ -33,12 +33,7 @@ func (d Defect) Plan() plan.Plan {
 
 // starts are what runs have in which defects are found that need much luck in others: where to begin, or more of something.
 var starts = map[string]plan.Plan{
-	"room-index":    {Clients: 40, Seconds: 8}, // rooms above adapter.indexAbove
-	"room-stays":    {Seed: 6},                 // a run that counts what is in memory
-	"trail-stays":   {Seed: 6},                 // a run that counts what is in memory
-	"vault-stays":   {Seed: 6},                 // a run that counts what is in memory
-	"request-stays": {Seed: 6},                 // a run that counts what is in memory
-	"beat-forever":  {Seed: 6},                 // a run that counts what is in memory
+	"room-index": {Clients: 40, Seconds: 8}, // rooms above adapter.indexAbove
 }
 
 // All are all of them.
@@ -67,7 +62,7 @@ var ofServers = []Defect{
 	{"hold-lost", "streams+", nil, "server/hold.go", "\tif x.p != nil {\n\t\t_ = s.client", "\tif x.p != nil && !on(\"hold-lost\", 5) {\n\t\t_ = s.client"},
 	{"log-lost", "memory+", []string{plan.Cut}, "adapter/log.go", "if s.Missed(&e.t, isAfter) {", `if s.Missed(&e.t, isAfter) && !on("log-lost", 5) {`},
 	{"join-forgotten", "memory", nil, "adapter/rooms.go", "\t\tx.add(m)\n\t\tr.joined", "\t\tif !on(\"join-forgotten\", 10) {\n\t\t\tx.add(m)\n\t\t}\n\t\tr.joined"},
-	{"event-dropped", "memory", nil, "server/run.go", "\t\ts.event(it.event)\n", "\t\tif !on(\"event-dropped\", 30) {\n\t\t\ts.event(it.event)\n\t\t}\n"},
+	{"event-dropped", "memory", nil, "server/run.go", "\t\ts.event(it.event, &it.since)\n", "\t\tif !on(\"event-dropped\", 30) {\n\t\t\ts.event(it.event, &it.since)\n\t\t}\n"},
 	{"panic-escapes", "memory", []string{plan.Handlers}, "server/guard.go", "\tif v := recover(); v != nil {\n", "\tif v := recover(); v != nil {\n\t\tif on(\"panic-escapes\", 1) {\n\t\t\tpanic(v)\n\t\t}\n"},
 	{"heartbeat-lost", "memory", []string{plan.Cut}, "transport/heartbeat.go", "\t\ts.end(ReasonPingTimeout, errPingTimeout)", "\t\tif on(\"heartbeat-lost\", 1) {\n\t\t\treturn\n\t\t}\n\t\ts.end(ReasonPingTimeout, errPingTimeout)"},
 	{"old-length", "memory", nil, "transport/payload3.go", "int64(1+utf16Len(p.data)), 10)", `int64(1+utf16Len(p.data)+more(on("old-length", 20))), 10)`},

@@ -3,9 +3,4 @@ package defects
 // ofLeft are faults by which something stays when everybody has left.
 var ofLeft = []Defect{
 	{"order-unheard", "sharded", nil, "adapter/rooms.go", "\tr.mu.Unlock()\n\tr.notify(changed)\n\tr.tell(m, true, joined...)\n", "\tr.mu.Unlock()\n\tif add || !on(\"order-unheard\", 1) {\n\t\tr.notify(changed)\n\t}\n\tr.tell(m, true, joined...)\n"},
-	{"room-stays", "sharded", nil, "adapter/rooms.go", "\tif len(x.list) > 0 {\n\t\treturn changed\n", "\tif len(x.list) > 0 || on(\"room-stays\", 1) {\n\t\treturn changed\n"},
-	{"trail-stays", "memory+", nil, "adapter/rooms.go", "\tdelete(r.trails, m)\n", "\tif !on(\"trail-stays\", 1) {\n\t\tdelete(r.trails, m)\n\t}\n"},
-	{"vault-stays", "memory+", nil, "adapter/vault.go", "\t\tfor l.Len() > 0 && l.Front()", "\t\tfor !on(\"vault-stays\", 1) && l.Len() > 0 && l.Front()"},
-	{"request-stays", "pubsub", nil, "adapter/redis/requests.go", "\t\tdelete(n.requests, m.request)\n", "\t\tif !on(\"request-stays\", 1) {\n\t\t\tdelete(n.requests, m.request)\n\t\t}\n"},
-	{"beat-forever", "memory", nil, "transport/heartbeat.go", "\tif s.state == stateClosed {\n\t\treturn\n\t}\n\tif d := s.deadline", "\tif s.state == stateClosed {\n\t\tif on(\"beat-forever\", 1) {\n\t\t\ts.beat.Reset(s.srv.cfg.PingInterval)\n\t\t}\n\t\treturn\n\t}\n\tif d := s.deadline"},
 }

@@ -49,7 +49,6 @@ func (w *world) end() {
 	}
 	w.emptied(waits || !w.plan.Recovers())
 	w.unheard()
-	w.weigh()
 	for _, n := range w.slots {
 		n.stop()
 	}

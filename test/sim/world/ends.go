@@ -47,6 +47,12 @@ func (e *engine) cause() string {
 
 // ends judges the end of a session that the client has not ended itself.
 func (e *engine) ends(err error) {
+	e.mu.Lock()
+	closes := e.closes
+	e.mu.Unlock()
+	if closes {
+		return // and was still writing
+	}
 	cause := e.cause()
 	if cause == "" {
 		e.c.w.violated("unwanted", e.c.name, "its session on %s ended (%v), and nobody has ended it", e.holder.name, err)

@@ -27,6 +27,9 @@ func (d *driver) orderSome(n *node, nsp string) {
 	}
 	gap := between(d.rng, 0, time.Second) * time.Duration(d.rng.IntN(2))
 	expels := w.plan.Does(plan.Leaving) && d.rng.IntN(2) == 0
+	if d.rng.IntN(3) == 0 { // all of package server, who stay
+		in[0], expels = early, false
+	}
 	w.load.Go(func() {
 		room := fmt.Sprintf("x%d", w.now())
 		put := w.orderSome(n, nsp, in[:1], in[1:], room, true)

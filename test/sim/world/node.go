@@ -103,7 +103,7 @@ func (w *world) start(slot int) *node {
 		cfg.Transport.UnknownSession = n.unknown
 	}
 	make := newNative
-	if w.plan.Does(plan.Library) && !w.weighs() && w.rng(fmt.Sprintf("kind %d", slot)).IntN(3) == 0 {
+	if w.plan.Does(plan.Library) && w.rng(fmt.Sprintf("kind %d", slot)).IntN(3) == 0 {
 		make, n.library = newLibrary, true
 		w.note(n.name, "is of the library")
 		w.count("nodes of the library")
@@ -122,13 +122,10 @@ func (w *world) start(slot int) *node {
 // bounds draws what the node keeps while Redis is away, and for whom: sometimes so little that it does not suffice.
 func (n *node) bounds(c *redis.Config) {
 	rng := n.w.rng("bounds")
-	if n.w.weighs() {
-		c.MaxResendAge, n.forgets = 3*time.Second, true
-	}
-	if rng.IntN(3) == 0 {
+	if rng.IntN(2) == 0 {
 		c.MaxOutboxMessages, n.forgets = 6+rng.IntN(10), true
 	}
-	if rng.IntN(3) == 0 {
+	if rng.IntN(2) == 0 {
 		c.MaxOutboxAge, n.forgets = between(rng, time.Second, 3*time.Second), true
 	}
 	if rng.IntN(3) == 0 {

@@ -23,6 +23,9 @@ const (
 	Own       Whose = true
 )
 
+// ErrNoRepository is returned for a folder that is in none, and where there is no Git.
+var ErrNoRepository = errors.New("there is no repository")
+
 // ErrBorrows is returned where a stranger's repository has its objects in another one.
 var ErrBorrows = errors.New("its objects are borrowed from another repository (objects/info/alternates)")
 
@@ -44,8 +47,8 @@ const (
 	maxOutput  = 600 << 20 // bytes: somewhat more than Elastic Beanstalk takes
 )
 
-// OpenGit opens the repository that a folder is in. Without a git in PATH, and where a folder is in none or names files in
-// another place as its own, it returns an error.
+// OpenGit opens the repository that a folder is in, if there is one. One that names files in another place as its own, or that Git
+// refuses, is an error.
 func OpenGit(ctx context.Context, dir string, whose Whose) (g *Git, err error) {
 	at, err := filepath.Abs(dir)
 	if err == nil {
@@ -53,6 +56,9 @@ func OpenGit(ctx context.Context, dir string, whose Whose) (g *Git, err error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if _, err := exec.LookPath("git"); err != nil || above(at) == "" {
+		return nil, ErrNoRepository
 	}
 	paths := []string{"objects", "index", "info/exclude", "info/attributes"}
 	args := []string{"rev-parse", "--path-format=absolute", "--show-object-format", "--show-toplevel"}

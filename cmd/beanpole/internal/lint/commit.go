@@ -79,10 +79,16 @@ func openCommit(dir string) (*Bundle, error) {
 	}
 	ctx := context.Background()
 	g, err := foreign.OpenGit(ctx, dir, foreign.Strangers)
-	if err != nil || g.Commit == "" {
-		return nil, nil // there is none
+	if errors.Is(err, foreign.ErrNoRepository) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	defer g.Close()
+	if g.Commit == "" {
+		return nil, nil
+	}
 	if g.Borrows != nil {
 		return nil, g.Borrows
 	}

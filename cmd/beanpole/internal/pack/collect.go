@@ -20,7 +20,12 @@ import (
 // collect returns the bundle without the programs, and what it left out that should be known.
 func collect(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, error) {
 	b := &lint.Bundle{}
-	c := collector{bundle: b, dir: o.Dir, ignored: ignoredFiles(ctx, o.Dir), findings: new([]lint.Finding)}
+	c := collector{bundle: b, dir: o.Dir, findings: new([]lint.Finding)}
+	var unknown error
+	if c.ignored, unknown = ignoredFiles(ctx, o.Dir); unknown != nil {
+		*c.findings = append(*c.findings, lint.Finding{Check: "not-read", Severity: lint.Warning, What: "Git does not say what it ignores: " + unknown.Error(),
+			Why: "what was ignored is shipped", Fix: "have `git status` work in this folder"})
+	}
 	if rel, err := filepath.Rel(o.Dir, o.Output); err == nil {
 		c.output = filepath.ToSlash(rel)
 	}

@@ -71,7 +71,8 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	r := Result{Output: o.Output, Folders: folders(b)}
-	if r.Loose, err = loose(o.Dir, b, ignoredFiles(ctx, o.Dir)); err != nil {
+	ignored, _ := ignoredFiles(ctx, o.Dir) // collect has said what is wrong
+	if r.Loose, err = loose(o.Dir, b, ignored); err != nil {
 		return r, err
 	}
 	if err := o.build(ctx, b); err != nil {

@@ -3,6 +3,7 @@ package pack
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -86,12 +87,15 @@ func straight(root, name string) error {
 }
 
 // ignoredFiles returns what git ignores in a folder, by .gitignore and the like and by .ebignore: files, and folders as
-// a whole. Without git, or outside a repository, that is nothing.
-func ignoredFiles(ctx context.Context, dir string) map[string]bool {
+// a whole. Without git, or outside a repository, that is nothing. An error says that Git has not told.
+func ignoredFiles(ctx context.Context, dir string) (map[string]bool, error) {
 	all := map[string]bool{}
 	g, err := foreign.OpenGit(ctx, dir, foreign.Strangers)
+	if errors.Is(err, foreign.ErrNoRepository) {
+		return all, nil
+	}
 	if err != nil {
-		return all
+		return all, err
 	}
 	defer g.Close()
 	base := []string{"ls-files", "-z", "--ignored", "--exclude-standard"}
@@ -101,7 +105,7 @@ func ignoredFiles(ctx context.Context, dir string) map[string]bool {
 	for _, which := range [][]string{{"--others", "--directory"}, {"--cached"}} {
 		out, err := g.Run(ctx, append(slices.Clone(base), which...)...)
 		if err != nil {
-			return all
+			return all, err
 		}
 		for name := range bytes.SplitSeq(out, []byte{0}) {
 			if n := strings.TrimSuffix(string(name), "/"); n != "" {
@@ -109,7 +113,7 @@ func ignoredFiles(ctx context.Context, dir string) map[string]bool {
 			}
 		}
 	}
-	return all
+	return all, nil
 }
 
 // architecture is the one that the bundle's instances have, by the last file that says so; amd64 if none does, as is

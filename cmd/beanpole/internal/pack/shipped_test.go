@@ -81,6 +81,19 @@ func TestPackLeavesOutWhatIsNotMeant(t *testing.T) {
 	}
 }
 
+// Where Git does not say what it ignores, that is said: it would be shipped in silence.
+func TestPackSaysWhenGitIsSilent(t *testing.T) {
+	dir := folder(t)
+	put(t, dir, ".git/HEAD", "nonsense\n")
+	r, err := Pack(t.Context(), Options{Dir: dir, Output: filepath.Join(t.TempDir(), "app.zip"), Kind: Source, Nginx: "off"})
+	if err != nil {
+		t.Fatalf("%v: %v", err, r.Findings)
+	}
+	if !slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.Check == "not-read" && strings.Contains(f.What, "Git") }) {
+		t.Errorf("nothing is said of it: %v", r.Findings)
+	}
+}
+
 // der is a private key without letters around it.
 func der(t *testing.T) []byte {
 	t.Helper()

@@ -36,10 +36,15 @@ type Stats struct {
 // Serve says the port of listeners' first, serves handler on them and takes orders. sessions returns how many
 // are open. Serve ends the process.
 func Serve(handler http.Handler, sessions func() int, listeners ...net.Listener) {
-	fmt.Printf("port %d\n", listeners[0].Addr().(*net.TCPAddr).Port)
 	for _, l := range listeners {
 		go func() { fail(http.Serve(l, handler)) }()
 	}
+	Obey(strconv.Itoa(listeners[0].Addr().(*net.TCPAddr).Port), sessions)
+}
+
+// Obey is Serve for who serves by itself, on that port.
+func Obey(port string, sessions func() int) {
+	fmt.Printf("port %s\n", port)
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		answer, err := obey(strings.Fields(in.Text()), sessions)
