@@ -361,20 +361,6 @@ func (b *inbox) ended(s *source) {
 	})
 }
 
-// abandon gives up what is missing in a lane. Called with order held.
-func (b *inbox) abandon(s *source, key laneKey, g *gap, cause int) {
-	n := b.to(key, g)
-	switch {
-	case n == nil:
-		g.leave()
-	case cause == lostGone && !s.member && !b.c.members.missed(s.uid): // nobody has ever seen it
-		g.abandon(n.arrived)
-		b.c.garbled([]byte(s.uid), errNumber)
-	default:
-		b.count(s, cause, g.abandon(n.arrived))
-	}
-}
-
 // to returns who is to get what is missing of a lane, nil if nobody is any more.
 func (b *inbox) to(key laneKey, g *gap) *namespace {
 	n, epoch := b.listens(key)

@@ -113,3 +113,21 @@ func (b *inbox) sweepSource(s *source, now time.Time, begun *time.Time) (more bo
 	}
 	return more
 }
+
+// maxUnseen is how many messages may be missing of a server that nobody has ever seen: more is a number that it has not given.
+const maxUnseen = 1 << 20
+
+// abandon gives up what is missing in a lane. Called with order held.
+func (b *inbox) abandon(s *source, key laneKey, g *gap, cause int) {
+	n := b.to(key, g)
+	if n == nil {
+		g.leave()
+		return
+	}
+	lost := g.abandon(n.arrived)
+	if lost > maxUnseen && !s.member {
+		b.c.garbled([]byte(s.uid), errNumber)
+		return
+	}
+	b.count(s, cause, lost)
+}
