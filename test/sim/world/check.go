@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/beanpole/beanpole/adapter"
 )
 
 // The times the checker allows for.
@@ -153,6 +156,9 @@ func (w *world) excused(l *life, e *emission, until int64) (ok, counted bool) {
 		return false, false // nothing between the two but memory
 	}
 	m := &w.model
+	if errors.Is(e.err, adapter.ErrDegraded) {
+		return true, true // who emitted it was told
+	}
 	if e.ack && e.err != nil {
 		return true, false // the error says that others could not be asked
 	}
