@@ -363,9 +363,14 @@ func (b *inbox) ended(s *source) {
 
 // abandon gives up what is missing in a lane. Called with order held.
 func (b *inbox) abandon(s *source, key laneKey, g *gap, cause int) {
-	if n := b.to(key, g); n == nil {
+	n := b.to(key, g)
+	switch {
+	case n == nil:
 		g.leave()
-	} else {
+	case cause == lostGone && !s.member && !b.c.members.missed(s.uid): // nobody has ever seen it
+		g.abandon(n.arrived)
+		b.c.garbled([]byte(s.uid), errNumber)
+	default:
 		b.count(s, cause, g.abandon(n.arrived))
 	}
 }
@@ -382,10 +387,6 @@ func (b *inbox) to(key laneKey, g *gap) *namespace {
 // count counts what was lost of a node. Called with order held.
 func (b *inbox) count(s *source, cause int, n uint64) {
 	if n == 0 {
-		return
-	}
-	if cause == lostGone && !s.member && !b.c.members.missed(s.uid) { // nobody has ever seen it
-		b.c.garbled([]byte(s.uid), errNumber)
 		return
 	}
 	b.c.stats.lost[cause].Add(n)

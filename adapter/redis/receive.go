@@ -51,7 +51,7 @@ func (n *namespace) open(channel string, payload []byte, number uint64) {
 func (c *Cluster) garbled(uid []byte, err error, about ...any) *source {
 	c.stats.malformed.Add(1)
 	c.cfg.Logger.Debug("message from the cluster not understood", append(about, "node", string(uid), "error", err)...)
-	if !c.members.knows(string(uid)) {
+	if !c.members.listed(string(uid)) {
 		return nil
 	}
 	c.state.set(PartAgreement, ofMessages, fmt.Errorf("%w: of %s: %w", errGarbled, uid, err))

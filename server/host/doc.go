@@ -49,6 +49,8 @@
 //     rule is the transport's (RefuseHost), so that its counters and hooks see every refusal.
 //   - 2026-11: the route of Socket.IO is added last, when the host listens: gin's Use is for routes that come later, and
 //     an application's guard has to hold for Socket.IO too. Health checks are there from the start, without it.
+//   - 2026-11: requests of the protocol pass the router by where no middleware of the application's and no log is to see
+//     them: what the router and the host's own middlewares did for them was a twentieth of a handshake.
 //   - 2026-11: spans are sent by an exporter of our own. The official one brings gRPC along, even for HTTP:
 //     examples/chat is 51 MB with it, 33 MB with ours and 32 MB with none.
 //   - 2026-11: http.Server has neither ReadTimeout nor WriteTimeout, which count from the request's beginning: they

@@ -45,6 +45,8 @@ type Host struct {
 	app     Application
 	router  *gin.Engine
 	routed  func() // adds the route of Socket.IO to router, once
+	own     int    // middlewares of router that are the host's
+	direct  bool   // set by routed: see serveDirect
 	http    *http.Server
 	cluster *cluster
 	client  *bundle
@@ -214,6 +216,10 @@ func (h *Host) Fallback(handler http.Handler) { h.files, h.indexed = handler, tr
 // ServeHTTP serves a request as the listening host would, for tests and for embedding.
 func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.routed()
+	if h.direct && r.URL.Path == h.cfg.Path && (r.Method == http.MethodGet || r.Method == http.MethodPost) {
+		h.serveDirect(w, r)
+		return
+	}
 	h.router.ServeHTTP(w, r)
 }
 

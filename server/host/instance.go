@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"net/http"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -51,10 +52,15 @@ func (cfg *Config) spoken() string {
 	return cfg.instance() + " " + cfg.version() + " beanpole/" + version.Number
 }
 
-// nameInstance sets InstanceHeader. The answer to a WebSocket handshake takes it over.
+// nameInstance is a middleware that names the instance.
 func (h *Host) nameInstance(c *gin.Context) {
-	if !h.cfg.NoInstanceHeader {
-		c.Writer.Header().Set(InstanceHeader, h.spoke)
-	}
+	h.sayInstance(c.Writer)
 	c.Next()
+}
+
+// sayInstance sets InstanceHeader. The answer to a WebSocket handshake takes it over.
+func (h *Host) sayInstance(w http.ResponseWriter) {
+	if !h.cfg.NoInstanceHeader {
+		w.Header().Set(InstanceHeader, h.spoke)
+	}
 }

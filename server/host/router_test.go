@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -199,6 +200,39 @@ func TestFallback(t *testing.T) {
 		mine := want == http.StatusOK && !strings.HasPrefix(path, "/healthz") && !strings.HasPrefix(path, "/socket.io/")
 		if w.Code != want || mine != (w.Body.String() == "mine") {
 			t.Errorf("%s: %d %q", target, w.Code, w.Body)
+		}
+	}
+}
+
+// Requests of the protocol pass the router by as long as nothing of it, and no log, is to see them.
+func TestSocketIOPastTheRouter(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cfg    Config
+		use    bool
+		direct bool
+	}{
+		"default":         {direct: true},
+		"no access log":   {cfg: Config{AccessLog: AccessNone}, direct: true},
+		"all are logged":  {cfg: Config{AccessLog: AccessAll}},
+		"errors are":      {cfg: Config{AccessLog: AccessErrors}},
+		"sessions are":    {cfg: Config{AccessLog: AccessSessions}},
+		"enhanced health": {cfg: Config{HealthdLog: t.TempDir()}},
+		"a middleware":    {use: true},
+	} {
+		tt.cfg.AllowedHosts = []string{"example.com"}
+		h, _ := newTestHost(t, tt.cfg)
+		if tt.use {
+			h.Router().Use(func(*gin.Context) {})
+		}
+		w := ask(h, "GET", "/socket.io/?EIO=4&transport=polling")
+		if w.Code != http.StatusOK || w.Header().Get(InstanceHeader) == "" || h.direct != tt.direct {
+			t.Errorf("%s: %d %v, past the router: %v", name, w.Code, w.Header(), h.direct)
+		}
+		r := httptest.NewRequest("GET", "http://evil.example/socket.io/?EIO=4&transport=polling", nil)
+		refused := httptest.NewRecorder()
+		h.ServeHTTP(refused, r)
+		if refused.Code != http.StatusForbidden || refused.Header().Get(InstanceHeader) == "" {
+			t.Errorf("%s, of another host: %d %v", name, refused.Code, refused.Header())
 		}
 	}
 }

@@ -22,7 +22,7 @@ type client struct {
 	jar   http.CookieJar // nil keeps no cookies
 	stays bool           // by its cookies
 	clock time.Duration  // how far the instance's clock is ahead of this machine's
-	took  time.Duration  // of its short answers, the median
+	took  time.Duration  // of its short answers, the quickest
 	spoke Instance
 	first *reply  // to it as a new client
 	open  *opened // what its handshake said; nil before that
