@@ -64,7 +64,9 @@ func (c *Cluster) lookAround(ctx context.Context) {
 		own += ofStream + c.cfg.Stream
 	}
 	said := ""
-	_ = c.bus.wait(ctx)
+	first, cancel := context.WithTimeout(ctx, publishTimeout)
+	_ = c.bus.wait(first) // or this one is counted now and then
+	cancel()
 	for refusedOnce := false; !refusedOnce; {
 		c.state.set(PartAgreement, "mode", c.others(ctx))
 		others, err := c.neighbours(ctx, own)

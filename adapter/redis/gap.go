@@ -30,6 +30,7 @@ type gap struct {
 	id     uint64        // of the last question
 	taken  *atomic.Int32 // what became of the last question: 1 Redis has taken it, 4 and nobody got it
 	waits  bool          // an answer to it is waited for, on a connection that has not broken since
+	empty  int           // answers in a row that brought nothing
 	probe  bool          // it asked for the size only
 	cuts   int           // how often in a row the connection broke while what follows stuck was on its way
 	stuck  uint64

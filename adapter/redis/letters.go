@@ -239,13 +239,17 @@ func (b *inbox) answered(uid string, id uint64, p *piece, list []arrival) {
 		b.heard(g)
 	}
 	if !g.open() {
-		g.begun = time.Time{}
+		g.begun, g.empty = time.Time{}, 0
 	}
 	switch {
 	case !g.open() || id < g.id:
-	case g.last == before && g.doubt == doubt: // asked again by and by
+	case g.last == before && g.doubt == doubt: // its sender does not know yet that it is out
 		b.check(s, p.key, g)
+		if g.empty++; g.empty <= maxEmpty { // else asked again by and by
+			b.ask(s, p.key)
+		}
 	default:
+		g.empty = 0
 		b.ask(s, p.key)
 	}
 }
@@ -267,6 +271,8 @@ func (b *inbox) check(s *source, key laneKey, g *gap) {
 const (
 	// checkEvery is how often a lane is checked.
 	checkEvery = time.Second
+	// maxEmpty is how many answers in a row that bring nothing are followed by a question at once.
+	maxEmpty = 10
 	// ofCheck is the number of such questions: only the answer that it was never given matters.
 	ofCheck = 0
 )
