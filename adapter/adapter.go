@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -239,7 +241,20 @@ type PartialError struct {
 	Err     error    // ErrTimeout, context.DeadlineExceeded, ErrDegraded …
 }
 
-func (e *PartialError) Error() string { return "partial result: " + e.Err.Error() }
+// Error says how much is missing, as far as that is known, and why.
+func (e *PartialError) Error() string {
+	var missing []string
+	if e.Nodes > 0 {
+		missing = append(missing, fmt.Sprint("servers ", e.Nodes))
+	}
+	if e.Clients > 0 {
+		missing = append(missing, fmt.Sprint("clients ", e.Clients))
+	}
+	if len(missing) == 0 {
+		return "partial result: " + e.Err.Error()
+	}
+	return "partial result (missing: " + strings.Join(missing, ", ") + "): " + e.Err.Error()
+}
 
 // Unwrap returns the cause.
 func (e *PartialError) Unwrap() error { return e.Err }

@@ -219,6 +219,7 @@ func TestDynamicNamespaces(t *testing.T) {
 }
 
 func TestShutdownReasonAndNothingLeft(t *testing.T) {
+	t.Parallel()
 	reasons := make(chan string, 1)
 	srv, url := start(t, server.Config{}, func(io *server.Server) {
 		io.OnConnection(func(s *server.Socket) { s.OnDisconnect(func(d server.Disconnection) { reasons <- string(d.Reason) }) })

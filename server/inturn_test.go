@@ -79,3 +79,17 @@ func TestServerSideEventsAreHandledInOrder(t *testing.T) {
 		}
 	})
 }
+
+// An event of another server that no handler waits for is counted.
+func TestServerSideEventWithoutAHandlerIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		list := servertest.Cluster(t, 2, server.Config{})
+		if err := list[0].ServerSideEmit("misspelt"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := list[1].Stats().Unhandled; n != 1 {
+			t.Errorf("%d events without a handler", n)
+		}
+	})
+}

@@ -72,6 +72,7 @@ func TestStopWorksOffWhatIsQuick(t *testing.T) {
 
 // What a session that has ended makes the server hold keeps its place; what nobody has begun is dropped in the end.
 func TestEndedSessionKeepsItsPlaceWhileItsEventsWait(t *testing.T) {
+	t.Parallel()
 	const events = 1000
 	for name, cfg := range map[string]server.Config{
 		"sessions": {Transport: transport.Config{MaxSessions: 1}},
@@ -125,8 +126,10 @@ func TestEndedSessionKeepsItsPlaceWhileItsEventsWait(t *testing.T) {
 
 // The same for a CONNECT, which is work too, whatever it is at, and for what is done at the end.
 func TestEndedSessionKeepsItsPlaceWhileItsConnectLasts(t *testing.T) {
+	t.Parallel()
 	for _, at := range []string{"middleware", "connection handler", "disconnect handler", "identity"} {
 		t.Run(at, func(t *testing.T) {
+			t.Parallel()
 			cfg := server.Config{Transport: transport.Config{MaxSessionsPerAddr: 1}}
 			if at == "identity" {
 				cfg = server.Config{Limits: server.Limits{MaxSessionsPerIdentity: 1}}
@@ -183,6 +186,7 @@ func TestEndedSessionKeepsItsPlaceWhileItsConnectLasts(t *testing.T) {
 
 // A handler that waits for the end of its context does not hold up a stop, also one that begins during it.
 func TestStopEndsTheContextOfLateHandlers(t *testing.T) {
+	t.Parallel()
 	begun := make(chan struct{}, 3)
 	srv, url := start(t, server.Config{}, func(io *server.Server) {
 		io.On("work", func(ctx context.Context) { begun <- struct{}{}; <-ctx.Done() })

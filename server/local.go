@@ -141,18 +141,34 @@ func (l local) Disconnect(members []adapter.Member, closeSession bool) {
 func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 	n := l.n
 	e, ok := n.server.Event(n.name, m, reply)
-	if !ok || n.made() && len(n.serverSide.get([]byte(e.Name))) == 0 {
+	if !ok {
+		return
+	}
+	if n.made() && len(n.serverSide.get([]byte(e.Name))) == 0 {
+		n.unheard(e.Name)
 		return
 	}
 	n.inTurn(func() {
 		<-n.entry.Made()
-		run := func() { n.runServerSide(e, n.serverSide.get([]byte(e.Name))) }
+		run := func() {
+			list := n.serverSide.get([]byte(e.Name))
+			if len(list) == 0 {
+				n.unheard(e.Name)
+			}
+			n.runServerSide(e, list)
+		}
 		if reply == nil {
 			run()
 		} else { // it may wait for what another server has to say first
 			n.server.wg.Go(run)
 		}
 	})
+}
+
+// unheard notes an event of another server that has no handler: who asks for an answer gets none from here.
+func (n *Namespace) unheard(name string) {
+	n.server.stats.unhandled.Add(1)
+	n.server.cfg.Logger.Debug("event of another server without a handler", "namespace", n.name, "event", name)
 }
 
 // Event makes an Event of what an adapter carries in a namespace; reply, if it is not nil, gets the answer. ok is

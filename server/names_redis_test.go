@@ -42,6 +42,7 @@ func nodes(t *testing.T, cfg redis.Config) node {
 }
 
 func inEveryMode(t *testing.T, test func(*testing.T, node)) {
+	t.Parallel()
 	for _, mode := range []redis.Mode{redis.PubSub, redis.Sharded, redis.Streams} {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/transport"
@@ -194,6 +195,8 @@ func (s *Socket) save() {
 	data, live := s.data()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	// A server that stops need not know that the state is kept: Redis may be away, and its adapter has it.
+	defer context.AfterFunc(s.client.server.hurry.ctx, func() { time.AfterFunc(time.Second, cancel) })()
 	r := s.recovery
 	err := s.nsp.adapter.Save(ctx, adapter.Session{
 		SID: s.id, PID: r.pid, Version: r.version, Owner: s.nsp.parent.key(), Identity: identity,

@@ -277,3 +277,31 @@ func TestHandlersBehindTheEndCount(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// awaySave is an adapter that cannot keep states.
+type awaySave struct {
+	adapter.Adapter
+	ended chan error
+}
+
+func (a awaySave) Save(ctx context.Context, _ adapter.Session) error {
+	<-ctx.Done()
+	a.ended <- ctx.Err()
+	return ctx.Err()
+}
+
+// A server that stops does not wait until states are kept, as Redis may be away.
+func TestStopDoesNotWaitForStates(t *testing.T) {
+	ended := make(chan error, 1)
+	srv, url := start(t, server.Config{Recovery: &server.Recovery{}, Adapter: func(n adapter.Namespace) (adapter.Adapter, error) {
+		a, err := adapter.Memory(&adapter.Recovery{})(n)
+		return awaySave{a, ended}, err
+	}}, func(*server.Server) {})
+	dial(t, url).connect("")
+	if err := srv.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := await(t, ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("the state was waited for until %v", err)
+	}
+}

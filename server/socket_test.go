@@ -498,21 +498,25 @@ func TestAttachmentsThatNeverComeCloseTheSession(t *testing.T) {
 
 // A path is where it is meant to be, however its slashes are written.
 func TestPathWithAndWithoutSlashes(t *testing.T) {
+	t.Parallel()
 	for path, want := range map[string]string{
 		"": "/socket.io/", "socket.io": "/socket.io/", "/rt": "/rt/", "a/b/": "/a/b/", "/a/b/": "/a/b/", "/": "/",
 	} {
-		srv, err := server.New(server.Config{Path: path})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer srv.Close()
-		mux := http.NewServeMux()
-		mux.Handle(srv.Path(), srv)
-		r := httptest.NewRequest(http.MethodGet, want+"?EIO=4&transport=polling", nil)
-		w := httptest.NewRecorder()
-		if mux.ServeHTTP(w, r); srv.Path() != want || w.Code != http.StatusOK {
-			t.Errorf("%q: at %q, %d", path, srv.Path(), w.Code)
-		}
+		t.Run(fmt.Sprintf("%q", path), func(t *testing.T) {
+			t.Parallel()
+			srv, err := server.New(server.Config{Path: path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer srv.Close() // which waits for a client that does not come for its end
+			mux := http.NewServeMux()
+			mux.Handle(srv.Path(), srv)
+			r := httptest.NewRequest(http.MethodGet, want+"?EIO=4&transport=polling", nil)
+			w := httptest.NewRecorder()
+			if mux.ServeHTTP(w, r); srv.Path() != want || w.Code != http.StatusOK {
+				t.Errorf("at %q, %d", srv.Path(), w.Code)
+			}
+		})
 	}
 	for _, path := range []string{"/a?b", "/a#b", "/a b"} {
 		if srv, err := server.New(server.Config{Path: path}); err == nil {

@@ -80,7 +80,7 @@ type Stats struct {
 	Recovered, NotRecovered uint64            // sockets that connected and had asked for a connection state
 	NotRecoveredBy          map[string]uint64 // the latter by cause: NotRecoveredFull and so on
 	EventsIn, EventsOut     uint64
-	Unhandled               uint64 // events of clients that had no handler, whatever OnAny and middlewares did with them
+	Unhandled               uint64 // events of clients that had no handler, whatever OnAny and middlewares did with them, and of other servers
 	RefusedPackets          uint64 // sessions closed for breaking the protocol or a limit, those below included
 	RateLimited, QueueFull  uint64
 	// RateLimitedAddr and RateLimitedIdentity are those of RateLimited that were beyond the limit of their

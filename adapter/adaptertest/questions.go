@@ -68,7 +68,8 @@ func testAcksPartial(t *testing.T, c Cluster, n int) {
 	for _, m := range all[1:] {
 		m.Answer(func(adapter.Message) *adapter.Message { return &adapter.Message{Data: []byte(`1`)} })
 	}
-	// Nothing tells when the answers that come have come: when some were late there is more time.
+	// Nothing tells when the answers that come have come: when some were late, or the others could not even be asked in
+	// time, there is more of it.
 	for wait := time.Second / 20; ; wait *= 2 {
 		got := 0
 		ctx, cancel := context.WithTimeoutCause(t.Context(), wait, adapter.ErrTimeout)
@@ -79,7 +80,7 @@ func testAcksPartial(t *testing.T, c Cluster, n int) {
 		if partial && p.Clients == 1 && got == 2*n-1 {
 			return
 		}
-		if !partial || got > 2*n-1 || wait > Patience {
+		if !partial && !errors.Is(err, adapter.ErrDegraded) || got > 2*n-1 || wait > Patience {
 			t.Fatalf("error %v (%+v), %d answers of %d", err, p, got, 2*n-1)
 		}
 	}

@@ -38,13 +38,14 @@ func again(ctx context.Context, fn func() error) error {
 	}
 }
 
-// persist calls fn again as long as the connection to Redis breaks, or Redis refuses for a reason that passes, until
+// persist calls fn again as long as the connection to Redis breaks, or it fails for another reason that passes, until
 // ctx ends.
 func persist(ctx context.Context, fn func() error) error {
 	for n := 0; ; n++ {
 		err := fn()
 		var answer redis.Error
-		if err == nil || errors.As(err, &answer) && !passing(answer) || errors.Is(err, adapter.ErrNoRecovery) || errors.Is(err, adapter.ErrTaken) ||
+		var nowhere *Unlocated
+		if err == nil || errors.As(err, &nowhere) && nowhere.Known || errors.As(err, &answer) && !passing(answer) || errors.Is(err, adapter.ErrNoRecovery) || errors.Is(err, adapter.ErrTaken) ||
 			ctx.Err() != nil || !pause(ctx, n) {
 			return err
 		}

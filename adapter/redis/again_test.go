@@ -23,6 +23,7 @@ type opaque struct{ net.Conn }
 
 // Connections of the pool that Redis closes, all at once, are no outage: questions are answered, and nobody complains.
 func TestPooledConnectionsAreClosed(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range modes() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -30,6 +30,16 @@ func (c *Config) setup() string {
 	return text
 }
 
+// agrees returns an error if nobody of the servers there are has the mode and the stream of an emitter.
+func (r *roster) agrees(ctx context.Context) error {
+	setups, err := r.client.ZRange(ctx, r.keys[2], 0, -1).Result()
+	mode, _, _ := strings.Cut(r.setup, ", streams ")
+	if err != nil || len(setups) == 0 || slices.ContainsFunc(setups, func(s string) bool { return strings.HasPrefix(s, mode) }) {
+		return nil
+	}
+	return fmt.Errorf("%w: this emitter has %s, servers %s", errSettings, r.setup, strings.Join(setups, "; "))
+}
+
 // disagrees returns an error if there are nodes that are configured otherwise.
 func (r *roster) disagrees(setups []string) error {
 	others := slices.DeleteFunc(setups, func(s string) bool { return s == r.setup })
@@ -54,7 +64,9 @@ func (c *Cluster) lookAround(ctx context.Context) {
 		own += ofStream + c.cfg.Stream
 	}
 	said := ""
+	_ = c.bus.wait(ctx)
 	for refusedOnce := false; !refusedOnce; {
+		c.state.set(PartAgreement, "mode", c.others(ctx))
 		others, err := c.neighbours(ctx, own)
 		refusedOnce = refused(err) && !passing(err)
 		var shared error
@@ -94,5 +106,8 @@ func (c *Cluster) neighbours(ctx context.Context, own string) ([]string, error) 
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(list.Val(), func(s string) bool { return s == own }), nil
+	return slices.DeleteFunc(list.Val(), func(s string) bool { // of this prefix the list of settings speaks
+		prefix, _, _ := strings.Cut(s, ofStream)
+		return s == own || prefix == c.cfg.Prefix
+	}), nil
 }

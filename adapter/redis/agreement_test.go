@@ -26,6 +26,7 @@ func agreement(c *redis.Cluster) (list []string) {
 
 // Servers that were given different modes, or recovery and none, find out and say so, as long as both are there.
 func TestServersFindOutThatTheyDiffer(t *testing.T) {
+	t.Parallel()
 	for name, cfgs := range map[string][2]redis.Config{
 		"mode":          {{Mode: redis.PubSub}, {Mode: redis.Sharded}},
 		"recovery":      {{Mode: redis.Streams}, {Mode: redis.Streams, Recovery: &adapter.Recovery{}}},
@@ -67,6 +68,7 @@ func TestServersFindOutThatTheyDiffer(t *testing.T) {
 
 // Another prefix is said once, and is a complaint where both read the same stream.
 func TestAnotherPrefixIsSaid(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	l := &logged{Handler: slog.DiscardHandler}
 	cfg := redis.Config{URL: s.URL(), Mode: redis.Streams, Prefix: "one"}
@@ -96,6 +98,7 @@ func TestAnotherPrefixIsSaid(t *testing.T) {
 
 // Whoever empties Redis takes the list of servers with it; none of them is gone for that.
 func TestNobodyIsGoneWhenRedisIsEmptied(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	l := &logged{Handler: slog.DiscardHandler}
 	cfg := redis.Config{URL: s.URL(), Prefix: "p", HeartbeatInterval: 100 * time.Millisecond, Logger: slog.New(l)}

@@ -73,23 +73,17 @@ func choose(ctx context.Context, client redis.UniversalClient, prefix string, ow
 	if sharded != nil && !refused(sharded) {
 		return x, sharded
 	}
-	of := prefix + "#/#"
-	requests := prefix + "-request#/#"
-	plain, err := listeners(ctx, client, (*redis.Client).PubSubNumSub, requests)
+	used, err := uses(ctx, client, prefix)
 	if err != nil {
 		return x, err
 	}
-	shards := 0
-	if sharded == nil {
-		if shards, err = listeners(ctx, client, (*redis.Client).PubSubShardNumSub, of); err != nil {
-			return x, err
-		}
-	}
-	switch {
-	case plain > own[PubSub]:
-		x.mode, x.cause = PubSub, "servers that are there use it"
-	case shards > own[Sharded]:
-		x.mode, x.cause = Sharded, "servers that are there use it"
+	switch there := "servers that are there use it"; {
+	case used[PubSub] > own[PubSub]:
+		x.mode, x.cause = PubSub, there
+	case used[Streams] > 0 && used[PubSub] == 0:
+		x.mode, x.cause = Streams, there
+	case used[Sharded] > own[Sharded]:
+		x.mode, x.cause = Sharded, there
 	case x.cluster && sharded == nil:
 		x.mode, x.cause = Sharded, "Redis is a cluster, in which each channel of this mode lives on one shard only"
 	case x.cluster:
@@ -117,12 +111,48 @@ func isCluster(ctx context.Context, client redis.UniversalClient) (bool, error) 
 	return err == nil, nil
 }
 
-// listeners returns how many connections listen to a channel.
-func listeners(ctx context.Context, client redis.UniversalClient, count func(*redis.Client, context.Context, ...string) *redis.MapStringIntCmd,
-	channel string,
-) (n int, err error) {
-	counts, err := countOn(ctx, client, count, channel)
-	return counts[channel], err
+// uses returns how many servers with a prefix that have the namespace "/" use each mode, by what they listen to. Servers
+// in mode pubsub may listen to the channel of those in mode streams, too, and those in mode streams, if they were told so, to
+// that of those in mode sharded.
+func uses(ctx context.Context, client redis.UniversalClient, prefix string) (map[Mode]int, error) {
+	of, requests := prefix+"#/#", prefix+"-request#/#"
+	plain, err := countOn(ctx, client, (*redis.Client).PubSubNumSub, of, requests)
+	if err != nil {
+		return nil, err
+	}
+	shards, err := countOn(ctx, client, (*redis.Client).PubSubShardNumSub, of)
+	if err != nil && !refused(err) { // it may not know them
+		return nil, err
+	}
+	return map[Mode]int{PubSub: plain[requests], Streams: plain[of], Sharded: shards[of]}, nil
+}
+
+// errOthers says that servers, of Node perhaps, use another mode.
+var errOthers = errors.New("servers with this Prefix use another mode, and hear nothing of this one")
+
+// others returns an error if servers that have the namespace "/" use another mode than this one.
+func (c *Cluster) others(ctx context.Context) error {
+	used, err := uses(ctx, c.client, c.cfg.Prefix)
+	if err != nil {
+		return nil
+	}
+	delete(used, c.cfg.Mode)
+	if c.cfg.ShardedPubSub {
+		delete(used, Sharded)
+	}
+	if c.cfg.Mode == PubSub { // other servers of Beanpole may listen to the channels of rooms, though this one does not
+		peers := c.cfg.Prefix + "-beanpole#/#"
+		counts, err := c.subscribers(ctx, []string{peers})
+		if used[Streams] -= max(0, counts[peers]-b2i(!c.dynamic())); err != nil {
+			return nil
+		}
+	}
+	for mode, n := range used {
+		if n > 0 {
+			return fmt.Errorf("%w: %s, and not %s", errOthers, mode, c.cfg.Mode)
+		}
+	}
+	return nil
 }
 
 // clusterOptions makes options for the cluster that a server belongs to.

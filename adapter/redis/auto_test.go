@@ -21,24 +21,29 @@ import (
 
 // The whole suite on a Redis as ElastiCache Serverless is one, given as a plain URL.
 func TestServerless(t *testing.T) {
+	t.Parallel()
 	p := redistest.StartServerless(t, time.Second)
-	for name, cfg := range map[string]redis.Config{
-		"auto":    {},
-		"pubsub":  {Mode: redis.PubSub},
-		"sharded": {Mode: redis.Sharded, Subscriptions: redis.Static},
-		"streams": {Mode: redis.Streams, BlockTime: 500 * time.Millisecond},
-	} {
-		t.Run(name, func(t *testing.T) {
-			cfg.URL, cfg.HeartbeatInterval = p.URL(), 300*time.Millisecond
-			if name != "auto" {
-				cfg.URL += "?cluster=true"
-			}
-			adaptertest.RunUnordered(t, 2, nodes(cfg))
+	t.Run("modes", func(t *testing.T) { // over before connections are to be idle
+		for name, cfg := range map[string]redis.Config{
+			"auto":    {},
+			"pubsub":  {Mode: redis.PubSub},
+			"sharded": {Mode: redis.Sharded, Subscriptions: redis.Static},
+			"streams": {Mode: redis.Streams, BlockTime: 500 * time.Millisecond},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				cfg.URL, cfg.HeartbeatInterval = p.URL(), 300*time.Millisecond
+				if name != "auto" {
+					cfg.URL += "?cluster=true"
+				}
+				adaptertest.RunUnordered(t, 2, nodes(cfg))
+			})
+		}
+		t.Run("recovery", func(t *testing.T) {
+			t.Parallel()
+			adaptertest.RunRecovery(t, 2, nodes(redis.Config{URL: p.URL() + "?cluster=true", Mode: redis.Streams, BlockTime: 500 * time.Millisecond,
+				HeartbeatInterval: 300 * time.Millisecond, Recovery: &adapter.Recovery{}}))
 		})
-	}
-	t.Run("recovery", func(t *testing.T) {
-		adaptertest.RunRecovery(t, 2, nodes(redis.Config{URL: p.URL() + "?cluster=true", Mode: redis.Streams, BlockTime: 500 * time.Millisecond,
-			HeartbeatInterval: 300 * time.Millisecond, Recovery: &adapter.Recovery{}}))
 	})
 	t.Run("idle", func(t *testing.T) {
 		list := nodes(redis.Config{URL: p.URL(), HeartbeatInterval: 300 * time.Millisecond})(t, "/", 2)
@@ -147,6 +152,7 @@ func TestAutoMode(t *testing.T) {
 
 // Redis is away when a server starts. It works alone; and when another mode turns out to be right, it says so.
 func TestAutoModeWithoutRedis(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	prefix := unique()
 	p := redistest.NewProxy(t, s.Addr())
@@ -191,6 +197,7 @@ func documentedACL(t *testing.T) (args []any) {
 
 // The ACL rules of docs/adapters.md, as they are written there, are enough in every mode.
 func TestDocumentedACL(t *testing.T) {
+	t.Parallel()
 	rules := documentedACL(t)
 	s := redistest.Start(t)
 	if err := s.Client().Do(t.Context(), rules...).Err(); err != nil {
@@ -203,6 +210,7 @@ func TestDocumentedACL(t *testing.T) {
 		"recovery": {Mode: redis.Streams, BlockTime: time.Second, Recovery: &adapter.Recovery{}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cfg.URL = url
 			l := &logged{Handler: slog.DiscardHandler}
 			cfg.Logger = slog.New(l)
@@ -246,6 +254,7 @@ func TestDocumentedACL(t *testing.T) {
 
 // A mode that Redis does not have says so, and which would do.
 func TestModeThatCannotRun(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "--rename-command", "SSUBSCRIBE", "", "--rename-command", "SPUBLISH", "")
 	var b strings.Builder
 	lines := make(chan string, 100)
@@ -279,6 +288,7 @@ func TestModeThatCannotRun(t *testing.T) {
 
 // What was listening by pattern goes on by rooms, those there already and those to come.
 func TestPatternsAreRefused(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "--rename-command", "PSUBSCRIBE", "")
 	cfg := redis.Config{URL: s.URL(), Mode: redis.PubSub, Prefix: unique()}
 	c := start(t, cfg)

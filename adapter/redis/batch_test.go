@@ -37,6 +37,7 @@ func (b *briefly) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 
 // What Redis refuses in the middle of a pipeline is not overtaken by what it would take.
 func TestNothingOvertakesWhatIsRefused(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 1, PipelinePoolSize: 1, MaxRetries: -1})
 	defer client.Close()

@@ -67,9 +67,17 @@ func used(t *testing.T, s *redistest.Server) (u usage) {
 	return u
 }
 
+// beside lets a test of what things cost run beside others, unless its figures are wanted, which are then its own alone.
+func beside(t *testing.T) {
+	if !testing.Verbose() {
+		t.Parallel()
+	}
+}
+
 // TestCapacityOfMembership: what many servers cost when they start together, when they are idle, and when one asks
 // the others. With -v of 200 servers.
 func TestCapacityOfMembership(t *testing.T) {
+	beside(t)
 	count, idle := 50, 3*time.Second
 	if testing.Verbose() {
 		count, idle = 200, 10*time.Second
@@ -105,9 +113,10 @@ func TestCapacityOfMembership(t *testing.T) {
 		u.commands, u.in>>10, u.out>>10)
 
 	pass(t, 3*time.Second) // what comes behind a start is no rest
-	before = used(t, s)
+	before, began = used(t, s), time.Now()
 	pass(t, idle)
 	u = used(t, s).minus(before)
+	idle = time.Since(began)
 	rate := float64(u.commands) / idle.Seconds() / float64(count)
 	if rate > 2 {
 		t.Errorf("%.2f commands a second and server at rest", rate)
@@ -270,6 +279,7 @@ func (f *fleet) measure(what string, times int, do func(k int), done func()) usa
 // alone: each sends events to rooms whose members are its own. In modes in which each listens to its rooms only the
 // two should hardly differ.
 func TestCapacityOfRooms(t *testing.T) {
+	beside(t)
 	const n = 8
 	rooms, times := 100, 100
 	if testing.Verbose() {

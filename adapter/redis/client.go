@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -74,6 +76,35 @@ func CheckURL(text string) error {
 // parseURL returns the options that a Config.URL means: *redis.Options, *redis.ClusterOptions or
 // *redis.FailoverOptions.
 func parseURL(text string) (any, error) {
+	options, err := readURL(text)
+	if err != nil {
+		return nil, err
+	}
+	// What the library takes and no Redis has.
+	var db int
+	var addrs []string
+	switch o := options.(type) {
+	case *redis.Options:
+		db, addrs = o.DB, []string{o.Addr}
+	case *redis.ClusterOptions:
+		addrs = o.Addrs
+	case *redis.FailoverOptions:
+		db, addrs = o.DB, o.SentinelAddrs
+	}
+	if db < 0 {
+		return nil, fmt.Errorf("%w: no database %d", ErrURL, db)
+	}
+	for _, addr := range addrs {
+		_, port, err := net.SplitHostPort(addr)
+		if n, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil || n == 0 {
+			return nil, fmt.Errorf("%w: no port %q", ErrURL, port)
+		}
+	}
+	return options, nil
+}
+
+// readURL is parseURL as the library reads it.
+func readURL(text string) (any, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		// The error of url.Parse repeats the URL, in which there may be a password.

@@ -33,6 +33,7 @@ type Cluster struct {
 	joins   atomic.Uint64      // how many adapters there have been
 	strayed int                // owned by watch; how often in a row subscriptions were found elsewhere
 	readers map[string]*reader // by stream
+	reads   *reads
 	wg      sync.WaitGroup
 	ctx     context.Context // the lifetime of all goroutines but the publisher
 	cancel  context.CancelFunc
@@ -60,12 +61,13 @@ func New(cfg Config) (*Cluster, error) {
 	client, undecided := cfg.decide(client)
 	chosen := cfg.subscribe()
 	c := &Cluster{cfg: cfg, uid: newID(), client: client, lines: lines, namespaces: map[string]*namespace{},
-		readers: map[string]*reader{}, done: make(chan struct{})}
+		readers: map[string]*reader{}, reads: newReads(), done: make(chan struct{})}
 	for _, name := range c.streams() {
 		c.readers[name] = &reader{c: c, stream: name, windows: map[string]*window{}, page: cfg.ReadCount, replies: make(chan reply, 4),
 			tails: map[string]uint64{}}
 	}
 	c.state = newState(cfg.Logger)
+	c.state.uid, c.state.losses = c.uid, func() map[string]uint64 { return c.stats.losses(lostUnpublished) }
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	shards := cfg.Mode == Sharded || cfg.Mode == Streams && cfg.ShardedPubSub
 	c.wire = newWire(&cfg, c.uid)
@@ -172,7 +174,7 @@ func (c *Cluster) startMembers(sharded bool) {
 	}
 	hear := receiverFunc(func(_ string, payload []byte) {
 		if !m.receive(payload) {
-			c.stats.malformed.Add(1)
+			c.garbled(nil, errShape)
 		}
 	})
 	c.bus.last = subscription{kind, channel(c.uid)}
@@ -208,7 +210,7 @@ func (c *Cluster) beat() {
 		c.state.tick()
 		select {
 		case <-first.C:
-			if c.state.isUp() {
+			if c.state.reaches() {
 				first.Stop()
 			}
 		case <-t.C:
@@ -295,7 +297,8 @@ func (c *Cluster) UID() string { return c.uid }
 // Status says how the cluster does.
 func (c *Cluster) Status() Status {
 	up, since, err, parts := c.state.get()
-	s := Status{Up: up, Since: since, Err: err, Parts: parts, Nodes: c.members.count(), Lag: c.members.delay()}
+	s := Status{Up: up, Since: since, Err: err, Parts: parts, Nodes: c.members.count(), Lag: c.members.delay(),
+		FetchLag: time.Duration(c.inbox.behind.Load())}
 	for _, r := range c.readers {
 		r.mu.Lock()
 		s.StreamLag = max(s.StreamLag, r.lag)
@@ -307,12 +310,7 @@ func (c *Cluster) Status() Status {
 // Stats returns the counters since New.
 func (c *Cluster) Stats() Stats {
 	s := Stats{Published: c.stats.published.Load(), Received: c.stats.received.Load(), Skipped: c.stats.skipped.Load(),
-		Malformed: c.stats.malformed.Load(), Fetched: c.stats.fetched.Load(), Reconnects: c.stats.reconnects.Load(), Lost: map[string]uint64{}}
-	for i := range c.stats.lost {
-		if n := c.stats.lost[i].Load(); n > 0 {
-			s.Lost[lostNames[i]] = n
-		}
-	}
+		Malformed: c.stats.malformed.Load(), Fetched: c.stats.fetched.Load(), Reconnects: c.stats.reconnects.Load(), Lost: c.stats.losses(lostCauses)}
 	c.inbox.mu.RLock()
 	s.LostOf = maps.Clone(c.inbox.lost)
 	c.inbox.mu.RUnlock()
@@ -331,7 +329,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 	c.mu.Unlock()
 	// With Redis out of reach there is no use in waiting for it.
 	short := ctx
-	if !c.state.isUp() {
+	if !c.state.reaches() {
 		var cancel context.CancelFunc
 		short, cancel = context.WithTimeout(ctx, time.Second)
 		defer cancel()

@@ -38,8 +38,10 @@
 //	receive.go    what comes in
 //	number.go     the number of a message
 //	ring.go       what this node has published, kept for those that miss it
+//	rings.go      one for the channels, and one for each stream
 //	gap.go        what is missing of a lane of another node
 //	inbox.go      the numbered messages of others: in order, once, asked for when missing
+//	sweep.go      asking again, by and by
 //	ends.go       what is lost of nodes that have ended
 //	linger.go     staying for those who are away
 //	letters.go    what they ask and answer each other about it
@@ -60,6 +62,7 @@
 //	refetch.go    which entries of a source it has had, and what is missing, asked of who added it
 //	line.go       the order of events with recovery
 //	recovery.go   connection state recovery over streams
+//	reads.go      how much of them recoveries read at a time
 //	takeover.go   the socket of a client that is back before its server has noticed
 //	emitter.go    Emitter, for processes that serve no clients
 //	registry.go   which node holds a session, and where that node is

@@ -43,7 +43,7 @@ func (s *sender) dubious(c *command, cause error) {
 	}
 	switch {
 	case c.urgent:
-	case c.number > 0 && s.mixed != nil:
+	case s.mixed != nil && !strings.Contains(c.nsp, "#"): // without a number it is an answer
 		s.unsure[c.nsp]++
 	default:
 		s.stats.lost[lostUnconfirmed].Add(1)

@@ -39,6 +39,7 @@ type emitterCore struct {
 	max    int // bytes of a message
 	stop   context.CancelFunc
 	done   chan struct{}
+	agrees func(context.Context) error
 
 	mu     sync.Mutex
 	filled map[string]time.Time // guarded by mu; rooms that sockets were just put into: servers may not listen to them yet
@@ -58,10 +59,11 @@ func NewEmitter(cfg Config) (*Emitter, error) {
 	cfg.subscribe()
 	c := &emitterCore{client: client, lines: lines, box: newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes), state: newState(cfg.Logger),
 		done: make(chan struct{}), filled: map[string]time.Time{}, max: cfg.MaxMessageBytes, wire: newWire(&cfg, emitterUID)}
+	c.agrees = newRoster(client, &cfg, emitterUID).agrees
 	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: cfg.MaxStreamLen}
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
-	c.state.steady = 0
+	c.state.steady, c.state.uid = 0, emitterUID
 	c.state.set(PartStart, "", nil)
 	go func() {
 		defer close(c.done)
@@ -159,7 +161,7 @@ func (e *Emitter) send(m *message) error {
 	e.core.widen(m)
 	c, err := e.core.wire.encode(m, "")
 	if err != nil {
-		return fmt.Errorf("redis: encode: %w", err)
+		return fmt.Errorf("%w: %w", errEncode, err)
 	}
 	if err := c.fits(e.core.max); err != nil {
 		return err
@@ -188,7 +190,8 @@ func (c *emitterCore) widen(m *message) {
 }
 
 // Close publishes what waits and ends the Emitter and its copies. It returns the error of ctx when that
-// ends first; what waited is lost then.
+// ends first; what waited is lost then. And it returns an error when Beanpole's servers are there and all of them have another mode or
+// stream, so that none has heard anything.
 func (e *Emitter) Close(ctx context.Context) error {
 	e.core.box.close()
 	var err error
@@ -196,6 +199,11 @@ func (e *Emitter) Close(ctx context.Context) error {
 	case <-e.core.done:
 	case <-ctx.Done():
 		err = ctx.Err()
+	}
+	if err == nil {
+		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
+		err = e.core.agrees(tctx)
+		cancel()
 	}
 	e.core.stop()
 	e.core.lines.cut()

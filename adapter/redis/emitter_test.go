@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/adapter/adaptertest"
@@ -14,8 +13,10 @@ import (
 )
 
 func TestEmitter(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range modes() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cfg.URL, cfg.Prefix = shared.URL(), unique()
 			cfg.Stream = cfg.Prefix
 			a, b := start(t, cfg), start(t, cfg)
@@ -85,7 +86,7 @@ func TestEmitter(t *testing.T) {
 			if f := m.Flags()[2]; f != (adapter.Flags{Volatile: true, NoCompress: true}) {
 				t.Errorf("flags %+v", f)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), adaptertest.Patience)
 			defer cancel()
 			if err := root.Close(ctx); err != nil {
 				t.Error(err)

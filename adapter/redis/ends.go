@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"encoding/binary"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -210,7 +211,7 @@ func (r *ring) unsaved(n int, rooms bool) map[laneKey]recorded {
 			break
 		}
 		if delete(r.moved, key); rooms || !key.room() {
-			list[key] = recorded{n: e.out, count: e.outs, first: e.first, last: e.at}
+			list[key] = recorded{n: e.out, count: e.outs, first: e.first, last: e.late}
 		}
 	}
 	return list
@@ -298,6 +299,7 @@ func (b *inbox) close(uid string, ends map[laneKey]recorded) {
 	s := b.source([]byte(uid))
 	s.order.Lock()
 	defer s.order.Unlock()
+	s.member = s.member || len(ends) > 0
 	for key, x := range ends {
 		n, epoch := b.listens(key)
 		if n == nil {
@@ -338,11 +340,8 @@ func (b *inbox) gone(uid string) {
 	}
 	s.order.Lock()
 	defer s.order.Unlock()
-	for _, g := range s.gaps {
-		if g.open() {
-			b.ended(s)
-			return
-		}
+	if slices.ContainsFunc(slices.Collect(maps.Values(s.gaps)), (*gap).open) {
+		b.ended(s)
 	}
 }
 
@@ -364,9 +363,14 @@ func (b *inbox) ended(s *source) {
 
 // abandon gives up what is missing in a lane. Called with order held.
 func (b *inbox) abandon(s *source, key laneKey, g *gap, cause int) {
-	if n := b.to(key, g); n == nil {
+	n := b.to(key, g)
+	switch {
+	case n == nil:
 		g.leave()
-	} else {
+	case cause == lostGone && !s.member && !b.c.members.missed(s.uid): // nobody has ever seen it
+		g.abandon(n.arrived)
+		b.c.garbled([]byte(s.uid), errNumber)
+	default:
 		b.count(s, cause, g.abandon(n.arrived))
 	}
 }

@@ -73,6 +73,7 @@ func (a *absence) stop(t *testing.T) {
 
 // A node that is closed answers one that could not reach Redis, and is back in time.
 func TestCloseWaitsForThoseWhoAreAway(t *testing.T) {
+	t.Parallel()
 	for mode := range channels() {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -94,6 +95,7 @@ func TestCloseWaitsForThoseWhoAreAway(t *testing.T) {
 
 // What one missed that was away until another had ended is counted, to the number.
 func TestWhatIsMissedOfAServerThatEndedIsCounted(t *testing.T) {
+	t.Parallel()
 	for mode := range channels() {
 		t.Run(mode+"/closed", func(t *testing.T) {
 			t.Parallel()
@@ -116,6 +118,7 @@ func TestWhatIsMissedOfAServerThatEndedIsCounted(t *testing.T) {
 // One that came, published and ended while another was away is counted by that, too; and not one that ended before, of
 // which everything was heard.
 func TestWhatIsMissedOfAnUnknownServerIsCounted(t *testing.T) {
+	t.Parallel()
 	for mode, cfg := range channels() {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()

@@ -359,6 +359,7 @@ func TestOutboxIsBounded(t *testing.T) {
 
 // A node that was given the address of a replica says so: what it publishes does not reach the others.
 func TestReplica(t *testing.T) {
+	t.Parallel()
 	main := redistest.Start(t)
 	replica := redistest.Start(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(main.Port))
 	c := start(t, redis.Config{URL: replica.URL(), Prefix: unique()})
@@ -439,6 +440,7 @@ func (w *written) String() string {
 
 // What cannot be published any more when a node ends is said, with how much it is.
 func TestCloseSaysWhatIsLost(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	var log written
 	c, err := redis.New(redis.Config{URL: s.URL(), Prefix: unique(), Logger: slog.New(slog.NewTextHandler(&log, nil))})

@@ -21,8 +21,12 @@ type ForwardConfig struct {
 	// Required. With package transport they are the text of NodeID and of transport.NodeOf.
 	Node   string
 	NodeOf func(sid string) (node string, ok bool)
-	// URL is where other nodes reach this one: http://10.0.0.5:8080. Required.
+	// URL is where other nodes reach this one: http://10.0.0.5:8080. Required, unless Locate is set.
 	URL string
+	// Locate finds out what URL is to be, where that has to be asked for. It is called until it succeeds, at first for
+	// as long as Forward waits and then with every heartbeat; until then the others do not find this node, and
+	// PartForwarding says why. An *Unlocated says what to do about it, too.
+	Locate func(context.Context) (url string, err error)
 	// Secret authenticates requests between nodes. Empty means one that the first node keeps in Redis.
 	Secret string
 	// ClientAddr returns the client's address without port, and whether it came over TLS, of a request that
@@ -37,6 +41,19 @@ type ForwardConfig struct {
 	// interval at most. Zero means a minute.
 	AnswerTimeout time.Duration
 }
+
+// Unlocated is why ForwardConfig.Locate has found no address.
+type Unlocated struct {
+	Err    error
+	Advice string // what a person may do about it
+	Known  bool   // it is no failure that passes: Forward does not wait for another answer
+}
+
+// Error says why.
+func (e *Unlocated) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *Unlocated) Unwrap() error { return e.Err }
 
 // The causes in which a Forwarder counts requests.
 const (
@@ -63,11 +80,16 @@ type Forwarder struct {
 
 // Forward makes this node known to others and returns a Forwarder. It ends with the cluster, which
 // may have one. Call it before the node serves: it returns once the others can find the node, so that no session has an
-// id that leads nowhere, or after 3 seconds without an answer of Redis, which is then asked again in the background.
+// id that leads nowhere, or after 3 seconds without an answer of Redis or an address, both of which are then asked for
+// again in the background.
 func (c *Cluster) Forward(cfg ForwardConfig) (*Forwarder, error) {
-	u, err := url.Parse(cfg.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("redis: forward: invalid URL %q", cfg.URL)
+	given, err := cfg.URL, error(nil)
+	if cfg.Locate == nil {
+		given, err = nodeURL(given)
+		cfg.Locate = func(context.Context) (string, error) { return given, nil }
+	}
+	if err != nil {
+		return nil, err
 	}
 	if cfg.Node == "" || cfg.NodeOf == nil {
 		return nil, errors.New("redis: forward: Node and NodeOf are required")
@@ -80,9 +102,8 @@ func (c *Cluster) Forward(cfg ForwardConfig) (*Forwarder, error) {
 	if cfg.Dial == nil {
 		cfg.Dial = (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext
 	}
-	u.Fragment = "" // which is the registry's
 	f := &Forwarder{cfg: cfg, log: c.cfg.Logger, counts: map[string]*atomic.Uint64{},
-		reg: newRegistry(c, cfg.Node, u.String(), cfg.Secret)}
+		reg: newRegistry(c, cfg.Node, cfg.Locate, cfg.Secret)}
 	for _, cause := range []string{CauseForwarded, CauseInvalid, CauseOwn, CauseNodeDead, CauseLoop, CauseUnreachable, CauseRedis} {
 		f.counts[cause] = new(atomic.Uint64)
 	}
@@ -111,6 +132,16 @@ func (c *Cluster) Forward(cfg ForwardConfig) (*Forwarder, error) {
 	case <-c.ctx.Done():
 	}
 	return f, nil
+}
+
+// nodeURL returns the URL of a node as it is in the registry, which has the fragment for itself.
+func nodeURL(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return "", fmt.Errorf("redis: forward: invalid URL %q", text)
+	}
+	u.Fragment = ""
+	return u.String(), nil
 }
 
 // attempt is one forwarding, kept in the context of its request.
@@ -153,7 +184,7 @@ func (f *Forwarder) forward(w http.ResponseWriter, r *http.Request, sid string) 
 		return CauseRedis
 	case addr == "":
 		return CauseNodeDead
-	case addr == f.reg.addr:
+	case addr == f.reg.address():
 		return CauseOwn
 	}
 	m := mark{at: time.Now().Unix(), from: f.cfg.Node}

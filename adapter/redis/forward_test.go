@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -126,6 +127,7 @@ func (x *front) forwards(t *testing.T, node string) {
 }
 
 func TestForward(t *testing.T) {
+	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	prefix := unique()
 	a, b := newFront(t, "a", prefix, shared.URL()), newFront(t, "b", prefix, shared.URL())
@@ -522,5 +524,48 @@ func TestForwardedHeadersReplace(t *testing.T) {
 	_ = res.Body.Close()
 	if got := res.Header["X-Front"]; len(got) != 1 || got[0] != "a" {
 		t.Errorf("X-Front %q", got)
+	}
+}
+
+// Where a node is may not be known at once: it waits for an answer that may come, and others find it when it has one. The
+// state says so until then.
+func TestForwardToANodeThatLearnsWhereItIs(t *testing.T) {
+	defer http.DefaultClient.CloseIdleConnections()
+	for name, err := range map[string]*redis.Unlocated{
+		"a failure that passes": {Err: errors.New("no answer"), Advice: "wait"},
+		"a fact":                {Err: errors.New("no address"), Advice: "name one", Known: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			prefix := unique()
+			var asked atomic.Int64
+			var at atomic.Pointer[string]
+			located := redis.ForwardConfig{Locate: func(context.Context) (string, error) {
+				if asked.Add(1); at.Load() == nil {
+					return "", err
+				}
+				return *at.Load(), nil
+			}}
+			a, b := newFrontAt(t, "a", prefix, shared.URL(), "127.0.0.1:0", located), newFront(t, "b", prefix, shared.URL())
+			if n := asked.Load(); (n == 1) != err.Known {
+				t.Errorf("asked %d times before it serves", n)
+			}
+			forwarding := func() (p redis.Part) {
+				for _, p = range a.cluster.Status().Parts {
+					if p.Kind == redis.PartForwarding {
+						return p
+					}
+				}
+				return redis.Part{}
+			}
+			if p := forwarding(); !errors.Is(p.Err, err) {
+				t.Errorf("the state is %v", p)
+			}
+			if code, body := b.get(t, "a-1", nil); code != 400 {
+				t.Errorf("%d %s", code, body)
+			}
+			at.Store(&a.Server.URL)
+			b.forwards(t, "a")
+			adaptertest.Eventually(t, func() error { return forwarding().Err })
+		})
 	}
 }

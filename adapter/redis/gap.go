@@ -18,11 +18,15 @@ type gap struct {
 	epoch       uint64 // of the subscription
 	had         uint64 // up to which number everything was had under one before
 
+	before, counted uint64    // last and count before the last message
+	checked         time.Time // when its sender was last asked whether it has given last and want
+
 	doubt uint64    // the first question whose answer settles that nothing is missing; 0 if that is known
 	since time.Time // of an unknown lane: what was published before does not concern this node
 	// margin is by how much since is too early; an answer that takes longer may be of a later time. Zero if it need not be.
 	margin time.Duration
 	asked  time.Time
+	begun  time.Time     // when something began to be missing; zero if nothing is
 	id     uint64        // of the last question
 	taken  *atomic.Int32 // what became of the last question: 1 Redis has taken it, 4 and nobody got it
 	waits  bool          // an answer to it is waited for, on a connection that has not broken since
@@ -56,7 +60,7 @@ func (g *gap) accept(a arrival, deliver func(arrival)) (fresh bool) {
 		if g.open() {
 			break
 		}
-		g.known = true
+		g.known, g.since = true, time.Now().Add(-slack)
 		g.reach(a, deliver)
 		return true
 	case a.n <= g.last:
@@ -83,6 +87,7 @@ func (g *gap) accept(a arrival, deliver func(arrival)) (fresh bool) {
 }
 
 func (g *gap) reach(a arrival, deliver func(arrival)) {
+	g.before, g.counted = g.last, g.count
 	g.last, g.count, g.tries = a.n, a.spot.count, 0
 	if a.payload != nil && a.n > g.had {
 		deliver(a)
@@ -150,6 +155,26 @@ func (g *gap) know(n, count uint64, deliver func(arrival)) {
 	g.drain(deliver)
 }
 
+// back forgets whatever has a number above one, and reports whether it is known where that began.
+func (g *gap) back(n uint64) (sure bool) {
+	for k := len(g.held); k > 0 && g.held[k-1].n > n; k-- {
+		g.bytes -= len(g.held[k-1].payload) + keptCost
+		g.held = g.held[:k-1]
+	}
+	if sure = g.last <= n; !sure {
+		g.last, g.count = n, uncounted
+		if sure = g.before <= n; sure {
+			g.last, g.count, g.known = g.before, g.counted, g.before > 0 // else it begins when that came
+		}
+	}
+	g.had = min(g.had, g.last)
+	g.want, g.wants = g.last, g.count
+	if k := len(g.held); k > 0 {
+		g.end(g.held[k-1].n, g.held[k-1].spot.count)
+	}
+	return sure
+}
+
 // answered takes what the sender has sent again, and returns how many messages that brought and how many are lost.
 func (g *gap) answered(p *piece, list []arrival, deliver func(arrival)) (fetched, lost uint64) {
 	g.know(p.base, p.below, deliver)
@@ -157,7 +182,7 @@ func (g *gap) answered(p *piece, list []arrival, deliver func(arrival)) (fetched
 		lost = g.skip(p.floor, p.below, deliver)
 	}
 	for _, a := range list {
-		if g.accept(a, deliver) {
+		if g.accept(a, deliver) && a.payload != nil { // without one its sender has given it up, or it was volatile
 			fetched++
 		}
 	}

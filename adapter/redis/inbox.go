@@ -28,6 +28,7 @@ type inbox struct {
 
 	record     *record
 	saving     atomic.Bool  // the record is being written
+	behind     atomic.Int64 // for how long something has been missing, in nanoseconds, when it was last looked
 	unsavable  atomic.Bool  // Redis refuses it
 	questioned atomic.Int64 // when another node last asked for something, in nanoseconds since 1970
 }
@@ -43,6 +44,7 @@ type source struct {
 	nsps  sync.Map         // namespaces in which it has sent something
 	// ending is guarded by order: it has ended, and what is missing is being settled.
 	ending bool
+	member bool // guarded by order; it was in the list of servers, or has left a record
 }
 
 const (
@@ -200,6 +202,7 @@ func (b *inbox) take(n *namespace, channel string, uid []byte, x *serial, payloa
 	asked := !g.asked.IsZero() && g.open()
 	if !g.accept(a, n.arrived) {
 		b.c.stats.skipped.Add(1)
+		b.check(s, key, g)
 	}
 	if g.open() && !asked {
 		b.ask(s, key)
@@ -293,110 +296,4 @@ func (b *inbox) regained(list []regained) {
 		b.ask(s, keys...)
 		s.order.Unlock()
 	}
-}
-
-// run asks again for what has not come, and tells others where lanes end, until the cluster ends.
-func (b *inbox) run() {
-	t := time.NewTicker(sweepEvery)
-	defer t.Stop()
-	for {
-		if !b.sweep(time.Now()) {
-			t.Stop()
-			select {
-			case <-b.work:
-				t.Reset(sweepEvery)
-			case <-b.c.ctx.Done():
-				return
-			}
-		}
-		select {
-		case <-t.C:
-		case <-b.c.ctx.Done():
-			return
-		}
-	}
-}
-
-// sweep does what is due, and reports whether there will be more to do.
-func (b *inbox) sweep(now time.Time) (more bool) {
-	list, more := b.rings.ends(now, b.c.dynamic(), maxTails)
-	if len(list) > 0 {
-		l := newLetter(tellTails, b.c.uid)
-		l.tails(list)
-		b.send("tails", l, nil)
-	}
-	b.mu.Lock()
-	for nsp, x := range b.breaks {
-		if now.Sub(x.to) > max(b.c.cfg.MaxResendAge, 2*b.settleAfter()) {
-			delete(b.breaks, nsp)
-		}
-	}
-	settle := !b.settles.IsZero() && now.After(b.settles)
-	if settle {
-		b.settles = time.Time{}
-		if b.resettle {
-			b.settles, b.resettle = now.Add(b.settleAfter()), false
-		}
-	}
-	more = more || !b.settles.IsZero()
-	sources := make([]*source, 0, len(b.sources))
-	for _, s := range b.sources {
-		sources = append(sources, s)
-	}
-	b.mu.Unlock()
-	if settle {
-		b.c.wg.Go(func() { b.settle(b.c.ctx, "") })
-	}
-	for _, s := range sources {
-		more = b.sweepSource(s, now) || more
-	}
-	return b.save() || more
-}
-
-func (b *inbox) sweepSource(s *source, now time.Time) (more bool) {
-	s.order.Lock()
-	defer s.order.Unlock()
-	if s.ending {
-		return true
-	}
-	var keys []laneKey
-	_, away := b.c.bus.brokenSince([]subscription{b.letters}) // answers would not come
-	for key, g := range s.gaps {
-		if g.open() && b.to(key, g) == nil {
-			g.leave()
-		}
-		switch {
-		case !g.open():
-			if now.Sub(g.used) > forgetAfter {
-				delete(s.gaps, key)
-			}
-			continue
-		case away, now.Sub(g.asked) < sweepEvery<<min(g.tries, 2):
-		default:
-			if g.taken != nil {
-				g.tries += int(g.taken.Swap(0))
-			}
-			if g.tries > maxTries {
-				if !b.c.members.knows(s.uid) {
-					b.ended(s)
-					return true
-				}
-				b.abandon(s, key, g, lostUnanswered)
-				continue
-			}
-			if len(keys) < maxTails {
-				keys = append(keys, key)
-			}
-		}
-		more = true
-	}
-	if len(keys) > 0 {
-		b.ask(s, keys...)
-	}
-	if len(s.gaps) == 0 && !b.c.members.knows(s.uid) {
-		b.mu.Lock()
-		delete(b.sources, s.uid)
-		b.mu.Unlock()
-	}
-	return more
 }

@@ -36,7 +36,7 @@ func (b *inbox) letter(_ string, payload []byte) {
 	kind, uid, l := openLetter(payload)
 	switch {
 	case l == nil:
-		b.c.stats.malformed.Add(1)
+		b.c.garbled(nil, errShape)
 		return
 	case uid == b.c.uid:
 		return
@@ -57,7 +57,7 @@ func (b *inbox) letter(_ string, payload []byte) {
 		switch {
 		case l.bad:
 		case p.key.nsp == "":
-			b.c.readers[p.key.lane].answered(reply{uid, id, p, list})
+			b.c.readers[p.key.lane].answered(reply{uid: uid, id: id, piece: p, list: list})
 		default:
 			b.answered(uid, id, &p, list)
 		}
@@ -65,6 +65,15 @@ func (b *inbox) letter(_ string, payload []byte) {
 		id, size := l.readUint(), l.readUint()
 		for _, next := range l.readTails() {
 			b.sized(uid, id, next, size)
+		}
+	case tellNever:
+		id, last, key := l.readUint(), l.readUint(), laneKey{l.readText(), l.readText()}
+		switch {
+		case l.bad:
+		case key.nsp == "":
+			b.c.readers[key.lane].answered(reply{uid: uid, id: id, never: true})
+		default:
+			b.never(uid, key, last)
 		}
 	case tellRooms:
 		id, nsp := l.readUint(), l.readText()
@@ -74,7 +83,7 @@ func (b *inbox) letter(_ string, payload []byte) {
 		}
 	}
 	if l.bad {
-		b.c.stats.malformed.Add(1)
+		b.c.garbled([]byte(uid), errShape, "letter", int(kind))
 	}
 }
 
@@ -94,6 +103,13 @@ func (b *inbox) answer(uid string, id uint64, w wanted) {
 	}
 	r := b.rings.of(w.key)
 	if r == nil {
+		return
+	}
+	if last, _ := r.progress(); w.after > last {
+		l := newLetter(tellNever, b.c.uid)
+		l.uint(id, last)
+		l.text(w.key.nsp, w.key.lane)
+		b.send(uid+"#", l, nil)
 		return
 	}
 	p := r.after(w.key, w.after, since, w.size)
@@ -151,6 +167,9 @@ func (b *inbox) tail(uid string, t ending) {
 		g.known, g.last, g.count = true, t.n, t.count
 		return
 	}
+	if t.n < g.last {
+		b.check(s, t.key, g)
+	}
 	asked := !g.asked.IsZero() && g.open()
 	if g.end(t.n, t.count); g.open() && !asked {
 		b.ask(s, t.key)
@@ -187,7 +206,7 @@ func (b *inbox) rooms(uid string, id uint64, nsp string, list []ending) {
 // answered takes what another node has sent again.
 func (b *inbox) answered(uid string, id uint64, p *piece, list []arrival) {
 	n, epoch := b.listens(p.key)
-	if n == nil {
+	if n == nil || id == ofCheck {
 		return
 	}
 	s := b.source([]byte(uid))
@@ -208,6 +227,7 @@ func (b *inbox) answered(uid string, id uint64, p *piece, list []arrival) {
 			return
 		}
 	}
+	before, doubt := g.last, g.doubt
 	fetched, lost := g.answered(p, list, n.arrived)
 	b.c.stats.fetched.Add(fetched)
 	b.count(s, lostForgotten, lost)
@@ -218,7 +238,57 @@ func (b *inbox) answered(uid string, id uint64, p *piece, list []arrival) {
 	if g.tries, g.cuts = 0, 0; id >= g.id {
 		b.heard(g)
 	}
-	if g.open() && id >= g.id {
+	if !g.open() {
+		g.begun = time.Time{}
+	}
+	switch {
+	case !g.open() || id < g.id:
+	case g.last == before && g.doubt == doubt: // asked again by and by
+		b.check(s, p.key, g)
+	default:
 		b.ask(s, p.key)
 	}
+}
+
+// check asks a node whether it has given a number that keeps from being delivered what it sends, or what is missing. Called
+// with order held.
+func (b *inbox) check(s *source, key laneKey, g *gap) {
+	now := time.Now()
+	if now.Sub(g.checked) < checkEvery {
+		return
+	}
+	g.checked = now
+	l := newLetter(tellQuestion, b.c.uid)
+	l.uint(ofCheck)
+	l.wants([]wanted{{key: key, after: max(g.last, g.want)}})
+	b.send(s.uid+"#", l, nil)
+}
+
+const (
+	// checkEvery is how often a lane is checked.
+	checkEvery = time.Second
+	// ofCheck is the number of such questions: only the answer that it was never given matters.
+	ofCheck = 0
+)
+
+// never takes in that another node has given no number above one: what had it was not of that node, and hides what is.
+func (b *inbox) never(uid string, key laneKey, last uint64) {
+	n, epoch := b.listens(key)
+	if n == nil {
+		return
+	}
+	s := b.source([]byte(uid))
+	s.order.Lock()
+	defer s.order.Unlock()
+	g := s.gap(key, epoch)
+	if g.last <= last && g.want <= last {
+		return // it is known
+	}
+	b.c.garbled([]byte(uid), errNumber, "namespace", key.nsp)
+	s.marks = slices.DeleteFunc(s.marks, func(m bookmark) bool { return m.n > last })
+	if !g.back(last) {
+		b.count(s, lostGarbled, 1) // at least
+	}
+	g.doubt = b.asked.Load() + 1
+	b.ask(s, key)
 }

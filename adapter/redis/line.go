@@ -215,8 +215,7 @@ func (l *line) arrive(e *entry, id streamID) (after func()) {
 	}
 	x, err := decodeEntry(e)
 	if err != nil {
-		l.n.c.stats.malformed.Add(1)
-		return nothing
+		return func() { l.r.garbled(e, id, err) }
 	}
 	m, t := x.event, x.target
 	l.note(tailEvent{m, t, id, e.uid, e.seq})

@@ -98,6 +98,14 @@ func (m *members) knows(uid string) bool {
 	return m.peers[uid] != nil
 }
 
+// listed reports whether uid is in the list of servers: what only says that it lives may be anybody.
+func (m *members) listed(uid string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.peers[uid]
+	return p != nil && !p.told
+}
+
 // missed reports whether uid was given up, not having said that it goes.
 func (m *members) missed(uid string) bool {
 	m.mu.Lock()

@@ -64,9 +64,11 @@ func alone(t *testing.T) {
 
 // Redis restarts and has all it had: it is told to, or it is killed.
 func TestNothingIsMissedWhileRedisRestartsWithItsData(t *testing.T) {
+	t.Parallel()
 	alone(t)
 	for name, cfg := range storms() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 			f := pair(t, cfg, s.URL(), s.URL())
 			storm(t, f, func(ctx context.Context) {
@@ -81,9 +83,11 @@ func TestNothingIsMissedWhileRedisRestartsWithItsData(t *testing.T) {
 
 // Redis fails over to its replica. A stream loses with it what the replica has not got, which is counted.
 func TestNothingIsMissedInAFailover(t *testing.T) {
+	t.Parallel()
 	alone(t)
 	for name, cfg := range storms() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			main := redistest.Start(t)
 			replica := redistest.Start(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(main.Port))
 			url := sentinelURL(t, main)
@@ -102,9 +106,11 @@ func TestNothingIsMissedInAFailover(t *testing.T) {
 
 // Redis stands still for half a minute.
 func TestNothingIsMissedWhileRedisIsFrozen(t *testing.T) {
+	t.Parallel()
 	alone(t)
 	for name, cfg := range storms() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := redistest.Start(t)
 			f := pair(t, cfg, s.URL(), s.URL())
 			storm(t, f, func(ctx context.Context) {
@@ -120,9 +126,11 @@ func TestNothingIsMissedWhileRedisIsFrozen(t *testing.T) {
 
 // The password of Redis is changed, connections end, and it is changed back.
 func TestNothingIsMissedWhilePasswordsChange(t *testing.T) {
+	t.Parallel()
 	alone(t)
 	for name, cfg := range storms() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := redistest.Start(t, "--requirepass", "before")
 			url := fmt.Sprintf("redis://:before@127.0.0.1:%d", s.Port)
 			f := pair(t, cfg, url, url)
@@ -150,9 +158,11 @@ func TestNothingIsMissedWhilePasswordsChange(t *testing.T) {
 // Masters of a Redis Cluster die and come back, one after the other, with what was in them, or, that with the stream,
 // not at all: it would have nothing any more.
 func TestNothingIsMissedWhileShardsAreDead(t *testing.T) {
+	t.Parallel()
 	alone(t)
 	for name, cfg := range storms() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			list := redistest.Cluster(t, "--cluster-require-full-coverage", "no", "--cluster-allow-pubsubshard-when-down", "yes")
 			url := redistest.ClusterURL(list)
 			f := pair(t, cfg, url, url)
@@ -177,6 +187,7 @@ func TestNothingIsMissedWhileShardsAreDead(t *testing.T) {
 
 // The slot of a stream moves to another master, with the stream.
 func TestNothingIsMissedWhileStreamsMove(t *testing.T) {
+	t.Parallel()
 	alone(t)
 	list := redistest.Cluster(t)
 	url := redistest.ClusterURL(list)
@@ -200,9 +211,11 @@ func TestNothingIsMissedWhileStreamsMove(t *testing.T) {
 
 // The stream is trimmed before its readers have read it, which they count.
 func TestNothingIsMissedUncountedOfATrimmedStream(t *testing.T) {
+	t.Parallel()
 	alone(t)
 	for name, cfg := range with(true) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := redistest.Start(t)
 			p := redistest.NewProxy(t, s.Addr())
 			cfg.MaxStreamLen = 2000

@@ -9,11 +9,13 @@ import (
 	"github.com/beanpole/beanpole/server/packet"
 )
 
-// maxDepth bounds the nesting of what is walked over.
-const maxDepth = 512
+// maxDepth bounds the nesting of what is walked over: more than packages packet and server let anybody emit, with what
+// is around it here.
+const maxDepth = 2048
 
-// limits of what other nodes send: they have checked their clients' packets. Beyond, a message is garbage.
-var limits = packet.Limits{MaxAttachments: 1 << 16, MaxAttachmentBytes: 512 << 20, MaxDepth: maxDepth}
+// limits of what other nodes send, which is only what all of them can read: they have checked their clients' packets,
+// and their own are bounded by MaxMessageBytes.
+var limits = packet.Limits{MaxAttachments: math.MaxInt32, MaxAttachmentBytes: math.MaxInt32, MaxDepth: maxDepth}
 
 // walker reads MessagePack value by value and skips what is of no interest. After a failure bad is
 // true and everything it returns is zero.

@@ -104,7 +104,7 @@ func (n *namespace) publish(m *message, to string) error {
 	m.uid, m.nsp = n.c.uid, n.name
 	c, err := n.c.wire.encode(m, to)
 	if err != nil {
-		return fmt.Errorf("redis: encode: %w", err)
+		return fmt.Errorf("%w: %w", errEncode, err)
 	}
 	return n.c.put(c)
 }

@@ -109,26 +109,12 @@ func readNumber(payload []byte) (uid []byte, x serial, ok bool) {
 	}
 	var list [5]uint64
 	if payload[0] == '{' {
-		uid, ok = bytes.CutPrefix(payload, []byte(`{"uid":"`))
-		end := bytes.IndexByte(uid, '"')
-		if !ok || end < 0 || !readDecimal(payload, &list) {
+		if !readDecimal(payload, &list) {
 			return nil, x, false
 		}
-		uid = uid[:end]
 	} else {
 		at := len(payload) - fixedNumber
-		if at < 1 || payload[at] != 0x95 {
-			return nil, x, false
-		}
-		w := walker{b: payload[:at]}
-		if payload[0] == 0x94 {
-			w.take(1)
-		} else if key, ok := w.object(), bytes.HasSuffix(payload[:at], []byte("\xa2"+numberField)); key == 0 || !ok {
-			return nil, x, false
-		} else if name, _ := w.str(); string(name) != "uid" {
-			return nil, x, false
-		}
-		if uid, ok = w.str(); !ok {
+		if at < 1 || payload[at] != 0x95 || payload[0] != 0x94 && !bytes.HasSuffix(payload[:at], []byte("\xa2"+numberField)) {
 			return nil, x, false
 		}
 		for i, b := 0, payload[at+1:]; i < len(list); i, b = i+1, b[9:] {
@@ -139,7 +125,25 @@ func readNumber(payload []byte) (uid []byte, x serial, ok bool) {
 		}
 	}
 	x = serial{list[0], spot{list[1], list[2]}, spot{list[3], list[4]}}
-	return uid, x, x.n > 0 && x.whole.prev < x.n && x.own.prev < x.n
+	uid, ok = readSender(payload)
+	return uid, x, ok && x.n > 0 && x.whole.prev < x.n && x.own.prev < x.n
+}
+
+// readSender returns who sent a payload, as Beanpole's servers and Node's write it: that comes first.
+func readSender(payload []byte) (uid []byte, ok bool) {
+	if uid, ok = bytes.CutPrefix(payload, []byte(`{"uid":"`)); ok {
+		end := bytes.IndexByte(uid, '"')
+		return uid[:max(0, end)], end >= 0
+	}
+	w := walker{b: payload}
+	if c := w.peek(); c == 0x93 || c == 0x94 {
+		w.take(1)
+	} else if n := w.object(); n == 0 {
+		return nil, false
+	} else if name, _ := w.str(); string(name) != "uid" {
+		return nil, false
+	}
+	return w.str()
 }
 
 // readDecimal reads the number at the end of an object.

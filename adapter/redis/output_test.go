@@ -45,8 +45,10 @@ func TestMissedBecauseOfTheOutputLimit(t *testing.T) {
 
 // Bursts of events, each smaller than what Redis lets wait, and all together larger: none is missed.
 func TestNothingIsMissedBecauseOfTheOutputLimit(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range channels() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := redistest.Start(t, "--client-output-buffer-limit", "pubsub 64kb 32kb 5")
 			f := pair(t, cfg, s.URL(), s.URL())
 			pad := strings.Repeat("x", 30_000)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -20,7 +21,7 @@ import (
 
 var (
 	errHandedOver = errors.New("the server of this connection is no master any more")
-	errElsewhere  = errors.New("subscriptions are on another server of Redis than the one that takes commands")
+	errElsewhere  = errors.New("the server of Redis that takes commands does not have this server's subscriptions: they are on another one, or it has cut them off")
 )
 
 // ofSubscriptions is the PartRole of subscriptions that stand elsewhere.
@@ -69,7 +70,7 @@ func (c *Cluster) elsewhere(ctx context.Context) (again bool) {
 		return true
 	case c.strayed%10 == 2: // not all the time where that helps nothing
 		c.lines.drop()
-	default:
+	case time.Since(since) > calm: // or they have just been cut off, and made again
 		c.state.set(PartRole, ofSubscriptions, errElsewhere)
 	}
 	return false

@@ -256,18 +256,20 @@ func TestServerThatIsNotCounted(t *testing.T) {
 			if s := a.Status(); s.Nodes != 2 {
 				t.Errorf("status %+v, want 2 nodes", s)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			_, err := n.Fetch(ctx, adapter.Target{})
-			var p *adapter.PartialError
-			if !errors.As(err, &p) || !slices.Contains(p.Missing, b.UID()) {
-				t.Errorf("Fetch: %v, missing %v", err, p)
+			misses := func(what string, ask func(context.Context) error) {
+				t.Helper()
+				adaptertest.Eventually(t, func() error { // on a busy machine a may have to find its own way to Redis first
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					var p *adapter.PartialError
+					if err := ask(ctx); !errors.As(err, &p) || !slices.Contains(p.Missing, b.UID()) {
+						return fmt.Errorf("%s: %w, missing %v", what, err, p)
+					}
+					return nil
+				})
 			}
-			ctx, cancel = context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			if _, err := n.Servers(ctx); !errors.As(err, &p) || !slices.Contains(p.Missing, b.UID()) {
-				t.Errorf("Servers: %v, missing %v", err, p)
-			}
+			misses("Fetch", func(ctx context.Context) error { _, err := n.Fetch(ctx, adapter.Target{}); return err })
+			misses("Servers", func(ctx context.Context) error { _, err := n.Servers(ctx); return err })
 			if err := s.Client().Do(t.Context(), "acl", "setuser", "deaf", "+@all").Err(); err != nil {
 				t.Fatal(err)
 			}

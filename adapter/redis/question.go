@@ -77,6 +77,7 @@ func (b *inbox) heard(g *gap) {
 func (b *inbox) ask(s *source, keys ...laneKey) {
 	now := time.Now()
 	b.wake()
+	s.member = s.member || b.c.members.knows(s.uid)
 	keys = slices.DeleteFunc(slices.Clone(keys), func(key laneKey) bool { return !b.turn(s.gaps[key], now) })
 	if len(keys) == 0 {
 		return // asked by and by
@@ -95,6 +96,9 @@ func (b *inbox) ask(s *source, keys ...laneKey) {
 			w.ago = max(now.Sub(g.since), time.Millisecond)
 		}
 		g.asked, g.taken, g.id, g.waits = now, taken, id, true
+		if g.begun.IsZero() {
+			g.begun = now
+		}
 		list = append(list, w)
 	}
 	l := newLetter(tellQuestion, b.c.uid)
@@ -158,7 +162,7 @@ func (b *inbox) cut(l *link, cause error) error {
 // sized takes in what a lane of another node has next, and how large that is.
 func (b *inbox) sized(uid string, id uint64, next ending, size uint64) {
 	n, epoch := b.listens(next.key)
-	if n == nil {
+	if n == nil || id == ofCheck {
 		return
 	}
 	s := b.source([]byte(uid))

@@ -318,13 +318,19 @@ func (r *reader) hand(e *entry, id streamID, done func()) {
 	default:
 		m, err := decodeEntry(e)
 		if err != nil {
-			r.c.stats.malformed.Add(1)
-			r.c.cfg.Logger.Debug("entry of the stream not understood", "stream", r.stream, "id", id.String(), "error", err)
+			r.garbled(e, id, err)
 		} else {
 			n.handle(m)
 		}
 	}
 	done()
+}
+
+// garbled notes an entry that could not be understood.
+func (r *reader) garbled(e *entry, id streamID, err error) {
+	if s := r.c.garbled([]byte(e.uid), err, "stream", r.stream, "id", id.String()); s != nil && e.seq > 0 {
+		r.count(e.uid, lostGarbled, 1)
+	}
 }
 
 // fresh reports whether an entry was not had before. What is missing before it is fetched first.
@@ -337,9 +343,23 @@ func (r *reader) fresh(ctx context.Context, e *brought) bool {
 	w := r.window(source)
 	asks := len(source) == len(e.uid)+1
 	if dense && string(e.uid) != r.c.uid && seq > w.max+1 && (w.begins() || asks && r.begin(ctx, string(e.uid), w, seq)) {
-		r.fetch(ctx, string(e.uid), asks, w, seq-1)
+		if !r.fetch(ctx, string(e.uid), asks, w, seq-1) {
+			r.c.garbled(e.uid, errNumber, "stream", r.stream, "id", e.id.String())
+			return false
+		}
 	}
-	return w.take(seq)
+	if w.take(seq) {
+		return true
+	}
+	if now := time.Now(); asks && now.Sub(w.checked) > checkEvery && r.c.members.knows(string(e.uid)) {
+		w.checked = now
+		if a := r.ask(ctx, string(e.uid), w.max, 0); a != nil && a.never { // what came before with that number was not of it
+			r.c.garbled(e.uid, errNumber, "stream", r.stream, "id", e.id.String())
+			w.max, w.missing = seq-1, nil
+			return w.take(seq)
+		}
+	}
+	return false
 }
 
 const (

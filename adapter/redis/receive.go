@@ -2,6 +2,7 @@ package redis
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -30,8 +31,11 @@ func (n *namespace) open(channel string, payload []byte, number uint64) {
 	m, err := n.c.wire.decode(n.name, channel, payload, &n.Local)
 	switch {
 	case err != nil:
-		n.c.stats.malformed.Add(1)
-		n.c.cfg.Logger.Debug("message from the cluster not understood", "namespace", n.name, "bytes", len(payload), "error", err)
+		uid, _ := readSender(payload)
+		s := n.c.garbled(uid, err, "namespace", n.name, "bytes", len(payload))
+		if s != nil && number > 0 {
+			n.c.inbox.count(s, lostGarbled, 1)
+		}
 	case m == nil:
 		n.c.stats.skipped.Add(1)
 	default:
@@ -40,6 +44,18 @@ func (n *namespace) open(channel string, payload []byte, number uint64) {
 			n.c.inbox.joined(n, m, number, begun)
 		}
 	}
+}
+
+// garbled notes a message, or an entry of a stream, that could not be understood, and returns who sent it if that is a
+// Beanpole node: to be counted, if it was an event.
+func (c *Cluster) garbled(uid []byte, err error, about ...any) *source {
+	c.stats.malformed.Add(1)
+	c.cfg.Logger.Debug("message from the cluster not understood", append(about, "node", string(uid), "error", err)...)
+	if !c.members.listed(string(uid)) {
+		return nil
+	}
+	c.state.set(PartAgreement, ofMessages, fmt.Errorf("%w: of %s: %w", errGarbled, uid, err))
+	return c.inbox.source(uid)
 }
 
 // handle does what m says. It must not block.
@@ -92,8 +108,8 @@ func (n *namespace) respond(q, m *message) {
 	m.request = q.request
 	m.own = q.own || n.c.members.knows(q.uid)
 	// A loss is counted, and the other node does not wait for ever.
-	if err := n.publish(m, q.uid); errors.Is(err, ErrTooLarge) {
-		n.c.cfg.Logger.Warn("an answer to another server is too large for Redis: it gets none", "namespace", n.name, "error", err)
+	if err := n.publish(m, q.uid); errors.Is(err, ErrTooLarge) || errors.Is(err, errEncode) {
+		n.c.cfg.Logger.Warn("an answer to another server cannot be sent: it gets none", "namespace", n.name, "error", err)
 	}
 }
 

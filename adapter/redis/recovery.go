@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -181,7 +182,7 @@ func (n *namespace) held(ctx context.Context, at string) error {
 		}
 		return nil
 	}
-	entries, err := n.entries(ctx, o.id.String(), o.id.String(), 1)
+	entries, err := n.entries(ctx, o.id.String(), o.id.String(), 1, 0)
 	if err != nil {
 		return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 	}
@@ -293,7 +294,12 @@ func (n *namespace) claim(ctx context.Context, s *adapter.Session) error {
 	return nil
 }
 
-func (n *namespace) entries(ctx context.Context, from, to string, count int64) (list []redis.XMessage, err error) {
+// entries reads a page for a recovery that has read some bytes.
+func (n *namespace) entries(ctx context.Context, from, to string, count int64, bytes int) (list []redis.XMessage, err error) {
+	if err := n.c.reads.begin(ctx, bytes); err != nil {
+		return nil, err
+	}
+	defer n.c.reads.end()
 	err = persist(ctx, func() (err error) {
 		list, err = n.c.client.XRangeN(ctx, n.line.r.stream, from, to, count).Result()
 		return err
@@ -305,7 +311,7 @@ func (n *namespace) entries(ctx context.Context, from, to string, count int64) (
 // noted notes what became of a recovery's question to Redis, unless the client did not wait for it.
 func (n *namespace) noted(ctx context.Context, err error) {
 	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
+	case errors.Is(ctx.Err(), context.Canceled), ctx.Err() != nil && n.c.members.delay() < time.Second: // its time was over
 	case errors.Is(err, redis.Nil), errors.Is(err, adapter.ErrTaken):
 		n.c.state.recovery(nil)
 	default:
@@ -316,9 +322,12 @@ func (n *namespace) noted(ctx context.Context, err error) {
 // firstPage is how many entries are read at once before it is known how large they are.
 const firstPage = 16
 
-// nextPage is how many are to be read at once behind that many of some bytes together: about a mebibyte.
+// pageBytes is about how many bytes the others have.
+const pageBytes = 1 << 20
+
+// nextPage is how many are to be read at once behind that many of some bytes together.
 func nextPage(n int64, bytes int) int64 {
-	return max(1, min(2*n, 500, n<<20/int64(bytes+1)))
+	return max(1, min(2*n, 500, n*pageBytes/int64(bytes+1)))
 }
 
 // missed reads the events of the session after what the client has and up to an entry, as far as they may wait
@@ -329,10 +338,10 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 ) {
 	page := int64(firstPage)
 	seen = map[string]uint64{}
-	bytes := 0
+	bytes, read := 0, 0
 	after := have.id
 	for after.less(end) {
-		entries, err := n.entries(ctx, "("+after.String(), end.String(), page)
+		entries, err := n.entries(ctx, "("+after.String(), end.String(), page, read)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 		}
@@ -373,6 +382,7 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 		if length < page {
 			break
 		}
+		read += size
 		page = nextPage(page, size)
 	}
 	return list, seen, nil

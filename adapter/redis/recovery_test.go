@@ -57,6 +57,7 @@ func proxies(t *testing.T, n int) (list []*redistest.Proxy) {
 // TestRecoveryWithSlowRedis: events reach the clients of their node long before the stream has them. They must
 // not come again when a client recovers.
 func TestRecoveryWithSlowRedis(t *testing.T) {
+	t.Parallel()
 	list := proxies(t, 3)
 	for _, p := range list {
 		p.Slow(3 * time.Millisecond)
@@ -67,6 +68,7 @@ func TestRecoveryWithSlowRedis(t *testing.T) {
 // TestEarlyEventIsNotRepeated: an event that Redis has not answered for is with a client of its node; the
 // client then moves to another node, which gets that event only afterwards.
 func TestEarlyEventIsNotRepeated(t *testing.T) {
+	t.Parallel()
 	list := proxies(t, 3)
 	nodes := behind(redis.Config{}, list...)(t, "/early", 3)
 	here, there, third := nodes[0], nodes[1], nodes[2]
@@ -185,6 +187,7 @@ func TestEventsFromBeforeTheReaderBegan(t *testing.T) {
 
 // What is trimmed while a client is on its way back is missing: it is told, instead of getting the rest.
 func TestRecoveryOfWhatIsTrimmedMeanwhile(t *testing.T) {
+	t.Parallel()
 	cfg := redis.Config{Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: unique(), URL: shared.URL()}
 	cfg.Stream, cfg.SessionPrefix = cfg.Prefix, cfg.Prefix+":session:"
 	other := &goredis.XAddArgs{Stream: cfg.Stream, Values: []string{"uid", "another", "nsp", "/another", "type", "3", "data", `{}`}}
@@ -248,8 +251,10 @@ func (c *forgetful) Read(b []byte) (int, error) {
 // TestRecoveryWhenAnswersAreLost: a connection to Redis that breaks costs no client its state, not even when Redis
 // has done what it was asked.
 func TestRecoveryWhenAnswersAreLost(t *testing.T) {
+	t.Parallel()
 	for _, command := range []string{"get", "xrange", "set"} {
 		t.Run(command, func(t *testing.T) {
+			t.Parallel()
 			var lose atomic.Pointer[string]
 			options := shared.Client().Options()
 			options.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -301,6 +306,7 @@ func TestRecoveryWhenAnswersAreLost(t *testing.T) {
 // TestFirstEntryIsNotRepeated: when the answer to what a node publishes first is lost, it finds that Redis has it, though
 // its own reader has gone past it.
 func TestFirstEntryIsNotRepeated(t *testing.T) {
+	t.Parallel()
 	var lose atomic.Pointer[string]
 	var c *redis.Cluster
 	options := shared.Client().Options()
@@ -360,6 +366,7 @@ func TestFirstEntryIsNotRepeated(t *testing.T) {
 // TestRecoveryLeavesOutWhatIsRepeated: a node whose answer from Redis was late has sent an event once more, and the
 // stream has it twice. A client that recovers gets it once, whether it had it before or not.
 func TestRecoveryLeavesOutWhatIsRepeated(t *testing.T) {
+	t.Parallel()
 	cfg := redis.Config{URL: shared.URL(), Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: unique()}
 	cfg.Stream, cfg.SessionPrefix = cfg.Prefix, cfg.Prefix+":session:"
 	c := start(t, cfg)
@@ -410,6 +417,7 @@ func TestRecoveryLeavesOutWhatIsRepeated(t *testing.T) {
 
 // TestRecoveryFromASilentServer: who cannot hear the server that may have the session does not say that there is none.
 func TestRecoveryFromASilentServer(t *testing.T) {
+	t.Parallel()
 	list := proxies(t, 2)
 	nodes := behind(redis.Config{}, list...)(t, "/silent", 2)
 	if _, err := nodes[1].Restore(t.Context(), "nobody", ""); err == nil || !strings.Contains(err.Error(), "unknown or expired session") {

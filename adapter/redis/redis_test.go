@@ -157,33 +157,41 @@ func nodes(cfg redis.Config) adaptertest.Cluster {
 }
 
 func TestPubSub(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []redis.Subscriptions{redis.Static, redis.Dynamic} {
 		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
 			adaptertest.Run(t, 3, nodes(redis.Config{URL: shared.URL(), Subscriptions: mode}))
 		})
 	}
 	t.Run("specific", func(t *testing.T) {
+		t.Parallel()
 		adaptertest.Run(t, 3, nodes(redis.Config{URL: shared.URL(), SpecificResponses: true}))
 	})
 }
 
 func TestSharded(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []redis.Subscriptions{redis.Static, redis.Dynamic, redis.DynamicPrivate} {
 		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
 			adaptertest.Run(t, 3, nodes(redis.Config{URL: shared.URL(), Mode: redis.Sharded, Subscriptions: mode}))
 		})
 	}
 }
 
 func TestStreams(t *testing.T) {
+	t.Parallel()
 	for _, cfg := range []redis.Config{{}, {ShardedPubSub: true}, {Recovery: &adapter.Recovery{}}} {
 		cfg.URL, cfg.Mode, cfg.BlockTime = shared.URL(), redis.Streams, time.Second
 		t.Run(fmt.Sprintf("sharded=%v,recovery=%v", cfg.ShardedPubSub, cfg.Recovery != nil), func(t *testing.T) {
+			t.Parallel()
 			adaptertest.Run(t, 3, nodes(cfg))
 		})
 	}
 }
 
 func TestRecovery(t *testing.T) {
+	t.Parallel()
 	adaptertest.RunRecovery(t, 3, nodes(redis.Config{URL: shared.URL(), Mode: redis.Streams, Recovery: &adapter.Recovery{}}))
 }

@@ -18,7 +18,8 @@ type reply struct {
 	uid string
 	id  uint64
 	piece
-	list []arrival
+	list  []arrival
+	never bool // it has not added so many
 }
 
 const (
@@ -109,8 +110,9 @@ func (r *reader) silence(uid string) (cause int) {
 	return lostGone
 }
 
-// fetch hands on the entries of a node up to a number, as far as it still has them; emitters cannot be asked.
-func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, upto uint64) {
+// fetch hands on the entries of a node up to a number, as far as it still has them; emitters cannot be asked. It reports
+// false if the node has not added so many.
+func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, upto uint64) (given bool) {
 	left := maxAsks
 	if w.deaf { // the stream waits, too
 		left = 1
@@ -138,6 +140,9 @@ func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, up
 			}
 		}
 		if w.max == before { // it does not know yet that Redis has them
+			if a := r.ask(ctx, uid, upto, 0); a != nil && a.never {
+				return false
+			}
 			left--
 			pause(ctx, 1)
 		}
@@ -151,6 +156,7 @@ func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, up
 	default:
 		r.lose(ctx, uid, w, upto, false)
 	}
+	return true
 }
 
 // refetched hands on an entry that was missing. Its place in the stream is not known: behind what was read.
@@ -293,6 +299,7 @@ type window struct {
 	begun   bool                // everything behind max concerns the reader, though it has had nothing
 	missing map[uint64]struct{} // below max
 	deaf    bool                // it has not answered
+	checked time.Time           // when its node was last asked whether it has added max
 }
 
 // window returns that of a source.

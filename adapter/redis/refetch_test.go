@@ -27,6 +27,7 @@ func TestWindow(t *testing.T) {
 // A stream stands still while it asks for what is missing: of who has not answered not for as long as the first time, until
 // that answers.
 func TestWhoDoesNotAnswerIsAskedOnce(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c, err := New(Config{URL: s.URL(), Mode: Streams, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {

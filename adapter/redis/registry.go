@@ -21,12 +21,13 @@ import (
 type registry struct {
 	c        *Cluster
 	node     string
-	addr     string
+	locate   func(context.Context) (string, error)
 	instance string
 	fixed    bool          // the secret was given
 	tried    chan struct{} // closed when the entry was first written, or could not be
 
 	mu     sync.Mutex
+	addr   string // of this node; empty until it is known
 	secret string // of the cluster; empty until it is known
 	known  map[string]place
 	twin   error // another node has this one's name or address
@@ -50,15 +51,40 @@ const (
 	firstTimeout  = 3 * time.Second
 )
 
-func newRegistry(c *Cluster, node, addr, secret string) *registry {
-	return &registry{c: c, node: node, addr: addr, instance: rand.Text(), fixed: secret != "",
+func newRegistry(c *Cluster, node string, locate func(context.Context) (string, error), secret string) *registry {
+	return &registry{c: c, node: node, locate: locate, instance: rand.Text(), fixed: secret != "",
 		tried: make(chan struct{}), secret: secret, known: map[string]place{}}
 }
 
 func (r *registry) key(node string) string { return r.c.cfg.Prefix + "-beanpole:node:" + node }
 
 // addrKey is the key that says which node has this one's address.
-func (r *registry) addrKey() string { return r.c.cfg.Prefix + "-beanpole:addr:" + r.addr }
+func (r *registry) addrKey() string { return r.c.cfg.Prefix + "-beanpole:addr:" + r.address() }
+
+// address returns this node's own, empty until it is known.
+func (r *registry) address() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.addr
+}
+
+// settle finds out where this node is, unless that is known.
+func (r *registry) settle(ctx context.Context) error {
+	if r.address() != "" {
+		return nil
+	}
+	addr, err := r.locate(ctx)
+	if err == nil {
+		addr, err = nodeURL(addr)
+	}
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.addr = addr
+	r.mu.Unlock()
+	return nil
+}
 
 // run renews the entry of this node until ctx is done.
 func (r *registry) run(ctx context.Context) {
@@ -67,12 +93,11 @@ func (r *registry) run(ctx context.Context) {
 	var once sync.Once
 	for first := true; ; {
 		err := within(ctx, func(ctx context.Context) error { return r.renew(ctx, first) })
-		once.Do(func() { close(r.tried) })
-		if ctx.Err() != nil {
-			return
+		if ctx.Err() == nil {
+			r.c.state.set(PartForwarding, "", err)
 		}
+		once.Do(func() { close(r.tried) })
 		first = first && err != nil
-		r.c.state.set(PartForwarding, "", err)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -88,10 +113,13 @@ func within(ctx context.Context, fn func(context.Context) error) error {
 	return persist(ctx, func() error { return fn(ctx) })
 }
 
-// renew learns the secret and renews the entry, unless another node has its name or address: then neither is
+// renew finds out this node's address and the secret, if they are not known, and renews the entry, unless another node has its name or address: then neither is
 // found by it, as nobody could say which of them is meant. first means that what is there was left by a
 // process of before.
 func (r *registry) renew(ctx context.Context, first bool) error {
+	if err := r.settle(ctx); err != nil {
+		return err
+	}
 	if err := r.learn(ctx); err != nil {
 		return err
 	}
@@ -117,7 +145,7 @@ func (r *registry) renew(ctx context.Context, first bool) error {
 	case entry != "" && !strings.HasSuffix(entry, "#"+r.instance):
 		twin = errors.New("another server has this one's NodeID")
 	case holder != "" && holder != here:
-		twin = fmt.Errorf("another server announces %s, too: each needs an address at which the others reach it, and nobody else", r.addr)
+		twin = fmt.Errorf("another server announces %s, too: each needs an address at which the others reach it, and nobody else", r.address())
 	}
 	if r.say(twin) {
 		return r.c.client.Set(ctx, r.key(r.node), r.value(), ttl).Err()

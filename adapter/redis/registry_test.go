@@ -31,10 +31,11 @@ func (f *failing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // A server is found though Redis fails over in that moment: to wait costs a client less than its session. The address of
 // one that was found before is used at once.
 func TestServerIsFoundWhileRedisFailsOver(t *testing.T) {
+	t.Parallel()
 	client := redistest.Start(t).Client()
 	f := &failing{}
 	client.AddHook(f)
-	r := newRegistry(&Cluster{client: client, cfg: Config{Prefix: "p"}}, "here", "http://here", "secret")
+	r := newRegistry(&Cluster{client: client, cfg: Config{Prefix: "p"}}, "here", func(context.Context) (string, error) { return "http://here", nil }, "secret")
 	if err := client.Set(t.Context(), r.key("there"), "http://there#x", 0).Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 // TestQuestionsWhileNamespacesAppear: a namespace is there on both nodes, but one of them is only just making that
 // known. A question asked in that moment must not end without its answer.
 func TestQuestionsWhileNamespacesAppear(t *testing.T) {
+	t.Parallel()
 	prefix := unique()
 	var clusters []*redis.Cluster
 	for range 2 {

@@ -17,6 +17,7 @@ import (
 //	size      the answer to a question for no bytes: what one lane has next, and how large that is; a node that does
 //	          not know of it answers with the message
 //	rooms     the answer that says which lanes of rooms there are
+//	never     the answer to a question behind a number that was never given: the last one that was
 type tellKind byte
 
 const (
@@ -25,6 +26,7 @@ const (
 	tellAnswer
 	tellRooms
 	tellSize
+	tellNever
 )
 
 // wanted is what a question asks of one lane.

@@ -66,6 +66,7 @@ func owners(t *testing.T, list []*redistest.Server, n int64, to *redistest.Serve
 
 // A slot moves to another master, and back, while events flow through it.
 func TestNothingIsMissedWhileSlotsMove(t *testing.T) {
+	t.Parallel()
 	list := redistest.Cluster(t)
 	url := redistest.ClusterURL(list)
 	for name, cfg := range sharded() {
@@ -90,6 +91,7 @@ func TestNothingIsMissedWhileSlotsMove(t *testing.T) {
 
 // The state of a session moves to another master while its client comes back: for a moment its slot is on two.
 func TestRecoveryWhileSlotsMove(t *testing.T) {
+	t.Parallel()
 	list := redistest.Cluster(t)
 	url := redistest.ClusterURL(list)
 	f := pair(t, redis.Config{Mode: redis.Streams, Recovery: &adapter.Recovery{}}, url, url)

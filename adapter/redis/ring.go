@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"container/list"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ type ring struct {
 	entries []*kept
 	bytes   int
 	lanes   map[laneKey]*laneEnd
+	order   list.List            // of *laneEnd, all of lanes, by when they were used
 	quiet   map[laneKey]*laneEnd // those whose end is to be said
 	doubts  map[laneKey]uint64   // from which number on messages may not have been passed on, until that is said
 	moved   map[laneKey]*laneEnd // those whose end has not been recorded
@@ -42,10 +44,12 @@ type kept struct {
 
 // laneEnd is the end of a lane.
 type laneEnd struct {
-	last, count uint64    // of what has been numbered
-	out, outs   uint64    // of what has been handed to Redis
-	first, at   time.Time // when that was first, and last
-	said        int       // how often that has been said
+	key         laneKey
+	at          *list.Element // in ring.order
+	last, count uint64        // of what has been numbered
+	out, outs   uint64        // of what has been handed to Redis
+	first, late time.Time     // when that was first, and last
+	said        int           // how often that has been said
 	used        time.Time
 }
 
@@ -55,43 +59,12 @@ const keptCost = 240
 // maxPast is how many messages at least are remembered that are kept no more, so that who missed them knows.
 const maxPast = 8192
 
-// maxLanes bounds how many lanes are remembered of which nothing is kept any more.
-const maxLanes = 100_000
-
-// rings are those of a node: one for each stream, by its name, and one for all channels, without.
-type rings map[string]*ring
-
-func (r rings) of(key laneKey) *ring {
-	if key.nsp == "" {
-		return r[key.lane]
-	}
-	return r[""]
-}
-
-func (r rings) stamp(c *command) { r.of(laneKey{c.nsp, c.lane}).stamp(c) }
-
-// handed notes that c has been handed to Redis, whatever became of it there.
-func (r rings) handed(c *command) {
-	if c.number > 0 && r != nil {
-		r.of(laneKey{c.nsp, c.lane}).handed(c)
-	}
-}
-
-// drop notes that c is lost, and counted as such: nobody need ask for it.
-func (r rings) drop(c *command) {
-	if c.number > 0 && r != nil {
-		r.of(laneKey{c.nsp, c.lane}).drop(c)
-	}
-}
-
-// ends returns the ends of lanes that are to be said now, some n of each, and whether there will be more.
-func (r rings) ends(now time.Time, rooms bool, n int) (list []ending, more bool) {
-	for _, x := range r {
-		l, m := x.ends(now, rooms, n)
-		list, more = append(list, l...), more || m
-	}
-	return list, more
-}
+// maxLanes bounds how many lanes are remembered of which nothing is kept any more. What more of them cost, laneCost each,
+// is of the bytes that messages may have.
+const (
+	maxLanes = 100_000
+	laneCost = 400
+)
 
 func newRing(maxBytes int, maxAge time.Duration) *ring {
 	return &ring{maxBytes: maxBytes, maxAge: maxAge, wake: func() {}, lanes: map[laneKey]*laneEnd{}, quiet: map[laneKey]*laneEnd{},
@@ -101,7 +74,8 @@ func newRing(maxBytes int, maxAge time.Duration) *ring {
 func (r *ring) end(key laneKey) *laneEnd {
 	e := r.lanes[key]
 	if e == nil {
-		e = &laneEnd{}
+		e = &laneEnd{key: key}
+		e.at = r.order.PushBack(e)
 		r.lanes[key] = e
 	}
 	return e
@@ -117,6 +91,7 @@ func (r *ring) stamp(c *command) {
 		e, spot := r.end(key), x.in(key.lane)
 		spot.prev, spot.count = e.last, e.count+1
 		e.last, e.count, e.used = r.n, e.count+1, c.at
+		r.order.MoveToBack(e.at)
 	}
 	c.data = appendNumber(c.data, &x.serial)
 	c.number = x.n
@@ -132,28 +107,40 @@ func (r *ring) stamp(c *command) {
 	r.trim(c.at)
 }
 
-// trim forgets what is too old or too much. Called with mu held.
+// trim forgets what is too old or too much: messages, and lanes of which it has none any more, those first that were
+// used longest ago. Called with mu held.
 func (r *ring) trim(now time.Time) {
 	k := 0
-	for k < len(r.entries) && (r.bytes > r.maxBytes || now.Sub(r.entries[k].at) > r.maxAge) {
-		r.bytes -= len(r.entries[k].data) + keptCost
-		r.past = append(r.past, r.entries[k].past)
-		k++
+	for ; k < len(r.entries); k++ {
+		x := r.entries[k]
+		r.forget(x.n)
+		if r.bytes+laneCost*max(0, len(r.lanes)-maxLanes) <= r.maxBytes && now.Sub(x.at) <= r.maxAge {
+			break
+		}
+		r.bytes -= len(x.data) + keptCost
+		r.past = append(r.past, x.past)
 	}
 	if len(r.past) > 2*maxPast {
 		r.past = append(r.past[:0], r.past[len(r.past)-maxPast:]...)
 	}
 	clear(r.entries[:k])
-	r.entries = r.entries[k:]
-	if len(r.lanes) <= maxLanes {
-		return
+	if r.entries = r.entries[k:]; len(r.entries) == 0 {
+		r.forget(r.n + 1)
 	}
-	for key, e := range r.lanes {
-		if len(r.entries) > 0 && e.last < r.entries[0].n && key.room() {
-			delete(r.lanes, key)
-			delete(r.quiet, key)
-			delete(r.moved, key)
+}
+
+// forget forgets lanes beyond maxLanes of which nothing is kept from a number on. Called with mu held.
+func (r *ring) forget(kept uint64) {
+	for len(r.lanes) > maxLanes {
+		e := r.order.Front().Value.(*laneEnd)
+		if e.last >= kept || e.out < e.last {
+			return
 		}
+		r.order.Remove(e.at)
+		delete(r.lanes, e.key)
+		delete(r.quiet, e.key)
+		delete(r.moved, e.key)
+		delete(r.doubts, e.key)
 	}
 }
 
@@ -180,9 +167,9 @@ func (r *ring) out(c *command) {
 	r.done++
 	x := r.recall(c.number)
 	for _, key := range (laneKey{c.nsp, c.lane}).both() {
-		e := r.end(key)
+		e := r.lanes[key]
 		switch {
-		case c.number <= e.out:
+		case e == nil, c.number <= e.out:
 			continue
 		case x != nil:
 			e.outs = x.in(key.lane).count
@@ -191,7 +178,7 @@ func (r *ring) out(c *command) {
 		default:
 			continue // then later ones say so
 		}
-		e.out, e.at, e.said = c.number, time.Now(), 0
+		e.out, e.late, e.said = c.number, time.Now(), 0
 		if e.first.IsZero() {
 			e.first = c.at
 		}
@@ -246,8 +233,10 @@ func (r *ring) ends(now time.Time, rooms bool, n int) (list []ending, more bool)
 			delete(r.quiet, key)
 			continue
 		}
-		more = true
-		if now.Sub(e.at) < sayAfter<<e.said || len(list) >= n {
+		if more = true; len(list) >= n {
+			break
+		}
+		if now.Sub(e.late) < sayAfter<<e.said {
 			continue
 		}
 		e.said++

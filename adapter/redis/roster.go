@@ -242,7 +242,7 @@ func (m *members) withoutRoster(err error) {
 // take notes who is in the roster. A list that was begun lately, as Redis has lost the one before, says nothing of nodes
 // that it has never had.
 func (m *members) take(s *sheet, life time.Duration) {
-	var gone []string
+	var gone, back []string
 	doubted := false
 	in := make(map[string]struct{}, len(s.uids))
 	epoch := s.epoch
@@ -260,6 +260,9 @@ func (m *members) take(s *sheet, life time.Duration) {
 		if p == nil {
 			p = &peer{since: time.Now()}
 			m.peers[uid] = p
+			if _, ok := m.dead[uid]; ok {
+				back = append(back, uid)
+			}
 			delete(m.dead, uid)
 		}
 		p.told, p.begun = false, s.begun
@@ -278,6 +281,9 @@ func (m *members) take(s *sheet, life time.Duration) {
 	}
 	m.epoch = epoch
 	m.mu.Unlock()
+	for _, uid := range back {
+		m.state.log.Info("node back", "node", uid)
+	}
 	m.lost(gone)
 	if doubted { // few have looked
 		m.say("", heartbeat{Kind: "look"}, true, nil)

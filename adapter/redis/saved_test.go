@@ -11,6 +11,7 @@ import (
 // A SET whose answer was lost is done again if Redis has not done it, and never if somebody may have taken what
 // it saved: that would be there for a second socket.
 func TestSetInDoubt(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	client := s.Client()
 	p := &sender{publisher: &publisher{client: client, stats: &counters{}, state: newState(slog.New(slog.DiscardHandler)), maxAge: time.Minute}}

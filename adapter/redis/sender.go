@@ -33,12 +33,12 @@ type sender struct {
 	failed  int               // attempts in a row that failed
 	unsure  map[string]uint64 // by namespace: messages that Redis may not have passed on, not counted yet
 	acked   map[string]string // by stream: the id of the last entry that is there
-	barred  map[string]error  // by barrier: what Redis refuses
+	barred  map[string]barred // by barrier
 }
 
 func newSender(p *publisher, addr string, node *redis.Client, box *outbox) *sender {
 	return &sender{publisher: p, addr: addr, box: box, node: node,
-		unsure: map[string]uint64{}, acked: map[string]string{}, barred: map[string]error{}}
+		unsure: map[string]uint64{}, acked: map[string]string{}, barred: map[string]barred{}}
 }
 
 // run sends until the outbox is closed and empty, or ctx is done.

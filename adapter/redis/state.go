@@ -2,7 +2,9 @@ package redis
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -23,7 +25,7 @@ const (
 	PartChannels                       // each connection's subscriptions, which Redis may refuse to this user
 	PartOutbox                         // there is room for what is to be published
 	PartMembership                     // the list of servers in Redis
-	PartAgreement                      // the servers are configured alike
+	PartAgreement                      // the servers are configured alike, and understand each other; well again as recovery is
 	PartForwarding                     // this server's address in Redis
 	PartRecovery                       // states of sessions in Redis; well again when nothing has failed for a minute
 	PartRefusals                       // channels that Redis lets this user publish to, by master; well again as recovery is
@@ -65,18 +67,21 @@ const (
 // person may do about it, until it is up again.
 type state struct {
 	log    *slog.Logger
-	steady time.Duration // zero if nobody calls tick
+	uid    string                   // of this node
+	losses func() map[string]uint64 // what could not be published, by cause; nil if nobody counts
+	steady time.Duration            // zero if nobody calls tick
 
 	mu     sync.Mutex
 	parts  map[part]*Part
 	up     bool
 	since  time.Time
-	said   map[string]bool // by advice: failures logged since it was last said to be up
-	saidUp bool            // what was logged last
+	said   map[string]time.Time // by advice: failures logged since it was last said to be up, and when they were last seen
+	saidUp bool                 // what was logged last
+	lost   uint64               // of losses, when that was last said
 }
 
 func newState(log *slog.Logger) *state {
-	s := &state{log: log, steady: steady, parts: map[part]*Part{}, said: map[string]bool{}, since: time.Now()}
+	s := &state{log: log, steady: steady, parts: map[part]*Part{}, said: map[string]time.Time{}, since: time.Now()}
 	s.parts[part{PartStart, ""}] = &Part{Kind: PartStart, Err: errStarting, Since: s.since}
 	return s
 }
@@ -115,10 +120,11 @@ func (s *state) say(p *Part) {
 	switch {
 	case p != nil && p.Err != nil && p.Kind != PartStart:
 		a := advice(p.Err)
-		if s.said[a] {
+		_, known := s.said[a]
+		if s.said[a] = time.Now(); known {
 			return
 		}
-		s.said[a], s.saidUp = true, false
+		s.saidUp = false
 		text := "cluster degraded: not all of it works"
 		if p.Kind <= PartReading {
 			text = "cluster degraded: events reach the clients of this node only"
@@ -127,8 +133,24 @@ func (s *state) say(p *Part) {
 	case s.up && !s.saidUp && (len(s.said) == 0 || time.Since(s.since) >= s.steady):
 		clear(s.said)
 		s.saidUp = true
-		s.log.Info("cluster up")
+		s.log.Info("cluster up", "node", s.uid)
+		s.sum()
 	}
+}
+
+// sum says what could not be published while the cluster was not up. Called with mu held.
+func (s *state) sum() {
+	if s.losses == nil {
+		return
+	}
+	n, causes := uint64(0), s.losses()
+	for _, x := range causes {
+		n += x
+	}
+	if n > s.lost {
+		s.log.Warn("messages of this server were lost while the cluster was not up", "messages", n-s.lost, "since start, by cause", fmt.Sprint(causes))
+	}
+	s.lost = n
 }
 
 // tick says that the cluster is up when that has lasted.
@@ -142,10 +164,29 @@ func (s *state) tick() {
 		}
 	}
 	s.say(nil)
+	s.forget()
+}
+
+// forget lets a failure that is over be logged when it comes again, though another part may stay down for good. Called
+// with mu held.
+func (s *state) forget() {
+	for _, p := range s.parts {
+		if p.Err != nil {
+			if a := advice(p.Err); !s.said[a].IsZero() {
+				s.said[a] = time.Now()
+			}
+		}
+	}
+	maps.DeleteFunc(s.said, func(_ string, seen time.Time) bool { return time.Since(seen) > recoveredAfter })
 }
 
 // passes reports whether nothing shows that the part works again, but that it does not fail.
-func (p *Part) passes() bool { return p.Kind == PartRecovery || p.Kind == PartRefusals }
+func (p *Part) passes() bool {
+	return p.Kind == PartRecovery || p.Kind == PartRefusals || p.Kind == PartAgreement && p.Of == ofMessages
+}
+
+// ofMessages is the PartAgreement of what other servers send.
+const ofMessages = "messages"
 
 // recovery notes what Redis has answered to a recovery: that there is no such state is no failure.
 func (s *state) recovery(err error) {
@@ -185,8 +226,14 @@ func (s *state) get() (up bool, since time.Time, err error, parts []Part) {
 	return s.up, s.since, err, parts
 }
 
-func (s *state) isUp() bool {
+// reaches reports whether events go out to other nodes and come in, as far as that has shown; other parts may be down.
+func (s *state) reaches() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.up
+	for _, p := range s.parts {
+		if p.Err != nil && p.Kind <= PartReading {
+			return false
+		}
+	}
+	return true
 }

@@ -41,7 +41,7 @@ func TestStateIsSaidOnce(t *testing.T) {
 			s.set(kind, "", down)
 		}
 		says("this node only\" part=sending")
-		if s.works() || s.isUp() {
+		if s.works() || s.reaches() {
 			t.Error("it works")
 		}
 		s.set(PartListening, "", errors.New("refused"))
@@ -76,5 +76,55 @@ func TestStateIsSaidOnce(t *testing.T) {
 		time.Sleep(steady)
 		s.tick()
 		says("cluster up")
+		// A part that is down for good hides no other's failure, and keeps nobody from Redis.
+		nowhere := &Unlocated{Err: errors.New("no address"), Advice: "name one", Known: true}
+		s.set(PartForwarding, "", nowhere)
+		says("part=forwarding of=\"\" cause=\"no address\" advice=\"name one\"")
+		if !s.reaches() {
+			t.Error("it reaches nobody")
+		}
+		for range 2 {
+			s.set(PartSending, "", down)
+			says("part=sending")
+			s.set(PartSending, "", nil)
+			for range 2 {
+				time.Sleep(recoveredAfter)
+				s.set(PartForwarding, "", nowhere)
+				s.tick()
+			}
+			says()
+		}
+	})
+}
+
+// What Redis has refused is known until it takes the same, or for a minute when nothing is sent any more.
+func TestRefusalsPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &publisher{state: newState(slog.New(slog.DiscardHandler))}
+		p.state.set(PartStart, "", nil)
+		s := newSender(p, "", nil, nil)
+		up := func(want bool, when string) {
+			t.Helper()
+			s.sends()
+			if up, _, _, _ := p.state.get(); up != want {
+				t.Errorf("%s: up is %v", when, !want)
+			}
+		}
+		add, other := &command{op: opXAdd, key: "stream"}, &command{op: opPublish, key: "channel"}
+		refuse := func() { s.refuses(add, errors.New("NOPERM this user has no permissions to run the 'xadd' command")) }
+		refuse()
+		up(false, "refused")
+		s.takes(other)
+		up(false, "another command is taken")
+		s.takes(add)
+		up(true, "it is taken")
+		refuse()
+		time.Sleep(recoveredAfter - time.Second)
+		up(false, "a minute is not over")
+		refuse()
+		time.Sleep(recoveredAfter)
+		up(false, "refused again")
+		time.Sleep(time.Second)
+		up(true, "nothing was refused for a minute")
 	})
 }

@@ -20,6 +20,9 @@ type Status struct {
 	// StreamLag is how far this node is behind the end of a stream, in streams mode, by the times at which entries
 	// were added; zero when it has read all.
 	StreamLag time.Duration
+	// FetchLag is for how long something has been missing that was sent over channels, which what came behind it waits
+	// for: so far clients of this node are behind the events of another. Zero when nothing is.
+	FetchLag time.Duration
 }
 
 // Stats are counters of a Cluster since New.
@@ -34,7 +37,7 @@ type Stats struct {
 	// what others published and this node has missed: "not kept", which its sender no longer held, "trimmed" and
 	// "stream lost", the same of entries that a stream dropped before they were read, and that Redis has lost;
 	// "sender gone", "no answer", of one that did not send it again, and "output limit", an event so large that Redis
-	// closes the subscription on which it is sent.
+	// closes the subscription on which it is sent; "not understood", of a server of another version, for instance.
 	Lost map[string]uint64
 	// LostOf counts what this node has missed of others, by their UID.
 	LostOf map[string]uint64
@@ -53,21 +56,25 @@ const (
 	lostRefused
 	lostUnconfirmed
 	lostClosed
-	lostTrimmed
 	lostLarge
+	lostUnpublished // those before are of what was to be published
+	lostTrimmed     = iota - 1
 	lostForgotten
 	lostGone
 	lostUnanswered
 	lostOutput
 	lostStream
+	lostGarbled
 	lostCauses
 )
 
-var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "closed", "trimmed", "too large", "not kept", "sender gone", "no answer", "output limit",
-	"stream lost"}
+var lostNames = [lostCauses]string{"outbox full", "too old", "refused", "unconfirmed", "closed", "too large", "trimmed", "not kept", "sender gone", "no answer", "output limit",
+	"stream lost", "not understood"}
 
 const outputAdvice = "if the log of Redis speaks of output buffer limits: set client-output-buffer-limit pubsub (default 32mb 8mb 60) " +
 	"to several times the largest event at least"
+
+const garbledAdvice = "give all servers the same version; if they have it, something else publishes on the channels or to the stream of this Prefix"
 
 // lostAdvice says what a person may do about a cause.
 var lostAdvice = [lostCauses]string{
@@ -78,10 +85,22 @@ var lostAdvice = [lostCauses]string{
 		"which is asked for what is trimmed",
 	lostStream: "Redis has been emptied, started without its data, or failed over: have it keep them (appendonly yes), keep others from " +
 		"emptying it, and raise MaxResendBytes of the sender, which is asked for what is missing",
+	lostGarbled:    garbledAdvice,
 	lostUnanswered: "look whether the sender runs and may subscribe to its own channel, see docs/adapters.md",
 }
 
 type counters struct {
 	published, received, skipped, malformed, reconnects, fetched atomic.Uint64
 	lost                                                         [lostCauses]atomic.Uint64
+}
+
+// losses returns what was lost by the first n causes.
+func (c *counters) losses(n int) map[string]uint64 {
+	list := map[string]uint64{}
+	for i := range n {
+		if x := c.lost[i].Load(); x > 0 {
+			list[lostNames[i]] = x
+		}
+	}
+	return list
 }

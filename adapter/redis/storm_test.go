@@ -162,10 +162,11 @@ func storm(t *testing.T, f *flow, fault func(ctx context.Context)) {
 	}
 }
 
-// eventually is adaptertest.Eventually with the patience for a Redis that stands still for half a minute.
+// eventually is adaptertest.Eventually with the patience for a Redis that stands still for half a minute, and for a storm
+// on a busy machine.
 func eventually(t *testing.T, fn func() error) {
 	t.Helper()
-	for end := time.Now().Add(2 * time.Minute); ; {
+	for end := time.Now().Add(4 * time.Minute); ; {
 		err := fn()
 		if err == nil {
 			return

@@ -29,6 +29,7 @@ import (
 // Rooms of one namespace are on different shards in sharded mode, so that events to different rooms
 // may overtake each other; the suite's test of order is left out there.
 func TestRedisCluster(t *testing.T) {
+	t.Parallel()
 	url := redistest.ClusterURL(redistest.Cluster(t))
 	for name, cfg := range map[string]redis.Config{
 		"pubsub":          {Mode: redis.PubSub},
@@ -39,6 +40,7 @@ func TestRedisCluster(t *testing.T) {
 		"streams sharded": {Mode: redis.Streams, ShardedPubSub: true, BlockTime: time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cfg.URL = url
 			c := nodes(cfg)
 			if name == "sharded dynamic" {
@@ -49,6 +51,7 @@ func TestRedisCluster(t *testing.T) {
 		})
 	}
 	t.Run("recovery", func(t *testing.T) {
+		t.Parallel()
 		adaptertest.RunRecovery(t, 2, nodes(redis.Config{URL: url, Mode: redis.Streams, Recovery: &adapter.Recovery{}}))
 	})
 }
@@ -81,6 +84,7 @@ func certificate(t *testing.T) (cert, key string) {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	cert, key := certificate(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -106,6 +110,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestClientIsTakenAsOptions(t *testing.T) {
+	t.Parallel()
 	client := goredis.NewClient(&goredis.Options{Addr: shared.Addr()})
 	defer client.Close()
 	adaptertest.Run(t, 2, nodes(redis.Config{Client: client}))
@@ -136,6 +141,7 @@ func TestConfigIsChecked(t *testing.T) {
 
 // Namespaces that Node's adapter puts into a stream nobody reads are refused.
 func TestStreamsRefuseNamespacesThatWouldNotBeRead(t *testing.T) {
+	t.Parallel()
 	c := start(t, redis.Config{URL: shared.URL(), Mode: redis.Streams, StreamCount: 7, Prefix: unique(), Stream: unique(), BlockTime: time.Second})
 	refused := 0
 	for i := range 20 {
@@ -152,6 +158,7 @@ func TestStreamsRefuseNamespacesThatWouldNotBeRead(t *testing.T) {
 }
 
 func TestManyNamespacesShareConnections(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	c := start(t, redis.Config{URL: server.URL() + "?client_name=node"})
 	for i := range 200 {
@@ -178,6 +185,7 @@ func TestManyNamespacesShareConnections(t *testing.T) {
 
 // TestLag: the way through Redis and back is measured by the heartbeats.
 func TestLag(t *testing.T) {
+	t.Parallel()
 	p := redistest.NewProxy(t, shared.Addr())
 	c := start(t, redis.Config{URL: p.URL(), Prefix: unique(), HeartbeatInterval: 50 * time.Millisecond})
 	ready(t, c)

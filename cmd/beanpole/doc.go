@@ -11,6 +11,7 @@
 //
 //   - main.go: the commands and their exit status; init.go (with update), lint.go, pack.go, doctor.go, types.go: one each
 //   - internal/project, internal/lint, internal/pack, internal/doctor, internal/ask: what they do
+//   - internal/foreign: how all of them read what others wrote, and show it
 //
 // # Decisions
 //

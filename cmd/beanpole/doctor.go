@@ -48,8 +48,8 @@ func (c *doctorCommand) Run(ctx context.Context, o output) error {
 		URL: c.URL, Path: c.Path, HealthPath: c.Health, Origin: c.Origin, Namespace: c.Namespace, Auth: c.Auth, ProbeToken: c.ProbeToken,
 		Instances: c.Instances, Samples: c.Samples, Timeout: c.Timeout, Idle: c.Idle, Deep: c.Deep, Connections: c.Connections, Watch: c.Watch, Insecure: c.Insecure,
 	}
-	if !c.JSON && isTerminal(o.err) {
-		options.Progress = func(check string) { fmt.Fprintf(o.err, "\r%-20s\r", check) }
+	if !c.JSON && o.cursor != nil {
+		options.Progress = func(check string) { fmt.Fprintf(o.cursor, "\r%-20s\r", check) }
 	}
 	r, err := doctor.Run(ctx, options)
 	if err != nil {

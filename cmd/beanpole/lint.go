@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/pack"
 )
@@ -56,7 +57,8 @@ func (c *lintCommand) Run(ctx context.Context, o output) error {
 
 func printFindings(w io.Writer, findings []lint.Finding) {
 	for _, f := range findings {
-		fmt.Fprintf(w, "%s: %s: %s [%s]\n    why: %s\n    fix: %s\n", f.Where(), f.Severity, f.What, f.Check, f.Why, f.Fix)
+		fmt.Fprintf(w, "%s: %s: %s [%s]\n    why: %s\n    fix: %s\n",
+			foreign.Line(f.Where()), f.Severity, foreign.Line(f.What), f.Check, foreign.Line(f.Why), foreign.Line(f.Fix))
 	}
 }
 

@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/project"
 	"github.com/beanpole/beanpole/internal/version"
 )
@@ -52,7 +54,8 @@ type cli struct {
 type output struct {
 	out, err io.Writer
 	in       io.Reader
-	asks     bool // somebody sits there to be asked
+	asks     bool      // somebody sits there to be asked
+	cursor   io.Writer // a terminal whose line may be written over, or nil
 }
 
 // progress says what has begun, to who waits.
@@ -60,16 +63,17 @@ func (o output) progress(what string) { fmt.Fprintf(o.err, "%s …\n", what) }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	code := run(ctx, os.Args[1:], output{os.Stdout, os.Stderr, os.Stdin, isTerminal(os.Stdin) && isTerminal(os.Stderr)})
+	o := output{out: os.Stdout, err: os.Stderr, in: os.Stdin, asks: isTerminal(os.Stdin) && isTerminal(os.Stderr)}
+	if isTerminal(os.Stderr) {
+		o.cursor = os.Stderr
+	}
+	code := run(ctx, os.Args[1:], o)
 	stop()
 	os.Exit(code)
 }
 
 // isTerminal reports whether somebody may be looking, as opposed to a file or the log of a pipeline.
-func isTerminal(f any) bool {
-	file, ok := f.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
-}
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // written is an output that remembers the first error. What could not be written was not said, and a status that says that
 // all is well would be all that is left.
@@ -88,10 +92,11 @@ func (w *written) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// run is main without the process. Whatever the command, it fails when its output cannot be written.
+// run is main without the process. Whatever the command, it fails when its output cannot be written, and nothing that it says
+// acts on a terminal: names and answers are of others.
 func run(ctx context.Context, args []string, o output) int {
-	out := &written{Writer: o.out}
-	o.out = out
+	out := &written{Writer: foreign.Writer{Writer: o.out}}
+	o.out, o.err = out, foreign.Writer{Writer: o.err}
 	code := command(ctx, args, o)
 	if out.err != nil && code < exitFailure {
 		fmt.Fprintln(o.err, "beanpole: the result was not written:", out.err)
@@ -114,6 +119,9 @@ func command(ctx context.Context, args []string, o output) int {
 	if err != nil {
 		fmt.Fprintln(o.err, "beanpole:", err)
 		return exitBadUsage
+	}
+	if len(args) > 0 && args[0] == "help" { // beanpole help, beanpole help lint
+		args = append(slices.Clone(args[1:]), "--help")
 	}
 	k, err := parser.Parse(args)
 	if ended >= 0 {

@@ -101,7 +101,7 @@ func TestUsage(t *testing.T) {
 	for _, test := range []struct {
 		args []string
 		code int
-	}{{[]string{"--help"}, exitOK}, {[]string{"lint", "--help"}, exitOK}, {[]string{"nonsense"}, exitBadUsage}, {[]string{"lint", "/no/such/folder"}, exitBadUsage},
+	}{{[]string{"--help"}, exitOK}, {[]string{"help"}, exitOK}, {[]string{"help", "lint"}, exitOK}, {[]string{"lint", "--help"}, exitOK}, {[]string{"nonsense"}, exitBadUsage}, {[]string{"lint", "/no/such/folder"}, exitBadUsage},
 		{[]string{"--version"}, exitOK}, {[]string{"doctor", "example.com"}, exitBadUsage}, {[]string{"doctor", "http://localhost", "--auth", "{"}, exitBadUsage},
 		{[]string{"update", "/no/such/folder"}, exitFailure}, {[]string{"init", "--region=here", t.TempDir()}, exitBadUsage},
 		{[]string{"init", "--variant=nonsense", t.TempDir()}, exitBadUsage}, {[]string{"init", "--replace=/no/such/folder", t.TempDir()}, exitBadUsage},
@@ -278,6 +278,22 @@ func TestInitAsksAtATerminal(t *testing.T) {
 	}
 }
 
+// What is said of a bundle is said by lint: names in it neither act on the terminal nor make lines of their own.
+func TestNamesOfABundleAreShownAsTheyAre(t *testing.T) {
+	dir := t.TempDir()
+	name := "x\x1b[2J\x1b]0;title\x07\nbundle: nothing to complain about.yml"
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, ".ebextensions"), 0o755), os.WriteFile(filepath.Join(dir, ".ebextensions", name), nil, 0o644),
+		os.WriteFile(filepath.Join(dir, "Procfile"), []byte("web: \x1b[31mrm\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"lint", dir}, {"lint", "--json", dir}} {
+		code, out := beanpole(t, args...)
+		if code != exitFailure || strings.ContainsAny(out, "\x1b\x07") || strings.Contains(out, "\nbundle: nothing") || !strings.Contains(out, `\u001b[2J`) {
+			t.Errorf("%v: exit status %d, and says\n%q", args, code, out)
+		}
+	}
+}
+
 // A question is for a person: a file, a pipe or /dev/null is none.
 func TestTerminals(t *testing.T) {
 	null, err := os.Open(os.DevNull)
@@ -285,7 +301,7 @@ func TestTerminals(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	if isTerminal(null) || isTerminal(new(bytes.Buffer)) {
+	if isTerminal(null) {
 		t.Error("nobody sits there")
 	}
 }

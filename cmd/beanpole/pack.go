@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/pack"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/project"
@@ -57,10 +58,10 @@ func (c *packCommand) Run(ctx context.Context, o output) error {
 		return err
 	}
 	for _, f := range r.Folders {
-		fmt.Fprintf(o.out, "%s/: %d files, %d KB, for the program to read\n", f.Name, f.Files, f.Bytes>>10)
+		fmt.Fprintf(o.out, "%s/: %d files, %d KB, for the program to read\n", foreign.Line(f.Name), f.Files, f.Bytes>>10)
 	}
 	if len(r.Loose) > 0 {
-		fmt.Fprintf(o.out, "not shipped, as files at the top are not: %s (--include ships them)\n", strings.Join(r.Loose, ", "))
+		fmt.Fprintf(o.out, "not shipped, as files at the top are not: %s (--include ships them)\n", foreign.Line(strings.Join(r.Loose, ", ")))
 	}
 	fmt.Fprintf(o.out, "%s: %d files, %d KB\n", r.Output, r.Files, r.Bytes>>10)
 	return nil

@@ -67,7 +67,7 @@ func TestTypesOfAProject(t *testing.T) {
 	write(handlers("int"))
 	types(exitFailure, "events.ts is not what the handlers say", "--check", "-o", "events.ts")
 	types(exitFailure, `/: "say" from clients, argument 1 is string and not integer`, "--diff", "HEAD")
-	types(exitFailure, "beanpole: git worktree", "--diff", "nowhere")
+	types(exitFailure, "beanpole: git: ", "--diff", "nowhere")
 	write("package main")
 	types(exitFailure, "go run .: exit status 1", ".")
 	if out, err := exec.CommandContext(t.Context(), "git", "worktree", "list").CombinedOutput(); err != nil || strings.Count(string(out), "\n") != 1 {

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"sync"
 	"time"
@@ -19,14 +20,14 @@ const (
 // goroutine.
 type Writer struct {
 	to   io.Writer
-	lost func(to io.Writer, lines uint64) error
+	lost func(to io.Writer, m Missed) error
 
 	mu      sync.Mutex
 	waiting []byte // guarded by mu
 	leaving int    // guarded by mu; bytes that are being written
 	running bool   // guarded by mu; there is a goroutine
 	end     end    // guarded by mu; of running
-	missed  uint64 // guarded by mu; lines left out or lost that nobody has been told of
+	missed  Missed // guarded by mu; what nobody has been told of
 	stats   Stats  // guarded by mu
 }
 
@@ -36,8 +37,20 @@ type Stats struct {
 	Failed  uint64 // lines that the writer behind did not take
 }
 
-// NewWriter returns a Writer to the writer to. When that takes lines again, lost writes there how many it has missed.
-func NewWriter(to io.Writer, lost func(to io.Writer, lines uint64) error) *Writer {
+// Missed is what the writer behind has missed since it was last told.
+type Missed struct {
+	Stats
+	Err error // why a line of Failed was not taken, the last one
+}
+
+func (m *Missed) add(o Missed) {
+	m.LeftOut += o.LeftOut
+	m.Failed += o.Failed
+	m.Err = cmp.Or(o.Err, m.Err)
+}
+
+// NewWriter returns a Writer to the writer to. When that takes lines again, lost writes there what it has missed.
+func NewWriter(to io.Writer, lost func(to io.Writer, m Missed) error) *Writer {
 	return &Writer{to: to, lost: lost}
 }
 
@@ -47,7 +60,7 @@ func (w *Writer) Write(lines []byte) (int, error) {
 	defer w.mu.Unlock()
 	if len(w.waiting)+w.leaving+len(lines) > MaxBytes {
 		n := count(lines)
-		w.missed += n
+		w.missed.LeftOut += n
 		w.stats.LeftOut += n
 		return len(lines), nil
 	}
@@ -79,19 +92,19 @@ func (w *Writer) write() {
 	defer w.mu.Unlock()
 	for len(w.waiting) > 0 {
 		b, missed := w.waiting, w.missed // those came behind it
-		w.waiting, w.leaving, w.missed = nil, len(b), 0
+		w.waiting, w.leaving, w.missed = nil, len(b), Missed{}
 		for len(b) > 0 {
 			n := piece(b)
-			if w.unlocked(func() error { _, err := w.to.Write(b[:n]); return err }) != nil {
+			if err := w.unlocked(func() error { _, err := w.to.Write(b[:n]); return err }); err != nil {
 				lines := count(b[:n])
-				missed += lines
+				missed.add(Missed{Stats{Failed: lines}, err})
 				w.stats.Failed += lines
 			}
 			b = b[n:]
 			w.leaving = len(b)
 		}
-		if missed > 0 && w.unlocked(func() error { return w.lost(w.to, missed) }) != nil {
-			w.missed += missed
+		if missed.Stats != (Stats{}) && w.unlocked(func() error { return w.lost(w.to, missed) }) != nil {
+			w.missed.add(missed)
 		}
 	}
 	w.running = false

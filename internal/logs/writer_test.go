@@ -40,8 +40,8 @@ func (r *reader) fail(err error) {
 	r.err = err
 }
 
-func sayLost(w io.Writer, lines uint64) error {
-	_, err := fmt.Fprintf(w, "%d lost\n", lines)
+func sayLost(w io.Writer, m logs.Missed) error {
+	_, err := fmt.Fprintf(w, "%d left out, %d failed: %v\n", m.LeftOut, m.Failed, m.Err)
 	return err
 }
 
@@ -64,12 +64,12 @@ func TestNobodyWaitsForTheReaderOfALog(t *testing.T) {
 	if !w.Flush(time.Minute) {
 		t.Error("not flushed although all is read")
 	}
-	if got := r.got.String(); strings.Count(got, "x\n") != fit || !strings.HasSuffix(got, "x\n7 lost\n") {
-		t.Errorf("%d lines, the last %q", strings.Count(got, "x\n"), got[len(got)-20:])
+	if got := r.got.String(); strings.Count(got, "x\n") != fit || !strings.HasSuffix(got, "x\n7 left out, 0 failed: <nil>\n") {
+		t.Errorf("%d lines, the last %q", strings.Count(got, "x\n"), got[len(got)-60:])
 	}
 	_, _ = w.Write([]byte("next\n"))
 	w.Flush(time.Minute)
-	if !strings.HasSuffix(r.got.String(), "7 lost\nnext\n") {
+	if !strings.HasSuffix(r.got.String(), "7 left out, 0 failed: <nil>\nnext\n") {
 		t.Error("nothing more is written")
 	}
 }
@@ -102,7 +102,7 @@ func TestReaderThatHasGoneIsCounted(t *testing.T) {
 		r.fail(nil)
 		_, _ = w.Write([]byte("again\n"))
 		synctest.Wait()
-		if got := r.got.String(); got != "again\n3 lost\n" {
+		if got := r.got.String(); got != "again\n0 left out, 3 failed: broken pipe\n" {
 			t.Errorf("%q", got)
 		}
 	})

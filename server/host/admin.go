@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -20,25 +19,18 @@ import (
 // be taken.
 const adminWriteTimeout = 30 * time.Second
 
-// Who finds the port of the admin listener taken tries again so often, for so long: the server before it may be
-// stopping.
-const (
-	adminAgain    = 500 * time.Millisecond
-	adminPatience = time.Minute
-)
+// adminAgain is the time between two tries to have the port of the admin listener. The server before it may be stopping.
+const adminAgain = 500 * time.Millisecond
 
-// listenAdmin opens the admin listener. A port in use is no reason not to start: the host can be stopped
-// by a signal too.
+// listenAdmin opens the admin listener. That it cannot be is no reason not to start: the host can be stopped
+// by a signal too, and it is tried again.
 func (h *Host) listenAdmin() {
 	if h.cfg.NoAdmin {
 		return
 	}
-	err := h.openAdmin()
-	if errors.Is(err, syscall.EADDRINUSE) {
-		h.life.Warn("the port of the admin listener is taken, perhaps by a server that is stopping: tried again; BEANPOLE_ADMIN_PORT "+
-			"sets another, without it it is the one after PORT", "for", adminPatience, "err", err)
-	} else if err != nil {
-		h.noAdmin(err)
+	if err := h.openAdmin(); err != nil {
+		h.life.Warn("no admin listener yet, by which deployments drain this host and metrics are read; it is tried again. Its port may "+
+			"be that of a server that is stopping: BEANPOLE_ADMIN_PORT sets another, without it it is the one after PORT", "err", err)
 	}
 }
 
@@ -55,14 +47,8 @@ func (h *Host) openAdmin() error {
 	return err
 }
 
-func (h *Host) noAdmin(err error) {
-	h.life.Warn("no admin listener, by which deployments drain this host and metrics are read: set BEANPOLE_ADMIN_PORT to "+
-		"a free port; without it, it is the one after PORT", "err", err)
-}
-
-// awaitAdmin returns the admin listener, or nil if there is none before ctx is done or adminPatience is over.
+// awaitAdmin returns the admin listener, or nil if there is none before ctx is done.
 func (h *Host) awaitAdmin(ctx context.Context) net.Listener {
-	until := time.Now().Add(adminPatience)
 	for {
 		if l := h.admin.Load(); l != nil {
 			return *l
@@ -72,10 +58,7 @@ func (h *Host) awaitAdmin(ctx context.Context) net.Listener {
 		case <-ctx.Done():
 			return nil
 		}
-		if err := h.openAdmin(); err != nil && (!errors.Is(err, syscall.EADDRINUSE) || time.Now().After(until)) {
-			h.noAdmin(err)
-			return nil
-		}
+		_ = h.openAdmin() // has been said
 	}
 }
 

@@ -133,29 +133,32 @@ func (c *cluster) client(r *http.Request, seen clientAddr) (addr string, secure 
 }
 
 // forward makes this server known to the others, once its port is open, so that any of them serves any
-// session.
-func (c *cluster) forward(ctx context.Context, cfg *Config, engine *transport.Server, listener net.Addr, client clientAddr, log *slog.Logger) error {
+// session. Where others reach it may have to be asked for: as long as nobody answers the part forwarding of the cluster
+// is down, and they are asked again.
+func (c *cluster) forward(cfg *Config, engine *transport.Server, listener net.Addr, client clientAddr, log *slog.Logger) error {
 	if c.redis == nil || cfg.NoForwarding {
 		return nil
 	}
 	node := engine.NodeID()
-	at, err := nodeURL(ctx, cfg, listener)
-	if err != nil {
-		log.Warn("no address for other servers: sessions are not forwarded; set BEANPOLE_NODE_URL", "err", err)
-		return nil
-	}
+	place := newPlace(cfg, listener)
 	f, err := c.redis.Forward(redis.ForwardConfig{
-		Node: hex.EncodeToString(node[:]), URL: at, Secret: cfg.NodeSecret, ClientAddr: client,
+		Node: hex.EncodeToString(node[:]), Secret: cfg.NodeSecret, ClientAddr: client,
 		AnswerTimeout: cfg.PingInterval + cfg.PingTimeout, // a poll is answered within the first
 		NodeOf: func(sid string) (string, bool) {
 			id, ok := transport.NodeOf(sid)
 			return hex.EncodeToString(id[:]), ok
+		},
+		Locate: func(ctx context.Context) (string, error) {
+			at, err := place.url(ctx)
+			if err == nil {
+				log.Info("sessions are forwarded between servers", "at", at)
+			}
+			return at, err
 		},
 	})
 	if err != nil {
 		return err
 	}
 	c.forwarder.Store(f)
-	log.Info("sessions are forwarded between servers", "at", at)
 	return nil
 }

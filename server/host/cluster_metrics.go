@@ -40,6 +40,7 @@ func (cc clusterCollector) Collect(out chan<- prometheus.Metric) {
 	gauge("servers", "Live Beanpole servers, this one included.", status.Nodes)
 	send(prometheus.GaugeValue, "lag_seconds", "How long a message takes through Redis and back, by the last heartbeat.", status.Lag.Seconds())
 	send(prometheus.GaugeValue, "stream_lag_seconds", "How far this server is behind the end of a stream.", status.StreamLag.Seconds())
+	send(prometheus.GaugeValue, "fetch_lag_seconds", "For how long messages of other servers have been missing that others wait behind.", status.FetchLag.Seconds())
 	gauge("outbox_messages", "Messages that wait for Redis.", st.Waiting)
 	gauge("outbox_bytes", "Bytes that wait for Redis.", st.WaitingBytes)
 	count("published_total", "Messages that Redis has taken.", st.Published)

@@ -1,8 +1,11 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -10,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/adapter/redis/redistest"
 )
 
@@ -26,7 +30,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // newNode runs a host of the cluster on r until the test ends.
 func newNode(t *testing.T, r *redistest.Server, cfg Config) *Host {
 	t.Helper()
-	cfg.Port, cfg.Host, cfg.RedisURL = AnyPort, "127.0.0.1", r.URL()
+	cfg.Port, cfg.Host, cfg.RedisURL = cmp.Or(cfg.Port, AnyPort), "127.0.0.1", r.URL()
 	h, _ := newTestHost(t, cfg)
 	ctx, cancel := context.WithCancel(t.Context())
 	if err := h.Listen(); err != nil {
@@ -137,7 +141,7 @@ func TestNodeURL(t *testing.T) {
 		{"[::]:5000", "redis://127.0.0.1", "http://127.0.0.1:5000"},
 		{"0.0.0.0:80", "rediss://127.0.0.1:6380/1", "http://127.0.0.1:80"},
 	} {
-		got, err := nodeURL(t.Context(), &Config{RedisURL: c.redis}, textAddr(c.listener))
+		got, err := newPlace(&Config{RedisURL: c.redis}, textAddr(c.listener)).url(t.Context())
 		if err != nil || got != c.want {
 			t.Errorf("%s, %s: %q, %v; want %q", c.listener, c.redis, got, err, c.want)
 		}
@@ -158,14 +162,68 @@ func TestNodeURLOfTheInstance(t *testing.T) {
 	f := newInstance(t)
 	for own, want := range map[string]string{"10.0.0.7": "http://10.0.0.7:5000", "": "", "gibberish": ""} {
 		f.set("local-ipv4", own)
-		got, err := nodeURL(t.Context(), &Config{NodeURL: given}, textAddr("0.0.0.0:80"))
+		got, err := newPlace(&Config{NodeURL: given}, textAddr("0.0.0.0:80")).url(t.Context())
 		if got != want || (err != nil) != (want == "") {
 			t.Errorf("on %q: %q, %v; want %q", own, got, err, want)
 		}
 	}
 	f.Close()
-	if got, err := nodeURL(t.Context(), &Config{NodeURL: given}, textAddr("0.0.0.0:80")); err == nil {
+	if got, err := newPlace(&Config{NodeURL: given}, textAddr("0.0.0.0:80")).url(t.Context()); err == nil {
 		t.Errorf("without metadata: %q", got)
+	}
+}
+
+// What could not be found out at the start is found out later, and said meanwhile: a session of the first moment is
+// forwarded then.
+func TestForwardingBeginsWhenItsAddressIsFound(t *testing.T) {
+	f := newInstance(t)
+	r := redistest.Start(t)
+	cfg := Config{RedisPrefix: "test", RedisMode: "streams", DrainTime: 10 * time.Millisecond, ShutdownTimeout: 5 * time.Second}
+	late := cfg
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	late.Port, late.AdminPort = Port(l.Addr().(*net.TCPAddr).Port), AnyPort
+	late.NodeURL = fmt.Sprintf("http://:%d", late.Port)
+	a, b := newNode(t, r, late), newNode(t, r, cfg)
+	session := connect(t, a)
+	const part = `beanpole_cluster_part_up{of="",part="forwarding"} `
+	if _, text := askAdmin(t, a, http.MethodGet, "metrics"); !strings.Contains(text, part+"0\n") {
+		t.Error("the metrics do not say that others do not find it")
+	}
+	if err := a.cluster.health(); err == nil || !strings.Contains(err.Error(), "forwarding: instance metadata") {
+		t.Errorf("health is %v", err)
+	}
+	if got := get(t, a, "healthz"); got != `{"status":"degraded"}` {
+		t.Errorf("/healthz says %s", got)
+	}
+
+	f.set("local-ipv4", "127.0.0.1")
+	eventually(t, "the address is found", func() bool { return a.cluster.health() == nil })
+	if err := a.IO().Emit("hello", "through b"); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, b, session); got != `42["hello","through b"]` {
+		t.Errorf("got %q", got)
+	}
+	if _, text := askAdmin(t, a, http.MethodGet, "metrics"); !strings.Contains(text, part+"1\n") {
+		t.Error("the metrics do not say that others find it")
+	}
+	res, err := http.Post(a.URL()+session, "text/plain", strings.NewReader("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+}
+
+// A name that does not resolve yet is asked for again.
+func TestNodeURLOfANameThatDoesNotResolve(t *testing.T) {
+	var known *redis.Unlocated
+	_, err := newPlace(&Config{RedisURL: "redis://nowhere.invalid"}, textAddr("0.0.0.0:5000")).url(t.Context())
+	if err == nil || errors.As(err, &known) && known.Known {
+		t.Errorf("a name that is not there: %v", err)
 	}
 }
 

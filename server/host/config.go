@@ -51,8 +51,9 @@ type Config struct {
 	RedisPrefix string `env:"BEANPOLE_REDIS_PREFIX" default:"socket.io" allow:"letters, digits, dots, colons and dashes"`
 	// Where the other servers of the cluster reach this one, to forward requests of its sessions that a
 	// load balancer sent to them. Without it, the address it listens on, or that from which it reaches
-	// Redis; nothing is forwarded to it where that is a container's own, or loopback with Redis elsewhere. Without a
-	// host, as in http://:5000, that of the EC2 instance, from its metadata: for a port that a container publishes.
+	// Redis; nothing is forwarded to it where that is a container's own, or loopback with Redis elsewhere, and the
+	// cluster is degraded. Without a host, as in http://:5000, that of the EC2 instance, from its metadata: for a port that
+	// a container publishes.
 	NodeURL string `env:"BEANPOLE_NODE_URL" allow:"a URL such as http://10.0.0.5:5000 or http://:5000"`
 	// The secret that requests between servers are signed with, the same on all; without it, one kept in
 	// Redis.
@@ -152,7 +153,8 @@ type Config struct {
 
 	// How much is logged: debug has a line for each session, info the life of the process.
 	LogLevel slog.Level `env:"BEANPOLE_LOG_LEVEL" default:"info" allow:"debug, info, warn or error"`
-	// The form of the log: text, or json with one object a line.
+	// The form of the log, and of all else that a host writes to its standard output and error: text, or json with one object a
+	// line.
 	LogFormat LogFormat `env:"BEANPOLE_LOG_FORMAT" default:"text" allow:"text or json"`
 	// Which requests get a log line: those to the application's own routes (app); these and, of each session,
 	// its handshake and its upgrade (sessions); those that failed with a 5xx (errors); all but health checks

@@ -14,7 +14,7 @@
 // # Files
 //
 //   - config.go: Config, one field a variable
-//   - environment.go: Config from the environment, and the one line about a bad value; problems.go: all that is wrong with
+//   - environment.go: Config from the environment, and the one line about a bad value; allowed.go: which values may be; problems.go: all that is wrong with
 //     one, for beanpole lint
 //   - variables.go: names that are no variable's, and variables that do nothing
 //   - options.go: Config as the server's own options

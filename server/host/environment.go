@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"os"
-	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,6 +102,13 @@ func readVariables(environ []string) (cfg Config, bad []error) {
 				err = badValue(f, set[f.Tag.Get("env")])
 			}
 			bad = append(bad, err)
+		}
+	}
+	v := reflect.ValueOf(&cfg).Elem()
+	for _, f := range reflect.VisibleFields(v.Type()) { // a zero that was set is not the default that it is to check
+		value, field := set[f.Tag.Get("env")], v.FieldByIndex(f.Index)
+		if value != "" && field.IsZero() && numeric(f) && !allowed(f, field.Interface(), nil) && !failed(bad, f) {
+			bad = append(bad, badValue(f, value))
 		}
 	}
 	for _, l := range [][]string{cfg.AllowedOrigins, cfg.AllowedHosts, cfg.AdminUIAllowedOrigins} {
@@ -268,85 +272,6 @@ func (cfg *Config) checkJSONP() error {
 			"by JSONP pages of other origins can read"}
 	}
 	return nil
-}
-
-// allowed holds value against the field's allow tag, where a range stands in it, and its own rules. folder is asked
-// whether there is a folder.
-func allowed(f reflect.StructField, value any, folder func(name string) bool) bool {
-	low, high := limits(f.Tag.Get("allow"))
-	switch value := value.(type) {
-	case time.Duration:
-		l, _ := time.ParseDuration(low)
-		h, _ := time.ParseDuration(high)
-		return l <= value && value <= h
-	case int, int64:
-		n := reflect.ValueOf(value).Int()
-		l, _ := strconv.ParseInt(low, 10, 64)
-		h, _ := strconv.ParseInt(high, 10, 64)
-		return l <= n && n <= h
-	case Port:
-		return value >= AnyPort && value <= 65535
-	case LogFormat:
-		return value == LogText || value == LogJSON
-	case RedisMode:
-		return slices.Contains([]redis.Mode{redis.Auto, redis.PubSub, redis.Sharded, redis.Streams}, redis.Mode(value))
-	case RedisSubscriptions:
-		return slices.Contains([]redis.Subscriptions{redis.Static, redis.Dynamic, redis.DynamicPrivate}, redis.Subscriptions(value))
-	case AccessLog:
-		return slices.Contains([]AccessLog{AccessApp, AccessSessions, AccessErrors, AccessAll, AccessNone}, value)
-	case transport.JSONP:
-		return slices.Contains([]transport.JSONP{transport.JSONPEIO3, transport.JSONPAll, transport.JSONPDespiteOrigins}, value)
-	case []transport.Name:
-		return !slices.ContainsFunc(value, func(n transport.Name) bool {
-			return n != transport.Polling && n != transport.WebSocket
-		})
-	case slog.Level:
-		return slices.Contains([]slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}, value)
-	}
-	switch f.Name {
-	case "RedisURL":
-		u, err := url.Parse(value.(string))
-		return err == nil && (u.Scheme == "redis" || u.Scheme == "rediss") && u.Host != ""
-	case "Path":
-		p := value.(string)
-		return !strings.ContainsAny(p, "?#*: ") && !strings.Contains(p, "//") &&
-			!slices.Contains([]string{"", "healthz", "livez"}, strings.Trim(p, "/"))
-	case "Cookie":
-		return !strings.ContainsAny(value.(string), "=;, \t\"")
-	case "Instance", "Version", "Environment", "AdminUIServerName":
-		return word.MatchString(value.(string))
-	case "TracesEndpoint":
-		return validCollector(value.(string))
-	case "NodeURL":
-		u, err := url.Parse(value.(string))
-		return err == nil && (u.Scheme == "http" || u.Scheme == "https") && (u.Hostname() != "" || u.Port() != "") && strings.Trim(u.Path, "/") == ""
-	case "CloudWatchMetrics":
-		return value == CloudWatchLog || filepath.IsAbs(value.(string))
-	case "HealthdLog":
-		return filepath.IsAbs(value.(string))
-	case "LifecycleHook":
-		return hookName.MatchString(value.(string))
-	case "RedisPrefix":
-		return word.MatchString(value.(string))
-	case "ProbeToken", "NodeSecret":
-		return len(value.(string)) >= 16
-	case "StaticDir", "ClientDir":
-		return folder(value.(string))
-	}
-	return true
-}
-
-// word is what may stand in a header without quotes.
-var word = regexp.MustCompile(`^[A-Za-z0-9._:+-]{1,64}$`)
-
-// hookName is what AWS takes for the name of a lifecycle hook.
-var hookName = regexp.MustCompile(`^[A-Za-z0-9_/.-]{1,255}$`)
-
-// limits returns the two ends of the range in an allow tag such as "a duration from 1s to 10m".
-func limits(allow string) (low, high string) {
-	_, span, _ := strings.Cut(allow, "from ")
-	low, high, _ = strings.Cut(span, " to ")
-	return low, high
 }
 
 // text is the value as one would write it in the environment.

@@ -128,6 +128,61 @@ func TestBadValueIsOneLine(t *testing.T) {
 	}
 }
 
+// Every variable has values that are no use, and none of them starts a server: what is taken for the default, or found out
+// when it is too late, is a fault that nobody sees.
+func TestNoVariableTakesWhatIsOfNoUse(t *testing.T) {
+	texts := map[string][]string{
+		"HOST": {"a b", "[::1]", "0:5000", "host:", "é"}, "REDIS_PASSWORD": nil, "BEANPOLE_ADMIN_UI_USERNAME": nil,
+		"REDIS_URL": {"redis", "redis://", "redis://127.0.0.1:99999", "redis://127.0.0.1:0", "redis://127.0.0.1:6379/-1", "redis://127.0.0.1:6379/x",
+			"redis://127.0.0.1?db=-1", "redis://127.0.0.1:6379?cluster=true&addr=127.0.0.2:99999", "rediss://127.0.0.1?master_name=m&addr=h:0"},
+		"BEANPOLE_REDIS_MODE": {"stream"}, "BEANPOLE_REDIS_SUBSCRIPTIONS": {"all"}, "BEANPOLE_REDIS_PREFIX": {"a b", "é"},
+		"BEANPOLE_NODE_URL": {"http://h:99999", "http://h:0", "http://:99999", "h:5000", "http://h:5000/x"}, "BEANPOLE_NODE_SECRET": {"short"},
+		"BEANPOLE_PATH":       {"/a/../b/", "/./", "/..", "/a//b/", "/a\nb/", "/a%20b/", `/a\b/`, "/a?b", "/:a/", "/*/", "/"},
+		"BEANPOLE_STATIC_DIR": {"/no/such/folder"}, "BEANPOLE_CLIENT_DIR": {"/no/such/folder"},
+		"BEANPOLE_ALLOWED_ORIGINS": {"example.com", ",", "https://a.example,"}, "BEANPOLE_ALLOWED_HOSTS": {"a b", ",", "h:99999"},
+		"BEANPOLE_TRANSPORTS": {"webtransport", ",", "polling,"}, "BEANPOLE_JSONP": {"yes"}, "BEANPOLE_COOKIE": {"é", "a=b", "a b", "a\nb", "a(b)"},
+		"BEANPOLE_LOG_LEVEL": {"loud"}, "BEANPOLE_LOG_FORMAT": {"xml"}, "BEANPOLE_ACCESS_LOG": {"some"},
+		"BEANPOLE_CLOUDWATCH_METRICS": {"metrics.log"}, "BEANPOLE_ENVIRONMENT": {"a b"}, "BEANPOLE_HEALTHD_LOG": {"healthd"},
+		"BEANPOLE_LIFECYCLE_HOOK": {"a hook"}, "BEANPOLE_INSTANCE": {"a b"}, "BEANPOLE_VERSION": {"é"}, "BEANPOLE_PROBE_TOKEN": {"short"},
+		"BEANPOLE_ADMIN_UI_PASSWORD_HASH": {"password"}, "BEANPOLE_ADMIN_UI_ALLOWED_ORIGINS": {"example.com", ","}, "BEANPOLE_ADMIN_UI_SERVER_NAME": {"a b"},
+		"OTEL_EXPORTER_OTLP_ENDPOINT": {"localhost:4318", "http://localhost:99999"}, "OTEL_EXPORTER_OTLP_HEADERS": {"a", "a b=c"},
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		name := f.Tag.Get("env")
+		if name == "-" {
+			continue
+		}
+		values, listed := texts[name]
+		low, high := limits(f.Tag.Get("allow"))
+		switch {
+		case f.Type.Kind() == reflect.Bool:
+			values = []string{"maybe", "yes", "2"}
+		case f.Type == reflect.TypeFor[Port]():
+			values = []string{"-1", "65536", "x", "1.5"}
+		case f.Type == reflect.TypeFor[time.Duration]():
+			values = []string{"25", "-1s", "x", high + "1ms"}
+			if f.Tag.Get("default") != "0s" {
+				values = append(values, "0", "0s", "1ns")
+			}
+		case f.Type.Kind() == reflect.Int || f.Type.Kind() == reflect.Int64:
+			values = []string{"-1", "x", "1.5", "1e3", high + "0"}
+			if low != "0" {
+				values = append(values, "0", "00")
+			}
+		case !listed:
+			t.Errorf("%s has no values here that are of no use", name)
+		}
+		for _, value := range values {
+			found := Problems(map[string]string{name: value, "BEANPOLE_ADMIN_UI_USERNAME": "ada"}, func(string) bool { return false })
+			if !slices.ContainsFunc(found, func(p Problem) bool {
+				return p.Variable == name && p.Err != nil && !strings.Contains(p.Err.Error(), "\n")
+			}) {
+				t.Errorf("%s=%q is taken", name, value)
+			}
+		}
+	}
+}
+
 // A list says which of its entries nothing matches, and why.
 func TestBadEntryOfAList(t *testing.T) {
 	for environ, why := range map[string]string{

@@ -45,7 +45,7 @@ func (h *Host) openHealthd() {
 		}
 	}}
 	// Nobody is told of lines left out: the file has no place for that, and the agent reads samples.
-	h.healthd = &healthd{lines: logs.NewWriter(f, func(io.Writer, uint64) error { return nil }), now: time.Now}
+	h.healthd = &healthd{lines: logs.NewWriter(f, func(io.Writer, logs.Missed) error { return nil }), now: time.Now}
 }
 
 // noteHealth is a middleware that writes a line for the request. A poll that waits leaves net/http after half a second,

@@ -64,6 +64,7 @@ type Host struct {
 
 	unroutable error // set by Handle before Run: routes that cannot be
 	draining   atomic.Bool
+	ending     atomic.Bool // set by Shutdown: nothing takes clients again
 	drainer    drainer
 	memory     memory
 
@@ -78,13 +79,17 @@ type Host struct {
 
 // New checks cfg and returns a Host that does not listen yet. The error is a *ValueError for a field
 // whose value is not allowed.
-func New(cfg Config) (*Host, error) {
+func New(cfg Config) (*Host, error) { return newHost(cfg, func(*slog.Logger) {}) }
+
+// newHost is New. logged is called with the log before anything that may have to say something is made.
+func newHost(cfg Config, logged func(*slog.Logger)) (*Host, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
 	h := &Host{cfg: cfg, spoke: cfg.spoken(), lifecycle: newLifecycle(), figures: figures{every: figuresEvery}}
 	h.openLog()
+	logged(h.log)
 	h.openHealthd()
 	var err error
 	if h.cluster, err = newCluster(&h.cfg, h.log); err != nil {
@@ -243,7 +248,7 @@ func (h *Host) Listen() error {
 	if err != nil {
 		return fmt.Errorf("the host's own port (set PORT to another, HOST to another address): %w", err)
 	}
-	if err := h.cluster.forward(context.Background(), &h.cfg, h.app.Engine(), h.listener.Addr(), h.clientOf, h.log); err != nil {
+	if err := h.cluster.forward(&h.cfg, h.app.Engine(), h.listener.Addr(), h.clientOf, h.log); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	h.listenAdmin()
@@ -266,6 +271,7 @@ func (h *Host) URL() string {
 // Config.StopDrainTime, waits for handlers and requests that are running, and closes the port. When ctx ends
 // first it cuts off what is left and returns an error.
 func (h *Host) Shutdown(ctx context.Context) error {
+	h.ending.Store(true)
 	h.drainer.stopResume()
 	h.DrainSessions(ctx, h.cfg.StopDrainTime)
 	if h.adminUI != nil {

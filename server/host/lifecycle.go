@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -19,6 +20,10 @@ import (
 // lifecycleLook is the time between two looks. Spot notices are to be looked for every five seconds.
 const lifecycleLook = 5 * time.Second
 
+// lifecycleDoubt is how many looks in a row have to say so until metadata that do not answer are told of, or an instance
+// that was to go stays: they may be busy, or be started again.
+const lifecycleDoubt = 3
+
 // lifecycle watches whether the instance has to go.
 type lifecycle struct {
 	// Set by New, then read only.
@@ -31,6 +36,7 @@ type lifecycle struct {
 	// Owned by the goroutine that watches.
 	completed bool
 	deaf      int // looks in a row without an answer
+	back      int // looks in a row by which it is not to go any more
 }
 
 func newLifecycle() *lifecycle {
@@ -49,26 +55,23 @@ func (h *Host) watchLifecycle(ctx context.Context) (stop func()) {
 // lookAtLifecycle looks once.
 func (h *Host) lookAtLifecycle(ctx context.Context) {
 	l := h.lifecycle
-	if l.completed {
-		return
-	}
 	target, err := l.imds.get(ctx, "autoscaling/target-lifecycle-state")
-	notice := ""
-	if err == nil {
-		notice, err = l.imds.get(ctx, "spot/instance-action")
+	notice, bad := l.interruption(ctx)
+	if err = errors.Join(err, bad); err == nil {
+		l.deaf = 0
+	} else if l.deaf++; l.deaf == lifecycleDoubt {
+		h.life.Warn("the instance's metadata does not answer, or not as it should: nobody may be drained before this instance is taken away; "+
+			"in a container its hop limit has to be 2", "err", err)
 	}
-	if err != nil {
-		// Three looks: a metadata service that is restarted, or busy, is nobody's trouble.
-		if l.deaf++; l.deaf == 3 {
-			h.life.Warn("the instance's metadata does not answer: nobody is drained before this instance is taken away; in a container "+
-				"its hop limit has to be 2", "err", err)
-		}
-		return
-	}
-	l.deaf = 0
 	terminated := target == "Terminated" || target == "Warmed:Terminated"
-	why := cmp.Or(interruption(notice), map[bool]string{true: "target lifecycle state " + target}[terminated])
-	if why == "" {
+	why := cmp.Or(notice, map[bool]string{true: "target lifecycle state " + target}[terminated])
+	switch {
+	case why != "":
+		l.back = 0
+	case err == nil && l.leaving.Load():
+		h.stayed(target)
+	}
+	if why == "" || l.completed {
 		return
 	}
 	if l.leaving.CompareAndSwap(false, true) {
@@ -79,6 +82,18 @@ func (h *Host) lookAtLifecycle(ctx context.Context) {
 	if terminated {
 		h.completeLifecycle(ctx)
 	}
+}
+
+// stayed takes clients again when the instance is not to go any more, and has not been for some looks.
+func (h *Host) stayed(target string) {
+	l := h.lifecycle
+	if l.back++; l.back < lifecycleDoubt || h.ending.Load() {
+		return
+	}
+	l.back, l.completed = 0, false
+	l.leaving.Store(false)
+	h.life.Warn("this instance stays: taking clients again", "target lifecycle state", target)
+	h.Resume()
 }
 
 // completeLifecycle tells the hook that the instance may go. Until the load balancer has let go of the instance there
@@ -97,16 +112,19 @@ func (h *Host) completeLifecycle(ctx context.Context) {
 	}
 }
 
-// interruption returns what a notice of a Spot instance announces, or "".
-func interruption(notice string) string {
-	if notice == "" {
-		return ""
+// interruption returns what a notice of a Spot instance announces, or "". What is no notice drains nobody: something else
+// may answer at the address.
+func (l *lifecycle) interruption(ctx context.Context) (string, error) {
+	const item = "spot/instance-action"
+	text, err := l.imds.get(ctx, item)
+	if err != nil || text == "" {
+		return "", err
 	}
 	var n struct{ Action, Time string }
-	if err := json.Unmarshal([]byte(notice), &n); err != nil || n.Action == "" {
-		return "spot interruption"
+	if err := json.Unmarshal([]byte(text), &n); err != nil || n.Action == "" {
+		return "", fmt.Errorf("instance metadata %s: no notice, but %.40q", item, text)
 	}
-	return fmt.Sprintf("spot interruption: %s at %s", n.Action, n.Time)
+	return fmt.Sprintf("spot interruption: %s at %s", n.Action, n.Time), nil
 }
 
 // repeat calls look now and then every so often, until ctx is done or the function it returns is called, which waits

@@ -180,6 +180,64 @@ func TestSpotInterruptionDrains(t *testing.T) {
 	}
 }
 
+// What is no notice drains nobody, whatever answers, and the target state counts all the same.
+func TestWhatIsNoSpotNotice(t *testing.T) {
+	f := newInstance(t)
+	h, log := newTestHost(t, Config{LifecycleHook: "x", DrainTime: 10 * time.Millisecond})
+	for _, text := range []string{"<html>no</html>", "{{{", "{}", `"terminate"`, strings.Repeat("A", 100_000)} {
+		f.set("spot/instance-action", text)
+		for range 4 {
+			h.lookAtLifecycle(t.Context())
+		}
+		if h.draining.Load() {
+			t.Fatalf("%.20q drains", text)
+		}
+	}
+	f.set("autoscaling/target-lifecycle-state", "Terminated")
+	h.lookAtLifecycle(t.Context())
+	h.flushLog()
+	if !h.draining.Load() || strings.Count(log.String(), "not as it should") != 1 {
+		t.Errorf("draining is %v: %s", h.draining.Load(), log)
+	}
+}
+
+// An instance that is to stay after all takes clients again, and says so; one look is not enough, nor one that has failed.
+func TestInstanceThatStaysAfterAll(t *testing.T) {
+	f := newInstance(t)
+	h, log := newTestHost(t, Config{LifecycleHook: "x", DrainTime: 10 * time.Millisecond})
+	look := func(times int) {
+		for range times {
+			h.lookAtLifecycle(t.Context())
+		}
+	}
+	f.set("autoscaling/target-lifecycle-state", "Terminated")
+	look(2)
+	if got := len(f.completed()); got != 1 {
+		t.Errorf("completed %d times", got)
+	}
+	f.set("autoscaling/target-lifecycle-state", "InService")
+	look(lifecycleDoubt - 1)
+	f.set("autoscaling/target-lifecycle-state", "Terminated")
+	look(1)
+	f.set("autoscaling/target-lifecycle-state", "InService")
+	f.set("spot/instance-action", "<html>") // and so nothing is known
+	look(9)
+	if !h.draining.Load() {
+		t.Error("it takes clients too soon")
+	}
+	delete(f.items, "spot/instance-action")
+	look(lifecycleDoubt)
+	if h.draining.Load() || h.lifecycle.leaving.Load() {
+		t.Error("it takes no clients")
+	}
+	f.set("autoscaling/target-lifecycle-state", "Terminated")
+	look(1)
+	h.flushLog()
+	if got := len(f.completed()); got != 2 || !h.draining.Load() || strings.Count(log.String(), "this instance stays") != 1 {
+		t.Errorf("completed %d times: %s", got, log)
+	}
+}
+
 // Without the permission the hook's timeout has to do, and the log says what is missing, once.
 func TestCompletionThatIsNotAllowed(t *testing.T) {
 	f := newInstance(t)

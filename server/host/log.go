@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -35,13 +36,25 @@ func (cfg *Config) logger(w io.Writer) *slog.Logger {
 // openLog makes the log of h, of which what is said of the host's life goes apart: the application's own Logger may
 // stand still too, and the stop does not.
 func (h *Host) openLog() {
-	h.lines = logs.NewWriter(os.Stderr, func(to io.Writer, n uint64) error {
-		r := slog.NewRecord(time.Now(), slog.LevelWarn, "lines left out of the log: nobody reads it, or not fast enough", 0)
-		r.Add("lines", n)
-		return h.cfg.logger(to).Handler().Handle(context.Background(), r)
-	})
+	h.lines = logs.NewWriter(os.Stderr, h.missed)
 	h.log = h.cfg.logger(h.lines)
 	h.life = logs.Apart(h.log)
+}
+
+// missed says in the log what is not in it.
+func (h *Host) missed(to io.Writer, m logs.Missed) (err error) {
+	say := func(text string, args ...any) {
+		r := slog.NewRecord(time.Now(), slog.LevelWarn, text, 0)
+		r.Add(args...)
+		err = errors.Join(err, h.cfg.logger(to).Handler().Handle(context.Background(), r))
+	}
+	if m.LeftOut > 0 {
+		say("lines left out of the log: nobody reads it, or not fast enough", "lines", m.LeftOut)
+	}
+	if m.Failed > 0 {
+		say("lines lost: the log could not be written", "lines", m.Failed, "err", m.Err)
+	}
+	return err
 }
 
 // flushLog waits for the last lines, but not long.
@@ -53,10 +66,15 @@ func (h *Host) flushLog() {
 	h.lines.Flush(logGrace)
 }
 
-// tell writes a line to w, the standard output or error, and waits for its reader no longer than logGrace.
-func tell(w io.Writer, line string) {
-	out := logs.NewWriter(w, func(io.Writer, uint64) error { return nil })
-	_, _ = io.WriteString(out, line+"\n")
+// tell writes a line to w, the standard output or error, in the form of the log, and waits for its reader no longer than
+// logGrace.
+func tell(w io.Writer, form LogFormat, level slog.Level, line string) {
+	out := logs.NewWriter(w, func(io.Writer, logs.Missed) error { return nil })
+	if form == LogJSON {
+		_ = slog.NewJSONHandler(out, nil).Handle(context.Background(), slog.NewRecord(time.Now(), level, line, 0)) // never fails
+	} else {
+		_, _ = io.WriteString(out, line+"\n")
+	}
 	out.Flush(logGrace)
 }
 

@@ -3,6 +3,7 @@ package host
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/beanpole/beanpole/internal/logs"
 )
 
 // asProgram is the variable that makes the test's binary a program on this package.
@@ -67,6 +70,67 @@ func TestProgramWhoseLogIsNotRead(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// With BEANPOLE_LOG_FORMAT=json every line is an object, of the host and of what it is made of, on both outputs, and when it
+// does not start.
+func TestEveryLineIsJSON(t *testing.T) {
+	for name, tt := range map[string]struct {
+		environ []string
+		code    int
+		wants   string
+	}{
+		"without Redis":  {[]string{"REDIS_URL=redis://127.0.0.1:1"}, 0, `"msg":"Beanpole is ready at http://127.0.0.1`},
+		"at debug":       {[]string{"REDIS_URL=redis://127.0.0.1:1", "BEANPOLE_LOG_LEVEL=debug"}, 0, `"msg":"stopped"`},
+		"a wrong value":  {[]string{"BEANPOLE_PATH=/"}, 1, `"msg":"BEANPOLE_PATH=`},
+		"a port of none": {[]string{"HOST=nowhere.invalid"}, 1, `"level":"ERROR"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			p := exec.CommandContext(ctx, os.Args[0])
+			p.Env = append(os.Environ(), asProgram+"=1", "PORT=0", "HOST=127.0.0.1", "BEANPOLE_ADMIN_PORT=0", "BEANPOLE_LOG_FORMAT=json")
+			p.Env = append(p.Env, tt.environ...)
+			out, err := p.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Stderr = p.Stdout // one pipe for both
+			if err := p.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var all strings.Builder
+			for lines := bufio.NewScanner(out); lines.Scan(); {
+				if !json.Valid(lines.Bytes()) || lines.Bytes()[0] != '{' {
+					t.Errorf("no object: %s", lines.Text())
+				}
+				all.WriteString(lines.Text())
+				if strings.Contains(lines.Text(), `"msg":"listening"`) {
+					_ = p.Process.Signal(syscall.SIGTERM)
+				}
+			}
+			if _ = p.Wait(); p.ProcessState.ExitCode() != tt.code || !strings.Contains(all.String(), tt.wants) {
+				t.Errorf("exit code %d: %s", p.ProcessState.ExitCode(), all.String())
+			}
+		})
+	}
+}
+
+// A disk that was full is not nobody who reads.
+func TestLinesThatCouldNotBeWritten(t *testing.T) {
+	h, err := New(Config{LogFormat: LogJSON})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.io.Close()
+	var got strings.Builder
+	if err := h.missed(&got, logs.Missed{Stats: logs.Stats{Failed: 3}, Err: syscall.ENOSPC}); err != nil {
+		t.Fatal(err)
+	}
+	if text := got.String(); !strings.Contains(text, `"lines":3,"err":"no space left on device"`) || strings.Contains(text, "reads") {
+		t.Error(text)
 	}
 }
 

@@ -9,35 +9,53 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+
+	"github.com/beanpole/beanpole/adapter/redis"
 )
 
-// nodeURL returns where other servers reach this one: Config.NodeURL, with the address of the EC2 instance where it has
-// no host, since properties of an environment are the same on all instances; without it a guess.
-func nodeURL(ctx context.Context, cfg *Config, listener net.Addr) (string, error) {
-	if cfg.NodeURL == "" {
-		return guessURL(cfg, listener)
+// place is where other servers reach this one: Config.NodeURL, with the address of the EC2 instance where it has no host,
+// since properties of an environment are the same on all instances; without it a guess.
+type place struct {
+	cfg      *Config
+	listener net.Addr
+	imds     *imds
+}
+
+func newPlace(cfg *Config, listener net.Addr) *place {
+	return &place{cfg, listener, newIMDS(os.Getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT"))}
+}
+
+// url finds it out. An error may pass, unless it is known to stay. Called by one goroutine at a time.
+func (p *place) url(ctx context.Context) (string, error) {
+	if p.cfg.NodeURL == "" {
+		return p.guess(ctx)
 	}
-	u, err := url.Parse(cfg.NodeURL)
+	u, err := url.Parse(p.cfg.NodeURL)
 	if err != nil || u.Hostname() != "" {
-		return cfg.NodeURL, err
+		return p.cfg.NodeURL, err
 	}
-	own, err := newIMDS(os.Getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT")).get(ctx, "local-ipv4")
+	own, err := p.imds.get(ctx, "local-ipv4")
+	if err == nil && own == "" {
+		err = errors.New("instance metadata have no local-ipv4")
+	}
+	ip, bad := netip.ParseAddr(own)
+	if err == nil && bad != nil {
+		err = fmt.Errorf("instance metadata local-ipv4: %q is no address", own)
+	}
 	if err != nil {
-		return "", err
+		return "", &redis.Unlocated{Err: err, Advice: "BEANPOLE_NODE_URL has no host, for which the metadata of the instance are asked: in a " +
+			"container their hop limit has to be 2; or give it a host"}
 	}
-	ip, err := netip.ParseAddr(own)
-	if err != nil {
-		return "", fmt.Errorf("instance metadata local-ipv4: %q is no address", own)
-	}
+	p.imds.client.CloseIdleConnections() // it is asked no more
 	u.Host = net.JoinHostPort(ip.String(), u.Port())
 	return u.String(), nil
 }
 
-// guessURL guesses where other servers reach this one: the address it listens on, or else the one from which it
+// guess guesses where other servers reach this one: the address it listens on, or else the one from which it
 // reaches Redis, which they reach too. It is an error where that cannot be: an address that many servers have
 // would bring them each other's requests.
-func guessURL(cfg *Config, listener net.Addr) (string, error) {
-	name, port, err := net.SplitHostPort(listener.String())
+func (p *place) guess(ctx context.Context) (string, error) {
+	name, port, err := net.SplitHostPort(p.listener.String())
 	if err != nil {
 		return "", err
 	}
@@ -46,12 +64,13 @@ func guessURL(cfg *Config, listener net.Addr) (string, error) {
 		return "", err
 	}
 	if ip.IsUnspecified() || ip.IsLoopback() {
-		w, err := wayTo(cfg.RedisURL)
+		w, err := wayTo(ctx, p.cfg.RedisURL)
 		if err != nil {
 			return "", err
 		}
 		if ip, err = w.announced(ip); err != nil {
-			return "", err
+			return "", &redis.Unlocated{Err: err, Known: true,
+				Advice: "set BEANPOLE_NODE_URL to where the other servers reach this one, or BEANPOLE_NO_FORWARDING where they need not"}
 		}
 	}
 	return "http://" + net.JoinHostPort(ip.String(), port), nil
@@ -80,8 +99,8 @@ func (w way) announced(ip netip.Addr) (netip.Addr, error) {
 	}
 }
 
-// wayTo returns how this machine reaches the host of a URL. Nothing is sent.
-func wayTo(to string) (w way, err error) {
+// wayTo returns how this machine reaches the host of a URL. Nothing is sent there.
+func wayTo(ctx context.Context, to string) (w way, err error) {
 	u, err := url.Parse(to)
 	if err != nil {
 		return w, errors.New("REDIS_URL is no URL") // whose text may hold a password
@@ -90,13 +109,14 @@ func wayTo(to string) (w way, err error) {
 	if port == "" {
 		port = strconv.Itoa(6379)
 	}
-	conn, err := net.Dial("udp", net.JoinHostPort(u.Hostname(), port))
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "udp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return w, err
 	}
 	defer func() { _ = conn.Close() }()
-	own, redis := conn.LocalAddr().(*net.UDPAddr).AddrPort(), conn.RemoteAddr().(*net.UDPAddr).AddrPort()
-	w.own, w.redis = own.Addr().Unmap(), redis.Addr().Unmap()
+	own, other := conn.LocalAddr().(*net.UDPAddr).AddrPort(), conn.RemoteAddr().(*net.UDPAddr).AddrPort()
+	w.own, w.redis = own.Addr().Unmap(), other.Addr().Unmap()
 	w.contained = contained()
 	list, err := net.InterfaceAddrs()
 	if err != nil {

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/beanpole/beanpole/adapter/redis"
@@ -26,13 +28,14 @@ func Main(setup func(*Host) error) { MainWith(nil, setup) }
 // MainWith is Main for an application that has settings of its own: configure may change what the
 // environment has set before the Host is made, for one its Server. Either may be nil.
 func MainWith(configure func(*Config) error, setup func(*Host) error) {
-	if err := run(configure, setup); err != nil {
-		tell(os.Stderr, err.Error())
+	form := LogFormat(strings.TrimSpace(os.Getenv("BEANPOLE_LOG_FORMAT"))) // of what is wrong with the environment, too
+	if err := run(&form, configure, setup); err != nil {
+		tell(os.Stderr, form, slog.LevelError, err.Error())
 		os.Exit(1)
 	}
 }
 
-func run(configure func(*Config) error, setup func(*Host) error) error {
+func run(form *LogFormat, configure func(*Config) error, setup func(*Host) error) error {
 	keepPipes()
 	cfg, err := FromEnv()
 	if err != nil {
@@ -43,12 +46,12 @@ func run(configure func(*Config) error, setup func(*Host) error) error {
 			return err
 		}
 	}
-	h, err := New(cfg)
+	*form = cfg.LogFormat
+	h, err := newHost(cfg, redis.LogLibrary)
 	if err != nil {
 		return err
 	}
 	defer h.flushLog()
-	redis.LogLibrary(h.log)
 	h.warnVariables(unknownVariables(os.Environ()), cfg.idle())
 	if setup != nil {
 		if err := setup(h); err != nil {
@@ -61,7 +64,7 @@ func run(configure func(*Config) error, setup func(*Host) error) error {
 	if err := h.Listen(); err != nil {
 		return err
 	}
-	tell(os.Stdout, fmt.Sprintf("Beanpole is ready at %s (Socket.IO at %s, stop with Ctrl+C)", h.URL(), h.cfg.Path))
+	tell(os.Stdout, h.cfg.LogFormat, slog.LevelInfo, fmt.Sprintf("Beanpole is ready at %s (Socket.IO at %s, stop with Ctrl+C)", h.URL(), h.cfg.Path))
 	return h.Run(context.Background())
 }
 

@@ -50,7 +50,7 @@ func parseHeaders(s string) (http.Header, error) {
 // validCollector reports whether traces can be sent to the URL.
 func validCollector(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && validPort(u)
 }
 
 // otlpProtocol is the variable that names the protocol spoken with the collector.

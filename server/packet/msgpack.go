@@ -82,7 +82,7 @@ func (d *msgpackDecoder) Add(m Message) (*Packet, error) {
 		return nil, ErrPayload
 	}
 	// One buffer for all members: what a member takes is in proportion to it, not to what follows it.
-	r := msgpackReader{b: b, lim: d.lim.orDefaults(defaultMsgpackAttachments), out: make([]byte, 0, jsonSize(len(b)))}
+	r := msgpackReader{b: b, lim: d.lim.orDefaults(defaultMsgpackAttachments, maxDepth), out: make([]byte, 0, jsonSize(len(b)))}
 	var f fields
 	for range n {
 		if err := f.read(&r); err != nil {

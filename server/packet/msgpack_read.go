@@ -20,13 +20,14 @@ const defaultMsgpackAttachments = 1024
 // undefined becomes null, or no member at all in a map. Keys that are not strings become their text.
 // Extension 0 in its long forms, notepack's ArrayBuffer, is a binary; other extensions become null.
 //
-// lim is as for a decoder, but for MaxAttachments, of which the default is 1024. The text is at most
+// lim is as for a decoder, but for MaxAttachments, of which the default is 1024, and for MaxDepth, which may be 1088:
+// payloads as deep as they may be, and what servers put around them for each other. The text is at most
 // some seven times as long as the value, placeholders aside. FromMsgpack returns ErrPayload for what is no MessagePack value,
 // ErrDepth, ErrTooManyAttachments or ErrAttachmentBytes for what exceeds lim, and
 // ErrIllegalAttachments when a map beside a binary imitates a placeholder.
 func FromMsgpack(b []byte, lim Limits) (data []byte, attachments [][]byte, rest []byte, err error) {
 	// The value may be a small part of b.
-	r := msgpackReader{b: b, lim: lim.orDefaults(defaultMsgpackAttachments), out: make([]byte, 0, min(jsonSize(len(b)), 256))}
+	r := msgpackReader{b: b, lim: lim.orDefaults(defaultMsgpackAttachments, wrappedDepth), out: make([]byte, 0, min(jsonSize(len(b)), 256))}
 	data, attachments, err = r.whole()
 	if err != nil {
 		return nil, nil, b, err
@@ -209,7 +210,7 @@ func (r *msgpackReader) binary(n uint64) error {
 }
 
 func (r *msgpackReader) array(n uint64, depth int) error {
-	if depth >= min(r.lim.MaxDepth, maxDepth) {
+	if depth >= r.lim.MaxDepth {
 		return ErrDepth
 	}
 	r.out = append(r.out, '[')
@@ -226,7 +227,7 @@ func (r *msgpackReader) array(n uint64, depth int) error {
 }
 
 func (r *msgpackReader) object(n uint64, depth int) error {
-	if depth >= min(r.lim.MaxDepth, maxDepth) {
+	if depth >= r.lim.MaxDepth {
 		return ErrDepth
 	}
 	r.out = append(r.out, '{')

@@ -11,7 +11,7 @@ import (
 // numbers as float64, binaries as bin. It returns ErrPayload, and dst as it was, when data is not
 // JSON.
 func AppendMsgpack(dst []byte, data []byte, attachments [][]byte) ([]byte, error) {
-	if err := valid(data, maxDepth); err != nil {
+	if err := valid(data, wrappedDepth); err != nil {
 		return dst, err
 	}
 	var few [32]uint32

@@ -8,8 +8,10 @@ import (
 const (
 	// defaultDepth is the nesting a decoder accepts unless Limits.MaxDepth says otherwise.
 	defaultDepth = 512
-	// maxDepth is the most that can be asked for: the scanner keeps one bit per level on its stack.
+	// maxDepth is the most that can be asked for, and that servers send.
 	maxDepth = 1024
+	// wrappedDepth is that with what servers put around it for each other: the scanner keeps one bit per level on its stack.
+	wrappedDepth = maxDepth + 64
 )
 
 // scan checks that one JSON value of at most depth levels (see Limits.MaxDepth) starts at data[i],
@@ -19,8 +21,8 @@ func scan(data []byte, i, depth int) (int, error) {
 	if depth <= 0 {
 		depth = defaultDepth
 	}
-	depth = min(depth, maxDepth)
-	var objects [maxDepth / 64]uint64 // bit n: level n is an object, not an array
+	depth = min(depth, wrappedDepth)
+	var objects [wrappedDepth / 64]uint64 // bit n: level n is an object, not an array
 	level := 0
 	for {
 		// One value, or the opening of one.

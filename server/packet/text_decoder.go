@@ -11,8 +11,8 @@ const (
 	maxID = 1 << 53
 )
 
-// orDefaults fills in the zero values, with n for the number of attachments.
-func (l Limits) orDefaults(n int) Limits {
+// orDefaults fills in the zero values, with n for the number of attachments, and allows depth levels at most.
+func (l Limits) orDefaults(n, depth int) Limits {
 	if l.MaxAttachments <= 0 {
 		l.MaxAttachments = n
 	}
@@ -22,6 +22,7 @@ func (l Limits) orDefaults(n int) Limits {
 	if l.MaxDepth <= 0 {
 		l.MaxDepth = defaultDepth
 	}
+	l.MaxDepth = min(l.MaxDepth, depth)
 	return l
 }
 
@@ -35,7 +36,7 @@ type textDecoder struct {
 
 // NewDecoder returns a decoder of the text form.
 func (text) NewDecoder(lim Limits) Decoder {
-	return &textDecoder{lim: lim.orDefaults(defaultAttachments)}
+	return &textDecoder{lim: lim.orDefaults(defaultAttachments, maxDepth)}
 }
 
 func (d *textDecoder) Pending() bool { return d.open != nil }

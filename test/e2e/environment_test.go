@@ -213,14 +213,22 @@ var (
 // render writes the instance's /etc/nginx: the platform's files, and ours over them.
 func (in *instance) render(t *testing.T) {
 	t.Helper()
-	for _, sub := range []string{"log/healthd", "html", "run"} {
-		if err := os.MkdirAll(filepath.Join(in.dir, sub), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
 	roots := []string{stockFiles}
 	if !in.e.stock {
 		roots = append(roots, filepath.Join(in.e.top(), ".platform/nginx"))
+	}
+	if err := render(in.dir, roots, in.port, fmt.Sprintf(":%d", in.appPort)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// render writes what is in roots, each over those before, as an /etc/nginx in dir that listens on port and passes requests
+// on to the port of application.
+func render(dir string, roots []string, port int, application string) error {
+	for _, sub := range []string{"log/healthd", "html", "run"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			return err
+		}
 	}
 	for _, root := range roots {
 		err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
@@ -232,26 +240,24 @@ func (in *instance) render(t *testing.T) {
 				return err
 			}
 			out := userLine.ReplaceAllString(string(text), "user root;")
-			out = listenLine.ReplaceAllString(out, fmt.Sprintf("${1}127.0.0.1:%d", in.port))
-			out = strings.NewReplacer("/var/log/nginx", in.dir+"/log", "/var/run/", in.dir+"/run/", "/etc/nginx/", in.dir+"/",
-				":5000", fmt.Sprintf(":%d", in.appPort)).Replace(out)
+			out = listenLine.ReplaceAllString(out, fmt.Sprintf("${1}127.0.0.1:%d", port))
+			out = strings.NewReplacer("/var/log/nginx", dir+"/log", "/var/run/", dir+"/run/", "/etc/nginx/", dir+"/",
+				"172.17.0.2:5000", "127.0.0.1"+application, ":5000", application).Replace(out)
 			rel, err := filepath.Rel(root, file)
 			if err != nil {
 				return err
 			}
-			to := filepath.Join(in.dir, rel)
+			to := filepath.Join(dir, rel)
 			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 				return err
 			}
 			return os.WriteFile(to, []byte(out), 0o644)
 		})
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
-	if err := os.WriteFile(filepath.Join(in.dir, "mime.types"), []byte("types { text/html html; }\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	return os.WriteFile(filepath.Join(dir, "mime.types"), []byte("types { text/html html; }\n"), 0o644)
 }
 
 func (in *instance) startNginx(t *testing.T) {

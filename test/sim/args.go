@@ -119,8 +119,9 @@ func read(list []string) (a args, err error) {
 		wrong("defect", "one at a time, or with -defects")
 	case a.chaos && (a.defects || planted != nil):
 		wrong("chaos", "defects are planted in the simulation alone")
-	case a.defects && (a.shrink || a.history != "" || a.modes != nil || a.plan.Faults != nil || a.plan.Load != nil):
-		wrong("defects", "each has a mode and faults of its own, and neither -load, -history nor -shrink: use -defect NAME without -defects")
+	case a.defects && (a.shrink || a.history != "" || a.modes != nil || a.plan.Faults != nil || a.plan.Load != nil ||
+		a.plan.Nodes+a.plan.Clients+a.plan.Seconds > 0):
+		wrong("defects", "each has a world of its own, and neither -load, -history nor -shrink: use -defect NAME without -defects")
 	}
 	return a, cmp.Or(errs...)
 }

@@ -15,6 +15,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -79,21 +80,19 @@ func run(a args) error {
 		return err
 	}
 	fmt.Printf("ran in %.1fs\n", time.Since(began).Seconds())
-	if a.history != "" {
-		if err := os.WriteFile(a.history, out.history, 0o644); err != nil {
-			return err
-		}
-	}
 	fmt.Printf("%s\n%s\n", p, out.summary())
+	if a.history != "" {
+		err = os.WriteFile(a.history, out.history, 0o644)
+	}
 	if len(out.Violations) == 0 {
-		return nil
+		return err
 	}
 	if a.shrink {
 		p, out = shrink(p, out, func(q plan.Plan) (*outcome, error) { return r.run(ctx, q) })
 	}
 	out.print(os.Stdout)
 	fmt.Printf("\nreplay with: make %s %s\n", r.target(), replay(p))
-	return fmt.Errorf("seed %d: %d violations", p.Seed, len(out.Violations))
+	return errors.Join(err, fmt.Errorf("seed %d: %d violations", p.Seed, len(out.Violations)))
 }
 
 // plant plants each defect and looks for it, with n seeds at most.

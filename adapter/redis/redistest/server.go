@@ -184,7 +184,8 @@ func cluster(t T, replicas int, more []string) []*Server {
 	t.Helper()
 	var list []*Server
 	for range 3 + 3*replicas {
-		list = append(list, Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000"}, more...)...))
+		list = append(list, Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000",
+			"--cluster-replica-no-failover", "yes"}, more...)...)) // on a busy machine they would fail over by themselves
 	}
 	args := []string{"--cluster", "create"}
 	for _, s := range list {
@@ -210,6 +211,13 @@ func cluster(t T, replicas int, more []string) []*Server {
 				t.Fatalf("the cluster does not form: %v %s %v", err, info, role)
 			}
 			time.Sleep(50 * time.Millisecond) // another process: no event to await
+		}
+	}
+	if replicas == 0 { // nobody is to take over: whoever gets no processor for a moment is not dead
+		for _, s := range list {
+			if err := s.Client().ConfigSet(context.Background(), "cluster-node-timeout", "30000").Err(); err != nil {
+				t.Fatalf("%v", err)
+			}
 		}
 	}
 	return list

@@ -37,7 +37,7 @@ var starts = map[string]plan.Plan{
 }
 
 // All are all of them.
-var All = slices.Concat(ofServers, ofClients, ofCalls)
+var All = slices.Concat(ofServers, ofClients, ofCalls, ofEnds, ofWords, ofLeft)
 
 // ofServers are faults of what servers keep, send and tell each other.
 var ofServers = []Defect{
@@ -62,7 +62,7 @@ var ofServers = []Defect{
 	{"hold-lost", "streams+", nil, "server/hold.go", "\tif x.p != nil {\n\t\t_ = s.client", "\tif x.p != nil && !on(\"hold-lost\", 5) {\n\t\t_ = s.client"},
 	{"log-lost", "memory+", []string{plan.Cut}, "adapter/log.go", "if s.Missed(&e.t, isAfter) {", `if s.Missed(&e.t, isAfter) && !on("log-lost", 5) {`},
 	{"join-forgotten", "memory", nil, "adapter/rooms.go", "\t\tx.add(m)\n\t\tr.joined", "\t\tif !on(\"join-forgotten\", 10) {\n\t\t\tx.add(m)\n\t\t}\n\t\tr.joined"},
-	{"event-dropped", "memory", nil, "server/run.go", "\t\ts.event(it.event)\n", "\t\tif !on(\"event-dropped\", 30) {\n\t\t\ts.event(it.event)\n\t\t}\n"},
+	{"event-dropped", "memory", nil, "server/run.go", "\t\ts.event(it.event, &it.since)\n", "\t\tif !on(\"event-dropped\", 30) {\n\t\t\ts.event(it.event, &it.since)\n\t\t}\n"},
 	{"panic-escapes", "memory", []string{plan.Handlers}, "server/guard.go", "\tif v := recover(); v != nil {\n", "\tif v := recover(); v != nil {\n\t\tif on(\"panic-escapes\", 1) {\n\t\t\tpanic(v)\n\t\t}\n"},
 	{"heartbeat-lost", "memory", []string{plan.Cut}, "transport/heartbeat.go", "\t\ts.end(ReasonPingTimeout, errPingTimeout)", "\t\tif on(\"heartbeat-lost\", 1) {\n\t\t\treturn\n\t\t}\n\t\ts.end(ReasonPingTimeout, errPingTimeout)"},
 	{"old-length", "memory", nil, "transport/payload3.go", "int64(1+utf16Len(p.data)), 10)", `int64(1+utf16Len(p.data)+more(on("old-length", 20))), 10)`},
@@ -178,7 +178,7 @@ func Overlay(root, dir string) (string, error) {
 	write := func(file, text string) error {
 		to := filepath.Join(dir, strings.ReplaceAll(file, "/", "_")+".txt") // no Go package of the project
 		replace[filepath.Join(root, file)] = to
-		return os.WriteFile(to, []byte(text), 0o644)
+		return replaced(to, text)
 	}
 	texts := map[string]string{}
 	for _, d := range All {
@@ -209,5 +209,17 @@ func Overlay(root, dir string) (string, error) {
 		return "", err
 	}
 	name := filepath.Join(dir, "overlay.json")
-	return name, os.WriteFile(name, b, 0o644)
+	return name, replaced(name, string(b))
+}
+
+// replaced writes a file unless it is as it is to be: another build may read it.
+func replaced(name, text string) error {
+	if b, err := os.ReadFile(name); err == nil && string(b) == text {
+		return nil
+	}
+	beside := fmt.Sprintf("%s.%d", name, os.Getpid())
+	if err := os.WriteFile(beside, []byte(text), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(beside, name)
 }

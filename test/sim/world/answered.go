@@ -12,7 +12,7 @@ import (
 // skipped names the acknowledgements that must have come before the one with an id. Called with mu held.
 func (s *sock) skipped(id int) (out []string) {
 	for _, k := range slices.Sorted(maps.Keys(s.acks)) {
-		if x := s.acks[k]; k < id && !x.missed {
+		if x := s.acks[k]; k < id && !x.missed && x.event != "later" {
 			x.missed = true // once
 			s.acks[k] = x
 			out = append(out, fmt.Sprintf("%s %s %d (%s %d), though that of %d has come", s.nsp, s.life.sid, k, x.event, x.n, id))

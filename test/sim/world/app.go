@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"regexp"
-	"strconv"
-	"strings"
 
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/transport"
@@ -26,12 +25,15 @@ type app interface {
 	// send emits e.
 	send(e *emission, args []any) error
 	// askAll broadcasts a question and returns the texts with which it is answered.
-	askAll(nsp string, rooms []string, id string) (texts []string, err error)
-	// fetch returns the ids of the sockets in rooms, of all when there are none, and in none of those excepted.
-	fetch(nsp string, rooms, except []string) (ids []string, err error)
+	askAll(nsp string, rooms, except []string, id string) (texts []string, err error)
+	// fetch describes the sockets in rooms, of all when there are none, and in none of those excepted; tally says how many
+	// they are, and expel disconnects them.
+	fetch(nsp string, rooms, except []string) (list []found, err error)
+	tally(ctx context.Context, nsp string, rooms, except []string) (int, error)
+	expel(nsp string, rooms, except []string) error
 	// say tells the other servers something, and sayAsk returns the names with which they answer.
-	say(id string) error
-	sayAsk(ctx context.Context, id string) (names []string, err error)
+	say(nsp, id string, what any) error
+	sayAsk(ctx context.Context, nsp, id string, what any) (names []string, err error)
 	// order puts the sockets in rooms, of all when there are none, and in none of those excepted into a room, or out of it.
 	order(nsp string, rooms, except []string, room string, in bool) error
 }
@@ -61,8 +63,11 @@ type member interface {
 	onRoom(event string, handler func(n int, room string) []string)
 	on(event string, handler func(n int, args []any) (answer []any))
 	// onEnd has ended called when the server knows that the connection is over, which may be before the handlers of
-	// what came before have run, and disconnected behind them: with the code of the client's close frame, if one is known.
-	onEnd(ended func(), disconnected func(reason string, code int))
+	// what came before have run, with the rooms that the socket is still in where the application is told them; and
+	// disconnected behind those handlers: with the code of the client's close frame, if one is known.
+	onEnd(ended func(rooms []string), disconnected func(reason string, code int))
+	// onLater registers a handler of an event that is answered when the handler has returned, with a number.
+	onLater(handler func(n int, answer func(int)))
 }
 
 // native is an application on package server.
@@ -80,6 +85,7 @@ func newNative(n *node, cfg server.Config) (app, error) {
 			return errors.New("closed")
 		}
 		s.Data.Set("from", n.w.now())
+		n.early(nativeSocket{s})
 		return nil
 	}
 	connected := func(s *server.Socket) {
@@ -88,7 +94,9 @@ func newNative(n *node, cfg server.Config) (app, error) {
 	}
 	io.Use(guard)
 	io.OnConnection(connected)
-	io.OnServerSide("sse", n.heard)
+	for _, nsp := range []string{"/", side} {
+		io.Of(nsp).OnServerSide("sse", func(id string, what any) string { return n.heard(nsp, id, what) })
+	}
 	games := io.OfPattern(regexp.MustCompile(`^/game-\d$`))
 	games.Use(guard)
 	games.OnConnection(connected)
@@ -97,7 +105,7 @@ func newNative(n *node, cfg server.Config) (app, error) {
 
 func (a native) names() (out []string) {
 	for _, nsp := range a.Namespaces() {
-		if nsp.LocalCount() == 0 {
+		if nsp.LocalCount() == 0 && nsp.Name() != side {
 			out = append(out, nsp.Name())
 		}
 	}
@@ -112,14 +120,14 @@ func (a native) members(nsp string) (out []member) {
 }
 
 func (a native) send(e *emission, args []any) error {
-	b := a.Of(e.nsp).Except(e.except...)
+	b := a.Of(e.nsp).Except()
 	switch {
 	case e.direct:
 		s := a.Of(e.nsp).Socket(e.only)
 		if s == nil {
 			return server.ErrDisconnected
 		}
-		return s.Emit("e", args...)
+		return s.Emit(e.event, args...)
 	case e.skip != "":
 		s := a.Of(e.nsp).Socket(e.skip)
 		if s == nil {
@@ -132,25 +140,27 @@ func (a native) send(e *emission, args []any) error {
 	if len(e.rooms) > 0 { // To nothing is to nobody
 		b = b.To(e.rooms...)
 	}
+	b = b.Except(e.except...)
 	if e.volatile {
 		b = b.Volatile()
 	}
 	if e.local {
 		b = b.Local()
 	}
-	return b.Emit("e", args...)
+	return b.Emit(e.event, args...)
 }
 
-// to selects the sockets in rooms, all when there are none.
-func (a native) to(nsp string, rooms []string) server.Broadcast {
-	if len(rooms) == 0 {
-		return a.Of(nsp).Except()
+// to selects the sockets in rooms, all when there are none, and in none of those excepted.
+func (a native) to(nsp string, rooms, except []string) server.Broadcast {
+	b := a.Of(nsp).Except(except...)
+	if len(rooms) == 0 { // To nothing is to nobody
+		return b
 	}
-	return a.Of(nsp).To(rooms...)
+	return b.To(rooms...)
 }
 
-func (a native) askAll(nsp string, rooms []string, id string) (texts []string, err error) {
-	answers, err := a.to(nsp, rooms).Timeout(askTimeout).EmitWithAck(context.Background(), "q", id, 1)
+func (a native) askAll(nsp string, rooms, except []string, id string) (texts []string, err error) {
+	answers, err := a.to(nsp, rooms, except).Timeout(askTimeout).EmitWithAck(context.Background(), "q", id, 1)
 	for _, x := range answers {
 		var v any
 		_ = x.Scan(&v)
@@ -159,18 +169,30 @@ func (a native) askAll(nsp string, rooms []string, id string) (texts []string, e
 	return texts, err
 }
 
-func (a native) fetch(nsp string, rooms, except []string) (ids []string, err error) {
-	list, err := a.to(nsp, rooms).Except(except...).FetchSockets(context.Background())
+func (a native) fetch(nsp string, rooms, except []string) (out []found, err error) {
+	list, err := a.to(nsp, rooms, except).FetchSockets(context.Background())
 	for _, r := range list {
-		ids = append(ids, r.ID())
+		var data struct{ Mark int }
+		if err := json.Unmarshal(r.RawData(), &data); err != nil {
+			data.Mark = -1
+		}
+		out = append(out, found{r.ID(), r.Rooms(), data.Mark})
 	}
-	return ids, err
+	return out, err
 }
 
-func (a native) say(id string) error { return a.ServerSideEmit("sse", id) }
+func (a native) tally(ctx context.Context, nsp string, rooms, except []string) (int, error) {
+	return a.to(nsp, rooms, except).Count(ctx)
+}
 
-func (a native) sayAsk(ctx context.Context, id string) (names []string, err error) {
-	answers, err := a.ServerSideEmitWithAck(ctx, "sse", id)
+func (a native) expel(nsp string, rooms, except []string) error {
+	return a.to(nsp, rooms, except).DisconnectSockets(false)
+}
+
+func (a native) say(nsp, id string, what any) error { return a.Of(nsp).ServerSideEmit("sse", id, what) }
+
+func (a native) sayAsk(ctx context.Context, nsp, id string, what any) (names []string, err error) {
+	answers, err := a.Of(nsp).ServerSideEmitWithAck(ctx, "sse", id, what)
 	for _, x := range answers {
 		name := string(x.Raw(0))
 		_ = x.Scan(&name)
@@ -180,7 +202,7 @@ func (a native) sayAsk(ctx context.Context, id string) (names []string, err erro
 }
 
 func (a native) order(nsp string, rooms, except []string, room string, in bool) error {
-	b := a.to(nsp, rooms).Except(except...)
+	b := a.to(nsp, rooms, except)
 	if in {
 		return b.SocketsJoin(room)
 	}
@@ -244,9 +266,13 @@ func (m nativeSocket) on(event string, handler func(n int, args []any) []any) {
 	})
 }
 
-func (m nativeSocket) onEnd(ended func(), disconnected func(reason string, code int)) {
-	context.AfterFunc(m.s.Context(), ended) // before handlers that are still to run
-	m.s.OnDisconnecting(func(server.Disconnection) { ended() })
+func (m nativeSocket) onLater(handler func(n int, answer func(int))) {
+	m.s.On("later", func(n int, ack server.Ack) { handler(n, func(k int) { _ = ack(k) }) })
+}
+
+func (m nativeSocket) onEnd(ended func([]string), disconnected func(reason string, code int)) {
+	context.AfterFunc(m.s.Context(), func() { ended(nil) }) // before handlers that are still to run
+	m.s.OnDisconnecting(func(server.Disconnection) { ended(append([]string{}, m.s.Rooms()...)) })
 	first := false
 	m.s.OnDisconnect(func(server.Disconnection) { first = true })
 	m.s.OnDisconnect(func(why server.Disconnection) {
@@ -254,37 +280,4 @@ func (m nativeSocket) onEnd(ended func(), disconnected func(reason string, code 
 			disconnected(string(why.Reason), why.Code)
 		}
 	})
-}
-
-// heard takes what another server says.
-func (n *node) heard(id string) string {
-	n.w.mu.Lock()
-	n.sse[id]++
-	again, own := n.sse[id] > 1, strings.HasPrefix(id, n.name+"|")
-	from, late := n.lateServerSide(id)
-	n.w.line(n.name, "server-side "+id)
-	n.w.mu.Unlock()
-	if again {
-		n.w.violated("server-side", id, "%s got it twice", n.name)
-	}
-	if own {
-		n.w.violated("server-side", id, "%s got its own", n.name)
-	}
-	if late && !again {
-		n.w.violated("server-side", id, "%s got it after that of %d", n.name, from)
-	}
-	return n.name
-}
-
-// lateServerSide reports whether an event of another server, unless it is a question, comes after a later one, and of when
-// that is. Called with mu held.
-func (n *node) lateServerSide(id string) (from int64, late bool) {
-	of, at, _ := strings.Cut(id, "|")
-	t, err := strconv.ParseInt(at, 10, 64)
-	if err != nil {
-		return 0, false
-	}
-	from = n.sseFrom[of]
-	n.sseFrom[of] = max(from, t)
-	return from, t < from
 }

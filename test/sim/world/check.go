@@ -11,6 +11,8 @@ const (
 	second = int64(time.Second)
 	// settle is how long an event takes at most between two nodes that are well.
 	settle = 3 * second
+	// listening is how long events to a room that had no member on a server may be overtaken there. Source: docs/promises.md.
+	listening = 5 * second
 )
 
 // received notes an event that a client got, and checks what can be checked at once.
@@ -128,8 +130,21 @@ func (w *world) deliveries(quiet int64) {
 // overtakes reports whether what l got may come before e, which was emitted before: in trouble, where a server listens
 // to the channels of rooms, what one room missed is asked for while another goes on. Called with mu held.
 func (w *world) overtakes(l *life, got receipt, e *emission) bool {
-	return w.plan.Redis() && !w.plan.Streams() && e.lane() != got.e.lane() && w.model.troubled(e.from-settle, got.at) &&
-		slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.dynamic })
+	return w.plan.Redis() && !w.plan.Streams() && e.lane() != got.e.lane() && slices.ContainsFunc(l.conns, func(c *conn) bool {
+		return c.node.dynamic && (w.model.troubled(e.from-settle, got.at) || w.model.fresh(c.node, e))
+	})
+}
+
+// fresh reports whether e is for one room, in which nobody on a server has been for as long as that may have listened to
+// others before it. Called with mu held.
+func (m *model) fresh(n *node, e *emission) bool {
+	room := e.only
+	if len(e.rooms) == 1 && room == "" {
+		room = e.rooms[0]
+	}
+	return room != "" && !slices.ContainsFunc(m.births, func(l *life) bool {
+		return l.nsp == e.nsp && l.certainly(room, e.from-listening, e.from) && l.on(n, e.from-listening, e.from)
+	})
 }
 
 // excused reports whether e may be lost, and whether some server must have counted that. Called with mu held.
@@ -176,7 +191,7 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		cause = "its node was killed"
 	case !w.plan.Redis() && c != nil && c.node != n:
 		cause = "in the memory of another server"
-	case now-gone > int64(maxAway)-second:
+	case now-gone > int64(w.maxAway())-second:
 		cause = "too late"
 	case slices.ContainsFunc(w.model.wiped, func(at int64) bool { return at > l.conns[0].from-second }):
 		cause = "redis lost it"

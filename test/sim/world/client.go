@@ -272,6 +272,8 @@ func (c *client) act(e *engine) {
 		c.emit(s, true, "join", rooms[c.rng.IntN(len(rooms))])
 	case k < 14 && p.Does(plan.Rooms):
 		c.emit(s, true, "leave", rooms[c.rng.IntN(len(rooms))])
+	case k == 14 && p.Does(plan.Acks) && c.rng.IntN(2) == 0:
+		c.emit(s, true, "later")
 	case k < 16 && p.Does(plan.Acks):
 		c.emit(s, c.rng.IntN(4) == 0, "ask")
 	case k == 16 && p.Has(plan.Handlers):

@@ -24,13 +24,14 @@ func (w *world) dying(n *node, rng *rand.Rand) {
 	by := list[rng.IntN(len(list))]
 	d := &driver{w: w, slot: by.slot, rng: rng}
 	w.count("questions to a dying server")
-	w.load.Go(func() { d.askAll(by, "/", nil) })
+	x := w.tell(by, rng, "?")
+	w.load.Go(func() { d.askAll(by, "/", nil, nil) })
 	w.load.Go(func() { d.waits(by, n, "FetchSockets", func() { d.query(by, "/", nil, nil) }) })
 	w.load.Go(func() {
 		d.waits(by, n, "ServerSideEmitWithAck", func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 2*askTimeout)
 			defer cancel()
-			if err := d.askServers(ctx, by); errors.Is(err, context.DeadlineExceeded) {
+			if err := w.askServers(ctx, x); errors.Is(err, context.DeadlineExceeded) {
 				w.note(by.name, "was not answered: %v", err)
 			}
 		})

@@ -45,9 +45,10 @@ func (w *world) end() {
 	time.Sleep(10 * time.Second)
 	waits := w.plan.Recovers() && w.rng("patience").IntN(4) == 0
 	if waits {
-		time.Sleep(maxAway) // until nobody can come back
+		time.Sleep(w.maxAway()) // until nobody can come back
 	}
 	w.emptied(waits || !w.plan.Recovers())
+	w.unheard()
 	for _, n := range w.slots {
 		n.stop()
 	}
@@ -187,6 +188,22 @@ func (w *world) emptied(forGood bool) {
 	w.mu.Unlock()
 	if len(open) > 0 {
 		w.violated("disconnect-last", "disconnect", "no disconnect handler ran for %v", open)
+	}
+}
+
+// unheard checks that Redis has no subscription to the channel of a room that nobody is in.
+func (w *world) unheard() {
+	if w.redis == nil {
+		return
+	}
+	uids := map[string]bool{}
+	for _, n := range w.all {
+		uids[n.cluster.UID()] = true
+	}
+	for _, name := range w.redis.channels() {
+		if x := strings.Split(name, "#"); len(x) == 4 && x[0] == "socket.io" && x[2] != "" && x[2] != "*" && !uids[x[2]] {
+			w.violated("leftovers", "redis", "somebody listens to %s, and nobody is in that room", name)
+		}
 	}
 }
 

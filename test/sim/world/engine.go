@@ -32,12 +32,14 @@ var (
 
 // engine is one Engine.IO session of a client, protocol 4. Source: engine.io-protocol, engine.io-client/lib.
 type engine struct {
-	c    *client
-	kind string
-	addr string // of the node that holds the session
-	sid  string
-	rest []frame       // that came with the first
-	done chan struct{} // closed when it has ended
+	c      *client
+	kind   string
+	addr   string // of the node that holds the session
+	holder *node  // that node, nil if another came there meanwhile
+	began  int64
+	sid    string
+	rest   []frame       // that came with the first
+	done   chan struct{} // closed when it has ended
 
 	mu   sync.Mutex
 	cond sync.Cond
@@ -77,6 +79,7 @@ func (c *wsConn) Write(b []byte) (int, error) {
 func (c *client) open(kind, addr string) (*engine, error) {
 	e := &engine{c: c, kind: kind, addr: addr, done: make(chan struct{}), seen: time.Now()}
 	e.cond.L = &e.mu
+	e.holder, e.began = c.w.at(addr), c.w.now()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
 	defer cancel()
 	var first frame
@@ -116,6 +119,10 @@ func (c *client) open(kind, addr string) (*engine, error) {
 		return nil, errClosed
 	}
 	e.sid = hello.SID
+	if c.w.at(addr) != e.holder {
+		e.holder = nil
+	}
+	e.greeted(hello.PingInterval, hello.PingTimeout)
 	c.w.note(c.name, "open by %s to %s", kind, addr)
 	c.w.count("sessions by " + kind)
 	e.mu.Lock()
@@ -221,6 +228,9 @@ func (e *engine) end(err error) {
 	e.cond.Broadcast()
 	e.mu.Unlock()
 	e.c.w.note(e.c.name, "session ends: %v", err)
+	if err != errDropped {
+		e.ends(err)
+	}
 	e.c.ended()
 	close(e.done)
 }

@@ -59,6 +59,7 @@ func (n *node) connected(s member, from int64) {
 	case recovered:
 		l.unsettle(at)
 		w.counts["recovered"]++
+		w.tooLate(l, at)
 		if l.over != 0 && l.why != "its node was killed" && !w.plan.Has(plan.Failover) { // likewise
 			w.mu.Unlock()
 			w.violated("recovery", h.Client, "recovered %s, which had ended: %s", s.id(), l.why)
@@ -82,6 +83,11 @@ func (n *node) connected(s member, from int64) {
 			if old := c.formerLife(l.nsp, h.Conn); old != nil && old.sid != l.sid {
 				w.recovery(old, n, at, why)
 			}
+		}
+		if !n.library {
+			w.mu.Lock()
+			l.stays = append(l.stays, &stay{room: early, in0: k.from, in1: at})
+			w.mu.Unlock()
 		}
 		for _, room := range h.Rooms {
 			joined := w.join(l, k, room)
@@ -171,13 +177,16 @@ func (x *served) register() {
 		x.w.note(x.n.name, "disconnects %s", x.l.client.name)
 		x.ending()
 		was := x.s.connected() // else it has ended by itself, and what waited is handled
+		x.w.mu.Lock()
+		x.k.kicked = true
+		x.w.mu.Unlock()
 		if same(args, []any{1.0}) {
 			x.putOut(kick)
 		} else {
 			s.disconnect(false)
 		}
 		x.w.mu.Lock()
-		if x.k.kicked = true; was {
+		if was {
 			x.k.putOut = x.w.now()
 		}
 		x.w.mu.Unlock()
@@ -188,7 +197,15 @@ func (x *served) register() {
 		ask := x.takes("ask", n, args...)
 		return x.answers(ask, x.ask())
 	})
-	s.onEnd(func() {
+	s.onLater(func(n int, answer func(int)) {
+		defer x.turn("later")()
+		later := x.takes("later", n)
+		d := time.Duration(x.rng.IntN(300)) * time.Millisecond
+		x.answers(later, n)
+		time.AfterFunc(d, func() { answer(n) })
+	})
+	s.onEnd(func(rooms []string) {
+		x.leaving(rooms)
 		x.w.mu.Lock()
 		if x.k.ended == 0 {
 			x.k.ended = x.w.now()
@@ -198,6 +215,7 @@ func (x *served) register() {
 	}, func(reason string, code int) {
 		defer x.turn("disconnect")()
 		x.ended(reason, code)
+		x.reasons(reason)
 		w := x.w
 		w.mu.Lock()
 		w.line(x.n.name, fmt.Sprintf("disconnect %s of %s: %s", s.id(), x.l.client.name, reason))
@@ -271,8 +289,8 @@ func (x *served) emit(kind string) string {
 	if !x.s.connected() {
 		return ""
 	}
-	e := x.w.emit(x.src, x.n, emission{nsp: x.l.nsp, kind: kind, only: x.s.id()})
-	err := x.s.emit("e", e.id(), x.rng.IntN(10))
+	e := x.w.emit(x.src, x.n, emission{nsp: x.l.nsp, kind: kind, only: x.s.id(), event: "e", args: []any{x.rng.IntN(10)}})
+	err := x.s.emit(e.event, append([]any{e.id()}, e.args...)...)
 	x.w.emitted(e, err)
 	x.w.returned(call{x.n, e.id(), "Emit", x.l}, e.from, e.to, err)
 	if err != nil { // nothing has been emitted
@@ -284,7 +302,7 @@ func (x *served) emit(kind string) string {
 // ask asks the client something, and returns what it said.
 func (x *served) ask() string {
 	w := x.w
-	e := w.emit(x.src, x.n, emission{nsp: x.l.nsp, kind: "ask", only: x.s.id(), ack: true})
+	e := w.emit(x.src, x.n, emission{nsp: x.l.nsp, kind: "ask", only: x.s.id(), ack: true, event: "q", args: []any{1}})
 	if x.n.library { // whose wait goes on when the client has gone
 		w.mu.Lock()
 		x.k.blocks = w.now() + int64(askTimeout)

@@ -43,17 +43,23 @@ func newLibrary(n *node, cfg server.Config) (app, error) {
 			n.connected(librarySocket{s}, from)
 		})
 	}
-	_ = io.On("sse", func(args ...any) {
-		id, _ := args[0].(string)
-		name := n.heard(id)
-		if ack, ok := args[len(args)-1].(socket.Ack); ok {
-			ack([]any{name}, nil)
-		}
-	})
+	for _, nsp := range []string{"/", side} {
+		_ = io.Of(nsp, nil).On("sse", func(args ...any) {
+			id, _ := args[0].(string)
+			var what any
+			if len(args) > 1 {
+				what = plain(args[1])
+			}
+			name := n.heard(nsp, id, what)
+			if ack, ok := args[len(args)-1].(socket.Ack); ok {
+				ack([]any{name}, nil)
+			}
+		})
+	}
 	return library{handler, io}, nil
 }
 
-// names are unknown: the library keeps no list of those that nobody is in.
+// names are unknown: what the world itself has asked for by io.Of stays, as in the library.
 func (library) names() []string { return nil }
 
 func (a library) members(nsp string) (out []member) {
@@ -73,14 +79,14 @@ func list(rooms []string) (out []socket.Room) {
 }
 
 func (a library) send(e *emission, args []any) error {
-	b := a.io.Of(e.nsp, nil).Except(list(e.except)...)
+	b := a.io.Of(e.nsp, nil).Except()
 	switch {
 	case e.direct:
 		s, ok := a.io.Of(e.nsp, nil).Sockets().Load(socket.SocketId(e.only))
 		if !ok {
 			return server.ErrDisconnected
 		}
-		return librarySocket{s}.emit("e", args...)
+		return librarySocket{s}.emit(e.event, args...)
 	case e.skip != "":
 		s, ok := a.io.Of(e.nsp, nil).Sockets().Load(socket.SocketId(e.skip))
 		if !ok {
@@ -90,17 +96,18 @@ func (a library) send(e *emission, args []any) error {
 	case e.only != "":
 		b = b.To(socket.Room(e.only))
 	}
-	b = b.To(list(e.rooms)...)
+	b = b.To(list(e.rooms)...).Except(list(e.except)...)
 	if e.volatile {
 		b = b.Volatile()
 	}
 	if e.local {
 		b = b.Local()
 	}
-	return b.Emit("e", args...)
+	return b.Emit(e.event, args...)
 }
 
-func (a library) askAll(nsp string, rooms []string, id string) (texts []string, err error) {
+// askAll is of rooms alone.
+func (a library) askAll(nsp string, rooms, _ []string, id string) (texts []string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
 	answers, err := zishang.Ask(ctx, a.io.Of(nsp, nil), list(rooms), "q", id, 1)
@@ -110,23 +117,45 @@ func (a library) askAll(nsp string, rooms []string, id string) (texts []string, 
 	return texts, err
 }
 
-func (a library) fetch(nsp string, rooms, except []string) (ids []string, err error) {
-	a.io.Of(nsp, nil).To(list(rooms)...).Except(list(except)...).FetchSockets()(func(sockets []*socket.RemoteSocket, e error) {
+func (a library) fetch(nsp string, rooms, except []string) (out []found, err error) {
+	a.to(nsp, rooms, except).FetchSockets()(func(sockets []*socket.RemoteSocket, e error) {
 		for _, s := range sockets {
-			ids = append(ids, string(s.Id()))
+			x := found{id: string(s.Id()), mark: markOf(s.Data())}
+			for _, room := range s.Rooms().Keys() {
+				x.rooms = append(x.rooms, string(room))
+			}
+			out = append(out, x)
 		}
 		err = e
 	})
-	return ids, err
+	return out, err
 }
 
-func (a library) say(id string) error { return a.io.ServerSideEmit("sse", id) }
+// tally is for those of package server: the library does not count.
+func (a library) tally(context.Context, string, []string, []string) (int, error) {
+	return 0, errors.ErrUnsupported
+}
+
+func (a library) expel(nsp string, rooms, except []string) error {
+	a.to(nsp, rooms, except).DisconnectSockets(false)
+	return nil
+}
+
+func (a library) to(nsp string, rooms, except []string) *socket.BroadcastOperator {
+	return a.io.Of(nsp, nil).To(list(rooms)...).Except(list(except)...)
+}
+
+func (a library) say(nsp, id string, what any) error {
+	return a.io.Of(nsp, nil).ServerSideEmit("sse", id, what)
+}
 
 // sayAsk is for those of package server: the library's has no time-out of its own.
-func (a library) sayAsk(context.Context, string) ([]string, error) { return nil, errors.ErrUnsupported }
+func (a library) sayAsk(context.Context, string, string, any) ([]string, error) {
+	return nil, errors.ErrUnsupported
+}
 
 func (a library) order(nsp string, rooms, except []string, room string, in bool) error {
-	b := a.io.Of(nsp, nil).To(list(rooms)...).Except(list(except)...)
+	b := a.to(nsp, rooms, except)
 	if in {
 		b.SocketsJoin(socket.Room(room))
 	} else {
@@ -148,8 +177,11 @@ func (m librarySocket) disconnect(all bool) { m.s.Disconnect(all) }
 
 func (m librarySocket) mark(n int) { m.s.SetData(map[string]any{"mark": n}) }
 
-func (m librarySocket) marked() int {
-	data, _ := m.s.Data().(map[string]any)
+func (m librarySocket) marked() int { return markOf(m.s.Data()) }
+
+// markOf is the mark that data have.
+func markOf(v any) int {
+	data, _ := v.(map[string]any)
 	switch n := data["mark"].(type) {
 	case int:
 		return n
@@ -279,9 +311,21 @@ func (m librarySocket) on(event string, handler func(n int, args []any) []any) {
 	m.heard(event, handler)
 }
 
-func (m librarySocket) onEnd(ended func(), disconnected func(reason string, code int)) {
-	_ = m.s.Conn().On("close", func(...any) { ended() })
-	_ = m.s.On("disconnecting", func(...any) { ended() })
+func (m librarySocket) onLater(handler func(n int, answer func(int))) {
+	_ = m.s.On("later", func(args ...any) {
+		n, _ := args[0].(float64)
+		ack, ok := args[len(args)-1].(socket.Ack)
+		handler(int(n), func(k int) {
+			if ok {
+				ack([]any{k}, nil)
+			}
+		})
+	})
+}
+
+func (m librarySocket) onEnd(ended func([]string), disconnected func(reason string, code int)) {
+	_ = m.s.Conn().On("close", func(...any) { ended(nil) })
+	_ = m.s.On("disconnecting", func(...any) { ended(append([]string{}, m.rooms()...)) })
 	_ = m.s.On("disconnect", func(args ...any) {
 		reason, _ := args[0].(string)
 		disconnected(reason, 0)

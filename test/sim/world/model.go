@@ -26,10 +26,14 @@ type model struct {
 	shut    map[string]int64    // sessions that a server has put out of all namespaces
 	asked   map[string]*request // of clients, by their ids
 	claims  []claim
+	said    map[string]*told
+	lent    [][2]string     // rooms that servers have given, with their namespaces, whose members are known
+	silent  map[string]bool // questions that a client has not answered on purpose
 }
 
 func (m *model) init(w *world) {
-	m.w, m.sources, m.lives, m.given, m.asked, m.shut = w, map[string]*source{}, map[string]*life{}, map[string]*orders{}, map[string]*request{}, map[string]int64{}
+	*m = model{w: w, sources: map[string]*source{}, lives: map[string]*life{}, given: map[string]*orders{}, asked: map[string]*request{},
+		shut: map[string]int64{}, said: map[string]*told{}, silent: map[string]bool{}}
 }
 
 // window is a time during which something was not as it should be. to is 0 as long as it is not over.
@@ -55,9 +59,11 @@ type emission struct {
 	kind       string
 	rooms      []string // in any; none means everybody
 	except     []string
-	only, skip string  // sid: who alone is to get it, who is not
-	text       *string // one of its arguments, if it is known
-	direct     bool    // by the socket of only, which is on the same server
+	only, skip string // sid: who alone is to get it, who is not
+	event      string
+	args       []any // behind its id
+	direct     bool  // by the socket of only, which is on the same server
+	early      bool  // before that is connected
 	volatile   bool
 	local      bool
 	ack        bool
@@ -208,7 +214,7 @@ func (l *life) possibly(room string, a, b int64) bool {
 	}
 	return slices.ContainsFunc(l.stays, func(s *stay) bool {
 		return s.room == room && s.in0 <= b && (s.out1 == 0 || s.out1 >= a)
-	})
+	}) || room[0] == 'x' && !l.client.w.model.isLent(l.nsp, room)
 }
 
 // alive reports whether it was a member of its namespace at a.
@@ -225,7 +231,7 @@ func (l *life) steady(a, b int64) bool {
 
 // must reports whether the life must get e if it gets anything of a time at or after b.
 func (l *life) must(e *emission, b int64) bool {
-	if e.nsp != l.nsp || e.volatile || !l.alive(e.from) || e.skip == l.sid || e.to == 0 {
+	if e.nsp != l.nsp || e.volatile || !l.alive(e.from) && !e.early || e.skip == l.sid || e.to == 0 {
 		return false
 	}
 	if e.only != "" && e.only != l.sid {
@@ -296,75 +302,6 @@ func (l *life) finish(at int64, why string) {
 		l.over, l.why = at, why
 	}
 	l.unsettle(at)
-}
-
-// rooms are those it is certainly in now, and those it may be in.
-func (l *life) rooms() (certain, possible []string) {
-	for _, s := range l.stays {
-		if s.in1 != 0 && s.out0 == 0 {
-			certain = append(certain, s.room)
-		}
-		if s.out1 == 0 {
-			possible = append(possible, s.room)
-		}
-	}
-	return certain, possible
-}
-
-// fits reports whether the rooms that a server says it is in are those of the model.
-func (l *life) fits(got []string) bool {
-	certain, possible := l.rooms()
-	for _, room := range got {
-		if room != l.sid && room[0] != 'x' && !slices.Contains(possible, room) {
-			return false
-		}
-	}
-	return !slices.ContainsFunc(certain, func(room string) bool { return !slices.Contains(got, room) })
-}
-
-// join and leave note a call on the socket's own node; the second is called when it has returned. On a socket
-// that has just been disconnected they have no effect, and nobody knows when that was.
-func (w *world) join(l *life, k *conn, room string) (joined func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.line(l.client.name, "joins "+room)
-	if slices.ContainsFunc(l.stays, func(s *stay) bool { return s.room == room && s.in1 != 0 && s.out0 == 0 }) {
-		return func() {}
-	}
-	s := &stay{room: room, in0: w.now()}
-	l.stays = append(l.stays, s)
-	return func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if k.sock.connected() {
-			s.in1 = w.now()
-		}
-	}
-}
-
-func (w *world) leave(l *life, k *conn, room string) (left func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var gone []*stay
-	for _, s := range l.stays {
-		if s.room == room && s.out1 == 0 {
-			if s.out0 == 0 {
-				s.out0 = w.now()
-			}
-			gone = append(gone, s)
-		}
-	}
-	w.line(l.client.name, "leaves "+room)
-	return func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if !k.sock.connected() {
-			return
-		}
-		for _, s := range gone {
-			s.out1 = w.now()
-		}
-	}
 }
 
 // unwell reports whether somebody may not have heard of others in time from a to b: Redis was in trouble, or a node

@@ -35,6 +35,7 @@ type node struct {
 
 	// Guarded by world.mu.
 	opened   int64 // when it has told the others where it is
+	gone     int64 // when it began to end, 0 if it has not
 	dead     bool  // killed
 	parted   bool  // it could not reach Redis for so long that others may have taken it for gone
 	draining bool
@@ -42,7 +43,7 @@ type node struct {
 	pauses   []window
 	closed   bool
 	sse      map[string]int   // events of other servers
-	sseFrom  map[string]int64 // by server: when the last of them was sent
+	sseFrom  map[string]int64 // by server and namespace: when the last of them was sent
 }
 
 // start makes the next node of a slot.
@@ -63,7 +64,7 @@ func (w *world) start(slot int) *node {
 		PingInterval: pingInterval, PingTimeout: pingTimeout, UpgradeTimeout: upgradeTimeout,
 		WriteTimeout: 5 * time.Second, BodyTimeout: calm / 2, AllowEIO3: w.plan.Does(plan.Old), MaxBacklogBytes: 128 << 10, Logger: log,
 	}}
-	keep := &adapter.Recovery{MaxDisconnection: maxAway}
+	keep := &adapter.Recovery{MaxDisconnection: w.maxAway()}
 	if w.plan.Recovers() {
 		cfg.Recovery = &server.Recovery{Recovery: *keep}
 	}
@@ -87,13 +88,13 @@ func (w *world) start(slot int) *node {
 			}
 		default:
 			c.Mode = redis.PubSub
-			if w.rng("subscriptions").IntN(2) == 0 {
-				c.Subscriptions, n.dynamic = redis.Dynamic, true
-			}
+			c.Subscriptions = []redis.Subscriptions{redis.Static, redis.Dynamic, redis.DynamicPrivate}[w.rng("subscriptions").IntN(3)]
+			n.dynamic = c.Subscriptions != redis.Static
 		}
 		if w.rng("resend").IntN(3) == 0 { // it forgets, and others count
 			c.MaxResendBytes, n.forgets = 4<<10, true
 		}
+		n.bounds(&c)
 		cluster, err := redis.New(c)
 		if err != nil {
 			panic(err)
@@ -118,6 +119,20 @@ func (w *world) start(slot int) *node {
 	return n
 }
 
+// bounds draws what the node keeps while Redis is away, and for whom: sometimes so little that it does not suffice.
+func (n *node) bounds(c *redis.Config) {
+	rng := n.w.rng("bounds")
+	if rng.IntN(2) == 0 {
+		c.MaxOutboxMessages, n.forgets = 6+rng.IntN(10), true
+	}
+	if rng.IntN(2) == 0 {
+		c.MaxOutboxAge, n.forgets = between(rng, time.Second, 3*time.Second), true
+	}
+	if rng.IntN(3) == 0 {
+		c.MaxResendAge, n.forgets = between(rng, 2*time.Second, 6*time.Second), true
+	}
+}
+
 // open lets clients in, when the node hears the others, or has waited long enough.
 func (n *node) open() {
 	if n.cluster != nil {
@@ -125,6 +140,12 @@ func (n *node) open() {
 		defer cancel()
 		if err := n.cluster.Ready(ctx); err != nil {
 			n.w.note(n.name, "not ready: %v", err)
+			n.w.mu.Lock()
+			unwell := busy || n.w.model.unwell(n.from-settle, n.w.now())
+			n.w.mu.Unlock()
+			if !unwell {
+				n.w.violated("cluster-up", n.name, "Ready returned %v, and all has been well", err)
+			}
 		} else {
 			n.w.mu.Lock()
 			n.hears = n.w.now()
@@ -166,7 +187,7 @@ func (n *node) live() bool {
 func (n *node) kill() {
 	n.w.mu.Lock()
 	at := n.w.now()
-	n.dead = true
+	n.dead, n.gone = true, at
 	n.w.line(n.name, "is killed")
 	for _, l := range n.w.model.births {
 		if c := l.conn(); c != nil && c.node == n && l.over == 0 && c.closed == 0 {
@@ -193,7 +214,7 @@ func (n *node) bury() {
 // the server, then the cluster. Source: server/host/drain.go, run.go.
 func (n *node) drain(rng func(time.Duration) time.Duration) {
 	n.w.mu.Lock()
-	n.draining = true
+	n.draining, n.gone = true, n.w.now()
 	n.w.line(n.name, "drains")
 	n.w.mu.Unlock()
 	n.io.Engine().Refuse(true)
@@ -209,6 +230,11 @@ func (n *node) drain(rng func(time.Duration) time.Duration) {
 
 // stop ends the node in peace.
 func (n *node) stop() {
+	n.w.mu.Lock()
+	if n.gone == 0 {
+		n.gone = n.w.now()
+	}
+	n.w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := n.io.Shutdown(ctx); err != nil {

@@ -16,6 +16,7 @@ func (x *served) putOut(event *sent) {
 	for _, l := range w.model.births {
 		for _, k := range l.conns {
 			if l.client == c && k.node == n && k.closed == 0 && k.sock.session() == session {
+				k.kicked = true
 				mates = append(mates, k)
 			}
 		}
@@ -37,7 +38,7 @@ func (x *served) putOut(event *sent) {
 	var left []string
 	done := w.now()
 	for _, k := range mates {
-		if k.kicked = true; k.sock.connected() {
+		if k.sock.connected() {
 			left = append(left, k.sock.nsp())
 		} else if k != x.k && was {
 			k.putOut = done + second // its handler may have begun

@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -269,6 +271,19 @@ func without[T comparable](list []T, x T) []T {
 	for _, y := range list {
 		if y != x {
 			out = append(out, y)
+		}
+	}
+	return out
+}
+
+// channels are those that somebody listens to.
+func (r *redisServer) channels() []string {
+	out := r.m.PubSubChannels("*")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(r.shards)) {
+		if len(r.shards[name]) > 0 {
+			out = append(out, name)
 		}
 	}
 	return out

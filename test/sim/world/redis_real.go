@@ -152,6 +152,13 @@ func (r *redisServer) do(args ...any) {
 	}
 }
 
+// channels are those that somebody listens to.
+func (r *redisServer) channels() []string {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return append(r.back.PubSubChannels(ctx, "*").Val(), r.back.PubSubShardChannels(ctx, "*").Val()...)
+}
+
 // eternal returns the keys, and those of them that never expire.
 func (r *redisServer) eternal() (keys, eternal []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

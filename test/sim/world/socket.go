@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -77,11 +76,15 @@ func (c *client) take(p packet) {
 	case typeConnectError:
 		c.w.note(c.name, "CONNECT_ERROR %s", p.data)
 		c.w.count("refused by CONNECT_ERROR")
+		c.refusal(s, p)
 		c.mu.Lock()
 		s.state = "ended"
 		c.mu.Unlock()
 	case typeDisconnect:
 		c.w.note(c.name, "DISCONNECT by the server %s", p.nsp)
+		if state == "connected" {
+			c.putAway(s.life)
+		}
 		c.mu.Lock()
 		if s.state == "connected" {
 			s.state = "ended"
@@ -179,30 +182,10 @@ func (c *client) event(s *sock, p packet) {
 		c.w.violated("protocol", c.name, "event %s: %v", p.data, err)
 		return
 	}
-	name, _ := list[0].(string)
 	id, _ := list[1].(string)
-	if offset, ok := list[len(list)-1].(string); ok && c.w.plan.Recovers() {
-		c.mu.Lock()
-		s.offset = offset
-		c.mu.Unlock()
-	}
-	if m, ok := list[2].(map[string]any); ok {
-		if b, ok := m["b"].([]byte); !ok || string(b) != id {
-			c.w.violated("content", id, "%s got the binary %v", c.name, m["b"])
-		}
-	}
-	c.w.mu.Lock()
-	emitted := c.w.model.find(id)
-	c.w.mu.Unlock()
-	if emitted != nil && emitted.text != nil && !slices.Contains(list, any(*emitted.text)) {
-		c.w.violated("content", id, "%s got no text of %d bytes: %.200s", c.name, len(*emitted.text), p.data)
-	}
+	c.whole(s, p, id, list)
 	c.w.received(s.life, id)
-	if name != "q" {
-		return
-	}
 	if p.id < 0 {
-		c.w.violated("protocol", c.name, "%s wants no acknowledgement", p.data)
 		return
 	}
 	answer := id
@@ -213,6 +196,9 @@ func (c *client) event(s *sock, p packet) {
 	if strings.Contains(id, "?") && c.jit.IntN(60) == 0 { // who asked all is to be told that one is missing
 		c.mu.Unlock()
 		c.w.count("question not answered")
+		c.w.mu.Lock()
+		c.w.model.silent[id] = true
+		c.w.mu.Unlock()
 		return
 	}
 	e, d := c.engine, time.Duration(0)
@@ -226,6 +212,30 @@ func (c *client) event(s *sock, p packet) {
 		e.send(answers...)
 	} else {
 		time.AfterFunc(d, func() { e.send(answers...) })
+	}
+}
+
+// whole checks that an event is what was emitted: its name, every argument, their number, and whether it asks for an
+// acknowledgement. Behind them is the offset, where there is recovery.
+func (c *client) whole(s *sock, p packet, id string, list []any) {
+	c.w.mu.Lock()
+	e := c.w.model.find(id)
+	c.w.mu.Unlock()
+	if e == nil {
+		return // which received says
+	}
+	want := append([]any{e.event, id}, e.args...)
+	if offset, ok := list[len(list)-1].(string); ok && c.w.plan.Recovers() && len(list) > len(want) {
+		c.mu.Lock()
+		s.offset = offset
+		c.mu.Unlock()
+		list = list[:len(list)-1]
+	}
+	if !same(want, list) {
+		c.w.violated("content", id, "%s got %.300q, and %.300q was emitted", c.name, list, want)
+	}
+	if e.ack != (p.id >= 0) {
+		c.w.violated("content", id, "%s got it with the id %d, and it asks for an acknowledgement: %v", c.name, p.id, e.ack)
 	}
 }
 

@@ -5,6 +5,8 @@ package main
 import "time"
 
 const (
+	// busy says that whatever waits may have waited for the processor alone.
+	busy = false
 	// askTimeout bounds a wait for acknowledgements.
 	askTimeout = 3 * time.Second
 	// slack is how much later than it must a wait ends at most.

@@ -6,6 +6,7 @@ import "time"
 
 // The times of the simulation, longer: here time passes while somebody computes, and while others have the processor.
 const (
+	busy       = true
 	askTimeout = 10 * time.Second
 	slack      = 5 * time.Second
 	callLimit  = 10 * time.Second

@@ -12,11 +12,11 @@ func (e *engine) upgrade() {
 	defer cancel()
 	conn, err := e.dial(ctx, e.sid)
 	if err != nil {
-		e.c.w.note(e.c.name, "upgrade: %v", err)
+		e.fails(err)
 		return
 	}
 	give := func(what any) {
-		e.c.w.note(e.c.name, "upgrade given up: %v", what)
+		e.fails(what)
 		_ = conn.Close()
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(upgradeTimeout))

@@ -176,11 +176,13 @@ func (p packet) values() ([]any, error) {
 	return list, nil
 }
 
-// encode is JSON.
+// encode is JSON as JavaScript writes it. No text of the world looks like what Go writes instead.
 func encode(v any) json.RawMessage {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err)
 	}
-	return b
+	return json.RawMessage(raw.Replace(string(b)))
 }
+
+var raw = strings.NewReplacer(`\u2028`, "\u2028", `\u003c`, "<", `\u003e`, ">", `\u0026`, "&")

@@ -6,6 +6,7 @@
 // have come of it), node.go and load.go (the servers and what they do), app.go and library.go (their applications),
 // handlers.go, sent.go (what clients send, and what comes of that), given.go (rooms that servers put others' sockets
 // into), putout.go (clients that are disconnected everywhere), dying.go (servers that are killed while they are asked),
+// ends.go (that nothing ends without a cause), questions.go and said.go (what servers ask sockets and each other),
 // burst.go (what waits for an upgrade), loss.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go,
 // socket.go, break.go and old.go (the clients, from the protocols), balance.go (who sends requests where), redis.go,
 // replica.go, faults.go, redisfaults.go, end.go (what must be left: nothing).
@@ -32,7 +33,6 @@ const (
 	pingTimeout    = 1500 * time.Millisecond
 	connectTimeout = 6 * time.Second
 	upgradeTimeout = 3 * time.Second
-	maxAway        = 20 * time.Second // MaxDisconnection
 	requestTimeout = 4 * time.Second
 	fetchTimeout   = 5 * time.Second // of who asks without one. Source: server/broadcast.go, server/zishang/broadcast.go
 )
@@ -58,6 +58,11 @@ type world struct {
 	finishing chan struct{} // closed when clients are to take their leave
 	load      sync.WaitGroup
 	leaving   sync.WaitGroup
+}
+
+// maxAway is MaxDisconnection, in some runs so short that clients come back too late.
+func (w *world) maxAway() time.Duration {
+	return []time.Duration{20, 20, 3}[w.rng("away").IntN(3)] * time.Second
 }
 
 // rng returns the source of randomness of one part of the world.

@@ -12,8 +12,12 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 	"github.com/beanpole/beanpole/server/contract"
 )
+
+// maxContract bounds what a program says, in bytes.
+const maxContract = 64 << 20
 
 // Contract runs the package of the module in dir, as go run takes it, and returns its contract.
 func Contract(ctx context.Context, dir, pkg string) (*contract.Contract, error) {
@@ -30,7 +34,7 @@ func Contract(ctx context.Context, dir, pkg string) (*contract.Contract, error) 
 	if err != nil {
 		return nil, fmt.Errorf("go run %s: %w\n%s", pkg, err, strings.TrimSpace(string(out)))
 	}
-	b, err := os.ReadFile(file)
+	b, err := foreign.ReadFile(tmp, "contract.json", maxContract)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("go run %s has ended and written no contract: does it run host.Main, of a version that has contracts?", pkg)
 	}
@@ -45,36 +49,21 @@ func Contract(ctx context.Context, dir, pkg string) (*contract.Contract, error) 
 }
 
 // At is Contract of the state that the module in dir, which is in a Git repository, had at a revision.
-func At(ctx context.Context, dir, pkg, revision string) (c *contract.Contract, err error) {
-	git := func(args ...string) (string, error) {
-		cmd := exec.CommandContext(ctx, "git", args...)
-		cmd.Dir = dir
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			return "", fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(string(out)))
-		}
-		return strings.TrimSpace(string(out)), nil
-	}
-	top, err := git("rev-parse", "--show-toplevel")
+func At(ctx context.Context, dir, pkg, revision string) (*contract.Contract, error) {
+	g, err := foreign.OpenGit(ctx, dir, foreign.Own)
 	if err != nil {
 		return nil, err
 	}
-	within, err := git("rev-parse", "--show-prefix")
-	if err != nil {
-		return nil, err
-	}
+	defer g.Close()
 	// Beside the repository, where the relative paths of replace lines lead to the same.
-	tmp, err := os.MkdirTemp(filepath.Dir(top), ".beanpole-types-")
+	tmp, err := os.MkdirTemp(filepath.Dir(g.Top()), ".beanpole-types-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)
-	if _, err := git("worktree", "add", "--detach", "--force", tmp, revision); err != nil {
+	within, err := g.Checkout(ctx, revision, tmp)
+	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		_, e := git("worktree", "remove", "--force", tmp)
-		err = errors.Join(err, e)
-	}()
-	return Contract(ctx, filepath.Join(tmp, filepath.FromSlash(within)), pkg)
+	return Contract(ctx, within, pkg)
 }

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -84,6 +85,15 @@ var brokenEnvironments = []broken{
 		_, _ = w.Write([]byte(`{"status":"degraded","cluster":"redis unreachable"}`))
 	})}}, nil, "health", Warning, "b", "does not reach Redis", nil},
 	{"one instance drains", world{b: nginx{serve: func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Has("sid") || !r.URL.Query().Has("transport") && r.URL.Path != "/healthz" {
+			return false
+		}
+		w.Header().Set(host.InstanceHeader, "b v1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte(`{"code":4,"message":"Service unavailable"}`))
+		return true
+	}}}, nil, "handshake", Failure, "b", "the instance drains", nil},
+	{"one instance short of memory", world{b: nginx{serve: func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Query().Has("sid") || !r.URL.Query().Has("transport") {
 			return false
 		}
@@ -91,7 +101,15 @@ var brokenEnvironments = []broken{
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = w.Write([]byte(`{"code":4,"message":"Service unavailable"}`))
 		return true
-	}}}, nil, "handshake", Failure, "b", "drains or is full", nil},
+	}}}, nil, "handshake", Failure, "b", "does not drain", nil},
+	{"disk of one instance full", world{b: nginx{serve: func(w http.ResponseWriter, r *http.Request) bool {
+		if r.ContentLength < 10000 {
+			return false
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		nginxPage(w, http.StatusInternalServerError)
+		return true
+	}}}, nil, "body size", Failure, "b", "df -h", nil},
 	{"another list of origins on one instance", world{config: func(i int, c *host.Config) {
 		if i == 1 {
 			c.AllowedOrigins = []string{"https://old.example.com"}

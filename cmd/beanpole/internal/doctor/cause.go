@@ -23,6 +23,10 @@ type cause struct {
 	means, do string
 }
 
+// roomFor is what to do about a server that takes no more sessions.
+const roomFor = "the application's log says which limit it is: short of memory (BEANPOLE_MEMORY_PERCENT, which the bundle sets: more instances, or larger ones), " +
+	"BEANPOLE_MAX_SESSIONS or BEANPOLE_HANDSHAKES_PER_SECOND"
+
 // toTLS matches what nginx, Apache and Go answer to plain HTTP.
 var toTLS = regexp.MustCompile(`(?i)plain HTTP (request )?(was sent )?to (an )?(HTTPS|SSL)|HTTP request to an HTTPS`)
 
@@ -147,11 +151,14 @@ func (r *reply) cause() cause {
 	case r.status == http.StatusForbidden, r.status == http.StatusUnauthorized:
 		return cause{Failure, by + " lets nobody in: an access rule or a login stands in front of the application", "allow the Socket.IO path in " + by + " (deny, auth_basic, an authenticate action of the listener)"}
 	case r.status == http.StatusServiceUnavailable && by == byApplication:
-		return cause{Failure, "the instance drains or is full", "wait for the deployment to end (a host that stays drained resumes after two minutes); see BEANPOLE_MAX_SESSIONS and BEANPOLE_HANDSHAKES_PER_SECOND"}
+		return cause{Failure, "the instance drains, or takes no more sessions", "wait for the deployment to end, if there is one (a host that stays drained resumes after two minutes); " + roomFor}
 	case r.status == http.StatusNotFound, r.status == http.StatusMethodNotAllowed:
 		return cause{Failure, "there is no Socket.IO server at this path", "give the path in the URL, see that " + by + " passes it on, and BEANPOLE_PATH"}
 	case r.status == http.StatusRequestEntityTooLarge && by == byNginx:
 		return cause{Failure, "nginx refuses what the server takes", "client_max_body_size above BEANPOLE_MAX_PAYLOAD in .platform/nginx"}
+	case r.status == http.StatusInternalServerError && by == byNginx:
+		return cause{Failure, "nginx itself fails: most often the disk of the instance is full, where it puts bodies of more than 128 kB and its logs, or it has no connection left",
+			"see the disk (df -h, df -i), the owner of nginx's folders for bodies, worker_connections and worker_rlimit_nofile; its error.log says which, if the location has one"}
 	case r.status == http.StatusBadGateway && by == byNginx:
 		return cause{Failure, "nginx runs and the application does not, or it listens on another port or address",
 			"see web.stdout.log; PORT (default 5000) must be what nginx passes to, HOST not the loopback of a container"}

@@ -22,7 +22,7 @@ type client struct {
 	jar   http.CookieJar // nil keeps no cookies
 	stays bool           // by its cookies
 	clock time.Duration  // how far the instance's clock is ahead of this machine's
-	took  time.Duration  // of its short answers, the median
+	took  time.Duration  // of its short answers, the quickest
 	spoke Instance
 	first *reply  // to it as a new client
 	open  *opened // what its handshake said; nil before that
@@ -175,8 +175,11 @@ func (c *client) send(ctx context.Context, method string, u *url.URL, body []byt
 	return c.answer(r, u)
 }
 
-// answer sends the request and reads what comes back.
+// answer sends the request and reads what comes back. The run ends with the last request that it may send.
 func (c *client) answer(r *http.Request, u *url.URL) (*reply, error) {
+	if c.sent.Add(1) == c.requests && c.stop != nil {
+		c.stop(errEnough)
+	}
 	start := time.Now()
 	res, err := c.http.Do(r)
 	if err != nil {

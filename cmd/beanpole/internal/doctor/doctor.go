@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -39,12 +40,22 @@ type Options struct {
 	Progress func(check string)
 
 	// Of tests.
-	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
-	hold   time.Duration // how long an answer may take beyond the way there and back; zero means 2 s
+	requests int64 // of a run; zero means MaxRequests
+	lookup   func(ctx context.Context, host string) ([]netip.Addr, error)
+	hold     time.Duration // how long an answer may take beyond the way there and back; zero means 2 s
 }
 
 // MaxConnections bounds Options.Connections.
 const MaxConnections = 5000
+
+// MaxRequests is how many requests Run sends at most, beside those of Connections and Watch. Checks need some hundreds; but
+// the server at the other end may be anybody's, and answer so that there is always another to ask for.
+const MaxRequests = 5000
+
+// watchedPerSecond is how many requests there may be in a second of Watch, of all its clients.
+const watchedPerSecond = 100
+
+var errEnough = errors.New("as many requests were sent as a run may send")
 
 // doctor is one run.
 type doctor struct {
@@ -55,10 +66,12 @@ type doctor struct {
 	rtt     time.Duration // of a short answer, the median
 	clients []*client     // one for each instance that serves
 	found   []Instance
-	failed  bool         // a check has, before
-	front   bool         // something before the instances refuses some requests
-	limited atomic.Int64 // handshakes that were refused for this address
-	waited  atomic.Int64 // how long was waited for them, in nanoseconds
+	failed  bool                    // a check has, before
+	front   bool                    // something before the instances refuses some requests
+	sent    atomic.Int64            // requests
+	stop    context.CancelCauseFunc // ends the run
+	limited atomic.Int64            // handshakes that were refused for this address
+	waited  atomic.Int64            // how long was waited for them, in nanoseconds
 }
 
 // check is one check: of the environment, or of each instance by a client that reaches no other.
@@ -108,6 +121,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		return Report{}, err
 	}
 	defer d.http.CloseIdleConnections()
+	ctx, d.stop = context.WithCancelCause(ctx)
+	defer d.stop(nil)
 	r := Report{URL: o.URL, Began: time.Now()}
 	stopped := ""
 	for _, c := range checks() {
@@ -131,7 +146,10 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		switch {
 		case interrupted:
 			stopped = "interrupted"
-			r.Results = append(r.Results, Result{Check: c.name, Verdict: Warning, Seen: "interrupted", Means: "this check and those below have not looked"})
+			if errors.Is(context.Cause(ctx), errEnough) {
+				stopped = errEnough.Error()
+			}
+			r.Results = append(r.Results, Result{Check: c.name, Verdict: Warning, Seen: stopped, Means: "this check and those below have not looked"})
 		case c.need && c.once != nil && worst(results) == Failure:
 			stopped = c.name + " failed"
 		case len(d.clients) == 0 && c.each != nil:
@@ -162,6 +180,7 @@ func newDoctor(o Options) (*doctor, error) {
 	o.Samples = cmp.Or(o.Samples, 20)
 	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
 	o.Idle = cmp.Or(o.Idle, time.Minute)
+	o.requests = cmp.Or(o.requests, MaxRequests) + int64(o.Connections) + int64(o.Watch.Seconds()*watchedPerSecond)
 	o.hold = cmp.Or(o.hold, 2*time.Second)
 	if o.lookup == nil {
 		o.lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {

@@ -4,7 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -140,5 +145,47 @@ func TestOneLostPacketIsNoFault(t *testing.T) {
 		if worst(got) != verdicts[test.want[0]] {
 			t.Errorf("%s comes to %s", test.runs, worst(got))
 		}
+	}
+}
+
+// A server may answer so that there is always more to ask for: a new instance each time, or packets without an end. A run
+// ends all the same.
+func TestHostileServersAreNotAskedWithoutEnd(t *testing.T) {
+	for name, hostile := range map[string]struct{ name, packets string }{
+		"a new instance each time": {"i%d v1 b1", "40"},
+		"packets without an end":   {"a v1 b1", strings.Repeat("2\x1e", 1000) + "2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var n atomic.Int64
+			front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				i := n.Add(1)
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.Header().Set(instanceHeader, strings.ReplaceAll(hostile.name, "%d", fmt.Sprint(i)))
+				q := r.URL.Query()
+				switch {
+				case r.URL.Path == "/healthz" || r.Method == http.MethodPost:
+					_, _ = io.WriteString(w, "ok")
+				case q.Get("transport") != "polling":
+					w.WriteHeader(http.StatusBadRequest)
+					_, _ = io.WriteString(w, `{"code":0,"message":"Transport unknown"}`)
+				case q.Has("sid"):
+					_, _ = io.WriteString(w, hostile.packets)
+				default:
+					_, _ = fmt.Fprintf(w, `0{"sid":"abcdefghijklmnopqrst%d","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`, i)
+				}
+			}))
+			defer front.Close()
+			r, err := Run(t.Context(), Options{URL: front.URL, Timeout: 5 * time.Second, requests: 500})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := n.Load(); got > 700 { // some were on their way, and sessions are closed
+				t.Errorf("%d requests", got)
+			}
+			if !slices.ContainsFunc(r.Results, func(c Result) bool { return strings.Contains(c.Seen, errEnough.Error()) }) {
+				t.Errorf("it does not say that it has ended: %+v", r.Results)
+			}
+		})
 	}
 }

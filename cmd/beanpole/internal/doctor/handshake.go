@@ -19,11 +19,25 @@ func (c *client) checkHandshake(ctx context.Context) Result {
 		if errors.As(err, &e) && e.code() == 0 {
 			return c.polledOff(ctx, e)
 		}
+		if errors.As(err, &e) && e.status == http.StatusServiceUnavailable && e.by() == byApplication {
+			return c.noRoom(ctx, e)
+		}
 		return c.broken(err, "nobody can connect")
 	}
 	defer s.end(ctx)
 	c.open = &s.open
 	return ok("ping every %v, answered within %v; messages up to %d bytes", s.open.interval(), s.open.silence()-s.open.interval(), s.open.MaxPayload)
+}
+
+// noRoom says why an instance opens no session: one that drains says so of its health too.
+func (c *client) noRoom(ctx context.Context, e errAnswer) Result {
+	u := *c.base
+	u.Path, u.RawQuery = c.HealthPath, ""
+	r, err := c.do(ctx, http.MethodGet, &u, nil)
+	if err != nil || r.status != http.StatusOK {
+		return c.broken(e, "nobody can connect")
+	}
+	return fail(e.String(), "nobody can connect: the instance takes no more sessions, and does not drain: it is full, or short of memory", roomFor)
 }
 
 // polledOff says what a server without polling has to say.
@@ -91,7 +105,7 @@ func (c *client) checkHealth(ctx context.Context) Result {
 	case r.status != http.StatusOK:
 		return fail(fmt.Sprintf("%s answers %s", c.HealthPath, r), "instances are taken out, and when all are the load balancer sends to all", path)
 	case bytes.Contains(r.body, []byte(`"degraded"`)):
-		return warn(r.String(), "this instance is cut off from the others: it does not reach Redis", "see the security group, TLS (rediss://) and the application's log; GET /drain on its admin listener says the error")
+		return warn(r.String(), "this instance is cut off from the others: it does not reach Redis, or they do not reach it", "see the application's log, or GET /drain on its admin listener, which says the part: the security group and TLS (rediss://) of Redis; for forwarding, BEANPOLE_NODE_URL")
 	case c.name != "" && r.by() != byApplication:
 		return warn(c.HealthPath+" is answered 200 by "+r.by(), "an instance whose application is dead passes for healthy, and clients are sent there", "let the health path through to the application: "+path)
 	}

@@ -258,7 +258,8 @@ func (d *doctor) tellApart(ctx context.Context) {
 	}
 }
 
-// measure takes the median of how long an answer took, and how far the clocks are ahead.
+// measure takes the median of how long an answer took, of each instance the quickest, as one that is slow always is, and
+// how far the clocks are ahead.
 func (d *doctor) measure(served map[string][]sample) {
 	var took []time.Duration
 	for _, c := range d.clients {
@@ -269,7 +270,10 @@ func (d *doctor) measure(served map[string][]sample) {
 				ahead = append(ahead, at.Add(500*time.Millisecond).Sub(s.r.began.Add(s.r.took/2)))
 			}
 		}
-		c.clock, c.took = median(ahead), median(own)
+		c.clock, c.took = median(ahead), 0
+		if len(own) > 0 {
+			c.took = slices.Min(own)
+		}
 	}
 	d.rtt = median(took)
 }

@@ -61,7 +61,7 @@ func (d *doctor) ramp(ctx context.Context) Result {
 	switch {
 	case errors.As(first, &e) && e.by() == byApplication && (e.status == http.StatusTooManyRequests || e.status == http.StatusServiceUnavailable):
 		return warn(fmt.Sprintf("%d of %d WebSockets opened, then: %s", reached, d.Connections, say(first)), "the server has reached a limit of its own, and said so",
-			"see BEANPOLE_MAX_SESSIONS and BEANPOLE_HANDSHAKES_PER_SECOND, and for one address (429) those that end in _PER_ADDR")
+			roomFor+"; for one address (429) those that end in _PER_ADDR")
 	case first != nil:
 		return fail(fmt.Sprintf("%d of %d WebSockets opened, then: %s", reached, d.Connections, say(first)), "nginx takes two connections for each: with the stock 1,024 it ends at 511 a processor; the next limits are open files and BEANPOLE_MAX_SESSIONS",
 			"worker_connections in .platform/nginx/nginx.conf; see error.log for `worker_connections are not enough`")

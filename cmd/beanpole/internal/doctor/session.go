@@ -143,17 +143,20 @@ func (s *session) expect(ctx context.Context, prefix string) (string, error) {
 			}
 			return "", err
 		}
-		found := ""
+		found, pinged := "", false
 		for _, p := range packets {
 			switch {
 			case found == "" && strings.HasPrefix(p, prefix):
 				found = p
 			case p == "2":
-				if err := s.post(ctx, "3"); err != nil {
-					return "", err
-				}
+				pinged = true
 			case p == "1":
 				return "", errors.New("the server closed the session")
+			}
+		}
+		if pinged {
+			if err := s.post(ctx, "3"); err != nil {
+				return "", err
 			}
 		}
 		if found != "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -182,15 +183,11 @@ func (d *doctor) watchPolls(ctx context.Context, up func()) (string, error) {
 		case err != nil:
 			return cut, nil //nolint:nilerr // told in words
 		}
-		for _, p := range packets {
-			switch p {
-			case "1":
-				return "poll answered by CLOSE", nil
-			case "2":
-				if s.post(ctx, "3") != nil && ctx.Err() == nil {
-					return "session gone", nil
-				}
-			}
+		switch {
+		case slices.Contains(packets, "1"):
+			return "poll answered by CLOSE", nil
+		case slices.Contains(packets, "2") && s.post(ctx, "3") != nil && ctx.Err() == nil:
+			return "session gone", nil
 		}
 	}
 }

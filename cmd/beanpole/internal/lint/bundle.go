@@ -7,15 +7,17 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path"
-	"path/filepath"
 	"sort"
 	"strings"
+
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 )
 
-// maxText is the size up to which a file is read to be checked; nothing that Beanstalk reads is larger.
-const maxText = 1 << 20
+// maxFiles is how many files a zip may have that is read.
+const maxFiles = 100_000
 
 // File is one file of a bundle.
 type File struct {
@@ -27,29 +29,47 @@ type File struct {
 	planned bool // there when the bundle is packed: its name is known, and no more
 }
 
-// Open returns the content.
-func (f *File) Open() (io.ReadCloser, error) { return f.open() }
-
-// text returns the content of a small file, or nil.
-func (f *File) text() []byte {
-	if f == nil || f.Size > maxText || !f.Mode.IsRegular() {
-		return nil
+// Open returns the content. Links and what is no regular file have none.
+func (f *File) Open() (io.ReadCloser, error) {
+	if !f.Mode.IsRegular() {
+		return nil, foreign.ErrNoFile
 	}
-	r, err := f.open()
+	return f.open()
+}
+
+// read returns the content of a file of up to foreign.MaxText.
+func (f *File) read() ([]byte, error) {
+	r, err := f.Open()
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, maxText))
+	return foreign.ReadAll(r, foreign.MaxText)
+}
+
+// text is read for who has nothing to say of what is not read: checkRead does.
+func (f *File) text() []byte {
+	if f == nil {
+		return nil
+	}
+	text, err := f.read()
 	if err != nil {
 		return nil
 	}
-	return b
+	return text
+}
+
+// begin returns the text of a file, or of one that is large what it begins with. It is for what says by its first bytes what it is.
+func (f *File) begin() []byte {
+	if f.Size > foreign.MaxText {
+		return f.head(4096)
+	}
+	return f.text()
 }
 
 // head returns the first n bytes.
 func (f *File) head(n int) []byte {
-	r, err := f.open()
+	r, err := f.Open()
 	if err != nil {
 		return nil
 	}
@@ -74,6 +94,7 @@ type Bundle struct {
 	eb      ebConfig // of a folder
 	changed []string // files that differ from those of the commit that is shipped
 	absent  string   // what is deployed and is not there
+	unread  error    // why the last commit was not read, which is what is shipped
 }
 
 // Close ends access to the content of the files.
@@ -136,22 +157,38 @@ func OpenDir(dir string) (*Bundle, error) {
 	if artifact := Artifact(dir); artifact != "" {
 		return openArtifact(dir, artifact)
 	}
-	if b := openCommit(dir); b != nil {
+	b, unread := openCommit(dir)
+	if b != nil {
 		return b, nil
 	}
-	return openDir(dir, readIgnore(dir))
+	skip, err := readIgnore(dir)
+	if err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
+	}
+	if b, err = openDir(dir, skip); err == nil {
+		b.unread = unread
+	}
+	return b, err
 }
 
 // openArtifact opens the zip that is deployed in the place of the folder.
 func openArtifact(dir, artifact string) (*Bundle, error) {
-	name := filepath.FromSlash(artifact)
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(dir, name)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
 	}
-	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+	defer root.Close()
+	if !foreign.Inside(artifact) {
+		return nil, fmt.Errorf("bundle: the artifact %s is outside of the folder: say its name to lint", artifact)
+	}
+	f, err := foreign.Open(root, artifact)
+	if errors.Is(err, fs.ErrNotExist) {
 		return &Bundle{absent: artifact}, nil
 	}
-	b, err := OpenZip(name)
+	if err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
+	}
+	b, err := openZip(f)
 	if err == nil {
 		b.eb = readEB(dir)
 	}
@@ -182,7 +219,7 @@ func openDir(dir string, skip ignore) (*Bundle, error) {
 			return err
 		}
 		b.Files[name] = &File{Name: name, Mode: info.Mode(), Size: info.Size(), open: func() (io.ReadCloser, error) {
-			return root.Open(filepath.FromSlash(name))
+			return foreign.Open(root, name)
 		}}
 		b.Size += info.Size()
 		return nil
@@ -195,21 +232,46 @@ func openDir(dir string, skip ignore) (*Bundle, error) {
 
 // OpenZip reads the zip at name.
 func OpenZip(name string) (*Bundle, error) {
-	z, err := zip.OpenReader(name)
+	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = foreign.ErrNoFile
+	}
 	if err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", name, err)
 	}
-	b := &Bundle{Files: make(map[string]*File), Zip: true, closer: z}
-	if info, err := os.Stat(name); err == nil {
-		b.Size = info.Size()
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
 	}
+	return openZip(f)
+}
+
+// openZip reads a zip, which is the bundle's then.
+func openZip(f *os.File) (b *Bundle, err error) {
+	defer func() {
+		if err != nil {
+			b, err = nil, errors.Join(fmt.Errorf("bundle %s: %w", f.Name(), err), f.Close())
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	z, err := zip.NewReader(f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	if len(z.File) > maxFiles {
+		return nil, fmt.Errorf("it has more than %d files", maxFiles)
+	}
+	b = &Bundle{Files: make(map[string]*File), Zip: true, closer: f, Size: info.Size()}
 	for _, f := range z.File {
 		if strings.HasSuffix(f.Name, "/") {
 			continue
 		}
 		// Names stay as they are in the zip, backslashes too: they are what is wrong with some.
 		b.Files[strings.TrimPrefix(f.Name, "./")] = &File{
-			Name: f.Name, Mode: f.Mode(), Size: int64(f.UncompressedSize64), open: f.Open,
+			Name: f.Name, Mode: f.Mode(), Size: int64(min(f.UncompressedSize64, math.MaxInt64)), open: f.Open,
 		}
 	}
 	return b, nil

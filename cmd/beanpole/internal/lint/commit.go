@@ -3,40 +3,47 @@ package lint
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 )
 
 // ebConfig is what .elasticbeanstalk/config.yml says of the bundle.
 type ebConfig struct {
-	Deploy struct {
-		Artifact string `yaml:"artifact"`
-	} `yaml:"deploy"`
-	Global struct {
-		Platform        string `yaml:"default_platform"`
-		PlatformVersion string `yaml:"platform_name"`
-	} `yaml:"global"`
-
 	used      bool   // there is one
+	deploys   string // the artifact, or ""
+	runs      string // the platform, by its names
 	savedName string // of the saved configuration that eb create takes by itself, or ""
 	saved     []byte
+	unread    map[string]error // what is there, by its name
 }
 
 func readEB(dir string) (c ebConfig) {
-	if raw, err := os.ReadFile(filepath.Join(dir, ".elasticbeanstalk", "config.yml")); err == nil {
-		_ = yaml.Unmarshal(raw, &c) // what cannot be read says nothing
+	read := func(name string) ([]byte, bool) {
+		raw, err := foreign.ReadFile(dir, name, foreign.MaxText)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if c.unread == nil {
+				c.unread = make(map[string]error)
+			}
+			c.unread[name] = err
+		}
+		return raw, err == nil
+	}
+	if raw, there := read(".elasticbeanstalk/config.yml"); there {
 		c.used = true
+		if file, err := parseYAML(raw); err == nil { // what cannot be read says nothing
+			for _, doc := range file.Docs {
+				c.deploys, c.runs = textAt(doc.Body, "deploy", "artifact"), textAt(doc.Body, "global", "default_platform")+" "+textAt(doc.Body, "global", "platform_name")
+			}
+		}
 	}
 	for _, name := range []string{"saved_configs/default.cfg.yml", "saved_configs/default", "default.cfg.yml", "default"} { // EB CLI, saved_configs.py
 		name = ".elasticbeanstalk/" + name
-		if raw, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name))); err == nil {
+		if raw, there := read(name); there {
 			c.savedName, c.saved = name, raw
 			break
 		}
@@ -45,7 +52,7 @@ func readEB(dir string) (c ebConfig) {
 }
 
 // Artifact returns what .elasticbeanstalk/config.yml of a folder has the EB CLI deploy in the folder's place, or "".
-func Artifact(dir string) string { return readEB(dir).Deploy.Artifact }
+func Artifact(dir string) string { return readEB(dir).deploys }
 
 // Belongs says whose bundle it is: that of a folder, whose EB CLI deploys it.
 func (b *Bundle) Belongs(dir string) { b.eb = readEB(dir) }
@@ -55,7 +62,7 @@ func PlatformOf(dir string) Platform { return readEB(dir).platform() }
 
 // platform returns the platform that the EB CLI creates environments with, or "".
 func (c ebConfig) platform() Platform {
-	switch name := strings.ToLower(c.Global.Platform + " " + c.Global.PlatformVersion); {
+	switch name := strings.TrimSpace(strings.ToLower(c.runs)); {
 	case strings.Contains(name, "docker"):
 		return Docker
 	case strings.HasPrefix(name, "go ") || strings.Contains(name, "running go"):
@@ -65,14 +72,29 @@ func (c ebConfig) platform() Platform {
 }
 
 // openCommit returns what `git archive` ships of dir, or nil where the EB CLI does not ask Git: there is .ebignore, no
-// repository, or no commit.
-func openCommit(dir string) *Bundle {
-	if _, err := os.Stat(filepath.Join(dir, ".ebignore")); err == nil {
-		return nil
+// repository, or no commit. The error says of a commit that is there that it was not read.
+func openCommit(dir string) (*Bundle, error) {
+	if foreign.IsFile(dir, ".ebignore") {
+		return nil, nil
 	}
-	archive, err := git(dir, "archive", "--format=tar", "HEAD")
+	ctx := context.Background()
+	g, err := foreign.OpenGit(ctx, dir, foreign.Strangers)
+	if errors.Is(err, foreign.ErrNoRepository) {
+		return nil, nil
+	}
 	if err != nil {
-		return nil
+		return nil, err
+	}
+	defer g.Close()
+	if g.Commit == "" {
+		return nil, nil
+	}
+	if g.Borrows != nil {
+		return nil, g.Borrows
+	}
+	archive, err := g.Run(ctx, "archive", "--format=tar", "HEAD")
+	if err != nil {
+		return nil, err
 	}
 	b := &Bundle{Files: make(map[string]*File), Commit: true, eb: readEB(dir)}
 	for r := tar.NewReader(bytes.NewReader(archive)); ; {
@@ -81,20 +103,24 @@ func openCommit(dir string) *Bundle {
 			break
 		}
 		if err != nil {
-			return nil
+			return nil, err
 		}
 		if h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeSymlink {
 			continue
 		}
-		content, err := io.ReadAll(r)
+		content, err := io.ReadAll(io.LimitReader(r, foreign.MaxText+1)) // nobody asks for more
 		if err != nil {
-			return nil
+			return nil, err
 		}
-		mode := h.FileInfo().Mode() & (fs.ModePerm | fs.ModeSymlink)
-		b.Add(h.Name, mode, content)
+		b.Add(h.Name, h.FileInfo().Mode()&(fs.ModePerm|fs.ModeSymlink), content)
+		b.Size += h.Size - int64(len(content))
+		b.Files[h.Name].Size = h.Size
 	}
-	for _, args := range [][]string{{"diff", "--name-only", "--relative", "-z", "HEAD"}, {"ls-files", "--others", "--exclude-standard", "-z"}} {
-		names, err := git(dir, args...)
+	for _, args := range [][]string{
+		{"diff", "--name-only", "--relative", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all", "-z", "HEAD"},
+		{"ls-files", "--others", "--exclude-standard", "-z"},
+	} {
+		names, err := g.Run(ctx, args...)
 		if err != nil {
 			continue
 		}
@@ -104,14 +130,7 @@ func openCommit(dir string) *Bundle {
 			}
 		}
 	}
-	return b
-}
-
-// git runs git in dir.
-func git(dir string, args ...string) ([]byte, error) {
-	cmd := exec.Command("git", args...)
-	cmd.Dir = dir
-	return cmd.Output()
+	return b, nil
 }
 
 // checkCommit says what is in the folder and will not be shipped.

@@ -16,6 +16,7 @@
 //   - consistency.go: what several settings say together; direct.go: what there has to be in the place of nginx
 //   - nginxconf.go: nginx's syntax; overlay.go: the tree that Beanstalk makes of its own and ours; match.go, rewrite.go,
 //     request.go: the way of a request through it; effective.go, health.go: what that means; nginxtest.go: nginx -t
+//   - nginx.txt, nginxplace.go: what nginx gets of it; notread.go: the bounds of what is read
 //   - stock/: the platform's own nginx files
 //
 // # Decisions
@@ -29,6 +30,8 @@
 //     words. Regular expressions that look ahead, which Go's do not, are those of dlclark/regexp2.
 //   - 2026-11: requests are followed through the configuration instead of looking for directives: one rule, that of nginx, says
 //     which location, redirect or header is in force, for clients and for health checks alike.
+//   - 2026-11: who wrote a bundle is not known. nginx -t gets what was parsed, written anew by an allow-list, as what is parsed in
+//     two ways would hide from one what the other does. Package foreign has the rest of the rule.
 //   - 2026-11: a rule is there only where what happens is known, from the developer guide, from cfn-init's source or by trying:
 //     a false alarm is worse than a miss. Each was run over the bundle, its variants and public bundles first.
 //   - 2026-11: every finding has a broken bundle among the tests, which is also docs/lint.md.

@@ -90,7 +90,7 @@ func (m *model) socketAnswer(http, server *directive, port string) (request, ans
 
 // clientRequest is the first request of a client that speaks WebSocket.
 func (m *model) clientRequest(path, port string) request {
-	r := request{method: "GET", host: "www.example.com", path: path, query: "EIO=4&transport=websocket", port: port,
+	r := request{method: "GET", host: "www.example.com", path: path, query: "EIO=4&transport=websocket", port: port, effort: m.effort,
 		header: map[string]string{"upgrade": "websocket", "connection": "Upgrade", "user_agent": "Mozilla/5.0", "origin": "https://www.example.com"}}
 	if m.balancer() == "application" {
 		proto := "http"
@@ -212,6 +212,28 @@ var withQuery = regexp.MustCompile(`\$\{?(request|request_uri|args|query_string)
 
 // logs looks whether nginx writes down what gives access: the id of a session stands in the query, and often a token.
 func (m *model) logs(t tree, http *directive, scope []*directive) {
+	m.accessLogs(t, http, scope)
+	// Its lines have the whole request, those of alert too.
+	add := func(file string, line int) {
+		m.add(Finding{Check: "log-query", Severity: Warning, File: file, Line: line, What: "the error log has the queries of Socket.IO requests that fail",
+			Why: "ids of sessions, and tokens of clients that send them so, can be used by everybody who reads the log: who uses up the connections has those of others written",
+			Fix: "error_log /dev/null emerg; in the location that passes them on: what fails is in the access log"})
+	}
+	for _, block := range scope {
+		lines := all(block.block, "error_log")
+		for _, l := range lines {
+			if l.arg() != "/dev/null" {
+				add(t.where(l.file), l.line)
+			}
+		}
+		if len(lines) > 0 {
+			return // of the innermost block that has some
+		}
+	}
+	add(t.where(scope[0].file), scope[0].line)
+}
+
+func (m *model) accessLogs(t tree, http *directive, scope []*directive) {
 	for _, block := range scope {
 		lines := all(block.block, "access_log")
 		for _, l := range lines {

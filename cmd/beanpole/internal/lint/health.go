@@ -23,7 +23,7 @@ func (m *model) health(t tree, http *directive) {
 		if server == nil {
 			continue
 		}
-		r := request{method: "GET", host: "10.0.0.1", path: path.value, port: port, header: map[string]string{"user_agent": "ELB-HealthChecker/2.0"}}
+		r := request{method: "GET", host: "10.0.0.1", path: path.value, port: port, effort: m.effort, header: map[string]string{"user_agent": "ELB-HealthChecker/2.0"}}
 		r.path, r.query, _ = strings.Cut(path.value, "?")
 		a := serve(http, server, r)
 		matcher := m.option(p, "MatcherHTTPCode", "200")

@@ -1,11 +1,15 @@
 package lint
 
 import (
-	"os"
-	"path/filepath"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 )
 
 // ignore is a list of patterns as in .gitignore, the last that matches decides.
@@ -16,18 +20,27 @@ type ignored struct {
 	no bool // what matches is shipped all the same
 }
 
+// maxPatterns bounds a list: each is an expression that is held against the name of each file.
+const maxPatterns = 2000
+
 // readIgnore returns the patterns of dir's .ebignore, or of its .gitignore when it has none. What the EB CLI leaves out
 // without being told is among them: with .ebignore that is no more than itself, its own folder, and what editors leave.
 // Source: EB CLI, fileoperations.py.
-func readIgnore(dir string) ignore {
-	if raw, err := os.ReadFile(filepath.Join(dir, ".ebignore")); err == nil {
-		return append(parseIgnore(string(raw)), parseIgnore("/.ebignore\n.elasticbeanstalk/\n*~\n")...)
+func readIgnore(dir string) (ignore, error) {
+	for _, list := range []struct{ name, too string }{{".ebignore", "/.ebignore\n.elasticbeanstalk/\n*~\n"}, {".gitignore", "/.gitignore\n.git/\n.elasticbeanstalk/\n*~\n"}} {
+		raw, err := foreign.ReadFile(dir, list.name, foreign.MaxText)
+		if errors.Is(err, fs.ErrNotExist) && list.name == ".ebignore" {
+			continue
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if bytes.Count(raw, []byte("\n")) > maxPatterns {
+			return nil, fmt.Errorf("%s has more than %d lines", list.name, maxPatterns)
+		}
+		return append(parseIgnore(string(raw)), parseIgnore(list.too)...), nil
 	}
-	list := ""
-	if raw, err := os.ReadFile(filepath.Join(dir, ".gitignore")); err == nil {
-		list = string(raw)
-	}
-	return append(parseIgnore(list), parseIgnore("/.gitignore\n.git/\n.elasticbeanstalk/\n*~\n")...)
+	return nil, nil
 }
 
 func parseIgnore(text string) (list ignore) {

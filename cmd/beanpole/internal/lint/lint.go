@@ -72,7 +72,7 @@ type Options struct {
 
 // Run checks b and returns what is wrong, errors first. A bundle without findings gives none.
 func Run(ctx context.Context, b *Bundle, o Options) []Finding {
-	m := &model{bundle: b, platform: o.Platform, nginx: o.Nginx}
+	m := &model{bundle: b, platform: o.Platform, nginx: o.Nginx, effort: newEffort()}
 	if m.platform == "" {
 		m.platform, m.guessed = guessPlatform(b), b.eb.platform() == ""
 	}
@@ -80,6 +80,7 @@ func Run(ctx context.Context, b *Bundle, o Options) []Finding {
 		checkLayout(m)
 		return m.findings
 	}
+	m.checkRead()
 	m.readSettings()
 	for _, check := range []func(*model){
 		checkLayout, checkMisplaced, checkCommit, checkProcfile, checkBuildfile, checkGoSource, checkDocker, checkDockerrun, checkHooks, checkCommands, checkLeftovers,
@@ -92,6 +93,7 @@ func Run(ctx context.Context, b *Bundle, o Options) []Finding {
 	if o.Nginx != "off" {
 		m.checkNginx(ctx)
 	}
+	m.findings = slices.DeleteFunc(m.findings, m.ofUnread)
 	slices.SortStableFunc(m.findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
@@ -132,6 +134,8 @@ type model struct {
 	settings []setting
 	configs  []config // the parsed .config files
 	scripts  []string // for a shell
+	effort   *effort  // for all requests through nginx
+	unread   map[string]bool
 	findings []Finding
 }
 

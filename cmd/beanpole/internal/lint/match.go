@@ -12,9 +12,15 @@ import (
 // that look ahead or behind.
 const regexTimeout = 100 * time.Millisecond
 
+// slowMatch is what that is in directives.
+const slowMatch = maxEffort / 100
+
 // match holds text against one of nginx' regular expressions and returns what its groups caught, or nil. Those that
 // cannot be read match nothing: nginx -t says so.
-func match(expression, text string, fold bool) []string {
+func (v *visit) match(expression, text string, fold bool) []string {
+	if !v.r.effort.spend(expressionCost(expression, text)) {
+		return nil
+	}
 	flags, options := "", regexp2.None
 	if fold {
 		flags, options = "(?i)", regexp2.IgnoreCase
@@ -22,6 +28,7 @@ func match(expression, text string, fold bool) []string {
 	if re, err := regexp.Compile(flags + expression); err == nil {
 		return re.FindStringSubmatch(text)
 	}
+	v.r.effort.spend(slowMatch)
 	re, err := regexp2.Compile(expression, options)
 	if err != nil {
 		return nil
@@ -67,14 +74,17 @@ func locations(block []*directive) (list []location) {
 // findLocation returns the locations, innermost first, that nginx takes for the path: an exact one; else the longest
 // prefix, whose own locations are looked through; and unless ^~ stands there, the first expression that matches.
 // Source: ngx_http_core_find_location.
-func findLocation(block []*directive, path string) []location {
-	list, _ := findIn(block, path)
+func (v *visit) findLocation(block []*directive, path string) []location {
+	list, _ := v.findIn(block, path)
 	return list
 }
 
 // findIn is findLocation for one block. last means that no block around it is asked any more.
-func findIn(block []*directive, path string) (chain []location, last bool) {
+func (v *visit) findIn(block []*directive, path string) (chain []location, last bool) {
 	list := locations(block)
+	if !v.r.effort.spend(len(block)) {
+		return nil, true
+	}
 	best := -1
 	for i, p := range list {
 		switch {
@@ -86,7 +96,7 @@ func findIn(block []*directive, path string) (chain []location, last bool) {
 	}
 	expressions := true
 	if best >= 0 {
-		inner, done := findIn(list[best].block, path)
+		inner, done := v.findIn(list[best].block, path)
 		chain = append(inner, list[best])
 		if done {
 			return chain, true
@@ -95,8 +105,8 @@ func findIn(block []*directive, path string) (chain []location, last bool) {
 	}
 	if expressions {
 		for _, p := range list {
-			if (p.kind == "~" || p.kind == "~*") && match(p.what, path, p.kind == "~*") != nil {
-				inner, _ := findIn(p.block, path)
+			if (p.kind == "~" || p.kind == "~*") && v.match(p.what, path, p.kind == "~*") != nil {
+				inner, _ := v.findIn(p.block, path)
 				return append(inner, p), true
 			}
 		}

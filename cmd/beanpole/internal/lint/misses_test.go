@@ -72,7 +72,7 @@ func network(t *testing.T, b *Bundle) {
 const (
 	headers = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade; " +
 		"proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; " +
-		"proxy_read_timeout 75s; client_max_body_size 2m; access_log off;"
+		"proxy_read_timeout 75s; client_max_body_size 2m; access_log off; error_log /dev/null emerg;"
 	pass = "proxy_pass http://beanpole; " + headers
 )
 
@@ -141,7 +141,7 @@ var missedBundles = []bundleCase{
 			// The stock location, with its port written by the platform, under what else is needed.
 			drop(passFile)(t, b)
 			const include = "        include conf.d/elasticbeanstalk/*.conf;"
-			edit(t, b, nginxConf, include, "        client_max_body_size 2m; proxy_read_timeout 75s;\n"+include)
+			edit(t, b, nginxConf, include, "        client_max_body_size 2m; proxy_read_timeout 75s; error_log /dev/null emerg;\n"+include)
 		}},
 	{about: "a redirect to HTTPS that answers the health check", check: "health-answer", where: extra + ":1",
 		breaks: write(extra, `if ($http_x_forwarded_proto != "https") { return 301 https://$host$request_uri; }`),

@@ -30,11 +30,15 @@ type token struct {
 	line   int
 }
 
+// maxWord is the size up to which nginx takes a word (NGX_CONF_BUFFER).
+const maxWord = 4096
+
 // tokens splits a configuration as nginx does (ngx_conf_read_token): a # begins a comment only at the begin of a word, quotes and
 // ${name} keep what is inside together.
-func tokens(text string) (list []token) {
+func tokens(text string) (list []token, err error) {
 	line := 1
 	for i := 0; i < len(text); {
+		start, begin := i, line
 		switch c := text[i]; {
 		case c == '\n':
 			line++
@@ -49,23 +53,20 @@ func tokens(text string) (list []token) {
 			list = append(list, token{string(c), false, line})
 			i++
 		case c == '"' || c == '\'':
-			start, word := line, []byte{}
 			for i++; i < len(text) && text[i] != c; i++ {
 				if text[i] == '\\' && i+1 < len(text) {
-					if next := text[i+1]; next != c && next != '\\' {
-						word = append(word, '\\')
-					}
 					i++
 				}
 				if text[i] == '\n' {
 					line++
 				}
-				word = append(word, text[i])
 			}
+			list = append(list, token{unescape(text[start+1 : min(i, len(text))]), true, begin})
 			i++
-			list = append(list, token{string(word), true, start})
+			if i < len(text) && !strings.ContainsRune(" \t\r\n;{)", rune(text[i])) {
+				return nil, &nginxError{line, fmt.Sprintf("unexpected %q behind a quote", text[i:i+1])}
+			}
 		default:
-			start := i
 			for i < len(text) && !strings.ContainsRune(" \t\r\n;", rune(text[i])) {
 				if text[i] == '\\' && i+1 < len(text) && text[i+1] != '\n' { // it keeps the meaning from what follows
 					i += 2
@@ -84,15 +85,27 @@ func tokens(text string) (list []token) {
 				}
 				i++
 			}
-			list = append(list, token{text[start:i], false, line})
+			list = append(list, token{unescape(text[start:min(i, len(text))]), false, line})
+		}
+		if n := len(list); i-start > maxWord && n > 0 && text[start] != '#' {
+			return nil, &nginxError{begin, fmt.Sprintf("a word of more than %d bytes", maxWord)}
 		}
 	}
-	return list
+	return list, nil
 }
+
+// escapes are those that nginx knows in words, quoted or not.
+var escapes = strings.NewReplacer(`\"`, `"`, `\'`, `'`, `\\`, `\`, `\t`, "\t", `\r`, "\r", `\n`, "\n")
+
+func unescape(word string) string { return escapes.Replace(word) }
 
 // parseNginx reads one file.
 func parseNginx(file string, text []byte) ([]*directive, error) {
-	p := &nginxParser{file: file, tokens: tokens(string(text))}
+	words, err := tokens(string(text))
+	if err != nil {
+		return nil, err
+	}
+	p := &nginxParser{file: file, tokens: words}
 	list, err := p.block(0)
 	if err == nil && p.at < len(p.tokens) {
 		err = p.errorf("unexpected %q", p.tokens[p.at].text)

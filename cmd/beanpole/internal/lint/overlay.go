@@ -56,6 +56,9 @@ func (m *model) tree() tree {
 	return t
 }
 
+// appAddress matches where the platform's own files pass requests to.
+var appAddress = regexp.MustCompile(`127\.0\.0\.1:5000|172\.17\.0\.2:5000`)
+
 // applicationPort returns the port that the platform passes requests to by itself.
 func (m *model) applicationPort() string {
 	if m.platform == Docker {
@@ -81,17 +84,24 @@ func (t tree) parse() ([]*directive, *Finding) {
 	return e.file("nginx.conf", nil)
 }
 
-// maxIncludes bounds how many files are read for one configuration: files that are included again and again.
-const maxIncludes = 500
+// One configuration is so many files and directives: files may be included again and again.
+const (
+	maxIncludes   = 500
+	maxDirectives = 200_000
+)
 
 // expansion puts files into the place of their includes.
 type expansion struct {
 	tree
-	read int
+	read, directives int
 }
 
 func (e *expansion) file(name string, by []string) ([]*directive, *Finding) {
 	e.read++
+	if e.directives += strings.Count(string(e.files[name]), ";"); e.directives > maxDirectives {
+		return nil, &Finding{Check: "not-read", Severity: Warning, File: e.where(name), What: fmt.Sprintf("the nginx files have more than %d directives", maxDirectives),
+			Why: "nobody has followed a request through them", Fix: notReadFix}
+	}
 	list, err := parseNginx(name, e.files[name])
 	if err != nil {
 		f := e.broken("nginx-syntax", name, 0, err.Error(), "mend the file")
@@ -123,7 +133,11 @@ func (e *expansion) expand(list []*directive, by []string) ([]*directive, *Findi
 			out = append(out, d)
 			continue
 		}
-		for _, name := range e.included(d.args[0]) {
+		names := e.included(d.args[0])
+		if len(names) == 0 && !strings.ContainsAny(d.args[0], "*?[") {
+			out = append(out, d) // nginx says what it means
+		}
+		for _, name := range names {
 			switch {
 			case slices.Contains(by, name):
 				return nil, e.broken("nginx-include-circle", d.file, d.line, fmt.Sprintf("%s includes itself: %s", name, strings.Join(append(by, name), ", ")),
@@ -174,7 +188,7 @@ func checkOverlay(m *model) {
 			Why: "nginx keeps its 1,024 connections and nothing drains; folders that start with a dot are easily lost when zipping with *",
 			Fix: "zip with `zip -r app.zip . -x '.git/*'`, or beanpole pack"})
 	}
-	if m.otherPlatform() {
+	if slices.ContainsFunc(b.under(".platform/nginx"), func(name string) bool { return m.unread[name] }) || m.otherPlatform() {
 		return
 	}
 	t := m.tree()
@@ -183,8 +197,13 @@ func checkOverlay(m *model) {
 		m.add(*f)
 		return
 	}
+	before := len(m.findings)
 	if m.placement(t, conf) {
 		m.effective(t, conf)
+	}
+	if m.effort.spent() { // what was found does not hold then
+		m.findings = append(m.findings[:before], Finding{Check: "not-read", Severity: Warning, File: ".platform/nginx", What: "a request through the nginx files takes more steps than lint goes",
+			Why: "nobody knows what becomes of clients", Fix: "fewer variables, expressions and rewrites"})
 	}
 }
 

@@ -40,7 +40,7 @@ func (m *model) passing(t tree, http, server *directive, r request, a answer) {
 		add(a.by, Finding{Check: "nginx-query", Severity: Error, What: fmt.Sprintf("the query arrives at the application as %q", a.query),
 			Why: "transport and session are in it: every request is refused with 400", Fix: "proxy_pass without variables, or with $request_uri; no rewrite that ends with ?, no set $args"})
 	}
-	if post := (request{method: "POST", host: r.host, path: r.path, query: "EIO=4&transport=polling&sid=0", port: r.port, header: r.header}); m.polling() {
+	if post := (request{method: "POST", host: r.host, path: r.path, query: "EIO=4&transport=polling&sid=0", port: r.port, header: r.header, effort: r.effort}); m.polling() {
 		if b := serve(http, server, post); !b.passed() {
 			add(b.by, Finding{Check: "nginx-post", Severity: Error, What: fmt.Sprintf("a POST to %s is answered %d by nginx", r.path, b.code),
 				Why: "clients on polling hear and cannot speak: every connection ends after a few seconds", Fix: "let POST through where GET is"})

@@ -10,6 +10,7 @@ type request struct {
 	method, host, path, query string
 	header                    map[string]string // as nginx' variables name them: x_forwarded_proto
 	port                      string            // it came in by
+	effort                    *effort           // what following it may take
 }
 
 // answer is what nginx does with a request.
@@ -39,7 +40,10 @@ func serve(http, server *directive, r request) answer {
 	}
 	name := "" // of a location that try_files names
 	for range maxTurns {
-		chain := findLocation(server.block, v.path)
+		if !r.effort.spend(1 + len(server.block)) {
+			break
+		}
+		chain := v.findLocation(server.block, v.path)
 		if name != "" {
 			chain = findNamed(server.block, name)
 		}

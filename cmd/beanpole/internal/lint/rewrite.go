@@ -24,7 +24,7 @@ type visit struct {
 // stop, that no more are run.
 func (v *visit) rewrite(scope []*directive, stop *bool) (a answer, done bool) {
 	for _, d := range scope[0].block {
-		if *stop {
+		if *stop || !v.r.effort.spend(1) {
 			break
 		}
 		switch d.name {
@@ -65,7 +65,7 @@ func (v *visit) rewritten(d *directive, stop *bool) int {
 	if len(d.args) < 2 {
 		return 0
 	}
-	groups := match(d.args[0], v.path, false)
+	groups := v.match(d.args[0], v.path, false)
 	if groups == nil {
 		return 0
 	}
@@ -125,13 +125,13 @@ func (v *visit) holds(args []string) bool {
 	case "!=":
 		return left != v.expand(right)
 	case "~", "~*":
-		groups := match(right, left, parts[1] == "~*")
+		groups := v.match(right, left, parts[1] == "~*")
 		if groups != nil {
 			v.captured = groups
 		}
 		return groups != nil
 	case "!~", "!~*":
-		return match(right, left, parts[1] == "!~*") == nil
+		return v.match(right, left, parts[1] == "!~*") == nil
 	}
 	return false
 }
@@ -141,11 +141,25 @@ const peer = "10.0.0.10"
 
 var variable = regexp.MustCompile(`\$(?:\{(\w+)\}|(\w+))`)
 
+// maxValue bounds the value of a variable, in bytes. Those that are made of one another may double each time.
+const maxValue = 16 << 10
+
 // expand puts the values of variables into text. What is not known is empty.
 func (v *visit) expand(text string) string {
-	return variable.ReplaceAllStringFunc(text, func(word string) string {
-		return v.value(strings.Trim(word, "${}"))
+	size := len(text)
+	out := variable.ReplaceAllStringFunc(text, func(word string) string {
+		if size > maxValue {
+			return ""
+		}
+		value := v.value(strings.Trim(word, "${}"))
+		size += len(value)
+		return value
 	})
+	if size > maxValue {
+		v.r.effort.spend(maxEffort)
+	}
+	v.r.effort.spend(size)
+	return out[:min(len(out), maxValue)]
 }
 
 func (v *visit) value(name string) string {
@@ -216,7 +230,11 @@ func (v *visit) mapped(name string) string {
 	}
 	v.depth++
 	defer func() { v.depth-- }()
+	if !v.r.effort.spend(len(v.http.block)) {
+		return ""
+	}
 	for _, m := range all(v.http.block, "map") {
+		v.r.effort.spend(len(m.block))
 		if len(m.args) != 2 || m.args[1] != "$"+name {
 			continue
 		}
@@ -230,7 +248,7 @@ func (v *visit) mapped(name string) string {
 				if strings.HasPrefix(expression, "*") {
 					expression, fold = expression[1:], true
 				}
-				if match(expression, source, fold) != nil {
+				if v.match(expression, source, fold) != nil {
 					return v.expand(line.arg())
 				}
 			case strings.EqualFold(key, source):

@@ -3,8 +3,6 @@ package lint
 import (
 	"fmt"
 	"strings"
-
-	"github.com/goccy/go-yaml/parser"
 )
 
 const (
@@ -110,7 +108,7 @@ func (m *model) wins(s setting, check, what, fix string) {
 
 // savedSettings are the options of a saved configuration, whose namespaces may have a resource in front.
 func savedSettings(name string, text []byte) []setting {
-	file, err := parser.ParseBytes(text, 0)
+	file, err := parseYAML(text)
 	if err != nil {
 		return nil // the EB CLI refuses it
 	}

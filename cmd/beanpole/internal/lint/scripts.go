@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path"
 	"regexp"
@@ -11,7 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
+
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 )
 
 // script looks at a file that the kernel executes by its #!.
@@ -62,9 +64,6 @@ func meantShell(name string) string {
 	return ""
 }
 
-// shellTimeout bounds one look of bash at a script.
-const shellTimeout = 10 * time.Second
-
 // syntax is what bash has said of scripts, by their text: those of a bundle are often the same.
 var syntax sync.Map
 
@@ -78,24 +77,20 @@ func (m *model) checkShell(ctx context.Context) {
 		return
 	}
 	for _, name := range m.scripts {
+		if m.bundle.Files[name].Size > foreign.MaxText {
+			continue // what is in it is more than a script
+		}
 		text := string(unixText(m.bundle.text(name))) // what is wrong with its ends has its own finding
 		said, known := syntax.Load(text)
 		if !known {
-			ctx, cancel := context.WithTimeout(ctx, shellTimeout)
-			var out bytes.Buffer
-			cmd := exec.CommandContext(ctx, bash, "-n")
-			cmd.Env = []string{"LC_ALL=C"}
-			cmd.Stdin, cmd.Stderr = strings.NewReader(text), &out
-			err := cmd.Run()
-			late := ctx.Err() != nil
-			cancel()
-			if late {
+			out, content, err := foreign.Program(ctx, os.TempDir(), strings.NewReader(text), bash, "-n")
+			if err != nil {
 				return
 			}
-			if err == nil {
-				out.Reset() // warnings are none of ours
+			if content {
+				out = "" // warnings are none of ours
 			}
-			said = out.String()
+			said = out
 			syntax.Store(text, said)
 		}
 		if at := shellError.FindStringSubmatch(said.(string)); at != nil {
@@ -112,8 +107,9 @@ func (m *model) runs(name, by string, line int) {
 	if f == nil || f.planned {
 		return
 	}
-	m.script(name, f.text())
-	if bytes.HasPrefix(f.text(), []byte("#!")) && f.Mode&0o111 == 0 && !m.madeExecutable(path.Base(name)) {
+	text := f.begin()
+	m.script(name, text)
+	if bytes.HasPrefix(text, []byte("#!")) && f.Mode&0o111 == 0 && !m.madeExecutable(path.Base(name)) {
 		m.add(Finding{Check: "script-mode", Severity: Error, File: by, Line: line, What: name + " is not executable",
 			Why: "`permission denied`", Fix: "chmod +x " + name + ", git update-index --chmod=+x; or run it by `bash " + name + "`"})
 	}

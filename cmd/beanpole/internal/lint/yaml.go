@@ -8,7 +8,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 )
 
 // setting is one option that a file sets.
@@ -71,7 +70,11 @@ func (m *model) readSettings() {
 }
 
 func (m *model) readConfig(name string, text []byte) {
-	file, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
+	file, err := parseYAML(text)
+	if errors.Is(err, errInvolved) {
+		m.notRead(name, err)
+		return
+	}
 	if err != nil {
 		n := 0
 		var syntax *yaml.SyntaxError
@@ -222,6 +225,14 @@ func find(node ast.Node, key string) (ast.Node, bool) {
 		}
 	}
 	return nil, false
+}
+
+// textAt returns the scalar that a path of keys leads to, or "".
+func textAt(node ast.Node, path ...string) string {
+	for _, key := range path {
+		node, _ = find(node, key)
+	}
+	return scalar(node)
 }
 
 // scalar returns a scalar as the text that stands there.

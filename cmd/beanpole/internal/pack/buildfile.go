@@ -16,6 +16,7 @@ import (
 	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/syntax"
 
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
 )
 
@@ -35,7 +36,7 @@ const application = "bin/application"
 // steps returns what is to build: the lines of the Buildfile, or without one the package at the top. pkg takes the place of the
 // package that the application is made of, if it is not "".
 func steps(dir, pkg string) ([]step, error) {
-	text, err := os.ReadFile(filepath.Join(dir, "Buildfile"))
+	text, err := foreign.ReadFile(dir, "Buildfile", foreign.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		if pkg == "" {
 			pkg = "."
@@ -196,23 +197,4 @@ func (s *step) build(ctx context.Context, b *lint.Bundle, o Options) error {
 		b.Add(filepath.ToSlash(name), 0o755, content)
 		return err
 	})
-}
-
-// names returns the programs that the step makes.
-func (s *step) names(ctx context.Context, dir string) ([]string, error) {
-	if !strings.HasSuffix(s.output, "/") {
-		return []string{s.output}, nil
-	}
-	args := append([]string{"list", "-f", `{{if eq .Name "main"}}{{.ImportPath}}{{end}}`}, s.packages...)
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir = filepath.Join(dir, filepath.FromSlash(s.dir))
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s: go list %s: %w", s.where, strings.Join(s.packages, " "), err)
-	}
-	var names []string
-	for pkg := range strings.FieldsSeq(string(out)) {
-		names = append(names, s.output+path.Base(pkg))
-	}
-	return names, nil
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/project"
 )
@@ -19,7 +20,12 @@ import (
 // collect returns the bundle without the programs, and what it left out that should be known.
 func collect(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, error) {
 	b := &lint.Bundle{}
-	c := collector{bundle: b, dir: o.Dir, ignored: ignoredFiles(ctx, o.Dir), findings: new([]lint.Finding)}
+	c := collector{bundle: b, dir: o.Dir, findings: new([]lint.Finding)}
+	var unknown error
+	if c.ignored, unknown = ignoredFiles(ctx, o.Dir); unknown != nil {
+		*c.findings = append(*c.findings, lint.Finding{Check: "not-read", Severity: lint.Warning, What: "Git does not say what it ignores: " + unknown.Error(),
+			Why: "what was ignored is shipped", Fix: "have `git status` work in this folder"})
+	}
 	if rel, err := filepath.Rel(o.Dir, o.Output); err == nil {
 		c.output = filepath.ToSlash(rel)
 	}
@@ -30,7 +36,7 @@ func collect(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, erro
 	}
 	keep := c.source
 	if o.Kind != Source {
-		embedded, err := embeddedFiles(ctx, o.Dir)
+		embedded, err := embeddedFiles(o.Dir)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -126,18 +132,25 @@ func (c collector) tree(root, from string, keep func(string) bool) error {
 	})
 }
 
+// maxFile is the size up to which a file is read, in bytes: Elastic Beanstalk takes no more of all together.
+const maxFile = 512 << 20
+
 // file adds one file in the form that Linux needs.
 func (c collector) file(from, name string) error {
-	content, err := os.ReadFile(from)
+	content, err := foreign.ReadFile(c.dir, name, maxFile)
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(from)
+	info, err := os.Lstat(from)
 	if err != nil {
 		return err
 	}
 	if what := secretIn(name, content); what != "" {
 		c.leave(name, left{"secret-file", "it " + what, inBucket, environmentSecrets})
+		return nil
+	}
+	if bytes.HasPrefix(content, []byte(database)) && name != c.named {
+		c.leave(name, left{"secret-file", "it is a database (SQLite)", inBucket, "keep it on a volume or a server; one that the program only reads, and holds nothing secret: --include " + name})
 		return nil
 	}
 	c.text(name, info.Mode(), content)

@@ -1,10 +1,9 @@
 package pack
 
 import (
-	"context"
-	"fmt"
+	"errors"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -13,6 +12,7 @@ import (
 
 	"golang.org/x/mod/modfile"
 
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
 )
 
@@ -46,34 +46,6 @@ func ofData(name string) bool {
 	return inFolder(name) && !strings.HasPrefix(name, "vendor/") && !ofBuild.MatchString(name) && !ofReader.MatchString(name)
 }
 
-// embeddedFiles returns the names of what is embedded in programs of the module.
-func embeddedFiles(ctx context.Context, dir string) (map[string]bool, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-e", "-f", `{{$d := .Dir}}{{range .EmbedFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}`, "./...")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOOS=linux")
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("go list ./...: %w%s", err, stderr(err))
-	}
-	top, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
-	tops := []string{top}
-	if real, err := filepath.EvalSymlinks(top); err == nil {
-		tops = append(tops, real)
-	}
-	all := map[string]bool{}
-	for line := range strings.Lines(string(out)) {
-		for _, top := range tops {
-			if name, err := filepath.Rel(top, filepath.FromSlash(strings.TrimSpace(line))); err == nil {
-				all[filepath.ToSlash(name)] = true
-			}
-		}
-	}
-	return all, nil
-}
-
 // folders counts what is shipped for programs to read: not what the platform does, nor what a build does.
 func folders(b *lint.Bundle) (list []Folder) {
 	for _, name := range b.Names() {
@@ -105,9 +77,12 @@ func loose(dir string, b *lint.Bundle, ignored map[string]bool) (names []string,
 
 // processes adds the Procfile, if programs are shipped, and the files of the project that its commands name.
 func (c collector) processes(platform lint.Platform) error {
-	text, err := os.ReadFile(filepath.Join(c.dir, "Procfile"))
-	if err != nil || platform != lint.Go {
+	text, err := foreign.ReadFile(c.dir, "Procfile", foreign.MaxText)
+	if platform != lint.Go || errors.Is(err, fs.ErrNotExist) {
 		return nil // Pack writes one
+	}
+	if err != nil {
+		return err
 	}
 	c.text("Procfile", 0, text)
 	c.ignored = nil
@@ -133,7 +108,7 @@ func (c collector) processes(platform lint.Platform) error {
 
 // workspaceInside reports whether dir has a workspace of its own that names no folder outside of it.
 func workspaceInside(dir string) bool {
-	raw, err := os.ReadFile(filepath.Join(dir, "go.work"))
+	raw, err := foreign.ReadFile(dir, "go.work", foreign.MaxText)
 	if err != nil {
 		return false
 	}

@@ -4,8 +4,8 @@
 //
 // # Files
 //
-//   - pack.go: Options, Pack; buildfile.go: the programs; source.go: whether an instance can build them
-//   - collect.go: what goes in; data.go: what programs read; shipped.go: what is left out; stamp.go: the version; write.go: the zip
+//   - pack.go: Options, Pack; buildfile.go: the programs; packages.go: their packages; source.go: whether an instance can build them
+//   - collect.go: what goes in; data.go: what programs read; shipped.go, secret.go: what is left out; stamp.go: the version; write.go: the zip
 //
 // # Decisions
 //
@@ -16,6 +16,7 @@
 //     shfmt, well kept, and brings no other module; strings.Fields took -ldflags "-X a=b" for three words.
 //   - 2026-11: all folders of files go along, as with eb deploy, but for what only a build or a reader needs. To guess which
 //     of them a program reads, from its source, would miss some in silence.
+//   - 2026-11: Preview, which is for lint, runs no go command: package go/build reads what is embedded and what a program is.
 //   - 2026-11: source is listed (go list -deps) as the instance will have it. What is missing there is seen at once, whether
 //     it was a workspace, a replacement, or a folder that is left out.
 //   - 2026-11: the zip is the same for the same input: names in order, one fixed time. A bundle with an error

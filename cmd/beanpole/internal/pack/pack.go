@@ -71,7 +71,8 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	r := Result{Output: o.Output, Folders: folders(b)}
-	if r.Loose, err = loose(o.Dir, b, ignoredFiles(ctx, o.Dir)); err != nil {
+	ignored, _ := ignoredFiles(ctx, o.Dir) // collect has said what is wrong
+	if r.Loose, err = loose(o.Dir, b, ignored); err != nil {
 		return r, err
 	}
 	if err := o.build(ctx, b); err != nil {
@@ -108,7 +109,7 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 func Preview(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, lint.Platform, error) {
 	o, b, leftOut, err := prepare(ctx, o)
 	if err == nil && o.Kind != Source {
-		err = o.plan(ctx, b)
+		err = o.plan(b)
 	}
 	return b, leftOut, o.Platform, err
 }
@@ -191,13 +192,13 @@ func (o Options) build(ctx context.Context, b *lint.Bundle) error {
 }
 
 // plan adds the names of the programs.
-func (o Options) plan(ctx context.Context, b *lint.Bundle) error {
+func (o Options) plan(b *lint.Bundle) error {
 	all, err := steps(o.Dir, o.Package)
 	if err != nil {
 		return err
 	}
 	for _, s := range all {
-		names, err := s.names(ctx, o.Dir)
+		names, err := s.names(o.Dir)
 		if err != nil {
 			return err
 		}

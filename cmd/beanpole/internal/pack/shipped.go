@@ -3,16 +3,17 @@ package pack
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
 )
 
@@ -58,31 +59,8 @@ const (
 
 // secretName is what files are called that hold passwords, keys and whole databases.
 var secretName = regexp.MustCompile(`(?i)^(\.env(\..*)?|.*\.(env|key|ppk|p12|pfx|jks|keystore|kdbx|tfstate(\.backup)?|tfvars)|id_(rsa|dsa|ecdsa|ed25519)|credentials(\.json|\.csv)?|` +
-	`\.(npmrc|netrc|pgpass|pypirc|htpasswd)|htpasswd|service-account.*\.json|secrets?\.(ya?ml|json|toml|txt)|(.*[._-])?kubeconfig([._-].*)?|` +
+	`\.(npmrc|netrc|pgpass|pypirc|htpasswd)|htpasswd|service-account.*\.json|secrets?\.(ya?ml|json|toml|txt)|(.*[._-])?kubeconfig([._-].*)?|env\.(prod|production|stag(e|ing)|local)|` +
 	`.*\.(dump|pgdump|rdb|bak)(\.(gz|bz2|xz|zst))?|(.*[._-])?(dump|backup)([._-].*)?\.sql|.*\.sql\.(gz|bz2|xz|zst|zip))$`)
-
-// secretContent are things that nobody else may have, by how they begin or what stands in them, whatever the file is called.
-var secretContent = []struct {
-	what string
-	re   *regexp.Regexp
-}{
-	{"has a private key", regexp.MustCompile(`-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----|^PuTTY-User-Key-File-`)},
-	{"lets into a cluster of Kubernetes", regexp.MustCompile(`(?m)^\s*-?\s*(client-key-data|client-certificate-data): *\S`)},
-	{"is a dump of a database", regexp.MustCompile(`^(PGDMP|REDIS0\d{3})|(?m:^-- (PostgreSQL database dump|MySQL dump |MariaDB dump ))`)},
-}
-
-// secretIn says what a file has that is secret, or "". Go source that only speaks of such things is left.
-func secretIn(name string, content []byte) string {
-	if path.Ext(name) == ".go" {
-		return ""
-	}
-	for _, s := range secretContent {
-		if s.re.Match(content) {
-			return s.what
-		}
-	}
-	return ""
-}
 
 // leave notes that a file is not shipped.
 func (c collector) leave(name string, l left) {
@@ -109,17 +87,25 @@ func straight(root, name string) error {
 }
 
 // ignoredFiles returns what git ignores in a folder, by .gitignore and the like and by .ebignore: files, and folders as
-// a whole. Without git, or outside a repository, that is nothing.
-func ignoredFiles(ctx context.Context, dir string) map[string]bool {
+// a whole. Without git, or outside a repository, that is nothing. An error says that Git has not told.
+func ignoredFiles(ctx context.Context, dir string) (map[string]bool, error) {
 	all := map[string]bool{}
-	base := []string{"-C", dir, "ls-files", "-z", "--ignored", "--exclude-standard"}
-	if _, err := os.Stat(filepath.Join(dir, ".ebignore")); err == nil {
+	g, err := foreign.OpenGit(ctx, dir, foreign.Strangers)
+	if errors.Is(err, foreign.ErrNoRepository) {
+		return all, nil
+	}
+	if err != nil {
+		return all, err
+	}
+	defer g.Close()
+	base := []string{"ls-files", "-z", "--ignored", "--exclude-standard"}
+	if foreign.IsFile(dir, ".ebignore") {
 		base = append(base, "--exclude-from=.ebignore")
 	}
 	for _, which := range [][]string{{"--others", "--directory"}, {"--cached"}} {
-		out, err := exec.CommandContext(ctx, "git", append(slices.Clone(base), which...)...).Output()
+		out, err := g.Run(ctx, append(slices.Clone(base), which...)...)
 		if err != nil {
-			return all
+			return all, err
 		}
 		for name := range bytes.SplitSeq(out, []byte{0}) {
 			if n := strings.TrimSuffix(string(name), "/"); n != "" {
@@ -127,7 +113,7 @@ func ignoredFiles(ctx context.Context, dir string) map[string]bool {
 			}
 		}
 	}
-	return all
+	return all, nil
 }
 
 // architecture is the one that the bundle's instances have, by the last file that says so; amd64 if none does, as is

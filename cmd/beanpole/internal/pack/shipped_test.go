@@ -1,6 +1,10 @@
 package pack
 
 import (
+	"bytes"
+	"compress/gzip"
+	"crypto/ed25519"
+	"crypto/x509"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -77,6 +81,47 @@ func TestPackLeavesOutWhatIsNotMeant(t *testing.T) {
 	}
 }
 
+// Where Git does not say what it ignores, that is said: it would be shipped in silence.
+func TestPackSaysWhenGitIsSilent(t *testing.T) {
+	dir := folder(t)
+	put(t, dir, ".git/HEAD", "nonsense\n")
+	r, err := Pack(t.Context(), Options{Dir: dir, Output: filepath.Join(t.TempDir(), "app.zip"), Kind: Source, Nginx: "off"})
+	if err != nil {
+		t.Fatalf("%v: %v", err, r.Findings)
+	}
+	if !slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.Check == "not-read" && strings.Contains(f.What, "Git") }) {
+		t.Errorf("nothing is said of it: %v", r.Findings)
+	}
+}
+
+// der is a private key without letters around it.
+func der(t *testing.T) []byte {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// compressed is a text as gzip has it.
+func compressed(t *testing.T, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 // What opens other doors, and whole databases, are not shipped either, not by --include.
 func TestPackShipsNoKeysAndDumps(t *testing.T) {
 	dir := folder(t)
@@ -84,9 +129,13 @@ func TestPackShipsNoKeysAndDumps(t *testing.T) {
 		"kubeconfig": "apiVersion: v1\n", "prod-kubeconfig.yaml": "apiVersion: v1\n", "server.ppk": "x\n", "shop.dump": "x\n", "dump-2026.sql": "x\n", "backup.sql": "x\n",
 		"shop.sql.gz": "x\n", "cache.rdb": "x\n", "shop.bak": "x\n", "terraform.tfstate.backup": "{}\n",
 		"cluster.yaml": "kind: Config\nusers:\n- user:\n    client-key-data: eA==\n", "putty.txt": "PuTTY-User-Key-File-3: ssh-ed25519\n",
+		"flow.yaml": "kind: Config\nusers:\n- name: x\n  user: {token: abcdefghijklmnop}\n", "cluster.json": `{"apiVersion":"v1","kind":"Config","users":[{"name":"a","user":{"token":"abcdefgh"}}]}`,
+		"pgp.txt": "-----BEGIN PGP PRIVATE KEY BLOCK-----\nx\n", "users.bin": database + "x", "aws.ini": "aws_access_key_id = AKIAIOSFODNN7EXAMPLF\n", "npmrc": "//registry.npmjs.org/:_authToken=abcdefgh\n",
+		"docker.json": `{"auths":{"x":{"auth":"dTpwYXNzd29yZA=="}}}`, "env.production": "A=1\n", "pkcs8": string(der(t)), "store": "\x30\x82\x0a\x10\x02\x01\x03\x30\x82\x09\xd6\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01",
+		"compressed.gz": compressed(t, "-- PostgreSQL database dump\n"), "archive.tgz": compressed(t, "a.pem\x00\x00"+key),
 		"everything.sql": "--\n-- PostgreSQL database dump\n--\n", "more.sql": "-- MySQL dump 10.13\n", "custom": "PGDMP\x01\x0e", "redis": "REDIS0011\xfa",
 	}
-	good := map[string]string{"001_users.sql": "CREATE TABLE users (id int);\n", "dumplings.html": "<p>\n", "kube.yaml": "kind: Deployment\n", "notes.txt": "REDIS is a database, PGDMP a format\n"}
+	good := map[string]string{"001_users.sql": "CREATE TABLE users (id int);\n", "dumplings.html": "<p>\n", "kube.yaml": "kind: Deployment\n", "config.yaml": "kind: Config\nusers: 10\n", "words.gz": compressed(t, "words\n"), "certificate.der": "\x30\x82\x01\x02\x30\x03", "lookup.db": database + "x", "notes.txt": "REDIS is a database, PGDMP a format\n"}
 	for name, text := range bad {
 		put(t, dir, "data/"+name, text)
 	}
@@ -94,7 +143,7 @@ func TestPackShipsNoKeysAndDumps(t *testing.T) {
 		put(t, dir, "data/"+name, text)
 	}
 	out := filepath.Join(t.TempDir(), "app.zip")
-	r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Kind: Source, Nginx: "off", Include: []string{"data", "data/shop.dump"}})
+	r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Kind: Source, Nginx: "off", Include: []string{"data", "data/shop.dump", "data/lookup.db"}})
 	if err != nil {
 		t.Fatalf("%v: %v", err, r.Findings)
 	}

@@ -3,9 +3,9 @@ package pack
 import (
 	"bytes"
 	"context"
-	"os/exec"
 	"strings"
 
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
 )
 
@@ -29,12 +29,16 @@ func stamp(ctx context.Context, b *lint.Bundle, dir string) {
 
 // revision returns the commit of a folder, with "-modified" if what is in it is another; "" outside a repository.
 func revision(ctx context.Context, dir string) string {
-	commit, err := exec.CommandContext(ctx, "git", "-C", dir, "rev-parse", "--short=12", "HEAD").Output()
+	g, err := foreign.OpenGit(ctx, dir, foreign.Strangers)
 	if err != nil {
 		return ""
 	}
-	version := strings.TrimSpace(string(commit))
-	if changed, err := exec.CommandContext(ctx, "git", "-C", dir, "status", "--porcelain", "--", ".").Output(); err != nil || len(changed) > 0 {
+	defer g.Close()
+	if g.Commit == "" {
+		return ""
+	}
+	version := g.Commit[:12]
+	if g.Changed(ctx) {
 		version += "-modified"
 	}
 	return version

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/beanpole/beanpole"
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
 )
 
@@ -113,6 +114,9 @@ func tree(fsys fs.FS, dir string) (files, error) {
 	err := fs.WalkDir(fsys, dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || d.Name() == ".DS_Store" {
 			return err
+		}
+		if !d.Type().IsRegular() {
+			return &fs.PathError{Op: "open", Path: name, Err: foreign.ErrNoFile}
 		}
 		text, err := fs.ReadFile(fsys, name)
 		all[name] = string(text)

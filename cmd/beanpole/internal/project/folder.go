@@ -6,7 +6,12 @@ import (
 	"os"
 	"path"
 	"strings"
+
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 )
+
+// maxFile is the size up to which a file of a project is read, in bytes: the record has all others in it.
+const maxFile = 64 << 20
 
 // folder is the project's. Nothing leads out of it, not by links either.
 type folder struct{ root *os.Root }
@@ -29,7 +34,7 @@ func (f *folder) close() { _ = f.root.Close() }
 
 // read returns a text. Version control on Windows may have given its lines another end.
 func (f *folder) read(name string) (string, error) {
-	text, err := f.root.ReadFile(name)
+	text, err := foreign.Read(f.root, name, maxFile)
 	return strings.ReplaceAll(string(text), "\r\n", "\n"), err
 }
 
@@ -65,7 +70,7 @@ func (f *folder) remove(name string) error { return f.root.Remove(name) }
 // branch returns the branch of a repository whose top this folder is, or "default", as the EB CLI calls the
 // one of a folder without version control.
 func (f *folder) branch() string {
-	head, err := f.root.ReadFile(".git/HEAD")
+	head, err := foreign.Read(f.root, ".git/HEAD", foreign.MaxText)
 	if name, ok := strings.CutPrefix(strings.TrimSpace(string(head)), "ref: refs/heads/"); err == nil && ok {
 		return name
 	}

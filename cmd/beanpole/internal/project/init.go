@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -19,6 +18,7 @@ import (
 	"golang.org/x/mod/modfile"
 
 	"github.com/beanpole/beanpole"
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
 )
 
@@ -231,8 +231,11 @@ const buildFolder = "/build/\n"
 
 // ignores reports whether version control ignores what pack makes: by git, or outside a repository by the text.
 func ignores(ctx context.Context, dir, text string) bool {
-	if exec.CommandContext(ctx, "git", "-C", dirOr(dir), "check-ignore", "-q", "build/application.zip").Run() == nil {
-		return true
+	if g, err := foreign.OpenGit(ctx, dirOr(dir), foreign.Strangers); err == nil {
+		defer g.Close()
+		if _, err := g.Run(ctx, "check-ignore", "-q", "build/application.zip"); err == nil {
+			return true
+		}
 	}
 	return regexp.MustCompile(`(?m)^/?build/?$`).MatchString(text)
 }

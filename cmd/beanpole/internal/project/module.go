@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/mod/modfile"
 
 	"github.com/beanpole/beanpole"
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
 )
 
 // Path is the module that applications are built on.
@@ -80,13 +80,13 @@ func Checkout() string {
 
 // IsCheckout reports whether the folder is a repository of Beanpole.
 func IsCheckout(dir string) bool {
-	raw, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	raw, err := foreign.ReadFile(dir, "go.mod", foreign.MaxText)
 	return err == nil && modfile.ModulePath(raw) == Path
 }
 
 // ModulePath returns the path of the module in dir.
 func ModulePath(dir string) (string, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	raw, err := foreign.ReadFile(dir, "go.mod", foreign.MaxText)
 	if err != nil {
 		return "", err
 	}
@@ -120,14 +120,14 @@ func Mains(ctx context.Context, dir string) ([]string, error) {
 // OutsideReplacement returns a folder outside of the module in dir that its go.mod puts in the place of a module, or "". A
 // build from the files of dir alone, as on an instance, does not find it; with a vendor folder it need not.
 func OutsideReplacement(dir string) (string, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	raw, err := foreign.ReadFile(dir, "go.mod", foreign.MaxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(filepath.Join(dir, "vendor", "modules.txt")); err == nil {
+	if foreign.IsFile(dir, "vendor/modules.txt") {
 		return "", nil
 	}
 	m, err := modfile.Parse("go.mod", raw, nil)

@@ -1,0 +1,38 @@
+package redis
+
+import "time"
+
+// rings are those of a node: one for each stream, by its name, and one for all channels, without.
+type rings map[string]*ring
+
+func (r rings) of(key laneKey) *ring {
+	if key.nsp == "" {
+		return r[key.lane]
+	}
+	return r[""]
+}
+
+func (r rings) stamp(c *command) { r.of(laneKey{c.nsp, c.lane}).stamp(c) }
+
+// handed notes that c has been handed to Redis, whatever became of it there.
+func (r rings) handed(c *command) {
+	if c.number > 0 && r != nil {
+		r.of(laneKey{c.nsp, c.lane}).handed(c)
+	}
+}
+
+// drop notes that c is lost, and counted as such: nobody need ask for it.
+func (r rings) drop(c *command) {
+	if c.number > 0 && r != nil {
+		r.of(laneKey{c.nsp, c.lane}).drop(c)
+	}
+}
+
+// ends returns the ends of lanes that are to be said now, some n of each, and whether there will be more.
+func (r rings) ends(now time.Time, rooms bool, n int) (list []ending, more bool) {
+	for _, x := range r {
+		l, m := x.ends(now, rooms, n)
+		list, more = append(list, l...), more || m
+	}
+	return list, more
+}

@@ -1,0 +1,150 @@
+package lint
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	resyntax "regexp/syntax"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	yamltoken "github.com/goccy/go-yaml/token"
+
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
+)
+
+// What lint reads has bounds, as nobody knows who wrote it. What is beyond them is said, and never taken for empty.
+
+const notReadFix = "make it smaller, or look at it yourself"
+
+// notRead says of a file that it was not read. Nothing else is said of it then: to the checks it is empty.
+func (m *model) notRead(name string, err error) {
+	if m.unread == nil {
+		m.unread = make(map[string]bool)
+	}
+	m.unread[name] = true
+	m.add(Finding{Check: "not-read", Severity: Warning, File: name, What: "lint has not read it: " + err.Error(),
+		Why: "what is wrong in it is not among the findings", Fix: notReadFix})
+}
+
+// checkRead looks for files that the platform takes and lint does not.
+func (m *model) checkRead() {
+	if m.bundle.unread != nil {
+		m.notRead("", fmt.Errorf("of the last commit, which is shipped: %w; the folder was read instead", m.bundle.unread))
+	}
+	for name, err := range m.bundle.eb.unread {
+		m.notRead(name, reason(err))
+	}
+	for _, name := range m.bundle.Names() {
+		ofPlatform := strings.HasPrefix(name, overlayDir) || path.Dir(name) == ".ebextensions" && path.Ext(name) == ".config"
+		switch name {
+		case "Procfile", "Buildfile", "Dockerfile", "Dockerrun.aws.json":
+			ofPlatform = true
+		}
+		f := m.bundle.Files[name]
+		program := path.Dir(name) == "bin" || name == "application" || strings.HasPrefix(name, ".platform/hooks/") || strings.HasPrefix(name, ".platform/confighooks/")
+		var err error
+		if ofPlatform {
+			_, err = f.read()
+		}
+		switch {
+		case f.planned:
+		case err != nil:
+			m.notRead(name, reason(err))
+		case program && !f.Mode.IsRegular():
+			m.notRead(name, foreign.ErrNoFile)
+		}
+	}
+}
+
+// ofUnread reports whether a finding comes of a file that was not read.
+func (m *model) ofUnread(f Finding) bool {
+	return f.Check != "not-read" && f.File != "" && m.unread[f.File]
+}
+
+// reason is an error without the name of what it is about.
+func reason(err error) error {
+	for _, known := range []error{foreign.ErrTooLarge, foreign.ErrNoFile} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	return err
+}
+
+// Bounds of one YAML file. The parser takes time and memory with the square of both.
+const (
+	maxIndicators = 100_000 // letters that mean something
+	maxTokens     = 20_000  // without comments
+	maxNested     = 100     // one in the other on a line, or between brackets
+)
+
+var errInvolved = errors.New("it has more in it than lint reads: too many keys, or one in the other")
+
+// parseYAML is the one way to read YAML.
+func parseYAML(text []byte) (*ast.File, error) {
+	indicators := 0
+	for _, c := range text {
+		if strings.IndexByte("[]{},:?-&*!", c) >= 0 {
+			indicators++
+		}
+	}
+	if indicators > maxIndicators {
+		return nil, errInvolved
+	}
+	tokens := lexer.Tokenize(string(text))
+	n, brackets, line, nested := 0, 0, 0, 0
+	for _, t := range tokens {
+		if t.Position.Line != line {
+			line, nested = t.Position.Line, 0
+		}
+		switch t.Type {
+		case yamltoken.CommentType:
+			continue
+		case yamltoken.SequenceStartType, yamltoken.MappingStartType:
+			brackets++
+		case yamltoken.SequenceEndType, yamltoken.MappingEndType:
+			brackets--
+		case yamltoken.SequenceEntryType, yamltoken.MappingKeyType, yamltoken.AnchorType, yamltoken.TagType:
+			nested++
+		}
+		if n++; n > maxTokens || brackets > maxNested || nested > maxNested {
+			return nil, errInvolved
+		}
+	}
+	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+}
+
+// effort is what may be done to follow requests through nginx files, those of all checks together. The zero value and nil have no end.
+type effort struct{ left int }
+
+// maxEffort is in directives looked at; it is a second or so.
+const maxEffort = 50_000_000
+
+func newEffort() *effort { return &effort{maxEffort} }
+
+// spend takes n, and reports whether there was so much.
+func (e *effort) spend(n int) bool {
+	if e == nil {
+		return true
+	}
+	e.left -= n
+	return e.left > 0
+}
+
+func (e *effort) spent() bool { return e != nil && e.left <= 0 }
+
+// expressionCost is about what it takes to read an expression and hold it against a text.
+func expressionCost(expression, text string) int {
+	size := 2 * len(expression)
+	if strings.Contains(expression, "{") {
+		if re, err := resyntax.Parse(expression, resyntax.Perl); err == nil {
+			if prog, err := resyntax.Compile(re.Simplify()); err == nil {
+				size = len(prog.Inst)
+			}
+		}
+	}
+	return 100 + size + size*len(text)/16
+}
