@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -188,5 +190,36 @@ func BenchmarkBroadcast(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*sessions), "ns/delivery")
 		})
+	}
+}
+
+// BenchmarkFetchSockets describes 1,000 sockets of this server, with headers as of a browser.
+func BenchmarkFetchSockets(b *testing.B) {
+	srv, err := server.New(quiet)
+	if err != nil {
+		b.Fatal(err)
+	}
+	const n = 1000
+	for range n {
+		ask := func(method, query, body string) string {
+			r := httptest.NewRequest(method, "/?EIO=4&transport=polling"+query, strings.NewReader(body))
+			for _, h := range []string{"User-Agent", "Accept", "Accept-Language", "Accept-Encoding", "Origin", "Referer", "Cookie", "Connection"} {
+				r.Header.Set(h, "something of the usual length of a header")
+			}
+			w := httptest.NewRecorder()
+			srv.ServeHTTP(w, r)
+			return w.Body.String()
+		}
+		_, open, _ := strings.Cut(ask("GET", "", ""), `"sid":"`)
+		sid, _, _ := strings.Cut(open, `"`)
+		ask("POST", "&sid="+sid, "40")
+		ask("GET", "&sid="+sid, "")
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		l, err := srv.FetchSockets(b.Context())
+		if err != nil || len(l) != n {
+			b.Fatal(len(l), err)
+		}
 	}
 }

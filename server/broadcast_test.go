@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
+
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/transport"
@@ -428,3 +431,25 @@ func (a deaf) SocketsJoin(adapter.Target, ...string) error { return a.called() }
 func (a deaf) SocketsLeave(adapter.Target, ...string) error { return a.called() }
 
 func (a deaf) Disconnect(adapter.Target, bool) error { return a.called() }
+
+// A header that came more than once is described as one, its values in their order.
+func TestHeadersOfADescriptionAreJoined(t *testing.T) {
+	srv, url := start(t, server.Config{}, func(*server.Server) {})
+	d := ws.Dialer{Header: ws.HandshakeHeaderString("X-One: a\r\nX-Two: b\r\nX-Two: c\r\n")}
+	conn, _, _, err := d.Dial(t.Context(), "ws"+strings.TrimPrefix(url, "http")+"/socket.io/?EIO=4&transport=websocket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := wsutil.WriteClientText(conn, []byte("40")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "connected", func() bool { return srv.LocalCount() == 1 })
+	found, err := srv.FetchSockets(t.Context())
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	if h := found[0].Handshake().Headers; h["x-one"] != "a" || h["x-two"] != "b, c" {
+		t.Errorf("headers %v", h)
+	}
+}

@@ -371,8 +371,12 @@ func (h Handshake) describe() adapter.Handshake {
 		Time: t.UTC().Format("Mon Jan 02 2006 15:04:05 GMT-0700 (MST)"), Issued: t.UnixMilli(),
 		Address: h.Addr(), XDomain: h.CrossOrigin(), Secure: h.Secure(), URL: h.URL(), Auth: adapter.Raw(h.auth),
 	}
-	for k, v := range h.Header() {
-		d.Headers[strings.ToLower(k)] = strings.Join(v, ", ")
+	for name, value := range h.Fields() {
+		name = strings.ToLower(name)
+		if before, more := d.Headers[name]; more {
+			value = before + ", " + value
+		}
+		d.Headers[name] = value
 	}
 	for k, v := range h.Query() {
 		d.Query[k] = v[len(v)-1]

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -230,16 +231,27 @@ func newHandshake(r *http.Request, addr string, secure bool) *Handshake {
 
 // Header returns a copy of the request's header, Host included, with the names in canonical form.
 func (h *Handshake) Header() http.Header {
-	_, rest, _ := strings.Cut(h.text, fieldEnd)
-	_, rest, _ = strings.Cut(rest, fieldEnd)
-	out := make(http.Header, strings.Count(rest, fieldEnd)/2)
-	for rest != "" {
-		var name, value string
-		name, rest, _ = strings.Cut(rest, fieldEnd)
-		value, rest, _ = strings.Cut(rest, fieldEnd)
+	out := make(http.Header, strings.Count(h.text, fieldEnd)/2)
+	for name, value := range h.Fields() {
 		out[name] = append(out[name], value)
 	}
 	return out
+}
+
+// Fields are the lines of Header, one after the other, without a copy.
+func (h *Handshake) Fields() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		_, rest, _ := strings.Cut(h.text, fieldEnd)
+		_, rest, _ = strings.Cut(rest, fieldEnd)
+		for rest != "" {
+			var name, value string
+			name, rest, _ = strings.Cut(rest, fieldEnd)
+			value, rest, _ = strings.Cut(rest, fieldEnd)
+			if !yield(name, value) {
+				return
+			}
+		}
+	}
 }
 
 // Query returns a copy of the URL's query. Parts that are not valid are left out.

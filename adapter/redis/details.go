@@ -1,7 +1,10 @@
 package redis
 
 import (
+	"bytes"
+	"errors"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -13,15 +16,15 @@ import (
 type details struct {
 	ID        text `json:"id"`
 	Handshake struct {
-		Headers map[string]text `json:"headers"`
-		Time    text            `json:"time"`
-		Address text            `json:"address"`
-		XDomain truthy          `json:"xdomain"`
-		Secure  truthy          `json:"secure"`
-		Issued  number          `json:"issued"`
-		URL     text            `json:"url"`
-		Query   map[string]text `json:"query"`
-		Auth    jsontext.Value  `json:"auth"`
+		Headers fields         `json:"headers"`
+		Time    text           `json:"time"`
+		Address text           `json:"address"`
+		XDomain truthy         `json:"xdomain"`
+		Secure  truthy         `json:"secure"`
+		Issued  number         `json:"issued"`
+		URL     text           `json:"url"`
+		Query   fields         `json:"query"`
+		Auth    jsontext.Value `json:"auth"`
 	} `json:"handshake"`
 	Rooms names          `json:"rooms"`
 	Data  jsontext.Value `json:"data"`
@@ -36,8 +39,8 @@ func parseDetails(b []byte) ([]adapter.Details, error) {
 	for i := range list {
 		d, h := &list[i], &list[i].Handshake
 		out[i] = adapter.Details{ID: string(d.ID), Rooms: d.Rooms, Data: adapter.Raw(d.Data), Handshake: adapter.Handshake{
-			Headers: plain(h.Headers), Time: string(h.Time), Address: string(h.Address), XDomain: h.XDomain.is,
-			Secure: h.Secure.is, Issued: int64(h.Issued), URL: string(h.URL), Query: plain(h.Query), Auth: adapter.Raw(h.Auth),
+			Headers: h.Headers.made(), Time: string(h.Time), Address: string(h.Address), XDomain: h.XDomain.is,
+			Secure: h.Secure.is, Issued: int64(h.Issued), URL: string(h.URL), Query: h.Query.made(), Auth: adapter.Raw(h.Auth),
 		}}
 	}
 	return out, nil
@@ -57,13 +60,52 @@ func size(d *adapter.Details) int {
 	return n
 }
 
-func plain(m map[string]text) map[string]string {
-	out := make(map[string]string, len(m))
-	for k, v := range m {
-		out[k] = string(v)
+// fields is an object of texts, read into the map that is handed on.
+type fields map[string]string
+
+// made returns the map, which is never nil.
+func (m fields) made() map[string]string {
+	if m == nil {
+		return map[string]string{}
 	}
-	return out
+	return m
 }
+
+// UnmarshalJSONFrom reads an object, or null.
+func (m *fields) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	*m = nil
+	switch d.PeekKind() {
+	case 'n':
+		return d.SkipValue()
+	case '{':
+	default:
+		return errNoObject
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	*m = fields{}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		key := name.String() // before the next is read
+		value, err := d.ReadValue()
+		if err != nil {
+			return err
+		}
+		var v text
+		if err := v.UnmarshalJSON(value); err != nil {
+			return err
+		}
+		(*m)[key] = string(v)
+	}
+	_, err := d.ReadToken()
+	return err
+}
+
+var errNoObject = errors.New("no object")
 
 // appendDetails appends the JSON array of list, which is never null.
 func appendDetails(dst []byte, list []adapter.Details) []byte {
@@ -121,3 +163,34 @@ func appendRaw(dst []byte, r adapter.Raw) []byte {
 func appendBool(dst []byte, v bool) []byte { return strconv.AppendBool(dst, v) }
 
 func appendInt(dst []byte, v int64) []byte { return strconv.AppendInt(dst, v, 10) }
+
+// text is a string, or what JavaScript makes one of.
+type text string
+
+// UnmarshalJSON reads a string, the text of a number or bool, or a list joined with commas.
+func (t *text) UnmarshalJSON(b []byte) error {
+	*t = ""
+	switch {
+	case len(b) == 0, b[0] == 'n', b[0] == '{':
+	case b[0] == '"':
+		if s := b[1 : len(b)-1]; bytes.IndexByte(s, '\\') < 0 && utf8.Valid(s) { // nearly all: a tenth of the time
+			*t = text(s)
+			return nil
+		}
+		return json.Unmarshal(b, (*string)(t), lenient)
+	case b[0] == '[':
+		var list []text
+		if err := json.Unmarshal(b, &list, lenient); err != nil {
+			return err
+		}
+		for i, s := range list {
+			if i > 0 {
+				*t += ", "
+			}
+			*t += s
+		}
+	default:
+		*t = text(b)
+	}
+	return nil
+}

@@ -42,33 +42,6 @@ func (n *names) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// text is a string, or what JavaScript makes one of.
-type text string
-
-// UnmarshalJSON reads a string, the text of a number or bool, or a list joined with commas.
-func (t *text) UnmarshalJSON(b []byte) error {
-	*t = ""
-	switch {
-	case len(b) == 0, b[0] == 'n', b[0] == '{':
-	case b[0] == '"':
-		return json.Unmarshal(b, (*string)(t), lenient)
-	case b[0] == '[':
-		var list []text
-		if err := json.Unmarshal(b, &list, lenient); err != nil {
-			return err
-		}
-		for i, s := range list {
-			if i > 0 {
-				*t += ", "
-			}
-			*t += s
-		}
-	default:
-		*t = text(b)
-	}
-	return nil
-}
-
 // truthy is what JavaScript takes for true; null and undefined are tell apart by set.
 type truthy struct{ is, set bool }
 

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/beanpole/beanpole/adapter"
 )
 
 // The times the checker allows for.
@@ -155,6 +158,9 @@ func (w *world) excused(l *life, e *emission, until int64) (ok, counted bool) {
 	m := &w.model
 	if e.ack && e.err != nil {
 		return true, false // the error says that others could not be asked
+	}
+	if errors.Is(e.err, adapter.ErrDegraded) {
+		return true, true // who emitted it was told
 	}
 	if slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.hears == 0 && c.node.young(e.from) }) {
 		return true, false // its node did not hear the others yet

@@ -60,7 +60,8 @@ func (n *node) connected(s member, from int64) {
 		l.unsettle(at)
 		w.counts["recovered"]++
 		w.tooLate(l, at)
-		if l.over != 0 && l.why != "its node was killed" && !w.plan.Has(plan.Failover) { // likewise
+		unheard := l.why == "left by the client" && l.conn() != nil && l.conn().reason != "client namespace disconnect" // it was on its way
+		if l.over != 0 && l.why != "its node was killed" && !unheard && !w.plan.Has(plan.Failover) {                    // likewise
 			w.mu.Unlock()
 			w.violated("recovery", h.Client, "recovered %s, which had ended: %s", s.id(), l.why)
 			w.mu.Lock()
