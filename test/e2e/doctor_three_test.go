@@ -120,7 +120,7 @@ var faults = []fault{
 	{"one instance drains", func(t *testing.T, e *environment) func() {
 		e.instances[1].drain(t)
 		return func() { again(t, e) }
-	}, []want{{check: "handshake", verdict: "failure", instance: "b", says: "drains or is full"}}, nil},
+	}, []want{{check: "handshake", verdict: "failure", instance: "b", says: "the instance drains"}}, nil},
 	{"old version on one instance", application("BEANPOLE_VERSION=v0"), []want{{check: "alike", verdict: "warning", instance: "b", says: "v0 on b"}}, nil},
 	{"another configuration on one instance", application("BEANPOLE_MAX_PAYLOAD=100000"), []want{{check: "alike", verdict: "warning", instance: "b", says: "BEANPOLE_MAX_PAYLOAD"}}, nil},
 	{"another list of origins on one instance", application("BEANPOLE_ALLOWED_ORIGINS=https://old.example.com"), []want{{check: "handshake", verdict: "failure", instance: "b", says: "BEANPOLE_ALLOWED_ORIGINS"}}, nil},

@@ -13,7 +13,7 @@ import (
 const maxSkew = 30 * time.Second
 
 // checkAlike compares what the instances have said of themselves.
-func (d *doctor) checkAlike(context.Context) []Result {
+func (d *doctor) checkAlike(ctx context.Context) []Result {
 	if len(d.clients) < 2 {
 		return []Result{none("only one instance was seen")}
 	}
@@ -69,19 +69,26 @@ func (d *doctor) checkAlike(context.Context) []Result {
 		out = append(out, different("clock ahead", values, "one clock is wrong: beyond five minutes no instance takes requests that it forwards, and logs cannot be put in order",
 			"chronyc tracking on the instance; Amazon's time is at 169.254.169.123"))
 	}
-	out = append(out, d.slow()...)
+	out = append(out, d.slow(ctx)...)
 	if len(out) > 0 {
 		return out
 	}
 	return []Result{ok("%d instances have one version and one configuration", len(d.clients))}
 }
 
-// slow names instances that take much longer than the quickest for an answer that costs nothing.
-func (d *doctor) slow() []Result {
+// slow names instances that take much longer than the quickest for an answer that costs nothing: one that seemed to is
+// asked again, as it may just have been started.
+func (d *doctor) slow(ctx context.Context) []Result {
 	quickest := slices.MinFunc(d.clients, func(a, b *client) int { return cmp.Compare(a.took, b.took) })
+	slower := func(c *client) bool { return c.took > 3*quickest.took && c.took-quickest.took > d.hold/4 }
 	var names, seen []string
 	for _, c := range d.clients {
-		if c.took > 3*quickest.took && c.took-quickest.took > d.hold/4 {
+		if slower(c) {
+			if r, err := c.ask(ctx); err == nil {
+				c.took = min(c.took, r.took)
+			}
+		}
+		if slower(c) {
 			names, seen = append(names, c.label), append(seen, fmt.Sprintf("%s %v", c.label, about(c.took)))
 		}
 	}
