@@ -197,3 +197,17 @@ func TestWhatCameBeforeTheAnswer(t *testing.T) {
 		t.Errorf("got %v, %d lost", p.got[key], p.lost[key])
 	}
 }
+
+// Lanes that are asked by themselves have their turns, though nobody answers one of them, as when its node was killed.
+func TestTurnOfASilentLaneEnds(t *testing.T) {
+	b, at := &inbox{}, time.Now()
+	silent, other := &gap{cuts: 1}, &gap{cuts: 1}
+	for step, x := range []struct {
+		g    *gap
+		turn bool
+	}{{silent, true}, {other, false}, {silent, true}, {other, false}, {silent, true}, {other, true}, {silent, false}, {other, true}} {
+		if now := at.Add(time.Duration(step) * turnLasts / 5); b.turn(x.g, now) != x.turn {
+			t.Errorf("step %d: turn is %v", step, !x.turn)
+		}
+	}
+}

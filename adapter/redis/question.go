@@ -57,7 +57,9 @@ func (b *inbox) turn(g *gap, now time.Time) bool {
 	if c.turn != nil && c.turn != g && now.Sub(c.turned) < turnLasts {
 		return false
 	}
-	c.turn, c.turned = g, now
+	if c.turn != g { // one that asks again and again, as nobody answers, has no other turn before the others
+		c.turn, c.turned = g, now
+	}
 	return true
 }
 
