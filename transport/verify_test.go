@@ -197,7 +197,11 @@ func TestAdmission(t *testing.T) {
 	}
 	want(t, "codes", codes, "200 200 429 200 503 ")
 	h.session().session.Abort(ReasonForcedServerClose)
-	eventually(t, "release", func() bool { return h.srv.Sessions() == 2 })
+	eventually(t, "release", func() bool { // of its place, which it has until it has ended
+		h.srv.mu.RLock()
+		defer h.srv.mu.RUnlock()
+		return h.srv.admitted == 2
+	})
 	code, _ := open("a")
 	want(t, "after a session ended", code, 200)
 	h.srv.Refuse(true)

@@ -41,7 +41,7 @@ func (c *Client) Move(to http.Handler) (recovered bool) {
 }
 
 // Freeze has the client read nothing: what it is sent piles up, first on the connection and then with the server. It
-// answers no heartbeat either, so the server gives it up when enough time passes.
+// answers no heartbeat, and what it closes the server does not see, so this gives it up when enough time passes.
 func (c *Client) Freeze() { c.line.hold(true) }
 
 // Thaw ends Freeze.

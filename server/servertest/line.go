@@ -124,7 +124,7 @@ func (l *line) hold(held bool) {
 	defer l.mu.Unlock()
 	l.held = held
 	for _, c := range l.conns {
-		c.in.hold(held)
+		c.hold(held)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -97,6 +98,12 @@ func (l *lane) hold(held bool) {
 	l.cond.Broadcast()
 }
 
+func (l *lane) isHeld() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
+}
+
 func (l *lane) read(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -148,6 +155,7 @@ func (l *lane) write(b []byte, wait bool) (n int, err error) {
 type conn struct {
 	in, out       *lane
 	local, remote net.Addr
+	closed        atomic.Bool // while nothing is read: the other end hears of it when that is over
 }
 
 var _ net.Conn = (*conn)(nil)
@@ -155,7 +163,7 @@ var _ net.Conn = (*conn)(nil)
 // pair returns the two ends of a connection.
 func pair(client, server net.Addr) (*conn, *conn) {
 	a, b := newLane(), newLane()
-	return &conn{a, b, client, server}, &conn{b, a, server, client}
+	return &conn{in: a, out: b, local: client, remote: server}, &conn{in: b, out: a, local: server, remote: client}
 }
 
 // Read is net.Conn's.
@@ -184,11 +192,24 @@ func (c *conn) wrap(op string, err error) error {
 	return &net.OpError{Op: op, Net: "memory", Source: c.local, Addr: c.remote, Err: err}
 }
 
-// Close is net.Conn's. What was written arrives, and what the other end writes from now on does not.
+// Close is net.Conn's. What was written arrives, and what the other end writes from now on does not. The end of a client
+// that stands still is none for the server.
 func (c *conn) Close() error {
+	if c.in.isHeld() {
+		c.closed.Store(true)
+		c.in.end(net.ErrClosed, nil)
+		return nil
+	}
 	c.out.finish()
 	c.in.end(net.ErrClosed, syscall.EPIPE)
 	return nil
+}
+
+// hold says whether what comes is read.
+func (c *conn) hold(held bool) {
+	if c.in.hold(held); !held && c.closed.Load() {
+		_ = c.Close()
+	}
 }
 
 // cut ends the connection for both ends.
