@@ -27,7 +27,7 @@ func TestUsedUpConnectionsLogNoQueries(t *testing.T) {
 				_, _ = io.WriteString(w, "1")
 			}))
 			application.Config.SetKeepAlivesEnabled(false) // a kept connection would be there for another
-			l, err := net.Listen("tcp4", ":0") // nginx knows it by several addresses
+			l, err := net.Listen("tcp4", ":0")             // nginx knows it by several addresses
 			if err != nil {
 				t.Fatal(err)
 			}
