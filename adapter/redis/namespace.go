@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 )
@@ -318,7 +319,8 @@ func (n *namespace) others(ctx context.Context) (p present, err error) {
 		case counts[own(uid)] > 0:
 			p.named = append(p.named, uid)
 			p.unheard = max(0, p.unheard-1)
-		case counts[n.c.beats(uid)] == 0:
+		// In a Redis Cluster they are on connections of their own, and while one of a shard is made again, that says nothing.
+		case counts[n.c.beats(uid)] == 0 || n.c.bus.sharded && time.Since(n.c.bus.broke()) < shardsMove:
 			p.away = append(p.away, uid)
 		}
 	}
@@ -327,6 +329,9 @@ func (n *namespace) others(ctx context.Context) (p present, err error) {
 	}
 	return p, nil
 }
+
+// shardsMove is how long after a connection of this node to a shard has broken others may have none to it.
+const shardsMove = 5 * time.Second
 
 // drop gives up a node in all pending questions.
 func (n *namespace) drop(uid string) {

@@ -32,6 +32,7 @@ func (b *bus) confirmed(l *link, s subscription, on bool) (list []regained) {
 	}
 	if !on { // the slot has moved
 		l.breaks(w)
+		b.broken.Store(time.Now().UnixNano())
 		w.link = nil
 		b.home(s, w)
 		return nil
