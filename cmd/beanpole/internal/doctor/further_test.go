@@ -68,6 +68,12 @@ func everyThird(serve func(http.ResponseWriter, *http.Request) bool) func(http.R
 	return func(w http.ResponseWriter, r *http.Request) bool { return n.Add(1)%3 == 0 && serve(w, r) }
 }
 
+// mostly is everyThird turned round.
+func mostly(serve func(http.ResponseWriter, *http.Request) bool) func(http.ResponseWriter, *http.Request) bool {
+	var n atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request) bool { return n.Add(1)%3 != 0 && serve(w, r) }
+}
+
 // down is an nginx without its application.
 func down(w http.ResponseWriter, _ *http.Request) bool {
 	nginxPage(w, http.StatusBadGateway)
@@ -147,6 +153,7 @@ var furtherEnvironments = []broken{
 	{"WebSockets that may last only so long", world{count: 1, all: nginx{life: 2500 * time.Millisecond}}, func(o *Options) { o.Deep, o.Timeout = true, 3*time.Second }, "idle", Failure, "", "only so long", nil},
 	{"one instance is slow", world{b: nginx{serve: late(time.Second)}}, func(o *Options) { o.Idle, o.Samples, o.hold = 30*time.Second, 4, 600*time.Millisecond }, "alike", Warning, "b", "slower", nil},
 	{"refused in front now and then", world{count: 3, before: everyThird(says("awselb/2.0", 403, "<html>403 Forbidden</html>"))}, nil, "instances", Failure, "", "on the way to all instances", nil},
+	{"refused in front more often than not", world{count: 3, before: mostly(says("awselb/2.0", 403, "<html>403 Forbidden</html>"))}, nil, "instances", Failure, "", "on the way to all instances", nil},
 	{"one of three applications ends again and again", world{count: 3, b: nginx{serve: everyThird(down)}}, nil, "instances", Failure, "b", "again and again",
 		[]string{"handshake", "caching", "health", "polling", "buffering", "preflight", "cors", "websocket", "upgrade", "body size"}},
 	{"a cache in one nginx", world{count: 3, b: nginx{serve: remembers()}}, nil, "caching", Failure, "b", "proxy_cache", nil},

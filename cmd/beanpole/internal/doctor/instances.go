@@ -198,12 +198,20 @@ func (d *doctor) pin(ctx context.Context, name string, list []sample, alone bool
 	version, library, _ := strings.Cut(version, " beanpole/") // which servers before 0.1.0 do not say
 	c.spoke = Instance{Name: c.label, Version: version, Beanpole: library, Seen: len(list)}
 	c.keep()
-	for own, n := 0, 0; c.stays && own < 4; n++ {
-		switch r, err := c.ask(ctx); { // of whoever it is, as it has no name yet
+	const patience = 24 // answers, or a third as many requests without one
+	for own, spent := 0, 0; c.stays && own < 4; {
+		r, err := c.ask(ctx) // of whoever it is, as it has no name yet
+		switch spent++; {
 		case err == nil && r.serves() && r.name() == name, err != nil && alone:
 			own++
-		case err == nil && (r.serves() || alone), n == 8:
+		case err == nil && (r.serves() || alone):
 			c.stays = false
+		case err != nil:
+			spent += 2
+		}
+		if spent >= patience { // few got through: who did was the one that the cookies lead to
+			c.stays = c.stays && own > 0
+			break
 		}
 	}
 	c.name = name
