@@ -71,7 +71,7 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	r := Result{Output: o.Output, Folders: folders(b)}
-	ignored, _ := ignoredFiles(ctx, o.Dir) // collect has said what is wrong
+	ignored, _ := ignoresOf(ctx, o.Dir) // collect has said what is wrong
 	if r.Loose, err = loose(o.Dir, b, ignored); err != nil {
 		return r, err
 	}
