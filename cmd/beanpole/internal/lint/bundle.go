@@ -92,6 +92,7 @@ type Bundle struct {
 
 	closer  io.Closer
 	eb      ebConfig // of a folder
+	module  []byte   // go.mod of a folder that is packed
 	changed []string // files that differ from those of the commit that is shipped
 	absent  string   // what is deployed and is not there
 	unread  error    // why the last commit was not read, which is what is shipped

@@ -54,8 +54,8 @@ func readEB(dir string) (c ebConfig) {
 // Artifact returns what .elasticbeanstalk/config.yml of a folder has the EB CLI deploy in the folder's place, or "".
 func Artifact(dir string) string { return readEB(dir).deploys }
 
-// Belongs says whose bundle it is: that of a folder, whose EB CLI deploys it.
-func (b *Bundle) Belongs(dir string) { b.eb = readEB(dir) }
+// Belongs says whose bundle it is: that of a folder, whose EB CLI deploys it, and whose programs it has.
+func (b *Bundle) Belongs(dir string) { b.eb, b.module = readEB(dir), moduleOf(dir) }
 
 // PlatformOf returns the platform that .elasticbeanstalk/config.yml of a folder has environments created with, or "".
 func PlatformOf(dir string) Platform { return readEB(dir).platform() }

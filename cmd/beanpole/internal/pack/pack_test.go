@@ -43,7 +43,7 @@ func folder(t *testing.T) string {
 		}
 		put(t, dir, name, string(text))
 	}
-	put(t, dir, "go.mod", "module example.com/app\n\ngo 1.26\n")
+	put(t, dir, "go.mod", "module example.com/app\n\ngo 1.26\n\nrequire "+lint.Module+" v0.1.0\n")
 	put(t, dir, "go.sum", "")
 	put(t, dir, "examples/chat/main.go", "package main\n\nfunc main() { println(\"hello\") }\n")
 	put(t, dir, "examples/chat/main_test.go", "package main\n")
@@ -181,6 +181,33 @@ func TestVariantsAreSound(t *testing.T) {
 		if err != nil || len(r.Findings) > 0 {
 			t.Errorf("%v %v: %v %v", o.Platform, o.Variants, err, r.Findings)
 		}
+	}
+}
+
+// A program without Beanpole answers nothing of what the bundle asks. In a workspace its own go.mod does not tell.
+func TestPackSaysThatBeanpoleIsMissing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "app")
+	if err := os.Rename(folder(t), dir); err != nil {
+		t.Fatal(err)
+	}
+	missing := func() bool {
+		t.Helper()
+		r, err := Pack(t.Context(), Options{Dir: dir, Output: filepath.Join(t.TempDir(), "app.zip"), Nginx: "off"})
+		if err != nil {
+			t.Fatalf("%v: %v", err, r.Findings)
+		}
+		return slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.Check == "no-beanpole" })
+	}
+	if missing() {
+		t.Error("it is said of a module that requires it")
+	}
+	put(t, dir, "go.mod", "module example.com/app\n\ngo 1.26\n")
+	if !missing() {
+		t.Error("nothing is said of it")
+	}
+	put(t, dir, "../go.work", "go 1.26\n\nuse ./app\n")
+	if missing() {
+		t.Error("it is said in a workspace")
 	}
 }
 

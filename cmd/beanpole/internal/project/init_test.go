@@ -132,7 +132,8 @@ func TestEveryBundleIsSound(t *testing.T) {
 				t.Fatal(err)
 			}
 			// As it is without what pack makes, which is deployed in its place.
-			if err := errors.Join(os.Remove(filepath.Join(dir, ".elasticbeanstalk/config.yml")), os.WriteFile(filepath.Join(dir, "go.sum"), nil, 0o644)); err != nil {
+			if err := errors.Join(os.Remove(filepath.Join(dir, ".elasticbeanstalk/config.yml")), os.WriteFile(filepath.Join(dir, "go.sum"), nil, 0o644),
+				os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/shop\n\nrequire "+Path+" v0.1.0\n"), 0o644)); err != nil {
 				t.Fatal(err)
 			}
 			b, err := lint.OpenDir(dir)

@@ -14,10 +14,11 @@ import (
 
 	"github.com/beanpole/beanpole"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
 )
 
 // Path is the module that applications are built on.
-const Path = "github.com/beanpole/beanpole"
+const Path = lint.Module
 
 // tools are the programs of that module that a project has use for: this one, and the one that its image has.
 var tools = [...]string{Path + "/cmd/beanpole", Path + "/cmd/health"}
