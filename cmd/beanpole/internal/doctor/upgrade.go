@@ -51,7 +51,7 @@ func (c *client) checkUpgrade(ctx context.Context) Result {
 		s.end(ctx)
 		return c.broken(err, stay)
 	}
-	w := listen(r.conn, nil)
+	w := c.listen(ctx, r.conn, nil)
 	defer w.close()
 	if err := w.send("2probe"); err != nil {
 		return fail(say(err), stay, inspect)
