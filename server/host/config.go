@@ -105,7 +105,7 @@ type Config struct {
 	// The name of a cookie with the session id, for load balancers that stick by it; without it none is set.
 	Cookie string `env:"BEANPOLE_COOKIE" allow:"a cookie name such as io"`
 	// How long the state of a lost connection is kept for its client to recover; 0 turns recovery off.
-	Recovery time.Duration `env:"BEANPOLE_RECOVERY" default:"0s" allow:"a duration from 0s to 24h"`
+	Recovery time.Duration `env:"BEANPOLE_RECOVERY" default:"0s" allow:"a duration from 100ms to 24h, or 0s"`
 
 	// The time between two pings to a client.
 	PingInterval time.Duration `env:"BEANPOLE_PING_INTERVAL" default:"25s" allow:"a duration from 100ms to 10m"`
@@ -169,7 +169,7 @@ type Config struct {
 	// How long the drain on SIGTERM may spread them over; without it, BEANPOLE_DRAIN_TIME. A short one is for servers whose
 	// successor starts in their place when they end: clients come back a second later, and find it.
 	StopDrainTime time.Duration `env:"BEANPOLE_STOP_DRAIN_TIME" allow:"a duration from 10ms to 10m"`
-	// The port of the listener for POST /drain, on 127.0.0.1 only; without it, the one after PORT.
+	// The port of the listener for POST /drain, on 127.0.0.1 only, and not the one of PORT; without it, the one after PORT.
 	AdminPort Port `env:"BEANPOLE_ADMIN_PORT" allow:"a port from 0 to 65535"`
 	// Leaves the listener for POST /drain out.
 	NoAdmin bool `env:"BEANPOLE_NO_ADMIN" allow:"true or false"`
@@ -180,7 +180,8 @@ type Config struct {
 	// The name of the environment in these figures, their dimension EnvironmentName.
 	Environment string `env:"BEANPOLE_ENVIRONMENT" default:"beanpole" allow:"a word of letters, digits, dots and dashes"`
 	// The folder in which Elastic Beanstalk's health agent looks for a log of requests, which the host writes there when no
-	// nginx does, with a file an hour; those before the last are removed. Without it, nothing is written.
+	// nginx does, with a file an hour; those before the last are removed. One that cannot be written to is said in the log.
+	// Without it, nothing is written.
 	HealthdLog string `env:"BEANPOLE_HEALTHD_LOG" allow:"the path of a folder such as /var/log/nginx/healthd"`
 	// The lifecycle hook that the Auto Scaling group of this EC2 instance has for terminations. With it the host looks
 	// at the instance's metadata, drains when it is to be terminated or a Spot instance is wanted back, and then lets
