@@ -202,7 +202,7 @@ func openDir(dir string, skip ignore) (*Bundle, error) {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
 	b := &Bundle{Files: make(map[string]*File), closer: root, eb: readEB(dir)}
-	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(foreign.FS(root), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ func readEB(dir string) (c ebConfig) {
 	}
 	if raw, there := read(".elasticbeanstalk/config.yml"); there {
 		c.used = true
-		if file, err := parseYAML(raw); err == nil { // what cannot be read says nothing
+		if file, err := parseYAML(raw, nil); err == nil { // what cannot be read says nothing
 			for _, doc := range file.Docs {
 				c.deploys, c.runs = textAt(doc.Body, "deploy", "artifact"), textAt(doc.Body, "global", "default_platform")+" "+textAt(doc.Body, "global", "platform_name")
 			}

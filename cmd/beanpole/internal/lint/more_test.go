@@ -167,7 +167,7 @@ func TestEveryOptionIsListed(t *testing.T) {
 		for _, name := range b.under(".ebextensions") {
 			for _, text := range []string{string(b.text(name)), uncommented(string(b.text(name)))} {
 				m := &model{bundle: b}
-				m.readConfig(name, []byte(text))
+				m.readConfig(name, []byte(text), nil)
 				kind, _ := m.get(nsEnvironment, "LoadBalancerType")
 				for _, s := range m.settings {
 					n++

@@ -203,7 +203,7 @@ func (c collector) layer(name string) (project.Layer, error) {
 		root, err := os.OpenRoot(filepath.Join(c.dir, "deploy", name))
 		if err == nil {
 			defer root.Close()
-			return project.ReadLayer(root.FS())
+			return project.ReadLayer(foreign.FS(root))
 		}
 	}
 	return project.Variant(name)

@@ -12,7 +12,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -288,6 +290,35 @@ func TestPackOfAProject(t *testing.T) {
 	}
 	if got := content(t, files[conf]); !bytes.HasPrefix(got, []byte("# ours\n")) {
 		t.Error("the overlay was laid over the project's own file")
+	}
+}
+
+// A pipe is opened by nobody: there may be no one who writes.
+func TestPipesAreNotOpened(t *testing.T) {
+	dir := folder(t)
+	for _, name := range []string{"pipe", "web/pipe", "web/x"} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), syscall.Mkfifo(file, 0o644)); err != nil {
+			t.Skip(err)
+		}
+	}
+	put(t, dir, "web/y/x", "x\n")
+	put(t, dir, "embed.go", "package main\n\nimport \"embed\"\n\n//go:embed */x */*/x pipe/*\nvar files embed.FS\n")
+	looked := make(chan error, 1)
+	go func() {
+		b, _, _, err := Preview(t.Context(), Options{Dir: dir, Nginx: "off"})
+		if err == nil {
+			err = b.Close()
+		}
+		looked <- err
+	}()
+	select {
+	case err := <-looked:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it waits for somebody who writes")
 	}
 }
 
