@@ -170,7 +170,9 @@ func (s *socket) read() {
 			var reason string
 			s.closed = true
 			s.code, reason = ws.ParseCloseFrameData(payload)
-			s.err = fmt.Errorf("closed with %d %s", s.code, reason)
+			if s.err = errClosed; s.code != 0 {
+				s.err = fmt.Errorf("closed with %d %s", s.code, reason)
+			}
 			_ = s.frame(ws.NewCloseFrame(payload))
 			return
 		case ws.OpText:
