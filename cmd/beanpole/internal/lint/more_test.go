@@ -56,6 +56,8 @@ var moreBundles = []bundleCase{
 		breaks: swap(balancer, `UnhealthyThresholdCount: "2"`, `UnhealthyThresholdCount: "10"`), mends: swap(balancer, `UnhealthyThresholdCount: "10"`, `UnhealthyThresholdCount: "3"`)},
 	{about: "an image whose port is in its own ENV", check: "port-mismatch", where: "Dockerfile|EXPOSE", platform: Docker,
 		breaks: steps(swap(application, `    PORT: "5000"`+"\n", ""), swap("Dockerfile", "ENV PORT=5000", "ENV PORT=8080")), mends: swap("Dockerfile", "EXPOSE 5000", "EXPOSE 8080")},
+	{about: "an instance type of the tutorials beside the bundle's", check: "instance-type-unused", where: more + ":3",
+		breaks: with("aws:autoscaling:launchconfiguration:", "  InstanceType: t3.micro"), mends: with("aws:autoscaling:launchconfiguration:", "  InstanceType: m8g.medium")},
 	{about: "a type that is none", check: "instance-type", where: deployment + "|    InstanceTypes",
 		breaks: swap(deployment, "InstanceTypes: m8g.medium,m7g.medium,m6g.medium", "InstanceTypes: small"), mends: swap(deployment, "InstanceTypes: small", "InstanceTypes: c8g.large")},
 	{about: "Git's folder", check: "git-shipped", where: ".git/", breaks: write(".git/config", "[core]"), mends: drop(".git/config")},
