@@ -135,7 +135,7 @@ func TestInitOfAModule(t *testing.T) {
 	if err := os.WriteFile(procfile, []byte("web: mine\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if code, out := beanpole(t, "init", "--package=./b", dir); code != exitWarning || !strings.Contains(out, "differs   Procfile") || !strings.Contains(out, "-web: mine") {
+	if code, out := beanpole(t, "init", "--package=b/", dir); code != exitWarning || !strings.Contains(out, "differs   Procfile") || !strings.Contains(out, "-web: mine") {
 		t.Errorf("a file that differs: exit status %d: %s", code, out)
 	}
 	if code, out := beanpole(t, "update", dir); code != exitWarning || !strings.Contains(out, "--keep Procfile") {

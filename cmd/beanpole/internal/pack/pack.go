@@ -144,6 +144,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, err
 	}
 	o.Platform = cmp.Or(o.Platform, platform, lint.PlatformOf(o.Dir), lint.Go)
+	o.Package = project.PackageIn(o.Dir, o.Package)
 	o.Output = cmp.Or(o.Output, filepath.Join(o.Dir, filepath.FromSlash(Artifact)))
 	if o.Progress == nil {
 		o.Progress = func(string) {}

@@ -230,6 +230,20 @@ func TestGoFilesWithoutAModule(t *testing.T) {
 	}
 }
 
+// A package of a module has its bundle at the top of that.
+func TestPackagesOfAModuleAbove(t *testing.T) {
+	dir := existing(t)
+	if _, err := IsModule(filepath.Join(dir, "cmd/shop")); err == nil || !strings.Contains(err.Error(), "in "+dir+": run beanpole init --package ./cmd/shop there") {
+		t.Errorf("%v", err)
+	}
+	for given, want := range map[string]string{"cmd/shop": "./cmd/shop", "./cmd/shop": "./cmd/shop", "cmd/shop/": "./cmd/shop", "./cmd/../cmd/shop": "./cmd/shop", ".": ".", "": "",
+		"..": "..", "example.com/shop/cmd/shop": "example.com/shop/cmd/shop", "cmd/none": "cmd/none"} {
+		if got := PackageIn(dir, given); got != want {
+			t.Errorf("%q is %q, want %q", given, got, want)
+		}
+	}
+}
+
 func TestChoicesThatAreNotAllowed(t *testing.T) {
 	for name, change := range map[string]func(*Choice){
 		"application":                   func(c *Choice) { c.Application = "a/b" },
