@@ -45,7 +45,8 @@ type Config struct {
 	RedisStreamLength int64 `env:"BEANPOLE_REDIS_STREAM_LENGTH" default:"10000" allow:"a number from 100 to 100000000"`
 	// How many streams namespaces are spread over, with streams. All servers must use the same.
 	RedisStreamCount int `env:"BEANPOLE_REDIS_STREAM_COUNT" default:"1" allow:"a number from 1 to 1000"`
-	// The most bytes that wait to be published while Redis is slow or away; more is dropped and counted.
+	// The most bytes that wait to be published while Redis is slow or away; more is dropped and counted, and so is what has
+	// waited for 30 seconds.
 	RedisOutboxBytes int `env:"BEANPOLE_REDIS_OUTBOX_BYTES" default:"67108864" allow:"a number from 65536 to 2147483647"`
 	// What the names of channels, streams and keys in Redis begin with.
 	RedisPrefix string `env:"BEANPOLE_REDIS_PREFIX" default:"socket.io" allow:"letters, digits, dots, colons and dashes"`
@@ -142,7 +143,8 @@ type Config struct {
 	EventsPerSecondPerIdentity int `env:"BEANPOLE_EVENTS_PER_SECOND_PER_IDENTITY" default:"0" allow:"a number from 0 to 1000000"`
 	// How much of the memory of its control group (a container's), or else of the machine, the process may take, in
 	// percent: garbage is collected harder near it, and new sessions are refused with 503 before it, and when the
-	// machine has hardly any left. GOMEMLIMIT sets it in bytes instead. 0 leaves both out.
+	// machine has hardly any left. Unless this is 0, GOMEMLIMIT sets it in bytes instead. With 0 no session is refused, and
+	// GOMEMLIMIT means to Go's collector what it always does.
 	MemoryPercent int `env:"BEANPOLE_MEMORY_PERCENT" default:"0" allow:"a number from 0 to 95"`
 	// How many namespaces one client may be in.
 	MaxNamespaces int `env:"BEANPOLE_MAX_NAMESPACES" default:"1000" allow:"a number from 1 to 100000"`
