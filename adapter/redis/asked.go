@@ -1,0 +1,80 @@
+package redis
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// A question goes to the nodes that have the namespace when it is asked. One of them may close it before the question
+// comes, and open it again: so does a node that emits into a namespace in which it has no clients. To who counts the nodes
+// it looks like one that is thinking. So who waits for it says on the way that the question went, where everything comes in order, which
+// question that was: a node that has opened the namespace since, and has not got it, answers that it has nothing to say.
+//
+// It is said as an order that puts nobody into no room, with a member that others do not know: so nodes of Node, and of
+// versions before, need not understand it.
+
+// firsts is what a namespace was asked when it had just been opened. The zero value is ready.
+type firsts struct {
+	mu  sync.Mutex
+	ids map[string]struct{}
+	old bool
+}
+
+// grown reports whether the namespace is not young any more. Called with mu held.
+func (f *firsts) grown(since time.Time) bool {
+	if !f.old && time.Since(since) > young {
+		f.old, f.ids = true, nil
+	}
+	return f.old
+}
+
+// note notes a question that has come to n.
+func (n *namespace) note(m *message) {
+	if m.request == "" || m.kind.answers() || m.kind == kindPiece {
+		return
+	}
+	n.firsts.mu.Lock()
+	defer n.firsts.mu.Unlock()
+	if n.firsts.grown(n.began) {
+		return
+	}
+	if n.firsts.ids == nil {
+		n.firsts.ids = map[string]struct{}{}
+	}
+	n.firsts.ids[m.request] = struct{}{}
+}
+
+// lacks answers a node that waits for this one, if the question has not come since the namespace was opened.
+func (n *namespace) lacks(m *message) {
+	n.firsts.mu.Lock()
+	_, had := n.firsts.ids[m.request]
+	grown := n.firsts.grown(n.began)
+	n.firsts.mu.Unlock()
+	if !had && !grown {
+		n.respond(m, &message{kind: kindUnasked})
+	}
+}
+
+// remind says to the nodes that have not answered a question, and are there, which it was. Where messages have no numbers
+// one may be lost, and nobody can say that it has not come.
+func (n *namespace) remind(r *request, id string, x *round) {
+	if strings.Contains(n.name, "#") || !r.waitsFor(x.named) {
+		return
+	}
+	_ = n.publish(&message{kind: kindSocketsJoin, target: adapter.Target{Rooms: []string{id}}, asked: true}, "") // or the next round does
+}
+
+// waitsFor reports whether one of the nodes has not answered.
+func (r *request) waitsFor(uids []string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, uid := range uids {
+		if r.waiting[uid] == unheard {
+			return true
+		}
+	}
+	return false
+}
