@@ -47,13 +47,14 @@ func (n *namespace) note(m *message) {
 	n.firsts.ids[m.request] = struct{}{}
 }
 
-// lacks answers a node that waits for this one, if the question has not come since the namespace was opened.
+// lacks answers a node that waits for this one, if the question has not come since the namespace was opened, and no
+// connection has broken since, with which it may have been lost.
 func (n *namespace) lacks(m *message) {
 	n.firsts.mu.Lock()
 	_, had := n.firsts.ids[m.request]
 	grown := n.firsts.grown(n.began)
 	n.firsts.mu.Unlock()
-	if !had && !grown {
+	if !had && !grown && n.c.bus.broke().Before(n.began) {
 		n.respond(m, &message{kind: kindUnasked})
 	}
 }
