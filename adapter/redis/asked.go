@@ -20,31 +20,25 @@ import (
 type firsts struct {
 	mu  sync.Mutex
 	ids map[string]struct{}
-	old bool
 }
 
-// grown reports whether the namespace is not young any more. Called with mu held.
-func (f *firsts) grown(since time.Time) bool {
-	if !f.old && time.Since(since) > young {
-		f.old, f.ids = true, nil
-	}
-	return f.old
-}
-
-// note notes a question that has come to n.
+// note notes a question that has come to n, while n is young.
 func (n *namespace) note(m *message) {
-	if m.request == "" || m.kind.answers() || m.kind == kindPiece {
+	if m.request == "" || m.kind.answers() || m.kind == kindPiece || time.Since(n.began) > young {
 		return
 	}
-	n.firsts.mu.Lock()
-	defer n.firsts.mu.Unlock()
-	if n.firsts.grown(n.began) {
-		return
+	f := &n.firsts
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ids == nil {
+		f.ids = map[string]struct{}{}
+		time.AfterFunc(2*young, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.ids = nil
+		})
 	}
-	if n.firsts.ids == nil {
-		n.firsts.ids = map[string]struct{}{}
-	}
-	n.firsts.ids[m.request] = struct{}{}
+	f.ids[m.request] = struct{}{}
 }
 
 // lacks answers a node that waits for this one, if the question has not come since the namespace was opened, and no
@@ -52,9 +46,8 @@ func (n *namespace) note(m *message) {
 func (n *namespace) lacks(m *message) {
 	n.firsts.mu.Lock()
 	_, had := n.firsts.ids[m.request]
-	grown := n.firsts.grown(n.began)
 	n.firsts.mu.Unlock()
-	if !had && !grown && n.c.bus.broke().Before(n.began) {
+	if !had && time.Since(n.began) < young && n.c.bus.broke().Before(n.began) {
 		n.respond(m, &message{kind: kindUnasked})
 	}
 }

@@ -49,6 +49,7 @@ func (w *world) end() {
 	}
 	w.emptied(waits || !w.plan.Recovers())
 	w.unheard()
+	w.weighed()
 	for _, n := range w.slots {
 		n.stop()
 	}
