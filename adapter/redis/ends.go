@@ -13,13 +13,15 @@ import (
 )
 
 // A node that has ended cannot be asked what it published while another was away. So each keeps in Redis where its lanes
-// end: a hash of one field a lane, which is begun anew every recordLife and expires after twice that, and a sorted set
+// end: a hash of one field a lane, which is begun anew every recordLife, or when it is long, and expires after twice that, and a sorted set
 // of these hashes by when they were written. Who comes back reads those of nodes that are not there any more, and counts
 // what it lacks as lost. A node that is closed stays, for a while, until those have asked that are away.
 const (
 	recordLife = 10 * time.Minute
-	// recordRenewed is how often a hash is written to the set.
-	recordRenewed = 10 * time.Second
+	// recordRenewed is how often a hash is written to the set: Redis may have been emptied, and who looks there has no other way to it.
+	recordRenewed = time.Second
+	// maxRecorded is how many fields one hash may have; two of a node are kept.
+	maxRecorded = 2 * maxLanes
 )
 
 // record is where the lanes of a node end, as it keeps it in Redis.
@@ -30,6 +32,8 @@ type record struct {
 
 	// Owned by whoever writes.
 	name    string // of the hash
+	before  string // the one before, if that had become too long
+	written int    // fields, those written again too
 	begun   time.Time
 	renewed time.Time
 }
@@ -63,8 +67,13 @@ func (k laneKey) field() string { return k.nsp + "\x00" + k.lane }
 // write writes ends.
 func (r *record) write(ctx context.Context, ends map[laneKey]recorded) error {
 	now := time.Now()
-	if now.Sub(r.begun) > recordLife {
-		r.name, r.begun, r.renewed = r.uid+"."+strconv.FormatInt(now.Unix(), 36), now, time.Time{}
+	drop := ""
+	if long := r.written > maxRecorded; long || now.Sub(r.begun) > recordLife {
+		drop, r.before = r.before, ""
+		if long {
+			r.before = r.name
+		}
+		r.name, r.begun, r.renewed, r.written = r.uid+"."+strconv.FormatInt(now.UnixMilli(), 36), now, time.Time{}, 0
 	}
 	args := make([]any, 0, 2*len(ends))
 	for key, x := range ends {
@@ -75,6 +84,10 @@ func (r *record) write(ctx context.Context, ends map[laneKey]recorded) error {
 	renew := now.Sub(r.renewed) >= recordRenewed
 	err := again(ctx, func() error {
 		_, err := r.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			if drop != "" {
+				p.PExpire(ctx, r.at+drop, time.Millisecond)
+				p.ZRem(ctx, r.at+"ends", drop)
+			}
 			p.HSet(ctx, r.at+r.name, args...)
 			p.PExpire(ctx, r.at+r.name, 2*recordLife) // each time: Redis may have lost the one before
 			if renew {
@@ -86,7 +99,7 @@ func (r *record) write(ctx context.Context, ends map[laneKey]recorded) error {
 		})
 		return err
 	})
-	if err == nil && renew {
+	if r.written += len(ends); err == nil && renew {
 		r.renewed = now
 	}
 	return err
@@ -307,6 +320,9 @@ func (b *inbox) close(uid string, ends map[laneKey]recorded) {
 		}
 		g := s.gap(key, epoch)
 		if since, ok := b.missedSince(n, key); !g.known && len(g.held) == 0 {
+			if at := b.c.bus.since(n.sub(key)); at.After(since) { // which may be earlier, for what is on its way
+				since = at
+			}
 			switch {
 			case !ok || x.last.Before(since): // nothing of it was for this node
 				g.known, g.last, g.count = true, x.n, x.count

@@ -46,7 +46,9 @@ type ForwardConfig struct {
 type Unlocated struct {
 	Err    error
 	Advice string // what a person may do about it
-	Known  bool   // it is no failure that passes: Forward does not wait for another answer
+	// Known is true of a fact that does not pass by itself, but by what a person sets: Forward does not wait for another answer,
+	// and it does not degrade the cluster, as nothing of it fails. It is logged once, and stays with PartForwarding.
+	Known bool
 }
 
 // Error says why.

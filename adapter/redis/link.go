@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,9 @@ type link struct {
 	wake   chan struct{} // holds one token when there are orders
 	heard  atomic.Int64  // when anything last came, in nanoseconds since 1970
 	denied atomic.Bool   // Redis has refused a subscription
+	// proven is when the last PING was sent that was answered, in nanoseconds since 1970: what was published before at this
+	// server has come. When a message was read says less: a process that was stopped reads what had come before.
+	proven atomic.Int64
 
 	left int        // guarded by bus.mu; subscriptions that were there before the connection broke, and are not yet again
 	back []regained // guarded by bus.mu; those that are
@@ -75,10 +79,14 @@ func (l *link) place() string {
 // What others ask for since a time is also on its way for a while.
 const slack = 2 * time.Second
 
+// proveEvery is how often a connection is asked whether it brings what is published.
+const proveEvery = 5 * time.Second
+
 // breaks notes that w is not there any more. Called with bus.mu held.
 func (l *link) breaks(w *want) {
 	if w.confirmed {
-		w.broken = time.Unix(0, l.heard.Load()).Add(-slack)
+		// It may have been connected to one that had been cut off from the others, and answered.
+		w.broken = time.Unix(0, min(l.proven.Load(), l.heard.Load()-int64(slack)))
 	}
 	w.confirmed = false
 }
@@ -161,6 +169,7 @@ func (l *link) once(ctx context.Context) error {
 	if len(list) == 0 || ctx.Err() != nil {
 		return nil
 	}
+	l.proven.Store(time.Now().UnixNano())
 	if err := l.subscribe(ctx, ps, list); err != nil {
 		return err
 	}
@@ -246,15 +255,21 @@ func (l *link) subscribe(ctx context.Context, ps *redis.PubSub, list []subscript
 	return nil
 }
 
-// write carries out orders and ends subscriptions nobody wants.
+// write carries out orders, ends subscriptions nobody wants, and has it proven that the connection brings what is published.
 func (l *link) write(ctx context.Context, ps *redis.PubSub) {
-	t := time.NewTicker(lingering / 2)
+	t, prove := time.NewTicker(lingering/2), time.NewTicker(proveEvery)
 	defer t.Stop()
+	defer prove.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.wake:
+		case now := <-prove.C:
+			if err := ps.Ping(ctx, strconv.FormatInt(now.UnixNano(), 10)); err != nil {
+				l.cut(err)
+				return
+			}
 		case <-t.C:
 			if err := l.demand(ctx, ps); err != nil {
 				l.cut(err)
@@ -323,6 +338,12 @@ func (l *link) read(ctx context.Context, ps *redis.PubSub) error {
 		}
 		if err != nil {
 			return err
+		}
+		if p, ok := x.(*redis.Pong); ok {
+			if at, err := strconv.ParseInt(p.Payload, 10, 64); err == nil {
+				l.proven.Store(at)
+			}
+			continue
 		}
 		l.heard.Store(time.Now().UnixNano())
 		switch m := x.(type) {

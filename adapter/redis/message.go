@@ -91,6 +91,18 @@ func (m *message) numbered(to string) bool {
 	return to == "" && m.uid != emitterUID && !m.kind.answers() && !strings.Contains(m.nsp, "#")
 }
 
+// maxRoomChannel bounds the names, in bytes, of rooms with a channel of their own: what Redis and every server remember of a
+// channel is bounded by it. Events for others go where those for several rooms do.
+const maxRoomChannel = 256
+
+// room returns the room whose channel m is for, if there is such a room.
+func (m *message) room() (string, bool) {
+	if m.kind != kindBroadcast || m.request != "" || len(m.target.Rooms) != 1 || len(m.target.Rooms[0]) > maxRoomChannel {
+		return "", false
+	}
+	return m.target.Rooms[0], true
+}
+
 // wire is the form that messages of one mode have. A wire holds no state of its own, but whether Redis refuses patterns.
 type wire interface {
 	// channels returns what a node subscribes to for a namespace. The first is the one whose

@@ -56,6 +56,7 @@ type dispatcher struct {
 	// homeless commands are for a master that is not known; whatever goes the same way waits behind them.
 	homeless []*command
 	failed   int       // attempts in a row to find it
+	down     time.Time // when the first of them had failed
 	next     time.Time // when to try again
 }
 
@@ -130,10 +131,12 @@ func (d *dispatcher) route(ctx context.Context, list []*command) {
 		return
 	}
 	d.next = time.Now().Add(backoff(min(d.failed, 3)))
-	d.failed++
+	if d.failed++; d.failed == 1 {
+		d.down = time.Now()
+	}
 	d.client.ReloadState(ctx)
 	var old []*command
-	d.homeless, old = outdated(d.homeless, time.Now().Add(-d.maxAge))
+	d.homeless, old = outdated(d.homeless, d.old(d.down))
 	d.box.lend(old, -1)
 	for _, c := range old {
 		d.drop(c, lostAge, context.DeadlineExceeded)
@@ -152,9 +155,17 @@ func outdated(list []*command, old time.Time) (fresh, stale []*command) {
 	return fresh, stale
 }
 
-// expire drops what has waited too long.
-func (p *publisher) expire(box *outbox) {
-	old := box.expire(time.Now().Add(-p.maxAge))
+// old returns before when what waits was put that is too old by now, with Redis out of reach since a time.
+func (p *publisher) old(down time.Time) time.Time {
+	if time.Since(down) <= p.maxAge {
+		return time.Time{}
+	}
+	return time.Now().Add(-p.maxAge)
+}
+
+// expire drops what has waited too long, with Redis out of reach since a time.
+func (p *publisher) expire(box *outbox, down time.Time) {
+	old := box.expire(p.old(down))
 	for _, c := range old {
 		p.drop(c, lostAge, context.DeadlineExceeded)
 	}

@@ -91,8 +91,8 @@ func (p *pubsub) encode(m *message, to string) (*command, error) {
 	switch {
 	case m.kind == kindBroadcast && m.request == "":
 		c.key = p.broadcasts(m.nsp)
-		if len(m.target.Rooms) == 1 {
-			c.key += m.target.Rooms[0] + "#"
+		if room, ok := m.room(); ok {
+			c.key += room + "#"
 			c.lane = c.key
 		}
 		c.data, err = appendBroadcast(make([]byte, 0, len(m.event.Data)+128), m)

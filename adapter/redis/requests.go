@@ -310,13 +310,15 @@ func (n *namespace) count(ctx context.Context, old time.Duration) *round {
 	return n.counted
 }
 
-// compare gives up nodes that rounds in a row do not have for long enough: one alone may have met a connection being made
-// again. Who has no connection at all is waited for as long as the roster has it.
+// compare gives up nodes asked by name that rounds in a row do not have for long enough: one alone may have met a connection
+// being made again. Who has no connection at all is waited for as long as the roster has it. Node peers have no name to be
+// counted by, though they answer with one: those that have are waited for until their clients have.
 func (r *request) compare(x *round) {
 	r.mu.Lock()
 	var gone []string
 	for uid := range r.waiting {
 		switch since, ok := r.absent[uid]; {
+		case !slices.Contains(r.named, uid):
 		case slices.Contains(x.named, uid), slices.Contains(x.away, uid):
 			delete(r.absent, uid)
 		case !ok:

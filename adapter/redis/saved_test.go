@@ -1,10 +1,13 @@
 package redis
 
 import (
+	"fmt"
 	"log/slog"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/beanpole/beanpole/adapter/adaptertest"
 	"github.com/beanpole/beanpole/adapter/redis/redistest"
 )
 
@@ -55,6 +58,44 @@ func TestPersistWaitsForRedis(t *testing.T) {
 		if tries != want || (err == nil) != (want == 3) {
 			t.Errorf("%s: asked %d times, %v", text, tries, err)
 		}
+	}
+}
+
+// However many rooms a server publishes to, Redis keeps the ends of so many.
+func TestRecordIsBounded(t *testing.T) {
+	client := redistest.Start(t).Client()
+	r := newRecord(client, &Config{Prefix: "p"}, "server")
+	const each = 10_000
+	write := func(from int) {
+		t.Helper()
+		ends := map[laneKey]recorded{}
+		for i := range each {
+			ends[laneKey{"/", strconv.Itoa(from + i)}] = recorded{n: 1, count: 1}
+		}
+		if err := r.write(t.Context(), ends); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3*maxRecorded/each + 3 {
+		write(i * each)
+	}
+	names, err := r.departed(t.Context(), time.Time{})
+	if err != nil || len(names) > 0 { // its own are not
+		t.Error(names, err)
+	}
+	list := client.ZRange(t.Context(), r.at+"ends", 0, -1).Val()
+	if len(list) != 2 {
+		t.Errorf("there are %q", list)
+	}
+	adaptertest.Eventually(t, func() error {
+		if keys := client.Keys(t.Context(), r.at+"server.*").Val(); len(keys) != 2 {
+			return fmt.Errorf("there are %q", keys)
+		}
+		return nil
+	})
+	last := strconv.Itoa(3*maxRecorded + 3*each - 1)
+	if ends, err := r.read(t.Context(), list, []laneKey{{"/", last}}); err != nil || len(ends) != 1 {
+		t.Errorf("of the last: %v, %v", ends, err)
 	}
 }
 

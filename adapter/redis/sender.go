@@ -31,6 +31,7 @@ type sender struct {
 	node    *redis.Client
 	pending []*command        // taken from the outbox and not done
 	failed  int               // attempts in a row that failed
+	down    time.Time         // when the first of them had
 	unsure  map[string]uint64 // by namespace: messages that Redis may not have passed on, not counted yet
 	acked   map[string]string // by stream: the id of the last entry that is there
 	barred  map[string]barred // by barrier
@@ -73,7 +74,7 @@ func (s *sender) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			break
 		}
-		if s.failed++; s.failed > 1 || !severed(err) {
+		if s.fails(); s.failed > 1 || !severed(err) {
 			s.state.set(PartSending, s.addr, err)
 		}
 		s.wait(ctx, err)
@@ -97,13 +98,29 @@ func (s *sender) probe(ctx context.Context) {
 		return
 	}
 	s.state.set(PartSending, s.addr, err)
-	s.failed++
+	s.fails()
 	pause(ctx, s.failed)
+}
+
+// fails notes an attempt that failed.
+func (s *sender) fails() {
+	if s.failed++; s.failed == 1 {
+		s.down = time.Now()
+	}
+}
+
+// since returns when Redis went out of reach, or now: what waits is too old when that was maxAge ago, and not because this
+// process stood still.
+func (s *sender) since() time.Time {
+	if s.failed == 0 {
+		return time.Now()
+	}
+	return s.down
 }
 
 // wait pauses after a failure, and looks whether what waits is still for this master.
 func (s *sender) wait(ctx context.Context, err error) {
-	s.expire(s.box)
+	s.expire(s.box, s.since())
 	// Those that say something of now come again by themselves.
 	stale := func(c *command) bool { return c.urgent && c.done != nil }
 	for _, c := range s.pending {
@@ -134,7 +151,6 @@ func (s *sender) wait(ctx context.Context, err error) {
 	})
 	if len(s.pending) == 0 {
 		s.failed = 0
-		clear(s.barred)
 		s.sends() // others have its work
 	}
 }
@@ -144,6 +160,7 @@ func (s *sender) leave(moved func(*command) bool) {
 	var here, there []*command
 	for _, c := range s.box.all(s.pending) {
 		if moved(c) {
+			s.takes(c) // or another does
 			there = append(there, c)
 		} else {
 			here = append(here, c)
@@ -175,7 +192,7 @@ func (s *sender) decide(ctx context.Context) {
 // send sends the pending commands. With an error, what remains pending is to be sent again after a pause.
 func (s *sender) send(ctx context.Context) error {
 	var old []*command
-	s.pending, old = outdated(s.pending, time.Now().Add(-s.maxAge))
+	s.pending, old = outdated(s.pending, s.old(s.since()))
 	for _, c := range old {
 		s.drop(c, lostAge, context.DeadlineExceeded)
 	}
@@ -208,7 +225,6 @@ func (s *sender) send(ctx context.Context) error {
 			}
 			if again = append(again, c); strings.HasPrefix(e.Error(), "MOVED") && s.box.of != nil {
 				c.moved, moved[c.route] = true, true
-				s.takes(c) // or another does
 			} else if e != errDiscarded { // at once, without the one that was dropped
 				if cause = e; c.op == opXAdd { // it may be too old before it is taken
 					s.refuses(c, e)

@@ -40,15 +40,11 @@ const idLength = 20
 
 func (s *sharded) encode(m *message, to string) (*command, error) {
 	c := &command{op: opSPublish, key: s.main(m.nsp), nsp: m.nsp, numbered: m.numbered(to), fleeting: m.target.Volatile}
-	switch {
-	case to != "":
+	if to != "" {
 		c.key = s.own(m.nsp, to)
-	case m.kind == kindBroadcast && m.request == "" && len(m.target.Rooms) == 1:
-		room := m.target.Rooms[0]
-		if s.mode == DynamicPrivate || s.mode == Dynamic && utf16Length(room) != idLength {
-			c.key += room + "#"
-			c.lane = c.key
-		}
+	} else if room, ok := m.room(); ok && (s.mode == DynamicPrivate || s.mode == Dynamic && utf16Length(room) != idLength) {
+		c.key += room + "#"
+		c.lane = c.key
 	}
 	c.route = c.key
 	c.data = appendEnvelope(make([]byte, 0, len(m.event.Data)+256), m)

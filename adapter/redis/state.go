@@ -2,6 +2,7 @@ package redis
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -95,8 +96,8 @@ func (s *state) set(kind PartKind, of string, err error) {
 		p = &Part{Kind: kind, Of: of, Since: time.Now()}
 		s.parts[part{kind, of}] = p
 	}
-	changed := (err == nil) != (p.Err == nil)
-	if p.Err = err; changed || err != nil && p.passes() { // of the last
+	well, failed := p.Err == nil, p.fails()
+	if p.Err = err; well != (err == nil) || failed != p.fails() || err != nil && p.passes() { // of the last
 		p.Since = time.Now()
 		s.turn()
 	}
@@ -107,7 +108,7 @@ func (s *state) set(kind PartKind, of string, err error) {
 func (s *state) turn() {
 	up := true
 	for _, p := range s.parts {
-		up = up && p.Err == nil
+		up = up && !p.fails()
 	}
 	if up != s.up {
 		s.up, s.since = up, time.Now()
@@ -124,14 +125,17 @@ func (s *state) say(p *Part) {
 		if s.said[a] = time.Now(); known {
 			return
 		}
-		s.saidUp = false
 		text := "cluster degraded: not all of it works"
-		if p.Kind <= PartReading {
+		switch {
+		case !p.fails():
+			text = "no requests are forwarded to this server"
+		case p.Kind <= PartReading:
 			text = "cluster degraded: events reach the clients of this node only"
 		}
+		s.saidUp = s.saidUp && !p.fails()
 		s.log.Warn(text, "part", p.Kind.String(), "of", p.Of, "cause", p.Err, "advice", a)
 	case s.up && !s.saidUp && (len(s.said) == 0 || time.Since(s.since) >= s.steady):
-		clear(s.said)
+		s.forget(0)
 		s.saidUp = true
 		s.log.Info("cluster up", "node", s.uid)
 		s.sum()
@@ -164,20 +168,27 @@ func (s *state) tick() {
 		}
 	}
 	s.say(nil)
-	s.forget()
+	s.forget(recoveredAfter)
 }
 
-// forget lets a failure that is over be logged when it comes again, though another part may stay down for good. Called
-// with mu held.
-func (s *state) forget() {
+// forget lets a failure that has been over for so long be logged when it comes again, though another part may stay as it
+// is for good. Called with mu held.
+func (s *state) forget(after time.Duration) {
+	now := time.Now()
 	for _, p := range s.parts {
 		if p.Err != nil {
 			if a := advice(p.Err); !s.said[a].IsZero() {
-				s.said[a] = time.Now()
+				s.said[a] = now
 			}
 		}
 	}
-	maps.DeleteFunc(s.said, func(_ string, seen time.Time) bool { return time.Since(seen) > recoveredAfter })
+	maps.DeleteFunc(s.said, func(_ string, seen time.Time) bool { return seen != now && now.Sub(seen) >= after })
+}
+
+// fails reports whether the part fails, which a known fact about how this server is set up is not.
+func (p *Part) fails() bool {
+	var nowhere *Unlocated
+	return p.Err != nil && !(errors.As(p.Err, &nowhere) && nowhere.Known)
 }
 
 // passes reports whether nothing shows that the part works again, but that it does not fail.
@@ -219,7 +230,7 @@ func (s *state) get() (up bool, since time.Time, err error, parts []Part) {
 	}
 	slices.SortFunc(parts, func(a, b Part) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Of, b.Of)) })
 	for _, p := range parts {
-		if p.Err != nil && (err == nil || err == errStarting) {
+		if p.fails() && (err == nil || err == errStarting) {
 			err = p.Err
 		}
 	}

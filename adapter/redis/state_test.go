@@ -3,6 +3,7 @@ package redis
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -76,23 +77,32 @@ func TestStateIsSaidOnce(t *testing.T) {
 		time.Sleep(steady)
 		s.tick()
 		says("cluster up")
-		// A part that is down for good hides no other's failure, and keeps nobody from Redis.
-		nowhere := &Unlocated{Err: errors.New("no address"), Advice: "name one", Known: true}
-		s.set(PartForwarding, "", nowhere)
-		says("part=forwarding of=\"\" cause=\"no address\" advice=\"name one\"")
-		if !s.reaches() {
-			t.Error("it reaches nobody")
-		}
-		for range 2 {
-			s.set(PartSending, "", down)
-			says("part=sending")
-			s.set(PartSending, "", nil)
-			for range 2 {
-				time.Sleep(recoveredAfter)
-				s.set(PartForwarding, "", nowhere)
-				s.tick()
+		// What is known about how this server is set up is said once and no failure. A part that is down for good hides no
+		// other's failure, and keeps nobody from Redis.
+		for _, nowhere := range []*Unlocated{
+			{Err: errors.New("no address"), Advice: "name one", Known: true},
+			{Err: errors.New("no answer"), Advice: "wait a moment"},
+		} {
+			s.set(PartForwarding, "", nowhere)
+			says(fmt.Sprintf("part=forwarding of=\"\" cause=%q advice=%q", nowhere.Err, nowhere.Advice))
+			if up, _, err, _ := s.get(); up != nowhere.Known || (err == nil) != nowhere.Known || !s.reaches() {
+				t.Errorf("up is %v, %v", up, err)
 			}
-			says()
+			for range 2 {
+				s.set(PartSending, "", down)
+				says("part=sending")
+				s.set(PartSending, "", nil)
+				for range 2 {
+					time.Sleep(recoveredAfter)
+					s.set(PartForwarding, "", nowhere)
+					s.tick()
+				}
+				if nowhere.Known {
+					says("cluster up")
+				} else {
+					says()
+				}
+			}
 		}
 	})
 }

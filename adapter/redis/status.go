@@ -7,7 +7,7 @@ import (
 
 // Status says how the cluster does, as seen from this node.
 type Status struct {
-	// Up is true when all parts work.
+	// Up is true when all parts work. That there is no way to forward requests to this node (Unlocated.Known) is no failure.
 	Up    bool
 	Since time.Time // of the last change of Up
 	Err   error     // of the first part that does not work, nil when all do

@@ -51,9 +51,9 @@ type Config struct {
 	RedisPrefix string `env:"BEANPOLE_REDIS_PREFIX" default:"socket.io" allow:"letters, digits, dots, colons and dashes"`
 	// Where the other servers of the cluster reach this one, to forward requests of its sessions that a
 	// load balancer sent to them. Without it, the address it listens on, or that from which it reaches
-	// Redis; nothing is forwarded to it where that is a container's own, or loopback with Redis elsewhere, and the
-	// cluster is degraded. Without a host, as in http://:5000, that of the EC2 instance, from its metadata: for a port that
-	// a container publishes.
+	// Redis; nothing is forwarded to it where that is a container's own, or loopback with Redis elsewhere, which
+	// is said once in the log and by beanpole_cluster_part_up{part="forwarding"}. Without a host, as in http://:5000, that of
+	// the EC2 instance, from its metadata: for a port that a container publishes.
 	NodeURL string `env:"BEANPOLE_NODE_URL" allow:"a URL such as http://10.0.0.5:5000 or http://:5000"`
 	// The secret that requests between servers are signed with, the same on all; without it, one kept in
 	// Redis.

@@ -35,7 +35,7 @@ async function client(name, url, options = {}) {
   s.got = [];
   s.name = name;
   s.onAny((event, ...args) => {
-    if (typeof args[args.length - 1] === "function") args.pop()(name);
+    if (typeof args[args.length - 1] === "function") setTimeout(args.pop(), event === "late" ? 2000 : 0, name);
     s.got.push([event, ...args]);
   });
   await new Promise((r, j) => { s.once("connect", r); s.once("connect_error", j); });
@@ -125,6 +125,10 @@ async function main() {
     await check(`server side emit with ack from ${from}`, async () =>
       assert.deepStrictEqual([...(await clients[from].do("serverAck", { args: [1] }))].sort(), others.sort()));
   }
+
+  // Who takes its time is waited for, wherever it is.
+  await Promise.all(names.map((from) => check(`ask from ${from} who answers late`, async () =>
+    assert.deepStrictEqual([...(await clients[from].do("ask", { event: "late" }))].sort(), [...names].sort()))));
 
   if (mode !== "sharded") await check("emitter", () => emitter(clients, names, eventually));
   if (mode === "streams") {

@@ -14,5 +14,5 @@ var ofCalls = []Defect{
 	{"recovery-ill", "streams+", []string{plan.RedisNo}, "adapter/redis/state.go", "time.Since(p.Since) > recoveredAfter {", "time.Since(p.Since) > recoveredAfter && !on(\"recovery-ill\", 1) {"},
 	{"why-unsaid", "streams+", []string{"redisnew"}, "server/recover.go", "\tpid := newID()\n\ts.id, s.recovery", "\tif on(\"why-unsaid\", 1) {\n\t\terr = nil\n\t}\n\tpid := newID()\n\ts.id, s.recovery"},
 	{"connect-unsaid", "memory", nil, "server/client.go", "\t\tc.connect(name, auth)\n", "\t\tif !on(\"connect-unsaid\", 8) {\n\t\t\tc.connect(name, auth)\n\t\t}\n"},
-	{"say-order", "pubsub", nil, "server/inturn.go", "\t\tt.mu.Unlock()\n\t\tfn()\n", "\t\tt.mu.Unlock()\n\t\tif on(\"say-order\", 3) {\n\t\t\ttime.AfterFunc(time.Second, fn)\n\t\t} else {\n\t\t\tfn()\n\t\t}\n"},
+	{"say-order", "pubsub", nil, "server/inturn.go", "\t\tnext.fn()\n", "\t\tif on(\"say-order\", 3) {\n\t\t\ttime.AfterFunc(time.Second, next.fn)\n\t\t} else {\n\t\t\tnext.fn()\n\t\t}\n"},
 }
