@@ -15,6 +15,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -200,6 +201,15 @@ func TestHostileServersAreNotAskedWithoutEnd(t *testing.T) {
 // one at once.
 func TestWhoReadsNothingIsNotWaitedFor(t *testing.T) {
 	stuck := make(chan struct{}, 1000)
+	var conns sync.Map // of whose ends TCP may tell late, as nothing that was sent before has been read
+	var flooding sync.WaitGroup
+	defer func() {
+		conns.Range(func(conn, _ any) bool {
+			_ = conn.(net.Conn).Close() // or it is closed
+			return true
+		})
+		flooding.Wait()
+	}()
 	e := start(t, world{count: 1, all: nginx{serve: func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Header.Get("Upgrade") == "" {
 			return false
@@ -209,6 +219,9 @@ func TestWhoReadsNothingIsNotWaitedFor(t *testing.T) {
 			t.Error(err)
 			return true
 		}
+		flooding.Add(1)
+		defer flooding.Done()
+		conns.Store(conn, true)
 		defer conn.Close()
 		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // what the protocol has
 		open := `0{"sid":"abcdefghijklmnopqrst","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`

@@ -177,7 +177,7 @@ var missedBundles = []bundleCase{
 			"aws:elasticbeanstalk:environment:process:ws:", "  HealthCheckPath: /healthz", `  HealthCheckInterval: "10"`, `  UnhealthyThresholdCount: "2"`, `  DeregistrationDelay: "30"`,
 			`  StickinessEnabled: "true"`)},
 	{about: "a program for another processor than launchconfiguration's", check: "binary-architecture", where: "bin/application",
-		breaks: steps(with("aws:autoscaling:launchconfiguration:", "  InstanceType: t4g.small"), program64(0x3e)), mends: program64(0xb7)},
+		breaks: steps(swap(deployment, "    InstanceTypes: m8g.medium,m7g.medium,m6g.medium\n", ""), with("aws:autoscaling:launchconfiguration:", "  InstanceType: t4g.small"), program64(0x3e)), mends: program64(0xb7)},
 	{about: "types of two architectures", check: "instance-mixed", where: deployment + "|    InstanceTypes",
 		breaks: swap(deployment, "InstanceTypes: m8g.medium,m7g.medium,m6g.medium", "InstanceTypes: t3.small,t4g.small"), mends: swap(deployment, "t3.small,t4g.small", "m8g.small,t4g.small")},
 	{about: "a type that is not of SupportedArchitectures", check: "instance-architecture", where: deployment + "|    InstanceTypes",
