@@ -147,7 +147,9 @@ func (w *world) given(n *node, nsp, room string, put, taken *order) (known bool)
 			w.counts["taken out of rooms"]++
 		}
 		switch {
-		case unwell || mustNot || steady && !got[l.sid]:
+		case unwell || !mayIn:
+		case mustNot || steady && !got[l.sid]: // it may have been in between, and gets late what was sent then
+			l.stays = append(l.stays, &stay{room: room, in0: put.from, out1: now})
 		case steady:
 			l.stays = append(l.stays, &stay{room: room, in0: put.from, in1: now})
 		default:
