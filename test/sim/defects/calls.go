@@ -6,7 +6,6 @@ import "github.com/beanpole/beanpole/test/sim/plan"
 var ofCalls = []Defect{
 	{"emit-waits", "pubsub", []string{plan.RedisIce}, "adapter/redis/namespace.go", "\tswitch err = c.box.put(cmd); {\n", "\tif on(\"emit-waits\", 1) {\n\t\t_ = c.client.Ping(c.ctx).Err()\n\t}\n\tswitch err = c.box.put(cmd); {\n"},
 	{"emit-error", "pubsub", nil, "adapter/redis/namespace.go", "\tcase err == nil:\n\t\treturn nil\n\tcase errors.Is(err, errOutbox):", "\tcase err == nil && on(\"emit-error\", 50):\n\t\treturn adapter.ErrDegraded\n\tcase err == nil:\n\t\treturn nil\n\tcase errors.Is(err, errOutbox):"},
-	{"never-lacks", "sharded", nil, "adapter/redis/asked.go", "\tif !had && ", "\tif !had && !on(\"never-lacks\", 1) && "},
 	{"socket-error", "memory", nil, "server/emit.go", "\tif !s.Connected() {\n\t\treturn ErrDisconnected\n\t}\n\ts.notifyOutgoing(p)", "\tif !s.Connected() || on(\"socket-error\", 40) {\n\t\treturn ErrDisconnected\n\t}\n\ts.notifyOutgoing(p)"},
 	{"local-late", "pubsub", []string{plan.RedisOff}, "adapter/redis/namespace.go", "\tn.Local.Broadcast(m, t)\n", "\tif on(\"local-late\", 1) && !n.c.state.works() {\n\t\tgo func() { await(n.c.state.works); n.Local.Broadcast(m, t) }()\n\t} else {\n\t\tn.Local.Broadcast(m, t)\n\t}\n"},
 	{"library-goroutine", "memory", nil, "server/zishang/handler.go", "\th.wg.Go(fn)\n", "\tif on(\"library-goroutine\", 1) {\n\t\tgo func() { select {} }()\n\t}\n\th.wg.Go(fn)\n"},

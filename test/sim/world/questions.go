@@ -130,7 +130,7 @@ func (q *question) errs(w *world, list []selected) {
 		return
 	}
 	w.mu.Lock()
-	excused, silent := busy || !live || w.unknown(q) || w.changing(q.from, q.to), w.model.silent[q.about]
+	excused, silent := busy || !live || q.n.overflowed(q.err) || w.unknown(q) || w.changing(q.from, q.to), w.model.silent[q.about]
 	for _, x := range list {
 		excused = excused || q.acks && !x.l.steady(q.from, q.to)
 	}
@@ -145,6 +145,11 @@ func (q *question) errs(w *world, list []selected) {
 	case q.to-q.from < int64(askTimeout):
 		w.violated("wait-ends", q.about, "the wait for an answer that is missing ended after %s with %v", time.Duration(q.to-q.from), q.err)
 	}
+}
+
+// overflowed reports whether a call says that what is to be published did not fit, and the server has counted that.
+func (n *node) overflowed(err error) bool {
+	return errors.Is(err, adapter.ErrDegraded) && n.cluster != nil && n.cluster.Stats().Lost["outbox full"] > 0
 }
 
 // change is how long a server that comes or goes may be the reason for an answer that is missing.

@@ -90,7 +90,7 @@ func (w *world) askServers(ctx context.Context, x *told) error {
 		return nil
 	}
 	w.mu.Lock()
-	excused := busy || n.gone != 0 || w.model.unwell(x.from-settle-2*second, to) || w.changing(x.from, to)
+	excused := busy || n.overflowed(err) || n.gone != 0 || w.model.unwell(x.from-settle-2*second, to) || w.changing(x.from, to)
 	w.mu.Unlock()
 	if !excused {
 		w.violated("server-side", x.id, "the error is %v, and nothing is missing", err)
