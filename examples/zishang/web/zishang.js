@@ -61,7 +61,7 @@ function put(line, mine) {
   item.append(el("b", "", line.name), el("span", "", line.text));
   $("lines").append(item);
   if ($("lines").children.length > most) $("lines").firstElementChild.remove();
-  $("lines").scrollTop = $("lines").scrollHeight;
+  $("scroll").scrollTop = $("scroll").scrollHeight;
   $("typing").textContent = "";
 }
 
