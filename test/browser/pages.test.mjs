@@ -23,7 +23,7 @@ async function join(v, name) {
   await v.press("#join button");
 }
 
-// Each page, and how a person comes to see all that is on it. The same name twice is two people, or is refused.
+// Each page, and how a person comes to see all that is on it.
 const pages = {
   async chat(v, name) {
     await v.sees("#join", "Join");
@@ -131,5 +131,26 @@ for (const [name, enter] of Object.entries(pages)) {
       assert.equal(covered, false, "something covers the banner");
     }
     assert.deepEqual(visitors.flatMap((v) => v.errors), [], visitors.flatMap((v) => v.errors).join("\n"));
+  });
+}
+
+// A page whose server is gone says so when one joins, and goes on by itself when it is there again.
+for (const name of ["chat", "game", "zishang"]) {
+  test(`${name}: joining while the server is down`, async (t) => {
+    const first = await start(name);
+    const v = new Visitor();
+    t.after(() => v.leave());
+    await v.open(browser, first.url);
+    await v.page.waitForFunction(() => typeof window.io === "function");
+    await first.stop();
+    await join(v, "Ada");
+    await v.sees("#banner", "The server cannot be reached. Trying again…");
+    await v.sees("#state", "Reconnecting");
+    const second = await start(name, { PORT: first.port });
+    await v.sees("#state", "Connected");
+    await v.page.waitForSelector("#welcome", { hidden: true });
+    assert.equal(await v.visible("#banner"), false);
+    assert.deepEqual(v.errors, []);
+    await second.stop();
   });
 }
