@@ -222,6 +222,21 @@ func ExampleBroadcast_FetchSockets() {
 	log.Print(n, there, local, err)
 }
 
+func ExampleNamespace_FetchSockets() {
+	io, ctx := new(server.Server), context.Background()
+
+	lobbies := map[string]int{}
+	sockets, err := io.FetchSockets(ctx)
+	for _, s := range sockets {
+		for _, room := range s.Rooms() { // its own id among them
+			if strings.HasPrefix(room, "lobby:") {
+				lobbies[room]++
+			}
+		}
+	}
+	log.Print(lobbies, err)
+}
+
 func ExampleServer_Of() {
 	io := new(server.Server)
 

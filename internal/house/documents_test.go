@@ -81,8 +81,8 @@ func tool(t *testing.T, name string) string {
 func TestEachBlockHasALanguage(t *testing.T) {
 	known := []string{
 		"go", "js", "html", "sh", // the tests below
-		"text",                            // is no code
-		"ts",                              // package contract of the black-box tests compiles it
+		"text",      // is no code
+		"ts", "tsx", // package contract of the black-box tests compiles it
 		"java", "python", "rust", "swift", // clients: package clients runs what it can get hold of
 		"dart", "cpp", "csharp",
 	}

@@ -19,6 +19,39 @@ async function enter(v, name, password) {
   await v.press("#login button");
 }
 
+test("a restart ends tokens, and who has theirs renewed does not notice", async (t) => {
+  let own = await start("auth");
+  t.after(() => own.stop());
+  const restart = async () => {
+    assert.equal(await own.stop(), 0);
+    await v.sees("#state", /Reconnecting|Not connected/);
+    own = await start("auth", { PORT: own.port });
+  };
+  const v = new Visitor();
+  t.after(() => v.leave());
+  await v.open(browser, own.url);
+  await enter(v, "ada", "bean");
+  await v.sees("#who", "ada");
+  await restart();
+  await v.sees("#banner", "The server does not take your token any more. Log in again.");
+  assert.equal(await v.visible("#login"), true);
+
+  await enter(v, "grace", "pole");
+  await v.sees("#who", "grace");
+  await v.press("#keep");
+  await restart();
+  await v.sees("#state", "Connected");
+  assert.equal(await v.visible("#inside"), true);
+
+  assert.equal(await own.stop(), 0);
+  await v.sees("#state", "Reconnecting");
+  await enter(v, "ada", "bean");
+  await v.sees("#refused", "the server cannot be reached");
+  own = await start("auth", { PORT: own.port });
+  await v.sees("#state", "Connected");
+  assert.deepEqual(v.errors, []);
+});
+
 test("a socket ends with its token, unless the token is renewed", async () => {
   const v = new Visitor();
   await v.open(browser, program.url);

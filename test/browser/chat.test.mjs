@@ -51,6 +51,15 @@ test("two people talk, one of them over polling only", async () => {
   assert.equal(await ben.text("#transport"), "Polling");
 });
 
+test("the key that is Send on a phone sends", async () => {
+  const ada = await person("Ada", { room: "Phone", width: 390, height: 844 });
+  assert.ok(await ada.page.evaluate(() => matchMedia("(pointer: coarse)").matches));
+  await ada.page.focus("#text");
+  await ada.types("sent by Enter");
+  await ada.page.keyboard.press("Enter");
+  await ada.seesTick("sent by Enter");
+});
+
 test("order is kept in a burst over both transports", async () => {
   const ada = await person("Ada", { room: "Burst" });
   const ben = await person("Ben", { room: "Burst", query: "?transport=polling" });

@@ -77,10 +77,13 @@ export class Visitor {
     await this.look(view);
     await this.page.goto(url);
   }
-  // look sets the size of the window and light or dark.
-  async look({ width = 1180, height = 760, dark = false, scale = 1 } = {}) {
+  // look sets the size of the window, light or dark, and whether nothing on it moves.
+  async look({ width = 1180, height = 760, dark = false, still = false, scale = 1 } = {}) {
     await this.page.setViewport({ width, height, deviceScaleFactor: scale, isMobile: width < 500, hasTouch: width < 500 });
-    await this.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }]);
+    await this.page.emulateMediaFeatures([
+      { name: "prefers-color-scheme", value: dark ? "dark" : "light" },
+      { name: "prefers-reduced-motion", value: still ? "reduce" : "no-preference" },
+    ]);
   }
   async sees(selector, text, timeout = patience) {
     const source = text instanceof RegExp ? text.source : text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");

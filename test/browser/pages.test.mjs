@@ -1,9 +1,15 @@
-// What holds for every page, before anybody has done anything: it fits a phone and a desktop, light and
-// dark, complains of nothing, names itself and its controls, and can be used from the keyboard.
+// What holds for every page, before anybody has done anything, with people in it, and when its server is gone: it
+// fits a phone and a desktop, light and dark, complains of nothing, can be used from the keyboard, and axe-core
+// finds nothing that keeps people out.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 
-import { openBrowser, start, Visitor } from "./lib.mjs";
+import { openBrowser, run, start, Visitor } from "./lib.mjs";
+
+const axe = await readFile(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
+const views = [{ width: 1180, height: 760 }, { width: 390, height: 844, dark: true }, { width: 320, height: 568 }];
 
 let browser;
 
@@ -12,34 +18,87 @@ before(async () => {
 });
 after(() => browser?.close());
 
-for (const name of ["chat", "ticker", "game", "scores", "auth", "zishang"]) {
+async function join(v, name) {
+  await v.page.$eval("#name", (e, n) => { e.value = n; }, name);
+  await v.press("#join button");
+}
+
+// Each page, and how a person comes to see all that is on it.
+const pages = {
+  async chat(v, name) {
+    await v.sees("#join", "Join");
+    await join(v, name);
+    await v.sees("#state", "Connected");
+    await v.page.$eval("#text", (e) => { e.value = "Is anybody there?"; });
+    await v.press("#compose button");
+    await v.page.waitForSelector("#log .tick.sent");
+    if (await v.page.$eval("#menu", (e) => e.checkVisibility())) await v.press("#menu");
+  },
+  async ticker(v) {
+    await v.sees("#list", "BEAN");
+  },
+  async game(v, name) {
+    await join(v, name);
+    await v.sees("#scores", name);
+  },
+  async scores(v, name, url) {
+    await v.sees("#state", "Connected");
+    assert.equal(await run("admin", [`-url=${url}`, "-minute=1ms", "-seed=7"], { REDIS_URL: "" }), 0);
+    await v.sees("#match-4", "Full time");
+  },
+  async auth(v) {
+    await v.page.$eval("#name", (e) => { e.value = "ada"; });
+    await v.page.$eval("#password", (e) => { e.value = "bean"; });
+    await v.press("#login button");
+    await v.sees("#who", "ada");
+  },
+  async zishang(v, name) {
+    await join(v, name);
+    await v.sees("#people", name);
+    await v.page.type("#text", "Is anybody there?");
+    await v.press("#compose button");
+    await v.sees("#lines", "anybody");
+  },
+};
+
+// good holds a page to what is true of all of them in every state.
+async function good(v, state) {
+  const { width, dark } = v.view;
+  const where = `${state}, ${width} wide${dark ? ", dark" : ""}`;
+  const overflow = await v.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(overflow <= 0, `${where}: ${overflow} too wide`);
+  const violations = await v.page.evaluate(async () => {
+    const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
+    return violations.flatMap((r) => r.nodes.map((n) => `${r.id}: ${n.target.join(" ")}: ${n.failureSummary.split("\n")[1]}`));
+  });
+  v.errors.push(...violations.map((text) => `${where}: ${text}`));
+}
+
+for (const [name, enter] of Object.entries(pages)) {
   test(name, async (t) => {
     const example = await start(name);
-    t.after(() => example.stop());
-    for (const view of [{ width: 1180, height: 760 }, { width: 390, height: 844, dark: true }, { width: 320, height: 568 }]) {
+    let gone = false;
+    t.after(() => gone || example.stop());
+    const visitors = [];
+    t.after(() => Promise.all(visitors.map((v) => v.leave())));
+    for (const [i, view] of views.entries()) {
       const v = new Visitor();
+      visitors.push(v);
+      v.view = view;
       const complaints = v.errors;
-      await v.open(browser, "about:blank", view);
+      await v.open(browser, "about:blank", { ...view, still: true });
       v.page.on("console", (m) => {
-        if (["error", "warn"].includes(m.type())) complaints.push(m.text());
+        if (["error", "warn"].includes(m.type()) && !gone) complaints.push(m.text());
       });
-      v.page.on("requestfailed", (r) => complaints.push(r.url()));
+      v.page.on("requestfailed", (r) => gone || complaints.push(r.url()));
       await v.page.goto(example.url, { waitUntil: "load" });
       await v.sees(".top", `Beanpole ${name}`);
       const seen = await v.page.evaluate(() => ({
-        overflow: document.documentElement.scrollWidth - innerWidth,
         title: document.title,
         policy: document.querySelector('meta[http-equiv="Content-Security-Policy"]')?.content ?? "",
-        nameless: [...document.querySelectorAll("button, input, select, textarea, canvas")]
-          .filter((e) => !e.hidden && !e.labels?.length && !e.ariaLabel && !e.ariaHidden && !e.textContent.trim())
-          .map((e) => e.outerHTML),
-        language: document.documentElement.lang,
       }));
-      assert.ok(seen.overflow <= 0, `${view.width} wide, ${seen.overflow} too much`);
       assert.match(seen.title, new RegExp(`Beanpole ${name}$`));
       assert.match(seen.policy, /default-src 'none'/);
-      assert.equal(seen.language, "en");
-      assert.deepEqual(seen.nameless, []);
 
       await v.page.keyboard.press("Tab");
       const focused = await v.page.evaluate(() => {
@@ -49,8 +108,49 @@ for (const name of ["chat", "ticker", "game", "scores", "auth", "zishang"]) {
       });
       assert.notEqual(focused.tag, "BODY", "nothing to reach with Tab");
       assert.ok(focused.outline, `no sign of focus on a ${focused.tag}`);
-      assert.deepEqual(complaints, []);
-      await v.leave();
+
+      await v.page.evaluate(axe);
+      await good(v, "at first");
+      await enter(v, `Ada ${i}`, example.url);
+      await good(v, "inside");
     }
+    gone = true;
+    assert.equal(await example.stop(), 0);
+    for (const v of visitors) {
+      await v.page.bringToFront();
+      await v.sees("#state", "Reconnecting");
+      await v.page.waitForSelector("#banner:not([hidden])");
+      if (name === "chat") await v.page.$eval("#compose", (e) => { e.text.value = "Are you?"; e.requestSubmit(); });
+      await good(v, "server gone");
+      const { banner, covered } = await v.page.evaluate(() => {
+        const box = document.querySelector("#banner").getBoundingClientRect();
+        const at = document.elementFromPoint(box.left + 24, box.top + box.height / 2);
+        return { banner: box.height, covered: !at?.closest("#banner, #side, #shade") && at?.outerHTML };
+      });
+      assert.ok(banner < 120, `a banner ${banner} high`);
+      assert.equal(covered, false, "something covers the banner");
+    }
+    assert.deepEqual(visitors.flatMap((v) => v.errors), [], visitors.flatMap((v) => v.errors).join("\n"));
+  });
+}
+
+// A page whose server is gone says so when one joins, and goes on by itself when it is there again.
+for (const name of ["chat", "game", "zishang"]) {
+  test(`${name}: joining while the server is down`, async (t) => {
+    const first = await start(name);
+    const v = new Visitor();
+    t.after(() => v.leave());
+    await v.open(browser, first.url);
+    await v.page.waitForFunction(() => typeof window.io === "function");
+    await first.stop();
+    await join(v, "Ada");
+    await v.sees("#banner", "The server cannot be reached. Trying again…");
+    await v.sees("#state", "Reconnecting");
+    const second = await start(name, { PORT: first.port });
+    await v.sees("#state", "Connected");
+    await v.page.waitForSelector("#welcome", { hidden: true });
+    assert.equal(await v.visible("#banner"), false);
+    assert.deepEqual(v.errors, []);
+    await second.stop();
   });
 }

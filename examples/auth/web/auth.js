@@ -12,7 +12,7 @@ async function login(name, secret) {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ name, password: secret }),
-  });
+  }).catch(() => { throw new Error("the server cannot be reached"); });
   if (!res.ok) throw new Error((await res.text()).trim());
   return (await res.json()).token;
 }
@@ -57,7 +57,21 @@ socket?.on("disconnect", (reason) => {
   outside(token ? "You have left everywhere." : "Your token has expired.");
   token = password = undefined;
 });
-socket?.on("connect_error", (error) => { if (!socket.active) outside(`The server says: ${error.message}.`); });
+
+// refused: a server that has been restarted has another key, unless AUTH_KEY names it, and tokens end while one is
+// away. Who has their token renewed in time gets a new one here too.
+socket?.on("connect_error", async (error) => {
+  if (socket.active) return;
+  if (error.message !== "not authorized") return outside(`The server says: ${error.message}.`);
+  try {
+    if (!$("keep").checked || !password) throw new Error("");
+    token = await login($("who").textContent, password);
+    socket.connect();
+  } catch {
+    token = password = undefined;
+    outside("The server does not take your token any more. Log in again.");
+  }
+});
 
 $("everywhere").addEventListener("click", () => socket.emit("leave everywhere"));
 

@@ -38,7 +38,7 @@ $("join").addEventListener("submit", async (e) => {
   me = name;
   remember("name", me);
   showState("connecting");
-  socket ??= await connect();
+  socket = await opened;
   choose(to);
   socket.connect();
 });
@@ -60,8 +60,9 @@ function leave() {
 
 // ---- the connection
 
-async function connect() {
-  const io = await loadClient();
+// The client is loaded with the page, and not when somebody joins: with the server gone by then, it says so and
+// goes on trying.
+const opened = loadClient().then((io) => {
   const s = io({
     auth: (use) => use({ name: me, key }),
     transports: transports(),
@@ -77,7 +78,7 @@ async function connect() {
   });
   s.on("you", (by) => (you = by));
   s.on("connect_error", (error) => {
-    if (s.active) return s.io.engine && lost("The server cannot be reached. Trying again…");
+    if (s.active) return lost("The server cannot be reached. Trying again…");
     showState("off");
     refused(error.message);
   });
@@ -103,7 +104,7 @@ async function connect() {
     showPeople(p.people, you, p.count);
   });
   return s;
-}
+});
 
 // refused goes back to where a name and a room are chosen.
 function refused(why) {
@@ -238,7 +239,7 @@ $("text").addEventListener("input", () => {
   socket.volatile.emit("typing");
 });
 $("text").addEventListener("keydown", (e) => {
-  if (e.key !== "Enter" || e.shiftKey || e.isComposing || matchMedia("(pointer: coarse)").matches) return;
+  if (e.key !== "Enter" || e.shiftKey || e.isComposing) return; // a phone's Send is Enter too
   e.preventDefault();
   $("compose").requestSubmit();
 });

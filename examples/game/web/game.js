@@ -33,21 +33,20 @@ $("join").addEventListener("submit", async (e) => {
   const name = $("name").value.trim();
   $("refused").textContent = name ? "" : "You need a name.";
   if (!name) return;
-  showState("connecting");
-  socket ??= await connect();
+  socket = await opened;
   if (!socket) return;
-  if (socket.connected) join();
-  else socket.connect();
+  if (socket.connected) return join();
+  showState("connecting");
+  socket.connect();
 });
 
-async function connect() {
-  const s = await open();
+const opened = open().then((s) => {
   s?.on("connect", join);
   s?.on("state", (buffer) => later(() => see(buffer)));
   s?.on("runners", meet);
   s?.on("disconnect", () => clearInterval(playing));
   return s;
-}
+});
 
 // join begins a run; after a lost connection it is a new one.
 function join() {

@@ -4,39 +4,36 @@ import { $, banner, el, open } from "./look.js";
 
 const answerWithin = 8000; // milliseconds
 const most = 500; // lines on the page
-let socket;
 let me = "";
 let typer; // timer that clears who is typing
 
 $("name").focus();
-$("join").addEventListener("submit", async (e) => {
+$("join").addEventListener("submit", (e) => {
   e.preventDefault();
   me = $("name").value.trim();
   $("refused").textContent = me ? "" : "You need a name.";
-  if (!me) return;
-  socket ??= await connect();
-  socket?.connect();
+  if (me) opened.then((s) => s?.connect());
 });
 
-async function connect() {
-  const s = await open({ auth: (use) => use({ name: me }) });
-  if (!s) return undefined;
-  s.on("connect", () => show("chat"));
-  s.on("connect_error", (error) => {
+let socket;
+const opened = open({ auth: (use) => use({ name: me }) }).then((s) => {
+  socket = s;
+  s?.on("connect", () => show("chat"));
+  s?.on("connect_error", (error) => {
     if (s.active) return;
     show("welcome");
     banner("");
     $("refused").textContent = error.message;
   });
-  s.on("people", (names) => ($("people").textContent = `Here now: ${names.join(", ")}`));
-  s.on("message", put);
-  s.on("typing", (name) => {
+  s?.on("people", (names) => ($("people").textContent = `Here now: ${names.join(", ")}`));
+  s?.on("message", put);
+  s?.on("typing", (name) => {
     $("typing").textContent = `${name} is typing…`;
     clearTimeout(typer);
     typer = setTimeout(() => ($("typing").textContent = ""), 2500);
   });
   return s;
-}
+});
 
 $("compose").addEventListener("submit", (e) => {
   e.preventDefault();
@@ -61,7 +58,7 @@ function put(line, mine) {
   item.append(el("b", "", line.name), el("span", "", line.text));
   $("lines").append(item);
   if ($("lines").children.length > most) $("lines").firstElementChild.remove();
-  $("lines").scrollTop = $("lines").scrollHeight;
+  $("scroll").scrollTop = $("scroll").scrollHeight;
   $("typing").textContent = "";
 }
 

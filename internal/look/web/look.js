@@ -49,14 +49,15 @@ export function transports() {
 }
 
 // open returns a socket that connects when asked to, and shows how it is at the top of the page. It
-// returns nothing, having said so, when there is no client.
+// returns nothing, having said so, when there is no client. Pages call it when they are loaded, and not when
+// somebody joins: with the server gone by then, the client says so and goes on trying.
 export async function open(options) {
   let io;
   try {
     io = await loadClient();
   } catch {
     showState("off");
-    banner("The Socket.IO client could not be loaded. Run npm ci in the project's folder, or go online.");
+    banner("The Socket.IO client could not be loaded. Is the server still there? Does it have the client: npm ci in its folder?");
     return undefined;
   }
   const socket = io({
