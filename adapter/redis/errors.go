@@ -50,7 +50,7 @@ func advice(err error) string {
 	switch {
 	case errors.As(err, &nowhere):
 		return nowhere.Advice
-	case strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "WRONGPASS"):
+	case strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, unauthenticated):
 		return "check user and password of Redis in the configuration"
 	case refusesPatterns(err):
 		return "this Redis user may not have one of the channels, or subscribe to patterns: allow it what docs/adapters.md " +

@@ -112,22 +112,11 @@ func (n *namespace) publish(m *message, to string) error {
 
 // put queues a command and counts what does not fit.
 func (c *Cluster) put(cmd *command) error {
-	err := cmd.fits(c.cfg.MaxMessageBytes)
-	if err != nil {
-		c.stats.lost[lostLarge].Add(1)
-		return err
-	}
-	switch err = c.box.put(cmd); {
-	case err == nil:
-		return nil
-	case errors.Is(err, errOutbox):
-		c.stats.lost[lostFull].Add(1)
-		c.state.set(PartOutbox, "", err)
-		return fmt.Errorf("%w: %w", adapter.ErrDegraded, err)
-	default:
+	err := c.box.offer(cmd, c.cfg.MaxMessageBytes, &c.stats, c.state)
+	if errors.Is(err, ErrClosed) {
 		c.stats.lost[lostClosed].Add(1)
-		return err
 	}
+	return err
 }
 
 func (n *namespace) Broadcast(m adapter.Message, t adapter.Target) error {
@@ -296,7 +285,7 @@ func (n *namespace) others(ctx context.Context) (p present, err error) {
 			continue
 		}
 		absent = append(absent, uid)
-		channels = append(channels, own(uid), n.c.beats(uid))
+		channels = append(channels, own(uid), n.c.cfg.beats(uid))
 	}
 	everyone, ours := counts[n.first.name], counts[n.peers.name]
 	p.strangers, p.unheard = max(0, everyone-ours), ours-1-len(p.named)
@@ -320,7 +309,7 @@ func (n *namespace) others(ctx context.Context) (p present, err error) {
 			p.named = append(p.named, uid)
 			p.unheard = max(0, p.unheard-1)
 		// In a Redis Cluster they are on connections of their own, and while one of a shard is made again, that says nothing.
-		case counts[n.c.beats(uid)] == 0 || n.c.bus.sharded && time.Since(n.c.bus.broke()) < shardsMove:
+		case counts[n.c.cfg.beats(uid)] == 0 || n.c.bus.sharded && time.Since(n.c.bus.broke()) < shardsMove:
 			p.away = append(p.away, uid)
 		}
 	}
