@@ -29,6 +29,7 @@
 //	bus.go        the subscriptions the process wants
 //	regained.go   those that were lost for a while
 //	link.go       one connection with subscriptions
+//	orders.go     what is asked of Redis on it
 //	place.go      that it is to a master, and who else has subscriptions
 //	members.go    which nodes are alive
 //	roster.go     the list of them in Redis

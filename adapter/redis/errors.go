@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -57,6 +59,12 @@ func advice(err error) string {
 			"lists, and leave Subscriptions empty, or dynamic, where patterns are not allowed or not known, as in ElastiCache Serverless"
 	case strings.HasPrefix(text, "NOPERM"), strings.Contains(text, "user executing the script"):
 		return "allow this Redis user the commands and channels of the adapter, see docs/adapters.md"
+	case strings.HasPrefix(text, "BUSY"):
+		return "a script keeps Redis busy: look in its log and its slowlog whose it is, and end it with SCRIPT KILL"
+	case strings.HasPrefix(text, "LOADING"):
+		return "Redis has been started and reads its data: it takes no commands until then"
+	case strings.HasPrefix(text, "NOREPLICAS"):
+		return "Redis takes no writes while too few replicas are connected: look at these, or lower min-replicas-to-write"
 	case strings.HasPrefix(text, "OOM"):
 		return "Redis is out of memory: enlarge it or lower its other use"
 	case strings.HasPrefix(text, "WRONGTYPE"):
@@ -99,6 +107,9 @@ func advice(err error) string {
 		return "the certificate of Redis is not for the name in its URL, not in force, or of an authority that this machine does not know"
 	case errors.As(err, new(tls.RecordHeaderError)):
 		return "this Redis has no TLS: its URL begins with redis://"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "Redis, or what is between, has closed the connection: check that it runs, that the URL begins with rediss:// if it wants TLS, and its log; " +
+			outputAdvice
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &n) && n.Timeout():
 		return "Redis does not answer: check its load and the network, and that it has TLS if its URL begins with rediss://"
 	}
