@@ -25,8 +25,9 @@ type namespace struct {
 
 	mu       sync.Mutex
 	requests map[string]*request
-	parcels  map[string]*parcel // by node and question: answers that it may fetch more of
-	asked    map[*ask]struct{}  // questions of other nodes to clients of this one
+	parcels  map[string]*parcel  // by node and question: answers that it may fetch more of
+	asked    map[*ask]struct{}   // questions of other nodes to clients of this one
+	omitted  map[string]struct{} // sockets of which it has been said that they cannot be described
 	closed   bool
 
 	counting chan struct{} // has a token while the other nodes are counted for questions that wait
@@ -41,6 +42,7 @@ var _ adapter.Adapter = (*namespace)(nil)
 // join makes the adapter of a namespace.
 func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
 	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, asked: map[*ask]struct{}{}, parcels: map[string]*parcel{},
+		omitted:  map[string]struct{}{},
 		counting: make(chan struct{}, 1), epoch: c.joins.Add(1)}
 	n.Local.Namespace = ns
 	n.first = n.subs()[0]

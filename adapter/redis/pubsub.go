@@ -175,7 +175,7 @@ func (p *pubsub) appendForm(dst []byte, m *message) []byte {
 			dst = append(dst, `,"counted":true`...)
 		}
 	case kindFetchResponse:
-		dst = appendDetails(append(dst, `,"sockets":`...), m.sockets)
+		dst = appendDescribed(append(dst, `,"sockets":`...), m)
 		if m.counted {
 			dst = appendInt(append(dst, `,"count":`...), int64(m.count))
 		}
@@ -359,6 +359,7 @@ type wireResponse struct {
 	Gone        truthy         `json:"gone"`
 	Piece       number         `json:"piece"`
 	More        truthy         `json:"more"`
+	Omitted     number         `json:"omitted"`
 }
 
 func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*message, error) {
@@ -377,7 +378,7 @@ func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*messa
 			m.count = int(*r.Count)
 			return m, nil
 		}
-		m.described = r.Sockets
+		m.described, m.omitted = r.Sockets, max(0, int(r.Omitted))
 	case r.Type == nil:
 		return nil, nil // of requests this node never makes
 	case *r.Type == 6:
