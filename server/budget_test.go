@@ -1,11 +1,13 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -274,6 +276,27 @@ func TestConnectsCountAsEvents(t *testing.T) {
 			t.Errorf("refused %v", srv.Stats().RefusedBy)
 		}
 	})
+}
+
+// Names that clients choose are short; those of the application may be as long as it likes.
+func TestNamesOfDynamicNamespacesAreBounded(t *testing.T) {
+	long := "/" + strings.Repeat("n", 512)
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OfPattern(regexp.MustCompile("^/n+$")).OnConnection(func(*server.Socket) {})
+		io.OfFunc(func(context.Context, string, json.RawMessage) bool { return true })
+		io.Of("/own" + long).OnConnection(func(*server.Socket) {})
+	})
+	p := dial(t, url)
+	p.Connect(long[:512], "")
+	p.Connect("/own"+long, "")
+	const refused = `,{"message":"too many bytes of the name of a namespace","data":{"limit":"bytes of the name of a namespace","max":512}}`
+	for _, name := range []string{long, "/x" + long} {
+		p.Send("40" + name + ",")
+		p.Expect("44" + name + refused)
+	}
+	if n := srv.Stats().RefusedBy[server.RefusedNamespace]; n != 2 {
+		t.Errorf("refused %v", srv.Stats().RefusedBy)
+	}
 }
 
 func TestAuthPayloadsAreBounded(t *testing.T) {

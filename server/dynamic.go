@@ -87,7 +87,10 @@ func (d *Dynamic) Children() []*Namespace {
 
 // lets reports whether d lets the socket into the namespace that it asks for.
 func (d *Dynamic) lets(s *Socket) (ok bool, err error) {
-	if d.pattern != nil {
+	switch {
+	case len(s.name) > maxDynamicName:
+		return false, nil
+	case d.pattern != nil:
 		return d.pattern.MatchString(s.name), nil
 	}
 	err = s.protect("namespace", func() error {

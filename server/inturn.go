@@ -8,27 +8,46 @@ import (
 // turns calls functions one at a time, in the order they come, off the goroutine that brings them. It borrows a goroutine
 // only while there is work.
 type turns struct {
-	mu   sync.Mutex
-	list []func() // guarded by mu
-	busy bool     // guarded by mu; somebody calls them
+	mu    sync.Mutex
+	list  []turn // guarded by mu
+	bytes int    // guarded by mu; of list
+	busy  bool   // guarded by mu; somebody calls them
 }
 
-// manyWait is how many events of other servers wait in a namespace when the log says so.
-const manyWait = 1000
+// turn is a function that waits for its turn, and what it holds, in bytes.
+type turn struct {
+	fn   func()
+	size int
+}
 
-// inTurn has fn called in its turn.
-func (n *Namespace) inTurn(fn func()) {
+const (
+	// manyWait is how many events of other servers wait in a namespace when the log says so.
+	manyWait = 1000
+	// maxTurnBytes bounds what waits in a namespace, and turnCost is about what one costs beside its text, in bytes.
+	maxTurnBytes = 64 << 20
+	turnCost     = 256
+)
+
+// inTurn has fn, which holds so many bytes, called in its turn, or drops it when too much waits already.
+func (n *Namespace) inTurn(size int, fn func()) {
 	t, srv := &n.turns, n.server
+	size += turnCost
 	t.mu.Lock()
-	t.list = append(t.list, fn)
+	full := t.bytes > 0 && t.bytes+size > maxTurnBytes
+	if !full {
+		t.list, t.bytes = append(t.list, turn{fn, size}), t.bytes+size
+	}
 	waiting, busy := len(t.list), t.busy
 	t.busy = true
 	t.mu.Unlock()
+	if full {
+		srv.stats.eventsDropped.Add(1)
+	}
 	if !busy {
 		srv.wg.Go(n.takeTurns)
-	} else if waiting > manyWait && srv.bounds.notice.News("server-side events of "+n.name, time.Now()) {
+	} else if (full || waiting > manyWait) && srv.bounds.notice.News("server-side events of "+n.name, time.Now()) {
 		srv.cfg.Logger.Warn("server-side events wait: a handler of OnServerSide takes long, and they are handled one at a time",
-			"namespace", n.name, "waiting", waiting, "advice", "do on a goroutine what takes long or waits")
+			"namespace", n.name, "waiting", waiting, "dropped", full, "advice", "do on a goroutine what takes long or waits")
 	}
 }
 
@@ -46,10 +65,10 @@ func (n *Namespace) takeTurns() {
 			t.mu.Unlock()
 			return
 		}
-		fn := t.list[0]
-		t.list[0] = nil
-		t.list = t.list[1:]
+		next := t.list[0]
+		t.list[0] = turn{}
+		t.list, t.bytes = t.list[1:], t.bytes-next.size
 		t.mu.Unlock()
-		fn()
+		next.fn()
 	}
 }

@@ -93,3 +93,28 @@ func TestServerSideEventWithoutAHandlerIsCounted(t *testing.T) {
 		}
 	})
 }
+
+// What other servers send faster than a handler takes it is kept up to a limit.
+func TestServerSideEventsThatWaitAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		list := servertest.Cluster(t, 2, server.Config{})
+		a, b := list[0], list[1]
+		handled, open := 0, make(chan struct{})
+		b.OnServerSide("n", func([]byte) {
+			<-open
+			handled++
+		})
+		const events, size = 100, 1 << 20
+		for range events {
+			if err := a.ServerSideEmit("n", make([]byte, size)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		close(open)
+		synctest.Wait()
+		if dropped := int(b.Stats().EventsDropped); handled+dropped != events || handled < 60 || handled > 65 {
+			t.Errorf("%d handled, %d dropped", handled, dropped)
+		}
+	})
+}

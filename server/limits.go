@@ -43,6 +43,7 @@ const (
 	LimitSessionsPerIdentity = "sessions per identity"
 	LimitEventsPerIdentity   = "events per second of one identity"
 	LimitAuthBytes           = "bytes of auth payloads"
+	LimitNamespaceBytes      = "bytes of the name of a namespace"
 )
 
 // Error names the limit.
@@ -204,6 +205,8 @@ func refusalCause(err error) string {
 			return RefusedRate
 		case LimitAuthBytes:
 			return RefusedAuth
+		case LimitNamespaceBytes:
+			return RefusedNamespace
 		}
 		return RefusedIdentity
 	}

@@ -148,7 +148,7 @@ func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 		n.unheard(e.Name)
 		return
 	}
-	n.inTurn(func() {
+	n.inTurn(m.Size(), func() {
 		<-n.entry.Made()
 		run := func() {
 			list := n.serverSide.get([]byte(e.Name))

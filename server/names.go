@@ -16,6 +16,8 @@ const (
 	linger = time.Second
 	// maxIdleNamespaces bounds those that stay unused, since their names are the clients' choice.
 	maxIdleNamespaces = 10_000
+	// maxDynamicName bounds their names, in bytes: each server of the cluster remembers them, and Redis.
+	maxDynamicName = 512
 )
 
 var errNoAdapter = errors.New("the factory returned none")
@@ -60,6 +62,9 @@ func (s *Server) rules(name string) (own bool, dynamic []*Dynamic) {
 // theirs returns the Dynamic that the name is of, as far as the name alone says: the first pattern that matches,
 // or else a function, which could allow it. It returns nil when no client can be let in by any.
 func theirs(dynamic []*Dynamic, name string) (d *Dynamic) {
+	if len(name) > maxDynamicName {
+		return nil
+	}
 	for _, x := range dynamic {
 		if x.pattern == nil {
 			d = x
@@ -208,6 +213,9 @@ func (s *Server) way(socket *Socket) (*Dynamic, error) {
 	own, dynamic := s.rules(socket.name)
 	if own {
 		return nil, nil
+	}
+	if len(dynamic) > 0 && len(socket.name) > maxDynamicName && !s.names.Has(socket.name) {
+		return nil, socket.limited(LimitNamespaceBytes, maxDynamicName)
 	}
 	for _, d := range dynamic {
 		if ok, err := d.lets(socket); err != nil {

@@ -123,7 +123,8 @@ func (s *Server) Static(name string) *Namespace {
 }
 
 // OfPattern returns the parent of all namespaces whose name matches re, with its middlewares and handlers. They
-// are made when they are needed. For a pattern of the same text it returns the same Dynamic. When several
+// are made when they are needed. For a pattern of the same text it returns the same Dynamic. Names of more than 512 bytes
+// match none, and no function is asked for them. When several
 // patterns and functions let a client in, the one that was registered first does.
 func (s *Server) OfPattern(re *regexp.Regexp) *Dynamic {
 	need("OfPattern", "an expression", re != nil)

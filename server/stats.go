@@ -89,7 +89,7 @@ type Stats struct {
 	ConnectsDelayed                      uint64 // CONNECTs that had to wait for others of their session
 	ReadsHeld                            uint64 // times that a client was not read while its handlers caught up
 	// EventsDropped are the events received that came to no handler: their socket had left ten seconds before, or had
-	// been disconnected by the server, or the server stopped.
+	// been disconnected by the server, or the server stopped; and events of other servers for which handlers are too slow.
 	EventsDropped         uint64
 	HandlerErrors, Panics uint64
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +41,9 @@ func (c *Config) decide(client redis.UniversalClient) (_ redis.UniversalClient, 
 				x, err = y, nil
 			}
 		}
+	}
+	if err == nil {
+		x = agree(ctx, client, c.Prefix, x)
 	}
 	c.Mode = x.mode
 	log := c.Logger.With("mode", string(x.mode))
@@ -92,6 +96,27 @@ func choose(ctx context.Context, client redis.UniversalClient, prefix string, ow
 		x.mode, x.cause = PubSub, "Redis is no cluster: any Redis and any Socket.IO server can do this"
 	}
 	return x, nil
+}
+
+// claimed is how long a choice holds for servers that start at the same time: until who has made it can be seen.
+const claimed = 10 * time.Second
+
+// agree returns the choice of a server that has just made another one, and cannot be seen yet: what was seen, or not, may
+// be a server that has come or gone meanwhile. One that can still be seen is right.
+func agree(ctx context.Context, client redis.UniversalClient, prefix string, x choice) choice {
+	key := prefix + "-beanpole:mode"
+	if won, err := client.SetNX(ctx, key, string(x.mode), claimed).Result(); won || err != nil {
+		return x
+	}
+	other, err := client.Get(ctx, key).Result()
+	if err != nil || Mode(other) == x.mode || !slices.Contains([]Mode{PubSub, Sharded, Streams}, Mode(other)) || !sleep(ctx, time.Second) {
+		return x
+	}
+	if used, err := uses(ctx, client, prefix); err != nil || used[x.mode] > 0 {
+		return x
+	}
+	x.mode, x.cause = Mode(other), "a server that starts at the same time has chosen it"
+	return x
 }
 
 // isCluster asks a server whether it is one of a Redis Cluster, as ElastiCache Serverless says, too.

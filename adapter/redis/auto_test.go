@@ -150,6 +150,36 @@ func TestAutoMode(t *testing.T) {
 	}
 }
 
+// A server of another mode ends while two start: one has still seen it, and the other has not. Both take the choice of the
+// first, but not for what it has seen itself a moment later.
+func TestAutoModesOfServersThatStartTogether(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.Cluster(t)
+	claims := func(prefix string, mode redis.Mode) {
+		t.Helper()
+		client := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{cluster[0].Addr()}})
+		defer client.Close()
+		if err := client.Set(t.Context(), prefix+"-beanpole:mode", string(mode), time.Minute).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg := redis.Config{URL: redistest.ClusterURL(cluster), Prefix: unique()}
+	claims(cfg.Prefix, redis.PubSub)
+	if got := chosen(t, cfg); got != string(redis.PubSub) {
+		t.Errorf("beside a server that has just chosen pubsub: mode %q", got)
+	}
+	there := cfg
+	there.Mode, there.Prefix = redis.Sharded, unique()
+	c := start(t, there)
+	adaptertest.NewNode(t, "/", c.Adapter())
+	ready(t, c)
+	cfg.Prefix = there.Prefix
+	claims(cfg.Prefix, redis.PubSub)
+	if got := chosen(t, cfg); got != string(redis.Sharded) {
+		t.Errorf("beside a server in mode sharded: mode %q", got)
+	}
+}
+
 // Redis is away when a server starts. It works alone; and when another mode turns out to be right, it says so.
 func TestAutoModeWithoutRedis(t *testing.T) {
 	t.Parallel()

@@ -48,6 +48,7 @@
 //	letters.go    what they ask and answer each other about it
 //	resend.go     the form of that
 //	requests.go   questions to other nodes and their answers
+//	asked.go      who has the namespace, and was not asked
 //	pieces.go     answers that come in pieces
 //	message.go    one message between nodes, whatever the mode
 //	patterns.go   what is done where patterns are refused

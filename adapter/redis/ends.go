@@ -18,8 +18,8 @@ import (
 // what it lacks as lost. A node that is closed stays, for a while, until those have asked that are away.
 const (
 	recordLife = 10 * time.Minute
-	// recordRenewed is how often a hash is written to the set.
-	recordRenewed = 10 * time.Second
+	// recordRenewed is how often a hash is written to the set: Redis may have been emptied, and who looks there has no other way to it.
+	recordRenewed = time.Second
 	// maxRecorded is how many fields one hash may have; two of a node are kept.
 	maxRecorded = 2 * maxLanes
 )
@@ -320,6 +320,9 @@ func (b *inbox) close(uid string, ends map[laneKey]recorded) {
 		}
 		g := s.gap(key, epoch)
 		if since, ok := b.missedSince(n, key); !g.known && len(g.held) == 0 {
+			if at := b.c.bus.since(n.sub(key)); at.After(since) { // which may be earlier, for what is on its way
+				since = at
+			}
 			switch {
 			case !ok || x.last.Before(since): // nothing of it was for this node
 				g.known, g.last, g.count = true, x.n, x.count

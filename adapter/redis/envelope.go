@@ -14,7 +14,7 @@ import (
 
 // The JSON form that messages of sharded and streams have, and parts of it those of pubsub
 // (socket.io-adapter/lib/cluster-adapter.ts, ClusterMessage). In MessagePack it is the same object.
-// Members that only Beanpole knows, and Node ignores: count, counted, gone, sid, own, piece, more, omitted.
+// Members that only Beanpole knows, and Node ignores: count, counted, gone, sid, own, piece, more, omitted, asked.
 
 // lenient reads what Node writes: it may hold lone surrogates, and JavaScript takes the last of two
 // members with one name.
@@ -107,6 +107,7 @@ type body struct {
 	Piece       number         `json:"piece"`
 	More        truthy         `json:"more"`
 	Omitted     number         `json:"omitted"`
+	Asked       truthy         `json:"asked"`
 }
 
 // event is a Socket.IO packet inside a message.
@@ -136,6 +137,7 @@ func (m *message) parse(data []byte, attachments [][]byte) error {
 	m.target, m.request, m.rooms, m.close = b.Opts.target(), string(b.RequestID), b.Rooms, b.Close.is
 	m.timeoutMS, m.count, m.counted = int64(b.Opts.Flags.Timeout), int(b.ClientCount), b.Counted.is
 	m.sid, m.own, m.piece, m.more = string(b.SID), b.Own.is, int(b.Piece), b.More.is
+	m.reminds(b.Asked.is)
 	if (m.kind.answers() || m.kind == kindFetch || m.kind == kindTakeOver || m.kind == kindPiece) && m.request == "" {
 		return fmt.Errorf("%w: no request id", errShape)
 	}
@@ -202,6 +204,7 @@ func appendBody(dst []byte, m *message) []byte {
 		dst = appendOptions(append(dst, `{"opts":`...), m)
 		dst = append(dst, `,"rooms":`...)
 		dst = appendNames(dst, m.rooms)
+		dst = appendAsked(dst, m)
 	case kindDisconnect:
 		dst = appendOptions(append(dst, `{"opts":`...), m)
 		dst = append(dst, `,"close":`...)
@@ -221,7 +224,7 @@ func appendBody(dst []byte, m *message) []byte {
 			dst = strconv.AppendInt(dst, int64(m.count), 10)
 		}
 		dst = appendPiece(dst, m)
-	case kindPiece:
+	case kindPiece, kindUnasked:
 		dst = append(dst, `{"requestId":`...)
 		dst = appendQuoted(dst, m.request)
 		dst = appendPiece(dst, m)
@@ -269,6 +272,21 @@ func appendQuestion(dst []byte, m *message) []byte {
 		dst = append(dst, `,"own":true`...)
 	}
 	return appendRequest(dst, m.request)
+}
+
+// appendAsked appends that m only says which question was asked.
+func appendAsked(dst []byte, m *message) []byte {
+	if m.asked {
+		dst = append(dst, `,"asked":true`...)
+	}
+	return dst
+}
+
+// reminds notes whether an order only says which question was asked.
+func (m *message) reminds(asked bool) {
+	if asked && m.kind == kindSocketsJoin && len(m.target.Rooms) == 1 && len(m.rooms) == 0 {
+		m.asked, m.request = true, m.target.Rooms[0]
+	}
 }
 
 // appendPiece appends which piece m is, or asks for.

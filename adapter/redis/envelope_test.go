@@ -33,6 +33,8 @@ func TestEveryValueComesThrough(t *testing.T) {
 			{kind: kindServerSideEmitResponse, event: event(deep), request: "q"},
 			{kind: kindFetchResponse, described: appendDetails(nil, []adapter.Details{socket}), request: "q"},
 			{kind: kindSocketsJoin, rooms: []string{long}},
+			{kind: kindSocketsJoin, asked: true, target: adapter.Target{Rooms: []string{"q"}}},
+			{kind: kindUnasked, request: "q"},
 		} {
 			m.uid, m.nsp = nodeUID, "/chat"
 			to := ""
@@ -56,6 +58,9 @@ func TestEveryValueComesThrough(t *testing.T) {
 			}
 			if !bytes.Equal(got.event.Data, m.event.Data) || len(got.event.Attachments) != len(m.event.Attachments) {
 				t.Errorf("%s, kind %d: it came as another", form, m.kind)
+			}
+			if got.kind != m.kind || got.asked != m.asked || m.asked && got.request != "q" {
+				t.Errorf("%s, kind %d: it came as %d of question %q, only said: %v", form, m.kind, got.kind, got.request, got.asked)
 			}
 			if m.kind == kindFetchResponse {
 				list, err := parseDetails(got.described)

@@ -38,7 +38,8 @@ const (
 	kindTakeOverResponse
 
 	// What only Beanpole nodes say to each other.
-	kindPiece // asks for the next piece of the answer to kindFetch
+	kindPiece   // asks for the next piece of the answer to kindFetch
+	kindUnasked // says that a question has not come
 )
 
 // emitterUID is the uid of an emitter, which is no node.
@@ -67,17 +68,18 @@ type message struct {
 	more      bool   // kindFetchResponse: more pieces are to come
 	sid       string // kindLegacyOne, kindTakeOver
 	legacy    kind   // kindLegacyOne
+	asked     bool   // kindSocketsJoin: it only says that its room is the id of a question
 }
 
 // known reports whether the kind is one of sharded and streams.
 func (k kind) known() bool {
-	return k >= kindInitialHeartbeat && k <= kindClose || k >= kindTakeOver && k <= kindPiece
+	return k >= kindInitialHeartbeat && k <= kindClose || k >= kindTakeOver && k <= kindUnasked
 }
 
 // answers reports whether the kind is an answer to a request.
 func (k kind) answers() bool {
 	switch k {
-	case kindFetchResponse, kindServerSideEmitResponse, kindClientCount, kindAck, kindTakeOverResponse:
+	case kindFetchResponse, kindServerSideEmitResponse, kindClientCount, kindAck, kindTakeOverResponse, kindUnasked:
 		return true
 	}
 	return false

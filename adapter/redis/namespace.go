@@ -22,6 +22,7 @@ type namespace struct {
 	peers subscription // only Beanpole nodes subscribe to it, to be counted
 	line  *line        // nil without recovery
 	epoch uint64       // tells it apart from one before with the same name
+	began time.Time
 
 	mu       sync.Mutex
 	requests map[string]*request
@@ -33,6 +34,8 @@ type namespace struct {
 	counting chan struct{} // has a token while the other nodes are counted for questions that wait
 	counted  *round        // who put the token there may use it
 
+	firsts firsts
+
 	// roomsMu makes looking at a room and (un)subscribing one step.
 	roomsMu sync.Mutex
 }
@@ -43,7 +46,7 @@ var _ adapter.Adapter = (*namespace)(nil)
 func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
 	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, asked: map[*ask]struct{}{}, parcels: map[string]*parcel{},
 		omitted:  map[string]struct{}{},
-		counting: make(chan struct{}, 1), epoch: c.joins.Add(1)}
+		counting: make(chan struct{}, 1), epoch: c.joins.Add(1), began: time.Now()}
 	n.Local.Namespace = ns
 	n.first = n.subs()[0]
 	n.peers = subscription{n.first.kind, c.cfg.Prefix + "-beanpole#" + n.name + "#"}

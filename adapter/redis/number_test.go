@@ -211,3 +211,22 @@ func TestTurnOfASilentLaneEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestNamespacesOfASourceAreForgotten: what is known of another node's namespaces goes with its lanes in them.
+func TestNamespacesOfASourceAreForgotten(t *testing.T) {
+	c := &Cluster{bus: &bus{}, members: &members{peers: map[string]*peer{"other": {}}}}
+	b, s := &inbox{c: c}, &source{uid: "other", gaps: map[laneKey]*gap{}}
+	for _, key := range []laneKey{{"/stays", mainLane}, {"/stays", "room"}, {"/goes", mainLane}, {"/goes", "room"}} {
+		s.gap(key, 1)
+	}
+	now := time.Now()
+	for key, g := range s.gaps {
+		if key != (laneKey{"/stays", mainLane}) {
+			g.used = now.Add(-2 * forgetAfter)
+		}
+	}
+	b.sweepSource(s, now, &now)
+	if !s.has("/stays") || s.has("/goes") || len(s.gaps) != 1 {
+		t.Errorf("/stays %v, /goes %v, %d lanes", s.has("/stays"), s.has("/goes"), len(s.gaps))
+	}
+}

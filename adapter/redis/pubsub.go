@@ -32,14 +32,14 @@ func (p *pubsub) pattern(nsp string) subscription {
 	return subscription{subPattern, escapeGlob(p.broadcasts(nsp)) + "*"}
 }
 
-// typePiece is among the numbers of responses and only sent between Beanpole nodes.
-const typePiece = 100
+// Among the numbers of responses, and only sent between Beanpole nodes.
+const typePiece, typeUnasked = 100, 101
 
 // The numbers of RequestType (lib/index.ts).
 var requestTypes = map[kind]int{
 	kindSockets: 0, kindAllRooms: 1, kindSocketsJoin: 2, kindSocketsLeave: 3, kindDisconnect: 4, kindFetch: 5,
 	kindServerSideEmit: 6, kindBroadcast: 7, kindClientCount: 8, kindAck: 9,
-	kindPiece: typePiece,
+	kindPiece: typePiece, kindUnasked: typeUnasked,
 }
 
 var requestKinds = [...]kind{
@@ -166,6 +166,7 @@ func (p *pubsub) appendForm(dst []byte, m *message) []byte {
 	case kindSocketsJoin, kindSocketsLeave:
 		dst = appendOptions(append(dst, `,"opts":`...), m)
 		dst = appendNames(append(dst, `,"rooms":`...), m.rooms)
+		dst = appendAsked(dst, m)
 	case kindDisconnect:
 		dst = appendOptions(append(dst, `,"opts":`...), m)
 		dst = appendBool(append(dst, `,"close":`...), m.close)
@@ -299,6 +300,7 @@ type wireRequest struct {
 	SID       text           `json:"sid"`
 	Own       truthy         `json:"own"`
 	Room      text           `json:"room"`
+	Asked     truthy         `json:"asked"`
 }
 
 func (p *pubsub) request(nsp string, form []byte, attachments [][]byte) (*message, error) {
@@ -316,6 +318,7 @@ func (p *pubsub) request(nsp string, form []byte, attachments [][]byte) (*messag
 		rooms: r.Rooms, close: r.Close.is, counted: r.Counted.is, sid: string(r.SID), own: r.Own.is}
 	if r.Opts != nil {
 		m.target, m.timeoutMS = r.Opts.target(), int64(r.Opts.Flags.Timeout)
+		m.reminds(r.Asked.is)
 	}
 	switch m.kind {
 	case kindSocketsJoin, kindSocketsLeave, kindDisconnect:
@@ -389,6 +392,8 @@ func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*messa
 		m.kind, m.event, m.gone = kindAck, answerValue(r.Packet, attachments), r.Gone.is
 	case *r.Type == typePiece:
 		m.kind, m.own = kindPiece, true
+	case *r.Type == typeUnasked:
+		m.kind = kindUnasked
 	default:
 		return nil, errShape
 	}

@@ -60,6 +60,11 @@ func (c *Cluster) garbled(uid []byte, err error, about ...any) *source {
 
 // handle does what m says. It must not block.
 func (n *namespace) handle(m *message) {
+	if m.asked {
+		n.lacks(m)
+		return
+	}
+	n.note(m)
 	switch m.kind {
 	case kindBroadcast:
 		if m.request != "" {
@@ -165,6 +170,8 @@ func (n *namespace) answer(m *message) {
 		if r.answered(m.uid, 0); m.count > 0 {
 			r.enough()
 		}
+	case m.kind == kindUnasked:
+		r.drop(m.uid)
 	case m.kind == kindAck && r.kind == kindBroadcast:
 		r.put(m.uid, m.event, m.gone)
 	}

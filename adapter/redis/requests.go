@@ -283,6 +283,7 @@ func (n *namespace) await(ctx context.Context, r *request, m *message, recount b
 		}
 		if now != last && now.at.After(began) {
 			r.compare(now)
+			n.remind(r, m.request, now)
 			last = now
 		}
 	}

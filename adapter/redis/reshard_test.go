@@ -102,42 +102,8 @@ func TestRecoveryWhileSlotsMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.storm(1)
-	var ends []func()
-	for _, key := range []string{f.prefix + "pid", f.prefix} { // the session, and the stream
-		n, from := slot(t, list, key)
-		to := list[0]
-		if to == from {
-			to = list[1]
-		}
-		id := func(s *redistest.Server) string {
-			id, err := s.Client().Do(t.Context(), "cluster", "myid").Text()
-			if err != nil {
-				t.Fatal(err)
-			}
-			return id
-		}
-		do := func(s *redistest.Server, args ...any) {
-			t.Helper()
-			if err := s.Client().Do(t.Context(), args...).Err(); err != nil {
-				t.Errorf("%v: %v", args, err)
-			}
-		}
-		do(to, "cluster", "setslot", n, "importing", id(from))
-		do(from, "cluster", "setslot", n, "migrating", id(to))
-		keys, err := from.Client().ClusterGetKeysInSlot(t.Context(), int(n), 100).Result()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, key := range keys {
-			do(from, "migrate", "127.0.0.1", to.Port, key, 0, 5000)
-		}
-		ends = append(ends, func() {
-			for _, x := range []*redistest.Server{to, from, list[0], list[1], list[2]} {
-				do(x, "cluster", "setslot", n, "node", id(to))
-			}
-			owners(t, list, n, to)
-		})
-	}
+	// The session, and the stream.
+	ends := []func(){moving(t, list, f.prefix+"pid"), moving(t, list, f.prefix)}
 	f.wg.Go(func() {
 		pass(t, 500*time.Millisecond)
 		for _, end := range ends { // one by one: two masters that take a slot at a time may take it with one epoch
@@ -152,6 +118,74 @@ func TestRecoveryWhileSlotsMove(t *testing.T) {
 	f.storm(10)
 	f.there.Wait(t, 12)
 	back.Wait(t, 11)
+}
+
+// moving has the slot of a key on its way to another master, with all its keys there already, until end.
+func moving(t *testing.T, list []*redistest.Server, key string) (end func()) {
+	t.Helper()
+	n, from := slot(t, list, key)
+	to := list[0]
+	if to == from {
+		to = list[1]
+	}
+	id := func(s *redistest.Server) string {
+		id, err := s.Client().Do(t.Context(), "cluster", "myid").Text()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	do := func(s *redistest.Server, args ...any) {
+		t.Helper()
+		if err := s.Client().Do(t.Context(), args...).Err(); err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+	do(to, "cluster", "setslot", n, "importing", id(from))
+	do(from, "cluster", "setslot", n, "migrating", id(to))
+	keys, err := from.Client().ClusterGetKeysInSlot(t.Context(), int(n), 100).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		do(from, "migrate", "127.0.0.1", to.Port, key, 0, 5000)
+	}
+	return func() {
+		for _, x := range []*redistest.Server{to, from, list[0], list[1], list[2]} {
+			do(x, "cluster", "setslot", n, "node", id(to))
+		}
+		owners(t, list, n, to)
+	}
+}
+
+// The stream moves to another master while events flow: the one before refuses them for a moment, and is well again when
+// they are not for it any more, for those of other slots of its own that it has taken all the time.
+func TestStreamMoves(t *testing.T) {
+	t.Parallel()
+	list := redistest.Cluster(t)
+	url := redistest.ClusterURL(list)
+	f := pair(t, redis.Config{Mode: redis.Streams, BlockTime: time.Second}, url, url)
+	f.storm(1)
+	f.there.Wait(t, 1)
+	end := moving(t, list, f.prefix)
+	f.storm(20)
+	adaptertest.Eventually(t, func() error {
+		if s := f.clusters[0].Status(); s.Up {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+	end()
+	f.storm(20)
+	f.there.Wait(t, 41)
+	for _, c := range f.clusters {
+		adaptertest.Eventually(t, func() error {
+			if s := c.Status(); !s.Up {
+				return fmt.Errorf("%+v", s)
+			}
+			return nil
+		})
+	}
 }
 
 // One master of three is dead: what goes through the others goes on.

@@ -186,7 +186,6 @@ func (s *sender) wait(ctx context.Context, err error) {
 	})
 	if len(s.pending) == 0 {
 		s.failed = 0
-		clear(s.barred)
 		s.sends() // others have its work
 	}
 }
@@ -196,6 +195,7 @@ func (s *sender) leave(moved func(*command) bool) {
 	var here, there []*command
 	for _, c := range s.box.all(s.pending) {
 		if moved(c) {
+			s.takes(c) // or another does
 			there = append(there, c)
 		} else {
 			here = append(here, c)
@@ -261,7 +261,6 @@ func (s *sender) send(ctx context.Context) error {
 			}
 			if again = append(again, c); strings.HasPrefix(e.Error(), "MOVED") && s.box.of != nil {
 				c.moved, moved[c.route] = true, true
-				s.takes(c) // or another does
 			} else if e != errDiscarded { // at once, without the one that was dropped
 				if cause = e; c.op == opXAdd { // it may be too old before it is taken
 					s.refuses(c, e)

@@ -115,7 +115,7 @@ func (m *message) ephemeral() bool {
 	case kindServerSideEmit, kindFetch, kindTakeOver, kindPiece:
 		return true
 	}
-	return m.kind == kindBroadcast && m.request != "" || m.kind.answers()
+	return m.kind == kindBroadcast && m.request != "" || m.asked || m.kind.answers()
 }
 
 func (s *streams) encode(m *message, to string) (*command, error) {

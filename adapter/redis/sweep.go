@@ -70,6 +70,7 @@ func (b *inbox) sweepSource(s *source, now time.Time, begun *time.Time) (more bo
 		return true
 	}
 	var keys []laneKey
+	left := map[string]bool{}                                 // namespaces of lanes that are forgotten
 	_, away := b.c.bus.brokenSince([]subscription{b.letters}) // answers would not come
 	for key, g := range s.gaps {
 		if g.open() && b.to(key, g) == nil {
@@ -79,6 +80,7 @@ func (b *inbox) sweepSource(s *source, now time.Time, begun *time.Time) (more bo
 		case !g.open():
 			if g.begun = (time.Time{}); now.Sub(g.used) > forgetAfter {
 				delete(s.gaps, key)
+				left[key.nsp] = true
 			}
 			continue
 		case away, now.Sub(g.asked) < sweepEvery<<min(g.tries, 2):
@@ -101,6 +103,14 @@ func (b *inbox) sweepSource(s *source, now time.Time, begun *time.Time) (more bo
 		more = true
 		if !g.begun.IsZero() && g.begun.Before(*begun) {
 			*begun = g.begun
+		}
+	}
+	if len(left) > 0 {
+		for key := range s.gaps {
+			delete(left, key.nsp)
+		}
+		for nsp := range left {
+			s.nsps.Delete(nsp)
 		}
 	}
 	if len(keys) > 0 {

@@ -148,7 +148,7 @@ func (c *initCommand) choice(ctx context.Context, isModule bool, o output) (proj
 // main returns the main package. before is the one of before, or "".
 func (c *initCommand) main(ctx context.Context, isModule bool, before string) (string, error) {
 	if c.Package != "" || before != "" || !isModule {
-		return cmp.Or(c.Package, before, "."), nil
+		return cmp.Or(project.PackageIn(c.Dir, c.Package), before, "."), nil
 	}
 	mains, err := project.Mains(ctx, c.Dir)
 	if err != nil {

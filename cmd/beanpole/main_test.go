@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/project"
 	"github.com/beanpole/beanpole/internal/version"
 )
 
@@ -68,7 +69,7 @@ func TestLintOfWhatIsPacked(t *testing.T) {
 	if code, out := beanpole(t, "init", "--package=./a", "--replace=off", dir); code != exitOK {
 		t.Fatalf("exit status %d: %s", code, out)
 	}
-	for name, text := range map[string]string{".env": "A=b\n", "Dockerfile": "FROM scratch\nCMD x\n", "notes/Procfile.txt": "x"} {
+	for name, text := range map[string]string{"go.mod": "module example.com/shop\n\ngo 1.26\n\nrequire " + project.Path + " v0.1.0\n", ".env": "A=b\n", "Dockerfile": "FROM scratch\nCMD x\n", "notes/Procfile.txt": "x"} {
 		file := filepath.Join(dir, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
 			t.Fatal(err)
@@ -134,7 +135,7 @@ func TestInitOfAModule(t *testing.T) {
 	if err := os.WriteFile(procfile, []byte("web: mine\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if code, out := beanpole(t, "init", "--package=./b", dir); code != exitWarning || !strings.Contains(out, "differs   Procfile") || !strings.Contains(out, "-web: mine") {
+	if code, out := beanpole(t, "init", "--package=b/", dir); code != exitWarning || !strings.Contains(out, "differs   Procfile") || !strings.Contains(out, "-web: mine") {
 		t.Errorf("a file that differs: exit status %d: %s", code, out)
 	}
 	if code, out := beanpole(t, "update", dir); code != exitWarning || !strings.Contains(out, "--keep Procfile") {

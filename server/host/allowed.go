@@ -121,6 +121,7 @@ var hookName = regexp.MustCompile(`^[A-Za-z0-9_/.-]{1,255}$`)
 // limits returns the two ends of the range in an allow tag such as "a duration from 1s to 10m".
 func limits(allow string) (low, high string) {
 	_, span, _ := strings.Cut(allow, "from ")
+	span, _, _ = strings.Cut(span, ",") // and what else is allowed
 	low, high, _ = strings.Cut(span, " to ")
 	return low, high
 }

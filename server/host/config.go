@@ -45,7 +45,8 @@ type Config struct {
 	RedisStreamLength int64 `env:"BEANPOLE_REDIS_STREAM_LENGTH" default:"10000" allow:"a number from 100 to 100000000"`
 	// How many streams namespaces are spread over, with streams. All servers must use the same.
 	RedisStreamCount int `env:"BEANPOLE_REDIS_STREAM_COUNT" default:"1" allow:"a number from 1 to 1000"`
-	// The most bytes that wait to be published while Redis is slow or away; more is dropped and counted.
+	// The most bytes that wait to be published while Redis is slow or away; more is dropped and counted, and so is what has
+	// waited for 30 seconds.
 	RedisOutboxBytes int `env:"BEANPOLE_REDIS_OUTBOX_BYTES" default:"67108864" allow:"a number from 65536 to 2147483647"`
 	// What the names of channels, streams and keys in Redis begin with.
 	RedisPrefix string `env:"BEANPOLE_REDIS_PREFIX" default:"socket.io" allow:"letters, digits, dots, colons and dashes"`
@@ -105,7 +106,7 @@ type Config struct {
 	// The name of a cookie with the session id, for load balancers that stick by it; without it none is set.
 	Cookie string `env:"BEANPOLE_COOKIE" allow:"a cookie name such as io"`
 	// How long the state of a lost connection is kept for its client to recover; 0 turns recovery off.
-	Recovery time.Duration `env:"BEANPOLE_RECOVERY" default:"0s" allow:"a duration from 0s to 24h"`
+	Recovery time.Duration `env:"BEANPOLE_RECOVERY" default:"0s" allow:"a duration from 100ms to 24h, or 0s"`
 
 	// The time between two pings to a client.
 	PingInterval time.Duration `env:"BEANPOLE_PING_INTERVAL" default:"25s" allow:"a duration from 100ms to 10m"`
@@ -142,7 +143,8 @@ type Config struct {
 	EventsPerSecondPerIdentity int `env:"BEANPOLE_EVENTS_PER_SECOND_PER_IDENTITY" default:"0" allow:"a number from 0 to 1000000"`
 	// How much of the memory of its control group (a container's), or else of the machine, the process may take, in
 	// percent: garbage is collected harder near it, and new sessions are refused with 503 before it, and when the
-	// machine has hardly any left. GOMEMLIMIT sets it in bytes instead. 0 leaves both out.
+	// machine has hardly any left. Unless this is 0, GOMEMLIMIT sets it in bytes instead. With 0 no session is refused, and
+	// GOMEMLIMIT means to Go's collector what it always does.
 	MemoryPercent int `env:"BEANPOLE_MEMORY_PERCENT" default:"0" allow:"a number from 0 to 95"`
 	// How many namespaces one client may be in.
 	MaxNamespaces int `env:"BEANPOLE_MAX_NAMESPACES" default:"1000" allow:"a number from 1 to 100000"`
@@ -169,7 +171,7 @@ type Config struct {
 	// How long the drain on SIGTERM may spread them over; without it, BEANPOLE_DRAIN_TIME. A short one is for servers whose
 	// successor starts in their place when they end: clients come back a second later, and find it.
 	StopDrainTime time.Duration `env:"BEANPOLE_STOP_DRAIN_TIME" allow:"a duration from 10ms to 10m"`
-	// The port of the listener for POST /drain, on 127.0.0.1 only; without it, the one after PORT.
+	// The port of the listener for POST /drain, on 127.0.0.1 only, and not the one of PORT; without it, the one after PORT.
 	AdminPort Port `env:"BEANPOLE_ADMIN_PORT" allow:"a port from 0 to 65535"`
 	// Leaves the listener for POST /drain out.
 	NoAdmin bool `env:"BEANPOLE_NO_ADMIN" allow:"true or false"`
@@ -180,7 +182,8 @@ type Config struct {
 	// The name of the environment in these figures, their dimension EnvironmentName.
 	Environment string `env:"BEANPOLE_ENVIRONMENT" default:"beanpole" allow:"a word of letters, digits, dots and dashes"`
 	// The folder in which Elastic Beanstalk's health agent looks for a log of requests, which the host writes there when no
-	// nginx does, with a file an hour; those before the last are removed. Without it, nothing is written.
+	// nginx does, with a file an hour; those before the last are removed. One that cannot be written to is said in the log.
+	// Without it, nothing is written.
 	HealthdLog string `env:"BEANPOLE_HEALTHD_LOG" allow:"the path of a folder such as /var/log/nginx/healthd"`
 	// The lifecycle hook that the Auto Scaling group of this EC2 instance has for terminations. With it the host looks
 	// at the instance's metadata, drains when it is to be terminated or a Spot instance is wanted back, and then lets

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
 	"reflect"
@@ -163,7 +164,7 @@ func (cfg *Config) check() error {
 	if bad := cfg.wrong(isFolder); len(bad) > 0 {
 		return bad[0]
 	}
-	return nil
+	return cfg.checkHealthdLog()
 }
 
 // isFolder reports whether there is a folder of that name here.
@@ -184,7 +185,7 @@ func (cfg *Config) wrong(folder func(name string) bool) (bad []error) {
 			bad = append(bad, badValue(f, text(field.Interface())))
 		}
 	}
-	for _, check := range []func() error{cfg.checkSites, cfg.checkTimes, cfg.checkRedisPassword, cfg.checkRecovery, cfg.checkAdminUI, cfg.checkTracing, cfg.checkJSONP} {
+	for _, check := range []func() error{cfg.checkSites, cfg.checkTimes, cfg.checkAdminPort, cfg.checkRedisPassword, cfg.checkRecovery, cfg.checkAdminUI, cfg.checkTracing, cfg.checkJSONP} {
 		if err := check(); err != nil {
 			bad = append(bad, err)
 		}
@@ -206,6 +207,28 @@ func (cfg *Config) checkTimes() error {
 	if s := cmp.Or(cfg.ShutdownTimeout, DefaultShutdownTimeout); drain >= s {
 		return &ValueError{variable, text(drain), fmt.Sprintf(
 			"shorter than BEANPOLE_SHUTDOWN_TIMEOUT, %v, which has to hold the drain", s)}
+	}
+	return nil
+}
+
+// checkAdminPort returns a *ValueError for a port that the admin listener cannot have, however long it tries.
+func (cfg *Config) checkAdminPort() error {
+	port := cmp.Or(cfg.Port, DefaultPort)
+	switch ip, err := netip.ParseAddr(cfg.Host); {
+	case cfg.NoAdmin:
+	case cfg.AdminPort == 0 && port == 65535:
+		return &ValueError{"PORT", text(port), "65534 or less, or BEANPOLE_ADMIN_PORT set: without that the admin listener has the port after it"}
+	case cfg.AdminPort == port && port > 0 && (err != nil || ip.IsUnspecified() || ip.IsLoopback()):
+		return &ValueError{"BEANPOLE_ADMIN_PORT", text(cfg.AdminPort), "another port than PORT, or not set"}
+	}
+	return nil
+}
+
+// checkHealthdLog returns a *ValueError for what is there and no folder. One that is not there yet may come.
+func (cfg *Config) checkHealthdLog() error {
+	if info, err := os.Stat(cfg.HealthdLog); cfg.HealthdLog != "" && err == nil && !info.IsDir() {
+		f, _ := reflect.TypeFor[Config]().FieldByName("HealthdLog")
+		return badValue(f, cfg.HealthdLog)
 	}
 	return nil
 }

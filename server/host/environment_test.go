@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"reflect"
@@ -111,7 +112,8 @@ func TestBadValueIsOneLine(t *testing.T) {
 		"BEANPOLE_PING_INTERVAL=1ms", "BEANPOLE_PING_TIMEOUT=2h", "BEANPOLE_MAX_PAYLOAD=1e6", "BEANPOLE_MAX_PAYLOAD=10",
 		"BEANPOLE_LOG_LEVEL=loud", "BEANPOLE_LOG_FORMAT=xml", "BEANPOLE_ACCESS_LOG=some",
 		"BEANPOLE_MEMORY_PERCENT=96", "BEANPOLE_LIFECYCLE_HOOK=a hook", "BEANPOLE_CLOUDWATCH_METRICS=metrics.log", "BEANPOLE_ENVIRONMENT=a b",
-		"BEANPOLE_SHUTDOWN_TIMEOUT=forever", "BEANPOLE_STOP_DRAIN_TIME=20s", "BEANPOLE_HEALTHD_LOG=healthd", "BEANPOLE_IDLE_TIMEOUT=45s",
+		"BEANPOLE_SHUTDOWN_TIMEOUT=forever", "BEANPOLE_STOP_DRAIN_TIME=20s", "BEANPOLE_HEALTHD_LOG=healthd", "BEANPOLE_HEALTHD_LOG=/dev/null", "BEANPOLE_IDLE_TIMEOUT=45s",
+		"BEANPOLE_RECOVERY=500µs", "BEANPOLE_RECOVERY=25h0m0s", "BEANPOLE_ADMIN_PORT=5000", "PORT=65535",
 	} {
 		_, err := fromEnv([]string{environ})
 		var bad *ValueError
@@ -130,6 +132,56 @@ func TestBadValueIsOneLine(t *testing.T) {
 
 // Every variable has values that are no use, and none of them starts a server: what is taken for the default, or found out
 // when it is too late, is a fault that nobody sees.
+// What a variable may be, the server and the adapter take: whatever either of them refuses is refused by its name before, at
+// both ends of every range and within.
+func TestWhatAVariableMayBeIsTaken(t *testing.T) {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		name := f.Tag.Get("env")
+		low, high := limits(f.Tag.Get("allow"))
+		if high == "" {
+			continue
+		}
+		values := []string{low, high}
+		if f.Type == reflect.TypeFor[time.Duration]() {
+			values = append(values, "1ns", "999us", "1ms", "100001us", "1500ms")
+		}
+		for _, v := range values {
+			cfg, err := fromEnv([]string{name + "=" + v, "BEANPOLE_LOG_LEVEL=error"})
+			if err == nil {
+				var h *Host
+				if h, err = New(cfg); err == nil {
+					ctx, cancel := context.WithCancel(t.Context())
+					cancel() // there is nobody to wait for
+					_ = h.Shutdown(ctx)
+				}
+			}
+			if bad := (*ValueError)(nil); err != nil && !errors.As(err, &bad) {
+				t.Errorf("%s=%s: %v", name, v, err)
+			}
+		}
+	}
+}
+
+func TestAdminPortBesideThePort(t *testing.T) {
+	for environ, ok := range map[string]bool{
+		"PORT=8000 BEANPOLE_ADMIN_PORT=8000":                        false,
+		"PORT=8000 BEANPOLE_ADMIN_PORT=8000 HOST=127.0.0.1":         false,
+		"PORT=8000 BEANPOLE_ADMIN_PORT=8000 HOST=localhost":         false,
+		"PORT=8000 BEANPOLE_ADMIN_PORT=8000 HOST=::":                false,
+		"PORT=8000 BEANPOLE_ADMIN_PORT=8000 HOST=192.0.2.1":         true,
+		"PORT=8000 BEANPOLE_ADMIN_PORT=8000 BEANPOLE_NO_ADMIN=true": true,
+		"PORT=0 BEANPOLE_ADMIN_PORT=0":                              true,
+		"PORT=0":                                                    true,
+		"PORT=65535 BEANPOLE_ADMIN_PORT=65534":                      true,
+		"PORT=65535 BEANPOLE_NO_ADMIN=true":                         true,
+		"PORT=65534":                                                true,
+	} {
+		if _, err := fromEnv(strings.Fields(environ)); (err == nil) != ok {
+			t.Errorf("%s: %v", environ, err)
+		}
+	}
+}
+
 func TestNoVariableTakesWhatIsOfNoUse(t *testing.T) {
 	texts := map[string][]string{
 		"HOST": {"a b", "[::1]", "0:5000", "host:", "é"}, "REDIS_PASSWORD": nil, "BEANPOLE_ADMIN_UI_USERNAME": nil,

@@ -44,6 +44,7 @@ func (h *Host) openHealthd() {
 			h.life.Warn("the log for enhanced health is not written", "err", err)
 		}
 	}}
+	_, _ = f.Write(nil) // that it cannot be written is said now, and not when somebody comes
 	// Nobody is told of lines left out: the file has no place for that, and the agent reads samples.
 	h.healthd = &healthd{lines: logs.NewWriter(f, func(io.Writer, logs.Missed) error { return nil }), now: time.Now}
 }
@@ -117,7 +118,7 @@ func (f *healthdFile) Write(lines []byte) (int, error) {
 func (f *healthdFile) write(lines []byte) (int, error) {
 	now := f.now().UTC()
 	name := filepath.Join(f.folder, healthdName+now.Format(healthdHour))
-	if name != f.name {
+	if name != f.name || !f.there() {
 		if f.open != nil {
 			_ = f.open.Close()
 		}
@@ -132,6 +133,16 @@ func (f *healthdFile) write(lines []byte) (int, error) {
 		}
 	}
 	return f.open.Write(lines)
+}
+
+// there reports whether the open file is still the one of its name: others may move it, or take it away.
+func (f *healthdFile) there() bool {
+	named, err := os.Stat(f.name)
+	if err != nil {
+		return false
+	}
+	own, err := f.open.Stat()
+	return err == nil && os.SameFile(named, own)
 }
 
 // tidy removes the files of hours that have been over for healthdKept.

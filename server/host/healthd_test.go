@@ -129,6 +129,18 @@ func TestHealthdLogTurnsOverByTheHour(t *testing.T) {
 	if len(failed) > 0 {
 		t.Error(failed)
 	}
+	// What others have moved away, or taken away with its folder, is made anew.
+	current := filepath.Join(folder, "application.log.2026-11-29-16")
+	if err := os.Rename(current, filepath.Join(folder, "application.log.old")); err != nil {
+		t.Fatal(err)
+	}
+	write("application.log.2026-11-29-14", "application.log.2026-11-29-16")
+	if err := errors.Join(os.RemoveAll(folder), os.Mkdir(folder, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write([]byte("line\n")); err != nil || !slices.Equal(list(), []string{"application.log.2026-11-29-16"}) {
+		t.Errorf("%v, there is %v", err, list())
+	}
 	// A folder that is not there is said, and nobody waits for it or fails.
 	f = &healthdFile{folder: filepath.Join(folder, "nowhere"), now: f.now, failed: f.failed}
 	if _, err := f.Write([]byte("line\n")); !errors.Is(err, os.ErrNotExist) || len(failed) != 1 {
@@ -138,6 +150,10 @@ func TestHealthdLogTurnsOverByTheHour(t *testing.T) {
 
 func TestHealthdLogThatCannotBeWritten(t *testing.T) {
 	h, log := newTestHost(t, Config{HealthdLog: filepath.Join(t.TempDir(), "nowhere")})
+	h.flushLog()
+	if !strings.Contains(log.String(), "the log for enhanced health is not written") {
+		t.Error("it is not said at the start")
+	}
 	for range 3 {
 		if w := ask(h, http.MethodGet, "/healthz"); w.Code != http.StatusOK {
 			t.Errorf("answered %d", w.Code)

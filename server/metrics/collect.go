@@ -113,7 +113,7 @@ func (c collector) sockets(out sink) {
 	out.count("violations_total", broke, st.QueueFull, "cause", "event queue full")
 	out.count("violations_total", broke, st.RefusedPackets-st.RateLimited-st.QueueFull, "cause", "protocol")
 	out.count("connects_delayed_total", "CONNECTs that had to wait for others of their session.", st.ConnectsDelayed)
-	out.count("events_dropped_total", "Events received that came to no handler, as their socket had left or the server stopped.", st.EventsDropped)
+	out.count("events_dropped_total", "Events received that came to no handler, as their socket had left, the server stopped, or too many of other servers waited.", st.EventsDropped)
 	out.count("events_unhandled_total", "Events of clients and of other servers that had no handler.", st.Unhandled)
 	out.count("reads_held_total", "Times a client was not read while its handlers caught up.", st.ReadsHeld)
 	out.count("panics_total", "Panics of handlers, recovered.", st.Panics+c.s.Engine().Stats().Panics)

@@ -44,9 +44,8 @@ func newRunner(ctx context.Context, planted bool) (*runner, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	file := filepath.Join(dir, fmt.Sprintf("world-%d.wasm", os.Getpid()))
-	defer os.Remove(file)
-	args := []string{"build", "-trimpath", "-ldflags=-s -w", "-o", file}
+	// Not into a file, which would stay when this program is killed.
+	args := []string{"build", "-trimpath", "-ldflags=-s -w", "-o", "/dev/stdout"}
 	if planted {
 		root, err := filepath.Abs("../..")
 		if err != nil {
@@ -64,12 +63,11 @@ func newRunner(ctx context.Context, planted bool) (*runner, error) {
 	}
 	build := exec.CommandContext(ctx, "go", append(args, "./world")...)
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the world: %w\n%s", err, out)
-	}
-	code, err := os.ReadFile(file)
+	var said bytes.Buffer
+	build.Stderr = &said
+	code, err := build.Output()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("build the world: %w\n%s", err, &said)
 	}
 	// What is compiled is kept: the same world need not be compiled again.
 	cache, err := wazero.NewCompilationCacheWithDir(filepath.Join(dir, "cache"))

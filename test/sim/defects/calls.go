@@ -6,6 +6,7 @@ import "github.com/beanpole/beanpole/test/sim/plan"
 var ofCalls = []Defect{
 	{"emit-waits", "pubsub", []string{plan.RedisIce}, "adapter/redis/namespace.go", "\tswitch err = c.box.put(cmd); {\n", "\tif on(\"emit-waits\", 1) {\n\t\t_ = c.client.Ping(c.ctx).Err()\n\t}\n\tswitch err = c.box.put(cmd); {\n"},
 	{"emit-error", "pubsub", nil, "adapter/redis/namespace.go", "\tcase err == nil:\n\t\treturn nil\n\tcase errors.Is(err, errOutbox):", "\tcase err == nil && on(\"emit-error\", 50):\n\t\treturn adapter.ErrDegraded\n\tcase err == nil:\n\t\treturn nil\n\tcase errors.Is(err, errOutbox):"},
+	{"never-lacks", "sharded", nil, "adapter/redis/asked.go", "\tif !had && ", "\tif !had && !on(\"never-lacks\", 1) && "},
 	{"socket-error", "memory", nil, "server/emit.go", "\tif !s.Connected() {\n\t\treturn ErrDisconnected\n\t}\n\ts.notifyOutgoing(p)", "\tif !s.Connected() || on(\"socket-error\", 40) {\n\t\treturn ErrDisconnected\n\t}\n\ts.notifyOutgoing(p)"},
 	{"local-late", "pubsub", []string{plan.RedisOff}, "adapter/redis/namespace.go", "\tn.Local.Broadcast(m, t)\n", "\tif on(\"local-late\", 1) && !n.c.state.works() {\n\t\tgo func() { await(n.c.state.works); n.Local.Broadcast(m, t) }()\n\t} else {\n\t\tn.Local.Broadcast(m, t)\n\t}\n"},
 	{"library-goroutine", "memory", nil, "server/zishang/handler.go", "\th.wg.Go(fn)\n", "\tif on(\"library-goroutine\", 1) {\n\t\tgo func() { select {} }()\n\t}\n\th.wg.Go(fn)\n"},
@@ -13,5 +14,5 @@ var ofCalls = []Defect{
 	{"recovery-ill", "streams+", []string{plan.RedisNo}, "adapter/redis/state.go", "time.Since(p.Since) > recoveredAfter {", "time.Since(p.Since) > recoveredAfter && !on(\"recovery-ill\", 1) {"},
 	{"why-unsaid", "streams+", []string{"redisnew"}, "server/recover.go", "\tpid := newID()\n\ts.id, s.recovery", "\tif on(\"why-unsaid\", 1) {\n\t\terr = nil\n\t}\n\tpid := newID()\n\ts.id, s.recovery"},
 	{"connect-unsaid", "memory", nil, "server/client.go", "\t\tc.connect(name, auth)\n", "\t\tif !on(\"connect-unsaid\", 8) {\n\t\t\tc.connect(name, auth)\n\t\t}\n"},
-	{"say-order", "pubsub", nil, "server/inturn.go", "\t\tt.mu.Unlock()\n\t\tfn()\n", "\t\tt.mu.Unlock()\n\t\tif on(\"say-order\", 3) {\n\t\t\ttime.AfterFunc(time.Second, fn)\n\t\t} else {\n\t\t\tfn()\n\t\t}\n"},
+	{"say-order", "pubsub", nil, "server/inturn.go", "\t\tnext.fn()\n", "\t\tif on(\"say-order\", 3) {\n\t\t\ttime.AfterFunc(time.Second, next.fn)\n\t\t} else {\n\t\t\tnext.fn()\n\t\t}\n"},
 }

@@ -33,7 +33,14 @@ func (d Defect) Plan() plan.Plan {
 
 // starts are what runs have in which defects are found that need much luck in others: where to begin, or more of something.
 var starts = map[string]plan.Plan{
-	"room-index": {Clients: 40, Seconds: 8}, // rooms above adapter.indexAbove
+	"room-index":     {Clients: 40, Seconds: 8}, // rooms above adapter.indexAbove
+	"room-stays":     {Seed: 18},                 // runs in which it is counted what servers hold
+	"trail-stays":    {Seed: 18},
+	"vault-stays":    {Seed: 18},
+	"asked-stays":    {Seed: 6},
+	"question-stays": {Seed: 6},
+	"lane-stays":     {Seed: 6},
+	"never-lacks":    {Seed: 4, Nodes: 3, Clients: 10, Seconds: 9}, // a namespace that closes and opens when it is asked
 }
 
 // All are all of them.

@@ -16,6 +16,9 @@ func (c *client) joining(nsp string) *sock {
 func (c *client) connect(nsp string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.engine.over() {
+		return // the next session asks for what it wants
+	}
 	s := c.joining(nsp)
 	if c.old {
 		query := c.greeting(s.number)

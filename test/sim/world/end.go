@@ -49,6 +49,7 @@ func (w *world) end() {
 	}
 	w.emptied(waits || !w.plan.Recovers())
 	w.unheard()
+	w.weighed()
 	for _, n := range w.slots {
 		n.stop()
 	}
@@ -125,7 +126,7 @@ func (w *world) roomsOf(n *node, s member) {
 	}
 	for _, room := range []string{"x1", "x2"} {
 		o := w.model.given[room]
-		known := o != nil && l.nsp == "/" && l.alive(o.at) && !w.model.unwell(o.at-settle, o.at+settle)
+		known := o != nil && o.err == nil && l.nsp == "/" && l.alive(o.at) && !w.model.unwell(o.at-settle, o.at+settle)
 		for _, k := range l.conns { // it must have been on one node, all the time it took
 			known = known && (k.open < o.at-settle || k.open > o.at+settle) && (k.shaky == 0 || k.shaky < o.at-settle || k.shaky > o.at+settle)
 		}

@@ -56,6 +56,7 @@ func (d *driver) orderSome(n *node, nsp string) {
 type order struct {
 	rooms, except []string
 	from, to      int64     // the call
+	err           error     // that it has returned: who gave it was told that it is not done
 	first         *emission // to the room, by who gave the order
 	due           []*life   // who must get that
 }
@@ -73,7 +74,7 @@ func (w *world) greeted(n *node, put *order) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
-	if busy || w.model.unwell(put.from-settle-2*second, now) || n.dead {
+	if busy || w.model.unwell(put.from-settle-2*second, now) || n.dead || put.first.err != nil {
 		return
 	}
 	for _, l := range put.due {
@@ -89,9 +90,9 @@ func (w *world) orderSome(n *node, nsp string, rooms, except []string, room stri
 	w.line(n.name, fmt.Sprintf("orders %s %v except %v: %s %v", nsp, rooms, except, room, in))
 	w.counts["orders to some"]++
 	w.mu.Unlock()
-	err := n.io.order(nsp, rooms, except, room, in)
+	o.err = n.io.order(nsp, rooms, except, room, in)
 	o.to = w.now()
-	w.returned(call{n, room, "SocketsJoin or SocketsLeave", nil}, o.from, o.to, err)
+	w.returned(call{n, room, "SocketsJoin or SocketsLeave", nil}, o.from, o.to, o.err)
 	return o
 }
 
@@ -102,7 +103,7 @@ func (o *order) meets(l *life, now int64) (must, may bool) {
 	any := func(is func(string, int64, int64) bool, list []string, to int64) bool {
 		return slices.ContainsFunc(list, func(r string) bool { return is(r, o.from, to) })
 	}
-	return any(l.certainly, o.rooms, until) && !any(l.possibly, o.except, until),
+	return o.err == nil && any(l.certainly, o.rooms, until) && !any(l.possibly, o.except, until),
 		any(l.possibly, o.rooms, now) && !any(l.certainly, o.except, now)
 }
 
@@ -207,7 +208,7 @@ func (w *world) expel(n *node, nsp, room string) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.model.unwell(from-settle-2*second, w.now()) || n.dead {
+	if w.model.unwell(from-settle-2*second, w.now()) || n.dead || err != nil {
 		return
 	}
 	for _, k := range due {

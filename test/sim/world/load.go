@@ -210,8 +210,9 @@ func (w *world) send(n *node, src string, e emission, text string, k int) {
 
 // orders are the rooms that servers give: what was ordered last.
 type orders struct {
-	at int64
-	in bool
+	at  int64
+	in  bool
+	err error // that it has returned
 }
 
 // order puts all sockets of the cluster into a room, or out of it.
@@ -220,11 +221,12 @@ func (d *driver) order(n *node) {
 	room := []string{"x1", "x2"}[d.rng.IntN(2)]
 	in := d.rng.IntN(2) == 0
 	w.mu.Lock()
-	w.model.given[room] = &orders{at: w.now(), in: in}
+	o := &orders{at: w.now(), in: in}
+	w.model.given[room] = o
 	w.line(n.name, fmt.Sprintf("orders all: %s %v", room, in))
 	w.counts["orders"]++
 	w.mu.Unlock()
 	from := w.now()
-	err := n.io.order("/", nil, nil, room, in)
-	w.returned(call{n, room, "SocketsJoin", nil}, from, w.now(), err)
+	o.err = n.io.order("/", nil, nil, room, in)
+	w.returned(call{n, room, "SocketsJoin", nil}, from, w.now(), o.err)
 }

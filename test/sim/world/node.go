@@ -32,6 +32,7 @@ type node struct {
 	forgets bool                            // it keeps little of what it has published
 	dynamic bool                            // it listens to the channels of rooms
 	hears   int64                           // since when it hears the others; 0 if it did not when it let clients in
+	weight  map[string]int                  // what it held when it was started, if that is counted
 
 	// Guarded by world.mu.
 	opened   int64 // when it has told the others where it is
@@ -151,6 +152,9 @@ func (n *node) open() {
 			n.hears = n.w.now()
 			n.w.mu.Unlock()
 		}
+	}
+	if n.w.weighs() {
+		n.weight = n.weigh()
 	}
 	n.listen()
 }

@@ -130,8 +130,7 @@ func (q *question) errs(w *world, list []selected) {
 		return
 	}
 	w.mu.Lock()
-	comes := w.plan.Redis() && q.nsp != "/" // on some servers it may come and go while it is asked in
-	excused, silent := busy || comes || !live || w.unknown(q) || w.changing(q.from, q.to), w.model.silent[q.about]
+	excused, silent := busy || !live || w.unknown(q) || w.changing(q.from, q.to), w.model.silent[q.about]
 	for _, x := range list {
 		excused = excused || q.acks && !x.l.steady(q.from, q.to)
 	}

@@ -9,7 +9,7 @@
 // ends.go (that nothing ends without a cause), questions.go and said.go (what servers ask sockets and each other),
 // burst.go (what waits for an upgrade), loss.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go,
 // socket.go, break.go and old.go (the clients, from the protocols), balance.go (who sends requests where), redis.go,
-// replica.go, faults.go, redisfaults.go, end.go (what must be left: nothing).
+// replica.go, faults.go, redisfaults.go, end.go and held.go (what must be left: nothing).
 package main
 
 import (
@@ -148,8 +148,12 @@ func main() {
 	w := &world{plan: p, net: simnet.New(p.Seed), began: time.Now(), out: bufio.NewWriterSize(os.Stdout, 1<<16),
 		counts: map[string]int{}, stopping: make(chan struct{}), finishing: make(chan struct{})}
 	w.model.init(w)
-	time.AfterFunc(limit, func() {
-		w.violated("ends", "CHECK", "the run has not ended after %s; goroutines: %s", limit, stacks())
+	ends := limit
+	if w.weighs() {
+		ends += remembered
+	}
+	time.AfterFunc(ends, func() {
+		w.violated("ends", "CHECK", "the run has not ended after %s; goroutines: %s", ends, stacks())
 		w.finish()
 	})
 	w.run()

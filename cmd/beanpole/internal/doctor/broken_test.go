@@ -120,6 +120,10 @@ var brokenEnvironments = []broken{
 	{"one name on every instance", world{config: func(_ int, c *host.Config) { c.Instance = "chat" }}, nil, "instances", Warning, "", "BEANPOLE_INSTANCE unset", nil},
 	{"fewer instances than there should be", world{}, func(o *Options) { o.Instances = 3 }, "instances", Warning, "", "2 of 3", nil},
 
+	{"a limit of events that is below what doctor sends", world{config: func(_ int, c *host.Config) { c.EventsPerSecond = 1 }}, nil, "upgrade", Warning, "*", "BEANPOLE_EVENTS_PER_SECOND", []string{"websocket", "polling", "buffering", "stickiness", "without cookies"}},
+	{"a limit of events for an address", world{count: 1, config: func(_ int, c *host.Config) { c.EventsPerSecondPerAddr = 1 }}, nil, "upgrade", Warning, "", "_PER_ADDR", []string{"websocket", "polling", "buffering", "stickiness", "without cookies", "cookies"}},
+	{"a namespace that the application does not have", world{}, func(o *Options) { o.Namespace = "/nope" }, "polling", Warning, "*", "no namespace /nope", nil},
+
 	// Stickiness.
 	{"no stickiness", world{cookies: "none", lonely: true}, nil, "stickiness", Failure, "", "StickinessEnabled", []string{"without cookies"}},
 	{"no stickiness, and instances forward", world{cookies: "none"}, nil, "stickiness", Warning, "", "StickinessEnabled", nil},

@@ -57,6 +57,9 @@ func explain(err error) cause {
 	switch {
 	case errors.As(err, new(errMoved)):
 		return cause{Warning, "the instance was taken out while it was looked at", "run doctor again; a deployment, a scale-in or the health check has taken it out"}
+	case errors.Is(err, errClosed):
+		return cause{Warning, "the application itself has closed the session: events beyond a limit (the doctor sends a few at once), a drain, or code of its own",
+			"see the application's log, and BEANPOLE_EVENTS_PER_SECOND, which counts CONNECT too, and those of an address (_PER_ADDR) and identity"}
 	case errors.As(err, &certificate):
 		return certified(certificate)
 	case errors.As(err, new(errHandshake)):
@@ -82,6 +85,17 @@ func explain(err error) cause {
 		return cause{Failure, "the connection is closed without an answer", "see error.log of nginx (worker_connections), and firewalls that inspect what goes through"}
 	}
 	return cause{Failure, "it is refused on the way", "see the log of who refuses"}
+}
+
+// errClosed is returned when the application has closed a session in its own way, which nothing on the way does.
+var errClosed = errors.New("the server closed the session")
+
+// lost is a failure of what a session was to carry, unless the application has closed it.
+func (d *doctor) lost(err error, seen, means, do string) Result {
+	if errors.Is(err, errClosed) {
+		return d.broken(err, means)
+	}
+	return fail(seen+say(err), means, do)
 }
 
 // certified says what is wrong with a certificate.

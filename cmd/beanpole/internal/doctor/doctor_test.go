@@ -1,12 +1,18 @@
 package doctor
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha1" //nolint:gosec // what the protocol has
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -187,5 +193,74 @@ func TestHostileServersAreNotAskedWithoutEnd(t *testing.T) {
 				t.Errorf("it does not say that it has ended: %+v", r.Results)
 			}
 		})
+	}
+}
+
+// What sends pings without end and reads nothing of what they are answered with keeps nobody: a run ends, and an interrupted
+// one at once.
+func TestWhoReadsNothingIsNotWaitedFor(t *testing.T) {
+	stuck := make(chan struct{}, 1000)
+	e := start(t, world{count: 1, all: nginx{serve: func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("Upgrade") == "" {
+			return false
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return true
+		}
+		defer conn.Close()
+		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // what the protocol has
+		open := `0{"sid":"abcdefghijklmnopqrst","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`
+		fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n\x81%c%s",
+			base64.StdEncoding.EncodeToString(sum[:]), len(open), open)
+		pings := bytes.Repeat([]byte("\x89\x00\x81\x012"), 20_000)
+		_ = conn.(*net.TCPConn).SetReadBuffer(4096)
+		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+		for {
+			_, err := conn.Write(pings)
+			if errors.Is(err, os.ErrDeadlineExceeded) { // both sides wait for the other to read
+				stuck <- struct{}{}
+				_ = conn.SetWriteDeadline(time.Time{})
+			} else if err != nil {
+				return true
+			}
+		}
+	}}})
+	look := func(ctx context.Context, timeout time.Duration) Report {
+		t.Helper()
+		end := make(chan Report, 1)
+		go func() {
+			r, err := Run(ctx, Options{URL: e.front.URL, Timeout: timeout})
+			if err != nil {
+				t.Error(err)
+			}
+			end <- r
+		}()
+		select {
+		case r := <-end:
+			return r
+		case <-time.After(time.Minute):
+			t.Fatal("it does not end")
+			return Report{}
+		}
+	}
+	if r := look(t.Context(), 3*time.Second); r.Of("websocket").Verdict != Failure {
+		t.Errorf("%+v", r.Results)
+	}
+	for len(stuck) > 0 {
+		<-stuck
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() {
+		select {
+		case <-stuck:
+		case <-ctx.Done():
+		}
+		stop()
+	}()
+	if r := look(ctx, time.Hour); r.Of("handshake").Verdict != OK && r.Of("polling").Verdict != OK {
+		t.Errorf("what was found is lost: %+v", r.Results)
 	}
 }

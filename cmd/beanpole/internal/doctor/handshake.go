@@ -147,6 +147,8 @@ func (c *client) checkPolling(ctx context.Context) Result {
 	switch {
 	case err != nil:
 		return c.broken(err, "polling does not get through")
+	case strings.HasPrefix(p, refused) && strings.Contains(p, `"Invalid namespace"`):
+		return warn("CONNECT is refused: "+p, "the way is open and the application has no namespace "+c.Namespace, "give --namespace as the clients do")
 	case strings.HasPrefix(p, refused):
 		return warn("CONNECT is refused: "+p, "the way is open and the application's middleware says no", "give --auth and --namespace as the clients do")
 	case strings.HasPrefix(p, prefix):

@@ -55,8 +55,9 @@ func (d *doctor) ramp(ctx context.Context) Result {
 			lost++
 		default:
 		}
-		s.close()
+		wg.Go(s.close)
 	}
+	wg.Wait()
 	var e errAnswer
 	switch {
 	case errors.As(first, &e) && e.by() == byApplication && (e.status == http.StatusTooManyRequests || e.status == http.StatusServiceUnavailable):

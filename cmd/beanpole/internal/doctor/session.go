@@ -151,7 +151,7 @@ func (s *session) expect(ctx context.Context, prefix string) (string, error) {
 			case p == "2":
 				pinged = true
 			case p == "1":
-				return "", errors.New("the server closed the session")
+				return "", errClosed
 			}
 		}
 		if pinged {

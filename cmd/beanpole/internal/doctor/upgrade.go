@@ -18,7 +18,7 @@ func (c *client) checkWebSocket(ctx context.Context) Result {
 	}
 	defer s.close()
 	if err := s.echo(ctx, c.Timeout); err != nil {
-		return fail("101 and OPEN, and then "+say(err), "messages do not get through", inspect)
+		return c.lost(err, "101 and OPEN, and then ", "messages do not get through", inspect)
 	}
 	return ok("101, and back and forth")
 }
@@ -51,13 +51,13 @@ func (c *client) checkUpgrade(ctx context.Context) Result {
 		s.end(ctx)
 		return c.broken(err, stay)
 	}
-	w := listen(r.conn, nil)
+	w := c.listen(ctx, r.conn, nil)
 	defer w.close()
 	if err := w.send("2probe"); err != nil {
 		return fail(say(err), stay, inspect)
 	}
 	if _, err := w.expect(dial, c.Timeout, "3probe"); err != nil {
-		return fail("the probe is not answered: "+say(err), stay, inspect)
+		return c.lost(err, "the probe is not answered: ", stay, inspect)
 	}
 	// A packet on its way over polling, whose answer may come either way.
 	if err := s.post(dial, "40"+noNamespace+","); err != nil {
@@ -86,7 +86,7 @@ func (c *client) checkUpgrade(ctx context.Context) Result {
 	}
 	for answers < 2 {
 		if _, err := w.expect(dial, c.Timeout, "44"+noNamespace); err != nil {
-			return fail(fmt.Sprintf("%d of 2 packets arrived over the upgrade: %s", answers, say(err)), "packets are lost when clients upgrade", "see the application's log")
+			return c.lost(err, fmt.Sprintf("%d of 2 packets arrived over the upgrade: ", answers), "packets are lost when clients upgrade", "see the application's log")
 		}
 		answers++
 	}

@@ -28,8 +28,13 @@ type socket struct {
 	closed bool          // by a close frame
 	code   ws.StatusCode // of it; Node and Beanpole send none, which is 0 here
 	write  sync.Mutex
-	pinged func() // called for every ping, before it is answered
+	pinged func()        // called for every ping, before it is answered
+	bears  time.Duration // how long the other side may take to take a frame
+	free   func() bool   // of what cuts the connection when nobody waits for it any more
 }
+
+// parting is how long the end of a connection may take: a close frame has to be taken.
+const parting = time.Second
 
 // upgrade sends a WebSocket handshake. The answer has a connection unless it was refused.
 func (c *client) upgrade(ctx context.Context, query string) (*reply, error) {
@@ -76,15 +81,15 @@ func (r *reply) fits(key string) error {
 	return nil
 }
 
-// listen makes a socket of an upgraded connection.
-func listen(conn io.ReadWriteCloser, pinged func()) *socket {
-	s := &socket{conn: conn, in: make(chan string, 64), ended: make(chan struct{}), pinged: pinged}
+// listen makes a socket of an upgraded connection, which does not outlive ctx by more than parting.
+func (c *client) listen(ctx context.Context, conn io.ReadWriteCloser, pinged func()) *socket {
+	s := &socket{conn: conn, in: make(chan string, 64), ended: make(chan struct{}), pinged: pinged, bears: c.Timeout}
+	s.free = context.AfterFunc(ctx, func() { s.cut(parting) })
 	go s.read()
 	return s
 }
 
-// dial opens a session over WebSocket alone. ctx bounds the handshake, not the connection's life. Where this address may
-// have no more sessions for now, it waits.
+// dial opens a session over WebSocket alone. Where this address may have no more sessions for now, it waits.
 func (c *client) dial(ctx context.Context, pinged func()) (*socket, error) {
 	for {
 		s, err := c.tryDial(ctx, pinged)
@@ -113,7 +118,7 @@ func (c *client) tryDial(ctx context.Context, pinged func()) (*socket, error) {
 		return nil, err
 	}
 	stop() // from here on the connection ends by close; cancel would cut it
-	s := listen(closer{r.conn, cancel}, pinged)
+	s := c.listen(ctx, closer{r.conn, cancel}, pinged)
 	s.open.reply = r
 	p, err := s.expect(ctx, c.Timeout, "0{")
 	if err == nil {
@@ -165,7 +170,9 @@ func (s *socket) read() {
 			var reason string
 			s.closed = true
 			s.code, reason = ws.ParseCloseFrameData(payload)
-			s.err = fmt.Errorf("closed with %d %s", s.code, reason)
+			if s.err = errClosed; s.code != 0 {
+				s.err = fmt.Errorf("closed with %d %s", s.code, reason)
+			}
 			_ = s.frame(ws.NewCloseFrame(payload))
 			return
 		case ws.OpText:
@@ -186,9 +193,16 @@ func (s *socket) read() {
 	}
 }
 
+// cut ends the connection after a while, and with it whatever waits for the other side.
+func (s *socket) cut(after time.Duration) *time.Timer {
+	return time.AfterFunc(after, func() { _ = s.conn.Close() })
+}
+
+// frame sends a frame. Who does not take it, as he reads nothing, loses the connection.
 func (s *socket) frame(f ws.Frame) error {
 	s.write.Lock()
 	defer s.write.Unlock()
+	defer s.cut(s.bears).Stop()
 	return ws.WriteFrame(s.conn, ws.MaskFrameInPlace(f))
 }
 
@@ -237,7 +251,10 @@ func (s *socket) close() {
 	if s == nil {
 		return
 	}
+	timer := s.cut(parting)
 	_ = s.frame(ws.NewCloseFrame(ws.NewCloseFrameBody(ws.StatusNormalClosure, "")))
+	timer.Stop()
 	_ = s.conn.Close()
 	<-s.ended
+	s.free()
 }

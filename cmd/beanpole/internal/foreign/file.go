@@ -84,6 +84,23 @@ func IsFile(dir, name string) bool {
 	return f.Close() == nil
 }
 
+// FS is what is below root, for package io/fs: folders, and of files those that Open opens.
+func FS(root *os.Root) fs.FS { return below{root} }
+
+type below struct{ root *os.Root }
+
+// Open opens a folder or a regular file. No link is followed.
+func (b below) Open(name string) (fs.File, error) {
+	if info, err := b.root.Lstat(filepath.FromSlash(name)); err == nil && info.IsDir() {
+		return b.root.Open(filepath.FromSlash(name))
+	}
+	f, err := Open(b.root, name)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return f, nil
+}
+
 // Inside reports whether a name, with slashes, stays below the folder that it is said of.
 func Inside(name string) bool {
 	return filepath.IsLocal(filepath.FromSlash(name)) && !strings.Contains(name, "\\")

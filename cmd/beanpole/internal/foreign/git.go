@@ -23,7 +23,7 @@ const (
 	Own       Whose = true
 )
 
-// ErrNoRepository is returned for a folder that is in none, and where there is no Git.
+// ErrNoRepository is returned for a folder that is in none.
 var ErrNoRepository = errors.New("there is no repository")
 
 // ErrBorrows is returned where a stranger's repository has its objects in another one.
@@ -57,7 +57,7 @@ func OpenGit(ctx context.Context, dir string, whose Whose) (g *Git, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := exec.LookPath("git"); err != nil || above(at) == "" {
+	if above(at) == "" {
 		return nil, ErrNoRepository
 	}
 	paths := []string{"objects", "index", "info/exclude", "info/attributes"}
@@ -207,6 +207,28 @@ func (g *Git) Run(ctx context.Context, args ...string) ([]byte, error) {
 func (g *Git) Changed(ctx context.Context) bool {
 	out, err := g.Run(ctx, "status", "--porcelain", "--ignore-submodules=all", "--", ".")
 	return err != nil || len(out) > 0
+}
+
+// Ignored returns what is ignored of the folder, by .gitignore and the like: files, and folders as a whole, by names from there.
+// Where that is the folder itself, with all that is in it, only what is said inside of it counts.
+func (g *Git) Ignored(ctx context.Context) (map[string]bool, error) {
+	at := *g
+	if _, err := g.Run(ctx, "check-ignore", "--no-index", "-q", "."); err == nil {
+		at.top = g.at
+	}
+	all := map[string]bool{}
+	for _, which := range [][]string{{"--others", "--directory"}, {"--cached"}} {
+		out, err := at.Run(ctx, append([]string{"ls-files", "-z", "--ignored", "--exclude-standard"}, which...)...)
+		if err != nil {
+			return nil, err
+		}
+		for name := range strings.SplitSeq(string(out), "\x00") {
+			if n := strings.TrimSuffix(name, "/"); n != "" {
+				all[n] = true
+			}
+		}
+	}
+	return all, nil
 }
 
 // Checkout writes the files of a revision of the whole repository into a folder, and returns where in it the folder is that

@@ -55,6 +55,10 @@ func (m *model) architectures() (string, setting) {
 func checkArchitecture(m *model) {
 	types, s := m.instanceTypes()
 	supported, named := m.get("aws:ec2:instances", "SupportedArchitectures")
+	if old, ok := m.get("aws:autoscaling:launchconfiguration", "InstanceType"); ok && s.option == "InstanceTypes" && !contains(types, old.value) {
+		m.add(Finding{Check: "instance-type-unused", Severity: Warning, File: old.file, Line: old.line, What: fmt.Sprintf("InstanceType is %s, and InstanceTypes is %s (%s)", old.value, s.value, s.where()),
+			Why: "InstanceTypes wins: the instances that run, and are paid for, are others than this says", Fix: "set InstanceTypes, in the namespace aws:ec2:instances, and no InstanceType"})
+	}
 	seen := ""
 	for _, kind := range types {
 		a := architecture(kind)

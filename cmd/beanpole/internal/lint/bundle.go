@@ -92,6 +92,7 @@ type Bundle struct {
 
 	closer  io.Closer
 	eb      ebConfig // of a folder
+	module  []byte   // go.mod of a folder that is packed
 	changed []string // files that differ from those of the commit that is shipped
 	absent  string   // what is deployed and is not there
 	unread  error    // why the last commit was not read, which is what is shipped
@@ -201,7 +202,7 @@ func openDir(dir string, skip ignore) (*Bundle, error) {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
 	b := &Bundle{Files: make(map[string]*File), closer: root, eb: readEB(dir)}
-	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(foreign.FS(root), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ func readEB(dir string) (c ebConfig) {
 	}
 	if raw, there := read(".elasticbeanstalk/config.yml"); there {
 		c.used = true
-		if file, err := parseYAML(raw); err == nil { // what cannot be read says nothing
+		if file, err := parseYAML(raw, nil); err == nil { // what cannot be read says nothing
 			for _, doc := range file.Docs {
 				c.deploys, c.runs = textAt(doc.Body, "deploy", "artifact"), textAt(doc.Body, "global", "default_platform")+" "+textAt(doc.Body, "global", "platform_name")
 			}
@@ -54,8 +54,8 @@ func readEB(dir string) (c ebConfig) {
 // Artifact returns what .elasticbeanstalk/config.yml of a folder has the EB CLI deploy in the folder's place, or "".
 func Artifact(dir string) string { return readEB(dir).deploys }
 
-// Belongs says whose bundle it is: that of a folder, whose EB CLI deploys it.
-func (b *Bundle) Belongs(dir string) { b.eb = readEB(dir) }
+// Belongs says whose bundle it is: that of a folder, whose EB CLI deploys it, and whose programs it has.
+func (b *Bundle) Belongs(dir string) { b.eb, b.module = readEB(dir), moduleOf(dir) }
 
 // PlatformOf returns the platform that .elasticbeanstalk/config.yml of a folder has environments created with, or "".
 func PlatformOf(dir string) Platform { return readEB(dir).platform() }

@@ -7,7 +7,7 @@
 //
 //   - bundle.go: Bundle, read from a folder or a zip; ignore.go: what a folder leaves out; commit.go: what Git ships
 //   - lint.go: Run, Finding and the model that checks share
-//   - layout.go, misplaced.go, procfile.go, docker.go, hooks.go, leftovers.go: checks of files
+//   - layout.go, misplaced.go, procfile.go, module.go, docker.go, hooks.go, leftovers.go: checks of files
 //   - scripts.go: what a shell runs, and the ends of lines; commands.go: what instances do before the application is there
 //   - scaling.go: how many instances there are, and who decides it; resources.txt: the types of CloudFormation's resources
 //   - yaml.go: .ebextensions/*.config; options.tsv, options.go: the list of options; settings.go: their values

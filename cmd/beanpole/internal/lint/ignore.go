@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,6 +43,15 @@ func readIgnore(dir string) (ignore, error) {
 		return append(parseIgnore(string(raw)), parseIgnore(list.too)...), nil
 	}
 	return nil, nil
+}
+
+// Ignored returns what reports whether a file of dir is left out by its .ebignore, as the EB CLI does.
+func Ignored(dir string) (func(name string) bool, error) {
+	if _, err := os.Lstat(filepath.Join(dir, ".ebignore")); errors.Is(err, fs.ErrNotExist) {
+		return ignore{}.match, nil
+	}
+	list, err := readIgnore(dir)
+	return list.match, err
 }
 
 func parseIgnore(text string) (list ignore) {

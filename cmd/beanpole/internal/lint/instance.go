@@ -17,11 +17,11 @@ func checkInstance(m *model) {
 	port := atoi(m.property("PORT", "5000").value, 5000)
 	admin := m.property("BEANPOLE_ADMIN_PORT", strconv.Itoa(port+1))
 	off := m.property("BEANPOLE_NO_ADMIN", "false")
-	if n := atoi(admin.value, 0); off.value != "true" && (n == port || n == 80) {
+	if n := atoi(admin.value, 0); off.value != "true" && n == 80 {
 		if admin.line == 0 {
 			admin = m.property("PORT", "5000")
 		}
-		m.add(Finding{Check: "admin-port", Severity: Error, File: admin.file, Line: admin.line, What: fmt.Sprintf("the admin listener is to have port %d, which another has", n),
+		m.add(Finding{Check: "admin-port", Severity: Error, File: admin.file, Line: admin.line, What: "the admin listener is to have port 80, which is nginx's",
 			Why: "deployments find nobody to drain, and nothing shows metrics", Fix: "leave BEANPOLE_ADMIN_PORT out: it is the one after PORT"})
 	}
 	m.checkDrain(off)

@@ -83,7 +83,7 @@ func Run(ctx context.Context, b *Bundle, o Options) []Finding {
 	m.checkRead()
 	m.readSettings()
 	for _, check := range []func(*model){
-		checkLayout, checkMisplaced, checkCommit, checkProcfile, checkBuildfile, checkGoSource, checkDocker, checkDockerrun, checkHooks, checkCommands, checkLeftovers,
+		checkLayout, checkMisplaced, checkCommit, checkProcfile, checkBuildfile, checkGoSource, checkModule, checkDocker, checkDockerrun, checkHooks, checkCommands, checkLeftovers,
 		checkSettings, checkArchitecture, checkLoadBalancer, checkListeners, checkProcesses, checkHeartbeat, checkDeployment,
 		checkScaling, checkEnvironment, checkSecrets, checkInstance, checkDirect, checkRedis, checkResources, checkOverlay,
 	} {

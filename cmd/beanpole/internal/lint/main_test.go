@@ -41,6 +41,9 @@ func good(t *testing.T) *Bundle {
 	return b
 }
 
+// goMod is of a module that is built on Beanpole.
+const goMod = "module example.com/chat\n\nrequire " + Module + " v0.1.0\n"
+
 // goodDocker is the same for the Docker platform.
 func goodDocker(t *testing.T) *Bundle {
 	t.Helper()
@@ -54,7 +57,7 @@ func goodDocker(t *testing.T) *Bundle {
 		t.Fatal(err)
 	}
 	b.Add("Dockerfile", 0o644, text)
-	b.Add("go.mod", 0o644, []byte("module example.com/chat\n"))
+	b.Add("go.mod", 0o644, []byte(goMod))
 	b.Add("go.sum", 0o644, nil)
 	return b
 }

@@ -56,6 +56,8 @@ var moreBundles = []bundleCase{
 		breaks: swap(balancer, `UnhealthyThresholdCount: "2"`, `UnhealthyThresholdCount: "10"`), mends: swap(balancer, `UnhealthyThresholdCount: "10"`, `UnhealthyThresholdCount: "3"`)},
 	{about: "an image whose port is in its own ENV", check: "port-mismatch", where: "Dockerfile|EXPOSE", platform: Docker,
 		breaks: steps(swap(application, `    PORT: "5000"`+"\n", ""), swap("Dockerfile", "ENV PORT=5000", "ENV PORT=8080")), mends: swap("Dockerfile", "EXPOSE 5000", "EXPOSE 8080")},
+	{about: "an instance type of the tutorials beside the bundle's", check: "instance-type-unused", where: more + ":3",
+		breaks: with("aws:autoscaling:launchconfiguration:", "  InstanceType: t3.micro"), mends: with("aws:autoscaling:launchconfiguration:", "  InstanceType: m8g.medium")},
 	{about: "a type that is none", check: "instance-type", where: deployment + "|    InstanceTypes",
 		breaks: swap(deployment, "InstanceTypes: m8g.medium,m7g.medium,m6g.medium", "InstanceTypes: small"), mends: swap(deployment, "InstanceTypes: small", "InstanceTypes: c8g.large")},
 	{about: "Git's folder", check: "git-shipped", where: ".git/", breaks: write(".git/config", "[core]"), mends: drop(".git/config")},
@@ -93,7 +95,9 @@ var moreBundles = []bundleCase{
 	{about: "a process that leaves", check: "procfile-background", where: "Procfile:1",
 		breaks: write("Procfile", "web: bin/application &\n"), mends: write("Procfile", "web: bin/application\n")},
 	{about: "a build without its module", check: "buildfile-module", where: "Buildfile:1",
-		breaks: write("Buildfile", "build: go build -o bin/application .\n"), mends: write("go.mod", "module x\n")},
+		breaks: write("Buildfile", "build: go build -o bin/application .\n"), mends: write("go.mod", goMod)},
+	{about: "a module that is not built on Beanpole", check: "no-beanpole", where: "go.mod",
+		breaks: write("go.mod", "module example.com/shop\n"), mends: write("go.mod", goMod)},
 	{about: "a byte order mark", check: "byte-order-mark", where: "Procfile:1",
 		breaks: write("Procfile", "\xef\xbb\xbfweb: bin/application\n"), mends: write("Procfile", "web: bin/application\n")},
 	{about: "a main package of two files, without Buildfile", check: "application-go", where: "more.go",
@@ -165,7 +169,7 @@ func TestEveryOptionIsListed(t *testing.T) {
 		for _, name := range b.under(".ebextensions") {
 			for _, text := range []string{string(b.text(name)), uncommented(string(b.text(name)))} {
 				m := &model{bundle: b}
-				m.readConfig(name, []byte(text))
+				m.readConfig(name, []byte(text), nil)
 				kind, _ := m.get(nsEnvironment, "LoadBalancerType")
 				for _, s := range m.settings {
 					n++

@@ -78,13 +78,21 @@ func reason(err error) error {
 const (
 	maxIndicators = 100_000 // letters that mean something
 	maxTokens     = 20_000  // without comments
+	maxAllTokens  = 100_000 // of all .config files
 	maxNested     = 100     // one in the other on a line, or between brackets
 )
 
 var errInvolved = errors.New("it has more in it than lint reads: too many keys, or one in the other")
 
-// parseYAML is the one way to read YAML.
-func parseYAML(text []byte) (*ast.File, error) {
+var errMany = errors.New("the .config files before it have as much in them as lint reads")
+
+// parseYAML is the one way to read YAML. left, if not nil, is how many tokens there may be in this file and in those that are read
+// after it: what was looked at is taken off, whether it is read or not.
+func parseYAML(text []byte, left *int) (*ast.File, error) {
+	if left == nil {
+		left = new(int)
+		*left = maxTokens
+	}
 	indicators := 0
 	for _, c := range text {
 		if strings.IndexByte("[]{},:?-&*!", c) >= 0 {
@@ -95,7 +103,7 @@ func parseYAML(text []byte) (*ast.File, error) {
 		return nil, errInvolved
 	}
 	tokens := lexer.Tokenize(string(text))
-	n, brackets, line, nested := 0, 0, 0, 0
+	brackets, line, nested, most := 0, 0, 0, *left-maxTokens
 	for _, t := range tokens {
 		if t.Position.Line != line {
 			line, nested = t.Position.Line, 0
@@ -110,8 +118,12 @@ func parseYAML(text []byte) (*ast.File, error) {
 		case yamltoken.SequenceEntryType, yamltoken.MappingKeyType, yamltoken.AnchorType, yamltoken.TagType:
 			nested++
 		}
-		if n++; n > maxTokens || brackets > maxNested || nested > maxNested {
+		switch *left--; {
+		case *left < most || brackets > maxNested || nested > maxNested:
+			*left = most // to take it apart has cost as much as one that is read
 			return nil, errInvolved
+		case *left < 0:
+			return nil, errMany
 		}
 	}
 	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())

@@ -24,6 +24,15 @@ var unreadBundles = []bundleCase{
 	{about: "a .config of more than 1 MB", check: "not-read", where: more, breaks: write(more, "Description: x\n"+strings.Repeat("# x\n", foreign.MaxText/4)), mends: write(more, "Description: x\n")},
 	{about: "brackets in brackets in YAML", check: "not-read", where: more, breaks: write(more, "Description: "+strings.Repeat("[", 1000000)), mends: write(more, "Description: x\n")},
 	{about: "20,000 keys", check: "not-read", where: more, breaks: write(more, "Description: x\nMetadata:\n"+strings.Repeat("  a: b\n", 20000)), mends: write(more, "Description: x\n")},
+	{about: ".config files of 100,000 keys together", check: "not-read", where: ".ebextensions/0_09.config", breaks: func(_ *testing.T, b *Bundle) {
+		for i := range 50 {
+			b.Add(fmt.Sprintf(".ebextensions/0_%02d.config", i), 0o644, []byte("Metadata:\n"+strings.Repeat("  a: b\n", 4000)))
+		}
+	}, mends: func(_ *testing.T, b *Bundle) {
+		for i := range 50 {
+			delete(b.Files, fmt.Sprintf(".ebextensions/0_%02d.config", i))
+		}
+	}},
 	{about: "nginx files of 300,000 directives", check: "not-read", where: inServer, breaks: write(inServer, strings.Repeat("a;", 300000)), mends: drop(inServer)},
 	{about: "a variable that doubles 30 times", check: "not-read", where: ".platform/nginx", breaks: write(inServer, doubling()), mends: drop(inServer)},
 	{about: "a path that rewrite multiplies", check: "not-read", where: ".platform/nginx", breaks: write(inServer, strings.Repeat("rewrite ^(.*)$ $1$1$1$1$1$1$1$1$1;\n", 10)), mends: drop(inServer)},

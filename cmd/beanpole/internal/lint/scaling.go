@@ -108,7 +108,7 @@ func (m *model) wins(s setting, check, what, fix string) {
 
 // savedSettings are the options of a saved configuration, whose namespaces may have a resource in front.
 func savedSettings(name string, text []byte) []setting {
-	file, err := parseYAML(text)
+	file, err := parseYAML(text, nil)
 	if err != nil {
 		return nil // the EB CLI refuses it
 	}

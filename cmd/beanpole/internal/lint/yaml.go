@@ -56,8 +56,9 @@ var sections = map[string]bool{
 
 // readSettings parses all .config files.
 func (m *model) readSettings() {
+	left := maxAllTokens
+	var more []string // that are not read
 	for _, name := range m.bundle.under(".ebextensions") {
-		text := m.bundle.text(name)
 		if strings.Count(name, "/") > 1 || path.Ext(name) != ".config" {
 			if ext := path.Ext(name); ext == ".yml" || ext == ".yaml" || ext == ".json" || ext == ".conf" || ext == ".config" {
 				m.add(Finding{Check: "config-suffix", Severity: Error, File: name, What: "the file is not read",
@@ -65,13 +66,23 @@ func (m *model) readSettings() {
 			}
 			continue
 		}
-		m.readConfig(name, unixText(text))
+		if left > 0 {
+			m.readConfig(name, unixText(m.bundle.text(name)), &left)
+			continue
+		}
+		more = append(more, name)
+	}
+	if len(more) > 0 {
+		m.notRead(more[0], fmt.Errorf("it and %d files after it: %w", len(more)-1, errMany))
+		for _, name := range more {
+			m.unread[name] = true
+		}
 	}
 }
 
-func (m *model) readConfig(name string, text []byte) {
-	file, err := parseYAML(text)
-	if errors.Is(err, errInvolved) {
+func (m *model) readConfig(name string, text []byte, left *int) {
+	file, err := parseYAML(text, left)
+	if errors.Is(err, errInvolved) || errors.Is(err, errMany) {
 		m.notRead(name, err)
 		return
 	}

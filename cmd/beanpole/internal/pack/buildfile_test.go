@@ -222,6 +222,7 @@ func TestSourceThatNoInstanceCanBuild(t *testing.T) {
 
 	// A package in a folder that is left out.
 	dir = folder(t)
+	put(t, dir, "go.mod", "module example.com/app\n\ngo 1.26\n")
 	put(t, dir, "test/tool/tool.go", "package tool\n\nconst Mark = 1\n")
 	put(t, dir, "examples/chat/main.go", "package main\n\nimport \"example.com/app/test/tool\"\n\nfunc main() { println(tool.Mark) }\n")
 	if _, err := pack(dir, Source); err == nil || !strings.Contains(err.Error(), "example.com/app/test/tool") {

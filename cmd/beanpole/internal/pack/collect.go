@@ -21,10 +21,10 @@ import (
 func collect(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, error) {
 	b := &lint.Bundle{}
 	c := collector{bundle: b, dir: o.Dir, findings: new([]lint.Finding)}
-	var unknown error
-	if c.ignored, unknown = ignoredFiles(ctx, o.Dir); unknown != nil {
-		*c.findings = append(*c.findings, lint.Finding{Check: "not-read", Severity: lint.Warning, What: "Git does not say what it ignores: " + unknown.Error(),
-			Why: "what was ignored is shipped", Fix: "have `git status` work in this folder"})
+	var err error
+	if c.ignored, err = ignoresOf(ctx, o.Dir); err != nil {
+		*c.findings = append(*c.findings, lint.Finding{Check: "not-read", Severity: lint.Error, What: "it is not known what is ignored: " + err.Error(),
+			Why: "it would be shipped, to a bucket and to every instance", Fix: "mend what is said: `git ls-files` has to work here, and .ebignore to be a file"})
 	}
 	if rel, err := filepath.Rel(o.Dir, o.Output); err == nil {
 		c.output = filepath.ToSlash(rel)
@@ -62,7 +62,7 @@ func collect(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, erro
 type collector struct {
 	bundle   *lint.Bundle
 	dir      string
-	ignored  map[string]bool // by git, of dir
+	ignored  *ignores // of dir
 	findings *[]lint.Finding
 	named    string // what was asked for by name, or ""
 	output   string // the zip, which is not part of itself
@@ -110,10 +110,7 @@ func (c collector) tree(root, from string, keep func(string) bool) error {
 			return err
 		}
 		name := filepath.ToSlash(rel)
-		if base := d.Name(); d.IsDir() && (base == "node_modules" || base == "testdata") {
-			return fs.SkipDir
-		}
-		if d.IsDir() && name != "." && c.named == "" && !strings.HasPrefix(name, ".") && !inFolder(name+"/") {
+		if d.IsDir() && passed(name) && (c.named == "" || ofOthers(name)) {
 			return fs.SkipDir
 		}
 		if !d.IsDir() && !keep(name) {
@@ -206,7 +203,7 @@ func (c collector) layer(name string) (project.Layer, error) {
 		root, err := os.OpenRoot(filepath.Join(c.dir, "deploy", name))
 		if err == nil {
 			defer root.Close()
-			return project.ReadLayer(root.FS())
+			return project.ReadLayer(foreign.FS(root))
 		}
 	}
 	return project.Variant(name)

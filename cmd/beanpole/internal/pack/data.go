@@ -32,6 +32,16 @@ func inFolder(name string) bool {
 	return nested && !strings.HasPrefix(top, ".") && !slices.Contains([]string{"bin", "build", "deploy", "docs", "test", "node_modules"}, top)
 }
 
+// passed reports whether nothing of a folder is shipped, unless by name.
+func passed(name string) bool {
+	return ofOthers(name) || !strings.HasPrefix(name, ".") && !inFolder(name+"/")
+}
+
+// ofOthers reports whether nothing of a folder is ever shipped.
+func ofOthers(name string) bool {
+	return path.Base(name) == "node_modules" || path.Base(name) == "testdata"
+}
+
 var (
 	// ofBuild matches what only a build reads.
 	ofBuild = regexp.MustCompile(`(?i)(\.(go|mod|sum|work|s|c|cc|cpp|h|hpp|o|a|syso)|(^|/)(Dockerfile|Makefile)[^/]*)$`)
@@ -63,11 +73,11 @@ func folders(b *lint.Bundle) (list []Folder) {
 }
 
 // loose returns the files at the top of dir that are not shipped and may have been meant to be.
-func loose(dir string, b *lint.Bundle, ignored map[string]bool) (names []string, err error) {
+func loose(dir string, b *lint.Bundle, ignored *ignores) (names []string, err error) {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
 		name := e.Name()
-		if e.Type().IsRegular() && b.Files[name] == nil && !strings.HasPrefix(name, ".") && !ignored[name] &&
+		if e.Type().IsRegular() && b.Files[name] == nil && !strings.HasPrefix(name, ".") && !ignored.match(name, false) &&
 			!ofBuild.MatchString(name) && !ofReader.MatchString(name) && !ofTools.MatchString(name) && !secretName.MatchString(name) {
 			names = append(names, name)
 		}

@@ -71,7 +71,7 @@ func Pack(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	r := Result{Output: o.Output, Folders: folders(b)}
-	ignored, _ := ignoredFiles(ctx, o.Dir) // collect has said what is wrong
+	ignored, _ := ignoresOf(ctx, o.Dir) // collect has said what is wrong
 	if r.Loose, err = loose(o.Dir, b, ignored); err != nil {
 		return r, err
 	}
@@ -144,6 +144,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, err
 	}
 	o.Platform = cmp.Or(o.Platform, platform, lint.PlatformOf(o.Dir), lint.Go)
+	o.Package = project.PackageIn(o.Dir, o.Package)
 	o.Output = cmp.Or(o.Output, filepath.Join(o.Dir, filepath.FromSlash(Artifact)))
 	if o.Progress == nil {
 		o.Progress = func(string) {}

@@ -12,7 +12,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -43,7 +45,7 @@ func folder(t *testing.T) string {
 		}
 		put(t, dir, name, string(text))
 	}
-	put(t, dir, "go.mod", "module example.com/app\n\ngo 1.26\n")
+	put(t, dir, "go.mod", "module example.com/app\n\ngo 1.26\n\nrequire "+lint.Module+" v0.1.0\n")
 	put(t, dir, "go.sum", "")
 	put(t, dir, "examples/chat/main.go", "package main\n\nfunc main() { println(\"hello\") }\n")
 	put(t, dir, "examples/chat/main_test.go", "package main\n")
@@ -184,6 +186,33 @@ func TestVariantsAreSound(t *testing.T) {
 	}
 }
 
+// A program without Beanpole answers nothing of what the bundle asks. In a workspace its own go.mod does not tell.
+func TestPackSaysThatBeanpoleIsMissing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "app")
+	if err := os.Rename(folder(t), dir); err != nil {
+		t.Fatal(err)
+	}
+	missing := func() bool {
+		t.Helper()
+		r, err := Pack(t.Context(), Options{Dir: dir, Output: filepath.Join(t.TempDir(), "app.zip"), Nginx: "off"})
+		if err != nil {
+			t.Fatalf("%v: %v", err, r.Findings)
+		}
+		return slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.Check == "no-beanpole" })
+	}
+	if missing() {
+		t.Error("it is said of a module that requires it")
+	}
+	put(t, dir, "go.mod", "module example.com/app\n\ngo 1.26\n")
+	if !missing() {
+		t.Error("nothing is said of it")
+	}
+	put(t, dir, "../go.work", "go 1.26\n\nuse ./app\n")
+	if missing() {
+		t.Error("it is said in a workspace")
+	}
+}
+
 func TestPackRefusesAWrongBundle(t *testing.T) {
 	dir := folder(t)
 	put(t, dir, ".platform/nginx/conf.d/x.conf", "location /x { return 200; }\n")
@@ -261,6 +290,35 @@ func TestPackOfAProject(t *testing.T) {
 	}
 	if got := content(t, files[conf]); !bytes.HasPrefix(got, []byte("# ours\n")) {
 		t.Error("the overlay was laid over the project's own file")
+	}
+}
+
+// A pipe is opened by nobody: there may be no one who writes.
+func TestPipesAreNotOpened(t *testing.T) {
+	dir := folder(t)
+	for _, name := range []string{"pipe", "web/pipe", "web/x"} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), syscall.Mkfifo(file, 0o644)); err != nil {
+			t.Skip(err)
+		}
+	}
+	put(t, dir, "web/y/x", "x\n")
+	put(t, dir, "embed.go", "package main\n\nimport \"embed\"\n\n//go:embed */x */*/x pipe/*\nvar files embed.FS\n")
+	looked := make(chan error, 1)
+	go func() {
+		b, _, _, err := Preview(t.Context(), Options{Dir: dir, Nginx: "off"})
+		if err == nil {
+			err = b.Close()
+		}
+		looked <- err
+	}()
+	select {
+	case err := <-looked:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it waits for somebody who writes")
 	}
 }
 

@@ -38,7 +38,7 @@ func packages(dir string, do func(name string, p *build.Package)) error {
 	}
 	c.JoinPath = path.Join
 	c.ReadDir = func(name string) (list []fs.FileInfo, err error) {
-		entries, err := fs.ReadDir(root.FS(), name)
+		entries, err := fs.ReadDir(foreign.FS(root), name)
 		for _, e := range entries {
 			if info, err := e.Info(); err == nil && info.Mode().IsRegular() && info.Size() <= maxSource {
 				list = append(list, info)
@@ -47,7 +47,7 @@ func packages(dir string, do func(name string, p *build.Package)) error {
 		return list, err
 	}
 	c.OpenFile = func(name string) (io.ReadCloser, error) { return foreign.Open(root, name) }
-	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+	return fs.WalkDir(foreign.FS(root), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
 			return err
 		}
@@ -71,7 +71,7 @@ func embeddedFiles(dir string) (map[string]bool, error) {
 	}
 	defer root.Close()
 	err = packages(dir, func(name string, p *build.Package) {
-		inside, err := fs.Sub(root.FS(), name)
+		inside, err := fs.Sub(foreign.FS(root), name)
 		if err != nil {
 			return
 		}
@@ -79,7 +79,7 @@ func embeddedFiles(dir string) (map[string]bool, error) {
 			pattern, hidden := strings.CutPrefix(pattern, "all:")
 			found, _ := fs.Glob(inside, pattern) // of one that is none the build says so
 			for _, at := range found {
-				embed(all, root.FS(), path.Join(name, at), hidden)
+				embed(all, foreign.FS(root), path.Join(name, at), hidden)
 			}
 		}
 	})

@@ -1,7 +1,6 @@
 package pack
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +32,7 @@ func (c collector) shipped(name string, d fs.DirEntry, named bool) (bool, left) 
 		return false, left{"no-file", "it is no regular file", "a zip has none", "delete it"}
 	case !named && hidden(strings.TrimPrefix(name, c.named+"/")):
 		return false, left{}
-	case !named && c.ignored[name]:
+	case !named && c.ignored.match(name, d.IsDir()):
 		return false, left{}
 	case !d.IsDir() && secretName.MatchString(path.Base(name)):
 		return false, left{"secret-file", "by its name it holds a secret", inBucket, environmentSecrets}
@@ -86,34 +85,64 @@ func straight(root, name string) error {
 	return nil
 }
 
-// ignoredFiles returns what git ignores in a folder, by .gitignore and the like and by .ebignore: files, and folders as
-// a whole. Without git, or outside a repository, that is nothing. An error says that Git has not told.
-func ignoredFiles(ctx context.Context, dir string) (map[string]bool, error) {
-	all := map[string]bool{}
-	g, err := foreign.OpenGit(ctx, dir, foreign.Strangers)
+// ignores says what is ignored of a folder.
+type ignores struct {
+	git map[string]bool        // files, and folders as a whole
+	eb  func(name string) bool // by .ebignore
+}
+
+// ignoresOf asks .ebignore, and Git for each repository whose files may be shipped: the one around dir, and those in it, which
+// are submodules or not. An error says that it is not known what is ignored.
+func ignoresOf(ctx context.Context, dir string) (*ignores, error) {
+	i := &ignores{git: map[string]bool{}}
+	var err error
+	if i.eb, err = lint.Ignored(dir); err != nil {
+		return i, err
+	}
+	if err := i.repository(ctx, dir, "."); err != nil {
+		return i, err
+	}
+	return i, filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
+		name, relErr := filepath.Rel(dir, file)
+		name = filepath.ToSlash(name)
+		switch {
+		case err != nil || relErr != nil: // nothing of it is shipped either, and tree says so
+			return nil
+		case path.Base(name) == ".git" && name != ".git":
+			if err := i.repository(ctx, dir, path.Dir(name)); err != nil {
+				return fmt.Errorf("%s: %w", path.Dir(name), err)
+			}
+		case d.IsDir() && !passed(name) && !hidden(name) && !i.git[name]:
+			return nil
+		}
+		if d.IsDir() {
+			return fs.SkipDir
+		}
+		return nil
+	})
+}
+
+// repository adds what Git ignores of name, a folder of dir.
+func (i *ignores) repository(ctx context.Context, dir, name string) error {
+	g, err := foreign.OpenGit(ctx, filepath.Join(dir, name), foreign.Strangers)
 	if errors.Is(err, foreign.ErrNoRepository) {
-		return all, nil
+		return nil
 	}
 	if err != nil {
-		return all, err
+		return err
 	}
 	defer g.Close()
-	base := []string{"ls-files", "-z", "--ignored", "--exclude-standard"}
-	if foreign.IsFile(dir, ".ebignore") {
-		base = append(base, "--exclude-from=.ebignore")
+	inside, err := g.Ignored(ctx)
+	for n := range inside {
+		i.git[path.Join(name, n)] = true
 	}
-	for _, which := range [][]string{{"--others", "--directory"}, {"--cached"}} {
-		out, err := g.Run(ctx, append(slices.Clone(base), which...)...)
-		if err != nil {
-			return all, err
-		}
-		for name := range bytes.SplitSeq(out, []byte{0}) {
-			if n := strings.TrimSuffix(string(name), "/"); n != "" {
-				all[n] = true
-			}
-		}
-	}
-	return all, nil
+	return err
+}
+
+// match reports whether a file or folder is ignored. Without ignores nothing is. The EB CLI asks for files alone: a pattern may
+// take one out of a folder that another names.
+func (i *ignores) match(name string, folder bool) bool {
+	return i != nil && (i.git[name] || !folder && i.eb(name))
 }
 
 // architecture is the one that the bundle's instances have, by the last file that says so; amd64 if none does, as is

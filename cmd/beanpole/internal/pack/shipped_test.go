@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"crypto/ed25519"
 	"crypto/x509"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,17 +82,116 @@ func TestPackLeavesOutWhatIsNotMeant(t *testing.T) {
 	}
 }
 
-// Where Git does not say what it ignores, that is said: it would be shipped in silence.
-func TestPackSaysWhenGitIsSilent(t *testing.T) {
-	dir := folder(t)
-	put(t, dir, ".git/HEAD", "nonsense\n")
-	r, err := Pack(t.Context(), Options{Dir: dir, Output: filepath.Join(t.TempDir(), "app.zip"), Kind: Source, Nginx: "off"})
+// What a repository and .ebignore ignore is left out wherever the project lies in it, and of the repositories in the project too.
+func TestPackLeavesOutWhatIsIgnoredAnywhere(t *testing.T) {
+	git := func(dir string, args ...string) {
+		t.Helper()
+		if said, err := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=x", "-c", "user.email=x@example.com"}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, said)
+		}
+	}
+	for _, around := range []struct {
+		name, ignored string // by the repository around it
+		repository    bool
+	}{
+		{"a repository of its own", "", true},
+		{"a folder of a repository", "from-above/\n", true},
+		{"a folder that the repository ignores", "services/\n", true},
+		{"no repository", "", false},
+	} {
+		t.Run(around.name, func(t *testing.T) {
+			outer, dir := t.TempDir(), folder(t)
+			if around.ignored != "" {
+				to := filepath.Join(outer, "services", "chat")
+				if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.Rename(dir, to)); err != nil {
+					t.Fatal(err)
+				}
+				dir = to
+				put(t, outer, ".gitignore", around.ignored)
+				put(t, outer, ".ebignore", "web\n/internal\n") // another project's
+			} else {
+				outer = dir
+			}
+			put(t, dir, ".ebignore", "/fixtures/\n*.ebignored\nweb/*\n!web/kept.txt\n")
+			for _, name := range []string{"fixtures/x.txt", "web/x.ebignored", "web/x.txt", "web/kept.txt", "web/fixtures/x.txt", "internal/shipped.txt"} {
+				put(t, dir, name, "x\n")
+			}
+			bad := []string{"fixtures/x.txt", "web/x.ebignored", "web/x.txt", "web/fixtures/x.txt"}
+			if around.repository {
+				git(outer, "init", "-q")
+				put(t, dir, ".gitignore", "/private/\n*.tracked\n")
+				put(t, dir, "internal/.gitignore", "built/\n")
+				bad = append(bad, "private/x.txt", "internal/built/x.txt", "internal/x.tracked", "modules/one/private-too/x.txt")
+				put(t, dir, "modules/one/.gitignore", "private-too/\n")
+				git(filepath.Join(dir, "modules/one"), "init", "-q")
+				if around.ignored == "from-above/\n" {
+					bad = append(bad, "internal/from-above/x.txt")
+				}
+				for _, name := range bad {
+					put(t, dir, name, "x\n")
+				}
+				git(outer, "add", "-f", filepath.Join(dir, "internal/x.tracked"))
+			}
+			out := filepath.Join(t.TempDir(), "app.zip")
+			if r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Kind: Source, Nginx: "off"}); err != nil {
+				t.Fatalf("%v: %v", err, r.Findings)
+			}
+			files := unpack(t, out)
+			for _, name := range bad {
+				if files[name] != nil {
+					t.Errorf("%s is shipped", name)
+				}
+			}
+			for _, name := range []string{"internal/shipped.txt", "web/kept.txt"} {
+				if files[name] == nil {
+					t.Errorf("%s is not shipped", name)
+				}
+			}
+		})
+	}
+}
+
+// Where nobody says what is ignored, nothing is shipped.
+func TestPackRefusesWhenIgnoredIsUnknown(t *testing.T) {
+	for name, breaks := range map[string]func(t *testing.T, dir string){
+		"a broken repository":               func(t *testing.T, dir string) { put(t, dir, ".git/HEAD", "nonsense\n") },
+		"a broken repository in a folder":   func(t *testing.T, dir string) { put(t, dir, "web/.git/HEAD", "nonsense\n") },
+		"a repository, and no Git":          func(t *testing.T, dir string) { put(t, dir, ".git/HEAD", "x\n"); t.Setenv("PATH", goOnly(t)) },
+		"an .ebignore that is not followed": func(t *testing.T, dir string) { _ = os.Symlink("Procfile", filepath.Join(dir, ".ebignore")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, out := folder(t), filepath.Join(t.TempDir(), "app.zip")
+			breaks(t, dir)
+			r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Kind: Source, Nginx: "off"})
+			if !errors.Is(err, ErrRefused) || !slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.Check == "not-read" && strings.Contains(f.What, "ignored") }) {
+				t.Errorf("%v: %v", err, r.Findings)
+			}
+			if _, err := os.Stat(out); err == nil {
+				t.Error("it is shipped")
+			}
+		})
+	}
+	t.Run("a broken repository in what is not shipped", func(t *testing.T) {
+		dir := folder(t)
+		put(t, dir, "test/x/.git/HEAD", "nonsense\n")
+		if r, err := Pack(t.Context(), Options{Dir: dir, Output: filepath.Join(t.TempDir(), "app.zip"), Kind: Source, Nginx: "off"}); err != nil {
+			t.Errorf("%v: %v", err, r.Findings)
+		}
+	})
+}
+
+// goOnly returns a folder for PATH that has the go command and no Git.
+func goOnly(t *testing.T) string {
+	t.Helper()
+	program, err := exec.LookPath("go")
 	if err != nil {
-		t.Fatalf("%v: %v", err, r.Findings)
+		t.Skip(err)
 	}
-	if !slices.ContainsFunc(r.Findings, func(f lint.Finding) bool { return f.Check == "not-read" && strings.Contains(f.What, "Git") }) {
-		t.Errorf("nothing is said of it: %v", r.Findings)
+	dir := t.TempDir()
+	if err := os.Symlink(program, filepath.Join(dir, "go")); err != nil {
+		t.Fatal(err)
 	}
+	return dir
 }
 
 // der is a private key without letters around it.

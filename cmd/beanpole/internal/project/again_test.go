@@ -112,6 +112,43 @@ func TestInitAgainWithAnotherChoice(t *testing.T) {
 }
 
 // Whatever names are, the EB CLI reads them as they are.
+// What another name, region, platform or load balancer needs is another environment; eb deploy is for what there is.
+func TestInitAgainSaysWhatIsNext(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*Choice)
+		want   []string
+	}{
+		"nothing":        {func(*Choice) {}, []string{"eb deploy"}},
+		"a variant":      {func(c *Choice) { c.Variants = []string{"redis-auth"} }, []string{"eb deploy"}},
+		"a region":       {func(c *Choice) { c.Region = "us-east-1" }, []string{"eb create hello-production --elb-type application"}},
+		"an application": {func(c *Choice) { c.Application = "other" }, []string{"eb create hello-production --elb-type application"}},
+		"a name":         {func(c *Choice) { c.Environment, c.Variants = "other", []string{"single-instance"} }, []string{"eb create other --single"}},
+		"a kind":         {func(c *Choice) { c.Variants = []string{"single-instance"} }, []string{"another name first", "eb create hello-production --single"}},
+		"a balancer":     {func(c *Choice) { c.Variants = []string{"network-load-balancer"} }, []string{"another name first", "eb create hello-production --elb-type network"}},
+		"a platform":     {func(c *Choice) { c.Platform = lint.Docker }, []string{"another name first", "eb create hello-production --elb-type application"}},
+	} {
+		o := Options{Dir: existing(t), Choice: good(), Version: "0.1.0"}
+		if _, err := Init(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		test.change(&o.Choice)
+		r, err := Init(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := r.Next[max(0, len(r.Next)-len(test.want)):]
+		for i, want := range test.want {
+			if len(last) != len(test.want) || !strings.HasSuffix(last[i], want) {
+				t.Errorf("after %s: %q, want %q", name, r.Next, test.want)
+				break
+			}
+		}
+		if len(test.want) == 1 && strings.Contains(strings.Join(r.Next, " "), "#") {
+			t.Errorf("after %s: %q", name, r.Next)
+		}
+	}
+}
+
 func TestNamesInYAML(t *testing.T) {
 	for _, name := range []string{"null", "yes", "1234", "NULL", "1e10", "2026-11-29", "1_000", "日本 $1", `a'b"c\d`, "plain"} {
 		c := good()

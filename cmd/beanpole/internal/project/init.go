@@ -43,7 +43,7 @@ type Options struct {
 	Progress func(what string)
 }
 
-// ErrNoModule is returned for a folder with Go files and no go.mod.
+// ErrNoModule is returned for a folder with Go files and no go.mod, there or above.
 var ErrNoModule = errors.New("there are Go files and no go.mod: run go mod init first")
 
 // IsModule reports whether the folder has a module of its own, which gets the bundle alone; if not it gets a whole
@@ -58,8 +58,28 @@ func IsModule(dir string) (bool, error) {
 	code, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err == nil && len(code) > 0 {
 		err = ErrNoModule
+		if top, name := moduleAbove(dir); top != "" {
+			err = fmt.Errorf("it is a package of the module in %s: run beanpole init --package ./%s there", top, name)
+		}
 	}
 	return false, err
+}
+
+// moduleAbove returns the folder of the module that a folder is in, and the folder's name there; or "".
+func moduleAbove(dir string) (top, name string) {
+	at, err := filepath.Abs(dir)
+	if err != nil {
+		return "", ""
+	}
+	for top = filepath.Dir(at); ; top = filepath.Dir(top) {
+		if foreign.IsFile(top, "go.mod") {
+			name, err = filepath.Rel(top, at)
+			return top, filepath.ToSlash(name)
+		}
+		if top == filepath.Dir(top) {
+			return "", ""
+		}
+	}
 }
 
 // Init writes a project: into a folder without a module a whole application, into a module the bundle alone. Where Init was
@@ -142,7 +162,7 @@ func (o Options) write(ctx context.Context, f *folder, old manifest, first, isMo
 	if err != nil {
 		return u.report, err
 	}
-	u.report.Next = append(u.report.Next, o.next(ctx, first, isModule)...)
+	u.report.Next = append(u.report.Next, o.next(ctx, old.Choice, first, isModule)...)
 	return u.report, writeManifest(f, next)
 }
 
@@ -297,10 +317,20 @@ func (o Options) missing(f *folder) (next []string, err error) {
 	return next, nil // it is a workspace that leads to the checkout, at which go mod tidy does not look
 }
 
-// next says how it goes on.
-func (o Options) next(ctx context.Context, first, isModule bool) (next []string) {
+// next says how it goes on. before is the choice of the Init before this, if it is not the first.
+func (o Options) next(ctx context.Context, before Choice, first, isModule bool) (next []string) {
+	create := "eb create " + o.Choice.Environment + o.Choice.created()
 	if !first {
-		return []string{"beanpole lint", "beanpole pack", "eb deploy"}
+		next = []string{"beanpole lint", "beanpole pack"}
+		named := [3]string{o.Choice.Application, o.Choice.Environment, o.Choice.Region} != [3]string{before.Application, before.Environment, before.Region}
+		switch {
+		case named:
+			return append(next, create)
+		case o.Choice.Platform != before.Platform || o.Choice.created() != before.created():
+			return append(next, "# an environment keeps its platform, and what stands in front of it: if one of this name is there,",
+				"# beanpole init --environment with another name first", create)
+		}
+		return append(next, "eb deploy")
 	}
 	if dir := dirOr(o.Dir); dir != "." {
 		next = append(next, "cd "+dir)
@@ -314,8 +344,13 @@ func (o Options) next(ctx context.Context, first, isModule bool) (next []string)
 	if o.Choice.Platform == lint.Docker && o.Replace != "" {
 		next = append(next, "go mod vendor")
 	}
+	return append(next, "beanpole lint", "beanpole pack", create)
+}
+
+// created are the options of eb create that say what stands in front of the instances.
+func (c Choice) created() string {
 	how := " --elb-type application"
-	for _, v := range o.Choice.Variants {
+	for _, v := range c.Variants {
 		switch v {
 		case "network-load-balancer":
 			how = " --elb-type network"
@@ -325,5 +360,5 @@ func (o Options) next(ctx context.Context, first, isModule bool) (next []string)
 			how += " --shared-lb ARN"
 		}
 	}
-	return append(next, "beanpole lint", "beanpole pack", "eb create "+o.Choice.Environment+how)
+	return how
 }

@@ -132,7 +132,8 @@ func TestEveryBundleIsSound(t *testing.T) {
 				t.Fatal(err)
 			}
 			// As it is without what pack makes, which is deployed in its place.
-			if err := errors.Join(os.Remove(filepath.Join(dir, ".elasticbeanstalk/config.yml")), os.WriteFile(filepath.Join(dir, "go.sum"), nil, 0o644)); err != nil {
+			if err := errors.Join(os.Remove(filepath.Join(dir, ".elasticbeanstalk/config.yml")), os.WriteFile(filepath.Join(dir, "go.sum"), nil, 0o644),
+				os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/shop\n\nrequire "+Path+" v0.1.0\n"), 0o644)); err != nil {
 				t.Fatal(err)
 			}
 			b, err := lint.OpenDir(dir)
@@ -226,6 +227,20 @@ func TestGoFilesWithoutAModule(t *testing.T) {
 	put(t, dir, "main.go", "package main\n")
 	if _, err := Init(t.Context(), Options{Dir: dir, Choice: good()}); !errors.Is(err, ErrNoModule) {
 		t.Errorf("err = %v, want ErrNoModule", err)
+	}
+}
+
+// A package of a module has its bundle at the top of that.
+func TestPackagesOfAModuleAbove(t *testing.T) {
+	dir := existing(t)
+	if _, err := IsModule(filepath.Join(dir, "cmd/shop")); err == nil || !strings.Contains(err.Error(), "in "+dir+": run beanpole init --package ./cmd/shop there") {
+		t.Errorf("%v", err)
+	}
+	for given, want := range map[string]string{"cmd/shop": "./cmd/shop", "./cmd/shop": "./cmd/shop", "cmd/shop/": "./cmd/shop", "./cmd/../cmd/shop": "./cmd/shop", ".": ".", "": "",
+		"..": "..", "example.com/shop/cmd/shop": "example.com/shop/cmd/shop", "cmd/none": "cmd/none"} {
+		if got := PackageIn(dir, given); got != want {
+			t.Errorf("%q is %q, want %q", given, got, want)
+		}
 	}
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -14,10 +16,11 @@ import (
 
 	"github.com/beanpole/beanpole"
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
+	"github.com/beanpole/beanpole/cmd/beanpole/internal/lint"
 )
 
 // Path is the module that applications are built on.
-const Path = "github.com/beanpole/beanpole"
+const Path = lint.Module
 
 // tools are the programs of that module that a project has use for: this one, and the one that its image has.
 var tools = [...]string{Path + "/cmd/beanpole", Path + "/cmd/health"}
@@ -115,6 +118,16 @@ func Mains(ctx context.Context, dir string) ([]string, error) {
 		}
 	}
 	return list, nil
+}
+
+// PackageIn returns the package of a folder of the module in dir as the go command is told of it, such as ./cmd/server for
+// cmd/server/. What is no folder there is left as it is.
+func PackageIn(dir, name string) string {
+	clean := path.Clean(filepath.ToSlash(name)) // of "" a dot
+	if info, err := os.Stat(filepath.Join(dirOr(dir), name)); err != nil || !info.IsDir() || !filepath.IsLocal(clean) || clean == "." {
+		return name
+	}
+	return "./" + clean
 }
 
 // OutsideReplacement returns a folder outside of the module in dir that its go.mod puts in the place of a module, or "". A
