@@ -69,7 +69,8 @@ func (g *gate) due() (read, wait bool) {
 	return wait || time.Since(g.read) >= knownFor, wait
 }
 
-// pass returns when servers listen, or have been waited for long enough; with an error when Redis cannot be reached.
+// pass returns when servers listen, have been waited for long enough, or cannot be counted for as long: the master that
+// something is for may be there while that of the list is not. It returns an error only when ctx is done.
 func (g *gate) pass(ctx context.Context) error {
 	select {
 	case g.looking <- struct{}{}:
@@ -77,23 +78,22 @@ func (g *gate) pass(ctx context.Context) error {
 		return ctx.Err()
 	}
 	defer func() { <-g.looking }()
+	began := time.Now()
 	for n := 0; ; n++ {
 		read, wait := g.due()
 		if !read {
 			return nil
 		}
-		made := g.made()
+		made, start := g.made(), time.Now()
 		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
 		there, err := g.look(tctx)
 		cancel()
 		switch {
-		case err != nil:
-			return err
-		case !wait:
+		case !wait, err != nil && time.Since(began) >= listenFor:
 			return nil
 		case there:
 			g.mu.Lock()
-			g.shut, g.seen = false, made // else what it was made for may be older
+			g.shut, g.seen = g.failed.After(start), made // what has been made since it began is not known yet
 			g.mu.Unlock()
 		case !pause(ctx, min(n, 3)):
 			return ctx.Err()
@@ -144,7 +144,7 @@ func (g *gate) look(ctx context.Context) (there bool, err error) {
 	failed := g.failed
 	g.mu.Unlock()
 	if len(channels) == 0 {
-		return true, err
+		return err == nil, err
 	}
 	counts, e := countOn(ctx, g.client, g.count, channels...)
 	switch {

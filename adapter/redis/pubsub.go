@@ -42,9 +42,7 @@ var requestTypes = map[kind]int{
 	kindPiece: typePiece, kindUnasked: typeUnasked,
 }
 
-var requestKinds = [...]kind{
-	kindSockets, kindAllRooms, kindSocketsJoin, kindSocketsLeave, kindDisconnect, kindFetch, kindServerSideEmit, kindBroadcast,
-}
+var requestKinds = [...]kind{kindSockets, kindAllRooms, kindSocketsJoin, kindSocketsLeave, kindDisconnect, kindFetch, kindServerSideEmit, kindBroadcast}
 
 func (p *pubsub) broadcasts(nsp string) string { return p.prefix + "#" + nsp + "#" }
 func (p *pubsub) requests(nsp string) string   { return p.prefix + "-request#" + nsp + "#" }
