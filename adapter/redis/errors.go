@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"strings"
-	"syscall"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -107,13 +105,11 @@ func advice(err error) string {
 		return "the certificate of Redis is not for the name in its URL, not in force, or of an authority that this machine does not know"
 	case errors.As(err, new(tls.RecordHeaderError)):
 		return "this Redis has no TLS: its URL begins with redis://"
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "Redis, or what is between, has closed the connection: check that it runs, that the URL begins with rediss:// if it wants TLS, and its log; " +
-			outputAdvice
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &n) && n.Timeout():
 		return "Redis does not answer: check its load and the network, and that it has TLS if its URL begins with rediss://"
 	}
-	return "check that Redis runs and can be reached from here, and that its URL begins with rediss:// if it wants TLS"
+	// A connection that Redis has closed, and that it takes none, is one thing to look into.
+	return "check that Redis runs and can be reached from here, and that its URL begins with rediss:// if it wants TLS; " + outputAdvice
 }
 
 // refused reports whether err is an answer of Redis, which then has not done what it was asked.
