@@ -237,7 +237,7 @@ var (
 type PartialError struct {
 	Missing []string // ids of the nodes that did not answer, where known
 	Nodes   int      // how many did not answer
-	Clients int      // how many clients did not acknowledge
+	Clients int      // how many clients did not acknowledge, or could not be described
 	Err     error    // ErrTimeout, context.DeadlineExceeded, ErrDegraded …
 }
 

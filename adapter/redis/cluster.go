@@ -146,7 +146,7 @@ func (c *Cluster) mixed(ctx context.Context, nsp string) (bool, error) {
 
 // startMembers starts the heartbeat and the roster.
 func (c *Cluster) startMembers(sharded bool) {
-	channel := c.beats
+	channel := c.cfg.beats
 	kind, op := subChannel, opPublish
 	if sharded {
 		kind, op = subShard, opSPublish
@@ -192,11 +192,11 @@ func (c *Cluster) startMembers(sharded bool) {
 }
 
 // beats returns the channel of heartbeats of one node, or of all if uid is empty.
-func (c *Cluster) beats(uid string) string {
+func (c *Config) beats(uid string) string {
 	if uid == "" {
-		return c.cfg.Prefix + "-beanpole#"
+		return c.Prefix + "-beanpole#"
 	}
-	return c.cfg.Prefix + "-beanpole#self#" + uid + "#"
+	return c.Prefix + "-beanpole#self#" + uid + "#"
 }
 
 // beat sends heartbeats. The first ones come fast: until one has come back, nothing is known to work.

@@ -46,20 +46,6 @@ func parseDetails(b []byte) ([]adapter.Details, error) {
 	return out, nil
 }
 
-// size is about how many bytes the JSON form has.
-func size(d *adapter.Details) int {
-	n := 300 + len(d.ID) + len(d.Data) + len(d.Handshake.Auth) + len(d.Handshake.URL)
-	for _, m := range []map[string]string{d.Handshake.Headers, d.Handshake.Query} {
-		for k, v := range m {
-			n += len(k) + len(v) + 6
-		}
-	}
-	for _, room := range d.Rooms {
-		n += len(room) + 3
-	}
-	return n
-}
-
 // fields is an object of texts, read into the map that is handed on.
 type fields map[string]string
 
@@ -142,6 +128,14 @@ func appendDetails(dst []byte, list []adapter.Details) []byte {
 		dst = append(dst, '}')
 	}
 	return append(dst, ']')
+}
+
+// appendDescribed appends the array of the sockets that m describes.
+func appendDescribed(dst []byte, m *message) []byte {
+	if len(m.described) == 0 {
+		return append(dst, "[]"...)
+	}
+	return append(dst, m.described...)
 }
 
 func appendMap(dst []byte, m map[string]string) []byte {

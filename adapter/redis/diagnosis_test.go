@@ -3,8 +3,12 @@ package redis
 import (
 	"bytes"
 	"errors"
+	"io"
 	"log/slog"
+	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,7 +19,18 @@ import (
 
 // Each error has the advice that helps.
 func TestAdvice(t *testing.T) {
+	for err, want := range map[error]string{
+		io.EOF: "client-output-buffer-limit pubsub",
+		&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}: "client-output-buffer-limit pubsub",
+	} {
+		if got := advice(err); !strings.Contains(got, want) {
+			t.Errorf("advice for %q: %q", err, got)
+		}
+	}
 	for text, want := range map[string]string{
+		"BUSY Redis is busy running a script":                      "SCRIPT KILL",
+		"LOADING Redis is loading the dataset in memory":           "reads its data",
+		"NOREPLICAS Not enough good replicas to write":             "min-replicas-to-write",
 		"NOPERM this user has no permissions":                      "allow this Redis user",
 		"ERR The user executing the script can't run this command": "allow this Redis user",
 		"WRONGTYPE Operation against a key":                        "something else uses a key",

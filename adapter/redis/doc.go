@@ -29,6 +29,7 @@
 //	bus.go        the subscriptions the process wants
 //	regained.go   those that were lost for a while
 //	link.go       one connection with subscriptions
+//	orders.go     what is asked of Redis on it
 //	place.go      that it is to a master, and who else has subscriptions
 //	members.go    which nodes are alive
 //	roster.go     the list of them in Redis
@@ -66,6 +67,7 @@
 //	reads.go      how much of them recoveries read at a time
 //	takeover.go   the socket of a client that is back before its server has noticed
 //	emitter.go    Emitter, for processes that serve no clients
+//	gate.go       what an emitter holds back while servers do not listen
 //	registry.go   which node holds a session, and where that node is
 //	forward.go    requests of sessions that live on another node
 //
@@ -122,6 +124,8 @@
 //   - 2026-11-29: With recovery, clients of this node get its events at once, and the offset says up to
 //     which of them (offset.go). They waited for the stream before, and acknowledgements and the end of a
 //     socket overtook them. The price: Node's servers do not know such an offset.
+//   - 2026-11-30: An emitter has no numbers: it ends, and cannot be asked. So it looks before it publishes on a new
+//     connection whether servers listen (gate.go). It costs a PING for each batch that does not follow another.
 //   - 2026-11-29: A stream is read on a connection that the library makes and greets, and that is read here: as strings
 //     in maps an entry costs 1.9 us before anybody has looked at it, from one buffer 0.4. Buckets of rooms, each a
 //     stream, were thought through and not made: docs/scale.md has the figures.

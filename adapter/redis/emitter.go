@@ -40,6 +40,7 @@ type emitterCore struct {
 	stop   context.CancelFunc
 	done   chan struct{}
 	agrees func(context.Context) error
+	ticks  sync.WaitGroup // ends with stop
 
 	mu     sync.Mutex
 	filled map[string]time.Time // guarded by mu; rooms that sockets were just put into: servers may not listen to them yet
@@ -59,12 +60,16 @@ func NewEmitter(cfg Config) (*Emitter, error) {
 	cfg.subscribe()
 	c := &emitterCore{client: client, lines: lines, box: newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes), state: newState(cfg.Logger),
 		done: make(chan struct{}), filled: map[string]time.Time{}, max: cfg.MaxMessageBytes, wire: newWire(&cfg, emitterUID)}
-	c.agrees = newRoster(client, &cfg, emitterUID).agrees
+	r := newRoster(client, &cfg, emitterUID)
+	c.agrees = r.agrees
 	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: cfg.MaxStreamLen}
+	if cfg.Mode != Streams {
+		p.gate = newGate(client, lines, &cfg, r)
+	}
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
-	c.state.steady, c.state.uid = 0, emitterUID
-	c.state.set(PartStart, "", nil)
+	c.state.uid, c.state.losses = emitterUID, func() map[string]uint64 { return c.stats.losses(lostUnpublished) }
+	c.ticks.Go(func() { c.tick(ctx) })
 	go func() {
 		defer close(c.done)
 		p.run(ctx)
@@ -163,10 +168,24 @@ func (e *Emitter) send(m *message) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errEncode, err)
 	}
-	if err := c.fits(e.core.max); err != nil {
-		return err
+	return e.core.box.offer(c, e.core.max, &e.core.stats, e.core.state)
+}
+
+// tick has it said how the emitter does.
+func (c *emitterCore) tick(ctx context.Context) {
+	for sleep(ctx, time.Second) {
+		if c.stats.published.Load() > 0 {
+			c.state.set(PartStart, "", nil)
+		}
+		c.state.tick()
 	}
-	return e.core.box.put(c)
+}
+
+// Stats returns the counters since NewEmitter, of all copies of the Emitter: those of what was to be published.
+func (e *Emitter) Stats() Stats {
+	s := Stats{Published: e.core.stats.published.Load(), Lost: e.core.stats.losses(lostUnpublished)}
+	s.Waiting, s.WaitingBytes = e.core.box.waiting()
+	return s
 }
 
 // widen has events to a room that sockets were just put into go to all servers, as what is for several rooms does: on the
@@ -189,26 +208,64 @@ func (c *emitterCore) widen(m *message) {
 	}
 }
 
+// LostError is what Emitter.Close returns when messages are lost, or may be, that the Emitter had taken.
+type LostError struct {
+	Messages uint64            // how many
+	Causes   map[string]uint64 // by cause, as in Stats.Lost
+	Err      error             // why the Emitter does not work, nil if it does by now
+}
+
+func (e *LostError) Error() string {
+	text := fmt.Sprintf("redis: messages lost: %d, by cause %v", e.Messages, e.Causes)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns Err.
+func (e *LostError) Unwrap() error { return e.Err }
+
+// lost returns a *LostError if anything is lost that was taken: of what was not, Emit has returned an error.
+func (c *emitterCore) lost() error {
+	e := &LostError{Causes: c.stats.losses(lostUnpublished)}
+	delete(e.Causes, lostNames[lostFull])
+	delete(e.Causes, lostNames[lostLarge])
+	for _, n := range e.Causes {
+		e.Messages += n
+	}
+	if _, _, e.Err, _ = c.state.get(); e.Err == errStarting {
+		e.Err = nil
+	}
+	if e.Messages == 0 {
+		return nil
+	}
+	return e
+}
+
 // Close publishes what waits and ends the Emitter and its copies. It returns the error of ctx when that
-// ends first; what waited is lost then. And it returns an error when Beanpole's servers are there and all of them have another mode or
-// stream, so that none has heard anything.
+// ends first; what waited is lost then. It returns a *LostError when anything is lost that the Emitter has taken since it was made. And it
+// returns an error when Beanpole's servers are there and all of them have another mode or stream, so that none has heard anything.
 func (e *Emitter) Close(ctx context.Context) error {
-	e.core.box.close()
+	c := e.core
+	c.box.close()
 	var err error
 	select {
-	case <-e.core.done:
+	case <-c.done:
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
 	if err == nil {
 		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		err = e.core.agrees(tctx)
+		err = c.agrees(tctx)
 		cancel()
 	}
-	e.core.stop()
-	e.core.lines.cut()
-	<-e.core.done
-	if cerr := e.core.client.Close(); !errors.Is(cerr, redis.ErrClosed) {
+	c.stop()
+	c.lines.cut()
+	<-c.done
+	c.ticks.Wait()
+	err = errors.Join(err, c.lost())
+	if cerr := c.client.Close(); !errors.Is(cerr, redis.ErrClosed) {
 		err = errors.Join(err, cerr)
 	}
 	return err

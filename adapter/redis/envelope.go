@@ -14,7 +14,7 @@ import (
 
 // The JSON form that messages of sharded and streams have, and parts of it those of pubsub
 // (socket.io-adapter/lib/cluster-adapter.ts, ClusterMessage). In MessagePack it is the same object.
-// Members that only Beanpole knows, and Node ignores: count, counted, gone, sid, own, piece, more, asked.
+// Members that only Beanpole knows, and Node ignores: count, counted, gone, sid, own, piece, more, omitted, asked.
 
 // lenient reads what Node writes: it may hold lone surrogates, and JavaScript takes the last of two
 // members with one name.
@@ -106,6 +106,7 @@ type body struct {
 	Own         truthy         `json:"own"`
 	Piece       number         `json:"piece"`
 	More        truthy         `json:"more"`
+	Omitted     number         `json:"omitted"`
 	Asked       truthy         `json:"asked"`
 }
 
@@ -165,7 +166,7 @@ func (m *message) parse(data []byte, attachments [][]byte) error {
 			m.count = int(*b.Count)
 			return nil
 		}
-		m.described = b.Sockets
+		m.described, m.omitted = b.Sockets, max(0, int(b.Omitted))
 	}
 	return nil
 }
@@ -217,8 +218,7 @@ func appendBody(dst []byte, m *message) []byte {
 	case kindFetchResponse:
 		dst = append(dst, `{"requestId":`...)
 		dst = appendQuoted(dst, m.request)
-		dst = append(dst, `,"sockets":`...)
-		dst = appendDetails(dst, m.sockets)
+		dst = appendDescribed(append(dst, `,"sockets":`...), m)
 		if m.counted {
 			dst = append(dst, `,"count":`...)
 			dst = strconv.AppendInt(dst, int64(m.count), 10)
@@ -296,6 +296,9 @@ func appendPiece(dst []byte, m *message) []byte {
 	}
 	if m.more {
 		dst = append(dst, `,"more":true`...)
+	}
+	if m.omitted > 0 {
+		dst = appendInt(append(dst, `,"omitted":`...), int64(m.omitted))
 	}
 	return dst
 }

@@ -31,7 +31,7 @@ func TestEveryValueComesThrough(t *testing.T) {
 			{kind: kindServerSideEmit, event: event(deep)},
 			{kind: kindServerSideEmit, event: many},
 			{kind: kindServerSideEmitResponse, event: event(deep), request: "q"},
-			{kind: kindFetchResponse, sockets: []adapter.Details{socket}, request: "q"},
+			{kind: kindFetchResponse, described: appendDetails(nil, []adapter.Details{socket}), request: "q"},
 			{kind: kindSocketsJoin, rooms: []string{long}},
 			{kind: kindSocketsJoin, asked: true, target: adapter.Target{Rooms: []string{"q"}}},
 			{kind: kindUnasked, request: "q"},

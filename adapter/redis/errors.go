@@ -50,13 +50,19 @@ func advice(err error) string {
 	switch {
 	case errors.As(err, &nowhere):
 		return nowhere.Advice
-	case strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "WRONGPASS"):
+	case strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, unauthenticated):
 		return "check user and password of Redis in the configuration"
 	case refusesPatterns(err):
 		return "this Redis user may not have one of the channels, or subscribe to patterns: allow it what docs/adapters.md " +
 			"lists, and leave Subscriptions empty, or dynamic, where patterns are not allowed or not known, as in ElastiCache Serverless"
 	case strings.HasPrefix(text, "NOPERM"), strings.Contains(text, "user executing the script"):
 		return "allow this Redis user the commands and channels of the adapter, see docs/adapters.md"
+	case strings.HasPrefix(text, "BUSY"):
+		return "a script keeps Redis busy: look in its log and its slowlog whose it is, and end it with SCRIPT KILL"
+	case strings.HasPrefix(text, "LOADING"):
+		return "Redis has been started and reads its data: it takes no commands until then"
+	case strings.HasPrefix(text, "NOREPLICAS"):
+		return "Redis takes no writes while too few replicas are connected: look at these, or lower min-replicas-to-write"
 	case strings.HasPrefix(text, "OOM"):
 		return "Redis is out of memory: enlarge it or lower its other use"
 	case strings.HasPrefix(text, "WRONGTYPE"):
@@ -102,7 +108,8 @@ func advice(err error) string {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &n) && n.Timeout():
 		return "Redis does not answer: check its load and the network, and that it has TLS if its URL begins with rediss://"
 	}
-	return "check that Redis runs and can be reached from here, and that its URL begins with rediss:// if it wants TLS"
+	// A connection that Redis has closed, and that it takes none, is one thing to look into.
+	return "check that Redis runs and can be reached from here, and that its URL begins with rediss:// if it wants TLS; " + outputAdvice
 }
 
 // refused reports whether err is an answer of Redis, which then has not done what it was asked.

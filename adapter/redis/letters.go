@@ -14,7 +14,7 @@ func (b *inbox) send(to string, l *letter, done func(got string, err error)) {
 // lane that it knows nothing of, it would take these for the first.
 func (b *inbox) confess() {
 	r := b.rings[""]
-	for list := range slices.Chunk(r.doubtful(), maxTails) {
+	for list := range lettersOf(r.doubtful(), ending.lane) {
 		l := newLetter(tellTails, b.c.uid)
 		l.tails(list)
 		b.send("tails", l, func(_ string, err error) {
@@ -90,11 +90,21 @@ func (b *inbox) letter(_ string, payload []byte) {
 // answer answers a question for one lane.
 func (b *inbox) answer(uid string, id uint64, w wanted) {
 	if w.key.lane == roomLanes {
-		l := newLetter(tellRooms, b.c.uid)
-		l.uint(id)
-		l.text(w.key.nsp)
-		l.tails(b.rings[""].lanesSince(w.key.nsp, time.Now().Add(-w.ago)))
-		b.send(uid+"#", l, nil)
+		tell := func(id uint64, list []ending) {
+			l := newLetter(tellRooms, b.c.uid)
+			l.uint(id)
+			l.text(w.key.nsp)
+			l.tails(list)
+			b.send(uid+"#", l, nil)
+		}
+		var last []ending
+		for list := range lettersOf(b.rings[""].lanesSince(w.key.nsp, time.Now().Add(-w.ago)), ending.lane) {
+			if last != nil {
+				tell(ofPart, last)
+			}
+			last = list
+		}
+		tell(id, last)
 		return
 	}
 	var since time.Time
@@ -112,7 +122,7 @@ func (b *inbox) answer(uid string, id uint64, w wanted) {
 		b.send(uid+"#", l, nil)
 		return
 	}
-	p := r.after(w.key, w.after, since, w.size)
+	p := r.after(w.key, w.after, since, min(w.size, maxPiece))
 	if w.size == 0 && len(p.list) > 0 {
 		l := newLetter(tellSize, b.c.uid)
 		l.uint(id, uint64(len(p.list[0].data)))
@@ -275,6 +285,8 @@ const (
 	maxEmpty = 10
 	// ofCheck is the number of such questions: only the answer that it was never given matters.
 	ofCheck = 0
+	// ofPart is that of an answer about rooms behind which there is another: who has asked knows them all with the last.
+	ofPart = 0
 )
 
 // never takes in that another node has given no number above one: what had it was not of that node, and hides what is.

@@ -60,7 +60,7 @@ func (b *inbox) awaited(ctx context.Context) bool {
 	var channels []string
 	for _, uid := range append(live, gone...) {
 		if b.c.members.knows(uid) || b.c.members.missed(uid) { // who was given up may only have been away
-			channels = append(channels, b.c.beats(uid))
+			channels = append(channels, b.c.cfg.beats(uid))
 		}
 	}
 	counts, err := b.c.subscribers(ctx, channels)

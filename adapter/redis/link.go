@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,11 +20,14 @@ type link struct {
 	addr   string // of a node of a Redis Cluster; "" for channels and patterns, which may be at any
 	client redis.UniversalClient
 	wake   chan struct{} // holds one token when there are orders
+	pong   chan struct{} // holds one token when a PING was answered
 	heard  atomic.Int64  // when anything last came, in nanoseconds since 1970
 	denied atomic.Bool   // Redis has refused a subscription
 	// proven is when the last PING was sent that was answered, in nanoseconds since 1970: what was published before at this
 	// server has come. When a message was read says less: a process that was stopped reads what had come before.
 	proven atomic.Int64
+
+	asked int // owned by write; bytes of names that are to come back
 
 	left int        // guarded by bus.mu; subscriptions that were there before the connection broke, and are not yet again
 	back []regained // guarded by bus.mu; those that are
@@ -38,7 +40,7 @@ type link struct {
 }
 
 func newLink(b *bus, addr string, c redis.UniversalClient) *link {
-	return &link{bus: b, addr: addr, client: c, wake: make(chan struct{}, 1)}
+	return &link{bus: b, addr: addr, client: c, wake: make(chan struct{}, 1), pong: make(chan struct{}, 1)}
 }
 
 // order asks for one subscription. Called with bus.mu held, which is taken before mu.
@@ -170,7 +172,7 @@ func (l *link) once(ctx context.Context) error {
 		return nil
 	}
 	l.proven.Store(time.Now().UnixNano())
-	if err := l.subscribe(ctx, ps, list); err != nil {
+	if err := l.ping(ctx, ps); err != nil { // makes the connection
 		return err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = ps.Close() })
@@ -179,7 +181,9 @@ func (l *link) once(ctx context.Context) error {
 	wctx, cancel := context.WithCancel(ctx)
 	go func() { // ends with this connection; waited for below
 		defer close(writing)
-		l.write(wctx, ps)
+		if err := l.write(wctx, ps, list); wctx.Err() == nil {
+			l.cut(err)
+		}
 	}()
 	err := l.read(ctx, ps)
 	cancel()
@@ -191,132 +195,6 @@ func (l *link) once(ctx context.Context) error {
 		err = l.cause
 	}
 	return err
-}
-
-// demand asks once more for what Redis has refused: what its user may do may have been changed.
-func (l *link) demand(ctx context.Context, ps *redis.PubSub) error {
-	if !l.denied.Load() {
-		return nil
-	}
-	list := l.bus.unconfirmed(l)
-	if len(list) == 0 {
-		l.denied.Store(false)
-		l.bus.state.set(PartChannels, l.addr, nil)
-	}
-	for _, s := range list[:min(len(list), 64)] { // in no order, so that all have their turn
-		if err := l.subscribe(ctx, ps, []subscription{s}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// subscribe asks Redis for list. Answers come to read. Where one may be refused each is asked for by itself, as Redis
-// takes all channels of a command or none.
-func (l *link) subscribe(ctx context.Context, ps *redis.PubSub, list []subscription) error {
-	most := 512
-	if l.denied.Load() {
-		most = 1
-	}
-	var channels, patterns []string
-	if i := slices.Index(list, l.bus.last); i >= 0 && len(list) > 1 {
-		if err := l.subscribe(ctx, ps, slices.Delete(slices.Clone(list), i, i+1)); err != nil {
-			return err
-		}
-		list = []subscription{l.bus.last}
-	}
-	for _, s := range list {
-		switch s.kind {
-		case subChannel:
-			channels = append(channels, s.name)
-		case subPattern:
-			patterns = append(patterns, s.name)
-		case subShard:
-			// One command for each: the channels may be in different slots.
-			if err := ps.SSubscribe(ctx, s.name); err != nil {
-				return err
-			}
-		}
-	}
-	for len(channels) > 0 {
-		n := min(len(channels), most)
-		if err := ps.Subscribe(ctx, channels[:n]...); err != nil {
-			return err
-		}
-		channels = channels[n:]
-	}
-	for len(patterns) > 0 {
-		n := min(len(patterns), most)
-		if err := ps.PSubscribe(ctx, patterns[:n]...); err != nil {
-			return err
-		}
-		patterns = patterns[n:]
-	}
-	return nil
-}
-
-// write carries out orders, ends subscriptions nobody wants, and has it proven that the connection brings what is published.
-func (l *link) write(ctx context.Context, ps *redis.PubSub) {
-	t, prove := time.NewTicker(lingering/2), time.NewTicker(proveEvery)
-	defer t.Stop()
-	defer prove.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-l.wake:
-		case now := <-prove.C:
-			if err := ps.Ping(ctx, strconv.FormatInt(now.UnixNano(), 10)); err != nil {
-				l.cut(err)
-				return
-			}
-		case <-t.C:
-			if err := l.demand(ctx, ps); err != nil {
-				l.cut(err)
-				return
-			}
-		}
-		if err := l.unsubscribe(ctx, ps, l.bus.expired(l)); err != nil {
-			l.cut(err)
-			return
-		}
-		l.mu.Lock()
-		list := l.orders
-		l.orders = nil
-		l.mu.Unlock()
-		kept := list[:0]
-		for _, s := range list {
-			if l.bus.wanted(l, s) {
-				kept = append(kept, s)
-			}
-		}
-		if err := l.subscribe(ctx, ps, kept); err != nil {
-			l.cut(err)
-			return
-		}
-	}
-}
-
-func (l *link) unsubscribe(ctx context.Context, ps *redis.PubSub, list []subscription) error {
-	for _, s := range list {
-		var err error
-		switch s.kind {
-		case subChannel:
-			err = ps.Unsubscribe(ctx, s.name)
-		case subPattern:
-			err = ps.PUnsubscribe(ctx, s.name)
-		case subShard:
-			err = ps.SUnsubscribe(ctx, s.name)
-		}
-		if err != nil {
-			return err
-		}
-		// Someone may have wanted it again in between.
-		if l.bus.wanted(l, s) {
-			l.order(s)
-		}
-	}
-	return nil
 }
 
 // read hands on what comes until the connection breaks.
@@ -342,6 +220,10 @@ func (l *link) read(ctx context.Context, ps *redis.PubSub) error {
 		if p, ok := x.(*redis.Pong); ok {
 			if at, err := strconv.ParseInt(p.Payload, 10, 64); err == nil {
 				l.proven.Store(at)
+				select {
+				case l.pong <- struct{}{}:
+				default:
+				}
 			}
 			continue
 		}

@@ -57,18 +57,18 @@ type message struct {
 	rooms  []string
 	close  bool
 
-	sockets   []adapter.Details // kindFetchResponse, to be sent
-	described []byte            // kindFetchResponse that has come: sockets, for parseDetails
-	count     int               // kindClientCount; kindFetchResponse if counted; kindTakeOverResponse: 1 if it was here
-	counted   bool              // kindFetch: a count is enough; kindFetchResponse: it is a count
-	gone      bool              // kindAck: a client is gone and will not answer; among Beanpole nodes only
-	timeoutMS int64             // kindBroadcast with request: how long the sender waits, 0 unknown
-	own       bool              // of a question: its answers go to the channel of this node, and in pieces; of these: they do
-	piece     int               // kindPiece; kindFetchResponse, from 0
-	more      bool              // kindFetchResponse: more pieces are to come
-	sid       string            // kindLegacyOne, kindTakeOver
-	legacy    kind              // kindLegacyOne
-	asked     bool              // kindSocketsJoin: it only says that its room is the id of a question
+	described []byte // kindFetchResponse: sockets in JSON, for parseDetails
+	omitted   int    // kindFetchResponse: sockets whose description is too long; among Beanpole nodes only
+	count     int    // kindClientCount; kindFetchResponse if counted; kindTakeOverResponse: 1 if it was here
+	counted   bool   // kindFetch: a count is enough; kindFetchResponse: it is a count
+	gone      bool   // kindAck: a client is gone and will not answer; among Beanpole nodes only
+	timeoutMS int64  // kindBroadcast with request: how long the sender waits, 0 unknown
+	own       bool   // of a question: its answers go to the channel of this node, and in pieces; of these: they do
+	piece     int    // kindPiece; kindFetchResponse, from 0
+	more      bool   // kindFetchResponse: more pieces are to come
+	sid       string // kindLegacyOne, kindTakeOver
+	legacy    kind   // kindLegacyOne
+	asked     bool   // kindSocketsJoin: it only says that its room is the id of a question
 }
 
 // known reports whether the kind is one of sharded and streams.

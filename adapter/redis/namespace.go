@@ -26,8 +26,9 @@ type namespace struct {
 
 	mu       sync.Mutex
 	requests map[string]*request
-	parcels  map[string]*parcel // by node and question: answers that it may fetch more of
-	asked    map[*ask]struct{}  // questions of other nodes to clients of this one
+	parcels  map[string]*parcel  // by node and question: answers that it may fetch more of
+	asked    map[*ask]struct{}   // questions of other nodes to clients of this one
+	omitted  map[string]struct{} // sockets of which it has been said that they cannot be described
 	closed   bool
 
 	counting chan struct{} // has a token while the other nodes are counted for questions that wait
@@ -44,6 +45,7 @@ var _ adapter.Adapter = (*namespace)(nil)
 // join makes the adapter of a namespace.
 func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
 	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, asked: map[*ask]struct{}{}, parcels: map[string]*parcel{},
+		omitted:  map[string]struct{}{},
 		counting: make(chan struct{}, 1), epoch: c.joins.Add(1), began: time.Now()}
 	n.Local.Namespace = ns
 	n.first = n.subs()[0]
@@ -115,22 +117,11 @@ func (n *namespace) publish(m *message, to string) error {
 
 // put queues a command and counts what does not fit.
 func (c *Cluster) put(cmd *command) error {
-	err := cmd.fits(c.cfg.MaxMessageBytes)
-	if err != nil {
-		c.stats.lost[lostLarge].Add(1)
-		return err
-	}
-	switch err = c.box.put(cmd); {
-	case err == nil:
-		return nil
-	case errors.Is(err, errOutbox):
-		c.stats.lost[lostFull].Add(1)
-		c.state.set(PartOutbox, "", err)
-		return fmt.Errorf("%w: %w", adapter.ErrDegraded, err)
-	default:
+	err := c.box.offer(cmd, c.cfg.MaxMessageBytes, &c.stats, c.state)
+	if errors.Is(err, ErrClosed) {
 		c.stats.lost[lostClosed].Add(1)
-		return err
 	}
+	return err
 }
 
 func (n *namespace) Broadcast(m adapter.Message, t adapter.Target) error {
@@ -299,7 +290,7 @@ func (n *namespace) others(ctx context.Context) (p present, err error) {
 			continue
 		}
 		absent = append(absent, uid)
-		channels = append(channels, own(uid), n.c.beats(uid))
+		channels = append(channels, own(uid), n.c.cfg.beats(uid))
 	}
 	everyone, ours := counts[n.first.name], counts[n.peers.name]
 	p.strangers, p.unheard = max(0, everyone-ours), ours-1-len(p.named)
@@ -323,7 +314,7 @@ func (n *namespace) others(ctx context.Context) (p present, err error) {
 			p.named = append(p.named, uid)
 			p.unheard = max(0, p.unheard-1)
 		// In a Redis Cluster they are on connections of their own, and while one of a shard is made again, that says nothing.
-		case counts[n.c.beats(uid)] == 0 || n.c.bus.sharded && time.Since(n.c.bus.broke()) < shardsMove:
+		case counts[n.c.cfg.beats(uid)] == 0 || n.c.bus.sharded && time.Since(n.c.bus.broke()) < shardsMove:
 			p.away = append(p.away, uid)
 		}
 	}

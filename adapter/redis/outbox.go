@@ -1,12 +1,15 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/beanpole/beanpole/adapter"
 )
 
 // op is a command of Redis that the publisher sends.
@@ -79,6 +82,21 @@ type outbox struct {
 
 func newOutbox(messages, bytes int) *outbox {
 	return &outbox{maxMessages: messages, maxBytes: bytes, wake: make(chan struct{}, 1), seqs: map[string]uint64{}}
+}
+
+// offer queues c, of at most some bytes, and counts it if it does not fit.
+func (o *outbox) offer(c *command, most int, stats *counters, st *state) error {
+	if err := c.fits(most); err != nil {
+		stats.lost[lostLarge].Add(1)
+		return err
+	}
+	err := o.put(c)
+	if errors.Is(err, errOutbox) {
+		stats.lost[lostFull].Add(1)
+		st.set(PartOutbox, "", err)
+		return fmt.Errorf("%w: %w", adapter.ErrDegraded, err)
+	}
+	return err
 }
 
 // put queues c. It returns errOutbox or ErrClosed when c was not taken.

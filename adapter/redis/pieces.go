@@ -34,7 +34,9 @@ type parcel struct {
 // describe answers a question for the members that q selects.
 func (n *namespace) describe(q *message) {
 	if !q.own {
-		n.respond(q, &message{kind: kindFetchResponse, sockets: n.Local.Fetch(q.target)})
+		m := &message{kind: kindFetchResponse}
+		n.pack(m, n.Members(q.target), n.most(), true)
+		n.respond(q, m)
 		return
 	}
 	p := &parcel{members: n.Members(q.target), starts: []int{0}}
@@ -94,22 +96,60 @@ func (n *namespace) piece(p *parcel, i int) *message {
 		room = firstPiece
 	}
 	at := p.starts[i]
-	for ; at < len(p.members) && room > 0; at++ {
-		if !n.IsMember(p.members[at].ID()) {
-			continue // it has left meanwhile
-		}
-		list := n.Namespace.Describe(p.members[at : at+1])
-		for i := range list {
-			room -= size(&list[i])
-		}
-		m.sockets = append(m.sockets, list...)
-	}
+	at += n.pack(m, p.members[at:], min(room, n.most()), false)
 	m.more = at < len(p.members)
 	if m.more && i+1 == len(p.starts) {
 		p.starts = append(p.starts, at)
 	}
 	return m
 }
+
+// most is how many bytes the descriptions in one message may have.
+func (n *namespace) most() int { return n.c.cfg.MaxMessageBytes - 1024 - 2*len(n.name) }
+
+// pack describes members in m, up to some bytes but one at least, and returns how many of them it has done with. One whose
+// description is longer than a message may be is left out, and so is what does not fit if all are to be in this one.
+func (n *namespace) pack(m *message, members []adapter.Member, room int, all bool) (done int) {
+	for i, x := range members {
+		if !n.IsMember(x.ID()) {
+			continue // it has left meanwhile
+		}
+		b := appendDetails(nil, n.Namespace.Describe(members[i:i+1]))
+		switch size := len(m.described) + len(b); {
+		case len(b) == len("[]"):
+		case len(b) > n.most(), all && size > room:
+			m.omitted++
+			n.omit(x.ID(), len(b))
+		case len(m.described) == 0:
+			m.described = b
+		case size > room:
+			return i
+		default:
+			m.described[len(m.described)-1] = ','
+			m.described = append(m.described, b[1:]...)
+		}
+	}
+	return len(members)
+}
+
+// omit says, once, that a socket cannot be described to other servers.
+func (n *namespace) omit(id string, bytes int) {
+	n.c.stats.lost[lostLarge].Add(1)
+	n.mu.Lock()
+	_, said := n.omitted[id]
+	if len(n.omitted) >= maxOmitted {
+		clear(n.omitted)
+	}
+	n.omitted[id] = struct{}{}
+	n.mu.Unlock()
+	if !said {
+		n.c.cfg.Logger.Warn("a socket is left out of what other servers are told: its description is too long", "namespace", n.name,
+			"socket", id, "bytes", bytes, "advice", "let clients join fewer rooms and keep less in Data, or raise MaxMessageBytes")
+	}
+}
+
+// maxOmitted bounds of how many sockets it is remembered that this has been said.
+const maxOmitted = 1000
 
 // fetching is what a question fetches of one node.
 type fetching struct {
@@ -139,6 +179,7 @@ func (n *namespace) fetched(r *request, m *message) {
 	}
 	r.details = append(r.details, sockets...)
 	r.count += m.count
+	r.omitted += m.omitted
 	f.next, f.at = m.piece+1, time.Time{}
 	if m.more {
 		r.fetching[m.uid] = f

@@ -51,7 +51,7 @@ func (c *Cluster) settle(ctx context.Context, writes bool) (again bool) {
 // a row, cuts all connections: where each of them leads nobody can say.
 func (c *Cluster) elsewhere(ctx context.Context) (again bool) {
 	since := c.bus.broke()
-	own := c.beats(c.uid)
+	own := c.cfg.beats(c.uid)
 	if !c.bus.has(c.bus.last) {
 		c.strayed = 0
 		return false
@@ -130,10 +130,11 @@ func (c *Cluster) subscribers(ctx context.Context, channels []string) (map[strin
 	return countOn(ctx, c.client, count, channels...)
 }
 
+// counter is a command that counts subscribers.
+type counter func(*redis.Client, context.Context, ...string) *redis.MapStringIntCmd
+
 // countOn counts the subscribers of channels on all nodes of Redis.
-func countOn(ctx context.Context, client redis.UniversalClient,
-	count func(*redis.Client, context.Context, ...string) *redis.MapStringIntCmd, channels ...string,
-) (map[string]int, error) {
+func countOn(ctx context.Context, client redis.UniversalClient, count counter, channels ...string) (map[string]int, error) {
 	var mu sync.Mutex
 	counts := make(map[string]int, len(channels))
 	err := eachNode(ctx, client, func(ctx context.Context, node *redis.Client) error {

@@ -25,6 +25,7 @@ type publisher struct {
 	mixed func(ctx context.Context, nsp string) (bool, error)
 	// doubted is told that messages may not have been passed on; nil of an emitter.
 	doubted func()
+	gate    *gate // of an emitter whose servers must listen; else nil
 }
 
 // run publishes until the outbox is closed and empty, or ctx is done.
@@ -123,7 +124,13 @@ func (d *dispatcher) route(ctx context.Context, list []*command) {
 		}
 		s.box.push(c, node)
 	}
-	if d.state.set(PartSending, "", failure); len(d.homeless) == 0 {
+	if failure != nil {
+		d.gate.fail()
+	}
+	if failure != nil || len(d.homeless) == 0 {
+		d.state.set(PartSending, "", failure)
+	}
+	if len(d.homeless) == 0 {
 		d.failed = 0
 		return
 	}

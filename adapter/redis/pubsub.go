@@ -42,9 +42,7 @@ var requestTypes = map[kind]int{
 	kindPiece: typePiece, kindUnasked: typeUnasked,
 }
 
-var requestKinds = [...]kind{
-	kindSockets, kindAllRooms, kindSocketsJoin, kindSocketsLeave, kindDisconnect, kindFetch, kindServerSideEmit, kindBroadcast,
-}
+var requestKinds = [...]kind{kindSockets, kindAllRooms, kindSocketsJoin, kindSocketsLeave, kindDisconnect, kindFetch, kindServerSideEmit, kindBroadcast}
 
 func (p *pubsub) broadcasts(nsp string) string { return p.prefix + "#" + nsp + "#" }
 func (p *pubsub) requests(nsp string) string   { return p.prefix + "-request#" + nsp + "#" }
@@ -176,7 +174,7 @@ func (p *pubsub) appendForm(dst []byte, m *message) []byte {
 			dst = append(dst, `,"counted":true`...)
 		}
 	case kindFetchResponse:
-		dst = appendDetails(append(dst, `,"sockets":`...), m.sockets)
+		dst = appendDescribed(append(dst, `,"sockets":`...), m)
 		if m.counted {
 			dst = appendInt(append(dst, `,"count":`...), int64(m.count))
 		}
@@ -362,6 +360,7 @@ type wireResponse struct {
 	Gone        truthy         `json:"gone"`
 	Piece       number         `json:"piece"`
 	More        truthy         `json:"more"`
+	Omitted     number         `json:"omitted"`
 }
 
 func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*message, error) {
@@ -380,7 +379,7 @@ func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*messa
 			m.count = int(*r.Count)
 			return m, nil
 		}
-		m.described = r.Sockets
+		m.described, m.omitted = r.Sockets, max(0, int(r.Omitted))
 	case r.Type == nil:
 		return nil, nil // of requests this node never makes
 	case *r.Type == 6:

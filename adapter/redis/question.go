@@ -85,6 +85,13 @@ func (b *inbox) ask(s *source, keys ...laneKey) {
 		return // asked by and by
 	}
 	size := max(1, b.room(now)/len(keys))
+	for part := range lettersOf(keys, func(k laneKey) laneKey { return k }) {
+		b.question(s, now, size, part)
+	}
+}
+
+// question asks for what is missing of lanes, at most size bytes of each. Called with order held.
+func (b *inbox) question(s *source, now time.Time, size int, keys []laneKey) {
 	list := make([]wanted, 0, len(keys))
 	taken := new(atomic.Int32)
 	id := b.asked.Add(1)

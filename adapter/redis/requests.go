@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -46,6 +47,7 @@ type request struct {
 	fewer    time.Time            // the first of those in a row that have fewer unnamed ones than were asked
 	details  []adapter.Details
 	count    int
+	omitted  int    // sockets that their nodes could not describe
 	enough   func() // of kindTakeOver: ends it
 }
 
@@ -169,12 +171,15 @@ func (r *request) partial(err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil && r.lost > 0 {
-		return &adapter.PartialError{Nodes: r.lost, Err: errNodeGone}
+		return &adapter.PartialError{Nodes: r.lost, Clients: r.omitted, Err: errNodeGone}
+	}
+	if err == nil && r.omitted > 0 {
+		return &adapter.PartialError{Clients: r.omitted, Err: fmt.Errorf("%w: descriptions of sockets", ErrTooLarge)}
 	}
 	if err == nil {
 		return nil
 	}
-	p := &adapter.PartialError{Err: err, Clients: r.answers.Missing(), Nodes: r.unnamed + r.lost}
+	p := &adapter.PartialError{Err: err, Clients: r.answers.Missing() + r.omitted, Nodes: r.unnamed + r.lost}
 	for uid, n := range r.waiting {
 		if n == unheard {
 			p.Missing = append(p.Missing, uid)

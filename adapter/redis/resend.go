@@ -2,6 +2,7 @@ package redis
 
 import (
 	"encoding/binary"
+	"iter"
 	"time"
 )
 
@@ -44,6 +45,30 @@ type letter struct {
 	b   []byte
 	bad bool
 }
+
+// maxLetter is about how many bytes a letter has at most that is about many lanes. Names of namespaces may be long.
+const maxLetter = 256 << 10
+
+// lettersOf divides what is to be said of lanes among letters.
+func lettersOf[T any](list []T, key func(T) laneKey) iter.Seq[[]T] {
+	return func(yield func([]T) bool) {
+		for len(list) > 0 {
+			n, size := 0, 0
+			for ; n < len(list); n++ {
+				k := key(list[n])
+				if size += len(k.nsp) + len(k.lane) + 6*binary.MaxVarintLen64; n > 0 && size > maxLetter {
+					break
+				}
+			}
+			if !yield(list[:n]) {
+				return
+			}
+			list = list[n:]
+		}
+	}
+}
+
+func (t ending) lane() laneKey { return t.key }
 
 func newLetter(k tellKind, uid string) *letter {
 	l := &letter{b: append(make([]byte, 0, 256), byte(k))}

@@ -356,7 +356,7 @@ func (r *ring) after(key laneKey, n uint64, since time.Time, size int) (p piece)
 				p.base = at.prev
 			}
 		}
-		if size -= len(x.data) + keptCost/8; size < 0 && len(p.list) > 0 {
+		if size -= len(x.data) + len(x.channel) + keptCost/8; size < 0 && len(p.list) > 0 {
 			break
 		}
 		p.list = append(p.list, x)

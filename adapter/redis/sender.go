@@ -32,6 +32,7 @@ type sender struct {
 	pending []*command        // taken from the outbox and not done
 	failed  int               // attempts in a row that failed
 	down    time.Time         // when the first of them had
+	took    time.Time         // when Redis last took something
 	unsure  map[string]uint64 // by namespace: messages that Redis may not have passed on, not counted yet
 	acked   map[string]string // by stream: the id of the last entry that is there
 	barred  map[string]barred // by barrier
@@ -63,9 +64,15 @@ func (s *sender) run(ctx context.Context) {
 			}
 			continue
 		}
-		err := s.send(ctx)
+		if s.outdate(); len(s.pending) == 0 {
+			continue
+		}
+		err := s.opens(ctx)
 		if err == nil {
-			s.failed = 0
+			err = s.send(ctx)
+		}
+		if err == nil {
+			s.failed, s.took = 0, time.Now()
 			s.sends()
 			s.state.set(PartOutbox, "", nil)
 			s.decide(ctx)
@@ -89,10 +96,8 @@ func (s *sender) run(ctx context.Context) {
 
 // probe finds out whether Redis is there again after a failure, when nothing waits that would show it.
 func (s *sender) probe(ctx context.Context) {
-	tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
-	err := again(tctx, func() error { return s.node.Ping(tctx).Err() })
-	if err == nil || refused(err) {
+	err := s.ping(ctx)
+	if err == nil {
 		s.failed = 0
 		s.sends()
 		return
@@ -102,11 +107,41 @@ func (s *sender) probe(ctx context.Context) {
 	pause(ctx, s.failed)
 }
 
+// ping returns nil if Redis is there. It may refuse the command, but not all commands.
+func (s *sender) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	err := again(ctx, func() error {
+		pipe := s.node.Pipeline() // as what is sent: it has a connection of its own
+		pipe.Ping(ctx)
+		_, err := pipe.Exec(ctx)
+		return err
+	})
+	if refused(err) && !refusesAll(err) {
+		return nil
+	}
+	return err
+}
+
+// opens returns nil when what waits may leave: always, unless servers must listen first.
+func (s *sender) opens(ctx context.Context) error {
+	if s.gate == nil {
+		return nil
+	}
+	if s.failed > 0 || time.Since(s.took) >= sureFor {
+		if err := s.ping(ctx); err != nil {
+			return err
+		}
+	}
+	return s.gate.pass(ctx)
+}
+
 // fails notes an attempt that failed.
 func (s *sender) fails() {
 	if s.failed++; s.failed == 1 {
 		s.down = time.Now()
 	}
+	s.gate.fail()
 }
 
 // since returns when Redis went out of reach, or now: what waits is too old when that was maxAge ago, and not because this
@@ -189,17 +224,18 @@ func (s *sender) decide(ctx context.Context) {
 	}
 }
 
-// send sends the pending commands. With an error, what remains pending is to be sent again after a pause.
-func (s *sender) send(ctx context.Context) error {
+// outdate drops what is pending and has waited too long.
+func (s *sender) outdate() {
 	var old []*command
 	s.pending, old = outdated(s.pending, s.old(s.since()))
 	for _, c := range old {
 		s.drop(c, lostAge, context.DeadlineExceeded)
 	}
 	s.box.done(old, nil)
-	if len(s.pending) == 0 {
-		return nil
-	}
+}
+
+// send sends the pending commands. With an error, what remains pending is to be sent again after a pause.
+func (s *sender) send(ctx context.Context) error {
 	tctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	b := sendBatch(tctx, s.node, s.pending, s.maxLen)
@@ -267,12 +303,18 @@ func (s *sender) published(c *command, value any) {
 
 // passing reports whether a refusal of Redis may pass when one waits: it moves slots, loads, or fails over.
 func passing(err error) bool {
+	return begins(err, "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "OOM", "MISCONF", "NOREPLICAS", string(errDiscarded)) || refusesAll(err)
+}
+
+// refusesAll reports whether a refusal is of whatever Redis is asked.
+func refusesAll(err error) bool {
+	return begins(err, "NOAUTH", "WRONGPASS", unauthenticated, "LOADING", "BUSY")
+}
+
+// unauthenticated is how Redis begins its answer to a long command of who has not said who it is.
+const unauthenticated = "ERR Protocol error: unauthenticated"
+
+func begins(err error, prefixes ...string) bool {
 	text := err.Error()
-	for _, prefix := range []string{"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "BUSY", "OOM", "MISCONF", "NOREPLICAS", "NOAUTH", "WRONGPASS",
-		string(errDiscarded)} {
-		if strings.HasPrefix(text, prefix) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(text, p) })
 }

@@ -27,7 +27,7 @@ func (b *inbox) run() {
 // sweep does what is due, and reports whether there will be more to do.
 func (b *inbox) sweep(now time.Time) (more bool) {
 	list, more := b.rings.ends(now, b.c.dynamic(), maxTails)
-	if len(list) > 0 {
+	for list := range lettersOf(list, ending.lane) {
 		l := newLetter(tellTails, b.c.uid)
 		l.tails(list)
 		b.send("tails", l, nil)
