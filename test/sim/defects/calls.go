@@ -5,7 +5,7 @@ import "github.com/beanpole/beanpole/test/sim/plan"
 // ofCalls are faults of what calls return and when, of what is counted, and of who is there when all is well again.
 var ofCalls = []Defect{
 	{"emit-waits", "pubsub", []string{plan.RedisIce}, "adapter/redis/namespace.go", "\terr := c.box.offer(cmd", "\tif on(\"emit-waits\", 1) {\n\t\t_ = c.client.Ping(c.ctx).Err()\n\t}\n\terr := c.box.offer(cmd"},
-	{"emit-error", "pubsub", nil, "adapter/redis/namespace.go", "\tcase err == nil:\n\t\treturn nil\n\tcase errors.Is(err, errOutbox):", "\tcase err == nil && on(\"emit-error\", 50):\n\t\treturn adapter.ErrDegraded\n\tcase err == nil:\n\t\treturn nil\n\tcase errors.Is(err, errOutbox):"},
+	{"emit-error", "pubsub", nil, "adapter/redis/namespace.go", "\tif errors.Is(err, ErrClosed) {\n\t\tc.stats.lost[lostClosed]", "\tif err == nil && on(\"emit-error\", 50) {\n\t\treturn adapter.ErrDegraded\n\t}\n\tif errors.Is(err, ErrClosed) {\n\t\tc.stats.lost[lostClosed]"},
 	{"socket-error", "memory", nil, "server/emit.go", "\tif !s.Connected() {\n\t\treturn ErrDisconnected\n\t}\n\ts.notifyOutgoing(p)", "\tif !s.Connected() || on(\"socket-error\", 40) {\n\t\treturn ErrDisconnected\n\t}\n\ts.notifyOutgoing(p)"},
 	{"local-late", "pubsub", []string{plan.RedisOff}, "adapter/redis/namespace.go", "\tn.Local.Broadcast(m, t)\n", "\tif on(\"local-late\", 1) && !n.c.state.works() {\n\t\tgo func() { await(n.c.state.works); n.Local.Broadcast(m, t) }()\n\t} else {\n\t\tn.Local.Broadcast(m, t)\n\t}\n"},
 	{"library-goroutine", "memory", nil, "server/zishang/handler.go", "\th.wg.Go(fn)\n", "\tif on(\"library-goroutine\", 1) {\n\t\tgo func() { select {} }()\n\t}\n\th.wg.Go(fn)\n"},
