@@ -32,6 +32,7 @@ func TestWhatWaitsAgesWhileRedisIsAway(t *testing.T) {
 		}
 		before := p.stats.lost[lostAge].Load()
 		s.expire(s.box, s.since())
+		s.outdate()
 		if err := s.send(t.Context()); err != nil || len(s.pending) > 0 {
 			t.Errorf("%s: %v, %d wait", name, err, len(s.pending))
 		}
