@@ -63,7 +63,10 @@ func (e *engine) ends(err error) {
 // fails judges an upgrade that was given up.
 func (e *engine) fails(what any) {
 	e.c.w.note(e.c.name, "upgrade given up: %v", what)
-	if e.over() {
+	e.mu.Lock()
+	ends := e.err != nil || e.closes
+	e.mu.Unlock()
+	if ends {
 		return
 	}
 	if e.cause() == "" {

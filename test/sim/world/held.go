@@ -30,7 +30,7 @@ var remains = map[string]int{
 	"adapter.Session.Rooms": 5, "adapter.Target.Rooms": 5, "adapter.Trail.Stays": 5, "adapter.vault.kept": 1, "adapter.vault.sessions": 2,
 	"adapter.shelf.order": 5, "redis.ring.entries": 20, "redis.ring.quiet": 20, "redis.ring.moved": 20,
 	// Of the other servers: their lanes, of a namespace one or two.
-	"redis.inbox.sources": 8, "redis.source.gaps": 6, "redis.source.nsps": 6, "redis.reader.tails": 8, "redis.reader.windows": 8,
+	"redis.members.peers": 8, "redis.inbox.sources": 8, "redis.source.gaps": 6, "redis.source.nsps": 6, "redis.reader.tails": 8, "redis.reader.windows": 8,
 	"redis.present.named": 8, "redis.present.away": 8, "redis.inbox.lost": 8, "redis.outbox.seqs": 1,
 	// Source: adapter/redis, maxLanes, maxPast, bookmarks, maxRecent, and the pool of connections; adapter/log.go, which copies entries
 	// when half of them are gone.
