@@ -43,6 +43,7 @@
 //	gap.go        what is missing of a lane of another node
 //	inbox.go      the numbered messages of others: in order, once, asked for when missing
 //	sweep.go      asking again, by and by
+//	record.go     where the messages of a node end, in Redis
 //	ends.go       what is lost of nodes that have ended
 //	linger.go     staying for those who are away
 //	letters.go    what they ask and answer each other about it
@@ -114,7 +115,7 @@
 //     sender keeps it for a while (ring.go), and who misses it asks (gap.go, inbox.go). So nothing waits for
 //     others to be there, and no error decides what was lost. Numbers go by lanes, as a node that listens to
 //     the channels of some rooms does not get the others.
-//   - 2026-11-29: Where its lanes end a node keeps in Redis, too (ends.go): who was away until it had ended knows what it
+//   - 2026-11-29: Where its lanes end a node keeps in Redis, too (record.go): who was away until it had ended knows what it
 //     missed. Four small transactions a second at most, and none while it publishes nothing.
 //   - 2026-11-29: What is missing of a stream is asked of who added it, too (refetch.go). A reader stands still meanwhile:
 //     what is behind belongs to the same order, and an offset must not promise what has not come.
