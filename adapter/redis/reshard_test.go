@@ -168,7 +168,7 @@ func TestStreamMoves(t *testing.T) {
 	f.storm(1)
 	f.there.Wait(t, 1)
 	end := moving(t, list, f.prefix)
-	f.storm(20)
+	f.burst(20)
 	adaptertest.Eventually(t, func() error {
 		if s := f.clusters[0].Status(); s.Up {
 			return fmt.Errorf("%+v", s)

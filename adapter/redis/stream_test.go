@@ -98,18 +98,24 @@ func TestStreamBeginsAnew(t *testing.T) {
 // storm sends n events.
 func (f *flow) storm(n int) {
 	f.t.Helper()
-	for range n {
-		if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, f.sent)), adapter.Target{}); err != nil {
-			f.t.Fatal(err)
-		}
-		f.sent++
-	}
+	f.burst(n)
 	adaptertest.Eventually(f.t, func() error {
 		if w := f.clusters[0].Stats().Waiting; w > 0 {
 			return fmt.Errorf("%d wait", w)
 		}
 		return nil
 	})
+}
+
+// burst is storm, and does not wait until Redis has taken it.
+func (f *flow) burst(n int) {
+	f.t.Helper()
+	for range n {
+		if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, f.sent)), adapter.Target{}); err != nil {
+			f.t.Fatal(err)
+		}
+		f.sent++
+	}
 }
 
 // arrives wants all that was sent to arrive, in order, or be counted by the receiver.
