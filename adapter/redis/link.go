@@ -82,7 +82,7 @@ func (l *link) place() string {
 const slack = 2 * time.Second
 
 // proveEvery is how often a connection is asked whether it brings what is published.
-const proveEvery = 5 * time.Second
+const proveEvery = 10 * time.Second
 
 // breaks notes that w is not there any more. Called with bus.mu held.
 func (l *link) breaks(w *want) {
