@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/servertest"
@@ -66,6 +67,7 @@ func TestServerSideEventsAreHandledInOrder(t *testing.T) {
 		if err := a.ServerSideEmit("n", events); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(10 * time.Millisecond) // of the bubble: a question that waits holds up what is behind it for one
 		synctest.Wait()
 		mu.Lock()
 		if len(got) != events+1 || !slices.IsSorted(got) {
@@ -122,6 +124,48 @@ func TestServerSideEventsThatWaitAreBounded(t *testing.T) {
 		before := handled
 		if emit(50); handled != before+50 {
 			t.Errorf("%d of 50 handled when nothing waits any more", handled-before)
+		}
+	})
+}
+
+// Questions of another server begin in the order asked, though many wait at a time, handlers wait for what comes behind,
+// and none waits for another's end.
+func TestQuestionsOfServersBeginInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		list := servertest.Cluster(t, 2, server.Config{})
+		a, b := list[0], list[1]
+		const questions = 50
+		var mu sync.Mutex
+		var begun []int
+		open, last := make(chan struct{}), make(chan struct{})
+		b.OnServerSide("before", func() { <-open })
+		b.OnServerSide("ask", func(n int) int {
+			mu.Lock()
+			begun = append(begun, n)
+			mu.Unlock()
+			if n == questions-1 {
+				close(last)
+			}
+			<-last
+			return n
+		})
+		if err := a.ServerSideEmit("before"); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for i := range questions {
+			wg.Go(func() {
+				var n int
+				if list, err := a.ServerSideEmitWithAck(t.Context(), "ask", i); err != nil || len(list) != 1 || list[0].Decode(0, &n) != nil || n != i {
+					t.Errorf("question %d: %v, %v", i, list, err)
+				}
+			})
+			synctest.Wait() // it is asked, and waits
+		}
+		close(open)
+		wg.Wait()
+		if !slices.IsSorted(begun) || len(begun) != questions {
+			t.Errorf("begun in the order %v", begun)
 		}
 	})
 }

@@ -159,8 +159,8 @@ func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 		}
 		if reply == nil {
 			run()
-		} else { // it may wait for what another server has to say first
-			n.server.wg.Go(run)
+		} else {
+			n.server.begin(run)
 		}
 	})
 }

@@ -310,8 +310,8 @@ func (n *Namespace) AskServers(event string, args ...any) (ask func(context.Cont
 
 // OnServerSide registers a handler of events that other servers send with ServerSideEmit. They are handled one at a
 // time in the order that they come, which is that of ServerSideEmit for those of one server; what takes long or waits
-// is for a goroutine. Of those with acknowledgement the handlers begin in that order, and those behind do not wait for
-// them. fn is as for Socket.On, without a *Socket and with one result beside the error, which is this server's answer; that of
+// is for a goroutine. Of those with acknowledgement the handlers begin in that order, and those behind wait for them for a
+// millisecond at most. fn is as for Socket.On, without a *Socket and with one result beside the error, which is this server's answer; that of
 // a handler that fails is {"error":"text"}.
 func (n *Namespace) OnServerSide(event string, fn any) (off func()) {
 	h := n.server.signatures.handler(event, fn)
