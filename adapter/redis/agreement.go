@@ -70,7 +70,7 @@ func (c *Cluster) lookAround(ctx context.Context) {
 	for refusedOnce := false; !refusedOnce; {
 		c.state.set(PartAgreement, "mode", c.others(ctx))
 		others, err := c.neighbours(ctx, own)
-		refusedOnce = refused(err) && !passing(err)
+		refusedOnce = forbidden(err)
 		var shared error
 		for _, x := range others {
 			if _, stream, ok := strings.Cut(x, ofStream); ok && c.cfg.Mode == Streams && stream == c.cfg.Stream {

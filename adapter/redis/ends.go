@@ -36,7 +36,7 @@ func (b *inbox) write(ctx context.Context) {
 			continue
 		}
 		r.unsave(ends)
-		if refused(err) && !passing(err) && !b.unsavable.Swap(true) {
+		if forbidden(err) && !b.unsavable.Swap(true) {
 			b.c.cfg.Logger.Warn("where the messages of this server end cannot be kept in Redis: what others miss of them while it ends is not counted",
 				"cause", err, "advice", advice(err))
 		}
@@ -108,7 +108,7 @@ func (b *inbox) settle(ctx context.Context, uid string) {
 	names, err := b.record.departed(ctx, since)
 	if err != nil {
 		b.c.cfg.Logger.Debug("the records of servers that have ended cannot be read", "error", err)
-		if !refused(err) || passing(err) {
+		if !forbidden(err) {
 			b.look()
 		}
 	}
@@ -126,7 +126,7 @@ func (b *inbox) settle(ctx context.Context, uid string) {
 		ends, err := b.record.read(ctx, list, keys)
 		if err != nil {
 			b.c.cfg.Logger.Debug("the record of a server that has ended cannot be read", "node", uid, "error", err)
-			if !refused(err) || passing(err) {
+			if !forbidden(err) {
 				b.look()
 			}
 		}

@@ -121,7 +121,7 @@ func (g *gate) list(ctx context.Context) (uids []string, begun string, err error
 // look reports whether nobody is to be waited for any more.
 func (g *gate) look(ctx context.Context) (there bool, err error) {
 	uids, begun, err := g.list(ctx)
-	if closed(err) {
+	if forbidden(err) {
 		return true, nil // this user may not know
 	}
 	g.mu.Lock()
@@ -148,7 +148,7 @@ func (g *gate) look(ctx context.Context) (there bool, err error) {
 	}
 	counts, e := countOn(ctx, g.client, g.count, channels...)
 	switch {
-	case closed(e):
+	case forbidden(e):
 		return true, nil
 	case e != nil && len(counts) == 0: // else a shard is away, and what is for the others does not wait for it
 		return false, e
@@ -172,6 +172,3 @@ func (g *gate) look(ctx context.Context) (there bool, err error) {
 	}
 	return there, nil
 }
-
-// closed reports whether Redis refuses a question for good.
-func closed(err error) bool { return refused(err) && !passing(err) }

@@ -200,7 +200,7 @@ func (m *members) renew(ctx context.Context, r *roster, life time.Duration, doub
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if refused(err) && !passing(err) {
+	if forbidden(err) {
 		m.withoutRoster(err)
 		m.state.set(PartMembership, "", nil)
 		return err

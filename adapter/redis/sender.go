@@ -301,6 +301,9 @@ func (s *sender) published(c *command, value any) {
 	}
 }
 
+// forbidden reports whether Redis has refused something for good.
+func forbidden(err error) bool { return refused(err) && !passing(err) }
+
 // passing reports whether a refusal of Redis may pass when one waits: it moves slots, loads, or fails over.
 func passing(err error) bool {
 	return begins(err, "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY", "OOM", "MISCONF", "NOREPLICAS", string(errDiscarded)) || refusesAll(err)
