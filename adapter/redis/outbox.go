@@ -69,6 +69,7 @@ type outbox struct {
 	wake                  chan struct{}  // holds one token when something was put
 	stamp                 func(*command) // gives a command its number
 	of                    *outbox        // from which this one, of one master, gets its commands; nil for that itself
+	routing               sync.Mutex     // held while commands find their way to a master, or come back from one
 
 	mu              sync.Mutex
 	urgent          []*command // before everything else, few by nature
@@ -78,6 +79,7 @@ type outbox struct {
 	seqs            map[string]uint64 // by stream: number of the last entry put
 	node            *redis.Client     // of a master, as it was last known
 	away, awayBytes int               // guarded by mu; what senders have of it
+	routes          map[string]int    // guarded by mu; of a master: commands in order that its sender has, by route
 }
 
 func newOutbox(messages, bytes int) *outbox {
@@ -173,18 +175,39 @@ func (o *outbox) take(dst []*command, n, size int) []*command {
 // all moves everything from the queue to dst.
 func (o *outbox) all(dst []*command) []*command { return o.take(dst, math.MaxInt, math.MaxInt) }
 
-// push hands c, taken from the outbox of all, to that of its master.
+// push hands c, taken from the outbox of all, to that of its master. node may be nil for the one that is known.
 func (o *outbox) push(c *command, node *redis.Client) {
 	o.of.lend([]*command{c}, 1)
 	o.mu.Lock()
-	if o.node = node; c.urgent {
+	if node != nil {
+		o.node = node
+	}
+	if c.urgent {
 		o.urgent = append(o.urgent, c)
 	} else {
 		o.list = append(o.list, c)
 		o.bytes += c.size()
 	}
+	o.count(c, 1)
 	o.mu.Unlock()
 	o.signal()
+}
+
+// count counts c by the way that it goes, or with sign -1 no more. What is urgent may be overtaken. Called with mu held.
+func (o *outbox) count(c *command, sign int) {
+	if c.urgent {
+		return
+	}
+	if o.routes[c.route] += sign; o.routes[c.route] == 0 {
+		delete(o.routes, c.route)
+	}
+}
+
+// holds reports whether the sender of a master has something that goes a way, behind which other commands go.
+func (o *outbox) holds(route string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.routes[route] > 0
 }
 
 // newest returns the node as it was last known, else node.
@@ -202,6 +225,14 @@ func (o *outbox) done(before, after []*command) {
 	if o.of == nil {
 		return
 	}
+	o.mu.Lock()
+	for _, c := range after {
+		o.count(c, 1)
+	}
+	for _, c := range before {
+		o.count(c, -1)
+	}
+	o.mu.Unlock()
 	o.of.lend(before, -1)
 	o.of.lend(after, 1)
 }

@@ -63,14 +63,7 @@ type dispatcher struct {
 
 func (d *dispatcher) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		if len(d.homeless) > 0 && !time.Now().Before(d.next) {
-			list := d.homeless
-			d.homeless = nil
-			d.box.lend(list, -1)
-			d.route(ctx, list)
-		}
-		if list := d.box.all(nil); len(list) > 0 {
-			d.route(ctx, list)
+		if d.takes(ctx) {
 			continue
 		}
 		if len(d.homeless) == 0 && d.box.isClosed() && d.box.elsewhere() == 0 {
@@ -90,7 +83,36 @@ func (d *dispatcher) run(ctx context.Context) {
 	}
 }
 
-// route hands commands to the senders.
+// takes hands on what is there, and reports whether that was anything new.
+func (d *dispatcher) takes(ctx context.Context) bool {
+	d.box.routing.Lock()
+	defer d.box.routing.Unlock()
+	if len(d.homeless) > 0 && !time.Now().Before(d.next) {
+		list := d.homeless
+		d.homeless = nil
+		d.box.lend(list, -1)
+		d.route(ctx, list)
+	}
+	list := d.box.all(nil)
+	if len(list) == 0 {
+		return false
+	}
+	d.route(ctx, list)
+	return true
+}
+
+// holder returns the sender that has what c must not overtake, or nil: it may be of a master that has lost the way and not
+// know it yet.
+func (d *dispatcher) holder(c *command) *sender {
+	for _, s := range d.senders {
+		if !c.urgent && s.box.holds(c.route) {
+			return s
+		}
+	}
+	return nil
+}
+
+// route hands commands to the senders. Called with box.routing held.
 func (d *dispatcher) route(ctx context.Context, list []*command) {
 	nodes := map[string]*redis.Client{} // by route; nil is not known
 	for _, c := range d.homeless {
@@ -117,8 +139,15 @@ func (d *dispatcher) route(ctx context.Context, list []*command) {
 		}
 		addr := node.Options().Addr
 		s := d.senders[addr]
+		if h := d.holder(c); h != nil && h != s {
+			s, node = h, nil
+			select {
+			case h.stray <- struct{}{}:
+			default:
+			}
+		}
 		if s == nil {
-			s = newSender(d.publisher, addr, node, &outbox{wake: make(chan struct{}, 1), of: d.box})
+			s = newSender(d.publisher, addr, node, &outbox{wake: make(chan struct{}, 1), of: d.box, routes: map[string]int{}})
 			d.senders[addr] = s
 			d.wg.Go(func() { s.run(ctx) })
 		}

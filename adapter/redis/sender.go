@@ -26,6 +26,8 @@ type sender struct {
 	*publisher
 	addr string // of the master, in a Redis Cluster
 	box  *outbox
+	// stray holds a token when something waits here that another master is for by now.
+	stray chan struct{}
 
 	// Owned by run.
 	node    *redis.Client
@@ -39,7 +41,7 @@ type sender struct {
 }
 
 func newSender(p *publisher, addr string, node *redis.Client, box *outbox) *sender {
-	return &sender{publisher: p, addr: addr, box: box, node: node,
+	return &sender{publisher: p, addr: addr, box: box, node: node, stray: make(chan struct{}, 1),
 		unsure: map[string]uint64{}, acked: map[string]string{}, barred: map[string]barred{}}
 }
 
@@ -166,7 +168,7 @@ func (s *sender) wait(ctx context.Context, err error) {
 	before := slices.Clone(s.pending)
 	s.pending = slices.DeleteFunc(s.pending, stale)
 	s.box.done(before, s.pending)
-	pause(ctx, s.failed)
+	s.pause(ctx)
 	x, ok := s.client.(*redis.ClusterClient)
 	if !ok {
 		// A heartbeat need not wait for those before it.
@@ -190,8 +192,21 @@ func (s *sender) wait(ctx context.Context, err error) {
 	}
 }
 
+// pause waits after a failure, unless what waits is known to be for another master.
+func (s *sender) pause(ctx context.Context) {
+	t := time.NewTimer(backoff(s.failed))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.stray:
+	case <-ctx.Done():
+	}
+}
+
 // leave gives back what is for another master.
 func (s *sender) leave(moved func(*command) bool) {
+	s.publisher.box.routing.Lock()
+	defer s.publisher.box.routing.Unlock()
 	var here, there []*command
 	for _, c := range s.box.all(s.pending) {
 		if moved(c) {
