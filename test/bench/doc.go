@@ -7,6 +7,7 @@
 // medians over the rounds are compared within one scenario only. Package load has the generator.
 //
 //	main.go       flags, the order of runs
+//	peers.go      the servers that Go does not build
 //	process.go    a server's process: its processor time, its memory, its orders
 //	scenario.go   what is measured: the list
 //	measure.go    how: the runs

@@ -40,8 +40,9 @@ type bench struct {
 	rounds  int
 	servers []string
 	profile string
-	against string // the server "before", or ""
-	bin     string // the Go servers
+	against string   // the server "before", or ""
+	bin     string   // the Go servers
+	missing []string // the peers that could not be built here
 	results *results
 }
 
@@ -102,14 +103,14 @@ func (b *bench) build() error {
 			return err
 		}
 	}
-	if _, err := os.Stat(filepath.Join("servers", "node", "node_modules")); err == nil {
-		return nil
-	}
-	cmd = exec.Command("npm", "ci", "--omit=dev", "--no-audit", "--no-fund")
-	cmd.Dir = filepath.Join("servers", "node")
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("npm ci: %w", err)
+	for name := range peers {
+		if b.servers != nil && !slices.Contains(b.servers, name) {
+			continue
+		}
+		if err := makePeer(name); err != nil {
+			fmt.Fprintf(os.Stderr, "%s is left out: %v\n", name, err)
+			b.missing = append(b.missing, name)
+		}
 	}
 	return nil
 }
@@ -136,7 +137,7 @@ func (b *bench) measure(sc *scenario) error {
 	}
 	var order []variant
 	for _, v := range sc.variants {
-		if b.servers == nil || slices.Contains(b.servers, v.server) {
+		if (b.servers == nil || slices.Contains(b.servers, v.server)) && !slices.Contains(b.missing, v.server) {
 			order = append(order, v)
 		}
 	}

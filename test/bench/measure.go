@@ -53,7 +53,7 @@ func (r *run) measured(fn func() (load.Result, error)) (load.Result, time.Durati
 
 // profiled is measured with a CPU profile if one is wanted.
 func (r *run) profiled(name string, fn func() (load.Result, error)) (load.Result, time.Duration, error) {
-	if r.profile == "" || r.server == "node" {
+	if r.profile == "" || isPeer(r.server) {
 		return r.measured(fn)
 	}
 	file := fmt.Sprintf("%s/%s.%s", r.profile, r.server, name)
@@ -117,7 +117,7 @@ func (r *run) idle(n int, o load.Options) (*load.Swarm, error) {
 	}
 	r.values["bytes after gc"] = float64(r.process.rss()-rss) / float64(n)
 	r.values["goroutines"] = float64(stats.Goroutines) / float64(n+200)
-	if r.profile != "" && r.server != "node" {
+	if r.profile != "" && !isPeer(r.server) {
 		_, _ = r.process.order("heap %s/%s.idle.heap", r.profile, r.server)
 	}
 	return s, nil

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -34,15 +33,11 @@ func start(bin, name string, args ...string) (*process, error) {
 	for len(args) > 0 && args[0][0] >= 'A' && args[0][0] <= 'Z' {
 		env, args = append(env, args[0]), args[1:]
 	}
-	var cmd *exec.Cmd
-	if name == "node" {
-		cmd = exec.Command("node", append([]string{"--expose-gc", "server.js"}, args...)...)
-		cmd.Dir = filepath.Join("servers", "node")
-		env = append(env, "NODE_ENV=production")
-	} else {
-		cmd = exec.Command(filepath.Join(bin, name), args...)
+	cmd, err := command(bin, name, args)
+	if err != nil {
+		return nil, err
 	}
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(append(os.Environ(), cmd.Env...), env...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -57,8 +57,9 @@ type table struct {
 type column struct{ metric, title string }
 
 var (
-	all       = servers("node", "beanpole", "limit", "zishang")
-	noLimit   = servers("node", "beanpole", "zishang")
+	all       = servers("node", "bun", "socketioxide", "beanpole", "limit", "zishang")
+	noLimit   = servers("node", "bun", "socketioxide", "beanpole", "zishang")
+	uploaders = servers("node", "bun", "socketioxide", "beanpole")
 	onlyOwn   = servers("beanpole")
 	withNode  = servers("node", "beanpole")
 	echoForms = []struct{ name, title string }{
@@ -122,7 +123,7 @@ func scenarios() []scenario {
 		{name: "host", variants: []variant{{name: "library", server: "beanpole"}, {name: "host", server: "beanpole", args: []string{"-host"}}},
 			run: hosts, tables: append([]table{
 				{"In a host", []column{{"connect us", "CPU µs/handshake"}, {"connect/s", "handshakes/s"}}}}, echo[:2]...)},
-		{name: "upload", variants: onlyOwn, run: uploads, tables: []table{
+		{name: "upload", variants: uploaders, run: uploads, tables: []table{
 			echoTable("up8", "Upload, 8 KiB, 1 outstanding (20 sessions)"),
 			echoTable("up64", "Upload, 64 KiB, 1 outstanding (20 sessions)"),
 			echoTable("up512", "Upload, 512 KiB, 1 outstanding (20 sessions)"),

@@ -20,6 +20,7 @@ async function main() {
   }
   io.on("connection", (socket) => {
     socket.on("echo", (text, ack) => ack(text));
+    socket.on("size", (text, ack) => ack(text.length));
     socket.on("bin", (data, ack) => ack(data));
     socket.on("broadcast", (text) => io.emit("msg", text));
     socket.on("join", (room, ack) => {
