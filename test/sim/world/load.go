@@ -137,7 +137,7 @@ func (d *driver) some(e emission) emission {
 		picked[d.rng.IntN(4)] = early
 	}
 	in, out := d.rng.IntN(3), 1+d.rng.IntN(2)
-	switch d.rng.IntN(12) {
+	switch d.rng.IntN(6) {
 	case 0:
 		in = 5 + d.rng.IntN(2)
 	case 1:

@@ -63,9 +63,9 @@ func (w *world) start(slot int) *node {
 	log := slog.New(&logger{w: w, who: n.name})
 	cfg := server.Config{Logger: log, ConnectTimeout: connectTimeout, Transport: transport.Config{
 		PingInterval: pingInterval, PingTimeout: pingTimeout, UpgradeTimeout: upgradeTimeout,
-		WriteTimeout: 5 * time.Second, BodyTimeout: calm / 2, AllowEIO3: w.plan.Does(plan.Old), MaxBacklogBytes: 128 << 10, Logger: log,
+		WriteTimeout: 5 * time.Second, BodyTimeout: calm / 2, AllowEIO3: w.plan.Does(plan.Old), MaxBacklogBytes: w.bounds.backlog, Logger: log,
 	}}
-	keep := &adapter.Recovery{MaxDisconnection: w.maxAway()}
+	keep := w.bounds.recovery(w)
 	if w.plan.Recovers() {
 		cfg.Recovery = &server.Recovery{Recovery: *keep}
 	}
@@ -78,7 +78,7 @@ func (w *world) start(slot int) *node {
 		client := w.redis.client(n.name)
 		defer func() { _ = client.Close() }() // its options are used, not the client
 		c := redis.Config{Client: client, Logger: log, RequestTimeout: requestTimeout,
-			HeartbeatInterval: time.Second, BlockTime: 2 * time.Second}
+			HeartbeatInterval: time.Second, BlockTime: 2 * time.Second, MaxStreamLen: w.bounds.stream}
 		switch {
 		case w.plan.Mode == "sharded":
 			c.Mode, n.dynamic = redis.Sharded, true
