@@ -43,7 +43,7 @@ var starts = map[string]plan.Plan{
 }
 
 // All are all of them.
-var All = slices.Concat(ofServers, ofClients, ofCalls, ofEnds, ofWords, ofLeft)
+var All = slices.Concat(ofServers, ofClients, ofCalls, ofEnds, ofWords, ofLeft, ofReach)
 
 // ofServers are faults of what servers keep, send and tell each other.
 var ofServers = []Defect{

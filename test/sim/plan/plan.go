@@ -69,10 +69,11 @@ const (
 	Leaving    = "leaving" // clients and servers end connections as the protocol has it
 	Old        = "old"     // clients of Socket.IO v2
 	Library    = "library" // nodes of package zishang
+	Bounds     = "bounds"  // servers keep little for clients, in some runs
 )
 
 // Loads are all of them.
-var Loads = []string{Broadcasts, Volatile, Acks, Rooms, Binary, Polling, Namespaces, Servers, Queries, Leaving, Old, Library}
+var Loads = []string{Broadcasts, Volatile, Acks, Rooms, Binary, Polling, Namespaces, Servers, Queries, Leaving, Old, Library, Bounds}
 
 // Fill draws from the seed what is left open.
 func (p Plan) Fill() Plan {

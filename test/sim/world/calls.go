@@ -48,7 +48,7 @@ func (c *call) allowed(w *world, from int64, err error) bool {
 		}
 		return true
 	case errors.Is(err, transport.ErrBacklog): // a client that does not read, or cannot
-		return c.to.client.troubled(from-10*second, from)
+		return c.to.client.troubled(from-10*second, from) || c.to.client.crowded()
 	}
 	return false
 }

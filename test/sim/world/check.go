@@ -171,6 +171,9 @@ func (w *world) excused(l *life, e *emission, until int64) (ok, counted bool) {
 		}
 		return m.troubled(e.from-settle, e.to+settle), true
 	}
+	if e.src.node.forgets && !e.ack && slices.ContainsFunc(l.conns, func(c *conn) bool { return c.node.dynamic && m.fresh(c.node, e) }) {
+		return true, true // what comes before a server listens to a new room it asks for, and that is kept no more
+	}
 	// Where a connection broke, servers ask each other for what is missing; not for what clients are asked as well,
 	// whose answer may be too late, nor for what the one who has it takes to its grave. What they miss is counted.
 	return m.troubled(e.from-settle, min(until, e.to+settle)), !e.ack
@@ -211,6 +214,8 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		cause = "disconnected by a server while it came back"
 	case c != nil && c.closed != 0 && final[c.reason]:
 		cause = "ended by " + c.reason
+	default:
+		cause = w.beyond(l, n, now)
 	}
 	w.counts["refused"]++
 	if why == nil {

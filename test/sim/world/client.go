@@ -26,6 +26,7 @@ type client struct {
 	partial *packet // that waits for attachments
 	sent    map[connection][]*sent
 	faults  []window
+	asked   []owed // with small bounds, the acknowledgements that the client has asked for
 }
 
 // sock is the client's side of a namespace.
@@ -335,6 +336,9 @@ func (c *client) emit(s *sock, ack bool, event string, args ...any) {
 		id = s.nextAck
 		s.nextAck++
 		s.acks[id] = pending{sent: x, n: n, from: c.w.now()}
+		if c.w.bounds.events > 0 {
+			c.asked = append(c.asked, owed{c.w.now(), 320 + len(encode(args))})
+		}
 	}
 	c.engine.send(newPacket(typeEvent, s.nsp, id, append([]any{event, n}, args...)).frames(x)...)
 }

@@ -26,7 +26,7 @@ func (c *client) connect(nsp string) {
 		c.engine.send(frame{text: packet{kind: typeConnect, nsp: nsp + "?" + query, id: -1}.text()})
 		return
 	}
-	auth := map[string]any{"client": c.name, "conn": s.number, "rooms": []string{rooms[c.rng.IntN(len(rooms))]}}
+	auth := map[string]any{"client": c.name, "conn": s.number, "rooms": []string{rooms[c.rng.IntN(len(rooms))], rooms[c.rng.IntN(len(rooms))]}}
 	if s.pid != "" {
 		auth["pid"] = s.pid
 		if s.offset != "" {

@@ -24,7 +24,8 @@ func (w *world) dying(n *node, rng *rand.Rand) {
 	by := list[rng.IntN(len(list))]
 	d := &driver{w: w, slot: by.slot, rng: rng}
 	w.count("questions to a dying server")
-	x := w.tell(by, rng, "?")
+	x := &told{n: by, nsp: []string{"/", side}[rng.IntN(2)], asks: true}
+	w.telling(rng, x)
 	w.load.Go(func() { d.askAll(by, "/", nil, nil) })
 	w.load.Go(func() { d.waits(by, n, "FetchSockets", func() { d.query(by, "/", nil, nil) }) })
 	w.load.Go(func() {

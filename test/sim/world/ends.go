@@ -42,6 +42,9 @@ func (e *engine) cause() string {
 	if cause == "" && (busy || c.troubled(now-patience, now)) {
 		cause = "a fault"
 	}
+	if cause == "" && c.crowded() {
+		cause = "more was sent than may wait"
+	}
 	return cause
 }
 

@@ -149,9 +149,25 @@ func (a library) say(nsp, id string, what any) error {
 	return a.io.Of(nsp, nil).ServerSideEmit("sse", id, what)
 }
 
-// sayAsk is for those of package server: the library's has no time-out of its own.
-func (a library) sayAsk(context.Context, string, string, any) ([]string, error) {
-	return nil, errors.ErrUnsupported
+func (a library) sayAsk(_ context.Context, nsp, id string, what any) (names []string, err error) {
+	came := make(chan struct{})
+	err = a.io.Of(nsp, nil).ServerSideEmit("sse", id, what, socket.Ack(func(answers []any, e error) {
+		for _, x := range answers {
+			name, _ := x.(string)
+			names = append(names, name)
+		}
+		err = e
+		close(came)
+	}))
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-came:
+		return names, err
+	case <-time.After(2 * fetchTimeout):
+		return nil, errors.New("nobody was told")
+	}
 }
 
 func (a library) order(nsp string, rooms, except []string, room string, in bool) error {

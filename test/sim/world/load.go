@@ -11,7 +11,8 @@ import (
 )
 
 // rooms are those that clients join by themselves; those that begin with x are given by servers.
-var rooms = []string{"a", "b", "c", "d"}
+// The name of the last is longer than those that get a channel of their own in Redis. Source: docs/limits.md.
+var rooms = []string{"a", "b", "c", "d", "e", "f", "g", "long" + strings.Repeat("g", 300)}
 
 // namespaces are those that clients connect to. The others of the pattern come and go.
 var namespaces = []string{"/", "/game-1", "/game-2"}
@@ -125,19 +126,26 @@ func (d *driver) pick(k int) []string {
 	return out
 }
 
-// some adds to a selection none to two rooms, of those that servers gave too, and in half of the cases exceptions.
+// some adds to a selection none to two rooms, of those that servers gave too, and in half of the cases exceptions; now
+// and then many of them.
 func (d *driver) some(e emission) emission {
-	picked := d.pick(4)
+	picked := d.pick(len(rooms))
 	if x := d.w.lent(e.nsp, d.rng.IntN(1<<16)); x != "" && d.rng.IntN(3) == 0 {
-		picked[d.rng.IntN(len(picked))] = x
+		picked[d.rng.IntN(4)] = x
 	}
 	if d.rng.IntN(4) == 0 {
-		picked[d.rng.IntN(len(picked))] = early
+		picked[d.rng.IntN(4)] = early
 	}
-	in := d.rng.IntN(3)
+	in, out := d.rng.IntN(3), 1+d.rng.IntN(2)
+	switch d.rng.IntN(6) {
+	case 0:
+		in = 5 + d.rng.IntN(2)
+	case 1:
+		out = 5 + d.rng.IntN(2)
+	}
 	e.rooms = picked[:in]
 	if d.rng.IntN(2) == 0 {
-		e.except = picked[in : in+1+d.rng.IntN(2)]
+		e.except = picked[in : in+out]
 	}
 	return e
 }

@@ -43,8 +43,8 @@ type node struct {
 	paused   bool
 	pauses   []window
 	closed   bool
-	sse      map[string]int   // events of other servers
-	sseFrom  map[string]int64 // by server and namespace: when the last of them was sent
+	sse      map[string]int    // events of other servers
+	heardOf  map[string]*hears // by server and namespace
 }
 
 // start makes the next node of a slot.
@@ -57,15 +57,15 @@ func (w *world) start(slot int) *node {
 		}
 	}
 	n := &node{w: w, slot: slot, name: fmt.Sprintf("n%d#%d", slot, number), addr: fmt.Sprintf("n%d:80", slot),
-		from: w.now(), sse: map[string]int{}, sseFrom: map[string]int64{}}
+		from: w.now(), sse: map[string]int{}, heardOf: map[string]*hears{}}
 	w.line(n.name, "starts")
 	w.mu.Unlock()
 	log := slog.New(&logger{w: w, who: n.name})
 	cfg := server.Config{Logger: log, ConnectTimeout: connectTimeout, Transport: transport.Config{
 		PingInterval: pingInterval, PingTimeout: pingTimeout, UpgradeTimeout: upgradeTimeout,
-		WriteTimeout: 5 * time.Second, BodyTimeout: calm / 2, AllowEIO3: w.plan.Does(plan.Old), MaxBacklogBytes: 128 << 10, Logger: log,
+		WriteTimeout: 5 * time.Second, BodyTimeout: calm / 2, AllowEIO3: w.plan.Does(plan.Old), MaxBacklogBytes: w.bounds.backlog, Logger: log,
 	}}
-	keep := &adapter.Recovery{MaxDisconnection: w.maxAway()}
+	keep := w.bounds.recovery(w)
 	if w.plan.Recovers() {
 		cfg.Recovery = &server.Recovery{Recovery: *keep}
 	}
@@ -78,7 +78,7 @@ func (w *world) start(slot int) *node {
 		client := w.redis.client(n.name)
 		defer func() { _ = client.Close() }() // its options are used, not the client
 		c := redis.Config{Client: client, Logger: log, RequestTimeout: requestTimeout,
-			HeartbeatInterval: time.Second, BlockTime: 2 * time.Second}
+			HeartbeatInterval: time.Second, BlockTime: 2 * time.Second, MaxStreamLen: w.bounds.stream}
 		switch {
 		case w.plan.Mode == "sharded":
 			c.Mode, n.dynamic = redis.Sharded, true
@@ -100,7 +100,9 @@ func (w *world) start(slot int) *node {
 		if err != nil {
 			panic(err)
 		}
-		n.cluster, cfg.Adapter = cluster, cluster.Adapter()
+		n.cluster = cluster
+		ofCluster := cluster.Adapter()
+		cfg.Adapter = func(ns adapter.Namespace) (adapter.Adapter, error) { return ofCluster(arrivals{ns, n}) }
 		cfg.Transport.UnknownSession = n.unknown
 	}
 	make := newNative

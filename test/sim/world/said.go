@@ -2,14 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/beanpole/beanpole/adapter"
 )
 
 // side is a namespace of servers alone, beside "/": clients do not ask for it.
@@ -20,22 +21,43 @@ type told struct {
 	n       *node
 	id, nsp string
 	what    any
+	asks    bool // for an answer
 	from    int64
 }
 
-// servers emits to the other servers.
+// hears is what a server has heard of another in a namespace.
+type hears struct {
+	said int64          // when the last event that asks nothing was emitted
+	came map[string]int // the numbers in which all came to the server, by their ids
+	last int            // the highest of which a handler has begun
+	busy bool           // a handler of one that asks nothing runs
+}
+
+// servers emits to the other servers, now and then several things in a row.
 func (d *driver) servers(n *node) {
-	w := d.w
-	if d.rng.IntN(2) == 0 {
-		x := w.tell(n, d.rng, "?")
-		w.load.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-			defer cancel()
-			_ = w.askServers(ctx, x)
-		})
-		return
+	nsp := []string{"/", side}[d.rng.IntN(2)]
+	for range 1 + d.rng.IntN(4)*d.rng.IntN(2) {
+		x := &told{n: n, nsp: nsp, asks: d.rng.IntN(2) == 0}
+		d.w.telling(d.rng, x)
+		if x.asks {
+			d.w.load.Go(func() {
+				ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+				defer cancel()
+				_ = d.w.askServers(ctx, x)
+			})
+		} else {
+			d.say(n, x)
+		}
+		if !d.w.pause(between(d.rng, callLimit, 3*callLimit)) {
+			return
+		}
 	}
-	x := w.tell(n, d.rng, "")
+}
+
+// say tells the others something that asks nothing.
+func (d *driver) say(n *node, x *told) {
+	w := d.w
+	w.tell(x)
 	err := n.io.say(x.nsp, x.id, x.what)
 	w.returned(call{n, x.id, "ServerSideEmit", nil}, x.from, w.now(), err)
 	w.load.Go(func() {
@@ -44,32 +66,38 @@ func (d *driver) servers(n *node) {
 	})
 }
 
-// tell draws where something is said to the other servers, and what, and notes it. Its id ends in a mark.
-func (w *world) tell(n *node, rng *rand.Rand, mark string) *told {
+// telling draws what is said to the other servers.
+func (w *world) telling(rng *rand.Rand, x *told) {
 	b := make([]byte, rng.IntN(300))
 	for i := range b {
 		b[i] = byte(rng.IntN(256))
 	}
-	x := &told{n: n, nsp: []string{"/", side}[rng.IntN(2)],
-		what: []any{b, map[string]any{"b": b, "l": []any{-1.5, nil, []byte{}, "\u2028"}}, "text", -5}[rng.IntN(4)]}
+	x.what = []any{b, map[string]any{"b": b, "l": []any{-1.5, nil, []byte{}, "\u2028"}}, "text", -5}[rng.IntN(4)]
+}
+
+// tell notes that something is about to be said to the other servers. The id of a question ends in a mark.
+func (w *world) tell(x *told) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	x.from = w.now()
-	x.id = fmt.Sprintf("%s|%d%s", n.name, x.from, mark)
+	x.id = fmt.Sprintf("%s|%d", x.n.name, x.from)
+	if x.asks {
+		x.id += "?"
+	}
 	w.model.said[x.id] = x
-	w.line(n.name, "server-side emit "+x.id+" "+x.nsp)
+	w.line(x.n.name, "server-side emit "+x.id+" "+x.nsp)
 	w.counts["server-side"]++
-	return x
 }
 
 // askServers asks the other servers for their names.
 func (w *world) askServers(ctx context.Context, x *told) error {
 	n, end := x.n, time.Time{}
 	end, _ = ctx.Deadline()
-	answers, err := n.io.sayAsk(ctx, x.nsp, x.id, x.what)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return nil
+	if n.library { // whose calls have no time-out of their own
+		end = time.Now().Add(fetchTimeout)
 	}
+	w.tell(x)
+	answers, err := n.io.sayAsk(ctx, x.nsp, x.id, x.what)
 	to := w.now()
 	w.note(n.name, "server-side %s has %d answers err=%v", x.id, len(answers), err)
 	if time.Since(end) > slack && !w.stood(n, x.from, to) {
@@ -120,38 +148,92 @@ func (w *world) hearers(x *told, to int64, lacks func(*node) bool) (out []string
 	return out
 }
 
-// heard takes what another server says.
+// heard takes what another server says. Now and then that takes a while.
 func (n *node) heard(nsp, id string, what any) string {
 	n.w.mu.Lock()
 	n.sse[id]++
 	again, own, x := n.sse[id] > 1, strings.HasPrefix(id, n.name+"|"), n.w.model.said[id]
-	from, late := n.lateServerSide(nsp, id)
 	n.w.line(n.name, "server-side "+id)
+	if x == nil {
+		n.w.mu.Unlock()
+		n.w.violated("server-side", id, "%s got it, and nobody has said it", n.name)
+		return n.name
+	}
+	h := n.hearing(x)
+	behind, beside := h.behind(x), h.busy
+	h.busy = h.busy || !x.asks
 	n.w.mu.Unlock()
+	if !x.asks {
+		defer func() {
+			n.w.mu.Lock()
+			defer n.w.mu.Unlock()
+			h.busy = false
+		}()
+	}
+	if beside {
+		n.w.violated("server-side", id, "%s got it while a handler of another one ran", n.name)
+	}
 	if again {
 		n.w.violated("server-side", id, "%s got it twice", n.name)
 	}
 	if own {
 		n.w.violated("server-side", id, "%s got its own", n.name)
 	}
-	if late && !again {
-		n.w.violated("server-side", id, "%s got it after that of %d", n.name, from)
+	if behind != "" && !again {
+		n.w.violated("server-side", id, "%s got it behind one %s", n.name, behind)
 	}
-	if x == nil || x.nsp != nsp || !same(x.what, what) {
+	if x.nsp != nsp || !same(x.what, what) {
 		n.w.violated("content", id, "%s got %.200q in %s, and it was said otherwise", n.name, what, nsp)
+	}
+	if rng := n.w.rng("hears " + id + n.name); rng.IntN(3) == 0 {
+		time.Sleep(between(rng, 0, 200*time.Millisecond))
 	}
 	return n.name
 }
 
-// lateServerSide reports whether an event of another server, unless it is a question, comes after a later one of the
-// namespace, and of when that is. Called with mu held.
-func (n *node) lateServerSide(nsp, id string) (from int64, late bool) {
-	of, at, _ := strings.Cut(id, "|")
-	t, err := strconv.ParseInt(at, 10, 64)
-	if err != nil {
-		return 0, false
+// arrivals is a namespace of a node, and notes in which order it is told what others say.
+type arrivals struct {
+	adapter.Namespace
+	n *node
+}
+
+func (a arrivals) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
+	var list []any
+	if json.Unmarshal(m.Data, &list) == nil && len(list) > 1 {
+		id, _ := list[1].(string)
+		a.n.w.mu.Lock()
+		if x := a.n.w.model.said[id]; x != nil {
+			h := a.n.hearing(x)
+			h.came[id] = len(h.came) + 1
+		}
+		a.n.w.mu.Unlock()
 	}
-	from = n.sseFrom[of+nsp]
-	n.sseFrom[of+nsp] = max(from, t)
-	return from, t < from
+	a.Namespace.ServerEvent(m, reply)
+}
+
+// hearing is what the node has heard of who said x, in its namespace. Called with mu held.
+func (n *node) hearing(x *told) *hears {
+	key := x.n.name + x.nsp
+	if n.heardOf[key] == nil {
+		n.heardOf[key] = &hears{came: map[string]int{}}
+	}
+	return n.heardOf[key]
+}
+
+// behind says which one x comes behind though it is to come before it: of those that ask nothing one that was emitted later,
+// and of all one that came to the server later. A question is published when the servers are counted that it goes to, and
+// again when a connection has broken, so it has no place among the emits. Called with mu held.
+func (h *hears) behind(x *told) string {
+	said, last := h.said, h.last
+	h.last = max(last, h.came[x.id])
+	if !x.asks {
+		h.said = max(said, x.from)
+	}
+	switch {
+	case !x.asks && x.from < said:
+		return fmt.Sprintf("emitted at %d", said)
+	case h.came[x.id] < last:
+		return "that came later"
+	}
+	return ""
 }

@@ -7,7 +7,7 @@
 // handlers.go, sent.go (what clients send, and what comes of that), given.go (rooms that servers put others' sockets
 // into), putout.go (clients that are disconnected everywhere), dying.go (servers that are killed while they are asked),
 // ends.go (that nothing ends without a cause), questions.go and said.go (what servers ask sockets and each other),
-// burst.go (what waits for an upgrade), loss.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go,
+// burst.go (what waits for an upgrade), bounds.go (how little servers keep), loss.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go,
 // socket.go, break.go and old.go (the clients, from the protocols), balance.go (who sends requests where), redis.go,
 // replica.go, faults.go, redisfaults.go, end.go and held.go (what must be left: nothing).
 package main
@@ -39,10 +39,11 @@ const (
 
 // world is everything.
 type world struct {
-	plan  plan.Plan
-	net   *simnet.Net
-	redis *redisServer
-	began time.Time
+	plan   plan.Plan
+	net    *simnet.Net
+	redis  *redisServer
+	bounds bounds
+	began  time.Time
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -148,6 +149,7 @@ func main() {
 	w := &world{plan: p, net: simnet.New(p.Seed), began: time.Now(), out: bufio.NewWriterSize(os.Stdout, 1<<16),
 		counts: map[string]int{}, stopping: make(chan struct{}), finishing: make(chan struct{})}
 	w.model.init(w)
+	w.bounds.draw(w)
 	ends := limit
 	if w.weighs() {
 		ends += remembered
