@@ -149,7 +149,7 @@ REF ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-list --max-
 BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 .PHONY: bench bench-quick bench-compare bench-pgo
-bench: tools ## Beanpole, Node, the bare limit and zishang and its strongest peers side by side: some 20 minutes, writes docs/performance.md
+bench: tools ## Beanpole, Node, its strongest peers, the bare limit and zishang side by side: some 20 minutes, writes docs/performance.md
 	cd test/bench && go run . -write
 
 bench-quick: tools ## the same in short, some 5 minutes, writes nothing

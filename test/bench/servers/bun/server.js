@@ -2,21 +2,12 @@
 // order "gc" on its standard input; see servers/control.
 import { Server as Engine } from "@socket.io/bun-engine";
 import { Server } from "socket.io";
+import register from "../node/handlers.js";
 
 const io = new Server();
 const engine = new Engine({ path: "/socket.io/" });
 io.bind(engine);
-io.on("connection", (socket) => {
-  socket.on("echo", (text, ack) => ack(text));
-  socket.on("size", (text, ack) => ack(text.length));
-  socket.on("bin", (data, ack) => ack(data));
-  socket.on("broadcast", (text) => io.emit("msg", text));
-  socket.on("join", (room, ack) => {
-    socket.join(room);
-    ack(1);
-  });
-  socket.on("room", (room, text) => io.to(room).emit("msg", text));
-});
+register(io);
 const server = Bun.serve({ hostname: "127.0.0.1", port: 0, ...engine.handler() });
 console.log("port " + server.port);
 

@@ -5,6 +5,7 @@
 const { createServer } = require("node:http");
 const readline = require("node:readline");
 const { Server } = require("socket.io");
+const register = require("./handlers.js");
 
 async function main() {
   const http = createServer();
@@ -18,17 +19,7 @@ async function main() {
     await Promise.all([pub.connect(), sub.connect()]);
     io.adapter(createAdapter(pub, sub));
   }
-  io.on("connection", (socket) => {
-    socket.on("echo", (text, ack) => ack(text));
-    socket.on("size", (text, ack) => ack(text.length));
-    socket.on("bin", (data, ack) => ack(data));
-    socket.on("broadcast", (text) => io.emit("msg", text));
-    socket.on("join", (room, ack) => {
-      socket.join(room);
-      ack(1);
-    });
-    socket.on("room", (room, text) => io.to(room).emit("msg", text));
-  });
+  register(io);
   http.listen(0, "127.0.0.1", () => console.log("port " + http.address().port));
 
   const orders = readline.createInterface({ input: process.stdin });
