@@ -131,11 +131,11 @@ func TestEmitterKeepsOrderWhenAMasterDies(t *testing.T) {
 		return nil
 	})
 	got := numbers(m)
-	if len(got)+int(e.Stats().Lost["unconfirmed"]) != sent {
+	if sent-len(got) > int(e.Stats().Lost["unconfirmed"]) { // what is unconfirmed may have come
 		t.Errorf("got %d of %d, %+v", len(got), sent, e.Stats())
 	}
 	for i := range len(got) - 1 {
-		if got[i] > got[i+1] {
+		if got[i] >= got[i+1] {
 			t.Errorf("%d behind %d", got[i+1], got[i])
 		}
 	}

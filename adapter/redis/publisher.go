@@ -226,11 +226,16 @@ func backoff(n int) time.Duration {
 }
 
 // pause waits after the n-th failure in a row, with jitter, and reports false when ctx is done.
-func pause(ctx context.Context, n int) bool {
+func pause(ctx context.Context, n int) bool { return rest(ctx, n, nil) }
+
+// rest is pause that a token of enough ends.
+func rest(ctx context.Context, n int, enough <-chan struct{}) bool {
 	t := time.NewTimer(backoff(n))
 	defer t.Stop()
 	select {
 	case <-t.C:
+		return true
+	case <-enough:
 		return true
 	case <-ctx.Done():
 		return false

@@ -168,7 +168,7 @@ func (s *sender) wait(ctx context.Context, err error) {
 	before := slices.Clone(s.pending)
 	s.pending = slices.DeleteFunc(s.pending, stale)
 	s.box.done(before, s.pending)
-	s.pause(ctx)
+	rest(ctx, s.failed, s.stray)
 	x, ok := s.client.(*redis.ClusterClient)
 	if !ok {
 		// A heartbeat need not wait for those before it.
@@ -189,17 +189,6 @@ func (s *sender) wait(ctx context.Context, err error) {
 	if len(s.pending) == 0 {
 		s.failed = 0
 		s.sends() // others have its work
-	}
-}
-
-// pause waits after a failure, unless what waits is known to be for another master.
-func (s *sender) pause(ctx context.Context) {
-	t := time.NewTimer(backoff(s.failed))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-s.stray:
-	case <-ctx.Done():
 	}
 }
 
