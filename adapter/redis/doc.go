@@ -71,6 +71,8 @@
 //	gate.go       what an emitter holds back while servers do not listen
 //	registry.go   which node holds a session, and where that node is
 //	forward.go    requests of sessions that live on another node
+//	mark.go       what says of them, signed, whose they are
+//	visits.go     whether addresses lead to their nodes
 //
 // # The way out
 //
@@ -127,6 +129,9 @@
 //     socket overtook them. The price: Node's servers do not know such an offset.
 //   - 2026-11-30: An emitter has no numbers: it ends, and cannot be asked. So it looks before it publishes on a new
 //     connection whether servers listen (gate.go). It costs a PING for each batch that does not follow another.
+//   - 2026-11-30: Whether an address leads to its node the others say (visits.go): a node may not reach its own, as behind
+//     a load balancer or in a container, and what it reaches of it proves nothing. One small request in five heartbeats, to
+//     one other; none to a node that is not in the list of those that take visits, as those of versions before it.
 //   - 2026-11-29: A stream is read on a connection that the library makes and greets, and that is read here: as strings
 //     in maps an entry costs 1.9 us before anybody has looked at it, from one buffer 0.4. Buckets of rooms, each a
 //     stream, were thought through and not made: docs/scale.md has the figures.

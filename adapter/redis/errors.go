@@ -18,22 +18,31 @@ var ErrClosed = errors.New("cluster closed")
 var ErrTooLarge = errors.New("message too large for Redis")
 
 var (
-	errStarting  = errors.New("no heartbeat has come back yet")
-	errSilent    = errors.New("heartbeats are published but do not come back")
-	errOutbox    = errors.New("outbox full")
-	errReplica   = errors.New("this Redis is a replica: what is published here does not reach the others")
-	errUnsent    = errors.New("no connection to send on")
-	errCutOff    = errors.New("a subscription breaks whenever what was missed is sent again")
-	errSettings  = errors.New("servers with this Prefix do not have the same settings, and do not hear each other, or not all")
-	errStream    = errors.New("servers with another Prefix use the same Stream, and get the events of this cluster")
-	errGarbled   = errors.New("messages of other servers are not understood")
-	errNumber    = errors.New("a message has a number that its server has not given")
-	errEncode    = errors.New("redis: encode")
-	errShape     = errors.New("message has an unexpected shape")
-	errUncounted = errors.New("servers live, and renew their entries in Redis, and have no subscriptions there that could be counted")
-	errUnheard   = errors.New("no subscription to the channel of this server")
-	errAway      = errors.New("a server does not answer, and is not known to have ended")
+	errStarting   = errors.New("no heartbeat has come back yet")
+	errSilent     = errors.New("heartbeats are published but do not come back")
+	errOutbox     = errors.New("outbox full")
+	errReplica    = errors.New("this Redis is a replica: what is published here does not reach the others")
+	errUnsent     = errors.New("no connection to send on")
+	errCutOff     = errors.New("a subscription breaks whenever what was missed is sent again")
+	errSettings   = errors.New("servers with this Prefix do not have the same settings, and do not hear each other, or not all")
+	errStream     = errors.New("servers with another Prefix use the same Stream, and get the events of this cluster")
+	errGarbled    = errors.New("messages of other servers are not understood")
+	errNumber     = errors.New("a message has a number that its server has not given")
+	errEncode     = errors.New("redis: encode")
+	errShape      = errors.New("message has an unexpected shape")
+	errUncounted  = errors.New("servers live, and renew their entries in Redis, and have no subscriptions there that could be counted")
+	errUnheard    = errors.New("no subscription to the channel of this server")
+	errName       = errors.New("another server has this one's NodeID")
+	errTwin       = errors.New("another server announces the address of this one, too")
+	errUnreached  = errors.New("the other servers do not reach this one at the address that it announces")
+	errUnanswered = errors.New("nothing answers the other servers at the address that this one announces")
+	errAstray     = errors.New("the address that this server announces does not lead the others to it")
+	errSecrets    = errors.New("another server has another secret, so that neither believes what the other says of a forwarded client")
+	errAway       = errors.New("a server does not answer, and is not known to have ended")
 )
+
+// announced is where the address is set that a node announces.
+const announced = "(URL of ForwardConfig; BEANPOLE_NODE_URL of a host, which as http://:5000 means the address of its own instance)"
 
 // advice says what a person may do about an error of Redis.
 func advice(err error) string {
@@ -101,6 +110,16 @@ func advice(err error) string {
 		return "start this server again, and name the mode in its configuration"
 	case errors.Is(err, errSilent):
 		return "subscriptions are being made again; if this stays, check ACL rules for channels"
+	case errors.Is(err, errName):
+		return "give each server a NodeID of its own"
+	case errors.Is(err, errTwin), errors.Is(err, errAstray):
+		return "have each server announce an address at which the others reach it, and nobody else " + announced
+	case errors.Is(err, errUnreached):
+		return "let the other servers connect to this address (security group, firewall, port of the container), or announce another " + announced
+	case errors.Is(err, errUnanswered):
+		return "look at what takes the connections at this address, and whether this server stands still; or announce another " + announced
+	case errors.Is(err, errSecrets):
+		return "give all servers the same Secret, or none (BEANPOLE_NODE_SECRET of a host)"
 	case errors.As(err, &certificate):
 		return "the certificate of Redis is not for the name in its URL, not in force, or of an authority that this machine does not know"
 	case errors.As(err, new(tls.RecordHeaderError)):

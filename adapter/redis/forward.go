@@ -27,6 +27,10 @@ type ForwardConfig struct {
 	// as long as Forward waits and then with every heartbeat; until then the others do not find this node, and
 	// PartForwarding says why. An *Unlocated says what to do about it, too.
 	Locate func(context.Context) (url string, err error)
+	// Path is one of this server's, at which requests of sessions come in, and Visited is asked before anything else:
+	// "/socket.io/", for example. Then the others see to it that URL leads to this node, and PartForwarding says when it
+	// does not. Empty means that nobody does.
+	Path string
 	// Secret authenticates requests between nodes. Empty means one that the first node keeps in Redis.
 	Secret string
 	// ClientAddr returns the client's address without port, and whether it came over TLS, of a request that
@@ -73,6 +77,7 @@ const (
 type Forwarder struct {
 	cfg   ForwardConfig
 	reg   *registry
+	seen  *visits
 	log   *slog.Logger
 	proxy *httputil.ReverseProxy
 	way   *http.Transport
@@ -109,6 +114,7 @@ func (c *Cluster) Forward(cfg ForwardConfig) (*Forwarder, error) {
 	for _, cause := range []string{CauseForwarded, CauseInvalid, CauseOwn, CauseNodeDead, CauseLoop, CauseUnreachable, CauseRedis} {
 		f.counts[cause] = new(atomic.Uint64)
 	}
+	f.seen = newVisits(f.reg, &f.cfg)
 	f.way = &http.Transport{DialContext: cfg.Dial, MaxIdleConnsPerHost: 256,
 		IdleConnTimeout: time.Minute, TLSHandshakeTimeout: cfg.DialTimeout, ResponseHeaderTimeout: cfg.AnswerTimeout,
 		DisableCompression: true}
@@ -124,6 +130,9 @@ func (c *Cluster) Forward(cfg ForwardConfig) (*Forwarder, error) {
 	default:
 		c.forwarder = f
 		c.wg.Go(func() { f.reg.run(c.ctx) })
+		if cfg.Path != "" {
+			c.wg.Go(func() { f.seen.run(c.ctx) })
+		}
 	}
 	c.mu.Unlock()
 	if err != nil {
@@ -174,24 +183,27 @@ func (f *Forwarder) forward(w http.ResponseWriter, r *http.Request, sid string) 
 		return CauseOwn
 	}
 	if len(r.Header[forwardedHeader]) > 0 {
+		if _, _, ok := f.Client(r); ok { // the node's address leads here
+			f.seen.doubt(node)
+		}
 		return CauseLoop
 	}
 	secret, err := f.reg.signature(r.Context())
 	if err != nil {
 		return CauseRedis
 	}
-	addr, err := f.reg.find(r.Context(), node)
+	at, err := f.reg.find(r.Context(), node)
 	switch {
 	case err != nil:
 		return CauseRedis
-	case addr == "":
+	case at.addr == "":
 		return CauseNodeDead
-	case addr == f.reg.address():
+	case at.addr == f.reg.address():
 		return CauseOwn
 	}
 	m := mark{at: time.Now().Unix(), from: f.cfg.Node}
 	m.addr, m.secure = f.cfg.ClientAddr(r)
-	a := &attempt{w: w, addr: addr, mark: m.sign(secret, sid)}
+	a := &attempt{w: w, addr: at.addr, mark: m.sign(secret, sid)}
 	// A WebSocket lasts, and must end with the cluster.
 	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), attemptKey{}, a))
 	defer cancel()
@@ -201,6 +213,7 @@ func (f *Forwarder) forward(w http.ResponseWriter, r *http.Request, sid string) 
 	if a.err != nil && r.Context().Err() == nil { // else the client went
 		f.counts[CauseForwarded].Add(^uint64(0))
 		f.reg.forget(node)
+		f.seen.doubt(node)
 		f.log.Debug("node not reached", "node", node, "error", a.err)
 		return CauseUnreachable
 	}
@@ -262,6 +275,10 @@ func (f *Forwarder) replace(res *http.Response) error {
 	}
 	return nil
 }
+
+// Visited answers r, and returns true, if another node has sent it to see whether this one is where it says. Ask it
+// before anything of the server's own may refuse a request. It is safe for concurrent use.
+func (f *Forwarder) Visited(w http.ResponseWriter, r *http.Request) bool { return f.seen.visited(w, r) }
 
 // Client returns the client's address without port, and whether it came over TLS, of a request that another
 // node has forwarded, as that node saw them. ok is false for every other request, and for one that only says

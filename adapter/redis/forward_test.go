@@ -44,13 +44,21 @@ func newFront(t *testing.T, name, prefix, url string) *front {
 // newFrontAt is newFront on an address, announced as cfg.URL, or else as it is.
 func newFrontAt(t *testing.T, name, prefix, url, addr string, cfg redis.ForwardConfig) *front {
 	t.Helper()
-	x := &front{header: make(chan http.Header, 1)}
+	return newFrontWith(t, name, addr, cfg, redis.Config{URL: url, Prefix: prefix, HeartbeatInterval: 100 * time.Millisecond})
+}
+
+func newFrontWith(t *testing.T, name, addr string, cfg redis.ForwardConfig, of redis.Config) *front {
+	t.Helper()
+	x, begun := &front{header: make(chan http.Header, 1)}, make(chan struct{})
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	x.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x.served.Add(1)
+		<-begun
+		if x.served.Add(1); x.f.Visited(w, r) {
+			return
+		}
 		w.Header().Set("X-Front", name)
 		sid := r.URL.Query().Get("sid")
 		if strings.HasPrefix(sid, name+"-") && !strings.HasSuffix(sid, "gone") {
@@ -86,9 +94,10 @@ func newFrontAt(t *testing.T, name, prefix, url, addr string, cfg redis.ForwardC
 	x.Server.Listener = l
 	x.Server.Start()
 	t.Cleanup(x.Server.Close)
-	x.cluster = start(t, redis.Config{URL: url, Prefix: prefix, HeartbeatInterval: 100 * time.Millisecond})
+	x.cluster = start(t, of)
 	cfg.Node, cfg.NodeOf, cfg.URL = name, nodeOf, cmp.Or(cfg.URL, x.Server.URL)
-	if x.f, err = x.cluster.Forward(cfg); err != nil {
+	x.f, err = x.cluster.Forward(cfg)
+	if close(begun); err != nil {
 		t.Fatal(err)
 	}
 	return x

@@ -31,13 +31,18 @@ type registry struct {
 	secret string // of the cluster; empty until it is known
 	known  map[string]place
 	twin   error // another node has this one's name or address
+	alone  int   // renewals since one that met the twin
 }
 
 // place is what was last heard of a node.
 type place struct {
-	addr string // empty: no such node
-	at   time.Time
+	addr     string // empty: no such node, or none that can be meant
+	instance string
+	at       time.Time
 }
+
+// gone is the entry of a node that has left, or whose address another had when it started.
+const gone = "#"
 
 const (
 	// freshFor is how long an answer of Redis is believed without asking again.
@@ -93,11 +98,14 @@ func (r *registry) run(ctx context.Context) {
 	var once sync.Once
 	for first := true; ; {
 		err := within(ctx, func(ctx context.Context) error { return r.renew(ctx, first) })
+		first = first && err != nil
+		if err == nil {
+			err = r.twinned()
+		}
 		if ctx.Err() == nil {
 			r.c.state.set(PartForwarding, "", err)
 		}
 		once.Do(func() { close(r.tried) })
-		first = first && err != nil
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -136,21 +144,45 @@ func (r *registry) renew(ctx context.Context, first bool) error {
 	other, _, _ := strings.Cut(holder, "#")
 	if first {
 		if other != "" && other != r.node {
-			return r.c.client.Set(ctx, r.key(other), "#", staleFor).Err()
+			return r.c.client.Set(ctx, r.key(other), gone, staleFor).Err()
 		}
 		return nil
 	}
 	var twin error
 	switch {
-	case entry != "" && !strings.HasSuffix(entry, "#"+r.instance):
-		twin = errors.New("another server has this one's NodeID")
+	case entry != "" && entry != gone && !strings.HasSuffix(entry, "#"+r.instance):
+		twin = errName
 	case holder != "" && holder != here:
-		twin = fmt.Errorf("another server announces %s, too: each needs an address at which the others reach it, and nobody else", r.address())
+		twin = fmt.Errorf("%w: %s", errTwin, r.address())
 	}
-	if r.say(twin) {
+	if r.meets(twin) {
 		return r.c.client.Set(ctx, r.key(r.node), r.value(), ttl).Err()
 	}
 	return nil
+}
+
+// meets notes whether a renewal has met a twin, and reports whether that changes this node's entry. Which of two
+// renews last is chance, so a twin is there until one that lives would have been met.
+func (r *registry) meets(twin error) (changed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.twin
+	switch {
+	case twin != nil:
+		r.twin, r.alone = twin, 0
+	case r.twin != nil:
+		if r.alone++; r.alone > r.c.cfg.HeartbeatMisses {
+			r.twin = nil
+		}
+	}
+	return (before == nil) != (r.twin == nil)
+}
+
+// twinned returns why nobody is led to this node, though it has an entry.
+func (r *registry) twinned() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.twin
 }
 
 // value is the text of this node's entry: without its address while there is a twin.
@@ -175,21 +207,6 @@ func (r *registry) swap(ctx context.Context, key, value string, ttl time.Duratio
 		err = nil
 	}
 	return before, errors.Join(err, set.Err())
-}
-
-// say notes whether there is a twin, logs that one was found, or is gone, and reports whether it has.
-func (r *registry) say(twin error) (changed bool) {
-	r.mu.Lock()
-	changed = (twin == nil) != (r.twin == nil)
-	r.twin = twin
-	r.mu.Unlock()
-	switch {
-	case changed && twin != nil:
-		r.c.cfg.Logger.Warn("requests are not forwarded to this server", "node", r.node, "cause", twin)
-	case changed:
-		r.c.cfg.Logger.Info("requests are forwarded to this server again", "node", r.node)
-	}
-	return changed
 }
 
 // learn takes over the secret that all nodes share, making it if there is none. A Redis that has lost it is
@@ -242,7 +259,7 @@ func (r *registry) leave(ctx context.Context) {
 		return err == nil && v == value
 	}
 	if own(r.key(r.node), r.value()) {
-		_ = again(ctx, func() error { return r.c.client.Set(ctx, r.key(r.node), "#", staleFor).Err() }) // else it expires
+		_ = again(ctx, func() error { return r.c.client.Set(ctx, r.key(r.node), gone, staleFor).Err() }) // else it expires
 	}
 	if own(r.addrKey(), r.node+"#"+r.instance) {
 		_ = again(ctx, func() error { return r.c.client.Del(ctx, r.addrKey()).Err() })
@@ -257,13 +274,13 @@ func (r *registry) get(ctx context.Context, key string) (v string, err error) {
 	return v, err
 }
 
-// find returns the address of a node, empty when there is none.
-func (r *registry) find(ctx context.Context, node string) (string, error) {
+// find returns where a node is: without an address when there is none.
+func (r *registry) find(ctx context.Context, node string) (place, error) {
 	r.mu.Lock()
 	p, ok := r.known[node]
 	r.mu.Unlock()
 	if ok && time.Since(p.at) < freshFor {
-		return p.addr, nil
+		return p, nil
 	}
 	stale := p.addr != "" && time.Since(p.at) < staleFor
 	timeout := firstTimeout
@@ -280,22 +297,23 @@ func (r *registry) find(ctx context.Context, node string) (string, error) {
 		})
 	}
 	if err != nil && stale {
-		return p.addr, nil
+		return p, nil
 	}
 	if errors.Is(err, redis.Nil) {
 		err = nil
 	}
 	if err != nil {
-		return "", err
+		return place{}, err
 	}
-	addr, _, _ := strings.Cut(entry, "#")
+	p = place{at: time.Now()}
+	p.addr, p.instance, _ = strings.Cut(entry, "#")
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.known) > 10_000 { // names are a client's to choose
 		clear(r.known)
 	}
-	r.known[node] = place{addr, time.Now()}
-	return addr, nil
+	r.known[node] = p
+	return p, nil
 }
 
 // forget asks Redis again next time.

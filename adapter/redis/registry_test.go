@@ -40,14 +40,31 @@ func TestServerIsFoundWhileRedisFailsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.left = 3
-	if addr, err := r.find(t.Context(), "there"); addr != "http://there" || err != nil || f.left > 0 {
-		t.Errorf("find = %q, %v, and %d refusals are left", addr, err, f.left)
+	if at, err := r.find(t.Context(), "there"); at.addr != "http://there" || err != nil || f.left > 0 {
+		t.Errorf("find = %q, %v, and %d refusals are left", at.addr, err, f.left)
 	}
 	r.mu.Lock()
-	r.known["there"] = place{"http://there", r.known["there"].at.Add(-2 * freshFor)}
+	r.known["there"] = place{addr: "http://there", at: r.known["there"].at.Add(-2 * freshFor)}
 	r.mu.Unlock()
 	f.left = 3
-	if addr, err := r.find(t.Context(), "there"); addr != "http://there" || err != nil || f.left != 2 {
-		t.Errorf("find = %q, %v, and %d refusals are left", addr, err, f.left)
+	if at, err := r.find(t.Context(), "there"); at.addr != "http://there" || err != nil || f.left != 2 {
+		t.Errorf("find = %q, %v, and %d refusals are left", at.addr, err, f.left)
+	}
+}
+
+// Of two that have one address either may renew its entry last: a twin that was not met once is there nevertheless.
+func TestTwinThatIsNotMetOnce(t *testing.T) {
+	r := newRegistry(&Cluster{cfg: Config{HeartbeatMisses: 3}}, "a", nil, "secret")
+	for i, met := range []bool{true, false, false, true, false, false, false} {
+		var twin error
+		if met {
+			twin = errTwin
+		}
+		if changed := r.meets(twin); changed != (i == 0) || r.twinned() == nil {
+			t.Errorf("renewal %d: changed %t, %v", i, changed, r.twinned())
+		}
+	}
+	if !r.meets(nil) || r.twinned() != nil {
+		t.Errorf("it is not over: %v", r.twinned())
 	}
 }

@@ -27,7 +27,7 @@ const (
 	PartOutbox                         // there is room for what is to be published
 	PartMembership                     // the list of servers in Redis
 	PartAgreement                      // the servers are configured alike, and understand each other; well again as recovery is
-	PartForwarding                     // this server's address in Redis
+	PartForwarding                     // this server's address in Redis; whether it leads the others here ("reach"); and the secret that they share ("secrets")
 	PartRecovery                       // states of sessions in Redis; well again when nothing has failed for a minute
 	PartRefusals                       // channels that Redis lets this user publish to, by master; well again as recovery is
 )
@@ -200,12 +200,15 @@ func (p *Part) passes() bool {
 const ofMessages = "messages"
 
 // recovery notes what Redis has answered to a recovery: that there is no such state is no failure.
-func (s *state) recovery(err error) {
+func (s *state) recovery(err error) { s.report(PartRecovery, "", err) }
+
+// report is set for a part of which nothing is known before it fails.
+func (s *state) report(kind PartKind, of string, err error) {
 	s.mu.Lock()
-	p := s.parts[part{PartRecovery, ""}]
+	p := s.parts[part{kind, of}]
 	s.mu.Unlock()
 	if err != nil || p != nil {
-		s.set(PartRecovery, "", err)
+		s.set(kind, of, err)
 	}
 }
 

@@ -121,6 +121,12 @@ func (c *cluster) forwarded(r *http.Request) bool {
 	return ok
 }
 
+// visited answers r if another server has sent it to see whether this one is where it says.
+func (c *cluster) visited(w http.ResponseWriter, r *http.Request) bool {
+	f := c.forwarder.Load()
+	return f != nil && f.Visited(w, r)
+}
+
 // client returns the address of r's client and whether it came over TLS: as the server saw them that has
 // forwarded r, or else as seen says.
 func (c *cluster) client(r *http.Request, seen clientAddr) (addr string, secure bool) {
@@ -142,7 +148,7 @@ func (c *cluster) forward(cfg *Config, engine *transport.Server, listener net.Ad
 	node := engine.NodeID()
 	place := newPlace(cfg, listener)
 	f, err := c.redis.Forward(redis.ForwardConfig{
-		Node: hex.EncodeToString(node[:]), Secret: cfg.NodeSecret, ClientAddr: client,
+		Node: hex.EncodeToString(node[:]), Path: cfg.Path, Secret: cfg.NodeSecret, ClientAddr: client,
 		AnswerTimeout: cfg.PingInterval + cfg.PingTimeout, // a poll is answered within the first
 		NodeOf: func(sid string) (string, bool) {
 			id, ok := transport.NodeOf(sid)

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gin-gonic/gin"
+
 	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/adapter/redis/redistest"
 )
@@ -216,6 +218,31 @@ func TestForwardingBeginsWhenItsAddressIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = res.Body.Close()
+}
+
+// An address at which nobody reaches it is said by the server itself, before a client comes to harm. What the host refuses
+// of others, by their Host or in a middleware, it does not refuse of the servers that look.
+func TestServerThatOthersDoNotReach(t *testing.T) {
+	r := redistest.Start(t)
+	cfg := Config{RedisPrefix: "test", DrainTime: 10 * time.Millisecond, ShutdownTimeout: 5 * time.Second, AllowedHosts: []string{"chat.example.com"}}
+	away := cfg
+	away.AdminPort, away.NodeURL = AnyPort, fmt.Sprintf("http://127.0.0.1:%d", redistest.FreePort(t))
+	a, b := newNode(t, r, cfg), newNode(t, r, away)
+	a.Router().Use(func(c *gin.Context) { c.AbortWithStatus(http.StatusUnauthorized) })
+	eventually(t, "b says that nobody reaches it", func() bool {
+		_, text := askAdmin(t, b, http.MethodGet, "metrics")
+		err := b.cluster.health()
+		return err != nil && strings.Contains(err.Error(), "forwarding reach: the other servers do not reach this one") &&
+			strings.Contains(text, `beanpole_cluster_part_up{of="reach",part="forwarding"} 0`)
+	})
+	w := httptest.NewRecorder()
+	b.adminStatus(w, nil)
+	if got := w.Body.String(); !strings.Contains(got, "do not reach this one") {
+		t.Errorf("the admin listener says %s", got)
+	}
+	if err := a.cluster.health(); err != nil {
+		t.Errorf("a, which b has visited: %v", err)
+	}
 }
 
 // A name that does not resolve yet is asked for again.

@@ -215,6 +215,9 @@ func (h *Host) Fallback(handler http.Handler) { h.files, h.indexed = handler, tr
 
 // ServeHTTP serves a request as the listening host would, for tests and for embedding.
 func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.cluster.visited(w, r) {
+		return
+	}
 	h.routed()
 	if h.direct && r.URL.Path == h.cfg.Path && (r.Method == http.MethodGet || r.Method == http.MethodPost) {
 		h.serveDirect(w, r)

@@ -93,11 +93,11 @@ func (h *Host) Run(ctx context.Context) error {
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)
 
+	defer h.watchMemory(ctx)() // before the first session
 	served := make(chan error, 1)
 	go func() { served <- h.http.Serve(h.accepting(transport.Listener(h.listener))) }()
 	stopReturns := h.serveReturns()
 	defer stopReturns()
-	defer h.watchMemory(ctx)()
 	defer h.watchLifecycle(ctx)()
 	defer h.writeFigures(ctx)()
 	stopAdmin := h.serveAdmin(ctx)

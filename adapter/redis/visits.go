@@ -1,0 +1,350 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A node knows which address it announces, and not whether that leads to it: only the others see this. So each visits, by
+// HTTP, the next in a list of those that take visits, and those to which a request could not be forwarded. Who is not met
+// is told so in Redis, for a while and again as long as it lasts; it reads that with every heartbeat, and its state has it.
+// All of it is signed with the secret of the cluster. In the list stands beside each node what its secret comes to, as a
+// visit with another would prove nothing.
+const (
+	visitEvery   = 5           // heartbeats from one visit to the next node, and to the next look at the list
+	visitTimeout = time.Minute // how long a finding stands without being renewed
+	unlistAfter  = 2 * time.Minute
+	maxDoubted   = 16 // nodes visited with every heartbeat
+	// A node that is busy may not answer once, and an address that leads to several servers answers rightly now and then.
+	missedOften = 2
+	metOften    = 3
+)
+
+// The findings of a visit, in the first word of what a node is told.
+const (
+	findUnreached  = "unreached"
+	findUnanswered = "unanswered"
+	findElsewhere  = "elsewhere"
+)
+
+// What PartForwarding is of, besides this node's entry in Redis.
+const (
+	ofReach   = "reach"
+	ofSecrets = "secrets"
+)
+
+// visits are what a node does to learn and to say whether addresses lead to their nodes.
+type visits struct {
+	r      *registry
+	path   string // empty: it takes none
+	client *http.Client
+
+	mu      sync.Mutex
+	listed  map[string]bool // nodes that take visits, and have this one's secret
+	next    string          // whom this one visits
+	doubted map[string]*doubt
+}
+
+// doubt is of a node whose address did not lead to it.
+type doubt struct {
+	missed, met int // how often in a row
+	told        bool
+}
+
+func newVisits(r *registry, cfg *ForwardConfig) *visits {
+	// A connection that is there says nothing of one that is to be made.
+	way := &http.Transport{DialContext: cfg.Dial, DisableKeepAlives: true, TLSHandshakeTimeout: cfg.DialTimeout}
+	return &visits{r: r, path: cfg.Path, doubted: map[string]*doubt{}, client: &http.Client{Transport: way, Timeout: 2*cfg.DialTimeout + time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+func (v *visits) listKey() string {
+	return v.r.c.cfg.Prefix + "-beanpole:{" + v.r.c.cfg.Prefix + "}:visited"
+}
+
+func (v *visits) findingKey(node string) string {
+	return v.r.c.cfg.Prefix + "-beanpole:unreached:" + node
+}
+
+// entry is this node's in the list: what its secret comes to, and its name.
+func (v *visits) entry(secret string) string {
+	return signature(secret, "the secret of", v.r.c.cfg.Prefix)[:16] + " " + v.r.node
+}
+
+// run visits until ctx is done.
+func (v *visits) run(ctx context.Context) {
+	t := time.NewTicker(v.r.c.cfg.HeartbeatInterval)
+	defer t.Stop()
+	for n := 0; ; n++ {
+		if v.r.sharedSecret() == "" {
+			n = -1 // nothing can be signed yet
+		} else {
+			v.heed(ctx)
+			v.round(ctx, n%visitEvery == 0)
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// round visits whom there is to visit.
+func (v *visits) round(ctx context.Context, all bool) {
+	if all {
+		v.list(ctx)
+	}
+	v.mu.Lock()
+	maps.DeleteFunc(v.doubted, func(node string, _ *doubt) bool { return !v.listed[node] })
+	nodes := slices.Collect(maps.Keys(v.doubted))
+	if all && v.next != "" && v.doubted[v.next] == nil {
+		nodes = append(nodes, v.next)
+	}
+	v.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, node := range nodes {
+		wg.Go(func() { v.look(ctx, node) })
+	}
+	wg.Wait()
+}
+
+// list renews this node's place in the list, and reads it.
+func (v *visits) list(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
+	defer cancel()
+	now, own, key := time.Now(), v.entry(v.r.sharedSecret()), v.listKey()
+	var got *redis.StringSliceCmd
+	_, err := v.r.c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZAdd(ctx, key, redis.Z{Score: float64(now.Unix()), Member: own})
+		p.ZRemRangeByScore(ctx, key, "-inf", strconv.FormatInt(now.Add(-unlistAfter).Unix(), 10))
+		p.PExpire(ctx, key, time.Hour)
+		got = p.ZRange(ctx, key, 0, -1)
+		return nil
+	})
+	if err != nil {
+		return // as it was: the part of this node's entry says so
+	}
+	sum, _, _ := strings.Cut(own, " ")
+	var alike, others []string
+	for _, entry := range got.Val() {
+		switch s, node, _ := strings.Cut(entry, " "); {
+		case node == v.r.node:
+		case s == sum:
+			alike = append(alike, node)
+		default:
+			others = append(others, node)
+		}
+	}
+	listed := make(map[string]bool, len(alike))
+	for _, node := range alike {
+		listed[node] = true
+	}
+	next := v.living(ctx, after(alike, v.r.node))
+	v.mu.Lock()
+	v.listed, v.next = listed, next
+	v.mu.Unlock()
+	var differ error
+	if node := v.living(ctx, others); node != "" {
+		differ = fmt.Errorf("%w: %s, for one", errSecrets, node)
+	}
+	v.r.c.state.report(PartForwarding, ofSecrets, differ)
+}
+
+// after returns names in their order, beginning behind one.
+func after(names []string, name string) []string {
+	slices.Sort(names)
+	i, _ := slices.BinarySearch(names, name)
+	return slices.Concat(names[i:], names[:i])
+}
+
+// living returns the first of nodes that has an address, empty if none of the first has.
+func (v *visits) living(ctx context.Context, nodes []string) string {
+	for _, node := range nodes[:min(len(nodes), maxDoubted)] {
+		if at, err := v.r.find(ctx, node); err == nil && at.addr != "" {
+			return node
+		}
+	}
+	return ""
+}
+
+// doubt has a node visited soon.
+func (v *visits) doubt(node string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.doubted[node] == nil && v.listed[node] && len(v.doubted) < maxDoubted {
+		v.doubted[node] = new(doubt)
+	}
+}
+
+// look visits a node, and tells it when it was not met, or is again.
+func (v *visits) look(ctx context.Context, node string) {
+	at, err := v.r.find(ctx, node)
+	if err != nil {
+		return
+	}
+	if at.addr == "" { // it has gone, or knows already that others have its address
+		v.mu.Lock()
+		delete(v.doubted, node)
+		v.mu.Unlock()
+		return
+	}
+	found := v.visit(ctx, node, at.addr)
+	if ctx.Err() != nil {
+		return
+	}
+	told, over := v.judge(node, found)
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	key, about := v.findingKey(node), aboutNode(node, at)
+	switch {
+	case told:
+		m := mark{at: time.Now().Unix(), from: v.r.node, addr: found}
+		_ = v.r.c.client.Set(ctx, key, m.sign(v.r.sharedSecret(), about), visitTimeout).Err() // else with the next heartbeat
+	case over:
+		if text, err := v.r.get(ctx, key); err == nil {
+			if m, ok := readMark(text, v.r.sharedSecret(), about); ok && m.from == v.r.node {
+				_ = again(ctx, func() error { return v.r.c.client.Del(ctx, key).Err() }) // else it expires
+			}
+		}
+	}
+}
+
+// judge notes what was found of a node, and says whether it is to be told that, or that it is over.
+func (v *visits) judge(node, found string) (told, over bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	d := v.doubted[node]
+	if found == "" {
+		if d != nil {
+			d.missed = 0
+			if d.met++; d.met >= metOften {
+				delete(v.doubted, node)
+				return false, d.told
+			}
+		}
+		return false, false
+	}
+	if d == nil {
+		if len(v.doubted) >= maxDoubted {
+			return false, false
+		}
+		d = new(doubt)
+		v.doubted[node] = d
+	}
+	d.missed, d.met = d.missed+1, 0
+	d.told = d.told || d.missed >= missedOften || strings.HasPrefix(found, findElsewhere)
+	return d.told, false
+}
+
+// visit asks at an address for a node, and returns what is wrong; empty if that node answers.
+func (v *visits) visit(ctx context.Context, node, addr string) (found string) {
+	secret, sid := v.r.sharedSecret(), "visit."+rand.Text() // no session has such an id
+	u, err := url.Parse(addr)
+	if err != nil {
+		return findUnreached + " " + short(err)
+	}
+	there := url.URL{Scheme: u.Scheme, Host: u.Host, Path: v.path, RawQuery: "sid=" + sid} // as Forwarder.rewrite
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, there.String(), nil)
+	if err != nil {
+		return findUnreached + " " + short(err)
+	}
+	r.Header.Set(forwardedHeader, mark{at: time.Now().Unix(), from: v.r.node}.sign(secret, sid))
+	res, err := v.client.Do(r)
+	if err != nil {
+		if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
+			return findUnreached + " " + short(err)
+		}
+		return findUnanswered + " " + short(err)
+	}
+	_ = res.Body.Close()
+	m, ok := readMark(res.Header.Get(forwardedHeader), secret, answerTo(sid))
+	switch {
+	case !ok:
+		return fmt.Sprintf("%s what answers there, with status %d, does not show that it is one of them", findElsewhere, res.StatusCode)
+	case m.from != node:
+		return findElsewhere + " server " + m.from + " answers there"
+	}
+	return ""
+}
+
+// short is the text of an error of package net/http, without the URL that was asked for.
+func short(err error) string {
+	if e := (*url.Error)(nil); errors.As(err, &e) {
+		err = e.Err
+	}
+	return err.Error()[:min(len(err.Error()), 200)]
+}
+
+// answerTo and aboutNode are what an answer to a visit, and a finding, are signed for, so that each is good for nothing else.
+func answerTo(sid string) string { return "answer " + sid }
+
+func aboutNode(node string, at place) string {
+	return strings.Join([]string{"finding", node, at.instance, at.addr}, " ")
+}
+
+// visited answers r if it is the visit of another node.
+func (v *visits) visited(w http.ResponseWriter, r *http.Request) bool {
+	texts := r.Header[forwardedHeader]
+	if len(texts) != 1 {
+		return false
+	}
+	sid := r.URL.Query().Get("sid")
+	if !strings.HasPrefix(sid, "visit.") {
+		return false
+	}
+	secret := v.r.sharedSecret()
+	if _, ok := readMark(texts[0], secret, sid); !ok {
+		return false
+	}
+	w.Header().Set(forwardedHeader, mark{at: time.Now().Unix(), from: v.r.node}.sign(secret, answerTo(sid)))
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// heed reads what others have found of this node.
+func (v *visits) heed(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
+	defer cancel()
+	at := place{addr: v.r.address(), instance: v.r.instance}
+	text, err := v.r.get(ctx, v.findingKey(v.r.node))
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return
+	}
+	var bad error
+	if m, ok := readMark(text, v.r.sharedSecret(), aboutNode(v.r.node, at)); ok {
+		kind, detail, _ := strings.Cut(m.addr, " ")
+		switch kind {
+		case findUnreached:
+			bad = errUnreached
+		case findUnanswered:
+			bad = errUnanswered
+		default:
+			bad = errAstray
+		}
+		bad = fmt.Errorf("%w, %s: server %s found: %s", bad, at.addr, m.from, detail)
+	}
+	v.r.c.state.report(PartForwarding, ofReach, bad)
+}
+
+// leave takes this node out of the list.
+func (v *visits) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	if secret := v.r.sharedSecret(); v.path != "" && secret != "" {
+		_ = again(ctx, func() error { return v.r.c.client.ZRem(ctx, v.listKey(), v.entry(secret)).Err() }) // else it expires
+	}
+}
