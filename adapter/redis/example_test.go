@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"log"
+	"net/http"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/adapter/redis"
@@ -55,7 +56,8 @@ func ExampleCluster_Forward() {
 			id, ok := transport.NodeOf(sid)
 			return hex.EncodeToString(id[:]), ok
 		},
-		URL: "http://10.0.0.5:8080", // where the other servers reach this one
+		URL:  "http://10.0.0.5:8080", // where the other servers reach this one
+		Path: "/socket.io/",
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -65,7 +67,14 @@ func ExampleCluster_Forward() {
 		Transport: transport.Config{NodeID: node, UnknownSession: forwarder.UnknownSession},
 	})
 
-	log.Print(io, err)
+	// In front of everything that may refuse a request.
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !forwarder.Visited(w, r) {
+			io.ServeHTTP(w, r)
+		}
+	})
+
+	log.Print(handler, err)
 }
 
 func ExampleNewEmitter() {

@@ -103,13 +103,18 @@ func (v *visits) run(ctx context.Context) {
 	}
 }
 
-// round visits whom there is to visit.
+// round visits whom there is to visit: those in doubt, and when it is their turn all.
 func (v *visits) round(ctx context.Context, all bool) {
+	v.mu.Lock()
+	for node := range v.doubted {
+		all = all || !v.listed[node] // it may be new
+	}
+	v.mu.Unlock()
 	if all {
 		v.list(ctx)
 	}
 	v.mu.Lock()
-	maps.DeleteFunc(v.doubted, func(node string, _ *doubt) bool { return !v.listed[node] })
+	maps.DeleteFunc(v.doubted, func(node string, _ *doubt) bool { return !v.listed[node] }) // gone, or of a version before
 	nodes := slices.Collect(maps.Keys(v.doubted))
 	if all && v.next != "" && v.doubted[v.next] == nil {
 		nodes = append(nodes, v.next)
@@ -185,7 +190,7 @@ func (v *visits) living(ctx context.Context, nodes []string) string {
 func (v *visits) doubt(node string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.doubted[node] == nil && v.listed[node] && len(v.doubted) < maxDoubted {
+	if v.path != "" && v.doubted[node] == nil && len(v.doubted) < maxDoubted {
 		v.doubted[node] = new(doubt)
 	}
 }
