@@ -23,7 +23,7 @@ func (c *client) checkBuffering(ctx context.Context) Result {
 			return fail("a waiting poll was not answered", means, do)
 		}
 		if err != nil {
-			return c.broken(err, "polling does not get through")
+			return c.broken(ctx, err, "polling does not get through")
 		}
 		took = append(took, t)
 		if slices.Max(took) < c.hold/4 {
@@ -89,7 +89,7 @@ func (c *client) checkBody(ctx context.Context) Result {
 		case err != nil && size > most:
 			return ok("%d bytes are taken, one more is cut off", most)
 		case err != nil:
-			return c.broken(err, means)
+			return c.broken(ctx, err, means)
 		case size == most && r.status == http.StatusRequestEntityTooLarge && r.by() == byApplication:
 			return fail(fmt.Sprintf("%d bytes are answered %s", size, r), means+": the application takes less than it says", "see the application's log")
 		case size == most && r.status == http.StatusRequestEntityTooLarge:
@@ -98,7 +98,7 @@ func (c *client) checkBody(ctx context.Context) Result {
 		case size == most && r.firewall():
 			return fail(fmt.Sprintf("%d bytes are answered %s", size, r), means+": a firewall for web applications refuses them", "AWS WAF: let SizeRestrictions_BODY of the core rule set count instead of block for the Socket.IO path")
 		case size == most && r.status != http.StatusOK:
-			return c.broken(errAnswer{r}, means)
+			return c.broken(ctx, errAnswer{r}, means)
 		case size > most && r.status >= http.StatusInternalServerError: // who passes it on says so of an application that does not read it
 			return ok("%d bytes are taken, one more is cut off", most)
 		case size > most && r.by() == byNginx:

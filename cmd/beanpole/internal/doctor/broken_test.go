@@ -83,7 +83,7 @@ var brokenEnvironments = []broken{
 	{"one instance without Redis", world{b: nginx{serve: refuse("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set(host.InstanceHeader, "b v1")
 		_, _ = w.Write([]byte(`{"status":"degraded","cluster":"redis unreachable"}`))
-	})}}, nil, "health", Warning, "b", "does not reach Redis", nil},
+	})}}, nil, "health", Warning, "b", "does not all work: Redis", nil},
 	{"one instance drains", world{b: nginx{serve: func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Query().Has("sid") || !r.URL.Query().Has("transport") && r.URL.Path != "/healthz" {
 			return false

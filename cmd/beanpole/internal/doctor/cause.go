@@ -156,9 +156,13 @@ func (r *reply) cause() cause {
 	case r.code() == 3, r.status == http.StatusBadRequest && by == byApplication:
 		return cause{Failure, "the application got a request without Upgrade, or one that does not fit its session: nginx or another proxy has taken headers away",
 			"proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and Connection $connection_upgrade in the location that serves the path; delete server{} blocks of your own"}
-	case r.status == http.StatusForbidden && by == byApplication:
-		return cause{Failure, "the application refuses the origin or the host", "BEANPOLE_ALLOWED_ORIGINS and BEANPOLE_ALLOWED_HOSTS; give --origin as the page has it; " +
+	case errAnswer{r}.refusesOrigin():
+		return cause{Failure, "the application refuses pages of this origin", "BEANPOLE_ALLOWED_ORIGINS; give --origin as the page has it"}
+	case r.status == http.StatusForbidden && r.says("host not allowed"):
+		return cause{Failure, "the application refuses the host that arrives", "BEANPOLE_ALLOWED_HOSTS; " +
 			"no proxy may pass on another Host than it gets (proxy_set_header Host $host; AllViewer in CloudFront)"}
+	case r.status == http.StatusForbidden && by == byApplication:
+		return cause{Failure, "a check of the application's own refuses", "see what it lets in: AllowRequest, a middleware, the origins and hosts that it allows"}
 	case r.firewall():
 		return cause{Failure, "a firewall for web applications refuses (AWS WAF or its like), and no instance has seen the request",
 			"look for the rule in the sampled requests of the web ACL, and let the Socket.IO path through; clients cannot solve its challenges"}
@@ -166,7 +170,9 @@ func (r *reply) cause() cause {
 		return cause{Failure, by + " lets nobody in: an access rule or a login stands in front of the application", "allow the Socket.IO path in " + by + " (deny, auth_basic, an authenticate action of the listener)"}
 	case r.status == http.StatusServiceUnavailable && by == byApplication:
 		return cause{Failure, "the instance drains, or takes no more sessions", "wait for the deployment to end, if there is one (a host that stays drained resumes after two minutes); " + roomFor}
-	case r.status == http.StatusNotFound, r.status == http.StatusMethodNotAllowed:
+	case r.status == http.StatusMethodNotAllowed:
+		return cause{Failure, by + " takes no " + r.method + " here", "pass every method on at the Socket.IO path: no limit_except and no if ($request_method …) in nginx, all methods in a CDN"}
+	case r.status == http.StatusNotFound:
 		return cause{Failure, "there is no Socket.IO server at this path", "give the path in the URL, see that " + by + " passes it on, and BEANPOLE_PATH"}
 	case r.status == http.StatusRequestEntityTooLarge && by == byNginx:
 		return cause{Failure, "nginx refuses what the server takes", "client_max_body_size above BEANPOLE_MAX_PAYLOAD in .platform/nginx"}

@@ -27,6 +27,8 @@ type client struct {
 	first *reply  // to it as a new client
 	open  *opened // what its handshake said; nil before that
 	most  int     // the largest body that got through, in bytes
+
+	degraded bool // by its health
 }
 
 // anybody returns a new client, as every browser is one, that goes to whoever the balancer chooses.

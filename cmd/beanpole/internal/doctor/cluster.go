@@ -74,9 +74,9 @@ func (d *doctor) checkCookieless(ctx context.Context) []Result {
 		return []Result{ok("only one instance was seen")}
 	}
 	const means = "fine for browsers; clients that keep no cookies (Java, Swift, Node before 4.7) break on polling"
-	const do = "turn forwarding between instances on (Redis and the rule between nodes), or transports: [\"websocket\"] in those clients"
+	do := "have instances forward to each other (REDIS_URL, BEANPOLE_NO_FORWARDING unset, BEANPOLE_NODE_URL and the rule between nodes), or transports: [\"websocket\"] in those clients"
 	bad := make(map[edge]bool)
-	tried := 0
+	tried, late := 0, 0
 	var last error
 	for i, c := range d.clients {
 		if !c.polls() {
@@ -101,7 +101,11 @@ func (d *doctor) checkCookieless(ctx context.Context) []Result {
 			case errors.As(err, &e) && !d.counts(e.name()):
 			case unknown(err):
 				bad[edge{j, i}] = true
-			case err != nil && !d.failed:
+			case err == nil || d.failed:
+			case ofAll(err) && other.answers(ctx): // it waits for the one that holds the session, or for Redis
+				bad[edge{j, i}] = true
+				late++
+			default:
 				s.end(ctx)
 				return []Result{d.broken(err, "requests that come to another instance fail")}
 			}
@@ -109,16 +113,25 @@ func (d *doctor) checkCookieless(ctx context.Context) []Result {
 		s.end(ctx)
 	}
 	odd := d.cutOff(bad)
+	for way := range bad {
+		if d.clients[way.from].degraded || d.clients[way.to].degraded {
+			do = "mend what the check of health says first: instances forward to each other over Redis, at their addresses"
+		}
+	}
 	switch {
 	case tried == 0:
 		return []Result{none("not looked at: %s", say(last))}
 	case len(bad) == 0:
 		return []Result{ok("instances forward to each other")}
 	case odd == "" || !d.clients[0].stays:
-		return []Result{warn(fmt.Sprintf("%d of %d requests that came to another instance did not find their session", len(bad), tried), means, do)}
+		seen := fmt.Sprintf("%d of %d requests that came to another instance did not find their session", len(bad), tried)
+		if late > 0 {
+			seen += fmt.Sprintf(", %d of them as they had no answer in time, while that instance answers others", late)
+		}
+		return []Result{warn(seen, means, do)}
 	}
 	r := fail("not forwarded: "+d.ways(bad), "some instances forward to each other and some do not: another Redis or prefix, or no way between them",
-		"the same REDIS_URL, BEANPOLE_REDIS_PREFIX and BEANPOLE_NODE_SECRET on all, the rule between nodes in the security group, and clocks that agree")
+		"the same REDIS_URL and BEANPOLE_REDIS_PREFIX on all, BEANPOLE_NODE_URL, and the rule between nodes in the security group; see the check of health")
 	r.Instance = odd
 	return []Result{r}
 }
@@ -208,7 +221,7 @@ func (c *client) probe(ctx context.Context) (*socket, Result) {
 	switch {
 	case err != nil:
 		s.close()
-		return nil, c.broken(err, "the probe namespace does not answer")
+		return nil, c.broken(ctx, err, "the probe namespace does not answer")
 	case !strings.HasPrefix(p, "40"+probeNamespace):
 		s.close()
 		r := warn("the probe namespace says "+p, "whether instances reach each other cannot be seen", "BEANPOLE_PROBE_TOKEN on every instance, and the same as --probe-token")

@@ -7,7 +7,7 @@
 //   - doctor.go: Options, the checks, Run; report.go: Result, Report, what several instances have in common;
 //     print.go: the table
 //   - client.go: requests that reach one instance; reply.go: an answer and who gave it; cause.go: what an answer or
-//     an error means and what to do; session.go: a polling session; websocket.go: a WebSocket
+//     an error means and what to do; particular.go: what another request tells of one that failed; session.go: a polling session; websocket.go: a WebSocket
 //   - reach.go: TLS, addresses, redirects, caches; instances.go: who there is; alike.go: whether they are alike
 //   - handshake.go: the handshake, the health path, CONNECT; sticky.go: cookies and stickiness; cluster.go: from
 //     instance to instance; cors.go: other origins; upgrade.go: WebSockets and the upgrade; body.go: sizes
@@ -28,5 +28,7 @@
 //     clients are kept, of what is in front when several do, of one that never answers when none does.
 //   - 2026-11-29: what an instance has failed at is said once: checks of all leave it out then, or say no more of it.
 //   - 2026-11-29: stickiness is what cookies do, not what they are called.
+//   - 2026-11-30: a cause that would hold for every request to an instance is named when none is answered. Else a second request
+//     is sent, which differs in one thing: what was said of one kind only by its status was wrong as often as not.
 //   - 2026-11: what takes minutes or opens many connections is asked for: Deep, Connections, Watch.
 package doctor

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/host"
 	"github.com/beanpole/beanpole/transport"
 )
@@ -114,8 +115,102 @@ func only(name transport.Name) func(int, *host.Config) {
 	}
 }
 
+// ifAsked is an nginx that serves some requests in its own way.
+func ifAsked(is func(*http.Request) bool, serve http.HandlerFunc) nginx {
+	return nginx{serve: func(w http.ResponseWriter, r *http.Request) bool {
+		if is(r) {
+			serve(w, r)
+			return true
+		}
+		return false
+	}}
+}
+
+func isOptions(r *http.Request) bool   { return r.Method == http.MethodOptions }
+func isWebSocket(r *http.Request) bool { return r.Header.Get("Upgrade") != "" }
+func hasBody(r *http.Request) bool     { return r.ContentLength > 0 }
+
+// unanswered waits until the client does no more.
+func unanswered(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // or the server does not see it go
+	<-r.Context().Done()
+}
+
+// status answers as an nginx with its page of that status.
+func status(n int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { nginxPage(w, n) }
+}
+
+// slowToForward has instances wait, as for Redis, before they say that they do not know another's session.
+func slowToForward(_ int, cfg *host.Config) {
+	before := cfg.Adjust
+	cfg.Adjust = func(c *server.Config) {
+		before(c)
+		c.Transport.UnknownSession = func(_ http.ResponseWriter, r *http.Request, _ string) bool {
+			select {
+			case <-time.After(4 * time.Second):
+			case <-r.Context().Done():
+			}
+			return false
+		}
+	}
+}
+
+// degraded is a health path of instances that are apart.
+func degraded(w http.ResponseWriter, _ *http.Request) {
+	_, _ = w.Write([]byte(`{"status":"degraded"}`))
+}
+
+// header changes what answers say.
+func header(name, value string) func(*http.Response) error {
+	return func(r *http.Response) error {
+		if r.Header.Del(name); value != "" {
+			r.Header.Set(name, value)
+		}
+		return nil
+	}
+}
+
 // furtherEnvironments are broken where the others are not.
 var furtherEnvironments = []broken{
+	{"OPTIONS refused in one nginx", world{b: ifAsked(isOptions, status(405))}, nil, "preflight", Failure, "b", "takes no OPTIONS here", nil},
+	{"OPTIONS not found in one nginx", world{b: ifAsked(isOptions, status(404))}, nil, "preflight", Failure, "b", "GET does", nil},
+	{"OPTIONS answered in one nginx", world{b: ifAsked(isOptions, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })}, nil, "preflight", Failure, "b", "before it comes to the application", nil},
+	{"bodies kept back in one nginx", world{b: ifAsked(hasBody, unanswered)}, quick, "polling", Failure, "b", "the body does not arrive", []string{"buffering", "upgrade", "body size"}},
+	{"POST unanswered in one nginx", world{b: ifAsked(func(r *http.Request) bool { return r.Method == http.MethodPost }, unanswered)}, quick, "polling", Failure, "b", "POST does not get through", []string{"buffering", "upgrade", "body size"}},
+	{"WebSocket handshakes unreadable for the balancer", world{b: ifAsked(isWebSocket, func(w http.ResponseWriter, _ *http.Request) { says("awselb/2.0", 502, "<html>")(w, nil) })}, nil, "websocket", Failure, "b", "Sec-WebSocket-Accept have to pass", []string{"upgrade"}},
+	{"WebSocket handshakes unanswered", world{b: ifAsked(isWebSocket, unanswered)}, quick, "websocket", Failure, "b", "does not let it through", []string{"upgrade"}},
+	{"pages of the site over TLS taken for plain HTTP", world{tls: true}, func(o *Options) { o.Origin = o.URL }, "handshake", Failure, "", "not $scheme", nil},
+	{"the port dropped on the way, and pages of the site", world{before: rewrites(func(r *http.Request) { r.Host = "127.0.0.1" })}, func(o *Options) { o.Origin = o.URL }, "handshake", Failure, "", "$http_host", nil},
+	{"pages of plain HTTP of a site that has TLS", world{count: 1, before: func(w http.ResponseWriter, r *http.Request) bool {
+		if !r.URL.Query().Has("transport") {
+			return false
+		}
+		w.Header().Set(host.InstanceHeader, "a v1")
+		if r.Header.Get("Origin") == "https://"+r.Host {
+			w.WriteHeader(400)
+			_, _ = w.Write([]byte(`{"code":1,"message":"Session ID unknown"}`))
+			return true
+		}
+		w.WriteHeader(403)
+		_, _ = w.Write([]byte(`{"code":4,"message":"origin not allowed"}`))
+		return true
+	}}, func(o *Options) { o.Origin = o.URL }, "handshake", Failure, "", "use https", nil},
+	{"another Host on the way, and pages of the site", world{before: rewrites(func(r *http.Request) { r.Host = "internal.example" })}, func(o *Options) { o.Origin = o.URL }, "handshake", Failure, "", "another Host", nil},
+	{"a check of the application's own", world{before: func(w http.ResponseWriter, r *http.Request) bool {
+		if !r.URL.Query().Has("transport") {
+			return false
+		}
+		w.Header().Set(host.InstanceHeader, "a v1")
+		w.WriteHeader(403)
+		_, _ = w.Write([]byte(`{"code":4,"message":"not you"}`))
+		return true
+	}, count: 1}, nil, "handshake", Failure, "", "AllowRequest", nil},
+	{"Origin dropped on the way", world{before: rewrites(func(r *http.Request) { r.Header.Del("Origin") })}, nil, "cors", Failure, "", "or does not get Origin", []string{"preflight"}},
+	{"CORS lost on the way back", world{after: header("Access-Control-Allow-Origin", "")}, nil, "cors", Failure, "", "lost on the way back", []string{"preflight"}},
+	{"CORS of somebody else", world{after: header("Access-Control-Allow-Origin", "https://old.example.com")}, nil, "cors", Failure, "", "another origin is named", []string{"preflight"}},
+	{"sessions of others waited for too long", world{config: slowToForward}, quick, "without cookies", Warning, "", "had no answer in time", nil},
+	{"sessions of others waited for too long, and degraded", world{config: slowToForward, before: refuse("/healthz", degraded)}, quick, "without cookies", Warning, "", "the check of health says", []string{"health"}},
 	{"certificate that has ended", world{tls: true, certificate: signed("127.0.0.1", time.Now().Add(-36*time.Hour))}, func(o *Options) { o.Insecure = false }, "tls", Failure, "", "ended 2 days ago", []string{"reach"}},
 	{"certificate of another name", world{tls: true, certificate: signed("other.example.com", time.Now().Add(36*time.Hour))}, func(o *Options) { o.Insecure = false }, "tls", Failure, "", "other.example.com", []string{"reach"}},
 	{"a name of IPv6 alone", world{lookup: func(context.Context, string) ([]netip.Addr, error) {

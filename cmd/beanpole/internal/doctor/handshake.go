@@ -22,7 +22,11 @@ func (c *client) checkHandshake(ctx context.Context) Result {
 		if errors.As(err, &e) && e.status == http.StatusServiceUnavailable && e.by() == byApplication {
 			return c.noRoom(ctx, e)
 		}
-		return c.broken(err, "nobody can connect")
+		if e.reply != nil && e.refusesOrigin() && c.samePage() {
+			why := c.foreignSelf(ctx)
+			return fail(e.String(), "pages of the site cannot connect: "+why.means, why.do)
+		}
+		return c.broken(ctx, err, "nobody can connect")
 	}
 	defer s.end(ctx)
 	c.open = &s.open
@@ -35,7 +39,7 @@ func (c *client) noRoom(ctx context.Context, e errAnswer) Result {
 	u.Path, u.RawQuery = c.HealthPath, ""
 	r, err := c.do(ctx, http.MethodGet, &u, nil)
 	if err != nil || r.status != http.StatusOK {
-		return c.broken(e, "nobody can connect")
+		return c.broken(ctx, e, "nobody can connect")
 	}
 	return fail(e.String(), "nobody can connect: the instance takes no more sessions, and does not drain: it is full, or short of memory", roomFor)
 }
@@ -92,7 +96,7 @@ func (c *client) checkHealth(ctx context.Context) Result {
 	u.Path, u.RawQuery = c.HealthPath, ""
 	r, err := c.do(ctx, http.MethodGet, &u, nil, "User-Agent", "ELB-HealthChecker/2.0")
 	if err != nil {
-		return c.broken(err, "the load balancer sees the same")
+		return c.broken(ctx, err, "the load balancer sees the same")
 	}
 	const path = "HealthCheckPath: /healthz in aws:elasticbeanstalk:environment:process:default (give another as --health-path)"
 	switch {
@@ -101,11 +105,13 @@ func (c *client) checkHealth(ctx context.Context) Result {
 	case r.status == http.StatusServiceUnavailable && r.by() == byApplication:
 		return warn(r.String(), "this instance drains", "wait for the deployment to end; a host that stays drained resumes after two minutes")
 	case r.status != http.StatusOK && errAnswer{r}.firewall():
-		return c.broken(errAnswer{r}, "the health path is refused to clients, whatever it answers to the load balancer")
+		return c.broken(ctx, errAnswer{r}, "the health path is refused to clients, whatever it answers to the load balancer")
 	case r.status != http.StatusOK:
 		return fail(fmt.Sprintf("%s answers %s", c.HealthPath, r), "instances are taken out, and when all are the load balancer sends to all", path)
 	case bytes.Contains(r.body, []byte(`"degraded"`)):
-		return warn(r.String(), "this instance is cut off from the others: it does not reach Redis, or they do not reach it", "see the application's log, or GET /drain on its admin listener, which says the part: the security group and TLS (rediss://) of Redis; for forwarding, BEANPOLE_NODE_URL")
+		c.degraded = true
+		return warn(r.String(), "what joins this instance to the others does not all work: Redis, the way between instances, or settings that differ",
+			"see `cluster degraded` in the application's log, or GET /drain on its admin listener, which say the part, the cause and what to do: the security group and TLS (rediss://) of Redis; for forwarding, BEANPOLE_NODE_URL and the rule between nodes")
 	case c.name != "" && r.by() != byApplication:
 		return warn(c.HealthPath+" is answered 200 by "+r.by(), "an instance whose application is dead passes for healthy, and clients are sent there", "let the health path through to the application: "+path)
 	}
@@ -131,11 +137,11 @@ func (c *client) checkPolling(ctx context.Context) Result {
 	}
 	s, err := c.handshake(ctx)
 	if err != nil {
-		return c.broken(err, "a second handshake fails where the first did not")
+		return c.broken(ctx, err, "a second handshake fails where the first did not")
 	}
 	defer s.end(ctx)
 	if err := s.post(ctx, connect(c.Namespace, c.Auth)); err != nil {
-		return c.broken(err, "polling does not get through")
+		return c.broken(ctx, err, "polling does not get through")
 	}
 	prefix := "40"
 	refused := "44"
@@ -146,7 +152,7 @@ func (c *client) checkPolling(ctx context.Context) Result {
 	p, err := s.expect(ctx, "4")
 	switch {
 	case err != nil:
-		return c.broken(err, "polling does not get through")
+		return c.broken(ctx, err, "polling does not get through")
 	case strings.HasPrefix(p, refused) && strings.Contains(p, `"Invalid namespace"`):
 		return warn("CONNECT is refused: "+p, "the way is open and the application has no namespace "+c.Namespace, "give --namespace as the clients do")
 	case strings.HasPrefix(p, refused):

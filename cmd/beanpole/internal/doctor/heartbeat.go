@@ -93,15 +93,15 @@ func (c *client) idlePoll(ctx context.Context, seen ...string) Result {
 	}
 	s, err := c.handshake(ctx)
 	if err != nil {
-		return c.broken(err, "a handshake fails")
+		return c.broken(ctx, err, "a handshake fails")
 	}
 	defer s.end(ctx)
 	// A session that joins no namespace is closed by the server after a while.
 	if err := s.post(ctx, connect(c.Namespace, c.Auth)); err != nil {
-		return c.broken(err, "polling does not get through")
+		return c.broken(ctx, err, "polling does not get through")
 	}
 	if _, err := s.expect(ctx, "4"); err != nil {
-		return c.broken(err, "polling does not get through")
+		return c.broken(ctx, err, "polling does not get through")
 	}
 	start := time.Now()
 	wait, cancel := context.WithTimeout(ctx, c.open.interval()+c.Timeout)
@@ -117,7 +117,7 @@ func (c *client) idlePoll(ctx context.Context, seen ...string) Result {
 		return fail(fmt.Sprintf("after a poll of %v the next request did not find its session: %s", took, say(err)),
 			"stickiness lasts for less than a poll waits: the next request goes to another instance", "StickinessLBCookieDuration (86400), or the like of a balancer of your own, well above pingInterval and pingTimeout")
 	} else if err != nil {
-		return c.broken(err, "polling does not get through")
+		return c.broken(ctx, err, "polling does not get through")
 	}
 	seen = append(seen, fmt.Sprintf("a poll was answered by %q after %v", strings.Join(packets, " "), took))
 	return ok("%s", strings.Join(seen, "; "))

@@ -82,6 +82,16 @@ func (r *reply) code() int {
 	return -1
 }
 
+// says reports whether the application refuses with that message.
+func (r *reply) says(message string) bool {
+	return r.by() == byApplication && bytes.Contains(r.body, []byte(message))
+}
+
+// refusesOrigin reports whether the application refuses a page for its origin.
+func (e errAnswer) refusesOrigin() bool {
+	return e.status == http.StatusForbidden && e.says("origin not allowed")
+}
+
 // String describes the answer in a few words.
 func (r *reply) String() string {
 	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(r.body), "?")), " ")

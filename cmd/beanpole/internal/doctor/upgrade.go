@@ -14,7 +14,7 @@ const inspect = "see proxies that inspect WebSockets"
 func (c *client) checkWebSocket(ctx context.Context) Result {
 	s, err := c.dial(ctx, nil)
 	if err != nil {
-		return c.broken(err, "no WebSocket comes about, and clients stay on polling")
+		return c.broken(ctx, err, "no WebSocket comes about, and clients stay on polling")
 	}
 	defer s.close()
 	if err := s.echo(ctx, c.Timeout); err != nil {
@@ -30,7 +30,7 @@ func (c *client) checkUpgrade(ctx context.Context) Result {
 	}
 	s, err := c.handshake(ctx)
 	if err != nil {
-		return c.broken(err, "a handshake fails")
+		return c.broken(ctx, err, "a handshake fails")
 	}
 	if !slices.Contains(s.open.Upgrades, "websocket") {
 		s.end(ctx)
@@ -41,7 +41,7 @@ func (c *client) checkUpgrade(ctx context.Context) Result {
 	defer cancel()
 	if err := s.echo(dial); err != nil {
 		s.end(ctx)
-		return c.broken(err, "polling does not get through")
+		return c.broken(ctx, err, "polling does not get through")
 	}
 	r, err := c.upgrade(dial, "EIO=4&transport=websocket&sid="+s.sid)
 	if err == nil && r.conn == nil {
@@ -49,7 +49,7 @@ func (c *client) checkUpgrade(ctx context.Context) Result {
 	}
 	if err != nil {
 		s.end(ctx)
-		return c.broken(err, stay)
+		return c.broken(ctx, err, stay)
 	}
 	w := c.listen(ctx, r.conn, nil)
 	defer w.close()
@@ -61,12 +61,12 @@ func (c *client) checkUpgrade(ctx context.Context) Result {
 	}
 	// A packet on its way over polling, whose answer may come either way.
 	if err := s.post(dial, "40"+noNamespace+","); err != nil {
-		return c.broken(err, unfinished)
+		return c.broken(ctx, err, unfinished)
 	}
 	answers := 0
 	packets, err := s.poll(dial)
 	if err != nil {
-		return c.broken(err, unfinished+", as the poll that waits is not answered")
+		return c.broken(ctx, err, unfinished+", as the poll that waits is not answered")
 	}
 	send := []string{"5"}
 	for _, p := range packets {

@@ -38,7 +38,7 @@ const parting = time.Second
 
 // upgrade sends a WebSocket handshake. The answer has a connection unless it was refused.
 func (c *client) upgrade(ctx context.Context, query string) (*reply, error) {
-	return c.insist(ctx, func() (*reply, error) {
+	answer, err := c.insist(ctx, func() (*reply, error) {
 		u := c.target(query)
 		r, err := c.request(ctx, http.MethodGet, u, nil)
 		if err != nil {
@@ -60,7 +60,15 @@ func (c *client) upgrade(ctx context.Context, query string) (*reply, error) {
 		}
 		return answer, err
 	})
+	if err != nil {
+		return nil, errUpgrade{err}
+	}
+	answer.method = methodUpgrade
+	return answer, nil
 }
+
+// methodUpgrade is the method of a reply to a WebSocket handshake.
+const methodUpgrade = "WebSocket"
 
 // errHandshake is returned for an answer to a WebSocket handshake that browsers refuse.
 type errHandshake struct{ header, value string }
@@ -107,7 +115,7 @@ func (c *client) tryDial(ctx context.Context, pinged func()) (*socket, error) {
 	r, err := c.upgrade(life, "EIO=4&transport=websocket")
 	timer.Stop()
 	if err != nil && errors.Is(context.Cause(life), errSilent) {
-		err = errSilent
+		err = errUpgrade{errSilent}
 	}
 	if err != nil || r.conn == nil {
 		stop()

@@ -1,0 +1,140 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+)
+
+// What a request has failed of, another tells that differs from it in one thing: an application that answers it is not
+// dead, and what takes a page of one origin for a foreign one knows the list.
+
+// broken is doctor.broken, of an instance that may answer other requests all the same.
+func (c *client) broken(ctx context.Context, err error, what string) Result {
+	r := c.doctor.broken(err, what)
+	if c.open == nil || c.front || !ofAll(err) || !c.answers(ctx) {
+		return r
+	}
+	particular := c.particular(ctx, err)
+	r.Means, r.Do = what+": "+particular.means, particular.do
+	return r
+}
+
+// ofAll reports whether what explain says of err would hold for every request to the instance.
+func ofAll(err error) bool {
+	var answer errAnswer
+	if errors.As(err, &answer) {
+		ownRule := answer.by() == byNginx && (answer.status == http.StatusInternalServerError || answer.status == http.StatusServiceUnavailable)
+		return answer.by() != byApplication && !ownRule && (answer.status > 464 || answer.status == http.StatusNotFound || answer.status/100 == 2)
+	}
+	var timeout net.Error
+	return errors.Is(err, errSilent) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// answers reports whether the application of the client's instance answers at this moment.
+func (c *client) answers(ctx context.Context) bool {
+	r, err := c.ask(ctx)
+	return err == nil && r.by() == byApplication
+}
+
+// errUpgrade is an error of a WebSocket handshake.
+type errUpgrade struct{ error }
+
+// Unwrap returns it.
+func (e errUpgrade) Unwrap() error { return e.error }
+
+// particular is why a request of one kind fails while the instance answers others.
+func (c *client) particular(ctx context.Context, err error) cause {
+	method := ""
+	var answer errAnswer
+	var asked *url.Error
+	switch {
+	case errors.As(err, &answer):
+		method = answer.method
+	case errors.As(err, new(errUpgrade)):
+		method = methodUpgrade
+	case errors.As(err, &asked):
+		method = strings.ToUpper(asked.Op)
+	}
+	switch {
+	case method == methodUpgrade && answer.reply != nil:
+		return cause{Failure, answer.by() + " passes on what the instance answers to other requests, and to the handshake of a WebSocket not: its headers are taken away or changed before that, or the connection ends",
+			"see what hides or sets headers of answers behind " + strings.TrimPrefix(answer.by(), "the ") + " (proxy_hide_header; Upgrade, Connection and Sec-WebSocket-Accept have to pass), and error.log of nginx (worker_connections)"}
+	case method == methodUpgrade:
+		return cause{Failure, "the handshake of a WebSocket is not answered, and other requests to the instance are: what is on the way does not let it through",
+			"see firewalls and proxies that inspect WebSockets, and error.log of nginx (worker_connections)"}
+	case method == http.MethodPost && answer.reply == nil && c.takesNothing(ctx):
+		return cause{Failure, "a POST with a body is not answered, and one without is, as everything else: the body does not arrive",
+			"pass on bodies as they come: no proxy_pass_request_body off in nginx; see proxies and firewalls that inspect what goes through"}
+	case method == http.MethodPost || method == http.MethodOptions:
+		return cause{Failure, method + " does not get through to the application, and GET does",
+			"see what stands in front for rules by method (limit_except and if ($request_method …) in nginx, the methods that a CDN allows), and the application's log"}
+	}
+	return cause{Failure, "the application does not answer this request, and others of the same instance it does: what is on the way treats it in another way, or does not wait for it",
+		"see what stands in front for rules by path and query, and for time-outs below the ping interval, as polls wait so long; and the application's log"}
+}
+
+// takesNothing reports whether a POST without a body is answered.
+func (c *client) takesNothing(ctx context.Context) bool {
+	s, err := c.handshake(ctx)
+	if err != nil {
+		return false
+	}
+	_, err = c.do(ctx, http.MethodPost, c.target(s.query()), []byte{})
+	return err == nil
+}
+
+// asPage asks, as a page of an origin would, for a session that there cannot be, which opens nothing: the application
+// looks at the origin first.
+func (c *client) asPage(ctx context.Context, origin string) *reply {
+	r, err := c.do(ctx, http.MethodGet, c.target("EIO=4&transport=polling&sid=none"), nil, "Origin", origin)
+	if err != nil {
+		return &reply{}
+	}
+	return r
+}
+
+// letsIn reports whether an answer to asPage is that of an application that takes the page for one of its own.
+func (r *reply) letsIn() bool { return r.code() == 1 }
+
+// foreignSelf is why pages of the site itself are refused. The application lets in those of the site that it takes a
+// request to be for: which that is shows what is lost on the way.
+func (c *client) foreignSelf(ctx context.Context) cause {
+	const means = "the application takes pages of the site itself for those of another: "
+	const host = "proxy_set_header Host $http_host in nginx, as $host has no port; AllViewer in CloudFront"
+	const scheme = "pass on in X-Forwarded-Proto what the load balancer says (in nginx proxy_set_header X-Forwarded-Proto $http_x_forwarded_proto, not $scheme), " +
+		"and have BEANPOLE_TRUSTED_HOPS count the proxies"
+	if over := "https://" + c.base.Host; c.base.Scheme == "http" && c.asPage(ctx, over).letsIn() {
+		return cause{Failure, "the application lets in pages of " + over + ", and those of plain HTTP not, as they are whoever's is on the wire", "have clients and pages use https"}
+	}
+	for _, site := range []url.URL{{Scheme: "http", Host: c.base.Host}, {Scheme: c.base.Scheme, Host: c.base.Hostname()}, {Scheme: "http", Host: c.base.Hostname()}} {
+		if site.Scheme == c.base.Scheme && site.Host == c.base.Host || !c.asPage(ctx, site.String()).letsIn() {
+			continue
+		}
+		do := host
+		if site.Host == c.base.Host {
+			do = scheme
+		} else if site.Scheme != c.base.Scheme {
+			do += "; " + scheme
+		}
+		return cause{Failure, means + "it takes requests to be for " + site.String(), do + "; or list the site in BEANPOLE_ALLOWED_ORIGINS"}
+	}
+	return cause{Failure, means + "requests come to it with another Host than they were sent with", "no proxy may pass on another Host than it gets: " + host}
+}
+
+// unnamed is why an answer has no Access-Control-Allow-Origin, of an application that has let a page of the origin in.
+func (c *client) unnamed(ctx context.Context) (means, do string) {
+	means = "browsers refuse polls from " + c.Origin
+	if r := c.asPage(ctx, strange); (errAnswer{r}).refusesOrigin() {
+		return means + ": the application has this origin in its list, as it refuses another, and what it says of it is lost on the way back",
+			"let its headers pass: no proxy_hide_header, nothing in a load balancer or CDN that takes Access-Control-Allow-Origin away"
+	}
+	return means + ": pages of any origin are let in, so that the application has no list of them, or does not get Origin",
+		"set BEANPOLE_ALLOWED_ORIGINS to " + c.Origin + "; where it is set, see what drops Origin on the way: AllViewer in CloudFront, no rule of a load balancer that takes it away, no proxy_set_header Origin"
+}
