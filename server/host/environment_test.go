@@ -370,6 +370,35 @@ func TestVariablesWithoutEffect(t *testing.T) {
 	}
 }
 
+// So are those that others leave without effect by their values.
+func TestVariablesThatContradict(t *testing.T) {
+	const redis = "REDIS_URL=redis://localhost"
+	for _, c := range []struct{ environ, name, without string }{
+		{redis + " BEANPOLE_REDIS_MODE=pubsub BEANPOLE_REDIS_STREAM_COUNT=4", "BEANPOLE_REDIS_STREAM_COUNT", "BEANPOLE_REDIS_MODE=streams"},
+		{redis + " BEANPOLE_REDIS_MODE=sharded BEANPOLE_REDIS_STREAM_LENGTH=5000", "BEANPOLE_REDIS_STREAM_LENGTH", "BEANPOLE_REDIS_MODE=streams"},
+		{redis + " BEANPOLE_RECOVERY=2m BEANPOLE_REDIS_SUBSCRIPTIONS=dynamic", "BEANPOLE_REDIS_SUBSCRIPTIONS", "BEANPOLE_REDIS_MODE=pubsub"},
+		{redis + " BEANPOLE_NO_FORWARDING=true BEANPOLE_NODE_URL=http://10.0.0.5:5000", "BEANPOLE_NODE_URL", "BEANPOLE_NO_FORWARDING=false"},
+		{"BEANPOLE_NO_ADMIN=true BEANPOLE_ADMIN_PORT=5001", "BEANPOLE_ADMIN_PORT", "BEANPOLE_NO_ADMIN=false"},
+		{"BEANPOLE_TRANSPORTS=websocket BEANPOLE_JSONP=all", "BEANPOLE_JSONP", "BEANPOLE_TRANSPORTS=polling,websocket"},
+		{"BEANPOLE_TRANSPORTS=websocket BEANPOLE_UPGRADE_TIMEOUT=1s", "BEANPOLE_UPGRADE_TIMEOUT", "BEANPOLE_TRANSPORTS=polling,websocket"},
+		{"BEANPOLE_TRANSPORTS=polling BEANPOLE_PER_MESSAGE_DEFLATE=true", "BEANPOLE_PER_MESSAGE_DEFLATE", "BEANPOLE_TRANSPORTS=polling,websocket"},
+		{redis + " BEANPOLE_REDIS_STREAM_COUNT=4 BEANPOLE_RECOVERY=2m BEANPOLE_NODE_URL=http://10.0.0.5:5000 BEANPOLE_ADMIN_PORT=5001", "", ""},
+		{redis + " BEANPOLE_REDIS_STREAM_COUNT=4", "", ""}, // mode auto may find streams
+	} {
+		cfg, err := fromEnv(strings.Fields(c.environ))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want [][2]string
+		if c.name != "" {
+			want = [][2]string{{c.name, c.without}}
+		}
+		if got := cfg.idle(); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", c.environ, got, want)
+		}
+	}
+}
+
 // What the client of Redis does not understand is told as of any variable, without passwords.
 func TestRedisURLThatIsNotUnderstood(t *testing.T) {
 	for _, u := range []string{"redis://me:hunter2@localhost:6379/foo", "redis://localhost:6379/?nonsense=hunter2", "redis://localhost:6379/?master_name=x&db=hunter"} {

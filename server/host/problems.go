@@ -14,7 +14,8 @@ type Problem struct {
 	Err error
 	// Meant is the variable that a name which is no variable's is nearest to, or "".
 	Meant string
-	// Without is the variable that is not set and without which this one does nothing, or "".
+	// Without is what is missing without which this one does nothing: the name of a variable that is not set, or
+	// name=value of one that has another value; or "".
 	Without string
 }
 
@@ -58,9 +59,7 @@ func (cfg *Config) checkNew(variables map[string]string) (bad []error) {
 		}
 	}
 	if cfg.Tracing {
-		if err := checkProtocol(variables[otlpProtocol]); err != nil {
-			bad = append(bad, err)
-		}
+		bad = append(bad, checkTraces(func(name string) string { return variables[name] })...)
 	}
 	return bad
 }

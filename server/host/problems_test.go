@@ -24,6 +24,8 @@ func TestProblemsAreThoseOfTheStart(t *testing.T) {
 		{map[string]string{"BEANPOLE_STATIC_DIR": "missing"}, []string{"BEANPOLE_STATIC_DIR"}},
 		{map[string]string{"BEANPOLE_TRACING": "true", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_HEADERS": "x"},
 			[]string{"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_PROTOCOL"}},
+		{map[string]string{"BEANPOLE_TRACING": "true", "OTEL_BSP_MAX_QUEUE_SIZE": "-1", "OTEL_BSP_EXPORT_TIMEOUT": "1s"},
+			[]string{"OTEL_BSP_EXPORT_TIMEOUT", "OTEL_BSP_MAX_QUEUE_SIZE"}},
 	} {
 		var got []string
 		for _, p := range Problems(test.env, func(name string) bool { return name != "missing" }) {

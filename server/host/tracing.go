@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,12 +57,25 @@ func validCollector(s string) bool {
 // otlpProtocol is the variable that names the protocol spoken with the collector.
 const otlpProtocol = "OTEL_EXPORTER_OTLP_PROTOCOL"
 
-// checkProtocol returns a *ValueError for a protocol that is not spoken.
-func checkProtocol(p string) error {
-	if p != "" && p != "http/json" {
-		return &ValueError{otlpProtocol, p, "http/json, or not set"}
+// checkTraces returns a *ValueError for each variable that is OpenTelemetry's to read and has a value that is not
+// spoken, or with which its SDK panics, sends without a pause, or takes all the memory.
+func checkTraces(value func(name string) string) (bad []error) {
+	if p := value(otlpProtocol); p != "" && p != "http/json" {
+		bad = append(bad, &ValueError{otlpProtocol, p, "http/json, or not set"})
 	}
-	return nil
+	for _, v := range []struct {
+		name string
+		most int
+	}{
+		{"OTEL_BSP_MAX_QUEUE_SIZE", 1 << 20}, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1 << 20}, // spans
+		{"OTEL_BSP_SCHEDULE_DELAY", 3_600_000}, {"OTEL_BSP_EXPORT_TIMEOUT", 3_600_000}, // milliseconds
+	} {
+		text := value(v.name)
+		if n, err := strconv.Atoi(text); text != "" && (err != nil || n < 1 || n > v.most) {
+			bad = append(bad, &ValueError{v.name, text, fmt.Sprintf("a number from 1 to %d", v.most)})
+		}
+	}
+	return bad
 }
 
 // checkTracing returns a *ValueError for headers that are none.
@@ -73,8 +87,8 @@ func (cfg *Config) checkTracing() error {
 // newTracing returns the observer that sends spans to the collector that the OTEL_ variables name. It does
 // not wait for the collector. h.traces has to be shut down.
 func (h *Host) newTracing(ctx context.Context) (server.Observer, error) {
-	if err := checkProtocol(os.Getenv(otlpProtocol)); err != nil {
-		return nil, err
+	if bad := checkTraces(os.Getenv); len(bad) > 0 {
+		return nil, bad[0]
 	}
 	header, err := parseHeaders(h.cfg.TracesHeaders)
 	if err != nil {

@@ -112,6 +112,30 @@ func TestCollectorThatIsDownHarmsNothing(t *testing.T) {
 	}
 }
 
+// What OpenTelemetry reads for itself, and panics of, is refused like any other value.
+func TestNumbersOfTracingAreRefused(t *testing.T) {
+	for _, name := range []string{"OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT"} {
+		for _, value := range []string{"-1", "0", "many", "100000000000"} {
+			t.Run(name+"="+value, func(t *testing.T) {
+				t.Setenv(name, value)
+				_, err := New(Config{Tracing: true})
+				var bad *ValueError
+				if !errors.As(err, &bad) || bad.Variable != name {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+	}
+	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "64")
+	h, err := New(Config{Tracing: true, NoAdmin: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTracingSpeaksOneProtocol(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
 	_, err := New(Config{Tracing: true})

@@ -4,10 +4,13 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/beanpole/beanpole/adapter/redis"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // What is wrong with the environment and no reason not to start: names that are no variable's, and variables that do
-// nothing without another.
+// nothing as others are set.
 
 // warnVariables says which variables do nothing.
 func (h *Host) warnVariables(names []unknown, idle [][2]string) {
@@ -19,7 +22,7 @@ func (h *Host) warnVariables(names []unknown, idle [][2]string) {
 		}
 	}
 	for _, pair := range idle {
-		h.log.Warn("a variable has no effect without another that is not set", "name", pair[0], "without", pair[1])
+		h.log.Warn("a variable has no effect without another that is not set, or not so", "name", pair[0], "without", pair[1])
 	}
 }
 
@@ -82,25 +85,35 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// idle returns the variables that are set and do nothing without another, with that other.
+// idle returns the variables that are set and do nothing without another, with that other: its name, or name=value where
+// it has another value.
 func (cfg *Config) idle() (idle [][2]string) {
 	v := reflect.ValueOf(cfg).Elem()
+	mode := cfg.redisMode()
+	apart := cfg.RedisURL == "" && cfg.Adapter == nil
+	serves := func(name transport.Name) bool {
+		return len(cfg.Transports) == 0 || slices.Contains(cfg.Transports, name)
+	}
 	for _, rule := range []struct {
-		without string // a field
+		idle    bool
+		without string
 		fields  []string
 	}{
-		{"RedisURL", []string{"RedisMode", "RedisSubscriptions", "RedisStreamLength", "RedisStreamCount", "RedisOutboxBytes",
+		{apart, "REDIS_URL", []string{"RedisMode", "RedisSubscriptions", "RedisStreamLength", "RedisStreamCount", "RedisOutboxBytes",
 			"RedisPrefix", "RedisPassword", "NodeURL", "NodeSecret"}},
-		{"AllowedOrigins", []string{"AllowCredentials"}},
-		{"CloudWatchMetrics", []string{"Environment"}},
+		{!apart && (mode == RedisMode(redis.PubSub) || mode == RedisMode(redis.Sharded)), "BEANPOLE_REDIS_MODE=streams", []string{"RedisStreamLength", "RedisStreamCount"}},
+		{!apart && mode == RedisMode(redis.Streams), "BEANPOLE_REDIS_MODE=pubsub", []string{"RedisSubscriptions"}},
+		{!apart && cfg.NoForwarding, "BEANPOLE_NO_FORWARDING=false", []string{"NodeURL", "NodeSecret"}},
+		{cfg.NoAdmin, "BEANPOLE_NO_ADMIN=false", []string{"AdminPort"}},
+		{!serves(transport.Polling), "BEANPOLE_TRANSPORTS=polling,websocket", []string{"JSONP"}},
+		{!serves(transport.WebSocket), "BEANPOLE_TRANSPORTS=polling,websocket", []string{"PerMessageDeflate"}},
+		{!serves(transport.Polling) || !serves(transport.WebSocket), "BEANPOLE_TRANSPORTS=polling,websocket", []string{"NoUpgrades", "UpgradeTimeout"}},
+		{len(cfg.AllowedOrigins) == 0, "BEANPOLE_ALLOWED_ORIGINS", []string{"AllowCredentials"}},
+		{cfg.CloudWatchMetrics == "", "BEANPOLE_CLOUDWATCH_METRICS", []string{"Environment"}},
 	} {
-		if !v.FieldByName(rule.without).IsZero() || rule.without == "RedisURL" && cfg.Adapter != nil {
-			continue
-		}
-		needed, _ := v.Type().FieldByName(rule.without)
 		for _, name := range rule.fields {
-			if f, _ := v.Type().FieldByName(name); !v.FieldByName(name).IsZero() {
-				idle = append(idle, [2]string{f.Tag.Get("env"), needed.Tag.Get("env")})
+			if f, _ := v.Type().FieldByName(name); rule.idle && !v.FieldByName(name).IsZero() {
+				idle = append(idle, [2]string{f.Tag.Get("env"), rule.without})
 			}
 		}
 	}
