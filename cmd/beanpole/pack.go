@@ -17,7 +17,7 @@ type packCommand struct {
 	Path     string   `arg:"" default:"." help:"Folder with .ebextensions and .platform."`
 	Output   string   `short:"o" placeholder:"FILE" help:"Zip to write. By default build/application.zip."`
 	Arch     string   `enum:"auto,amd64,arm64,source" default:"auto" help:"A static program for amd64 or arm64, or the source. auto is the architecture of the bundle's instances."`
-	Platform string   `enum:"auto,go,docker" default:"auto" help:"Platform of the environment (auto, go, docker); docker ships the source. auto is the one that init was told, or go."`
+	Platform string   `enum:"auto,go,docker" default:"auto" help:"Platform of the environment (auto, go, docker); docker ships the source, and knows no --arch. auto is the one that init was told, or go."`
 	Package  string   `placeholder:"FOLDER" help:"Main package of bin/application. By default the one that the Buildfile builds."`
 	Variant  []string `placeholder:"NAME" help:"Variant to lay over the bundle, from the folder deploy or of this program: ${variants}."`
 	Include  []string `help:"Further files or folders to ship: files at the top, what is ignored."`

@@ -254,3 +254,26 @@ func FuzzBuildfile(f *testing.F) {
 		}
 	})
 }
+
+// What is advised can be done: on Docker there is no program to ship, and within a workspace modules are brought without it.
+func TestAdviceForSourceThatCannotBeBuilt(t *testing.T) {
+	above := t.TempDir()
+	dir := filepath.Join(above, "app")
+	put(t, dir, "go.mod", "module example.com/app\n\ngo 1.26\n\nreplace example.com/library => ../library\n")
+	for _, work := range []bool{false, true} {
+		if work {
+			put(t, above, "go.work", "go 1.26\n\nuse ./app\n")
+		}
+		for _, platform := range []lint.Platform{lint.Go, lint.Docker} {
+			_, err := Pack(t.Context(), Options{Dir: dir, Output: filepath.Join(t.TempDir(), "x.zip"), Platform: platform, Kind: Source})
+			if err == nil || !strings.Contains(err.Error(), "go mod vendor") || strings.Contains(err.Error(), "--arch") != (platform == lint.Go) ||
+				strings.Contains(err.Error(), "GOWORK=off go mod vendor") != work {
+				t.Errorf("%s, in a workspace %t: %v", platform, work, err)
+			}
+		}
+	}
+	var bad *project.UsageError
+	if _, err := Pack(t.Context(), Options{Dir: dir, Platform: lint.Docker, Kind: AMD64}); !errors.As(err, &bad) || bad.Name != "arch" {
+		t.Errorf("a program for Docker: %v", err)
+	}
+}

@@ -119,7 +119,7 @@ const Artifact = "build/application.zip"
 
 // prepare collects all but the programs.
 func prepare(ctx context.Context, o Options) (Options, *lint.Bundle, []lint.Finding, error) {
-	o, err := o.withDefaults()
+	o, err := o.withDefaults(ctx)
 	if err != nil {
 		return o, nil, nil, err
 	}
@@ -137,7 +137,7 @@ func prepare(ctx context.Context, o Options) (Options, *lint.Bundle, []lint.Find
 }
 
 // withDefaults fills in what is not set, from what the project says of itself.
-func (o Options) withDefaults() (Options, error) {
+func (o Options) withDefaults(ctx context.Context) (Options, error) {
 	o.Dir = cmp.Or(o.Dir, ".")
 	platform, laid, err := project.Laid(o.Dir)
 	if err != nil {
@@ -150,6 +150,9 @@ func (o Options) withDefaults() (Options, error) {
 		o.Progress = func(string) {}
 	}
 	if o.Platform == lint.Docker {
+		if o.Kind != "" && o.Kind != Source {
+			return o, &project.UsageError{Name: "arch", Value: string(o.Kind), Allowed: "source, or not said, on the Docker platform: its instances build the image by the Dockerfile, for their own architecture"}
+		}
 		o.Kind = Source
 		if !slices.Contains(o.Variants, "docker") {
 			o.Variants = append([]string{"docker"}, o.Variants...)
@@ -168,9 +171,17 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	outside, err := project.OutsideReplacement(o.Dir)
 	if err == nil && outside != "" {
-		err = fmt.Errorf("go.mod takes a module from %s, which the instance does not have: run go mod vendor first, or ship a program (--arch amd64 or arm64)", outside)
+		err = fmt.Errorf("go.mod takes a module from %s, which the instance does not have: run %s first%s", outside, project.Vendor(ctx, o.Dir), o.orProgram())
 	}
 	return o, err
+}
+
+// orProgram is what else to do where an instance cannot build the source, with a comma before it. On Docker there is nothing.
+func (o Options) orProgram() string {
+	if o.Platform == lint.Docker {
+		return ""
+	}
+	return ", or ship a program (--arch amd64 or arm64)"
 }
 
 // build adds the programs, or makes sure that the instance can build them from what is shipped.

@@ -57,7 +57,7 @@ func (o Options) buildable(ctx context.Context, b *lint.Bundle) error {
 		if _, err := cmd.Output(); err != nil {
 			said := strings.ReplaceAll(stderr(err), dir+string(filepath.Separator), "")
 			return fmt.Errorf("the instance could not build this:%s\nit has what is shipped, and neither a workspace (go.work) nor folders around the project: "+
-				"with `replace` in go.mod, `GOWORK=off go mod vendor` puts other modules into the project; or ship a program (--arch amd64 or arm64)", said)
+				"with `replace` in go.mod, `GOWORK=off go mod vendor` puts other modules into the project%s", said, o.orProgram())
 		}
 	}
 	return nil

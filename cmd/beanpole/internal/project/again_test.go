@@ -314,6 +314,9 @@ func TestNextNamesTheWorkspace(t *testing.T) {
 		if got := slices.Contains(r.Next, "go work use ."); got != want {
 			t.Errorf("with %q it is named: %v", work, got)
 		}
+		if got, want := Vendor(t.Context(), dir), map[bool]string{false: "go mod vendor", true: "GOWORK=off go mod vendor"}[work != ""]; got != want {
+			t.Errorf("with %q modules are brought by %q, want %q", work, got, want)
+		}
 		if err := os.RemoveAll(filepath.Join(above, "go.work")); err != nil {
 			t.Fatal(err)
 		}

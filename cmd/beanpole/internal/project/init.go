@@ -342,7 +342,7 @@ func (o Options) next(ctx context.Context, before Choice, first, isModule bool) 
 		next = append(next, "go test ./...", "go run "+o.Choice.Package)
 	}
 	if o.Choice.Platform == lint.Docker && o.Replace != "" {
-		next = append(next, "go mod vendor")
+		next = append(next, Vendor(ctx, o.Dir))
 	}
 	return append(next, "beanpole lint", "beanpole pack", create)
 }

@@ -155,15 +155,29 @@ func OutsideReplacement(dir string) (string, error) {
 	return "", nil
 }
 
-// outsideWorkspace reports whether the go command takes a workspace (go.work) for dir that its module is not in: it would
-// not build there.
-func outsideWorkspace(ctx context.Context, dir string) bool {
+// inWorkspace reports whether the go command takes a workspace (go.work) for dir.
+func inWorkspace(ctx context.Context, dir string) bool {
 	work, err := goCommand(ctx, dir, "env", "GOWORK")
-	if work = strings.TrimSpace(work); err != nil || work == "" || work == "off" {
+	work = strings.TrimSpace(work)
+	return err == nil && work != "" && work != "off"
+}
+
+// outsideWorkspace reports whether that is one which the module in dir is not in: the go command would not build there.
+func outsideWorkspace(ctx context.Context, dir string) bool {
+	if !inWorkspace(ctx, dir) {
 		return false
 	}
-	_, err = goCommand(ctx, dir, "list", ".")
+	_, err := goCommand(ctx, dir, "list", ".")
 	return err != nil && strings.Contains(err.Error(), "go work use")
+}
+
+// Vendor returns the command that puts the modules which the one in dir needs into it. Within a workspace the go command
+// refuses it.
+func Vendor(ctx context.Context, dir string) string {
+	if inWorkspace(ctx, dir) {
+		return "GOWORK=off go mod vendor"
+	}
+	return "go mod vendor"
 }
 
 // goCommand runs go in a folder and returns what it says.
