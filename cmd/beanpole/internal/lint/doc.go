@@ -15,7 +15,8 @@
 //   - process.go, listener.go: the load balancer; architecture.go, instance.go: the instances; redis.go, resources.go
 //   - consistency.go: what several settings say together; direct.go: what there has to be in the place of nginx
 //   - nginxconf.go: nginx's syntax; overlay.go: the tree that Beanstalk makes of its own and ours; match.go, rewrite.go,
-//     request.go: the way of a request through it; effective.go, health.go: what that means; nginxtest.go: nginx -t
+//     request.go: the way of a request through it; vhost.go: the server{} that it gets; effective.go, passing.go, needs.go,
+//     health.go: what that means; nginxtest.go: nginx -t
 //   - nginx.txt, nginxplace.go: what nginx gets of it; notread.go: the bounds of what is read
 //   - stock/: the platform's own nginx files
 //
