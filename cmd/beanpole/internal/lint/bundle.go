@@ -95,6 +95,7 @@ type Bundle struct {
 	module  []byte   // go.mod of a folder that is packed
 	changed []string // files that differ from those of the commit that is shipped
 	absent  string   // what is deployed and is not there
+	deep    []string // folders that lie too deep to be looked into
 	unread  error    // why the last commit was not read, which is what is shipped
 }
 
@@ -202,7 +203,11 @@ func openDir(dir string, skip ignore) (*Bundle, error) {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
 	b := &Bundle{Files: make(map[string]*File), closer: root, eb: readEB(dir)}
-	err = fs.WalkDir(foreign.FS(root), ".", func(name string, d fs.DirEntry, err error) error {
+	err = foreign.Walk(root, func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, foreign.ErrTooDeep) {
+			b.deep = append(b.deep, name)
+			return nil
+		}
 		if err != nil {
 			return err
 		}

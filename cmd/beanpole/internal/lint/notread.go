@@ -34,6 +34,9 @@ func (m *model) checkRead() {
 	if m.bundle.unread != nil {
 		m.notRead("", fmt.Errorf("of the last commit, which is shipped: %w; the folder was read instead", m.bundle.unread))
 	}
+	if deep := m.bundle.deep; len(deep) > 0 { // one of all
+		m.notRead(deep[0]+"/", foreign.ErrTooDeep)
+	}
 	for name, err := range m.bundle.eb.unread {
 		m.notRead(name, reason(err))
 	}
