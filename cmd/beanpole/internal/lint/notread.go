@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	resyntax "regexp/syntax"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -130,36 +129,4 @@ func parseYAML(text []byte, left *int) (*ast.File, error) {
 		}
 	}
 	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
-}
-
-// effort is what may be done to follow requests through nginx files, those of all checks together. The zero value and nil have no end.
-type effort struct{ left int }
-
-// maxEffort is in directives looked at; it is a second or so.
-const maxEffort = 50_000_000
-
-func newEffort() *effort { return &effort{maxEffort} }
-
-// spend takes n, and reports whether there was so much.
-func (e *effort) spend(n int) bool {
-	if e == nil {
-		return true
-	}
-	e.left -= n
-	return e.left > 0
-}
-
-func (e *effort) spent() bool { return e != nil && e.left <= 0 }
-
-// expressionCost is about what it takes to read an expression and hold it against a text.
-func expressionCost(expression, text string) int {
-	size := 2 * len(expression)
-	if strings.Contains(expression, "{") {
-		if re, err := resyntax.Parse(expression, resyntax.Perl); err == nil {
-			if prog, err := resyntax.Compile(re.Simplify()); err == nil {
-				size = len(prog.Inst)
-			}
-		}
-	}
-	return 100 + size + size*len(text)/16
 }
