@@ -197,7 +197,7 @@ func openArtifact(dir, artifact string) (*Bundle, error) {
 	return b, err
 }
 
-func openDir(dir string, skip ignore) (*Bundle, error) {
+func openDir(dir string, skip *Ignore) (*Bundle, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)
@@ -217,7 +217,7 @@ func openDir(dir string, skip ignore) (*Bundle, error) {
 			}
 			return nil
 		}
-		if skip.match(name) {
+		if skip.Match(name) {
 			return nil
 		}
 		info, err := d.Info()
@@ -230,6 +230,9 @@ func openDir(dir string, skip ignore) (*Bundle, error) {
 		b.Size += info.Size()
 		return nil
 	})
+	if err == nil {
+		err = skip.Err()
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("bundle: %w", err), root.Close())
 	}
