@@ -6,7 +6,7 @@
 //
 // # Files
 //
-//   - file.go: the one way to read a file; git.go: the one way to ask Git; program.go: programs of this machine
+//   - file.go: the one way to read a file, and to look for one; git.go: the one way to ask Git; program.go: programs of this machine
 //   - text.go: the one way to a terminal
 //
 // # Decisions

@@ -2,39 +2,59 @@ package foreign
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // MaxText is how large a text may be that is read, in bytes.
 const MaxText = 1 << 20
 
+// MaxDepth is how many folders may lie in one another that are looked into.
+const MaxDepth = 100
+
 // What is not read of what is there.
 var (
 	ErrTooLarge = errors.New("it is too large to be read")
 	ErrNoFile   = errors.New("it is a link or no regular file, which is not followed")
+	ErrTooDeep  = fmt.Errorf("more than %d folders lie in one another", MaxDepth)
 )
 
 // Open opens a file below root. No link is followed, be it one of a folder on the way, and nothing but a regular file is
 // opened: a pipe waits for somebody who writes, and a device has no end.
 func Open(root *os.Root, name string) (*os.File, error) {
-	name = filepath.ToSlash(filepath.Clean(name))
-	for i := 0; i <= len(name); i++ {
-		if i < len(name) && name[i] != '/' {
-			continue
+	bad := func(err error) error { return &fs.PathError{Op: "open", Path: name, Err: err} }
+	at, rest := root, filepath.ToSlash(filepath.Clean(name))
+	for {
+		first, more, nested := strings.Cut(rest, "/")
+		info, err := at.Lstat(first)
+		var next *os.Root
+		var f *os.File
+		switch {
+		case err != nil:
+		case nested && info.IsDir():
+			next, err = at.OpenRoot(first)
+		case !nested && info.Mode().IsRegular():
+			f, err = at.Open(first)
+		default:
+			err = ErrNoFile
 		}
-		info, err := root.Lstat(filepath.FromSlash(name[:i]))
+		if at != root {
+			err = errors.Join(err, at.Close())
+		}
 		if err != nil {
-			return nil, err
+			return nil, bad(err)
 		}
-		if i < len(name) && !info.IsDir() || i == len(name) && !info.Mode().IsRegular() {
-			return nil, &fs.PathError{Op: "open", Path: name, Err: ErrNoFile}
+		if f != nil {
+			return f, nil
 		}
+		at, rest = next, more
 	}
-	return root.Open(filepath.FromSlash(name))
 }
 
 // Read returns what is in a file below root, as Open opens it. With more than most bytes the error is ErrTooLarge.
@@ -100,6 +120,80 @@ func (b below) Open(name string) (fs.File, error) {
 	}
 	return f, nil
 }
+
+// Walk calls do for everything below root, as [fs.WalkDir] does, in time that goes with how much there is, and not with how deep it
+// lies: each folder is opened from the one that it is in. do is told of a folder that lies too deep by ErrTooDeep.
+func Walk(root *os.Root, do fs.WalkDirFunc) error {
+	info, err := root.Lstat(".")
+	if err != nil {
+		return do(".", nil, err)
+	}
+	top := fs.FileInfoToDirEntry(info)
+	if err = do(".", top, nil); err == nil {
+		err = inside(root, ".", top, 0, do)
+	}
+	if errors.Is(err, fs.SkipDir) || errors.Is(err, fs.SkipAll) {
+		return nil
+	}
+	return err
+}
+
+// inside is Walk for what is in the folder at, which is name and has been told of.
+func inside(at *os.Root, name string, d fs.DirEntry, depth int, do fs.WalkDirFunc) error {
+	list, err := entries(at)
+	if err != nil {
+		return do(name, d, err)
+	}
+	for _, e := range list {
+		e = entry{e, at}
+		below := path.Join(name, e.Name())
+		err := do(below, e, nil)
+		if e.IsDir() {
+			if err == nil {
+				err = enter(at, below, e, depth, do)
+			}
+			if errors.Is(err, fs.SkipDir) {
+				continue // with the next
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enter goes into a folder of the folder at.
+func enter(at *os.Root, name string, d fs.DirEntry, depth int, do fs.WalkDirFunc) error {
+	if depth == MaxDepth {
+		return do(name, d, ErrTooDeep)
+	}
+	next, err := at.OpenRoot(d.Name())
+	if err != nil {
+		return do(name, d, err)
+	}
+	return errors.Join(inside(next, name, d, depth+1, do), next.Close())
+}
+
+// entries returns what is in a folder, by name.
+func entries(at *os.Root) ([]fs.DirEntry, error) {
+	f, err := at.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	list, err := f.ReadDir(-1)
+	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return list, errors.Join(err, f.Close())
+}
+
+// entry is one of a folder, which knows the folder that it is in, while that is looked at.
+type entry struct {
+	fs.DirEntry
+	at *os.Root
+}
+
+// Info returns what Lstat says.
+func (e entry) Info() (fs.FileInfo, error) { return e.at.Lstat(e.Name()) }
 
 // Inside reports whether a name, with slashes, stays below the folder that it is said of.
 func Inside(name string) bool {

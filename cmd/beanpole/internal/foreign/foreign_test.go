@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +49,53 @@ func TestOnlyRegularFilesAreRead(t *testing.T) {
 	}
 	if _, err := ReadFile(dir, "a", 0); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("ReadFile of more than there may be = %v", err)
+	}
+}
+
+// Walk tells of the same as package io/fs, and of what is too deep instead of what is in it.
+func TestWalkIsThatOfTheStandardLibrary(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a/b/c", "a/z", "a.txt", "b/skip/x", "b/y", "c/1", "c/2-last", "c/3", "d/" + strings.Repeat("d/", MaxDepth-2) + "deepest"} {
+		name = filepath.Join(dir, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("a", filepath.Join(dir, "link")); err != nil {
+		t.Skip(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	var told []string
+	do := func(name string, d fs.DirEntry, err error) error {
+		told = append(told, fmt.Sprint(name, d.IsDir(), err))
+		if info, err := d.Info(); err != nil || info.IsDir() != d.IsDir() {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+		if d.Name() == "skip" || strings.HasSuffix(name, "-last") {
+			return fs.SkipDir
+		}
+		return err
+	}
+	if err := fs.WalkDir(FS(root), ".", do); err != nil {
+		t.Fatal(err)
+	}
+	want := told
+	told = nil
+	if err := Walk(root, do); err != nil || !slices.Equal(told, want) {
+		t.Errorf("Walk = %v, and tells of\n%q, not\n%q", err, told, want)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "d", filepath.FromSlash(strings.Repeat("d/", MaxDepth-2)), "d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "d", filepath.FromSlash(strings.Repeat("d/", MaxDepth-1)), "e"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := Walk(root, do); !errors.Is(err, ErrTooDeep) {
+		t.Errorf("Walk of what is too deep = %v", err)
 	}
 }
 

@@ -95,6 +95,7 @@ type Bundle struct {
 	module  []byte   // go.mod of a folder that is packed
 	changed []string // files that differ from those of the commit that is shipped
 	absent  string   // what is deployed and is not there
+	deep    []string // folders that lie too deep to be looked into
 	unread  error    // why the last commit was not read, which is what is shipped
 }
 
@@ -196,13 +197,17 @@ func openArtifact(dir, artifact string) (*Bundle, error) {
 	return b, err
 }
 
-func openDir(dir string, skip ignore) (*Bundle, error) {
+func openDir(dir string, skip *Ignore) (*Bundle, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
 	b := &Bundle{Files: make(map[string]*File), closer: root, eb: readEB(dir)}
-	err = fs.WalkDir(foreign.FS(root), ".", func(name string, d fs.DirEntry, err error) error {
+	err = foreign.Walk(root, func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, foreign.ErrTooDeep) {
+			b.deep = append(b.deep, name)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -212,7 +217,7 @@ func openDir(dir string, skip ignore) (*Bundle, error) {
 			}
 			return nil
 		}
-		if skip.match(name) {
+		if skip.Match(name) {
 			return nil
 		}
 		info, err := d.Info()
@@ -225,6 +230,9 @@ func openDir(dir string, skip ignore) (*Bundle, error) {
 		b.Size += info.Size()
 		return nil
 	})
+	if err == nil {
+		err = skip.Err()
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("bundle: %w", err), root.Close())
 	}

@@ -21,7 +21,7 @@ type bundleCase struct {
 
 // cases are all of them.
 func cases() []bundleCase {
-	return slices.Concat(brokenBundles, brokenImages, missedBundles, moreBundles, gapBundles, passingBundles, unreadBundles)
+	return slices.Concat(brokenBundles, brokenImages, missedBundles, moreBundles, gapBundles, passingBundles, needsBundles, contraryBundles, unreadBundles)
 }
 
 func (c bundleCase) bundle(t *testing.T) (*Bundle, Options) {

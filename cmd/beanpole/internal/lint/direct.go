@@ -53,7 +53,7 @@ func (m *model) checkDirectGroups(port setting) {
 	}
 }
 
-// opens reports whether a rule of that kind holds for the group, the other group and the port.
+// opens reports whether a rule of that kind holds for the group, the other group, if where says that it has one, and the port.
 func (m *model) opens(kind, group, where, other string, port int) bool {
 	names := func(n ast.Node, what string) bool { return n != nil && strings.Contains(n.String(), what) }
 	for _, c := range m.configs {
@@ -64,10 +64,7 @@ func (m *model) opens(kind, group, where, other string, port int) bool {
 			properties, _ := find(r.node, "Properties")
 			of, _ := find(properties, "GroupId")
 			to, _ := find(properties, where)
-			from, _ := find(properties, "FromPort")
-			until, _ := find(properties, "ToPort")
-			low, high := atoi(scalar(from), -1), atoi(scalar(until), -1)
-			if names(of, group) && names(to, other) && (low < 0 || low <= port && port <= high) {
+			if names(of, group) && (where == "" || names(to, other)) && covers(properties, port) {
 				return true
 			}
 		}

@@ -13,10 +13,11 @@
 //   - yaml.go: .ebextensions/*.config; options.tsv, options.go: the list of options; settings.go: their values
 //   - environment.go: properties, read by the server's own code; secret.go: what nobody should read in a bundle
 //   - process.go, listener.go: the load balancer; architecture.go, instance.go: the instances; redis.go, resources.go
-//   - consistency.go: what several settings say together; direct.go: what there has to be in the place of nginx
+//   - consistency.go, alike.go, figures.go, lifecycle.go: what several settings say together; direct.go: what there has to be in the place of nginx
 //   - nginxconf.go: nginx's syntax; overlay.go: the tree that Beanstalk makes of its own and ours; match.go, rewrite.go,
-//     request.go: the way of a request through it; effective.go, health.go: what that means; nginxtest.go: nginx -t
-//   - nginx.txt, nginxplace.go: what nginx gets of it; notread.go: the bounds of what is read
+//     request.go: the way of a request through it; vhost.go: the server{} that it gets; effective.go, passing.go, needs.go,
+//     health.go: what that means; nginxtest.go: nginx -t
+//   - nginx.txt, nginxplace.go: what nginx gets of it; notread.go: the bounds of what is read; effort.go: and of regular expressions
 //   - stock/: the platform's own nginx files
 //
 // # Decisions

@@ -22,12 +22,13 @@ func (m *model) effective(t tree, conf []*directive) {
 	}
 	m.workers(t, conf)
 	port := m.processPort(m.socketProcess())
-	server := defaultServer(http, port)
+	server := m.clientServer(http, port)
 	if server == nil {
 		m.add(Finding{Check: "nginx-server", Severity: Error, File: t.where("nginx.conf"), Line: http.line, What: "no server{} listens on port " + port,
 			Why: "the load balancer's requests are refused", Fix: "start from the platform's nginx.conf"})
 		return
 	}
+	m.proxyProtocol(t, http, port)
 	m.health(t, http)
 	ours := m.socketPath()
 	r, a := m.socketAnswer(http, server, port)
@@ -53,6 +54,7 @@ func (m *model) effective(t tree, conf []*directive) {
 	m.timeouts(t, a.scope)
 	m.bodies(t, a.scope)
 	m.logs(t, http, a.scope)
+	m.healthdLog(t, a)
 	m.upstream(t, http, a)
 }
 
@@ -91,7 +93,8 @@ func (m *model) socketAnswer(http, server *directive, port string) (request, ans
 // clientRequest is the first request of a client that speaks WebSocket.
 func (m *model) clientRequest(path, port string) request {
 	r := request{method: "GET", host: "www.example.com", path: path, query: "EIO=4&transport=websocket", port: port, effort: m.effort,
-		header: map[string]string{"upgrade": "websocket", "connection": "Upgrade", "user_agent": "Mozilla/5.0", "origin": "https://www.example.com"}}
+		header: map[string]string{"upgrade": "websocket", "connection": "Upgrade", "user_agent": "Mozilla/5.0", "origin": "https://www.example.com",
+			"sec_websocket_key": "AAAAAAAAAAAAAAAAAAAAAA==", "sec_websocket_version": "13"}}
 	if m.balancer() == "application" {
 		proto := "http"
 		if m.secure() {
@@ -102,41 +105,23 @@ func (m *model) clientRequest(path, port string) request {
 	return r
 }
 
-// defaultServer returns the server that a request for an unknown host gets.
-func defaultServer(http *directive, port string) (found *directive) {
-	for _, s := range all(http.block, "server") {
-		for _, l := range all(s.block, "listen") {
-			if listenPort(l) == port && (found == nil || slices.Contains(l.args, "default_server") || slices.Contains(l.args, "default")) {
-				found = s
-			}
-		}
-	}
-	return found
-}
-
-// listenPort is the port of a listen, or "".
-func listenPort(l *directive) string {
-	at := l.arg()
-	if strings.HasPrefix(at, "unix:") {
-		return ""
-	}
-	if _, p, err := net.SplitHostPort(at); err == nil {
-		return p
-	}
-	if number(at) > 0 {
-		return at
-	}
-	return "80"
-}
-
-// inherited returns the directive that is in force: that of the innermost block that has one.
-func inherited(scope []*directive, name string) *directive {
+// inForce returns the directives of a name that hold: all of the innermost block that has some, and none of those around it.
+func inForce(scope []*directive, name string) []*directive {
 	for _, block := range scope {
 		if list := all(block.block, name); len(list) > 0 {
-			return list[len(list)-1]
+			return list
 		}
 	}
 	return nil
+}
+
+// inherited returns the one directive that is in force, or nil.
+func inherited(scope []*directive, name string) *directive {
+	list := inForce(scope, name)
+	if len(list) == 0 {
+		return nil
+	}
+	return list[len(list)-1]
 }
 
 // workers looks at how many connections nginx takes.
@@ -219,39 +204,30 @@ func (m *model) logs(t tree, http *directive, scope []*directive) {
 			Why: "ids of sessions, and tokens of clients that send them so, can be used by everybody who reads the log: who uses up the connections has those of others written",
 			Fix: "error_log /dev/null emerg; in the location that passes them on: what fails is in the access log"})
 	}
-	for _, block := range scope {
-		lines := all(block.block, "error_log")
-		for _, l := range lines {
-			if l.arg() != "/dev/null" {
-				add(t.where(l.file), l.line)
-			}
-		}
-		if len(lines) > 0 {
-			return // of the innermost block that has some
+	lines := inForce(scope, "error_log")
+	for _, l := range lines {
+		if l.arg() != "/dev/null" {
+			add(t.where(l.file), l.line)
 		}
 	}
-	add(t.where(scope[0].file), scope[0].line)
+	if len(lines) == 0 {
+		add(t.where(scope[0].file), scope[0].line)
+	}
 }
 
 func (m *model) accessLogs(t tree, http *directive, scope []*directive) {
-	for _, block := range scope {
-		lines := all(block.block, "access_log")
-		for _, l := range lines {
-			format := `"$request"` // combined, which nobody has to define
-			if len(l.args) > 1 && !strings.Contains(l.args[1], "=") {
-				for _, f := range all(http.block, "log_format") {
-					if f.arg() == l.args[1] {
-						format = strings.Join(f.args[1:], "")
-					}
+	for _, l := range inForce(scope, "access_log") {
+		format := `"$request"` // combined, which nobody has to define
+		if len(l.args) > 1 && !strings.Contains(l.args[1], "=") {
+			for _, f := range all(http.block, "log_format") {
+				if f.arg() == l.args[1] {
+					format = strings.Join(f.args[1:], "")
 				}
 			}
-			if l.arg() != "off" && withQuery.MatchString(format) {
-				m.add(Finding{Check: "log-query", Severity: Warning, File: t.where(l.file), Line: l.line, What: "the access log has the queries of Socket.IO requests",
-					Why: "ids of sessions, and tokens of clients that send them so, can be used by everybody who reads the log", Fix: "take over the log_format in .platform/nginx/conf.d/beanpole.conf, or access_log off"})
-			}
 		}
-		if len(lines) > 0 {
-			return // of the innermost block that has some
+		if l.arg() != "off" && withQuery.MatchString(format) {
+			m.add(Finding{Check: "log-query", Severity: Warning, File: t.where(l.file), Line: l.line, What: "the access log has the queries of Socket.IO requests",
+				Why: "ids of sessions, and tokens of clients that send them so, can be used by everybody who reads the log", Fix: "take over the log_format in .platform/nginx/conf.d/beanpole.conf, or access_log off"})
 		}
 	}
 }
@@ -259,35 +235,61 @@ func (m *model) accessLogs(t tree, http *directive, scope []*directive) {
 // upstream holds where nginx passes requests to against where the server listens.
 func (m *model) upstream(t tree, http *directive, a answer) {
 	p := a.by
-	scheme, rest, _ := strings.Cut(a.pass, "://")
-	target, _, _ := strings.Cut(rest, "/")
-	if scheme == "https" {
+	if strings.HasPrefix(a.pass, "https://") {
 		m.add(Finding{Check: "upstream-tls", Severity: Error, File: t.where(p.file), Line: p.line, What: "requests are passed on over TLS",
 			Why: "the application speaks HTTP: 502 on everything", Fix: "proxy_pass http://…"})
 	}
-	switch {
-	case m.platform == Docker:
-		if target != "docker" && t.ours[p.file] {
+	if m.platform == Docker {
+		if target(a) != "docker" && t.ours[p.file] {
 			m.add(Finding{Check: "port-mismatch", Severity: Error, File: t.where(p.file), Line: p.line, What: "requests are passed to " + p.arg(),
 				Why: "the container has an address of its own, which the platform writes into the upstream named docker", Fix: "proxy_pass http://docker;"})
 		}
 		return
-	case strings.HasPrefix(rest, "unix:"):
-		target = rest
-	}
-	servers := []*directive{{name: "server", args: []string{target}, file: p.file, line: p.line}}
-	for _, u := range all(http.block, "upstream") {
-		if u.arg() == target {
-			servers = all(u.block, "server")
-		}
 	}
 	want := m.property("PORT", "5000")
-	for _, s := range servers {
+	for _, s := range servers(http, a) {
 		if _, port, err := net.SplitHostPort(s.arg()); err == nil && port != want.value {
 			m.add(Finding{Check: "port-mismatch", Severity: Error, File: t.where(s.file), Line: s.line, What: fmt.Sprintf("nginx passes requests to port %s, PORT is %s (%s)", port, want.value, want.where()),
 				Why: "nobody listens there: 502 on everything", Fix: "make both the same"})
 		}
 	}
+}
+
+// healthdLog looks for the log that enhanced health takes its figures from, of whatever is passed on.
+func (m *model) healthdLog(t tree, a answer) {
+	if s, _ := m.get("aws:elasticbeanstalk:healthreporting:system", "SystemType"); s.value != "enhanced" {
+		return
+	}
+	var writes func(scope []*directive) bool
+	writes = func(scope []*directive) bool {
+		return first(scope[0].block, "proxy_pass") != nil &&
+			slices.ContainsFunc(inForce(scope, "access_log"), func(d *directive) bool { return strings.HasPrefix(d.arg(), "/var/log/nginx/healthd/") }) ||
+			slices.ContainsFunc(all(scope[0].block, "location"), func(d *directive) bool { return writes(append([]*directive{d}, scope...)) })
+	}
+	if !writes(a.scope[len(a.scope)-2:]) {
+		m.add(Finding{Check: "healthd-none", Severity: Warning, File: t.where(a.at.file), Line: a.at.line, What: "nginx does not write the log of enhanced health",
+			Why: "enhanced health sees no requests, and no errors among them", Fix: "access_log /var/log/nginx/healthd/application.log.$year-$month-$day-$hour healthd; as in 00_application.conf"})
+	}
+}
+
+// target is the host of proxy_pass.
+func target(a answer) string {
+	_, rest, _ := strings.Cut(a.pass, "://")
+	if strings.HasPrefix(rest, "unix:") {
+		return rest
+	}
+	rest, _, _ = strings.Cut(rest, "/")
+	return rest
+}
+
+// servers returns those of the upstream that a request is passed on to, or the one that proxy_pass names.
+func servers(http *directive, a answer) []*directive {
+	for _, u := range all(http.block, "upstream") {
+		if u.arg() == target(a) {
+			return all(u.block, "server")
+		}
+	}
+	return []*directive{{name: "server", args: []string{target(a)}, file: a.by.file, line: a.by.line}}
 }
 
 func (m *model) place(t tree, d *directive) (string, int) {

@@ -3,7 +3,9 @@ package lint
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/beanpole/beanpole/server/host"
@@ -73,7 +75,7 @@ func (m *model) variables() (map[string]string, map[string]setting) {
 			}
 		}
 	}
-	for _, s := range m.settings {
+	for _, s := range slices.Concat(m.settings, slices.Collect(maps.Values(m.assigned))) {
 		stand, known := standIns[s.option]
 		switch {
 		case s.namespace == nsProperties && !strings.Contains(s.value, "`"):

@@ -19,17 +19,19 @@ func (m *model) health(t tree, http *directive) {
 			path.value = "/"
 		}
 		port := m.processPort(p)
-		server := defaultServer(http, port)
+		const address = "10.0.0.1" // of the instance
+		server := m.serverFor(http, port, address)
 		if server == nil {
 			continue
 		}
-		r := request{method: "GET", host: "10.0.0.1", path: path.value, port: port, effort: m.effort, header: map[string]string{"user_agent": "ELB-HealthChecker/2.0"}}
+		r := request{method: "GET", host: address, path: path.value, port: port, effort: m.effort, header: map[string]string{"user_agent": "ELB-HealthChecker/2.0"}}
 		r.path, r.query, _ = strings.Cut(path.value, "?")
 		a := serve(http, server, r)
 		matcher := m.option(p, "MatcherHTTPCode", "200")
 		switch {
 		case a.passed():
 			m.healthPath(path, a.path)
+			m.healthHidden(t, a, matcher.value)
 		case matchesCode(matcher.value, a.code):
 			file, line := m.at(t, a)
 			m.add(Finding{Check: "health-answer", Severity: Warning, File: file, Line: line, What: fmt.Sprintf("nginx answers the health check for %s itself, with %d", r.path, a.code),
@@ -39,6 +41,25 @@ func (m *model) health(t tree, http *directive) {
 			m.add(Finding{Check: "health-answer", Severity: Error, File: file, Line: line, What: fmt.Sprintf("nginx answers the health check for %s with %d, MatcherHTTPCode is %s", r.path, a.code, matcher.value),
 				Why: "every instance is unhealthy, and replaced", Fix: "leave the path out of what refuses and redirects; the load balancer sends no X-Forwarded-Proto, password or host name"})
 		}
+	}
+}
+
+// healthHidden looks whether nginx says that all is well where it is not.
+func (m *model) healthHidden(t tree, a answer, matcher string) {
+	for _, state := range []struct {
+		code     int
+		of       bool // the application answers so
+		what, is string
+	}{{502, false, "an application that is dead", "dead"}, {503, true, "an application that drains", "draining"}} {
+		if by, to := replaced(a.scope, state.code, state.of); by != nil && matchesCode(matcher, to) {
+			m.add(Finding{Check: "health-answer", Severity: Warning, File: t.where(by.file), Line: by.line, What: fmt.Sprintf("nginx answers the health check of %s with %d", state.what, to),
+				Why: "clients are sent to an instance that is " + state.is + ", and nobody says so", Fix: "no error_page for " + fmt.Sprint(state.code) + " where the health check is: location = " + a.path + " of its own"})
+			return
+		}
+	}
+	if d := inherited(a.scope, "auth_request"); d != nil && d.arg() != "off" {
+		m.add(Finding{Check: "health-answer", Severity: Warning, File: t.where(d.file), Line: d.line, What: "whether the health check is let in is asked at " + d.arg(),
+			Why: "the load balancer sends no cookie, token or password: who asks for one has every instance taken out", Fix: "auth_request off; in a location for the health check"})
 	}
 }
 

@@ -101,11 +101,10 @@ func (m *model) checkForwarding(port int) {
 			if r.kind != "AWS::EC2::SecurityGroupIngress" || !between(properties) {
 				continue
 			}
-			from, _ := find(properties, "FromPort")
-			to, _ := find(properties, "ToPort")
-			if low, high := atoi(scalar(from), -1), atoi(scalar(to), -1); low < 0 || (low <= port && port <= high) {
+			if covers(properties, port) {
 				return
 			}
+			from, _ := find(properties, "FromPort")
 			wrong = &Finding{Check: "forwarding-port", Severity: Error, File: c.name, Line: lineOf(from), What: fmt.Sprintf("%s opens port %s to the instances, PORT is %d", name, scalar(from), port),
 				Why: "sessions are forwarded to the application's port: each such poll waits until it times out", Fix: fmt.Sprintf("FromPort and ToPort: %d", port)}
 		}

@@ -82,10 +82,11 @@ func Run(ctx context.Context, b *Bundle, o Options) []Finding {
 	}
 	m.checkRead()
 	m.readSettings()
+	m.readProcfile()
 	for _, check := range []func(*model){
 		checkLayout, checkMisplaced, checkCommit, checkProcfile, checkBuildfile, checkGoSource, checkModule, checkDocker, checkDockerrun, checkHooks, checkCommands, checkLeftovers,
 		checkSettings, checkArchitecture, checkLoadBalancer, checkListeners, checkProcesses, checkHeartbeat, checkDeployment,
-		checkScaling, checkEnvironment, checkSecrets, checkInstance, checkDirect, checkRedis, checkResources, checkOverlay,
+		checkScaling, checkFigures, checkLifecycle, checkEnvironment, checkAlike, checkSecrets, checkInstance, checkDirect, checkRedis, checkResources, checkOverlay,
 	} {
 		check(m)
 	}
@@ -132,17 +133,26 @@ type model struct {
 	guessed  bool // the platform, from the files
 	nginx    string
 	settings []setting
-	configs  []config // the parsed .config files
-	scripts  []string // for a shell
-	effort   *effort  // for all requests through nginx
+	assigned map[string]setting // properties that the Procfile sets for the process web
+	configs  []config           // the parsed .config files
+	scripts  []string           // for a shell
+	effort   *effort            // for all requests through nginx
 	unread   map[string]bool
 	findings []Finding
 }
 
 func (m *model) add(f Finding) { m.findings = append(m.findings, f) }
 
-// get returns the last setting of the option, which wins.
+// get returns the setting of the option that the application finds: what the Procfile sets for it, or what last does.
 func (m *model) get(namespace, option string) (setting, bool) {
+	if s, ok := m.assigned[option]; ok && namespace == nsProperties {
+		return s, true
+	}
+	return m.last(namespace, option)
+}
+
+// last returns the last setting of the option in .ebextensions, which wins there.
+func (m *model) last(namespace, option string) (setting, bool) {
 	for _, s := range slices.Backward(m.settings) {
 		if s.namespace == namespace && s.option == option {
 			return s, true

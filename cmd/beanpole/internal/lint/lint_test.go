@@ -243,14 +243,31 @@ func TestZipWithoutModes(t *testing.T) {
 }
 
 func TestIgnoredFilesAreNotShipped(t *testing.T) {
-	list := parseIgnore("# comment\n*.log\nbuild/\n/docs\ndeploy/*.yml\nweb/**/*.ts\n**/tmp\n[ab].out\n!keep.log\n")
+	list := parseIgnore("# comment\n*.log\nbuild/\n/docs\ndeploy/*.yml\nweb/**/*.ts\n**/tmp\n[ab].out\n!keep.log\né/\\[x]\n")
 	for name, want := range map[string]bool{
 		"a.log": true, "x/b.log": true, "keep.log": false, "docs": true, "docs/x/y": true, "x/docs": false, "deploy/a.yml": true, "a.yml": false,
 		"x/build/y": true, "build": false, "web/a.ts": true, "web/x/y/a.ts": true, "web/a.js": false, "x/tmp/y": true, "a.out": true, "c.out": false,
+		"é/[x]": true, "x/[x]": false,
 	} {
-		if got := list.match(name); got != want {
+		if got := list.Match(name); got != want {
 			t.Errorf("match(%q) = %v, want %v", name, got, want)
 		}
+	}
+}
+
+// Patterns that take long are given up, and nothing that they may leave out is taken for shipped.
+func TestLongPatternsComeToAnEnd(t *testing.T) {
+	g := parseIgnore(strings.Repeat("**/*"+strings.Repeat("a", 60)+"?b*\n", 100))
+	g.left = 1_000_000 // they come to as much with each of their kind
+	dir := folderOf(t, good(t))
+	if err := os.WriteFile(filepath.Join(dir, strings.Repeat("a", 200)), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openDir(dir, g); err == nil || !strings.Contains(err.Error(), "steps") {
+		t.Errorf("openDir = %v", err)
+	}
+	if !g.Match("x") {
+		t.Error("a file is not left out when it is not known whether it is")
 	}
 }
 

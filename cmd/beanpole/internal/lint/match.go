@@ -1,48 +1,14 @@
 package lint
 
-import (
-	"regexp"
-	"strings"
-	"time"
-
-	"github.com/dlclark/regexp2/v2"
-)
-
-// regexTimeout bounds one match of an expression that Go's package, which takes time in proportion, does not have: those
-// that look ahead or behind.
-const regexTimeout = 100 * time.Millisecond
-
-// slowMatch is what that is in directives.
-const slowMatch = maxEffort / 100
+import "strings"
 
 // match holds text against one of nginx' regular expressions and returns what its groups caught, or nil. Those that
 // cannot be read match nothing: nginx -t says so.
 func (v *visit) match(expression, text string, fold bool) []string {
-	if !v.r.effort.spend(expressionCost(expression, text)) {
-		return nil
-	}
-	flags, options := "", regexp2.None
 	if fold {
-		flags, options = "(?i)", regexp2.IgnoreCase
+		expression = "(?i)" + expression
 	}
-	if re, err := regexp.Compile(flags + expression); err == nil {
-		return re.FindStringSubmatch(text)
-	}
-	v.r.effort.spend(slowMatch)
-	re, err := regexp2.Compile(expression, options)
-	if err != nil {
-		return nil
-	}
-	re.MatchTimeout = regexTimeout
-	m, err := re.FindStringMatch(text)
-	if err != nil || m == nil {
-		return nil
-	}
-	groups := make([]string, 0, m.GroupCount())
-	for _, g := range m.Groups() {
-		groups = append(groups, g.String())
-	}
-	return groups
+	return v.r.effort.match(v.r.effort.expression(expression), text)
 }
 
 // location is one of nginx: how it is written, and what it matches.

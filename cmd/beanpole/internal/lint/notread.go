@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	resyntax "regexp/syntax"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -33,6 +32,9 @@ func (m *model) notRead(name string, err error) {
 func (m *model) checkRead() {
 	if m.bundle.unread != nil {
 		m.notRead("", fmt.Errorf("of the last commit, which is shipped: %w; the folder was read instead", m.bundle.unread))
+	}
+	if deep := m.bundle.deep; len(deep) > 0 { // one of all
+		m.notRead(deep[0]+"/", foreign.ErrTooDeep)
 	}
 	for name, err := range m.bundle.eb.unread {
 		m.notRead(name, reason(err))
@@ -127,36 +129,4 @@ func parseYAML(text []byte, left *int) (*ast.File, error) {
 		}
 	}
 	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
-}
-
-// effort is what may be done to follow requests through nginx files, those of all checks together. The zero value and nil have no end.
-type effort struct{ left int }
-
-// maxEffort is in directives looked at; it is a second or so.
-const maxEffort = 50_000_000
-
-func newEffort() *effort { return &effort{maxEffort} }
-
-// spend takes n, and reports whether there was so much.
-func (e *effort) spend(n int) bool {
-	if e == nil {
-		return true
-	}
-	e.left -= n
-	return e.left > 0
-}
-
-func (e *effort) spent() bool { return e != nil && e.left <= 0 }
-
-// expressionCost is about what it takes to read an expression and hold it against a text.
-func expressionCost(expression, text string) int {
-	size := 2 * len(expression)
-	if strings.Contains(expression, "{") {
-		if re, err := resyntax.Parse(expression, resyntax.Perl); err == nil {
-			if prog, err := resyntax.Compile(re.Simplify()); err == nil {
-				size = len(prog.Inst)
-			}
-		}
-	}
-	return 100 + size + size*len(text)/16
 }

@@ -114,6 +114,26 @@ func TestLinksAndPipesAreNotOpened(t *testing.T) {
 	}
 }
 
+// What lies deeper than anybody puts it is not looked into, and said.
+func TestDeepFoldersAreNotRead(t *testing.T) {
+	dir := folderOf(t, good(t))
+	for _, chain := range []string{"a", "b"} {
+		if err := os.MkdirAll(filepath.Join(dir, chain, filepath.FromSlash(strings.Repeat("d/", 1000))), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	findings := Run(t.Context(), b, Options{Platform: Go, Nginx: "off"})
+	if len(findings) != 1 || findings[0].Check != "not-read" || findings[0].File != "a/"+strings.Repeat("d/", foreign.MaxDepth) {
+		t.Error("it is not said, or more than that:")
+		tell(t, findings)
+	}
+}
+
 func TestArtifactsElsewhereAreNotOpened(t *testing.T) {
 	for _, artifact := range []string{"/etc/passwd", "../other.zip", "a/../../b.zip"} {
 		dir := t.TempDir()

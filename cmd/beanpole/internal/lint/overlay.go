@@ -67,7 +67,10 @@ func (m *model) applicationPort() string {
 		}
 		return "5000"
 	}
-	return m.property("PORT", "5000").value
+	if s, ok := m.last(nsProperties, "PORT"); ok {
+		return s.value
+	}
+	return "5000"
 }
 
 // where returns the name of a file of the tree as the bundle has it.

@@ -23,13 +23,16 @@ func (m *model) passing(t tree, http, server *directive, r request, a answer) {
 		m.add(f)
 	}
 	h := passedHeaders(http, a.scope, r)
-	if host := h["host"]; !strings.EqualFold(host.value, r.host) {
-		add(host.by, Finding{Check: "nginx-host", Severity: Error, What: fmt.Sprintf("the application gets the Host %q for %s", host.value, r.host),
-			Why: "its own pages are of another origin to it, and refused with 403; BEANPOLE_ALLOWED_HOSTS lets nobody in", Fix: "proxy_set_header Host $host;"})
-	}
-	if page := h["origin"]; page.value != r.header["origin"] {
-		add(page.by, Finding{Check: "nginx-origin", Severity: Error, What: fmt.Sprintf("the application gets the Origin %q for %s", page.value, r.header["origin"]),
-			Why: "it cannot tell pages that may connect from others: those get no CORS header, and WebSockets of any page are let in", Fix: "delete the line: nginx passes Origin on as it is"})
+	for _, need := range neededHeaders {
+		sent := r.header[strings.ReplaceAll(strings.ToLower(need.name), "-", "_")]
+		if need.name == "Host" {
+			sent = r.host
+		}
+		if got := h[strings.ToLower(need.name)]; !need.same(got.value, sent) {
+			f := need.Finding
+			f.Severity, f.What = Error, fmt.Sprintf("the application gets the %s %q for %s", need.name, got.value, sent)
+			add(got.by, f)
+		}
 	}
 	proxies := strings.Count(h["x-forwarded-for"].value, ",") + 1
 	if m.balancer() == "application" && proxies < 2 && inherited(a.scope, "real_ip_header") == nil {
@@ -40,12 +43,15 @@ func (m *model) passing(t tree, http, server *directive, r request, a answer) {
 		add(a.by, Finding{Check: "nginx-query", Severity: Error, What: fmt.Sprintf("the query arrives at the application as %q", a.query),
 			Why: "transport and session are in it: every request is refused with 400", Fix: "proxy_pass without variables, or with $request_uri; no rewrite that ends with ?, no set $args"})
 	}
-	if post := (request{method: "POST", host: r.host, path: r.path, query: "EIO=4&transport=polling&sid=0", port: r.port, header: r.header, effort: r.effort}); m.polling() {
-		if b := serve(http, server, post); !b.passed() {
+	p := passage{m, http, server, r, a}
+	if m.polling() {
+		if b := p.serve(p.post()); !b.passed() {
 			add(b.by, Finding{Check: "nginx-post", Severity: Error, What: fmt.Sprintf("a POST to %s is answered %d by nginx", r.path, b.code),
 				Why: "clients on polling hear and cannot speak: every connection ends after a few seconds", Fix: "let POST through where GET is"})
 		}
 	}
+	p.altered(add)
+	p.clientFiles(t)
 	m.limited(add, http, a.scope)
 	if ignored := inherited(a.scope, "proxy_ignore_headers"); ignored != nil && slices.ContainsFunc(ignored.args, func(s string) bool { return strings.EqualFold(s, "Cache-Control") }) {
 		if cache := inherited(a.scope, "proxy_cache"); cache != nil && cache.arg() != "off" {
@@ -54,16 +60,10 @@ func (m *model) passing(t tree, http, server *directive, r request, a answer) {
 		}
 	}
 	own := m.property("BEANPOLE_ALLOWED_ORIGINS", "")
-	for _, block := range a.scope {
-		headers := all(block.block, "add_header")
-		for _, d := range headers {
-			if own.line > 0 && strings.EqualFold(d.arg(), "Access-Control-Allow-Origin") && inherited(a.scope, "proxy_hide_header").arg() == "" {
-				add(d, Finding{Check: "nginx-cors", Severity: Error, What: "nginx adds Access-Control-Allow-Origin, and so does the application (" + own.where() + ")",
-					Why: "browsers refuse an answer that has two", Fix: "delete the line"})
-			}
-		}
-		if len(headers) > 0 {
-			break // of the innermost block that has some
+	for _, d := range inForce(a.scope, "add_header") {
+		if own.line > 0 && strings.EqualFold(d.arg(), "Access-Control-Allow-Origin") && inherited(a.scope, "proxy_hide_header").arg() == "" {
+			add(d, Finding{Check: "nginx-cors", Severity: Error, What: "nginx adds Access-Control-Allow-Origin, and so does the application (" + own.where() + ")",
+				Why: "browsers refuse an answer that has two", Fix: "delete the line"})
 		}
 	}
 }
@@ -101,21 +101,19 @@ type header struct {
 // Lines are inherited only by blocks that have none themselves.
 func passedHeaders(http *directive, scope []*directive, r request) map[string]header {
 	passed := map[string]header{"host": {value: "the name in proxy_pass"}, "connection": {value: "close"}}
+	none := inherited(scope, "proxy_pass_request_headers")
 	for name, value := range r.header {
-		if name != "connection" && name != "upgrade" {
-			passed[strings.ReplaceAll(name, "_", "-")] = header{value: value}
+		switch name = strings.ReplaceAll(name, "_", "-"); {
+		case none.arg() == "off":
+			passed[name] = header{by: none}
+		case name != "connection" && name != "upgrade":
+			passed[name] = header{value: value}
 		}
 	}
-	v := &visit{http: http, r: r, path: r.path}
-	for _, block := range scope {
-		lines := all(block.block, "proxy_set_header")
-		for _, d := range lines {
-			if len(d.args) == 2 {
-				passed[strings.ToLower(d.args[0])] = header{v.expand(d.args[1]), d}
-			}
-		}
-		if len(lines) > 0 {
-			break
+	v := &visit{http: http, r: r, path: r.path, scope: scope}
+	for _, d := range inForce(scope, "proxy_set_header") {
+		if len(d.args) == 2 {
+			passed[strings.ToLower(d.args[0])] = header{v.expand(d.args[1]), d}
 		}
 	}
 	return passed

@@ -255,6 +255,7 @@ func (m *model) checkRules() {
 		}
 		priorities[priority.value] = s
 	}
+	m.rulePaths(used)
 	defined := append(m.named(nsProcesses), "default")
 	for _, p := range m.processes() {
 		if name := strings.TrimPrefix(p, nsProcesses); !slices.Contains(defined, name) {
@@ -262,6 +263,25 @@ func (m *model) checkRules() {
 			m.add(Finding{Check: "process-unknown", Severity: Error, File: s.file, Line: s.line, What: "there is no process " + name,
 				Why: "the environment refuses it", Fix: didYouMean(name, defined)})
 		}
+	}
+}
+
+// rulePaths looks for rules that are for Socket.IO, and do not match its path.
+func (m *model) rulePaths(used map[string]bool) {
+	ours := m.socketPath()
+	for _, rule := range m.named(nsRules) {
+		s, _ := m.get(nsRules+rule, "PathPatterns")
+		paths := list(s.value)
+		meant := slices.ContainsFunc(paths, func(p string) bool { return p == strings.TrimSuffix(ours, "/") || strings.HasPrefix(p, "/socket.io") })
+		if !used[rule] || !meant || slices.ContainsFunc(paths, func(p string) bool { return pattern(p, ours) }) {
+			continue
+		}
+		f := Finding{Check: "rule-path", Severity: Warning, File: s.file, Line: s.line, What: fmt.Sprintf("rule %s is for %s, and clients ask for %s", rule, s.value, ours),
+			Why: "it has no effect: clients go where they would without it", Fix: "PathPatterns: " + ours + "*"}
+		if to := nsProcesses + m.option(nsRules+rule, "Process", "default").value; !slices.Contains(m.socketProcesses(), to) {
+			f.Severity, f.Why = Error, "clients are not sent to the process that is meant for them, with its stickiness and its health check"
+		}
+		m.add(f)
 	}
 }
 

@@ -27,8 +27,14 @@ func checkProcfile(m *model) {
 			What: fmt.Sprintf("the first process is named %q", name),
 			Why:  "nginx passes requests to the process named web, which must come first", Fix: "name it web"})
 	}
+	seen := make(map[string]int)
 	for _, l := range lines {
-		_, command, _ := strings.Cut(l.text, ":")
+		name, command, _ := strings.Cut(l.text, ":")
+		if first, ok := seen[name]; ok {
+			m.add(Finding{Check: "procfile-twice", Severity: Warning, File: "Procfile", Line: l.line, What: fmt.Sprintf("a process named %s stands at line %d already", name, first),
+				Why: "there is one service of a name: one of the two is never run", Fix: "give each its own name"})
+		}
+		seen[name] = l.line
 		command = strings.TrimSpace(command)
 		word := started(command)
 		m.runs(path.Clean(word), "Procfile", l.line)
@@ -78,8 +84,35 @@ func checkBuildfile(m *model) {
 	}
 }
 
+// readProcfile takes what the Procfile sets for the process web, and that wins over the properties of the environment. What the
+// shell makes of something else is not known.
+func (m *model) readProcfile() {
+	if m.platform != Go {
+		return
+	}
+	n := 0
+	for l := range strings.Lines(string(unixText(m.bundle.text("Procfile")))) {
+		n++
+		name, command, _ := strings.Cut(l, ":")
+		if name != "web" || !procLine.MatchString(strings.TrimSpace(l)) {
+			continue
+		}
+		m.assigned = make(map[string]setting)
+		for _, word := range strings.Fields(command) {
+			if !assignment.MatchString(word) {
+				break
+			}
+			option, value, set := strings.Cut(word, "=")
+			if value = strings.Trim(value, `"'`); set && !strings.ContainsAny(value, "$`\"'\\") {
+				m.assigned[option] = setting{nsProperties, option, value, "Procfile", n}
+			}
+		}
+		return
+	}
+}
+
 // assignment is what may stand before the program.
-var assignment = regexp.MustCompile(`^([A-Za-z_]\w*=\S*|exec)$`)
+var assignment = regexp.MustCompile(`^([A-Za-z_]\w*=\S*|exec|env)$`)
 
 // started is the word of a command that names what is run.
 func started(command string) string {

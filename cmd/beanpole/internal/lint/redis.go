@@ -3,6 +3,7 @@ package lint
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -23,22 +24,47 @@ func checkRedis(m *model) {
 		m.add(Finding{Check: "bad-value", Severity: Error, File: least.file, Line: least.line, What: fmt.Sprintf("MinSize is %d, MaxSize %d", a, b),
 			Why: "the environment refuses it", Fix: "MinSize not above MaxSize"})
 	}
+	m.redisAddress(url, atoi(most.value, 4))
 	for _, c := range m.configs {
-		for name, r := range c.resources {
+		for _, name := range keys(c.resources) {
+			r := c.resources[name]
 			if !strings.HasPrefix(r.kind, "AWS::ElastiCache::") || !strings.Contains(url.value, name) {
 				continue
 			}
-			properties, _ := find(r.node, "Properties")
-			v, _ := find(properties, "TransitEncryptionEnabled")
+			tls, secure := textAt(r.node, "Properties", "TransitEncryptionEnabled"), strings.Contains(url.value, "rediss://")
 			serverless := r.kind == "AWS::ElastiCache::ServerlessCache"
-			if (scalar(v) == "true" || serverless) && !strings.Contains(url.value, "rediss://") {
+			either := textAt(r.node, "Properties", "TransitEncryptionMode") == "preferred"
+			switch {
+			case (tls == "true" && !either || serverless) && !secure:
 				m.add(Finding{Check: "redis-tls", Severity: Error, File: url.file, Line: url.line, What: "REDIS_URL has no TLS, " + name + " wants it",
 					Why: "no connection comes about: the instances are not joined", Fix: "rediss:// with two s"})
+			case tls == "false" && !serverless && secure:
+				m.add(Finding{Check: "redis-tls", Severity: Error, File: url.file, Line: url.line, What: "REDIS_URL wants TLS, " + name + " has none",
+					Why: "no connection comes about: the instances are not joined", Fix: "TransitEncryptionEnabled: true"})
 			}
 			if serverless {
 				m.checkServerless(url)
 			}
 		}
+	}
+}
+
+// ofReplicas matches the attributes that are the address of replicas.
+var ofReplicas = regexp.MustCompile(`(?i)"Read(er)?EndPoint\.`)
+
+// redisAddress looks whether all instances find one Redis behind the address, and one that takes what they write.
+func (m *model) redisAddress(at setting, instances int) {
+	if ofReplicas.MatchString(at.value) {
+		m.add(Finding{Check: "redis-address", Severity: Error, File: at.file, Line: at.line, What: "REDIS_URL is the address of replicas",
+			Why: "they take nothing that is written, and what is published at one is not heard at the others: the instances are not joined", Fix: "PrimaryEndPoint.Address"})
+	}
+	u, err := url.Parse(at.value)
+	if err != nil || instances < 2 || strings.Contains(at.value, "`") {
+		return
+	}
+	if host := u.Hostname(); host == "localhost" || loopback(host) {
+		m.add(Finding{Check: "redis-address", Severity: Error, File: at.file, Line: at.line, What: fmt.Sprintf("REDIS_URL is %s, and there are up to %d instances", u.Host, instances),
+			Why: "each has a Redis of its own, or none: what one emits does not reach the clients of the others", Fix: "one that all reach, as in .ebextensions/30-redis.config"})
 	}
 }
 

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -10,6 +11,7 @@ type request struct {
 	method, host, path, query string
 	header                    map[string]string // as nginx' variables name them: x_forwarded_proto
 	port                      string            // it came in by
+	within                    string            // the path of a request that nginx makes for this one; "" is this one
 	effort                    *effort           // what following it may take
 }
 
@@ -33,7 +35,7 @@ const maxTurns = 10
 // serve returns what nginx does with r, as far as it can be known without running it: what reads the disk finds
 // nothing there.
 func serve(http, server *directive, r request) answer {
-	v := &visit{http: http, r: r, path: r.path, set: make(map[string]string)}
+	v := &visit{http: http, server: server, r: r, path: cmp.Or(r.within, r.path), set: make(map[string]string)}
 	if a, done := v.rewrite([]*directive{server, http}, new(bool)); done {
 		a.at = server
 		return a
@@ -66,7 +68,7 @@ func serve(http, server *directive, r request) answer {
 		if v.inner != nil { // an if whose condition holds is a block of its own
 			scope = append([]*directive{v.inner}, scope...)
 		}
-		if code, by := refused(scope, r.method); code != 0 {
+		if code, by := v.refused(scope); code != 0 {
 			return answer{code: code, by: by, scope: scope, at: at}
 		}
 		d, to := v.tried(scope)
@@ -162,16 +164,33 @@ func (v *visit) upstreamQuery(pass string) string {
 	return v.value("args")
 }
 
-// refused is access by password and address, which neither load balancers nor clients have, also for methods that
-// limit_except does not except.
-func refused(scope []*directive, method string) (int, *directive) {
+// refused is access by password, address and the answer of another, which neither load balancers nor clients have, also for
+// methods that limit_except does not except. What nginx asks by itself is not refused (ngx_http_core_access_phase).
+func (v *visit) refused(scope []*directive) (int, *directive) {
+	if v.r.within != "" {
+		return 0, nil
+	}
 	for _, d := range all(scope[0].block, "limit_except") {
-		if !slices.Contains(d.args, method) && (method != "HEAD" || !slices.Contains(d.args, "GET")) {
+		if !slices.Contains(d.args, v.r.method) && (v.r.method != "HEAD" || !slices.Contains(d.args, "GET")) {
 			scope = append([]*directive{d}, scope...)
 		}
 	}
+	if inherited(scope, "satisfy").arg() == "any" && inherited(scope, "allow") != nil {
+		return 0, nil // the load balancer may be among those
+	}
 	if d := inherited(scope, "auth_basic"); d != nil && d.arg() != "off" {
 		return 401, d
+	}
+	if d := inherited(scope, "auth_request"); d != nil && d.arg() != "off" {
+		asked := v.r
+		asked.within = d.arg()
+		switch a := serve(v.http, v.server, asked); {
+		case a.passed() || a.code >= 200 && a.code < 300: // what is answered there is not known
+		case a.code == 401 || a.code == 403:
+			return a.code, d
+		default:
+			return 500, d
+		}
 	}
 	for _, block := range scope {
 		for _, d := range block.block {

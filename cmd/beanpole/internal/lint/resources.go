@@ -4,6 +4,7 @@ import (
 	_ "embed" // the types
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -117,14 +118,59 @@ func (m *model) cache(c config, name string, r resource) {
 			m.add(Finding{Check: "resource-property", Severity: Error, File: c.name, Line: lineOf(v), What: "a replication group has no NumCacheNodes",
 				Why: "the stack fails", Fix: "use NumCacheClusters"})
 		}
+		if v, ok := find(properties, "NumCacheClusters"); ok && scalar(v) == "1" && textAt(properties, "AutomaticFailoverEnabled") == "true" {
+			m.add(Finding{Check: "resource-property", Severity: Error, File: c.name, Line: lineOf(v), What: name + " has AutomaticFailoverEnabled, and one cluster",
+				Why: "there is nothing to fail over to: the stack fails", Fix: "NumCacheClusters: 2"})
+		}
 	}
 	if !strings.HasSuffix(r.kind, "::ReplicationGroup") && !strings.HasSuffix(r.kind, "::CacheCluster") && !strings.HasSuffix(r.kind, "::ServerlessCache") {
 		return // such as a SubnetGroup
 	}
-	_, inGroup := find(properties, "SecurityGroupIds")
+	groups, inGroup := find(properties, "SecurityGroupIds")
 	_, classic := find(properties, "VpcSecurityGroupIds")
 	if !inGroup && !classic {
 		m.add(Finding{Check: "redis-security-group", Severity: Warning, File: c.name, Line: r.line, What: name + " has no security group of its own",
 			Why: "the default one does not let the instances in: connections to Redis time out", Fix: "add SecurityGroupIds with one that admits AWSEBSecurityGroup on 6379"})
 	}
+	if port := textAt(properties, "Port"); inGroup && !strings.HasPrefix(textAt(properties, "Engine"), "memcached") && !m.admits(groups, atoi(port, 6379)) {
+		m.add(Finding{Check: "redis-security-group", Severity: Error, File: c.name, Line: lineOf(groups), What: fmt.Sprintf("no security group of %s lets anybody in at port %d", name, atoi(port, 6379)),
+			Why: "connections to Redis time out: the instances are not joined", Fix: fmt.Sprintf("FromPort and ToPort: %d", atoi(port, 6379))})
+	}
+}
+
+// admits reports whether one of the security groups lets somebody in at a port, or is none of the bundle's, whose rules are not here.
+func (m *model) admits(groups ast.Node, port int) bool {
+	list, ok := groups.(*ast.SequenceNode)
+	if !ok {
+		return true
+	}
+	for _, item := range list.Values {
+		name := textAt(item, "Ref")
+		if at, ok := find(item, "Fn::GetAtt"); ok {
+			if parts, ok := at.(*ast.SequenceNode); ok && len(parts.Values) > 0 {
+				name = scalar(parts.Values[0])
+			}
+		}
+		group := m.resource(name)
+		if group.kind != "AWS::EC2::SecurityGroup" {
+			return true
+		}
+		properties, _ := find(group.node, "Properties")
+		inline, _ := find(properties, "SecurityGroupIngress")
+		rules := []ast.Node{inline}
+		if many, ok := inline.(*ast.SequenceNode); ok {
+			rules = many.Values
+		}
+		if slices.ContainsFunc(rules, func(rule ast.Node) bool { return rule != nil && covers(rule, port) }) || m.opens("AWS::EC2::SecurityGroupIngress", name, "", "", port) {
+			return true
+		}
+	}
+	return false
+}
+
+// covers reports whether a rule of a security group holds for a port. One without ports holds for all, and so does one whose are
+// not known here.
+func covers(rule ast.Node, port int) bool {
+	low, high := atoi(textAt(rule, "FromPort"), -1), atoi(textAt(rule, "ToPort"), -1)
+	return low < 0 || low <= port && (port <= high || high < 0)
 }

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -9,6 +10,8 @@ import (
 // visit is the way of one request through nginx.
 type visit struct {
 	http     *directive
+	server   *directive
+	scope    []*directive // the blocks that hold where it is
 	r        request
 	path     string            // as rewritten so far
 	set      map[string]string // variables of set, and of groups
@@ -24,6 +27,7 @@ type visit struct {
 // stop, that no more are run.
 func (v *visit) rewrite(scope []*directive, stop *bool) (a answer, done bool) {
 	for _, d := range scope[0].block {
+		v.scope = scope
 		if *stop || !v.r.effort.spend(1) {
 			break
 		}
@@ -213,6 +217,11 @@ func (v *visit) value(name string) string {
 		return v.r.method
 	case "server_port":
 		return v.r.port
+	case "invalid_referer": // neither WebSockets of browsers nor load balancers have one
+		if d := inherited(v.scope, "valid_referers"); d != nil && !slices.Contains(d.args, "none") {
+			return "1"
+		}
+		return ""
 	}
 	return v.mapped(name)
 }

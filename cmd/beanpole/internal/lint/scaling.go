@@ -38,23 +38,6 @@ func checkScaling(m *model) {
 		m.add(Finding{Check: "logs-off", Severity: Error, File: figures.file, Line: figures.line, What: "BEANPOLE_CLOUDWATCH_METRICS is set, and StreamLogs is " + stream.value + " (" + stream.where() + ")",
 			Why: "no agent takes the figures to CloudWatch: nothing is scaled by sessions, and no alarm tells", Fix: `StreamLogs: "true" in ` + nsLogs})
 	}
-	m.figures(figures)
-}
-
-// figures looks for policies and alarms on what nobody writes.
-func (m *model) figures(s setting) {
-	if s.value != "" {
-		return
-	}
-	for _, c := range m.configs {
-		for name, r := range c.resources {
-			if (r.kind == "AWS::AutoScaling::ScalingPolicy" || r.kind == "AWS::CloudWatch::Alarm") && strings.Contains(r.node.String(), "Namespace: Beanpole\n") {
-				m.add(Finding{Check: "metrics-off", Severity: Warning, File: c.name, Line: r.line, What: name + " goes by figures of the application, which writes none",
-					Why: "without data nothing is scaled by it", Fix: "BEANPOLE_CLOUDWATCH_METRICS, as in .ebextensions/26-instance.config"})
-				return
-			}
-		}
-	}
 }
 
 // trigger looks whether the alarm of the trigger can have data: each metric has a unit, and Bytes is the default.

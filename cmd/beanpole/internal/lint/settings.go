@@ -53,9 +53,10 @@ func (m *model) checkSetting(s setting) {
 	if s.namespace == "aws:elasticbeanstalk:environment:proxy:staticfiles" {
 		m.staticFiles(s)
 	}
-	if s.namespace == "aws:elasticbeanstalk:environment:proxy" && s.value == "none" {
-		m.add(Finding{Check: "no-proxy", Severity: Error, File: s.file, Line: s.line, What: "ProxyServer is none",
-			Why: "the Go and Docker platforms of Amazon Linux 2023 always start nginx", Fix: "delete the option; the variant direct has the load balancer go past nginx"})
+	// Source: platforms-linux-extend.proxy, which has Apache for Tomcat, Node.js, PHP and Python alone.
+	if s.namespace == "aws:elasticbeanstalk:environment:proxy" && (s.value == "none" || s.value == "apache") {
+		m.add(Finding{Check: "no-proxy", Severity: Error, File: s.file, Line: s.line, What: "ProxyServer is " + s.value,
+			Why: "the Go and Docker platforms of Amazon Linux 2023 have nginx, and always start it", Fix: "delete the option; the variant direct has the load balancer go past nginx"})
 	}
 }
 

@@ -60,7 +60,7 @@ func (m *model) readSettings() {
 	var more []string // that are not read
 	for _, name := range m.bundle.under(".ebextensions") {
 		if strings.Count(name, "/") > 1 || path.Ext(name) != ".config" {
-			if ext := path.Ext(name); ext == ".yml" || ext == ".yaml" || ext == ".json" || ext == ".conf" || ext == ".config" {
+			if ext := path.Ext(name); ext == ".yml" || ext == ".yaml" || ext == ".json" || ext == ".conf" || strings.EqualFold(ext, ".config") {
 				m.add(Finding{Check: "config-suffix", Severity: Error, File: name, What: "the file is not read",
 					Why: "only files directly in .ebextensions whose names end with .config are", Fix: "rename it to .ebextensions/NAME.config"})
 			}
@@ -144,6 +144,10 @@ func (m *model) readOptions(name string, node ast.Node) {
 					s.option, s.line = scalar(kv.Value), lineOf(kv.Value)
 				case "value":
 					s.value = scalar(kv.Value)
+				case "resource_name": // of exported settings
+				default:
+					m.add(Finding{Check: "config-option", Severity: Error, File: name, Line: lineOf(kv.Key), What: scalar(kv.Key) + " is no key of an option",
+						Why: "the option is not set as it is meant", Fix: didYouMean(scalar(kv.Key), []string{"namespace", "option_name", "value"})})
 				}
 			}
 			m.settings = append(m.settings, s)

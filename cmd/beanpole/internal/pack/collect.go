@@ -21,11 +21,15 @@ import (
 func collect(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, error) {
 	b := &lint.Bundle{}
 	c := collector{bundle: b, dir: o.Dir, findings: new([]lint.Finding)}
-	var err error
-	if c.ignored, err = ignoresOf(ctx, o.Dir); err != nil {
-		*c.findings = append(*c.findings, lint.Finding{Check: "not-read", Severity: lint.Error, What: "it is not known what is ignored: " + err.Error(),
-			Why: "it would be shipped, to a bucket and to every instance", Fix: "mend what is said: `git ls-files` has to work here, and .ebignore to be a file"})
+	unknown := func(err error) {
+		if err != nil {
+			*c.findings = append(*c.findings, lint.Finding{Check: "not-read", Severity: lint.Error, What: "it is not known what is ignored: " + err.Error(),
+				Why: "it would be shipped, to a bucket and to every instance", Fix: "mend what is said: `git ls-files` has to work here, and .ebignore to be a file"})
+		}
 	}
+	ignored, err := ignoresOf(ctx, o.Dir)
+	c.ignored = ignored
+	unknown(err)
 	if rel, err := filepath.Rel(o.Dir, o.Output); err == nil {
 		c.output = filepath.ToSlash(rel)
 	}
@@ -56,6 +60,7 @@ func collect(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, erro
 	if err := c.variants(o); err != nil {
 		return nil, nil, err
 	}
+	unknown(ignored.eb.Err())
 	return b, *c.findings, nil
 }
 

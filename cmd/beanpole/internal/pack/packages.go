@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"errors"
 	"fmt"
 	"go/build"
 	"io"
@@ -47,7 +48,10 @@ func packages(dir string, do func(name string, p *build.Package)) error {
 		return list, err
 	}
 	c.OpenFile = func(name string) (io.ReadCloser, error) { return foreign.Open(root, name) }
-	return fs.WalkDir(foreign.FS(root), ".", func(name string, d fs.DirEntry, err error) error {
+	return foreign.Walk(root, func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, foreign.ErrTooDeep) {
+			return nil // what is there is no package of a program
+		}
 		if err != nil || !d.IsDir() {
 			return err
 		}
@@ -79,7 +83,7 @@ func embeddedFiles(dir string) (map[string]bool, error) {
 			pattern, hidden := strings.CutPrefix(pattern, "all:")
 			found, _ := fs.Glob(inside, pattern) // of one that is none the build says so
 			for _, at := range found {
-				embed(all, foreign.FS(root), path.Join(name, at), hidden)
+				embed(all, root, path.Join(name, at), hidden)
 			}
 		}
 	})
@@ -87,19 +91,31 @@ func embeddedFiles(dir string) (map[string]bool, error) {
 }
 
 // embed adds a file, or what there is in a folder. What cannot be read the build cannot either.
-func embed(all map[string]bool, fsys fs.FS, at string, hidden bool) {
-	_ = fs.WalkDir(fsys, at, func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-		case name != at && !hidden && (d.Name()[0] == '.' || d.Name()[0] == '_'):
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-		case d.Type().IsRegular():
-			all[name] = true
+func embed(all map[string]bool, root *os.Root, at string, hidden bool) {
+	info, err := root.Lstat(filepath.FromSlash(at))
+	switch {
+	case err != nil:
+	case info.Mode().IsRegular():
+		all[at] = true
+	case info.IsDir():
+		in, err := root.OpenRoot(filepath.FromSlash(at))
+		if err != nil {
+			return
 		}
-		return nil
-	})
+		defer in.Close()
+		_ = foreign.Walk(in, func(name string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+			case name != "." && !hidden && (d.Name()[0] == '.' || d.Name()[0] == '_'):
+				if d.IsDir() {
+					return fs.SkipDir
+				}
+			case d.Type().IsRegular():
+				all[path.Join(at, name)] = true
+			}
+			return nil
+		})
+	}
 }
 
 // version matches the end of an import path that is no name.

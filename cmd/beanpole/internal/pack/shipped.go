@@ -87,8 +87,8 @@ func straight(root, name string) error {
 
 // ignores says what is ignored of a folder.
 type ignores struct {
-	git map[string]bool        // files, and folders as a whole
-	eb  func(name string) bool // by .ebignore
+	git map[string]bool // files, and folders as a whole
+	eb  *lint.Ignore    // by .ebignore
 }
 
 // ignoresOf asks .ebignore, and Git for each repository whose files may be shipped: the one around dir, and those in it, which
@@ -142,7 +142,7 @@ func (i *ignores) repository(ctx context.Context, dir, name string) error {
 // match reports whether a file or folder is ignored. Without ignores nothing is. The EB CLI asks for files alone: a pattern may
 // take one out of a folder that another names.
 func (i *ignores) match(name string, folder bool) bool {
-	return i != nil && (i.git[name] || !folder && i.eb(name))
+	return i != nil && (i.git[name] || !folder && i.eb.Match(name))
 }
 
 // architecture is the one that the bundle's instances have, by the last file that says so; amd64 if none does, as is
