@@ -389,3 +389,45 @@ func TestEventsToARoomJustJoinedAreNotMissed(t *testing.T) {
 		})
 	}
 }
+
+// That another server puts sockets into a room hides nothing of what it has sent there before, to one that had joined already
+// though Redis has not taken the subscription yet.
+func TestJoinedByAnotherAfterEventsToTheRoom(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			p := redistest.NewProxy(t, s.Addr())
+			f := pair(t, cfg, s.URL(), p.URL())
+			emit := func(k int) {
+				t.Helper()
+				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, k)), adapter.Target{Rooms: []string{"room"}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			emit(-1) // before it comes: the room is not new to the sender
+			published(t, f.clusters[0])
+			p.Block()
+			f.nodes[1].Join(f.there, "room")
+			emit(0)
+			if err := f.nodes[0].SocketsJoin(adapter.Target{}, "room"); err != nil {
+				t.Fatal(err)
+			}
+			published(t, f.clusters[0])
+			p.Unblock()
+			for k := range 2 {
+				adaptertest.Eventually(t, func() error {
+					got := slices.DeleteFunc(numbers(f.there), func(n int) bool { return n < 0 }) // it was on its way
+					if !slices.Equal(got, []int{0, 1}[:k+1]) {
+						return fmt.Errorf("got %v; %+v", got, f.clusters[1].Stats())
+					}
+					return nil
+				})
+				if k == 0 {
+					emit(1)
+				}
+			}
+		})
+	}
+}
