@@ -21,7 +21,9 @@ func (w *world) end() {
 	}
 	w.mu.Unlock()
 	if w.redis != nil {
-		w.redis.set("", 0)
+		for _, r := range w.masters() {
+			r.set("", 0)
+		}
 	}
 	for _, l := range w.net.Links(func(*simnet.Link) bool { return true }) {
 		l.Spare()
