@@ -431,3 +431,40 @@ func TestJoinedByAnotherAfterEventsToTheRoom(t *testing.T) {
 		})
 	}
 }
+
+// What was sent to a room into which its sender has just put somebody, and is kept no more when that server listens to it, is
+// counted.
+func TestWhatIsNotKeptOfARoomJustJoinedIsCounted(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			p := redistest.NewProxy(t, s.Addr())
+			cfg.MaxResendBytes = 20_000
+			f := pair(t, cfg, s.URL(), p.URL())
+			p.Block()
+			if err := f.nodes[0].SocketsJoin(adapter.Target{}, "room"); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 1000 {
+				room := "room"
+				if i > 0 {
+					room = "of nobody there"
+				}
+				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{Rooms: []string{room}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			published(t, f.clusters[0])
+			p.Unblock()
+			adaptertest.Eventually(t, func() error {
+				s := f.clusters[1].Stats()
+				if got := len(numbers(f.there)); got+int(s.Lost["not kept"]) != 1 {
+					return fmt.Errorf("%d events of 1 arrived: %+v", got, s)
+				}
+				return nil
+			})
+		})
+	}
+}
