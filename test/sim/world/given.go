@@ -74,8 +74,8 @@ func (w *world) greeted(n *node, put *order) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
-	if busy || w.model.unwell(put.from-settle-2*second, now) || n.dead || put.first.err != nil {
-		return
+	if busy || w.model.unwell(put.from-settle-2*second, now) || n.dead || put.first.err != nil || n.forgets {
+		return // what it keeps no more is counted, as of any room
 	}
 	for _, l := range put.due {
 		if l.steady(put.from, now) && !l.seen[put.first] {
