@@ -74,11 +74,11 @@ func (w *world) greeted(n *node, put *order) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now()
-	if busy || w.model.unwell(put.from-settle-2*second, now) || n.dead || put.first.err != nil || n.forgets {
-		return // what it keeps no more is counted, as of any room
+	if busy || w.model.unwell(put.from-settle-2*second, now) || n.dead || put.first.err != nil {
+		return
 	}
 	for _, l := range put.due {
-		if l.steady(put.from, now) && !l.seen[put.first] {
+		if l.steady(put.from, now) && !l.seen[put.first] && !l.conn().node.lacks(n) {
 			w.violate("delivery", put.first.id(), "%s (%s) never got it, and had been put into the room before: %s", l.client.name, l.sid, put.first)
 		}
 	}
