@@ -96,6 +96,41 @@ func TestServerSideEventWithoutAHandlerIsCounted(t *testing.T) {
 	})
 }
 
+// An event of another server that comes while a namespace is being made waits for the handlers that it will have.
+func TestServerSideEventWaitsForTheNamespaceToBeMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		list := servertest.Cluster(t, 2, server.Config{})
+		a, b := list[0].Of("/n"), list[1]
+		made, got := make(chan struct{}), []int{}
+		b.OnNamespace(func(n *server.Namespace) {
+			<-made
+			n.OnServerSide("n", func(i int) { got = append(got, i) })
+			n.OnServerSide("ask", func() int { return len(got) })
+		})
+		go b.Of("/n")
+		synctest.Wait()
+		for i := range 3 {
+			if err := a.ServerSideEmit("n", i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
+			var n int
+			if list, err := a.ServerSideEmitWithAck(t.Context(), "ask"); err != nil || len(list) != 1 || list[0].Decode(0, &n) != nil || n != 3 {
+				t.Errorf("answers %v, %v; want that of one that has had 3 events", list, err)
+			}
+		}()
+		synctest.Wait()
+		close(made)
+		<-asked
+		if !slices.Equal(got, []int{0, 1, 2}) {
+			t.Errorf("handled %v", got)
+		}
+	})
+}
+
 // What other servers send faster than a handler takes it is kept up to a limit.
 func TestServerSideEventsThatWaitAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -182,6 +182,45 @@ func TestSessionClosedWhileUpgrading(t *testing.T) {
 	}
 }
 
+// upgrading returns a session on polling and a WebSocket that is to become its transport, over memory.
+func upgrading(t *testing.T) (*Server, *recorder, *wsClient) {
+	t.Helper()
+	srv, opened := serverOnly(t, Config{})
+	srv.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/?EIO=4&transport=polling", nil))
+	r := <-opened
+	c := servePipes(t, srv)()
+	go io.WriteString(c.conn, "GET /?EIO=4&transport=websocket&sid="+r.session.ID()+" HTTP/1.1\r\n"+wsHeaders+"\r\n")
+	w := &wsClient{t: t, conn: c.conn, r: c.r}
+	_, _ = w.readHead()
+	return srv, r, w
+}
+
+// A session that is closed during its upgrade ends with that, and not when a client that polls no more would have been
+// waited for long enough.
+func TestClosedSessionEndsWithItsUpgrade(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			_, r, w := upgrading(t)
+			w.send("2probe")
+			want(t, "probe", w.text(), "3probe")
+			if waits {
+				_ = r.session.Send(SendOptions{}, Message{Data: []byte("last")})
+			}
+			r.session.Close(ReasonForcedServerClose)
+			start := time.Now()
+			w.send("5")
+			if waits {
+				want(t, "what waits", w.text(), "4last")
+			}
+			want(t, "code", w.eof(), "none")
+			want(t, "reason", r.reason(t), string(ReasonForcedServerClose))
+			if wait := time.Since(start); wait > 0 {
+				t.Errorf("it ended %v after its upgrade", wait)
+			}
+		})
+	}
+}
+
 // A client that is ending its polling when its session ends is not told by way of the WebSocket before it has: it would
 // keep neither.
 func TestEndOfASessionWaitsForTheEndOfPolling(t *testing.T) {
@@ -189,13 +228,7 @@ func TestEndOfASessionWaitsForTheEndOfPolling(t *testing.T) {
 		for _, probed := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, probed %t", reason, probed), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					srv, opened := serverOnly(t, Config{})
-					srv.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/?EIO=4&transport=polling", nil))
-					r := <-opened
-					c := servePipes(t, srv)()
-					go io.WriteString(c.conn, "GET /?EIO=4&transport=websocket&sid="+r.session.ID()+" HTTP/1.1\r\n"+wsHeaders+"\r\n")
-					w := &wsClient{t: t, conn: c.conn, r: c.r}
-					_, _ = w.readHead()
+					srv, r, w := upgrading(t)
 					if probed {
 						w.send("2probe")
 						want(t, "probe", w.text(), "3probe")

@@ -125,7 +125,12 @@ func (g *gap) skip(n, count uint64, deliver func(arrival)) (lost uint64) {
 		}
 		g.reach(a, deliver)
 	}
-	if count > g.count {
+	switch {
+	case g.last >= n:
+	case g.count == uncounted:
+		g.count = count
+		lost++ // at least
+	case count > g.count:
 		lost += count - g.count
 	}
 	g.last, g.count = max(n, g.last), max(count, g.count)

@@ -389,3 +389,82 @@ func TestEventsToARoomJustJoinedAreNotMissed(t *testing.T) {
 		})
 	}
 }
+
+// That another server puts sockets into a room hides nothing of what it has sent there before, to one that had joined already
+// though Redis has not taken the subscription yet.
+func TestJoinedByAnotherAfterEventsToTheRoom(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			p := redistest.NewProxy(t, s.Addr())
+			f := pair(t, cfg, s.URL(), p.URL())
+			emit := func(k int) {
+				t.Helper()
+				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, k)), adapter.Target{Rooms: []string{"room"}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			emit(-1) // before it comes: the room is not new to the sender
+			published(t, f.clusters[0])
+			p.Block()
+			f.nodes[1].Join(f.there, "room")
+			emit(0)
+			if err := f.nodes[0].SocketsJoin(adapter.Target{}, "room"); err != nil {
+				t.Fatal(err)
+			}
+			published(t, f.clusters[0])
+			p.Unblock()
+			for k := range 2 {
+				adaptertest.Eventually(t, func() error {
+					got := slices.DeleteFunc(numbers(f.there), func(n int) bool { return n < 0 }) // it was on its way
+					if !slices.Equal(got, []int{0, 1}[:k+1]) {
+						return fmt.Errorf("got %v; %+v", got, f.clusters[1].Stats())
+					}
+					return nil
+				})
+				if k == 0 {
+					emit(1)
+				}
+			}
+		})
+	}
+}
+
+// What was sent to a room into which its sender has just put somebody, and is kept no more when that server listens to it, is
+// counted.
+func TestWhatIsNotKeptOfARoomJustJoinedIsCounted(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			p := redistest.NewProxy(t, s.Addr())
+			cfg.MaxResendBytes = 20_000
+			f := pair(t, cfg, s.URL(), p.URL())
+			p.Block()
+			if err := f.nodes[0].SocketsJoin(adapter.Target{}, "room"); err != nil {
+				t.Fatal(err)
+			}
+			for i := range 1000 {
+				room := "room"
+				if i > 0 {
+					room = "of nobody there"
+				}
+				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{Rooms: []string{room}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			published(t, f.clusters[0])
+			p.Unblock()
+			adaptertest.Eventually(t, func() error {
+				s := f.clusters[1].Stats()
+				if got := len(numbers(f.there)); got+int(s.Lost["not kept"]) != 1 {
+					return fmt.Errorf("%d events of 1 arrived: %+v", got, s)
+				}
+				return nil
+			})
+		})
+	}
+}

@@ -117,10 +117,6 @@ func (l *link) unsubscribe(ctx context.Context, ps *redis.PubSub, list []subscri
 		if err := l.ask(ctx, ps, []string{s.name}, 1, end[s.kind]); err != nil {
 			return err
 		}
-		// Someone may have wanted it again in between.
-		if l.bus.wanted(l, s) {
-			l.order(s)
-		}
 	}
 	return nil
 }

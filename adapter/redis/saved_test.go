@@ -116,3 +116,26 @@ func TestRecordExpires(t *testing.T) {
 		}
 	}
 }
+
+// The record of a server that has ended is read by who may have missed the last that it says: until when it was written is
+// not said each time.
+func TestRecordOfOneThatHasJustEndedIsRead(t *testing.T) {
+	client := redistest.Start(t).Client()
+	cfg := &Config{Prefix: "p"}
+	ended, away := newRecord(client, cfg, "ended"), newRecord(client, cfg, "away")
+	write := func(n uint64) {
+		t.Helper()
+		if err := ended.write(t.Context(), map[laneKey]recorded{{nsp: "/"}: {n: n, count: n}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(1)
+	since := time.Now()
+	write(2)
+	if names, err := away.departed(t.Context(), since); err != nil || len(names["ended"]) != 1 {
+		t.Errorf("%v, %v", names, err)
+	}
+	if names, err := away.departed(t.Context(), since.Add(time.Minute)); err != nil || len(names) > 0 {
+		t.Errorf("of one that ended before: %v, %v", names, err)
+	}
+}

@@ -275,18 +275,27 @@ func (s *sender) send(ctx context.Context) error {
 		}
 	}
 	before := s.pending
-	s.pending = again
 	if len(doubt) > 0 {
-		s.pending = append(s.resolve(ctx, doubt, cause), again...)
+		again = inOrder(before, append(again, s.resolve(ctx, doubt, cause)...))
 		if s.doubted != nil {
 			s.doubted()
 		}
 	}
+	s.pending = again
 	s.box.done(before, s.pending)
 	if len(moved) > 0 {
 		s.leave(func(c *command) bool { return moved[c.route] })
 	}
 	return cause
+}
+
+// inOrder returns the commands of some in the order that they have in list.
+func inOrder(list, some []*command) []*command {
+	is := make(map[*command]bool, len(some))
+	for _, c := range some {
+		is[c] = true
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(c *command) bool { return !is[c] })
 }
 
 // published notes that Redis has done c, and what it has answered: the id of the entry of a stream, or how many

@@ -34,6 +34,7 @@ const (
 	mostNodes   = 9
 	mostClients = 1000
 	mostSeconds = 300
+	mostMasters = 5
 )
 
 // read reads the arguments. Its error is one line that says what is allowed: what there is not would be a run without
@@ -53,6 +54,7 @@ func read(list []string) (a args, err error) {
 	set.IntVar(&a.plan.Nodes, "nodes", 0, "how many servers; 0: of the seed")
 	set.IntVar(&a.plan.Clients, "clients", 0, "how many clients; 0: of the seed")
 	set.IntVar(&a.plan.Seconds, "seconds", 0, "of load, in the simulation's time; 0: of the seed")
+	set.IntVar(&a.plan.Masters, "masters", 0, "how many masters Redis has, more than one are a Redis Cluster; 0: of the seed")
 	faults := set.String("faults", "", "those of "+strings.Join(plan.Faults, ", ")+"; none; all; one: another with each seed; empty: of the seed")
 	load := set.String("load", "", "those of "+strings.Join(plan.Loads, ", ")+"; none; empty: all")
 	set.StringVar(&a.plan.Defect, "defect", "", "a defect of package defects to plant; with -defects, those")
@@ -82,7 +84,7 @@ func read(list []string) (a args, err error) {
 		name           string
 		n, least, most int
 	}{{"n", a.n, 1, 1 << 30}, {"jobs", a.jobs, 1, 1 << 10}, {"nodes", a.plan.Nodes, 0, mostNodes},
-		{"clients", a.plan.Clients, 0, mostClients}, {"seconds", a.plan.Seconds, 0, mostSeconds}} {
+		{"clients", a.plan.Clients, 0, mostClients}, {"masters", a.plan.Masters, 0, mostMasters}, {"seconds", a.plan.Seconds, 0, mostSeconds}} {
 		if x.n < x.least || x.n > x.most {
 			wrong(x.name, "%d is not from %d to %d", x.n, x.least, x.most)
 		}
@@ -119,9 +121,14 @@ func read(list []string) (a args, err error) {
 		wrong("defect", "one at a time, or with -defects")
 	case a.chaos && (a.defects || planted != nil):
 		wrong("chaos", "defects are planted in the simulation alone")
+	case a.chaos && a.plan.Masters > 1:
+		wrong("masters", "a Redis Cluster is there in the simulation alone")
 	case a.defects && (a.shrink || a.history != "" || a.modes != nil || a.plan.Faults != nil || a.plan.Load != nil ||
-		a.plan.Nodes+a.plan.Clients+a.plan.Seconds > 0):
+		a.plan.Nodes+a.plan.Masters+a.plan.Clients+a.plan.Seconds > 0):
 		wrong("defects", "each has a world of its own, and neither -load, -history nor -shrink: use -defect NAME without -defects")
+	}
+	if a.chaos {
+		a.plan.Masters = 1
 	}
 	return a, cmp.Or(errs...)
 }

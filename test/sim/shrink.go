@@ -50,6 +50,7 @@ func shrink(p plan.Plan, found *outcome, run func(plan.Plan) (*outcome, error)) 
 			func(q *plan.Plan) bool { q.Seconds /= 2; return q.Seconds > 0 },
 			func(q *plan.Plan) bool { q.Seconds--; return q.Seconds > 0 },
 			func(q *plan.Plan) bool { q.Nodes--; return q.Nodes > 0 },
+			func(q *plan.Plan) bool { q.Masters--; return q.Masters > 0 },
 		} {
 			for {
 				q := p

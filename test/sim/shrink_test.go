@@ -21,7 +21,7 @@ func TestShrinkFindsTheSmallest(t *testing.T) {
 	}
 	found := &outcome{Result: plan.Result{Violations: []plan.Violation{{Promise: "order"}}}}
 	q, out := shrink(p, found, run)
-	want := "-seed 7 -mode streams+ -nodes 2 -clients 3 -seconds 5 -faults cut,kill -load acks"
+	want := "-seed 7 -mode streams+ -nodes 2 -clients 3 -seconds 5 -masters 1 -faults cut,kill -load acks"
 	if slices.Sort(q.Faults); q.String() != want {
 		t.Errorf("left is %s, want %s", q, want)
 	}

@@ -28,6 +28,7 @@ type Defect struct {
 func (d Defect) Plan() plan.Plan {
 	p := starts[d.Name]
 	p.Mode, p.Faults, p.Defect = d.Mode, append([]string{}, d.Faults...), d.Name
+	p.Masters = max(1, p.Masters)
 	return p
 }
 

@@ -17,6 +17,8 @@ type Plan struct {
 	Nodes   int    `json:"nodes"`
 	Clients int    `json:"clients"`
 	Seconds int    `json:"seconds"` // of load, of the simulation's time
+	// Masters are how many Redis has: more than one are a Redis Cluster.
+	Masters int `json:"masters"`
 	// Faults are those that may happen; nil means those of the seed, and One alone one of the seed.
 	Faults []string `json:"faults"`
 	// Load is what clients and nodes may do; nil means everything.
@@ -92,8 +94,11 @@ func (p Plan) Fill() Plan {
 	if p.Nodes == 0 {
 		p.Nodes = nodes
 	}
+	if p.Masters == 0 { // of another source: what else a seed draws was there before
+		p.Masters = []int{1, 1, 2, 3}[rand.New(rand.NewPCG(p.Seed, 2)).IntN(4)]
+	}
 	if !p.Redis() {
-		p.Nodes = 1
+		p.Nodes, p.Masters = 1, 1
 	}
 	if p.Clients == 0 {
 		p.Clients = clients
@@ -142,6 +147,9 @@ func (p Plan) String() string {
 	faults := strings.Join(p.Faults, ",")
 	if len(p.Faults) == 0 {
 		faults = "none"
+	}
+	if p.Redis() {
+		s += fmt.Sprintf(" -masters %d", p.Masters)
 	}
 	s += " -faults " + faults
 	if len(p.Load) < len(Loads) {

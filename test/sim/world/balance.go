@@ -66,7 +66,7 @@ func (w *world) on(l *simnet.Link) []*client {
 		c.mu.Lock()
 		e := c.engine
 		c.mu.Unlock()
-		if e == nil || l.To == redisAddr {
+		if e == nil || ofRedisHost(l.To) {
 			continue
 		}
 		e.mu.Lock()

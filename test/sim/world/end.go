@@ -21,7 +21,9 @@ func (w *world) end() {
 	}
 	w.mu.Unlock()
 	if w.redis != nil {
-		w.redis.set("", 0)
+		for _, r := range w.masters() {
+			r.set("", 0)
+		}
 	}
 	for _, l := range w.net.Links(func(*simnet.Link) bool { return true }) {
 		l.Spare()
@@ -83,7 +85,15 @@ func (w *world) rest() {
 			} else if what := ailing(s, time.Now().Add(-calm/2)); what != "" {
 				w.violated("cluster-up", n.name, "%s, though all has been well for %s", what, calm)
 			}
-			if s := n.cluster.Stats(); s.Waiting != 0 {
+			s := n.cluster.Stats()
+			for range 20 { // a heartbeat is on its way
+				if s.Waiting == 0 {
+					break
+				}
+				time.Sleep(50 * time.Millisecond)
+				s = n.cluster.Stats()
+			}
+			if s.Waiting != 0 {
 				w.violated("leftovers", n.name, "%d messages wait to be published", s.Waiting)
 			} else if len(s.Lost) > 0 {
 				w.note(n.name, "lost %v", s.Lost)

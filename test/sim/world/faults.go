@@ -63,7 +63,7 @@ func ofRedis(f string) bool {
 
 // cutClient cuts one connection of a client, or one between nodes, on which a client's request may be.
 func (w *world) cutClient(rng *rand.Rand) {
-	list := w.net.Links(func(l *simnet.Link) bool { return l.To != redisAddr })
+	list := w.net.Links(func(l *simnet.Link) bool { return !ofRedisHost(l.To) })
 	if len(list) == 0 {
 		return
 	}
@@ -97,7 +97,7 @@ func (w *world) delay(rng *rand.Rand) {
 	for _, c := range w.on(l) {
 		c.fault(d + 2*time.Second)
 	}
-	if l.To == redisAddr {
+	if ofRedisHost(l.To) {
 		w.trouble(d)
 	}
 	l.Stall(d)

@@ -78,7 +78,7 @@ func (w *world) greeted(n *node, put *order) {
 		return
 	}
 	for _, l := range put.due {
-		if l.steady(put.from, now) && !l.seen[put.first] {
+		if l.steady(put.from, now) && !l.seen[put.first] && !l.conn().node.lacks(n) {
 			w.violate("delivery", put.first.id(), "%s (%s) never got it, and had been put into the room before: %s", l.client.name, l.sid, put.first)
 		}
 	}

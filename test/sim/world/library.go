@@ -10,6 +10,7 @@ import (
 	"github.com/zishang520/engine.io/v2/types"
 	"github.com/zishang520/socket.io/v2/socket"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/zishang"
 )
@@ -78,7 +79,16 @@ func list(rooms []string) (out []socket.Room) {
 	return out
 }
 
+// send is adapter.ErrDegraded, for which the library has no error, when the handler has counted one meanwhile.
 func (a library) send(e *emission, args []any) error {
+	before := a.Degraded()
+	if err := a.emit(e, args); err != nil || a.Degraded() == before {
+		return err
+	}
+	return adapter.ErrDegraded
+}
+
+func (a library) emit(e *emission, args []any) error {
 	b := a.io.Of(e.nsp, nil).Except()
 	switch {
 	case e.direct:

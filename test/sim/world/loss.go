@@ -18,6 +18,12 @@ func (n *node) published() uint64 {
 	return lost["outbox full"] + lost["too old"] + lost["refused"] + lost["unconfirmed"] + lost["closed"]
 }
 
+// lacks reports whether the node has counted something of another as lost, which keeps little: what that is, is compared
+// in the end.
+func (n *node) lacks(of *node) bool {
+	return of.forgets && n.cluster != nil && n.cluster.Stats().LostOf[of.cluster.UID()] > 0
+}
+
 // check compares the losses with what servers have counted, and returns those of which too few are.
 func (x losses) check(w *world) (short []shortfall) {
 	for _, of := range w.all {

@@ -75,7 +75,7 @@ func (w *world) start(slot int) *node {
 			cfg.Adapter = adapter.Memory(keep)
 		}
 	} else {
-		client := w.redis.client(n.name)
+		client := w.reach(n.name)
 		defer func() { _ = client.Close() }() // its options are used, not the client
 		c := redis.Config{Client: client, Logger: log, RequestTimeout: requestTimeout,
 			HeartbeatInterval: time.Second, BlockTime: 2 * time.Second, MaxStreamLen: w.bounds.stream}

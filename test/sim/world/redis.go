@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,8 +21,10 @@ import (
 // redisServer is the Redis of the world: miniredis behind the simulated network, with sharded channels, which
 // miniredis lacks, and faults.
 type redisServer struct {
-	w *world
-	m *miniredis.Miniredis
+	w          *world
+	host, addr string
+	m          *miniredis.Miniredis
+	cluster    *topology // nil unless it is one of a Redis Cluster
 
 	one      sync.Mutex // held while it restarts
 	mu       sync.Mutex
@@ -35,10 +38,9 @@ type redisServer struct {
 	news     chan struct{} // closed when a stream gets an entry
 }
 
-func newRedis(w *world) *redisServer {
-	r := &redisServer{w: w, shards: map[string][]*server.Peer{}, of: map[*server.Peer][]string{}, news: make(chan struct{})}
+func newRedis(w *world, host string) *redisServer {
+	r := &redisServer{w: w, host: host, addr: host + ":6379", shards: map[string][]*server.Peer{}, of: map[*server.Peer][]string{}, news: make(chan struct{})}
 	r.fresh()
-	r.on()
 	return r
 }
 
@@ -66,7 +68,7 @@ func (r *redisServer) on() {
 			panic(err)
 		}
 	}
-	l, err := r.w.net.Listen("redis", redisAddr)
+	l, err := r.w.net.Listen(r.host, r.addr)
 	if err != nil {
 		panic(err)
 	}
@@ -92,7 +94,7 @@ func (r *redisServer) off() {
 	r.shards, r.of = map[string][]*server.Peer{}, map[*server.Peer][]string{}
 	r.mu.Unlock()
 	_ = l.Close()
-	for _, x := range r.w.net.Links(func(l *simnet.Link) bool { return l.To == redisAddr }) {
+	for _, x := range r.w.net.Links(func(l *simnet.Link) bool { return l.To == r.addr }) {
 		x.Cut(simnet.Both)
 	}
 	r.m.Close()
@@ -112,6 +114,9 @@ func (r *redisServer) hook(c *server.Peer, cmd string, args ...string) bool {
 	r.mu.Unlock()
 	if lag > 0 {
 		time.Sleep(lag)
+	}
+	if r.cluster != nil && r.cluster.hook(r, c, cmd, args) {
+		return true
 	}
 	switch {
 	case refusal == "" && cmd == "PUBSUB" && len(args) > 0 && strings.EqualFold(args[0], "SHARDNUMSUB"):
@@ -142,8 +147,18 @@ func (r *redisServer) hook(c *server.Peer, cmd string, args ...string) bool {
 	case cmd == "HELLO" || cmd == "PING" || cmd == "CLIENT":
 		return false
 	}
-	c.WriteError(refusal)
+	refuse(c, refusal)
 	return true
+}
+
+// refuse answers with an error, which ends a transaction that a client has begun, as Redis has it. Miniredis does so with
+// its own errors alone, and has no other way to say it.
+func refuse(c *server.Peer, text string) {
+	if x := reflect.ValueOf(c.Ctx); x.Kind() == reflect.Pointer {
+		f := x.Elem().FieldByName("dirtyTransaction")
+		*(*bool)(f.Addr().UnsafePointer()) = true
+	}
+	c.WriteError(text)
 }
 
 // block waits as XREAD COUNT n BLOCK ms STREAMS stream id does, and reports whether it has answered that there is
@@ -163,6 +178,9 @@ func (r *redisServer) block(c *server.Peer, args []string) bool {
 			if ms2, seq2 := streamID(list[k-1].ID); ms2 > ms1 || ms2 == ms1 && seq2 > seq1 {
 				return false
 			}
+		}
+		if r.cluster != nil && r.cluster.redirect(r, c, args[5]) {
+			return true
 		}
 		left := time.Until(end)
 		if left <= 0 || c.Closed() {

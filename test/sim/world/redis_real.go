@@ -20,10 +20,11 @@ import (
 
 // redisServer is a real Redis behind the relays of the network, with the same faults as the simulated one.
 type redisServer struct {
-	w    *world
-	dir  string
-	port string
-	back *redis.Client // of the checker: by no relay, and with every right
+	w          *world
+	host, addr string
+	dir        string
+	port       string
+	back       *redis.Client // of the checker: by no relay, and with every right
 
 	one  sync.Mutex // held while it restarts
 	mu   sync.Mutex
@@ -35,7 +36,7 @@ type redisServer struct {
 	begin  []kept    // guarded by one; what the next Redis begins with
 }
 
-func newRedis(w *world) *redisServer {
+func newRedis(w *world, host string) *redisServer {
 	dir, err := os.MkdirTemp("", "chaos-redis-")
 	if err != nil {
 		panic(err)
@@ -51,10 +52,9 @@ func newRedis(w *world) *redisServer {
 	if err := os.WriteFile(acl, []byte(users), 0o600); err != nil {
 		panic(err)
 	}
-	r := &redisServer{w: w, dir: dir, port: port}
+	r := &redisServer{w: w, host: host, addr: host + ":6379", dir: dir, port: port}
 	r.back = redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + port, Username: "checker", Password: "checker",
 		MaxRetries: -1, PoolSize: 2})
-	r.on()
 	return r
 }
 
@@ -85,7 +85,7 @@ func (r *redisServer) on() {
 	r.mu.Lock()
 	r.cmd = cmd
 	r.mu.Unlock()
-	r.w.net.Lead("redis", redisAddr, "127.0.0.1:"+r.port)
+	r.w.net.Lead(r.host, r.addr, "127.0.0.1:"+r.port)
 }
 
 // off ends it; data stay until fresh.
@@ -94,8 +94,8 @@ func (r *redisServer) off() {
 	cmd := r.cmd
 	r.cmd = nil
 	r.mu.Unlock()
-	r.w.net.Lead("redis", redisAddr, "")
-	for _, x := range r.w.net.Links(func(l *simnet.Link) bool { return l.To == redisAddr }) {
+	r.w.net.Lead(r.host, r.addr, "")
+	for _, x := range r.w.net.Links(func(l *simnet.Link) bool { return l.To == r.addr }) {
 		x.Cut(simnet.Both)
 	}
 	_ = cmd.Process.Kill() // what it was given is with the kernel
@@ -130,7 +130,7 @@ func (r *redisServer) set(refusal string, lag time.Duration) {
 		r.lag = stop
 		go func() {
 			for {
-				for _, l := range r.w.net.Links(func(l *simnet.Link) bool { return l.To == redisAddr }) {
+				for _, l := range r.w.net.Links(func(l *simnet.Link) bool { return l.To == r.addr }) {
 					l.Stall(lag)
 				}
 				select {

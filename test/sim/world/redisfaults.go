@@ -19,7 +19,7 @@ func (w *world) troubles(d time.Duration, mild bool) {
 }
 
 func (w *world) cutRedis(rng *rand.Rand) {
-	list := w.net.Links(func(l *simnet.Link) bool { return l.To == redisAddr })
+	list := w.net.Links(func(l *simnet.Link) bool { return ofRedisHost(l.To) })
 	all := rng.IntN(3) == 0
 	w.note("FAULT", "cut connections to redis, all=%v", all)
 	w.count("fault rediscut")
@@ -37,16 +37,17 @@ func (w *world) cutRedis(rng *rand.Rand) {
 
 func (w *world) restartRedis(rng *rand.Rand, empty bool) {
 	d := between(rng, 0, 5*time.Second)
-	w.redis.one.Lock()
-	defer w.redis.one.Unlock()
-	w.note("FAULT", "redis restarts in %s, empty=%v", d, empty)
+	r := w.master(rng)
+	r.one.Lock()
+	defer r.one.Unlock()
+	w.note("FAULT", "%s restarts in %s, empty=%v", r.host, d, empty)
 	w.trouble(d)
 	if empty {
 		w.count("fault redisnew")
 	} else {
 		w.count("fault redisoff")
 	}
-	w.redis.off()
+	r.off()
 	if empty {
 		w.mu.Lock()
 		w.model.wiped = append(w.model.wiped, w.now())
@@ -54,34 +55,36 @@ func (w *world) restartRedis(rng *rand.Rand, empty bool) {
 	}
 	time.Sleep(d)
 	if empty {
-		w.redis.fresh()
+		r.fresh()
 	}
-	w.redis.on()
-	w.note("FAULT", "redis is back")
+	r.on()
+	w.note("FAULT", "%s is back", r.host)
 }
 
 func (w *world) slowRedis(rng *rand.Rand) {
 	lag, d := between(rng, 10*time.Millisecond, 800*time.Millisecond), between(rng, 0, 4*time.Second)
-	w.note("FAULT", "redis is slow: %s for %s", lag, d)
+	r := w.master(rng)
+	w.note("FAULT", "%s is slow: %s for %s", r.host, lag, d)
 	w.count("fault redislag")
 	w.trouble(d + 2*time.Second)
-	w.redis.set("", lag)
+	r.set("", lag)
 	time.Sleep(d)
-	w.redis.set("", 0)
+	r.set("", 0)
 }
 
 // freezeRedis has Redis stand still: what was written to it is read when it goes on.
 func (w *world) freezeRedis(rng *rand.Rand) {
 	d := between(rng, 0, 6*time.Second)
-	w.redis.one.Lock()
-	defer w.redis.one.Unlock()
-	w.note("FAULT", "redis stands still for %s", d)
+	r := w.master(rng)
+	r.one.Lock()
+	defer r.one.Unlock()
+	w.note("FAULT", "%s stands still for %s", r.host, d)
 	w.count("fault redisice")
 	w.trouble(d)
-	w.net.Pause("redis")
+	w.net.Pause(r.host)
 	time.Sleep(d)
-	w.net.Resume("redis")
-	w.note("FAULT", "redis goes on")
+	w.net.Resume(r.host)
+	w.note("FAULT", "%s goes on", r.host)
 }
 
 func (w *world) refuseRedis(rng *rand.Rand) {
@@ -90,33 +93,45 @@ func (w *world) refuseRedis(rng *rand.Rand) {
 		"OOM command not allowed when used memory > 'maxmemory'.",
 		"NOPERM User default has no permissions to run the command"}[rng.IntN(4)]
 	d := between(rng, 0, 4*time.Second)
-	w.note("FAULT", "redis refuses for %s: %s", d, text)
+	r := w.master(rng)
+	w.note("FAULT", "%s refuses for %s: %s", r.host, d, text)
 	w.count("fault redisno")
 	w.trouble(d)
-	w.redis.set(text, 0)
+	r.set(text, 0)
 	time.Sleep(d)
-	w.redis.set("", 0)
+	r.set("", 0)
 }
 
 // failOver has a replica take the place of Redis that has not got what was written in the last moments.
 func (w *world) failOver(rng *rand.Rand) {
+	if w.redis.clustered() {
+		w.redis.change(rng)
+		return
+	}
+	r := w.master(rng)
 	d, lag := between(rng, 0, 3*time.Second), between(rng, 0, time.Second)
-	w.redis.one.Lock()
-	defer w.redis.one.Unlock()
+	r.one.Lock()
+	defer r.one.Unlock()
 	w.note("FAULT", "redis fails over in %s, and loses what was written in the last %s", d, lag)
 	w.count("fault failover")
 	w.trouble(d)
-	w.redis.off()
-	behind := w.redis.behind(time.Now().Add(-lag))
-	w.mu.Lock()
-	now := w.now()
-	w.model.lost = append(w.model.lost, window{from: behind.at, to: now})
-	w.mu.Unlock()
+	r.off()
+	behind := r.lose(lag)
 	time.Sleep(d)
-	w.redis.fresh()
-	w.redis.restore(behind)
-	w.redis.on()
+	r.fresh()
+	r.restore(behind)
+	r.on()
 	w.note("FAULT", "redis is another one")
+}
+
+// lose returns what a replica has of a Redis that has just ended, without what was written to it in the last moments.
+func (r *redisServer) lose(lag time.Duration) replica {
+	x := r.behind(time.Now().Add(-lag))
+	w := r.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.model.lost = append(w.model.lost, window{from: x.at, to: w.now()})
+	return x
 }
 
 // barRedis has one node reach Redis no more for a while, as when a network is parted.
@@ -132,16 +147,21 @@ func (w *world) barRedis(rng *rand.Rand) {
 	w.mu.Lock()
 	n.parted = n.parted || d > time.Second // with what a connection takes: others may take it for gone
 	w.mu.Unlock()
-	w.net.Bar(n.name, redisAddr, true)
+	bar := func(is bool) {
+		for _, addr := range w.redis.addrs() {
+			w.net.Bar(n.name, addr, is)
+		}
+	}
+	bar(true)
 	time.Sleep(d)
-	w.net.Bar(n.name, redisAddr, false)
+	bar(false)
 	w.note("FAULT", "%s can reach redis again", n.name)
 }
 
 // hangUp closes the connections to Redis on which nothing has happened for some seconds, as its option timeout does.
 func (w *world) hangUp(rng *rand.Rand) {
 	patience := between(rng, 2*time.Second, 5*time.Second)
-	for _, l := range w.net.Links(func(l *simnet.Link) bool { return l.To == redisAddr }) {
+	for _, l := range w.net.Links(func(l *simnet.Link) bool { return ofRedisHost(l.To) }) {
 		if l.Idle() > patience {
 			w.note("FAULT", "redis closes %s, which is idle", l)
 			w.count("fault idle")

@@ -9,16 +9,22 @@ type replica struct {
 }
 
 // replicate takes copies of the data until the load ends, of which a failover finds one that is somewhat old.
-func (r *redisServer) replicate() {
-	for r.w.pause(100 * time.Millisecond) {
-		r.one.Lock()
-		c := r.copy()
-		r.mu.Lock()
-		if r.copies = append(r.copies, c); len(r.copies) > 15 {
-			r.copies = r.copies[1:]
+func (w *world) replicate() {
+	for w.pause(100 * time.Millisecond) {
+		for _, r := range w.masters() {
+			r.replicate()
 		}
-		r.mu.Unlock()
-		r.one.Unlock()
+	}
+}
+
+func (r *redisServer) replicate() {
+	r.one.Lock()
+	defer r.one.Unlock()
+	c := r.copy()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.copies = append(r.copies, c); len(r.copies) > 15 {
+		r.copies = r.copies[1:]
 	}
 }
 

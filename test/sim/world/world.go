@@ -9,7 +9,7 @@
 // ends.go (that nothing ends without a cause), questions.go and said.go (what servers ask sockets and each other),
 // burst.go (what waits for an upgrade), bounds.go (how little servers keep), loss.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go,
 // socket.go, break.go and old.go (the clients, from the protocols), balance.go (who sends requests where), redis.go,
-// replica.go, faults.go, redisfaults.go, end.go and held.go (what must be left: nothing).
+// topology.go, cluster.go, replica.go, faults.go, redisfaults.go, end.go and held.go (what must be left: nothing).
 package main
 
 import (
@@ -41,9 +41,9 @@ const (
 type world struct {
 	plan   plan.Plan
 	net    *simnet.Net
-	redis  *redisServer
 	bounds bounds
 	began  time.Time
+	redis  *topology // nil in memory
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -179,7 +179,7 @@ func (w *world) run() {
 	w.note("WORLD", "%s", w.plan)
 	w.net.Profile = w.profile
 	if w.plan.Redis() {
-		w.redis = newRedis(w)
+		w.redis = newTopology(w)
 	}
 	w.slots = make([]*node, w.plan.Nodes)
 	for i := range w.slots {
@@ -200,7 +200,7 @@ func (w *world) run() {
 	}
 	w.load.Go(w.faults)
 	if w.redis != nil && w.plan.Has(plan.Failover) {
-		w.load.Go(w.redis.replicate)
+		w.load.Go(w.replicate)
 	}
 	time.Sleep(time.Duration(w.plan.Seconds) * time.Second)
 	w.note("WORLD", "the load ends")
@@ -216,7 +216,7 @@ func (w *world) profile(from, to string) simnet.Profile {
 		Latency: between(rng, 50*time.Microsecond, 2*time.Millisecond), Jitter: between(rng, 0, 3*time.Millisecond),
 		Fragments: 0.05, Window: 32 << 10,
 	}
-	if to == redisAddr {
+	if ofRedisHost(to) {
 		p = simnet.Profile{Latency: 100 * time.Microsecond, Jitter: time.Millisecond, Fragments: 0.02, Window: 256 << 10}
 	}
 	if rng.IntN(5) == 0 { // somebody far away

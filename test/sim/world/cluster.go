@@ -1,0 +1,300 @@
+//go:build wasip1
+
+package main
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alicebob/miniredis/v2/server"
+)
+
+// A Redis Cluster: every key, and every sharded channel, is of a slot, and every slot of a master. Others send who asks
+// there; what is published on other channels they pass on to each other. Source: redis.io, Redis cluster specification,
+// PUBLISH, SSUBSCRIBE, CLUSTER SLOTS.
+
+const slots = 16384
+
+// cluster says of which shard each slot is.
+type cluster struct {
+	of   [slots]int
+	down bool // a master has died, and its replica has not been elected yet
+	bus  map[[2]*redisServer]chan [2]string
+}
+
+// busTakes is how long what is published takes from one to another.
+const busTakes = time.Millisecond
+
+// server makes one, which takes no connections yet.
+func (t *topology) server() *redisServer {
+	host := "redis"
+	if t.clustered() {
+		host = fmt.Sprintf("redis%d", t.began)
+	}
+	t.began++
+	r := newRedis(t.w, host)
+	if t.clustered() {
+		r.cluster = t
+	}
+	return r
+}
+
+// divide gives each shard its part of the slots.
+func (t *topology) divide() {
+	t.slots.bus = map[[2]*redisServer]chan [2]string{}
+	for i := range t.slots.of {
+		t.slots.of[i] = i * len(t.shards) / slots
+	}
+}
+
+// slotOf is the slot of a key. Source: redis.io, Redis cluster specification, key distribution model.
+func slotOf(key string) int {
+	if _, tag, ok := strings.Cut(key, "{"); ok {
+		if tag, _, ok = strings.Cut(tag, "}"); ok && tag != "" {
+			key = tag
+		}
+	}
+	crc := uint16(0)
+	for i := range len(key) {
+		crc ^= uint16(key[i]) << 8
+		for range 8 {
+			if crc&0x8000 != 0 {
+				crc = crc<<1 ^ 0x1021
+			} else {
+				crc <<= 1
+			}
+		}
+	}
+	return int(crc) % slots
+}
+
+// keyless are the commands that are of no slot.
+var keyless = strings.Fields("PING HELLO CLIENT AUTH SELECT MULTI EXEC DISCARD UNWATCH SUBSCRIBE UNSUBSCRIBE PSUBSCRIBE PUNSUBSCRIBE " +
+	"SUNSUBSCRIBE PUBSUB PUBLISH INFO COMMAND CONFIG TIME ECHO QUIT KEYS SCAN SCRIPT CLUSTER READONLY READWRITE ROLE WAIT")
+
+// keyOf returns the key of a command, or its sharded channel.
+func keyOf(cmd string, args []string) (key string, ok bool) {
+	at := 0
+	switch {
+	case len(args) == 0 || slices.Contains(keyless, cmd):
+		return "", false
+	case cmd == "XREAD":
+		at = slices.IndexFunc(args, func(x string) bool { return strings.EqualFold(x, "streams") }) + 1
+	case cmd == "EVAL", cmd == "EVALSHA":
+		at = 2
+	case cmd == "XINFO":
+		at = 1
+	}
+	if at >= len(args) {
+		return "", false
+	}
+	return args[at], true
+}
+
+// hook does what a server of a Redis Cluster does beside what each does, and reports whether it has answered.
+func (t *topology) hook(r *redisServer, c *server.Peer, cmd string, args []string) bool {
+	switch {
+	case cmd == "CLUSTER" && len(args) == 1 && strings.EqualFold(args[0], "SLOTS"):
+		t.writeSlots(c)
+		return true
+	case cmd == "PUBLISH" && len(args) == 2:
+		t.pass(r, args[0], args[1])
+	}
+	key, ok := keyOf(cmd, args)
+	if !ok {
+		return false
+	}
+	t.mu.Lock()
+	down := t.slots.down && cmd != "SPUBLISH" && cmd != "SSUBSCRIBE" // Source: redis.conf, cluster-allow-pubsubshard-when-down
+	t.mu.Unlock()
+	if down {
+		refuse(c, "CLUSTERDOWN The cluster is down")
+		return true
+	}
+	return t.redirect(r, c, key)
+}
+
+// redirect answers who asks for a key of another master, and reports whether it has.
+func (t *topology) redirect(r *redisServer, c *server.Peer, key string) bool {
+	slot := slotOf(key)
+	t.mu.Lock()
+	owner := t.shards[t.slots.of[slot]].master
+	t.mu.Unlock()
+	if owner == r {
+		return false
+	}
+	refuse(c, fmt.Sprintf("MOVED %d %s", slot, owner.addr))
+	return true
+}
+
+func (t *topology) writeSlots(c *server.Peer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var begins []int
+	for i := range t.slots.of {
+		if i == 0 || t.slots.of[i] != t.slots.of[i-1] {
+			begins = append(begins, i)
+		}
+	}
+	c.WriteLen(len(begins))
+	for i, first := range begins {
+		last := slots - 1
+		if i+1 < len(begins) {
+			last = begins[i+1] - 1
+		}
+		x := t.shards[t.slots.of[first]]
+		list := append([]*redisServer{x.master}, x.replicas...)
+		c.WriteLen(2 + len(list))
+		c.WriteInt(first)
+		c.WriteInt(last)
+		for _, r := range list {
+			c.WriteLen(3)
+			c.WriteBulk(r.host)
+			c.WriteInt(6379)
+			c.WriteBulk(r.host)
+		}
+	}
+}
+
+// pass has others publish what is published on a channel that is not sharded, in its order.
+func (t *topology) pass(from *redisServer, channel, payload string) {
+	for _, to := range t.all() {
+		if to == from {
+			continue
+		}
+		t.mu.Lock()
+		way := t.slots.bus[[2]*redisServer{from, to}]
+		if way == nil {
+			way = make(chan [2]string, 1<<16)
+			t.slots.bus[[2]*redisServer{from, to}] = way
+			go func() {
+				for x := range way {
+					time.Sleep(busTakes)
+					to.m.Publish(x[0], x[1])
+				}
+			}()
+		}
+		t.mu.Unlock()
+		way <- [2]string{channel, payload}
+	}
+}
+
+// change has a master die and its replica take over, without what had not come to it; or hand over to it; or slots move.
+func (t *topology) change(rng *rand.Rand) {
+	t.changing.Lock()
+	defer t.changing.Unlock()
+	k := rng.IntN(len(t.shards))
+	switch rng.IntN(3) {
+	case 0:
+		t.die(rng, k)
+	case 1:
+		t.handOver(k)
+	default:
+		t.move(k, (k+1+rng.IntN(len(t.shards)-1))%len(t.shards))
+	}
+}
+
+// die has a master end, and its replica take its place at an address of its own.
+func (t *topology) die(rng *rand.Rand, k int) {
+	w, r := t.w, t.shards[k].master
+	d, lag := between(rng, 0, 4*time.Second), between(rng, 0, time.Second)
+	r.one.Lock()
+	defer r.one.Unlock()
+	w.note("FAULT", "%s dies, its replica takes over in %s, without what was written in the last %s", r.host, d, lag)
+	w.count("fault failover")
+	w.trouble(d)
+	r.off()
+	behind := r.lose(lag)
+	t.elect(true)
+	time.Sleep(d)
+	next := t.server()
+	next.restore(behind)
+	next.on()
+	t.mu.Lock()
+	t.shards[k].master = next
+	t.mu.Unlock()
+	t.elect(false)
+	w.note("FAULT", "%s is a master in place of %s", next.host, r.host)
+}
+
+// elect notes that a master is missing, or that none is any more.
+func (t *topology) elect(down bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.slots.down = down
+}
+
+// handOver has a master hand over to its replica, which has everything, and become one.
+func (t *topology) handOver(k int) {
+	w, r := t.w, t.shards[k].master
+	r.one.Lock()
+	defer r.one.Unlock()
+	next := t.server()
+	w.note("FAULT", "%s hands over to %s", r.host, next.host)
+	w.count("fault handover")
+	w.troubles(0, true)
+	next.on()
+	t.mu.Lock()
+	next.restore(r.copy())
+	x := t.shards[k]
+	x.master, x.replicas = next, append(x.replicas, r)
+	t.mu.Unlock()
+	r.expel(func(string) bool { return true })
+}
+
+// move has half of the slots of a shard become another's: those of keys and channels that there are in any case.
+func (t *topology) move(from, to int) {
+	w, a, b := t.w, t.shards[from].master, t.shards[to].master
+	a.one.Lock()
+	defer a.one.Unlock()
+	var used []int
+	for _, name := range append(a.m.Keys(), a.channels()...) {
+		if slot := slotOf(name); t.slots.of[slot] == from && !slices.Contains(used, slot) {
+			used = append(used, slot)
+		}
+	}
+	moves := map[int]bool{}
+	for i, slot := range slices.Sorted(slices.Values(used)) {
+		if i%2 == 0 {
+			moves[slot] = true
+		}
+	}
+	w.note("FAULT", "%d slots move from %s to %s", len(moves), a.host, b.host)
+	w.count("fault slots move")
+	w.troubles(0, true)
+	is := func(name string) bool { return moves[slotOf(name)] }
+	t.mu.Lock()
+	c := a.copy()
+	c.keys = slices.DeleteFunc(c.keys, func(k kept) bool { return !is(k.name) })
+	b.restore(c)
+	for slot := range maps.Keys(moves) {
+		t.slots.of[slot] = to
+	}
+	for _, k := range c.keys {
+		a.m.Del(k.name)
+	}
+	t.mu.Unlock()
+	a.expel(is)
+}
+
+// expel ends the subscriptions to sharded channels that are another's by now, and says so to who had them.
+func (r *redisServer) expel(is func(string) bool) {
+	r.mu.Lock()
+	names := slices.Sorted(maps.Keys(r.shards))
+	to := map[string][]*server.Peer{}
+	for _, name := range names {
+		if is(name) {
+			to[name] = slices.Clone(r.shards[name])
+		}
+	}
+	r.mu.Unlock()
+	for _, name := range names {
+		for _, c := range to[name] {
+			r.sunsubscribe(c, "", []string{name})
+		}
+	}
+}
