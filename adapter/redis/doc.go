@@ -51,6 +51,7 @@
 //	requests.go   questions to other nodes and their answers
 //	asked.go      who has the namespace, and was not asked
 //	pieces.go     answers that come in pieces
+//	inflow.go     how much of them is on its way to this node, for all its questions together
 //	message.go    one message between nodes, whatever the mode
 //	patterns.go   what is done where patterns are refused
 //	pubsub.go     the wire form of @socket.io/redis-adapter
