@@ -210,6 +210,7 @@ func (c *Cluster) beat() {
 		c.members.tick()
 		c.state.tick()
 		c.inflow.tick()
+		c.inbox.rings.tick(time.Now())
 		select {
 		case <-first.C:
 			if c.state.reaches() {
