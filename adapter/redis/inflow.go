@@ -15,9 +15,9 @@ import (
 // one is asked, and a piece of an answer is asked for, when there is room for what will come. Those who wait are served in
 // the order of their questions, so that the oldest is complete soon.
 const (
-	// maxComing is how many bytes of answers may be on their way, half of what Redis keeps for a subscriber for a while. One
-	// that is larger comes alone.
-	maxComing = 4 << 20
+	// maxComing is how many bytes of answers may be on their way, a quarter of what Redis keeps for a subscriber for a while.
+	// Heartbeats come behind them, so a slow way must not take seconds for it. One that is larger comes alone.
+	maxComing = 2 << 20
 	// maxGathered is how many bytes of answers that are not complete may be here, besides those of the oldest question.
 	maxGathered = 32 << 20
 	// countBytes is more than an answer has that is a number.
