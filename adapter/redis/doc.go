@@ -25,7 +25,8 @@
 //	again.go      what is asked again when a connection breaks
 //	doubt.go      what became of commands whose answers were lost
 //	details.go    a socket as nodes describe it
-//	errors.go     errors, and what to do about those of Redis
+//	errors.go     errors
+//	advice.go     what to do about those of Redis, one table
 //	bus.go        the subscriptions the process wants
 //	regained.go   those that were lost for a while
 //	link.go       one connection with subscriptions
