@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/beanpole/beanpole/internal/shrink"
 )
 
 // Rooms is the index of the rooms of one namespace on this node: which member is in which room. The
@@ -29,6 +31,10 @@ type Rooms struct {
 	rooms   map[string]*room
 	trails  map[Member]*stays // with Position
 	out     map[Member]bool   // members that have left the room named by their id; few
+
+	hadMembers shrink.Map[string, int32]
+	hadRooms   shrink.Map[string, *room]
+	hadTrails  shrink.Map[Member, *stays]
 }
 
 // gone is what a member may have beside ID: whether it has left the namespace for good. It is read
@@ -271,7 +277,7 @@ func (r *Rooms) free(x *room, changed []string) []string {
 	if len(x.list) > 0 {
 		return changed
 	}
-	delete(r.rooms, x.name)
+	r.rooms = r.hadRooms.Delete(r.rooms, x.name)
 	return append(changed, x.name)
 }
 
@@ -305,8 +311,8 @@ func (r *Rooms) remove(m Member, i int, changed []string) (names, _ []string) {
 		changed = r.free(x, changed)
 	}
 	last := len(r.list) - 1
-	delete(r.members, id)
-	delete(r.trails, m)
+	r.members = r.hadMembers.Delete(r.members, id)
+	r.trails = r.hadTrails.Delete(r.trails, m)
 	delete(r.out, m)
 	if i != last {
 		r.list[i], r.joined[i] = r.list[last], r.joined[last]

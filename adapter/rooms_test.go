@@ -3,6 +3,7 @@ package adapter_test
 import (
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -266,3 +267,33 @@ func TestRoomsTellWhoWatches(t *testing.T) {
 type named string
 
 func (n named) ID() string { return string(n) }
+
+// An index that was large keeps no more than what is in it.
+func TestRoomsGiveTheirMemoryBack(t *testing.T) {
+	heap := func() int64 {
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return int64(s.HeapAlloc)
+	}
+	var rooms adapter.Rooms
+	stays := adaptertest.NewMember("stays")
+	rooms.Join(stays, "room")
+	before := heap()
+	func() {
+		names := make([]string, 200_000)
+		for i := range names {
+			names[i] = fmt.Sprint("room", i)
+		}
+		goes := adaptertest.NewMember("goes")
+		rooms.Join(goes, names...)
+		rooms.Remove(goes)
+	}()
+	if kept := heap() - before; kept > 1<<20 {
+		t.Errorf("%d bytes are kept of 200,000 rooms that are gone", kept)
+	}
+	if !rooms.Has("room") || !rooms.Has("stays") || rooms.Has("room1") {
+		t.Error("not those that were left")
+	}
+	runtime.KeepAlive(stays)
+}

@@ -29,7 +29,11 @@ type answers struct {
 func (a *answers) add(m adapter.Message) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.done {
+	switch {
+	case a.done:
+	case string(m.Data) == "null": // what servers, Node's too, say of an answer without a value
+		a.list = append(a.list, Args{})
+	default:
 		a.list = append(a.list, Args{data: m.Data, at: []uint32{0}, attachments: m.Attachments})
 	}
 }

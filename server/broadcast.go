@@ -104,7 +104,8 @@ func (b Broadcast) ask(ctx context.Context, do func(context.Context, adapter.Ada
 }
 
 // EmitWithAck sends an event and returns the acknowledgements of all clients selected, each with at
-// most one value, in the order they came. When the time given by Timeout (5 s when neither that nor ctx says one) or
+// most one value, in the order they came. Between servers an answer without a value is null: one of null has none, whoever
+// gave it. When the time given by Timeout (5 s when neither that nor ctx says one) or
 // ctx ends first, or servers do not answer, it returns those that have come together with an
 // *adapter.PartialError, whose cause is ErrTimeout, the error of ctx, or adapter.ErrDegraded.
 func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {

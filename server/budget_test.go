@@ -360,7 +360,7 @@ func TestSecondConnectWaitsForTheFirst(t *testing.T) {
 			p.Send(`40{"token":"forgotten"}`, `40{"token":"second"}`)
 			p.Send("41/elsewhere,") // nothing was sent for it
 			p.ExpectClosed()
-			wantClosed(t, srv, transport.ReasonForcedServerClose, 1)
+			wantClosed(t, srv, transport.ReasonForcedClose, 1)
 
 			q := dial(t, url)
 			q.Send(`40{"token":"first"}`, `40{"token":"forgotten"}`, `40{"token":"second"}`)

@@ -143,8 +143,8 @@ func (c *client) packet(p *packet.Packet) {
 		c.connect(name, auth)
 	case p.Type == packet.Disconnect && c.leaveLobby(name):
 	case s == nil || p.Type == packet.Connect || p.Type == packet.ConnectError:
-		// Node closes the whole client here (socket.io/lib/client.ts, ondecoded).
-		c.fail(transport.ReasonForcedServerClose, errInvalidState)
+		// Node closes the whole client here (socket.io/lib/client.ts, ondecoded), and the session says so first.
+		c.fail(transport.ReasonForcedClose, errInvalidState)
 	case p.Type == packet.Ack:
 		s.onAck(p)
 	case p.Type == packet.Disconnect:

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/internal/names"
+	"github.com/beanpole/beanpole/server/packet"
 )
 
 const (
@@ -49,6 +51,14 @@ func withSlash(name string) string {
 		return "/" + name
 	}
 	return name
+}
+
+// mustBeSaid returns name with its slash, and panics when no client can say it.
+func (s *Server) mustBeSaid(name string) string {
+	if s.cfg.Parser == packet.Text() && strings.Contains(name, ",") {
+		panic(fmt.Sprintf("server: %q is no name of a namespace: in packets it ends at its first comma, and clients are closed at each CONNECT", name))
+	}
+	return withSlash(name)
 }
 
 // rules returns whether the name is the application's own, and the Dynamics in their order.

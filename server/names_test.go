@@ -16,6 +16,7 @@ import (
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/packet"
 )
 
 var tenants = regexp.MustCompile(`^/tenant-\d+$`)
@@ -669,5 +670,22 @@ func TestShutdownClosesWhatIsBeingMade(t *testing.T) {
 		}
 		n.On("x", func() {}) // too late to matter
 		n.Use(reject)
+	}
+}
+
+// A name that ends early in packets of text is said to the application, and not to its clients at each CONNECT.
+func TestNamesWithCommas(t *testing.T) {
+	for _, parser := range []packet.Parser{packet.Text(), packet.MsgPack()} {
+		srv, _ := start(t, server.Config{Parser: parser}, func(*server.Server) {})
+		for name, make := range map[string]func(string) *server.Namespace{"Of": srv.Of, "Static": srv.Static} {
+			said := func() (v any) {
+				defer func() { v = recover() }()
+				make("/a,b")
+				return nil
+			}()
+			if (said != nil) != (parser == packet.Text()) {
+				t.Errorf("%T: %s says %v", parser, name, said)
+			}
+		}
 	}
 }

@@ -102,9 +102,10 @@ func (s *Server) Engine() *transport.Server { return s.engine }
 //
 // Any other name is made at once, stays, and is the application's own as soon as something is registered on
 // it: patterns and functions that come later do not apply to it. When its adapter cannot be made, or an
-// OnNamespace hook fails, Of panics, and so does registering on a name of a Dynamic.
+// OnNamespace hook fails, Of panics, and so does registering on a name of a Dynamic. It panics for a name with a comma,
+// at which packets in text end a name, so that no client could come; with packet.MsgPack there are such names.
 func (s *Server) Of(name string) *Namespace {
-	name = withSlash(name)
+	name = s.mustBeSaid(name)
 	if s.Dynamic(name) != nil {
 		return &Namespace{server: s, name: name}
 	}
@@ -114,7 +115,7 @@ func (s *Server) Of(name string) *Namespace {
 // Static is Of for a name that is the application's own whatever patterns and functions there are: its
 // clients pass its own middlewares and no others (Node: every name given to io.of).
 func (s *Server) Static(name string) *Namespace {
-	name = withSlash(name)
+	name = s.mustBeSaid(name)
 	n := s.must(name)
 	s.mu.Lock()
 	s.own[name] = struct{}{}

@@ -346,26 +346,33 @@ func TestEmitWithAckEndsWithItsContextTimeoutOrSocket(t *testing.T) {
 }
 
 func TestClientThatBreaksTheProtocolIsClosed(t *testing.T) {
-	srv, url := start(t, server.Config{}, func(io *server.Server) { io.On("x", func() {}) })
-	for reason, sent := range map[transport.CloseReason][][]string{
+	reasons := make(chan transport.CloseReason, 20)
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("x", func() {})
+		io.OnConnection(func(s *server.Socket) {
+			s.OnDisconnect(func(d server.Disconnection) { reasons <- d.Reason })
+		})
+	})
+	for i, packets := range [][]string{
 		// For a namespace that the client is not in, or not what a client sends.
-		transport.ReasonForcedServerClose: {{`42["x"]`}, {`40`, `40`}, {`40`, `44{}`}, {`40`, `42/nope,["x"]`}},
+		{`42["x"]`}, {`40`, `40`}, {`40`, `44{}`}, {`40`, `42/nope,["x"]`},
 		// Not to be decoded.
-		transport.ReasonForcedClose: {
-			{`40`, `42`}, {`40`, `43{}`}, {`40`, `42{}`}, {`40`, `42[]`}, {`40`, `42["connect"]`}, {`49`},
-			{`40`, `4511-["x"]`}, {`40`, `42["x"`}, {`40`, `42` + strings.Repeat("[", 100_000)},
-			{`40`, `42["x",` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `]`},
-		},
+		{`40`, `42`}, {`40`, `43{}`}, {`40`, `42{}`}, {`40`, `42[]`}, {`40`, `42["connect"]`}, {`49`},
+		{`40`, `4511-["x"]`}, {`40`, `42["x"`}, {`40`, `42` + strings.Repeat("[", 100_000)},
+		{`40`, `42["x",` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `]`},
 	} {
-		for i, packets := range sent {
-			p := dial(t, url)
-			if packets[0] == "40" {
-				p.Connect("/", "")
-				packets = packets[1:]
+		p, in := dial(t, url), packets[0] == "40"
+		if in {
+			p.Connect("/", "")
+			packets = packets[1:]
+		}
+		p.Send(packets...)
+		p.ExpectClosed()
+		wantClosed(t, srv, transport.ReasonForcedClose, uint64(i+1))
+		if in {
+			if got := await(t, reasons); got != transport.ReasonForcedClose {
+				t.Errorf("%.20s: the handler is told %q", packets, got)
 			}
-			p.Send(packets...)
-			p.ExpectClosed()
-			wantClosed(t, srv, reason, uint64(i+1))
 		}
 	}
 	eventually(t, "all sessions gone", func() bool { return srv.Engine().Sessions() == 0 && len(srv.Sockets()) == 0 })

@@ -71,7 +71,7 @@ func (s *Server) release(addr string) {
 	s.admitted--
 	if s.cfg.MaxSessionsPerAddr > 0 {
 		if s.byAddr[addr]--; s.byAddr[addr] == 0 {
-			delete(s.byAddr, addr)
+			s.byAddr = s.hadAddrs.Delete(s.byAddr, addr)
 		}
 	}
 	if s.shutdown && s.admitted == 0 {

@@ -15,6 +15,7 @@ import (
 	"github.com/beanpole/beanpole/internal/limit"
 	"github.com/beanpole/beanpole/internal/logs"
 	"github.com/beanpole/beanpole/internal/origin"
+	"github.com/beanpole/beanpole/internal/shrink"
 )
 
 // Server is the Engine.IO server: one http.Handler for polling and WebSocket. It serves any path.
@@ -55,8 +56,10 @@ type Server struct {
 	// Guarded by mu.
 	sessions  map[string]*Session
 	byAddr    map[string]int // sessions and handshakes in progress by limit.Address, if MaxSessionsPerAddr is set
-	admitted  int            // sessions and handshakes in progress
-	bucket    limit.Bucket   // handshakes per second
+	had       shrink.Map[string, *Session]
+	hadAddrs  shrink.Map[string, int]
+	admitted  int          // sessions and handshakes in progress
+	bucket    limit.Bucket // handshakes per second
 	shutdown  bool
 	stop      chan struct{} // closed when shutdown is set; set by New
 	noSession chan struct{} // closed when shutdown is set and admitted is zero

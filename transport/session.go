@@ -111,7 +111,7 @@ func (s *Session) finish() {
 	defer s.srv.release(s.hs.Addr())
 	defer s.awaitOutput()
 	s.srv.mu.Lock()
-	delete(s.srv.sessions, s.sid)
+	s.srv.sessions = s.srv.had.Delete(s.srv.sessions, s.sid)
 	s.srv.mu.Unlock()
 	if !s.opened.Load() {
 		return

@@ -31,13 +31,17 @@ func (c *Config) decide(client redis.UniversalClient) (_ redis.UniversalClient, 
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), autoTimeout)
 	defer cancel()
-	x, err := choose(ctx, client, c.Prefix, nil)
+	ask := func(client redis.UniversalClient) (x choice, err error) { // until its time is over: Redis may be starting again
+		err = persist(ctx, func() (e error) { x, e = choose(ctx, client, c.Prefix, nil); return e })
+		return x, err
+	}
+	x, err := ask(client)
 	if x.cluster {
 		if o, ok := client.(*redis.Client); ok {
 			// Its one address, or any of them, is enough to find the others.
 			_ = client.Close()
 			client = clustered(clusterOptions(o.Options()))
-			if y, e := choose(ctx, client, c.Prefix, nil); e == nil {
+			if y, e := ask(client); e == nil {
 				x, err = y, nil
 			}
 		}

@@ -207,6 +207,27 @@ func TestAutoModeWithoutRedis(t *testing.T) {
 	})
 }
 
+// A server that starts while Redis starts again, or something in between does, does not guess.
+func TestAutoModeAsksAgain(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	prefix := unique()
+	other := start(t, redis.Config{URL: s.URL(), Mode: redis.Sharded, Prefix: prefix})
+	adaptertest.NewNode(t, "/", other.Adapter())
+	ready(t, other)
+	p := redistest.NewProxy(t, s.Addr())
+	p.Cut(true)
+	defer time.AfterFunc(200*time.Millisecond, func() { p.Cut(false) }).Stop()
+	var log written
+	start(t, redis.Config{URL: p.URL(), Prefix: prefix, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	adaptertest.Eventually(t, func() error {
+		if text := log.String(); !strings.Contains(text, "mode=sharded") {
+			return errors.New(text)
+		}
+		return nil
+	})
+}
+
 // documentedACL returns the command that docs/adapters.md has.
 func documentedACL(t *testing.T) (args []any) {
 	t.Helper()

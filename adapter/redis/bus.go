@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/internal/shrink"
 )
 
 // subKind is a kind of subscription.
@@ -66,11 +67,12 @@ type bus struct {
 
 	mu      sync.RWMutex
 	wants   map[subscription]*want
-	links   map[string]*link // by address of the node, "" for channels and patterns
-	changed chan struct{}    // closed and replaced when a confirmation has come, if someone waits
-	homing  bool             // a goroutine looks for the nodes of shard channels
-	stray   []subscription   // those it looks for
-	epochs  uint64           // the last epoch
+	had     shrink.Map[subscription, *want] // of wants
+	links   map[string]*link                // by address of the node, "" for channels and patterns
+	changed chan struct{}                   // closed and replaced when a confirmation has come, if someone waits
+	homing  bool                            // a goroutine looks for the nodes of shard channels
+	stray   []subscription                  // those it looks for
+	epochs  uint64                          // the last epoch
 
 	regained func([]regained)                 // is told of them, with no lock held; set before the first add
 	cut      func(l *link, cause error) error // is told that a link has broken, and may know why; set before the first add
@@ -281,7 +283,7 @@ func (b *bus) expired(l *link) (list []subscription) {
 	now := time.Now()
 	for s, w := range b.wants {
 		if w.link == l && len(w.to) == 0 && !w.until.IsZero() && !now.Before(w.until) {
-			if delete(b.wants, s); !w.confirmed && !w.broken.IsZero() {
+			if b.wants = b.had.Delete(b.wants, s); !w.confirmed && !w.broken.IsZero() {
 				l.left--
 			}
 			list = append(list, s)

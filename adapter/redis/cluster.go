@@ -28,6 +28,7 @@ type Cluster struct {
 	members *members
 	roster  *roster
 	inbox   *inbox
+	inflow  *inflow
 	letters op // publishes what only Beanpole nodes hear
 	stats   counters
 	joins   atomic.Uint64      // how many adapters there have been
@@ -77,7 +78,7 @@ func New(cfg Config) (*Cluster, error) {
 		p.turns = true
 		c.bus.noPatterns = c.turn
 	}
-	c.inbox = newInbox(c)
+	c.inbox, c.inflow = newInbox(c), newInflow()
 	c.bus.regained = c.inbox.regained
 	c.bus.cut = func(l *link, cause error) error {
 		c.members.look() // and so renew the entry
@@ -208,6 +209,8 @@ func (c *Cluster) beat() {
 	for {
 		c.members.tick()
 		c.state.tick()
+		c.inflow.tick()
+		c.inbox.rings.tick(time.Now())
 		select {
 		case <-first.C:
 			if c.state.reaches() {

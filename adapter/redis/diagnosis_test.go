@@ -21,7 +21,8 @@ import (
 func TestAdvice(t *testing.T) {
 	for err, want := range map[error]string{
 		io.EOF: "client-output-buffer-limit pubsub",
-		&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}: "client-output-buffer-limit pubsub",
+		&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}:      "client-output-buffer-limit pubsub",
+		&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}: "check that Redis runs",
 	} {
 		if got := advice(err); !strings.Contains(got, want) {
 			t.Errorf("advice for %q: %q", err, got)
@@ -35,8 +36,17 @@ func TestAdvice(t *testing.T) {
 		"ERR The user executing the script can't run this command": "allow this Redis user",
 		"WRONGTYPE Operation against a key":                        "something else uses a key",
 		"UNBLOCKED force unblock from blocking operation":          "handed over to its replica",
+		"ASK 9972 127.0.0.1:12202":                                 "are being moved",
+		"TRYAGAIN Multiple keys request during rehashing of slot":  "are being moved",
+		"CLUSTERDOWN Hash slot not served":                         "CLUSTER INFO",
+		"MOVED 9972 127.0.0.1:12202":                               "cluster=true",
+		"ERR max number of clients reached":                        "maxclients",
+		"ERR unknown command `SPUBLISH`, with args":                "no sharded channels",
+		"ERR unknown command `XADD`, with args":                    "no streams",
+		"ERR unknown command `ROLE`, with args":                    "too old",
+		"ERR something that nobody has seen":                       "has refused this",
 	} {
-		if got := advice(errors.New(text)); !strings.Contains(got, want) {
+		if got := advice(refusal(text)); !strings.Contains(got, want) || strings.Contains(got, "rediss://") {
 			t.Errorf("advice for %q: %q", text, got)
 		}
 	}

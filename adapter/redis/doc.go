@@ -25,7 +25,8 @@
 //	again.go      what is asked again when a connection breaks
 //	doubt.go      what became of commands whose answers were lost
 //	details.go    a socket as nodes describe it
-//	errors.go     errors, and what to do about those of Redis
+//	errors.go     errors
+//	advice.go     what to do about those of Redis, one table
 //	bus.go        the subscriptions the process wants
 //	regained.go   those that were lost for a while
 //	link.go       one connection with subscriptions
@@ -51,6 +52,7 @@
 //	requests.go   questions to other nodes and their answers
 //	asked.go      who has the namespace, and was not asked
 //	pieces.go     answers that come in pieces
+//	inflow.go     how much of them is on its way to this node, for all its questions together
 //	message.go    one message between nodes, whatever the mode
 //	patterns.go   what is done where patterns are refused
 //	pubsub.go     the wire form of @socket.io/redis-adapter

@@ -67,7 +67,7 @@ func (r *ring) unsaved(n int, rooms bool) map[laneKey]recorded {
 		if len(list) == n {
 			break
 		}
-		if delete(r.moved, key); rooms || !key.room() {
+		if r.moved = r.hadMoved.Delete(r.moved, key); rooms || !key.room() {
 			list[key] = recorded{n: e.out, count: e.outs, first: e.first, last: e.late}
 		}
 	}

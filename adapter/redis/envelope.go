@@ -14,7 +14,7 @@ import (
 
 // The JSON form that messages of sharded and streams have, and parts of it those of pubsub
 // (socket.io-adapter/lib/cluster-adapter.ts, ClusterMessage). In MessagePack it is the same object.
-// Members that only Beanpole knows, and Node ignores: count, counted, gone, sid, own, piece, more, omitted, asked.
+// Members that only Beanpole knows, and Node ignores: count, counted, gone, sid, own, piece, more, next, omitted, asked.
 
 // lenient reads what Node writes: it may hold lone surrogates, and JavaScript takes the last of two
 // members with one name.
@@ -107,6 +107,7 @@ type body struct {
 	Piece       number         `json:"piece"`
 	More        truthy         `json:"more"`
 	Omitted     number         `json:"omitted"`
+	Next        number         `json:"next"`
 	Asked       truthy         `json:"asked"`
 }
 
@@ -166,7 +167,7 @@ func (m *message) parse(data []byte, attachments [][]byte) error {
 			m.count = int(*b.Count)
 			return nil
 		}
-		m.described, m.omitted = b.Sockets, max(0, int(b.Omitted))
+		m.described, m.omitted, m.next = b.Sockets, max(0, int(b.Omitted)), int(b.Next)
 	}
 	return nil
 }
@@ -296,6 +297,9 @@ func appendPiece(dst []byte, m *message) []byte {
 	}
 	if m.more {
 		dst = append(dst, `,"more":true`...)
+	}
+	if m.next > 0 {
+		dst = appendInt(append(dst, `,"next":`...), int64(m.next))
 	}
 	if m.omitted > 0 {
 		dst = appendInt(append(dst, `,"omitted":`...), int64(m.omitted))

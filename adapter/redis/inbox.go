@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/beanpole/beanpole/internal/shrink"
 )
 
 // inbox takes the numbered messages of other nodes: it hands them on in order and once, sees what is missing,
@@ -41,9 +43,10 @@ type source struct {
 	// order is held while something of it is delivered. It is taken before every other lock.
 	order sync.Mutex
 	gaps  map[laneKey]*gap // guarded by order
-	said  time.Time        // guarded by order; when a loss was last logged
-	marks []bookmark       // guarded by order
-	nsps  sync.Map         // namespaces in which it has sent something
+	had   shrink.Map[laneKey, *gap]
+	said  time.Time  // guarded by order; when a loss was last logged
+	marks []bookmark // guarded by order
+	nsps  sync.Map   // namespaces in which it has sent something
 	// ending is guarded by order: it has ended, and what is missing is being settled.
 	ending bool
 	member bool // guarded by order; it was in the list of servers, or has left a record

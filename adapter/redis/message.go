@@ -2,6 +2,7 @@ package redis
 
 import (
 	"strings"
+	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 )
@@ -62,10 +63,11 @@ type message struct {
 	count     int    // kindClientCount; kindFetchResponse if counted; kindTakeOverResponse: 1 if it was here
 	counted   bool   // kindFetch: a count is enough; kindFetchResponse: it is a count
 	gone      bool   // kindAck: a client is gone and will not answer; among Beanpole nodes only
-	timeoutMS int64  // kindBroadcast with request: how long the sender waits, 0 unknown
+	timeoutMS int64  // kindBroadcast with request, kindFetch: how long the sender waits, 0 unknown
 	own       bool   // of a question: its answers go to the channel of this node, and in pieces; of these: they do
 	piece     int    // kindPiece; kindFetchResponse, from 0
 	more      bool   // kindFetchResponse: more pieces are to come
+	next      int    // kindFetchResponse: bytes of the next piece, if it is long; among Beanpole nodes only
 	sid       string // kindLegacyOne, kindTakeOver
 	legacy    kind   // kindLegacyOne
 	asked     bool   // kindSocketsJoin: it only says that its room is the id of a question
@@ -83,6 +85,14 @@ func (k kind) answers() bool {
 		return true
 	}
 	return false
+}
+
+// lasts returns how long who asked waits, or otherwise if it does not say so.
+func (m *message) lasts(otherwise time.Duration) time.Duration {
+	if m.timeoutMS <= 0 || m.timeoutMS >= int64(time.Hour/time.Millisecond) {
+		return otherwise
+	}
+	return time.Duration(m.timeoutMS) * time.Millisecond
 }
 
 // numbered reports whether m gets a number: what one node says to all others. A namespace with a # in its name

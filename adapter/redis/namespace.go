@@ -24,12 +24,13 @@ type namespace struct {
 	epoch uint64       // tells it apart from one before with the same name
 	began time.Time
 
-	mu       sync.Mutex
-	requests map[string]*request
-	parcels  map[string]*parcel  // by node and question: answers that it may fetch more of
-	asked    map[*ask]struct{}   // questions of other nodes to clients of this one
-	omitted  map[string]struct{} // sockets of which it has been said that they cannot be described
-	closed   bool
+	mu        sync.Mutex
+	requests  map[string]*request
+	parcels   map[string]*parcel  // by node and question: answers that it may fetch more of
+	parcelled int                 // what they count for
+	asked     map[*ask]struct{}   // questions of other nodes to clients of this one
+	omitted   map[string]struct{} // sockets of which it has been said that they cannot be described
+	closed    bool
 
 	counting chan struct{} // has a token while the other nodes are counted for questions that wait
 	counted  *round        // who put the token there may use it
@@ -350,10 +351,9 @@ func (n *namespace) Close(ctx context.Context) error {
 	n.closed = true
 	asked := n.asked
 	n.asked = nil
-	for _, p := range n.parcels {
-		p.timer.Stop()
+	for id := range n.parcels {
+		n.unparcel(id)
 	}
-	clear(n.parcels)
 	n.mu.Unlock()
 	for a := range asked {
 		a.end()

@@ -9,17 +9,13 @@ import (
 
 // The description of many sockets is longer than what may wait in Redis for a subscriber, which is cut off then. So
 // Beanpole nodes describe theirs in pieces: the first is short, as all nodes answer at the same time, and whoever has
-// asked fetches the others, a few at a time and as fast as it reads them.
+// asked fetches the others, as fast as it reads them (inflow.go).
 const (
 	firstPiece = 16 << 10 // bytes, about
 	nextPiece  = 256 << 10
-	// maxFetching is how many pieces one question waits for at a time.
-	maxFetching = 8
-	// refetch is when a piece that has not come is asked for once more: Redis may have lost it.
-	refetch = 2 * time.Second
-	// maxParcels and keepParcel bound what is kept for nodes that may fetch more.
-	maxParcels = 256
-	keepParcel = time.Minute
+	// maxParcelled is of how many members, and keepParcel how long at most, something is kept for nodes that may fetch more.
+	maxParcelled = 2 << 20
+	keepParcel   = time.Minute
 )
 
 // parcel is an answer that is fetched in pieces: the members it describes, when they are asked for.
@@ -35,39 +31,60 @@ type parcel struct {
 func (n *namespace) describe(q *message) {
 	if !q.own {
 		m := &message{kind: kindFetchResponse}
-		n.pack(m, n.Members(q.target), n.most(), true)
+		n.packAll(m, n.Members(q.target))
 		n.respond(q, m)
 		return
 	}
-	p := &parcel{members: n.Members(q.target), starts: []int{0}}
+	id := q.uid + " " + q.request
+	n.mu.Lock()
+	p := n.parcels[id] // asked again, and perhaps fetched already
+	n.mu.Unlock()
+	if p == nil {
+		p = &parcel{members: n.Members(q.target), starts: []int{0}}
+	}
 	m := n.piece(p, 0)
 	if m.more {
-		n.keep(q.uid+" "+q.request, p)
+		n.keep(id, p, min(keepParcel, q.lasts(keepParcel)))
 	}
 	n.respond(q, m)
 }
 
-// keep keeps p for a while.
-func (n *namespace) keep(id string, p *parcel) {
+// keep keeps p for as long as its question lasts.
+func (n *namespace) keep(id string, p *parcel, lasts time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
 		return
 	}
-	for old, x := range n.parcels {
-		if len(n.parcels) < maxParcels {
+	n.unparcel(id)
+	for old := range n.parcels {
+		if n.parcelled+p.cost() <= maxParcelled {
 			break
 		}
-		x.timer.Stop()
-		delete(n.parcels, old)
+		n.unparcel(old)
 	}
-	p.timer = time.AfterFunc(keepParcel, func() {
+	p.timer = time.AfterFunc(lasts, func() {
 		n.mu.Lock()
-		delete(n.parcels, id)
-		n.mu.Unlock()
+		defer n.mu.Unlock()
+		if n.parcels[id] == p {
+			n.unparcel(id)
+		}
 	})
 	n.parcels[id] = p
+	n.parcelled += p.cost()
 }
+
+// unparcel keeps an answer no longer. Called with mu held.
+func (n *namespace) unparcel(id string) {
+	if p := n.parcels[id]; p != nil {
+		p.timer.Stop()
+		delete(n.parcels, id)
+		n.parcelled -= p.cost()
+	}
+}
+
+// cost is what a parcel counts for, in members.
+func (p *parcel) cost() int { return len(p.members) + 16 }
 
 // more answers kindPiece.
 func (n *namespace) more(q *message) {
@@ -77,7 +94,6 @@ func (n *namespace) more(q *message) {
 	if p == nil {
 		return // too late
 	}
-	p.timer.Reset(keepParcel)
 	if m := n.piece(p, q.piece); m != nil {
 		n.respond(q, m)
 	}
@@ -96,8 +112,11 @@ func (n *namespace) piece(p *parcel, i int) *message {
 		room = firstPiece
 	}
 	at := p.starts[i]
-	at += n.pack(m, p.members[at:], min(room, n.most()), false)
-	m.more = at < len(p.members)
+	done, next := n.pack(m, p.members[at:], min(room, n.most()), i == 0)
+	at += done
+	if m.more = at < len(p.members); m.more && next > nextPiece {
+		m.next = next
+	}
 	if m.more && i+1 == len(p.starts) {
 		p.starts = append(p.starts, at)
 	}
@@ -107,29 +126,54 @@ func (n *namespace) piece(p *parcel, i int) *message {
 // most is how many bytes the descriptions in one message may have.
 func (n *namespace) most() int { return n.c.cfg.MaxMessageBytes - 1024 - 2*len(n.name) }
 
-// pack describes members in m, up to some bytes but one at least, and returns how many of them it has done with. One whose
-// description is longer than a message may be is left out, and so is what does not fit if all are to be in this one.
-func (n *namespace) pack(m *message, members []adapter.Member, room int, all bool) (done int) {
+// pack describes members in m, up to some bytes, and returns how many of them it has done with, and how many bytes the next
+// has. There is one at least, unless strict; one whose description is longer than a message may be is left out.
+func (n *namespace) pack(m *message, members []adapter.Member, room int, strict bool) (done, next int) {
 	for i, x := range members {
-		if !n.IsMember(x.ID()) {
-			continue // it has left meanwhile
-		}
-		b := appendDetails(nil, n.Namespace.Describe(members[i:i+1]))
+		b := n.about(members[i : i+1])
 		switch size := len(m.described) + len(b); {
-		case len(b) == len("[]"):
-		case len(b) > n.most(), all && size > room:
+		case len(b) > n.most():
 			m.omitted++
 			n.omit(x.ID(), len(b))
-		case len(m.described) == 0:
-			m.described = b
-		case size > room:
-			return i
+		case size > room && (strict || len(m.described) > 0):
+			return i, len(b)
 		default:
-			m.described[len(m.described)-1] = ','
-			m.described = append(m.described, b[1:]...)
+			m.describe(b)
 		}
 	}
-	return len(members)
+	return len(members), 0
+}
+
+// packAll describes members in m, for a server of Node, which takes no pieces: what does not fit is left out.
+func (n *namespace) packAll(m *message, members []adapter.Member) {
+	for i, x := range members {
+		if b := n.about(members[i : i+1]); len(m.described)+len(b) > n.most() {
+			m.omitted++
+			n.omit(x.ID(), len(b))
+		} else {
+			m.describe(b)
+		}
+	}
+}
+
+// about returns the array of the description of one member, which is empty when it has left meanwhile.
+func (n *namespace) about(one []adapter.Member) []byte {
+	if !n.IsMember(one[0].ID()) {
+		return nil
+	}
+	return appendDetails(nil, n.Namespace.Describe(one))
+}
+
+// describe adds the array of a description.
+func (m *message) describe(b []byte) {
+	switch {
+	case len(b) <= len("[]"):
+	case len(m.described) == 0:
+		m.described = b
+	default:
+		m.described[len(m.described)-1] = ','
+		m.described = append(m.described, b[1:]...)
+	}
 }
 
 // omit says, once, that a socket cannot be described to other servers.
@@ -153,8 +197,10 @@ const maxOmitted = 1000
 
 // fetching is what a question fetches of one node.
 type fetching struct {
-	next int       // number of the piece that comes next
-	at   time.Time // when it was asked for; zero when it has not been
+	next  int  // number of the piece that comes next
+	bytes int  // that it is expected to have
+	asked bool // for it
+	waits bool // until there is room for it
 }
 
 // fetched takes the description of a node's sockets, or a piece of it, and fetches more. It is read here and no
@@ -180,38 +226,59 @@ func (n *namespace) fetched(r *request, m *message) {
 	r.details = append(r.details, sockets...)
 	r.count += m.count
 	r.omitted += m.omitted
-	f.next, f.at = m.piece+1, time.Time{}
+	f.next, f.waits, f.bytes = m.piece+1, false, max(nextPiece, min(m.next, n.c.cfg.MaxMessageBytes))
 	if m.more {
 		r.fetching[m.uid] = f
 	} else {
 		delete(r.fetching, m.uid)
 	}
 	r.mu.Unlock()
-	if !m.more {
+	n.c.inflow.gather(r, len(m.described))
+	if m.more {
+		n.fetchNext(r, m.uid)
+	} else {
 		r.answered(m.uid, 0)
 	}
-	n.fetchMore(r, m.request)
 }
 
-// fetchMore asks for pieces that are to come, and once more for those that should have come.
-func (n *namespace) fetchMore(r *request, id string) {
-	due := map[string]int{}
+// fetchMore asks once more for pieces that are lost, when there is room for them.
+func (n *namespace) fetchMore(r *request) {
 	r.mu.Lock()
-	open := 0
-	for _, f := range r.fetching {
-		if time.Since(f.at) < refetch {
-			open++
-		}
-	}
+	due := map[string]int{}
 	for uid, f := range r.fetching {
-		if open < maxFetching && time.Since(f.at) >= refetch {
-			open++
-			f.at = time.Now()
+		if !f.waits {
 			due[uid] = f.next
 		}
 	}
 	r.mu.Unlock()
-	for uid, i := range due {
-		_ = n.publish(&message{kind: kindPiece, own: true, request: id, piece: i}, uid) // or it is asked for again
+	for uid, piece := range due {
+		if !n.c.inflow.expects(loanKey{r.id, uid, piece}) {
+			n.fetchNext(r, uid)
+		}
 	}
+}
+
+// fetchNext asks a node for the piece that comes next, when there is room for it.
+func (n *namespace) fetchNext(r *request, uid string) {
+	r.mu.Lock()
+	f := r.fetching[uid]
+	if f == nil || f.waits {
+		r.mu.Unlock()
+		return
+	}
+	f.waits = true
+	t := &turn{r: r, nodes: []string{uid}, piece: f.next, bytes: f.bytes}
+	r.mu.Unlock()
+	t.take = func() {
+		r.mu.Lock()
+		due := r.fetching[uid] == f && f.next == t.piece
+		f.waits = f.waits && !due
+		r.mu.Unlock()
+		if !due {
+			n.c.inflow.came(loanKey{r.id, uid, t.piece})
+			return
+		}
+		_ = n.publish(&message{kind: kindPiece, own: true, request: r.id, piece: t.piece}, uid) // or it is asked for again
+	}
+	n.c.inflow.wait(t)
 }

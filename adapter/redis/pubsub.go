@@ -361,6 +361,7 @@ type wireResponse struct {
 	Piece       number         `json:"piece"`
 	More        truthy         `json:"more"`
 	Omitted     number         `json:"omitted"`
+	Next        number         `json:"next"`
 }
 
 func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*message, error) {
@@ -379,7 +380,7 @@ func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*messa
 			m.count = int(*r.Count)
 			return m, nil
 		}
-		m.described, m.omitted = r.Sockets, max(0, int(r.Omitted))
+		m.described, m.omitted, m.next = r.Sockets, max(0, int(r.Omitted)), int(r.Next)
 	case r.Type == nil:
 		return nil, nil // of requests this node never makes
 	case *r.Type == 6:

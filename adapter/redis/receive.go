@@ -148,6 +148,7 @@ func (n *namespace) one(m *message) {
 
 // answer takes an answer to a question of this node.
 func (n *namespace) answer(m *message) {
+	defer n.c.inflow.came(loanKey{m.request, m.uid, m.piece}) // behind what is asked for next
 	n.mu.Lock()
 	r := n.requests[m.request]
 	n.mu.Unlock()
@@ -213,10 +214,7 @@ func (n *namespace) ask(m *message) {
 		}
 	})
 	n.respond(m, &message{kind: kindClientCount, count: count})
-	wait := maxAsk
-	if m.timeoutMS > 0 && m.timeoutMS < int64(time.Hour/time.Millisecond) {
-		wait = time.Duration(m.timeoutMS) * time.Millisecond
-	}
+	wait := m.lasts(maxAsk)
 	a.mu.Lock()
 	a.due += count
 	a.forget = forget

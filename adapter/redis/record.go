@@ -19,8 +19,9 @@ const (
 	recordLife = 10 * time.Minute
 	// recordRenewed is how often a hash is written to the set: Redis may have been emptied, and who looks there has no other way to it.
 	recordRenewed = time.Second
-	// maxRecorded is how many fields one hash may have; two of a node are kept.
-	maxRecorded = 2 * maxLanes
+	// maxRecorded is about how many bytes one hash may have, fieldCost for each lane besides its names; two of a node are kept.
+	maxRecorded = 20_000_000
+	fieldCost   = 100
 )
 
 // record is where the lanes of a node end, as it keeps it in Redis.
@@ -32,7 +33,7 @@ type record struct {
 	// Owned by whoever writes.
 	name    string // of the hash
 	before  string // the one before, if that had become too long
-	written int    // fields, those written again too
+	written int    // bytes of fields, those written again too
 	begun   time.Time
 	renewed time.Time
 }
@@ -75,8 +76,10 @@ func (r *record) write(ctx context.Context, ends map[laneKey]recorded) error {
 		r.name, r.begun, r.renewed, r.written = r.uid+"."+strconv.FormatInt(now.UnixMilli(), 36), now, time.Time{}, 0
 	}
 	args := make([]any, 0, 2*len(ends))
+	bytes := 0
 	for key, x := range ends {
 		args = append(args, key.field(), x.append(nil))
+		bytes += fieldCost + len(key.nsp) + len(key.lane)
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
@@ -98,7 +101,7 @@ func (r *record) write(ctx context.Context, ends map[laneKey]recorded) error {
 		})
 		return err
 	})
-	if r.written += len(ends); err == nil && renew {
+	if r.written += bytes; err == nil && renew {
 		r.renewed = now
 	}
 	return err

@@ -31,6 +31,7 @@ var errNodeGone = errors.New("a node went away while it was asked")
 // the number is known, and in pubsub mode their answers have no name either.
 type request struct {
 	kind    kind
+	id      string // set by start
 	answers *adapter.Answers
 	begun   time.Time // before the others were counted: what breaks from then on may keep answers from coming
 
@@ -49,6 +50,8 @@ type request struct {
 	count    int
 	omitted  int    // sockets that their nodes could not describe
 	enough   func() // of kindTakeOver: ends it
+
+	gathered int // guarded by inflow.mu; bytes of its answer
 }
 
 const unheard = -1
@@ -198,6 +201,7 @@ func newID() string {
 // start registers a question, and asks it of the nodes there are. m gets its id.
 func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 	m.request, m.own = newID(), true
+	r.id = m.request
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()
@@ -205,9 +209,6 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 	}
 	n.requests[m.request] = r
 	n.mu.Unlock()
-	if d, ok := ctx.Deadline(); ok && m.kind == kindBroadcast {
-		m.timeoutMS = max(1, time.Until(d).Milliseconds())
-	}
 	live, _ := n.c.members.names()
 	if !n.c.state.works() {
 		r.ask(live, 0)
@@ -217,6 +218,17 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 	if m.kind == kindTakeOver {
 		p.strangers = 0 // they do not know the question
 	}
+	var late error
+	if m.kind == kindFetch && err == nil {
+		size := firstPiece
+		if m.counted {
+			size = countBytes
+		}
+		var waited bool
+		if waited, late = n.c.inflow.enter(ctx, r, p.named, size); waited && late == nil {
+			p, err = n.present(ctx) // others may have come
+		}
+	}
 	named := slices.Concat(p.named, p.away)
 	r.ask(named, p.strangers+p.unheard)
 	r.mu.Lock()
@@ -225,8 +237,14 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 	if err != nil {
 		return errors.Join(adapter.ErrDegraded, err)
 	}
+	if late != nil {
+		return late
+	}
 	if len(named)+p.strangers+p.unheard+p.silent == 0 {
 		return nil
+	}
+	if d, ok := ctx.Deadline(); ok && (m.kind == kindBroadcast || m.kind == kindFetch) {
+		m.timeoutMS = max(1, time.Until(d).Milliseconds())
 	}
 	return n.publish(m, "")
 }
@@ -237,6 +255,7 @@ func (n *namespace) finish(ctx context.Context, m *message, r *request, err erro
 		n.mu.Lock()
 		delete(n.requests, m.request)
 		n.mu.Unlock()
+		n.c.inflow.end(r)
 	}()
 	r.answers.Expect(0)
 	if err != nil {
@@ -272,7 +291,7 @@ func (n *namespace) await(ctx context.Context, r *request, m *message, recount b
 		if ctx.Err() != nil {
 			return r.answers.Wait(ctx)
 		}
-		n.fetchMore(r, m.request)
+		n.fetchMore(r)
 		now := n.count(ctx, every/2)
 		if now == nil {
 			continue

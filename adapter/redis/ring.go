@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 	"unsafe"
+
+	"github.com/beanpole/beanpole/internal/shrink"
 )
 
 // ring numbers what a node publishes and keeps it for a while, bounded in bytes and age, for nodes that
@@ -22,10 +24,13 @@ type ring struct {
 	entries []*kept
 	bytes   int
 	lanes   map[laneKey]*laneEnd
+	weight  int                  // bytes of lanes
 	order   list.List            // of *laneEnd, all of lanes, by when they were used
 	quiet   map[laneKey]*laneEnd // those whose end is to be said
 	doubts  map[laneKey]uint64   // from which number on messages may not have been passed on, until that is said
 	moved   map[laneKey]*laneEnd // those whose end has not been recorded
+
+	hadLanes, hadQuiet, hadMoved shrink.Map[laneKey, *laneEnd]
 }
 
 // past is what is remembered of a message.
@@ -53,18 +58,24 @@ type laneEnd struct {
 	used        time.Time
 }
 
-// keptCost is about what a kept message costs in memory besides its payload, in bytes.
+// keptCost is about what a kept message costs in memory besides its payload and the name of its channel, in bytes.
 const keptCost = 240
 
 // maxPast is how many messages at least are remembered that are kept no more, so that who missed them knows.
 const maxPast = 8192
 
-// maxLanes bounds how many lanes are remembered of which nothing is kept any more. What more of them cost, laneCost each,
-// is of the bytes that messages may have.
+// maxLaneBytes bounds what lanes cost, laneCost each besides their names, that are remembered when nothing is kept of
+// them any more. What more of them cost is of the bytes that messages may have.
 const (
-	maxLanes = 100_000
-	laneCost = 400
+	maxLaneBytes = 40_000_000
+	laneCost     = 400
 )
+
+// cost is about what a lane costs in memory, in bytes.
+func (k laneKey) cost() int { return laneCost + len(k.nsp) + len(k.lane) }
+
+// cost is about what a message costs while it is kept, in bytes.
+func (x *kept) cost() int { return keptCost + len(x.channel) + len(x.data) }
 
 func newRing(maxBytes int, maxAge time.Duration) *ring {
 	return &ring{maxBytes: maxBytes, maxAge: maxAge, wake: func() {}, lanes: map[laneKey]*laneEnd{}, quiet: map[laneKey]*laneEnd{},
@@ -77,6 +88,7 @@ func (r *ring) end(key laneKey) *laneEnd {
 		e = &laneEnd{key: key}
 		e.at = r.order.PushBack(e)
 		r.lanes[key] = e
+		r.weight += key.cost()
 	}
 	return e
 }
@@ -89,6 +101,9 @@ func (r *ring) stamp(c *command) {
 	x := &kept{past: past{serial{n: r.n}, c.at, laneKey{c.nsp, c.lane}}, channel: c.key}
 	for _, key := range x.key.both() {
 		e, spot := r.end(key), x.in(key.lane)
+		if key == x.key {
+			x.key = e.key // the names are kept once
+		}
 		spot.prev, spot.count = e.last, e.count+1
 		e.last, e.count, e.used = r.n, e.count+1, c.at
 		r.order.MoveToBack(e.at)
@@ -103,8 +118,15 @@ func (r *ring) stamp(c *command) {
 		x.data = c.data
 	}
 	r.entries = append(r.entries, x)
-	r.bytes += len(x.data) + keptCost
+	r.bytes += x.cost()
 	r.trim(c.at)
+}
+
+// tick forgets what is too old, though nothing is published.
+func (r *ring) tick(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trim(now)
 }
 
 // trim forgets what is too old or too much: messages, and lanes of which it has none any more, those first that were
@@ -114,10 +136,10 @@ func (r *ring) trim(now time.Time) {
 	for ; k < len(r.entries); k++ {
 		x := r.entries[k]
 		r.forget(x.n)
-		if r.bytes+laneCost*max(0, len(r.lanes)-maxLanes) <= r.maxBytes && now.Sub(x.at) <= r.maxAge {
+		if r.bytes+max(0, r.weight-maxLaneBytes) <= r.maxBytes && now.Sub(x.at) <= r.maxAge {
 			break
 		}
-		r.bytes -= len(x.data) + keptCost
+		r.bytes -= x.cost()
 		r.past = append(r.past, x.past)
 	}
 	if len(r.past) > 2*maxPast {
@@ -125,21 +147,23 @@ func (r *ring) trim(now time.Time) {
 	}
 	clear(r.entries[:k])
 	if r.entries = r.entries[k:]; len(r.entries) == 0 {
+		r.entries = nil
 		r.forget(r.n + 1)
 	}
 }
 
-// forget forgets lanes beyond maxLanes of which nothing is kept from a number on. Called with mu held.
+// forget forgets lanes beyond maxLaneBytes of which nothing is kept from a number on. Called with mu held.
 func (r *ring) forget(kept uint64) {
-	for len(r.lanes) > maxLanes {
+	for r.weight > maxLaneBytes {
 		e := r.order.Front().Value.(*laneEnd)
 		if e.last >= kept || e.out < e.last {
 			return
 		}
 		r.order.Remove(e.at)
-		delete(r.lanes, e.key)
-		delete(r.quiet, e.key)
-		delete(r.moved, e.key)
+		r.weight -= e.key.cost()
+		r.lanes = r.hadLanes.Delete(r.lanes, e.key)
+		r.quiet = r.hadQuiet.Delete(r.quiet, e.key)
+		r.moved = r.hadMoved.Delete(r.moved, e.key)
 		delete(r.doubts, e.key)
 	}
 }
@@ -230,7 +254,7 @@ func (r *ring) ends(now time.Time, rooms bool, n int) (list []ending, more bool)
 	for key, e := range r.quiet {
 		room := key.room()
 		if room && (!rooms || e.said >= 2) || e.said >= sayTimes {
-			delete(r.quiet, key)
+			r.quiet = r.hadQuiet.Delete(r.quiet, key)
 			continue
 		}
 		if more = true; len(list) >= n {

@@ -28,6 +28,13 @@ func (r rings) drop(c *command) {
 	}
 }
 
+// tick forgets what is too old.
+func (r rings) tick(now time.Time) {
+	for _, x := range r {
+		x.tick(now)
+	}
+}
+
 // ends returns the ends of lanes that are to be said now, some n of each, and whether there will be more.
 func (r rings) ends(now time.Time, rooms bool, n int) (list []ending, more bool) {
 	for _, x := range r {

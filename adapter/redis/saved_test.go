@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,41 +62,50 @@ func TestPersistWaitsForRedis(t *testing.T) {
 	}
 }
 
-// However many rooms a server publishes to, Redis keeps the ends of so many.
+// However many rooms a server publishes to, and whatever the names are, Redis keeps the ends of so many.
 func TestRecordIsBounded(t *testing.T) {
 	client := redistest.Start(t).Client()
-	r := newRecord(client, &Config{Prefix: "p"}, "server")
-	const each = 10_000
-	write := func(from int) {
-		t.Helper()
-		ends := map[laneKey]recorded{}
-		for i := range each {
-			ends[laneKey{"/", strconv.Itoa(from + i)}] = recorded{n: 1, count: 1}
+	for _, nsp := range []string{"/", "/" + strings.Repeat("n", 500)} {
+		r := newRecord(client, &Config{Prefix: strconv.Itoa(len(nsp))}, "server")
+		const each = 5000
+		write := func(from int) {
+			t.Helper()
+			ends := map[laneKey]recorded{}
+			for i := range each {
+				ends[laneKey{nsp, strconv.Itoa(from + i)}] = recorded{n: 1, count: 1}
+			}
+			if err := r.write(t.Context(), ends); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := r.write(t.Context(), ends); err != nil {
-			t.Fatal(err)
+		most := maxRecorded / (fieldCost + len(nsp))
+		parts := 3*most/each + 3
+		for i := range parts {
+			write(i * each)
 		}
-	}
-	for i := range 3*maxRecorded/each + 3 {
-		write(i * each)
-	}
-	names, err := r.departed(t.Context(), time.Time{})
-	if err != nil || len(names) > 0 { // its own are not
-		t.Error(names, err)
-	}
-	list := client.ZRange(t.Context(), r.at+"ends", 0, -1).Val()
-	if len(list) != 2 {
-		t.Errorf("there are %q", list)
-	}
-	adaptertest.Eventually(t, func() error {
-		if keys := client.Keys(t.Context(), r.at+"server.*").Val(); len(keys) != 2 {
-			return fmt.Errorf("there are %q", keys)
+		names, err := r.departed(t.Context(), time.Time{})
+		if err != nil || len(names) > 0 { // its own are not
+			t.Error(names, err)
 		}
-		return nil
-	})
-	last := strconv.Itoa(3*maxRecorded + 3*each - 1)
-	if ends, err := r.read(t.Context(), list, []laneKey{{"/", last}}); err != nil || len(ends) != 1 {
-		t.Errorf("of the last: %v, %v", ends, err)
+		list := client.ZRange(t.Context(), r.at+"ends", 0, -1).Val()
+		if len(list) != 2 {
+			t.Errorf("there are %q", list)
+		}
+		for _, name := range list {
+			if n := client.HLen(t.Context(), r.at+name).Val(); n > int64(most)+each {
+				t.Errorf("%s has %d fields, and %d fit", name, n, most)
+			}
+		}
+		adaptertest.Eventually(t, func() error {
+			if keys := client.Keys(t.Context(), r.at+"server.*").Val(); len(keys) != 2 {
+				return fmt.Errorf("there are %q", keys)
+			}
+			return nil
+		})
+		last := strconv.Itoa(parts*each - 1)
+		if ends, err := r.read(t.Context(), list, []laneKey{{nsp, last}}); err != nil || len(ends) != 1 {
+			t.Errorf("of the last: %v, %v", ends, err)
+		}
 	}
 }
 

@@ -79,7 +79,7 @@ func (b *inbox) sweepSource(s *source, now time.Time, begun *time.Time) (more bo
 		switch {
 		case !g.open():
 			if g.begun = (time.Time{}); now.Sub(g.used) > forgetAfter {
-				delete(s.gaps, key)
+				s.gaps = s.had.Delete(s.gaps, key)
 				left[key.nsp] = true
 			}
 			continue

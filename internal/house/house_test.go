@@ -52,8 +52,8 @@ func packages(t *testing.T) []pkg {
 
 // imports names, for the packages of the core, all packages of the project that they may import.
 var imports = map[string][]string{
-	"transport":       {"internal/limit", "internal/logs", "internal/origin", "internal/pool"},
-	"adapter":         {},
+	"transport":       {"internal/limit", "internal/logs", "internal/origin", "internal/pool", "internal/shrink"},
+	"adapter":         {"internal/shrink"},
 	"server/packet":   {},
 	"client":          {"server/packet"},
 	"server/contract": {},
@@ -65,11 +65,11 @@ var imports = map[string][]string{
 		"server/adminui", "adapter/redis", "internal/limit", "internal/logs", "internal/origin"},
 	"server/servertest": {"client", "server", "adapter"},
 	"server/zishang":    {"transport", "adapter", "server", "server/packet", "internal/origin"},
-	"internal/limit":    {},
+	"internal/limit":    {"internal/shrink"},
 	"internal/logs":     {},
-	"internal/names":    {},
+	"internal/names":    {"internal/shrink"},
 	"internal/origin":   {},
-	"adapter/redis":     {"adapter", "server/packet", "internal/logs"}, // the forms of MessagePack are those of packets
+	"adapter/redis":     {"adapter", "server/packet", "internal/logs", "internal/shrink"}, // the forms of MessagePack are those of packets
 }
 
 // homes names the only packages that may import a module of another, with what is below them.

@@ -1,6 +1,10 @@
 package limit
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/beanpole/beanpole/internal/shrink"
+)
 
 // Holders bounds how many different holders a key has. A holder may hold its key several times. Its methods
 // may be called from any goroutine.
@@ -9,6 +13,7 @@ type Holders[H comparable] struct {
 
 	mu    sync.Mutex
 	byKey map[string]map[H]int // guarded by mu; how often each holds it
+	had   shrink.Map[string, map[H]int]
 }
 
 // NewHolders returns an empty Holders that lets a key have max of them. Zero means no limit.
@@ -48,7 +53,7 @@ func (s *Holders[H]) Leave(key string, h H) {
 		delete(holders, h)
 	}
 	if len(holders) == 0 {
-		delete(s.byKey, key)
+		s.byKey = s.had.Delete(s.byKey, key)
 	}
 }
 

@@ -112,7 +112,7 @@ func (e *Entry[T]) finish(v T, err error) error {
 		e.err, e.state = ErrClosed, closing
 	case err != nil:
 		e.err, e.state = err, closing
-		delete(t.entries, e.name)
+		t.entries = t.had.Delete(t.entries, e.name)
 		close(e.gone)
 	}
 	close(e.made)
@@ -125,10 +125,11 @@ func (e *Entry[T]) finish(v T, err error) error {
 
 // end ends the value of an entry that is closing, and frees the name.
 func (e *Entry[T]) end(ctx context.Context) error {
-	err := e.table.cfg.Close(ctx, e.value)
-	e.table.mu.Lock()
-	delete(e.table.entries, e.name)
-	e.table.mu.Unlock()
+	t := e.table
+	err := t.cfg.Close(ctx, e.value)
+	t.mu.Lock()
+	t.entries = t.had.Delete(t.entries, e.name)
+	t.mu.Unlock()
 	close(e.gone)
 	return err
 }

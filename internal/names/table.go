@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/beanpole/beanpole/internal/shrink"
 )
 
 var (
@@ -36,10 +38,11 @@ type Table[T any] struct {
 
 	mu      sync.Mutex
 	entries map[string]*Entry[T] // guarded by mu
-	makers  map[string]int       // guarded by mu; how much each goroutine is making
-	idle    idle[T]              // guarded by mu
-	timer   *time.Timer          // guarded by mu; for idle, nil until it is needed
-	closed  bool                 // guarded by mu
+	had     shrink.Map[string, *Entry[T]]
+	makers  map[string]int // guarded by mu; how much each goroutine is making
+	idle    idle[T]        // guarded by mu
+	timer   *time.Timer    // guarded by mu; for idle, nil until it is needed
+	closed  bool           // guarded by mu
 }
 
 // New returns an empty Table.

@@ -176,7 +176,7 @@ async function emitter(clients, names, eventually) {
     e.serverSideEmit("server event", "by emitter");
     await has("to emitted", ["go1"]);
   } else {
-    // What @socket.io/redis-streams-emitter 0.1 sends; it is not in the registry yet.
+    // What @socket.io/redis-streams-emitter 0.1 sends; not every registry has it.
     const add = (type, data) => c.xAdd(prefix, "*", { uid: "emitter", nsp: "/", type: String(type), data: JSON.stringify(data) });
     const opts = (rooms, except = []) => ({ rooms, except, flags: {} });
     await add(3, { packet: { type: 2, data: ["from emitter"], nsp: "/" }, opts: opts([]) });

@@ -32,7 +32,7 @@ var remains = map[string]int{
 	// Of the other servers: their lanes, of a namespace one or two.
 	"redis.members.peers": 8, "redis.inbox.sources": 8, "redis.source.gaps": 6, "redis.source.nsps": 6, "redis.reader.tails": 8, "redis.reader.windows": 8,
 	"redis.present.named": 8, "redis.present.away": 8, "redis.inbox.lost": 8, "redis.outbox.seqs": 1,
-	// Source: adapter/redis, maxLanes, maxPast, bookmarks, maxRecent, and the pool of connections; adapter/log.go, which copies entries
+	// Source: adapter/redis, maxLaneBytes, maxPast, bookmarks, maxRecent, and the pool of connections; adapter/log.go, which copies entries
 	// when half of them are gone.
 	"redis.ring.lanes": many, "redis.ring.order": many, "redis.ring.past": many, "redis.source.marks": many, "redis.reader.recent": many,
 	"redis.lines.open": 20, "adapter.log.entries": many, "redis.registry.known": many, // 10,000, as clients say the names

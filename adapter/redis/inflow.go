@@ -1,0 +1,223 @@
+package redis
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+)
+
+// What other nodes answer waits in Redis until this one has read it, and then here until the answer is complete. Redis cuts
+// a subscription off on which more than some megabytes wait. So both are bounded for all questions of a node together:
+// one is asked, and a piece of an answer is asked for, when there is room for what will come. Those who wait are served in
+// the order of their questions, so that the oldest is complete soon.
+const (
+	// maxComing is how many bytes of answers may be on their way, a quarter of what Redis keeps for a subscriber for a while.
+	// Heartbeats come behind them, so a slow way must not take seconds for it. One that is larger comes alone.
+	maxComing = 2 << 20
+	// maxGathered is how many bytes of answers that are not complete may be here, besides those of the oldest question.
+	maxGathered = 32 << 20
+	// countBytes is more than an answer has that is a number.
+	countBytes = 256
+	// lostAfter is how long a node is silent when what it was asked for is taken for lost, and half of it how much later
+	// something else was asked of it that has come: what comes slowly is not asked for twice, as it would come slower then.
+	lostAfter = 2 * time.Second
+	// relook is how often it is looked at most what is lost.
+	relook = 100 * time.Millisecond
+)
+
+// inflow is what this node has asked others for. It is for questions whose answers are descriptions of sockets, or counts
+// of them: what clients or handlers answer is theirs to bound.
+type inflow struct {
+	mu       sync.Mutex
+	asked    uint64              // questions so far
+	open     map[*request]uint64 // with their numbers
+	loans    map[loanKey]loan    // what is on its way
+	heard    map[string]heard    // by node
+	coming   int                 // bytes of these
+	gathered int                 // bytes that open questions have
+	waiting  []*turn             // by the numbers of their questions
+	looked   time.Time
+}
+
+// loanKey is what is on its way: a piece of the answer of a node to a question.
+type loanKey struct {
+	request, uid string
+	piece        int
+}
+
+// loan is the room for it, which is given back when it has come, or is lost.
+type loan struct {
+	bytes int
+	at    time.Time
+}
+
+// heard is what has come of a node: when that was last, and when the last of it that has come had been asked for.
+type heard struct{ at, asked time.Time }
+
+// turn is what waits for room: a question, or that a piece is asked for.
+type turn struct {
+	r     *request
+	nodes []string // who answers
+	piece int      // of their answers
+	bytes int      // that each of them is expected to send
+	take  func()   // is called when there is room, without a lock
+}
+
+func newInflow() *inflow {
+	return &inflow{open: map[*request]uint64{}, loans: map[loanKey]loan{}, heard: map[string]heard{}}
+}
+
+// enter waits until r may be asked of nodes, and reports whether that took any time. end is called in any case.
+func (f *inflow) enter(ctx context.Context, r *request, nodes []string, bytes int) (waited bool, err error) {
+	ready := make(chan struct{})
+	f.mu.Lock()
+	f.asked++
+	f.open[r] = f.asked
+	f.mu.Unlock()
+	f.wait(&turn{r, nodes, 0, bytes, func() { close(ready) }})
+	select {
+	case <-ready:
+		return false, nil
+	default:
+	}
+	t := time.NewTicker(firstCount)
+	defer t.Stop()
+	for {
+		select {
+		case <-ready:
+			return true, nil
+		case <-t.C:
+			f.serve()
+		case <-ctx.Done():
+			return true, adapter.Ended(ctx)
+		}
+	}
+}
+
+// wait has turns of open questions wait, and serves those for which there is room.
+func (f *inflow) wait(turns ...*turn) {
+	f.mu.Lock()
+	for _, t := range turns {
+		if number, ok := f.open[t.r]; ok {
+			at, _ := slices.BinarySearchFunc(f.waiting, number+1, func(t *turn, n uint64) int { return int(int64(f.open[t.r] - n)) })
+			f.waiting = slices.Insert(f.waiting, at, t)
+		}
+	}
+	f.mu.Unlock()
+	f.serve()
+}
+
+// serve lets those go for whom there is room.
+func (f *inflow) serve() {
+	now := time.Now()
+	f.mu.Lock()
+	k := 0
+	for ; k < len(f.waiting) && f.fits(f.waiting[k], now); k++ {
+		t := f.waiting[k]
+		for _, uid := range t.nodes {
+			key := loanKey{t.r.id, uid, t.piece}
+			f.settle(key)
+			f.loans[key] = loan{t.bytes, now}
+			f.coming += t.bytes
+		}
+	}
+	served := slices.Clone(f.waiting[:k])
+	f.waiting = slices.Delete(f.waiting, 0, k)
+	f.mu.Unlock()
+	for _, t := range served {
+		t.take()
+	}
+}
+
+// fits reports whether there is room for t. Called with mu held.
+func (f *inflow) fits(t *turn, now time.Time) bool {
+	if f.gathered > maxGathered {
+		for _, number := range f.open {
+			if number < f.open[t.r] {
+				return false
+			}
+		}
+	}
+	bytes := len(t.nodes) * t.bytes
+	if f.coming > 0 && f.coming+bytes > maxComing {
+		f.forget(now)
+	}
+	return f.coming == 0 || f.coming+bytes <= maxComing
+}
+
+// forget gives back the room of what is lost. Called with mu held.
+func (f *inflow) forget(now time.Time) {
+	if now.Sub(f.looked) < relook {
+		return
+	}
+	f.looked = now
+	for key, l := range f.loans {
+		h := f.heard[key.uid]
+		if h.asked.Sub(l.at) >= lostAfter/2 || now.Sub(l.at) >= lostAfter && now.Sub(h.at) >= lostAfter {
+			f.settle(key)
+		}
+	}
+	maps.DeleteFunc(f.heard, func(_ string, h heard) bool { return now.Sub(h.at) >= lostAfter })
+}
+
+// expects reports whether something is on its way.
+func (f *inflow) expects(key loanKey) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.forget(time.Now())
+	_, ok := f.loans[key]
+	return ok
+}
+
+// tick forgets by and by what is not looked at any more.
+func (f *inflow) tick() {
+	f.mu.Lock()
+	f.forget(time.Now())
+	f.mu.Unlock()
+	f.serve()
+}
+
+// settle gives a loan back. Called with mu held.
+func (f *inflow) settle(key loanKey) {
+	f.coming -= f.loans[key].bytes
+	delete(f.loans, key)
+}
+
+// gather notes that bytes of an answer are here.
+func (f *inflow) gather(r *request, bytes int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.open[r]; ok {
+		r.gathered += bytes
+		f.gathered += bytes
+	}
+}
+
+// came notes that something has come.
+func (f *inflow) came(key loanKey) {
+	f.mu.Lock()
+	if l, ok := f.loans[key]; ok {
+		h := heard{time.Now(), f.heard[key.uid].asked}
+		if l.at.After(h.asked) {
+			h.asked = l.at
+		}
+		f.heard[key.uid] = h
+		f.settle(key)
+	}
+	f.mu.Unlock()
+	f.serve()
+}
+
+// end notes that a question is over. What is on its way for it still has its room.
+func (f *inflow) end(r *request) {
+	f.mu.Lock()
+	f.gathered -= r.gathered
+	delete(f.open, r)
+	f.waiting = slices.DeleteFunc(f.waiting, func(t *turn) bool { return t.r == r })
+	f.mu.Unlock()
+	f.serve()
+}

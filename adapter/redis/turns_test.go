@@ -1,0 +1,77 @@
+package redis
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestTheOldestQuestionIsCompletedFirst: beyond what may be gathered only the oldest goes on, and the others in their order when it
+// is over.
+func TestTheOldestQuestionIsCompletedFirst(t *testing.T) {
+	t.Parallel()
+	f := newInflow()
+	var list []*request
+	for _, id := range []string{"a", "b", "c"} {
+		r := &request{id: id}
+		if waited, err := f.enter(t.Context(), r, []string{"node"}, firstPiece); waited || err != nil {
+			t.Fatal(waited, err)
+		}
+		f.came(loanKey{id, "node", 0})
+		list = append(list, r)
+	}
+	f.gather(list[1], maxGathered+1)
+	var asked []string
+	for _, i := range []int{2, 1, 0} {
+		f.wait(&turn{list[i], []string{"node"}, 1, nextPiece, func() { asked = append(asked, list[i].id) }})
+	}
+	if !slices.Equal(asked, []string{"a"}) {
+		t.Errorf("asked for pieces: %v", asked)
+	}
+	f.end(list[0])
+	if !slices.Equal(asked, []string{"a", "b"}) {
+		t.Errorf("asked for pieces: %v", asked)
+	}
+	f.end(list[1])
+	f.end(list[2])
+	if f.gathered != 0 || len(f.open)+len(f.waiting) > 0 {
+		t.Errorf("left: %+v", f)
+	}
+}
+
+// TestWhatComesSlowlyIsNotLost: only what a silent node was asked for is, and what came later was overtaken by.
+func TestWhatComesSlowlyIsNotLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newInflow()
+		r := &request{id: "r"}
+		nodes := []string{"dead", "slow", "well"}
+		if _, err := f.enter(t.Context(), r, nodes, firstPiece); err != nil {
+			t.Fatal(err)
+		}
+		ask := func(uid string, piece int) {
+			f.wait(&turn{r, []string{uid}, piece, nextPiece, func() {}})
+		}
+		expects := func(uid string) bool { return f.expects(loanKey{"r", uid, 0}) }
+		ask("slow", 1)
+		time.Sleep(lostAfter / 2)
+		ask("slow", 2)
+		ask("well", 1)
+		time.Sleep(lostAfter/2 - time.Millisecond)
+		if !expects("dead") || !expects("slow") || !expects("well") {
+			t.Error("lost too soon")
+		}
+		f.came(loanKey{"r", "slow", 1})
+		f.came(loanKey{"r", "well", 1})
+		time.Sleep(time.Second)
+		if f.tick(); expects("dead") || !expects("slow") || expects("well") {
+			t.Errorf("on their way: dead %v, slow %v, well %v", expects("dead"), expects("slow"), expects("well"))
+		}
+		time.Sleep(lostAfter)
+		f.end(r)
+		if f.tick(); f.coming != 0 || len(f.loans)+len(f.heard) > 0 {
+			t.Errorf("left: %+v", f)
+		}
+	})
+}
