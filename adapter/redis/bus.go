@@ -179,7 +179,11 @@ func (b *bus) findHomes(c *redis.ClusterClient) {
 		b.mu.Lock()
 		if len(b.stray) == 0 {
 			b.homing = false
+			left := b.left()
 			b.mu.Unlock()
+			for _, addr := range left {
+				b.state.set(PartListening, addr, nil)
+			}
 			return
 		}
 		list := b.stray
@@ -211,6 +215,20 @@ func (b *bus) findHomes(c *redis.ClusterClient) {
 			b.mu.Unlock()
 		}
 	}
+}
+
+// left returns the nodes at which nothing is to be subscribed to any more, so that nothing of them fails. Called with mu held.
+func (b *bus) left() (addrs []string) {
+	used := map[*link]bool{}
+	for _, w := range b.wants {
+		used[w.link] = true
+	}
+	for addr, l := range b.links {
+		if !used[l] {
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs
 }
 
 // scatter takes all subscriptions from l, whose node may have lost them, and finds their nodes again.

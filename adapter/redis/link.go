@@ -97,12 +97,16 @@ func (l *link) breaks(w *want) {
 func (l *link) run(ctx context.Context) {
 	failed := 0
 	for ctx.Err() == nil {
+		if l.idle() {
+			l.rest(ctx)
+			continue
+		}
 		start := time.Now()
 		err := l.once(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if l.bus.withoutPatterns(err) {
+		if err == nil || l.bus.withoutPatterns(err) {
 			continue
 		}
 		if l.bus.cut != nil {
@@ -118,10 +122,6 @@ func (l *link) run(ctx context.Context) {
 			return
 		}
 		l.bus.scatter(l)
-		if l.addr != "" && l.idle() {
-			l.bus.state.set(PartListening, l.addr, nil)
-			l.rest(ctx)
-		}
 	}
 }
 
@@ -141,11 +141,9 @@ func (l *link) rest(ctx context.Context) {
 	}
 }
 
-// once makes one connection and serves it until it breaks.
+// once makes one connection and serves it until it breaks. It returns nil if there is nothing to serve any more: that is no
+// failure, and what has come to the link meanwhile is at its place.
 func (l *link) once(ctx context.Context) error {
-	if l.idle() {
-		l.rest(ctx)
-	}
 	if node, ok := l.client.(*redis.Client); ok && l.addr == "" {
 		l.bus.wg.Go(func() { l.bus.role(ctx, node) })
 	}

@@ -246,3 +246,43 @@ func TestOneMasterIsDead(t *testing.T) {
 		}
 	}
 }
+
+// TestMasterThatWasKilledIsListenedToAgain: a master of a Redis Cluster ends, and is back some moments later: every server
+// subscribes there again to all that it wants.
+func TestMasterThatWasKilledIsListenedToAgain(t *testing.T) {
+	t.Parallel()
+	list := redistest.Cluster(t, "--cluster-require-full-coverage", "no")
+	f := pair(t, redis.Config{Mode: redis.Sharded}, redistest.ClusterURL(list), redistest.ClusterURL(list))
+	const rooms = 12
+	for i, n := range f.nodes {
+		for k := range rooms {
+			n.Join(adaptertest.NewMember(fmt.Sprintf("member-%d-%011d", i, k)), fmt.Sprint("room", k))
+		}
+	}
+	ready(t, f.clusters...)
+	for range 4 {
+		_, dead := slot(t, list, f.prefix+"#/fault#room0#")
+		before := [2]uint64{f.clusters[0].Stats().Reconnects, f.clusters[1].Stats().Reconnects}
+		dead.Kill()
+		for i, c := range f.clusters { // it is tried more than once in vain
+			adaptertest.Eventually(t, func() error {
+				if n := c.Stats().Reconnects - before[i]; n < 6 {
+					return fmt.Errorf("connected %d times", n)
+				}
+				return nil
+			})
+		}
+		dead.Run()
+		for k := range rooms {
+			channel := fmt.Sprint(f.prefix, "#/fault#room", k, "#")
+			_, at := slot(t, list, channel)
+			adaptertest.Eventually(t, func() error {
+				if n, err := at.Client().PubSubShardNumSub(t.Context(), channel).Result(); n[channel] != 2 || err != nil {
+					return fmt.Errorf("%d servers subscribe to %s, %v", n[channel], channel, err)
+				}
+				return nil
+			})
+		}
+		ready(t, f.clusters...)
+	}
+}
