@@ -12,6 +12,9 @@ type Trail struct {
 	Stays  []Stay // the first in the member's own id is its membership; others in that are when it was out of that room
 	End    string // of the last event delivered before the member was removed
 	Forgot string // before it the trail says not all; "" for nothing
+	// Ahead is an offset of which the part of other nodes counts: what the member had had of these before it came, and has not been
+	// told again since. It is in End, too, but in no offset that an event had meanwhile.
+	Ahead string
 }
 
 // Stay is one stay in a room: a member gets the events after From, up to To.

@@ -263,15 +263,17 @@ func (l *line) remove(m adapter.Member) (rooms []string, trail adapter.Trail) {
 	l.order.Lock()
 	defer l.order.Unlock()
 	rooms, trail = l.n.Local.Remove(m)
-	end, ok := parseOffset(trail.End)
+	var ahead offset
 	for uid, list := range l.ahead {
 		for _, x := range list {
-			if ok && x.sid == m.ID() {
-				end.early = append(end.early, early{x.seq, uid})
-				trail.End = end.String()
+			if x.sid == m.ID() {
+				ahead.early = append(ahead.early, early{x.seq, uid})
 			}
 		}
 		l.forget(uid, func(x advance) bool { return x.sid == m.ID() })
+	}
+	if end, ok := parseOffset(trail.End); ok && len(ahead.early) > 0 {
+		trail.End, trail.Ahead = end.and(ahead).String(), ahead.String()
 	}
 	return rooms, trail
 }
@@ -303,12 +305,24 @@ func (l *line) join(t *tail, missed []tailEvent, seen map[string]uint64, have of
 	delete(l.tails, t)
 	enter()
 	at := have
+	type source struct {
+		uid string
+		seq uint64
+	}
+	had := make(map[source]struct{}, len(missed)) // a master that has been replaced may have brought what its replica has, too
+	replayed := func(e *tailEvent) bool {
+		_, again := had[source{e.uid, e.seq}]
+		if e.seq > 0 {
+			had[source{e.uid, e.seq}] = struct{}{}
+		}
+		return again
+	}
 	each := func(list []tailEvent) {
 		for _, e := range list {
 			if at.id = e.id; e.seq > 0 {
 				seen[e.uid] = max(seen[e.uid], e.seq)
 			}
-			if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {
+			if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) && !replayed(&e) {
 				replay(adapter.WithOffset(e.m, at.String()))
 			}
 		}
@@ -327,7 +341,7 @@ func (l *line) join(t *tail, missed []tailEvent, seen map[string]uint64, have of
 	l.mu.Unlock()
 	for _, o := range own {
 		e := tailEvent{o.m, o.t, streamID{ms: 1<<64 - 1}, l.n.c.uid, o.seq}
-		if !o.t.Volatile && !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {
+		if !o.t.Volatile && !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) && !replayed(&e) {
 			replay(adapter.WithOffset(e.m, at.with(early{o.seq, e.uid}).String()))
 		}
 	}

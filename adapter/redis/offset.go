@@ -60,6 +60,16 @@ func (o offset) with(e early) offset {
 	return o
 }
 
+// and returns o with what another offset says of nodes besides.
+func (o offset) and(other offset) offset {
+	for _, e := range other.early {
+		if !o.has(e.uid, e.seq) {
+			o = o.with(e)
+		}
+	}
+	return o
+}
+
 // has reports whether the client had the event, of a node and with a number, before it was in the stream.
 func (o offset) has(uid string, seq uint64) bool {
 	return seq > 0 && slices.ContainsFunc(o.early, func(e early) bool { return e.uid == uid && seq <= e.seq })

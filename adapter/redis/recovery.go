@@ -36,6 +36,7 @@ type savedSession struct {
 	Stays    [][3]string    `json:"stays"` // room, from, to
 	End      string         `json:"end"`
 	Forgot   string         `json:"forgot"`
+	Ahead    string         `json:"ahead"`
 }
 
 // Remove ends a membership.
@@ -102,6 +103,9 @@ func appendSession(dst []byte, s *adapter.Session, nsp string) []byte {
 	if s.Trail.Forgot != "" {
 		dst = appendQuoted(append(dst, `,"forgot":`...), s.Trail.Forgot)
 	}
+	if s.Trail.Ahead != "" {
+		dst = appendQuoted(append(dst, `,"ahead":`...), s.Trail.Ahead)
+	}
 	dst = append(dst, `,"stays":[`...)
 	for i, stay := range s.Trail.Stays {
 		if i > 0 {
@@ -134,6 +138,10 @@ func (n *namespace) Restore(ctx context.Context, pid, at string) (*adapter.Sessi
 		return nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 	case s.PID != pid || s.Namespace != "" && s.Namespace != n.name:
 		return nil, fmt.Errorf("%w: session of another", adapter.ErrNoRecovery)
+	}
+	if last, ok := parseOffset(at); ok && at != s.Last {
+		ahead, _ := parseOffset(s.Trail.Ahead)
+		at = last.and(ahead).String()
 	}
 	var ok bool
 	if s.After, ok = s.Start(at, offsetBefore); ok {
@@ -206,7 +214,7 @@ func parseSession(text string) (*adapter.Session, error) {
 		return nil, err
 	}
 	out := &adapter.Session{SID: string(s.SID), PID: string(s.PID), Namespace: s.Nsp, Owner: s.Owner, Identity: s.Identity,
-		Rooms: s.Rooms, Data: adapter.Raw(s.Data), Last: s.Last, Trail: adapter.Trail{End: s.End, Forgot: s.Forgot}}
+		Rooms: s.Rooms, Data: adapter.Raw(s.Data), Last: s.Last, Trail: adapter.Trail{End: s.End, Forgot: s.Forgot, Ahead: s.Ahead}}
 	for _, stay := range s.Stays {
 		out.Trail.Stays = append(out.Trail.Stays, adapter.Stay{Room: stay[0], From: stay[1], To: stay[2]})
 	}
