@@ -2,7 +2,10 @@ package redis
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -66,5 +69,32 @@ func TestTwinThatIsNotMetOnce(t *testing.T) {
 	}
 	if !r.meets(nil) || r.twinned() != nil {
 		t.Errorf("it is not over: %v", r.twinned())
+	}
+}
+
+// What others have found while a node stood still it reads when that is over: it is one when it is renewed.
+func TestFindingOfTheTimeANodeStoodStill(t *testing.T) {
+	t.Parallel()
+	client := redistest.Start(t).Client()
+	state := newState(slog.New(slog.DiscardHandler))
+	r := newRegistry(&Cluster{client: client, cfg: Config{Prefix: "p"}, state: state}, "here", nil, "secret")
+	v := newVisits(r, &ForwardConfig{})
+	now := time.Now().Unix()
+	for i, step := range []struct {
+		at   int64 // of the finding; 0: there is none
+		said bool
+	}{{now, false}, {now, false}, {0, false}, {now, false}, {now + 1, true}, {now + 2, true}, {0, false}, {now + 2, false}} {
+		if step.at == 0 {
+			client.Del(t.Context(), v.findingKey("here"))
+		} else {
+			text := mark{at: step.at, from: "there", addr: findUnanswered + " in time"}.sign("secret", aboutNode("here", place{instance: r.instance}))
+			if err := client.Set(t.Context(), v.findingKey("here"), text, 0).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		v.heed(t.Context())
+		if _, _, err, _ := state.get(); errors.Is(err, errUnanswered) != step.said {
+			t.Errorf("step %d: %v", i, err)
+		}
 	}
 }

@@ -28,9 +28,10 @@ const (
 	visitTimeout = time.Minute // how long a finding stands without being renewed
 	unlistAfter  = 2 * time.Minute
 	maxDoubted   = 16 // nodes visited with every heartbeat
-	// A node that is busy may not answer once, and an address that leads to several servers answers rightly now and then.
+	// A node that is busy may not answer once.
 	missedOften = 2
-	metOften    = 3
+	// An address that leads to several servers answers rightly now and then.
+	metOften = 3
 )
 
 // The findings of a visit, in the first word of what a node is told.
@@ -52,6 +53,8 @@ type visits struct {
 	path   string // empty: it takes none
 	client *http.Client
 
+	heard string // owned by run: the finding of this node that was read first; empty when there is none
+
 	mu      sync.Mutex
 	listed  map[string]bool // nodes that take visits, and have this one's secret
 	next    string          // whom this one visits
@@ -62,6 +65,7 @@ type visits struct {
 type doubt struct {
 	missed, met int // how often in a row
 	told        bool
+	elsewhere   bool // another has answered
 }
 
 func newVisits(r *registry, cfg *ForwardConfig) *visits {
@@ -236,7 +240,7 @@ func (v *visits) judge(node, found string) (told, over bool) {
 	if found == "" {
 		if d != nil {
 			d.missed = 0
-			if d.met++; d.met >= metOften {
+			if d.met++; !d.elsewhere || d.met >= metOften {
 				delete(v.doubted, node)
 				return false, d.told
 			}
@@ -251,7 +255,8 @@ func (v *visits) judge(node, found string) (told, over bool) {
 		v.doubted[node] = d
 	}
 	d.missed, d.met = d.missed+1, 0
-	d.told = d.told || d.missed >= missedOften || strings.HasPrefix(found, findElsewhere)
+	d.elsewhere = d.elsewhere || strings.HasPrefix(found, findElsewhere)
+	d.told = d.told || d.elsewhere || d.missed >= missedOften
 	return d.told, false
 }
 
@@ -320,7 +325,8 @@ func (v *visits) visited(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// heed reads what others have found of this node.
+// heed reads what others have found of this node. What they have found while it stood still is over when it reads that:
+// so a finding counts when it has been renewed since.
 func (v *visits) heed(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
 	defer cancel()
@@ -330,7 +336,16 @@ func (v *visits) heed(ctx context.Context) {
 		return
 	}
 	var bad error
-	if m, ok := readMark(text, v.r.sharedSecret(), aboutNode(v.r.node, at)); ok {
+	m, ok := readMark(text, v.r.sharedSecret(), aboutNode(v.r.node, at))
+	switch {
+	case !ok:
+		v.heard = ""
+	case v.heard == "":
+		v.heard = text
+		return
+	case v.heard == text:
+		return
+	default:
 		kind, detail, _ := strings.Cut(m.addr, " ")
 		switch kind {
 		case findUnreached:

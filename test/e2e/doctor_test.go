@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,6 +43,12 @@ func TestDoctorNamesTheInstance(t *testing.T) {
 		{"body limit of one nginx", "body size", "failure", "b", "client_max_body_size"},
 		{"health path by the site's name only, on one instance", "health", "failure", "b", "an address as Host"},
 	})
+	b.serve(t, location, strings.Replace(string(good), "location / {", "location / {\nproxy_hide_header Sec-WebSocket-Accept;\nif ($request_method = OPTIONS) { return 405; }", 1))
+	named(t, look(), []want{
+		{"Sec-WebSocket-Accept hidden in one nginx", "websocket", "failure", "b", "Sec-WebSocket-Accept have to pass"},
+		{"Sec-WebSocket-Accept hidden in one nginx", "upgrade", "failure", "b", "Sec-WebSocket-Accept have to pass"},
+		{"OPTIONS refused in one nginx", "preflight", "failure", "b", "takes no OPTIONS"},
+	})
 	b.serve(t, location, string(good))
 
 	_ = b.app.cmd.Process.Signal(syscall.SIGSTOP)
@@ -62,6 +70,69 @@ func TestDoctorNamesTheInstance(t *testing.T) {
 		{"another Redis on one instance", "broadcast", "failure", "", "REDIS_URL"},
 		{"another Redis on one instance", "without cookies", "warning", "", "did not find their session"},
 	})
+}
+
+// Servers whose address leads nowhere, or is that of another, say so: in their log, once, to the load balancer and to
+// doctor, which does not take it for something that is off.
+func TestAddressesThatLeadNowhere(t *testing.T) {
+	t.Parallel()
+	e := start(t, settings{})
+	a, b := e.instances[0], e.instances[1]
+	look := func() []finding {
+		t.Helper()
+		return findings(t, fmt.Sprintf("https://127.0.0.1:%d", e.https), "--insecure", "--origin", origin, "--idle", "6s", "--timeout", "6s", "--samples", "8")
+	}
+	again := func(url string, list ...*instance) {
+		t.Helper()
+		e.env = []string{"BEANPOLE_NODE_URL=" + url}
+		for _, in := range list {
+			in.app.stop(syscall.SIGTERM, 20*time.Second)
+			in.version = 0
+			in.startApp(t)
+		}
+		for _, in := range list {
+			in.saysDegraded(t)
+		}
+	}
+	e.balancer(t, "disable health targets/a")
+	e.balancer(t, "disable health targets/b")
+
+	again("http://127.0.0.1:9", b)
+	named(t, look(), []want{
+		{"an address that leads nowhere", "health", "warning", "b", "BEANPOLE_NODE_URL"},
+		{"an address that leads nowhere", "without cookies", "warning", "", "the check of health"},
+	})
+	again(fmt.Sprintf("http://127.0.0.1:%d", a.appPort), a, b)
+	named(t, look(), []want{
+		{"one address for two instances", "health", "warning", "", "BEANPOLE_NODE_URL"},
+		{"one address for two instances", "without cookies", "warning", "", "the check of health"},
+	})
+}
+
+// saysDegraded waits until the instance says to the load balancer that it is, and why in its log, which has one line of that.
+func (in *instance) saysDegraded(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/healthz", in.appPort))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		log, err := os.ReadFile(filepath.Join(in.dir, "app.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		of := string(log[max(0, strings.LastIndex(string(log), "sessions are forwarded between servers")):]) // since the last start
+		switch n := strings.Count(of, "part=forwarding"); {
+		case n > 1:
+			t.Fatalf("%s says it %d times:\n%s", in.name, n, of)
+		case n == 1 && strings.Contains(string(body), "degraded"):
+			return
+		case time.Now().After(end):
+			t.Fatalf("%s says %s, and in its log\n%s", in.name, body, of)
+		}
+	}
 }
 
 func TestDoctorWithoutStickinessAndWithALimit(t *testing.T) {

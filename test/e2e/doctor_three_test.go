@@ -76,7 +76,7 @@ var faults = []fault{
 	{"WAF refuses", rule("http-request deny deny_status 403 if { path_beg /socket.io/ }"), []want{{check: "instances", verdict: "failure", says: "lets nobody in"}}, nil},
 	{"refused in front now and then", rule("http-request deny deny_status 403 if { rand(3) eq 0 }"), []want{{check: "instances", verdict: "failure", says: "on the way to all instances"}}, nil},
 	{"a rate limit in front now and then", rule("http-request deny deny_status 429 if { rand(3) eq 0 }"), []want{{check: "instances", verdict: "failure", says: "on the way to all instances"}}, nil},
-	{"no POST in front", rule("http-request deny deny_status 405 if METH_POST"), []want{{check: "polling", verdict: "failure", says: "no Socket.IO server"}, {check: "buffering", verdict: "failure"}, {check: "upgrade", verdict: "failure"}, {check: "body size", verdict: "failure"}}, nil},
+	{"no POST in front", rule("http-request deny deny_status 405 if METH_POST"), []want{{check: "polling", verdict: "failure", says: "takes no POST here"}, {check: "buffering", verdict: "failure"}, {check: "upgrade", verdict: "failure"}, {check: "body size", verdict: "failure"}}, nil},
 	{"cookies dropped on the way", rule("http-request del-header Cookie"), []want{{check: "stickiness", verdict: "warning", says: "with AWSALB"}}, nil},
 	{"one instance with few clients", haproxy(regexp.MustCompile(`(?m)^    server [ab] .*check.*`), "$0 weight 8"), []want{{check: "instances", verdict: "ok", says: "c "}}, nil},
 
