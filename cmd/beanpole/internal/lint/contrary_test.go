@@ -50,6 +50,8 @@ var contraryBundles = []bundleCase{
 		breaks: swap(redisFile, "PrimaryEndPoint.Address", "ReaderEndPoint.Address"), mends: swap(redisFile, "ReaderEndPoint.Address", "PrimaryEndPoint.Address")},
 	{about: "a Redis of each instance's own", check: "redis-address", where: more + ":3",
 		breaks: steps(drop(redisFile), properties("REDIS_URL: redis://localhost:6379", `BEANPOLE_NO_FORWARDING: "true"`)), mends: properties("REDIS_URL: redis://cache.example.com:6379", `BEANPOLE_NO_FORWARDING: "true"`)},
+	{about: "a function in its short form that names what there is not", check: "resource-reference", where: redisFile + "|!GetAtt",
+		breaks: swap(redisFile, `{ "Fn::GetAtt": [BeanpoleRedisSecurityGroup, GroupId] }`, "!GetAtt Redis.GroupId"), mends: swap(redisFile, "!GetAtt Redis.GroupId", "!GetAtt BeanpoleRedisSecurityGroup.GroupId")},
 	{about: "a failover to nobody", check: "resource-property", where: redisFile + "|NumCacheClusters",
 		breaks: swap(redisFile, "NumCacheClusters: 2", "NumCacheClusters: 1"), mends: swap(redisFile, "NumCacheClusters: 1", "NumCacheClusters: 3")},
 	{about: "one address for all instances", check: "same-on-all", where: more + ":3",

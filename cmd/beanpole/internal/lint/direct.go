@@ -62,7 +62,10 @@ func (m *model) opens(kind, group, where, other string, port int) bool {
 				continue
 			}
 			properties, _ := find(r.node, "Properties")
-			of, _ := find(properties, "GroupId")
+			of, ok := find(properties, "GroupId")
+			if !ok {
+				of, _ = find(properties, "GroupName")
+			}
 			to, _ := find(properties, where)
 			if names(of, group) && (where == "" || names(to, other)) && covers(properties, port) {
 				return true

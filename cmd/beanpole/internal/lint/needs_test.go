@@ -1,6 +1,11 @@
 package lint
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
 
 // secureListener is a listener on 443.
 var secureListener = with("aws:elbv2:listener:443:", "  Protocol: HTTPS", certificate, "  SSLPolicy: "+recommendedPolicy)
@@ -68,15 +73,30 @@ var needsBundles = []bundleCase{
 var workingBundles = map[string]step{
 	"X-Forwarded-Proto of nginx, which is right without TLS": passes("proxy_set_header X-Forwarded-Proto $scheme;"),
 	"X-Forwarded-Proto of all proxies":                       steps(secureListener, passes(`proxy_set_header X-Forwarded-Proto "$http_x_forwarded_proto, $scheme";`)),
-	"a mirror elsewhere":                                     steps(write(extra, "location = /m { internal; proxy_pass http://127.0.0.1:9090$request_uri; }"), passes("mirror /m;")),
-	"a mirror of all but Socket.IO":                          steps(write(extra, "mirror /m; location = /m { internal; proxy_pass http://beanpole$request_uri; }"), passes("mirror off;")),
-	"hidden files":                                           write(extra, `location ~ /\. { deny all; }`),
-	"a page for what is dead":                                passes("error_page 502 504 /sorry.html;"),
-	"somebody who is asked for one path":                     write(extra, "location /private/ { auth_request /auth; "+pass+" }"),
-	"a redirect of an old path":                              write(extra, "location = /old { return 301 /new; }"),
-	"a redirect of a name":                                   write(inHTTP, "server { listen 80; server_name .elasticbeanstalk.com; return 301 https://www.example.com$request_uri; }"),
-	"values of http{} that the location has its own of":      steps(passes("proxy_pass_request_body on; proxy_method $request_method; proxy_intercept_errors off;"), write(inHTTP, "proxy_read_timeout 10s; proxy_pass_request_body off; proxy_method POST; proxy_intercept_errors on; error_page 400 =200 /x;\n")),
-	"health by a location of its own":                        write(extra, "location = /healthz { access_log off; proxy_pass http://beanpole; }"),
+	"a rule for something that is called like Socket.IO":     otherPath("/socket.io-docs/*", "chat"),
+	"the PROXY protocol of whom one has put in front":        steps(single, swap(nginxConf, "80 default_server;", "80 default_server proxy_protocol;")),
+	"a rule of a security group by its name": steps(swap(redisFile, "      SecurityGroupIngress:\n        - IpProtocol: tcp\n          FromPort: 6379\n          ToPort: 6379\n          SourceSecurityGroupId: { \"Fn::GetAtt\": [AWSEBSecurityGroup, GroupId] }\n", ""),
+		configFile("Resources:", "  More:", "    Type: AWS::EC2::SecurityGroupIngress", "    Properties:", "      GroupName: { Ref: BeanpoleRedisSecurityGroup }", "      IpProtocol: tcp", "      FromPort: 6379", "      ToPort: 6379", "      CidrIp: 10.0.0.0/8")),
+	"a policy by a metric of others":                    swap(scaling, "Namespace: Beanpole", "Namespace: Shop"),
+	"a mirror elsewhere":                                steps(write(extra, "location = /m { internal; proxy_pass http://127.0.0.1:9090$request_uri; }"), passes("mirror /m;")),
+	"a mirror of all but Socket.IO":                     steps(write(extra, "mirror /m; location = /m { internal; proxy_pass http://beanpole$request_uri; }"), passes("mirror off;")),
+	"hidden files":                                      write(extra, `location ~ /\. { deny all; }`),
+	"a page for what is dead":                           passes("error_page 502 504 /sorry.html;"),
+	"somebody who is asked for one path":                write(extra, "location /private/ { auth_request /auth; "+pass+" }"),
+	"a redirect of an old path":                         write(extra, "location = /old { return 301 /new; }"),
+	"a redirect of a name":                              write(inHTTP, "server { listen 80; server_name .elasticbeanstalk.com; return 301 https://www.example.com$request_uri; }"),
+	"values of http{} that the location has its own of": steps(passes("proxy_pass_request_body on; proxy_method $request_method; proxy_intercept_errors off;"), write(inHTTP, "proxy_read_timeout 10s; proxy_pass_request_body off; proxy_method POST; proxy_intercept_errors on; error_page 400 =200 /x;\n")),
+	"health by a location of its own":                   write(extra, "location = /healthz { access_log off; proxy_pass http://beanpole; }"),
+}
+
+// single lays the variant for a single instance over the bundle.
+func single(t *testing.T, b *Bundle) {
+	copyTree(t, b, filepath.Join(top, "deploy", "single-instance"), ".ebextensions")
+	remove, err := os.ReadFile(filepath.Join(top, "deploy", "single-instance", "REMOVE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	drop(strings.Fields(string(remove))...)(t, b)
 }
 
 func TestWorkingBundlesHaveNoFindings(t *testing.T) {

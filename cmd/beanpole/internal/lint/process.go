@@ -272,7 +272,9 @@ func (m *model) rulePaths(used map[string]bool) {
 	for _, rule := range m.named(nsRules) {
 		s, _ := m.get(nsRules+rule, "PathPatterns")
 		paths := list(s.value)
-		meant := slices.ContainsFunc(paths, func(p string) bool { return p == strings.TrimSuffix(ours, "/") || strings.HasPrefix(p, "/socket.io") })
+		meant := slices.ContainsFunc(paths, func(p string) bool {
+			return strings.TrimRight(p, "/*") == "/socket.io" || p == strings.TrimSuffix(ours, "/")
+		})
 		if !used[rule] || !meant || slices.ContainsFunc(paths, func(p string) bool { return pattern(p, ours) }) {
 			continue
 		}

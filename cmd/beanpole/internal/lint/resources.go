@@ -68,25 +68,31 @@ func (m *model) resourceName(c config, name string, r resource) {
 // references looks whether what functions name is there: a resource or parameter of the bundle, or one of Elastic
 // Beanstalk's, of which not all are known.
 func (m *model) references(c config, node ast.Node) {
-	if list, ok := node.(*ast.SequenceNode); ok {
-		for _, item := range list.Values {
+	named := func(what, name string, at ast.Node) {
+		if name != "" && !strings.Contains(name, "::") && !strings.HasPrefix(name, "AWSEB") && !m.defines(name) {
+			m.add(Finding{Check: "resource-reference", Severity: Error, File: c.name, Line: lineOf(at), What: fmt.Sprintf("%s names %s, which there is not", what, name),
+				Why: "the stack fails", Fix: didYouMean(name, m.defined())})
+		}
+	}
+	switch n := node.(type) {
+	case *ast.SequenceNode:
+		for _, item := range n.Values {
 			m.references(c, item)
 		}
 		return
+	case *ast.TagNode: // the short form, of which nobody here knows whether Elastic Beanstalk takes it
+		if name, _, _ := strings.Cut(scalar(n.Value), "."); n.Start.Value == "!Ref" || n.Start.Value == "!GetAtt" {
+			named(n.Start.Value, name, n)
+		}
 	}
 	for _, kv := range pairs(node) {
-		name := ""
-		switch scalar(kv.Key) {
+		switch what := scalar(kv.Key); what {
 		case "Ref", "DependsOn":
-			name = scalar(kv.Value)
+			named(what, scalar(kv.Value), kv.Key)
 		case "Fn::GetAtt":
 			if list, ok := kv.Value.(*ast.SequenceNode); ok && len(list.Values) > 0 {
-				name = scalar(list.Values[0])
+				named(what, scalar(list.Values[0]), kv.Key)
 			}
-		}
-		if name != "" && !strings.Contains(name, "::") && !strings.HasPrefix(name, "AWSEB") && !m.defines(name) {
-			m.add(Finding{Check: "resource-reference", Severity: Error, File: c.name, Line: lineOf(kv.Key), What: fmt.Sprintf("%s names %s, which there is not", scalar(kv.Key), name),
-				Why: "the stack fails", Fix: didYouMean(name, m.defined())})
 		}
 		m.references(c, kv.Value)
 	}

@@ -75,8 +75,8 @@ func (m *model) clientServer(http *directive, port string) *directive {
 
 // proxyProtocol looks whether nginx waits for a line that nobody sends. All that listen at one address wait together.
 func (m *model) proxyProtocol(t tree, http *directive, port string) {
-	if m.balancer() == "network" {
-		return // its target group may be told to send it
+	if m.balancer() != "application" {
+		return // others, or what somebody has put in front, may be told to send it
 	}
 	for _, s := range all(http.block, "server") {
 		for _, l := range all(s.block, "listen") {

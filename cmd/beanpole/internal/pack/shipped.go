@@ -36,6 +36,8 @@ func (c collector) shipped(name string, d fs.DirEntry, named bool) (bool, left) 
 		return false, left{}
 	case !d.IsDir() && secretName.MatchString(path.Base(name)):
 		return false, left{"secret-file", "by its name it holds a secret", inBucket, environmentSecrets}
+	case !d.IsDir() && backupName.MatchString(path.Base(name)):
+		return false, left{"backup-file", "by its name it is a backup of a file, or a dump of a database", "nothing reads it there, and it has what the original has or had: " + inBucket, "keep it elsewhere; it may be deleted here"}
 	}
 	return true, left{}
 }
@@ -56,10 +58,12 @@ const (
 	environmentSecrets = "aws:elasticbeanstalk:application:environmentsecrets"
 )
 
-// secretName is what files are called that hold passwords, keys and whole databases.
+// secretName is what files are called that hold passwords and keys.
 var secretName = regexp.MustCompile(`(?i)^(\.env(\..*)?|.*\.(env|key|ppk|p12|pfx|jks|keystore|kdbx|tfstate(\.backup)?|tfvars)|id_(rsa|dsa|ecdsa|ed25519)|credentials(\.json|\.csv)?|` +
-	`\.(npmrc|netrc|pgpass|pypirc|htpasswd)|htpasswd|service-account.*\.json|secrets?\.(ya?ml|json|toml|txt)|(.*[._-])?kubeconfig([._-].*)?|env\.(prod|production|stag(e|ing)|local)|` +
-	`.*\.(dump|pgdump|rdb|bak)(\.(gz|bz2|xz|zst))?|(.*[._-])?(dump|backup)([._-].*)?\.sql|.*\.sql\.(gz|bz2|xz|zst|zip))$`)
+	`\.(npmrc|netrc|pgpass|pypirc|htpasswd)|htpasswd|service-account.*\.json|secrets?\.(ya?ml|json|toml|txt)|(.*[._-])?kubeconfig([._-].*)?|env\.(prod|production|stag(e|ing)|local))$`)
+
+// backupName is what copies of files are called, and whole databases.
+var backupName = regexp.MustCompile(`(?i)^(.*\.(dump|pgdump|rdb|bak)(\.(gz|bz2|xz|zst))?|(.*[._-])?(dump|backup)([._-].*)?\.sql|.*\.sql\.(gz|bz2|xz|zst|zip))$`)
 
 // leave notes that a file is not shipped.
 func (c collector) leave(name string, l left) {
