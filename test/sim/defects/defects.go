@@ -35,7 +35,9 @@ func (d Defect) Plan() plan.Plan {
 // starts are what runs have in which defects are found that need much luck in others: where to begin, or more of something.
 var starts = map[string]plan.Plan{
 	"room-index":     {Clients: 40, Seconds: 8}, // rooms above adapter.indexAbove
-	"room-stays":     {Seed: 18},                // runs in which it is counted what servers hold
+	"master-kept":    {Masters: 3},
+	"slot-kept":      {Masters: 3},
+	"room-stays":     {Seed: 18}, // runs in which it is counted what servers hold
 	"trail-stays":    {Seed: 18},
 	"vault-stays":    {Seed: 18},
 	"asked-stays":    {Seed: 6},

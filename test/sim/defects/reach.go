@@ -12,5 +12,7 @@ var ofReach = []Defect{
 	{"log-trimmed", "memory+", []string{plan.Cut}, "adapter/log.go", "\tif n+1 < first {\n", "\tif n+1 < first && on(\"log-trimmed\", 1) {\n\t\treturn l.head, nil\n\t}\n\tif n+1 < first {\n"},
 	{"vault-bytes", "memory+", []string{plan.Cut}, "adapter/vault.go", "\tv.kept.Remove(at)\n\tv.bytes -= e.size\n", "\tif v.kept.Remove(at); !on(\"vault-bytes\", 1) {\n\t\tv.bytes -= e.size\n\t}\n"},
 	{"trimmed-unseen", "streams+", []string{plan.Cut}, "adapter/redis/recovery.go", "\tif len(entries) == 0 {\n", "\tif len(entries) == 0 && !on(\"trimmed-unseen\", 1) {\n"},
+	{"master-kept", "sharded", []string{plan.Failover}, "adapter/redis/link.go", "\t\tl.bus.scatter(l)\n", "\t\tif !on(\"master-kept\", 1) {\n\t\t\tl.bus.scatter(l)\n\t\t}\n"},
+	{"slot-kept", "sharded", []string{plan.Failover}, "adapter/redis/link.go", "l.bus.wg.Go(func() { l.bus.rehome(l) })", "l.bus.wg.Go(func() {\n\t\t\t\tif !on(\"slot-kept\", 1) {\n\t\t\t\t\tl.bus.rehome(l)\n\t\t\t\t}\n\t\t\t})"},
 	{"lib-say-ask", "pubsub", nil, "server/zishang/broadcast.go", "ack(firstOf(got), err) })\n", "ack(firstOf(without(on(\"lib-say-ask\", 1), got)), err) })\n"},
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -62,14 +63,21 @@ func (w *world) end() {
 const calm = 20 * time.Second
 
 // ailing names a part of a cluster that does not work, or none. A state of a session that could not be kept, and a channel
-// that was refused, are remembered for a minute, unless the next is taken meanwhile: what failed before since is no violation.
+// or an entry that was refused, are remembered for a minute, unless the next is taken meanwhile: what failed before since is
+// no violation.
 func ailing(s redis.Status, since time.Time) string {
 	for _, p := range s.Parts {
-		if p.Err != nil && (p.Kind != redis.PartRecovery && p.Kind != redis.PartRefusals || p.Since.After(since)) {
+		if p.Err != nil && (!lasting(p) || p.Since.After(since)) {
 			return fmt.Sprintf("%s %s: %v", p.Kind, p.Of, p.Err)
 		}
 	}
 	return ""
+}
+
+// lasting reports whether it is said for a minute.
+func lasting(p redis.Part) bool {
+	var refusal interface{ RedisError() }
+	return p.Kind == redis.PartRecovery || p.Kind == redis.PartRefusals || p.Kind == redis.PartSending && errors.As(p.Err, &refusal)
 }
 
 // rest checks that everybody who should be there is.
