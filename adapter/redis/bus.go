@@ -42,7 +42,7 @@ type want struct {
 	until     time.Time
 	at        time.Time // since when someone wants it
 	epoch     uint64    // tells it apart from one before that nobody wanted any more
-	broken    time.Time // since when it may have brought nothing; zero while it does
+	broken    time.Time // since when it may have brought nothing, until that has been reported; zero while it does
 }
 
 // lingering is how long a subscription is kept that nobody wants any more: rooms come and go.

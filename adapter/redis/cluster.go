@@ -165,7 +165,7 @@ func (c *Cluster) startMembers(sharded bool) {
 			done(err)
 		}
 	}
-	m.gone = c.drop
+	m.came, m.gone = c.inbox.came, c.drop
 	m.last = func() time.Time { return c.bus.heard(subscription{kind, channel(c.uid)}) }
 	m.silent = func() {
 		c.bus.renew(errSilent)

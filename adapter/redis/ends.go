@@ -164,6 +164,9 @@ func (b *inbox) close(uid string, ends map[laneKey]recorded) {
 		}
 		g := s.gap(key, epoch)
 		if since, ok := b.missedSince(n, key); !g.known && len(g.held) == 0 {
+			if !ok && !g.open() {
+				continue // nothing is missing, or its connection will be found broken, and this be looked at again
+			}
 			if at := b.c.bus.since(n.sub(key)); at.After(since) { // which may be earlier, for what is on its way
 				since = at
 			}

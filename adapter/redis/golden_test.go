@@ -219,7 +219,7 @@ func FuzzDecode(f *testing.F) {
 		s := newState(slog.New(slog.DiscardHandler))
 		m := newMembers("another", time.Second, 3, s)
 		m.send = func(string, []byte, bool, func(error)) {}
-		m.gone = func(string) {}
+		m.came, m.gone = func(string) {}, func(string) {}
 		m.receive(b)
 	})
 }

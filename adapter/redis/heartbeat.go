@@ -217,11 +217,11 @@ func (m *members) part(uid string) {
 // other notes what another node says.
 func (m *members) other(h *heartbeat) {
 	m.mu.Lock()
-	listed := h.Listed && !m.unlisted
+	listed, came := h.Listed && !m.unlisted, false
 	p := m.peers[h.UID]
 	look := h.Kind == "look" || listed && (p == nil || p.told)
 	if p == nil && !listed && time.Since(m.left[h.UID]) > farewell && m.told() < m.room {
-		p = &peer{told: true}
+		p, came = &peer{told: true}, true
 		m.peers[h.UID] = p
 		delete(m.dead, h.UID)
 		m.tell()
@@ -235,6 +235,9 @@ func (m *members) other(h *heartbeat) {
 		m.tell()
 	}
 	m.mu.Unlock()
+	if came {
+		m.came(h.UID)
+	}
 	if look {
 		m.look()
 	}

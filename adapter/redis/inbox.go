@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ type inbox struct {
 	rings   rings
 	channel string       // prefix of the channels of letters
 	letters subscription // on which answers come
+	tails   subscription // on which is said where lanes end
 	asked   atomic.Uint64
 	work    chan struct{} // holds one token when there is something to do
 
@@ -84,7 +86,8 @@ func newInbox(c *Cluster) *inbox {
 
 // subscribe listens to the letters.
 func (b *inbox) subscribe(kind subKind) {
-	b.c.bus.add(subscription{kind, b.channel + "tails"}, receiverFunc(b.letter))
+	b.tails = subscription{kind, b.channel + "tails"}
+	b.c.bus.add(b.tails, receiverFunc(b.letter))
 	b.letters = subscription{kind, b.channel + b.c.uid + "#"}
 	b.c.bus.add(b.letters, receiverFunc(b.letter))
 }
@@ -248,7 +251,6 @@ func (n *namespace) arrived(a arrival) { n.open(a.channel, a.payload, a.n) }
 // regained has in doubt what was published on subscriptions while they were not there.
 func (b *inbox) regained(list []regained) {
 	lanes := map[laneKey]time.Time{} // since when
-	epochs := map[string]uint64{}    // by namespace
 	for _, x := range list {
 		for _, r := range x.to {
 			n, ok := r.(*namespace)
@@ -256,7 +258,6 @@ func (b *inbox) regained(list []regained) {
 				continue
 			}
 			key := laneKey{n.name, roomLanes}
-			epochs[n.name] = n.epoch
 			if slices.Contains(n.subs(), x.sub) {
 				key.lane = n.c.wire.lane(n.name, n.first.name)
 			}
@@ -265,38 +266,71 @@ func (b *inbox) regained(list []regained) {
 			}
 		}
 	}
-	ask := map[string][]laneKey{} // by node
+	b.mu.Lock()
 	for key, since := range lanes {
-		live, _ := b.c.members.names()
-		for _, uid := range live {
-			ask[uid] = append(ask[uid], key)
-		}
-		b.mu.Lock()
 		x, ok := b.breaks[key.nsp]
 		if !ok || since.Before(x.from) {
 			x.from = since
 		}
 		x.to = time.Now()
 		b.breaks[key.nsp] = x
-		for uid, s := range b.sources {
-			if !slices.Contains(ask[uid], key) && s.has(key.nsp) {
+	}
+	ask := map[string][]laneKey{}
+	for uid, s := range b.sources {
+		for key := range lanes {
+			if s.has(key.nsp) {
 				ask[uid] = append(ask[uid], key)
 			}
 		}
-		b.mu.Unlock()
 	}
+	b.mu.Unlock()
 	b.look()
-	id := b.asked.Load() + 1
+	live, _ := b.c.members.names() // behind breaks, of which who comes from now on learns
+	for _, uid := range live {
+		ask[uid] = slices.Collect(maps.Keys(lanes))
+	}
 	for uid, keys := range ask {
-		s := b.source([]byte(uid))
-		s.order.Lock()
-		for _, key := range keys {
-			g := s.gap(key, epochs[key.nsp])
-			if g.doubt = id; g.since.IsZero() || key.lane == roomLanes {
-				g.since = lanes[key]
+		b.suspect(uid, keys, lanes)
+	}
+}
+
+// came has in doubt what a node may have published, of which nothing was known yet, while subscriptions were not there.
+func (b *inbox) came(uid string) {
+	lanes := map[laneKey]time.Time{}
+	b.mu.RLock()
+	for nsp, x := range b.breaks {
+		if n := b.c.namespace(nsp); n != nil {
+			lanes[laneKey{nsp, n.c.wire.lane(nsp, n.first.name)}] = x.from
+			if b.c.dynamic() {
+				lanes[laneKey{nsp, roomLanes}] = x.from
 			}
 		}
+	}
+	b.mu.RUnlock()
+	if len(lanes) > 0 {
+		b.suspect(uid, slices.Collect(maps.Keys(lanes)), lanes)
+	}
+}
+
+// suspect asks a node for what it may have published in lanes since a time.
+func (b *inbox) suspect(uid string, keys []laneKey, since map[laneKey]time.Time) {
+	s := b.source([]byte(uid))
+	s.order.Lock()
+	defer s.order.Unlock()
+	id := b.asked.Load() + 1
+	keys = slices.DeleteFunc(keys, func(key laneKey) bool {
+		n := b.c.namespace(key.nsp)
+		if n == nil {
+			return true
+		}
+		g := s.gap(key, n.epoch)
+		if at := since[key]; g.doubt == 0 || at.Before(g.since) {
+			g.since = at
+		}
+		g.doubt = id
+		return false
+	})
+	if len(keys) > 0 {
 		b.ask(s, keys...)
-		s.order.Unlock()
 	}
 }

@@ -174,7 +174,10 @@ func (b *inbox) tail(uid string, t ending) {
 	defer s.order.Unlock()
 	g := s.gap(t.key, epoch)
 	if b.begin(s, n, t.key, g, t.n, t.base > 0); !g.known && !g.open() {
-		g.known, g.last, g.count = true, t.n, t.count
+		// Behind what its own connection has brought, and says nothing of what another one has.
+		if b.c.bus.beside(n.sub(t.key), b.tails) {
+			g.known, g.last, g.count = true, t.n, t.count
+		}
 		return
 	}
 	if t.n < g.last {
@@ -201,7 +204,7 @@ func (b *inbox) rooms(uid string, id uint64, nsp string, list []ending) {
 			continue
 		}
 		g := s.gap(t.key, epoch)
-		if !g.known && !g.open() {
+		if b.begin(s, n, t.key, g, t.n, false); !g.known && !g.open() {
 			g.known, g.last, g.count = true, t.base, t.bases
 		}
 		if g.end(t.n, t.count); g.open() {

@@ -29,8 +29,8 @@ type link struct {
 
 	asked int // owned by write; bytes of names that are to come back
 
-	left int        // guarded by bus.mu; subscriptions that were there before the connection broke, and are not yet again
-	back []regained // guarded by bus.mu; those that are
+	left int            // guarded by bus.mu; subscriptions that were there before the connection broke, and are not yet again
+	back []subscription // guarded by bus.mu; those that are, and have not been reported
 
 	mu     sync.Mutex
 	orders []subscription
@@ -84,9 +84,9 @@ const slack = 2 * time.Second
 // proveEvery is how often a connection is asked whether it brings what is published.
 const proveEvery = 10 * time.Second
 
-// breaks notes that w is not there any more. Called with bus.mu held.
+// breaks notes that w is not there any more. What is not reported yet of a time before remains. Called with bus.mu held.
 func (l *link) breaks(w *want) {
-	if w.confirmed {
+	if w.confirmed && w.broken.IsZero() {
 		// It may have been connected to one that had been cut off from the others, and answered.
 		w.broken = time.Unix(0, min(l.proven.Load(), l.heard.Load()-int64(slack)))
 	}

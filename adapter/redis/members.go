@@ -13,6 +13,7 @@ type members struct {
 	misses  int
 	state   *state
 	send    func(to string, b []byte, urgent bool, done func(error)) // publishes a heartbeat to one node, or to all
+	came    func(uid string)                                         // is told of nodes that came, with no lock held
 	gone    func(uid string)                                         // is told of nodes that went, with no lock held
 	silent  func()                                                   // is told that beats do not come back
 	last    func() time.Time                                         // when anything last came on the beats' connection

@@ -1,10 +1,14 @@
 package redis_test
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"slices"
 	"testing"
 	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/adapter/adaptertest"
@@ -13,70 +17,136 @@ import (
 )
 
 // A server stands still, and Redis ends its subscription. Meanwhile another one starts and publishes, of which the first has
-// heard nothing: when it goes on it reads what had come before, then learns that its connection is gone, and misses nothing.
+// heard nothing: when it goes on it reads what had come before, then learns that its connection is gone, and misses nothing,
+// whether or not there is more.
 func TestNewcomerIsNotMissedByOneThatStoodStill(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range channels() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := redistest.Start(t)
-			p := redistest.NewProxy(t, s.Addr())
-			cfg.Prefix = unique()
-			begin := func(url string) (*redis.Cluster, *adaptertest.Node) {
-				cfg.URL = url
-				c := start(t, cfg)
-				return c, adaptertest.NewNode(t, "/", c.Adapter())
-			}
-			old, oldNode := begin(s.URL())
-			still, stillNode := begin(p.URL())
-			m := adaptertest.NewMember("member-0000000000000")
-			stillNode.Join(m, "room")
-			ready(t, old, still)
-			emit := func(n *adaptertest.Node, k int, rooms ...string) {
-				t.Helper()
-				if err := n.Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, k)), adapter.Target{Rooms: rooms}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			p.Block()
-			emit(oldNode, -1) // what had come
-			adaptertest.Eventually(t, func() error {
-				if p.Held() == 0 {
-					return fmt.Errorf("nothing is on its way")
-				}
-				return nil
+		for then, more := range map[string]int{"goes on": 1, "is silent": 0} {
+			t.Run(name+" "+then, func(t *testing.T) {
+				t.Parallel()
+				standsStill(t, cfg, more)
 			})
-			if err := s.Client().Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
-				t.Fatal(err)
-			}
-			newcomer, newNode := begin(s.URL())
-			if err := newcomer.Ready(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			const count = 100
-			for k := range count {
-				emit(newNode, 2*k)
-				emit(newNode, 2*k+1, "room")
-			}
-			pass(t, 3*time.Second) // longer than what is asked for beyond the last message
-			p.Unblock()
-			emit(newNode, 2*count)
-			emit(newNode, 2*count+1, "room")
-			adaptertest.Eventually(t, func() error {
-				got := slices.DeleteFunc(numbers(m), func(k int) bool { return k < 0 })
-				var all, room []int
-				for _, k := range got {
-					if k%2 == 0 {
-						all = append(all, k)
-					} else {
-						room = append(room, k)
-					}
-				}
-				if len(all) != count+1 || len(room) != count+1 || !slices.IsSorted(all) || !slices.IsSorted(room) {
-					return fmt.Errorf("got %v; %+v", got, still.Stats())
-				}
-				return nil
-			})
-		})
+		}
 	}
+}
+
+func standsStill(t *testing.T, cfg redis.Config, more int) {
+	s := redistest.Start(t)
+	p := redistest.NewProxy(t, s.Addr())
+	cfg.Prefix = unique()
+	cfg.HeartbeatInterval = 10 * time.Second // the newcomer is not in the list of servers yet when the subscription is back
+	begin := func(url string) (*redis.Cluster, *adaptertest.Node) {
+		cfg.URL = url
+		c := start(t, cfg)
+		return c, adaptertest.NewNode(t, "/", c.Adapter())
+	}
+	old, oldNode := begin(s.URL())
+	still, stillNode := begin(p.URL())
+	m := adaptertest.NewMember("member-0000000000000")
+	stillNode.Join(m, "room")
+	ready(t, old, still)
+	emit := func(n *adaptertest.Node, k int, rooms ...string) {
+		t.Helper()
+		if err := n.Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, k)), adapter.Target{Rooms: rooms}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Block()
+	emit(oldNode, -1) // what had come
+	adaptertest.Eventually(t, func() error {
+		if p.Held() == 0 {
+			return fmt.Errorf("nothing is on its way")
+		}
+		return nil
+	})
+	if err := s.Client().Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
+		t.Fatal(err)
+	}
+	newcomer, newNode := begin(s.URL())
+	if err := newcomer.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const count = 100
+	for k := range count {
+		emit(newNode, 2*k)
+		emit(newNode, 2*k+1, "room")
+	}
+	pass(t, 3*time.Second) // longer than what is asked for beyond the last message
+	p.Unblock()
+	for k := range more {
+		emit(newNode, 2*(count+k))
+		emit(newNode, 2*(count+k)+1, "room")
+	}
+	adaptertest.Eventually(t, func() error {
+		got := slices.DeleteFunc(numbers(m), func(k int) bool { return k < 0 })
+		var all, room []int
+		for _, k := range got {
+			if k%2 == 0 {
+				all = append(all, k)
+			} else {
+				room = append(room, k)
+			}
+		}
+		if len(all) != count+more || len(room) != count+more || !slices.IsSorted(all) || !slices.IsSorted(room) {
+			return fmt.Errorf("got %v; %+v", got, still.Stats())
+		}
+		return nil
+	})
+}
+
+// TestNewcomerIsNotMissedOverOneConnectionOfTwo: what a server publishes and where that ends come over the connections to two
+// masters of a Redis Cluster. One of them stands still, and breaks: that the other has brought the end says nothing of what
+// the first has.
+func TestNewcomerIsNotMissedOverOneConnectionOfTwo(t *testing.T) {
+	t.Parallel()
+	list := redistest.Cluster(t)
+	url := redistest.ClusterURL(list)
+	cfg := redis.Config{Mode: redis.Sharded, URL: url}
+	var dark *redistest.Server
+	for bright := dark; dark == bright; {
+		cfg.Prefix = unique()
+		_, bright = slot(t, list, cfg.Prefix+"-beanpole#tails")
+		_, dark = slot(t, list, cfg.Prefix+"#/#")
+	}
+	room := ""
+	for i, at := 0, (*redistest.Server)(nil); at != dark; i++ {
+		room = fmt.Sprint("room", i)
+		_, at = slot(t, list, cfg.Prefix+"#/#"+room+"#")
+	}
+	p := redistest.NewProxy(t, dark.Addr())
+	through := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{list[0].Addr()},
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if addr == dark.Addr() {
+				addr = p.Addr
+			}
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}})
+	defer through.Close()
+	other := cfg
+	other.Client, other.URL = through, ""
+	still := start(t, other)
+	node := adaptertest.NewNode(t, "/", still.Adapter())
+	m := adaptertest.NewMember("member-0000000000000")
+	node.Join(m, room)
+	ready(t, still)
+	pass(t, 5*time.Second) // a subscription that is younger is not trusted anyway
+	p.Block()
+	newcomer := start(t, cfg)
+	from := adaptertest.NewNode(t, "/", newcomer.Adapter())
+	if err := newcomer.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const count = 50
+	for k := range count {
+		for i, rooms := range [][]string{nil, {room}} {
+			if err := from.Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, 2*k+i)), adapter.Target{Rooms: rooms}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	pass(t, 3*time.Second) // the ends are said, and what is asked for beyond the last message is passed
+	p.Cut(false)
+	p.Unblock()
+	m.Wait(t, 2*count)
 }

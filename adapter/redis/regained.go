@@ -1,9 +1,6 @@
 package redis
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // regained is a subscription that was lost for a while and is there again.
 type regained struct {
@@ -17,8 +14,19 @@ const late = 250 * time.Millisecond
 
 // confirm notes that Redis has taken s from l, or that it has ended it on its own.
 func (b *bus) confirm(l *link, s subscription, on bool) {
-	if list := b.confirmed(l, s, on); len(list) > 0 && b.regained != nil {
+	list := b.confirmed(l, s, on)
+	if len(list) == 0 {
+		return
+	}
+	if b.regained != nil {
 		b.regained(list)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, x := range list {
+		if w := b.wants[x.sub]; w != nil && w.confirmed && w.broken.Equal(x.since) {
+			w.broken = time.Time{}
+		}
 	}
 }
 
@@ -37,12 +45,14 @@ func (b *bus) confirmed(l *link, s subscription, on bool) (list []regained) {
 		b.home(s, w)
 		return nil
 	}
-	if !w.confirmed && !w.broken.IsZero() {
+	switch {
+	case w.confirmed:
+	case !w.broken.IsZero():
 		l.left--
-		l.back = append(l.back, regained{s, w.to, w.broken})
-		w.broken = time.Time{}
-	} else if !w.confirmed && time.Since(w.at) > late {
-		l.back = append(l.back, regained{s, w.to, w.at.Add(-slack)})
+		l.back = append(l.back, s)
+	case time.Since(w.at) > late:
+		w.broken = w.at.Add(-slack)
+		l.back = append(l.back, s)
 	}
 	w.confirmed = true
 	if b.changed != nil {
@@ -52,7 +62,12 @@ func (b *bus) confirmed(l *link, s subscription, on bool) (list []regained) {
 	if l.left > 0 {
 		return nil
 	}
-	list, l.back = l.back, nil
+	for _, s := range l.back {
+		if w := b.wants[s]; w != nil && w.link == l && w.confirmed {
+			list = append(list, regained{s, w.to, w.broken})
+		}
+	}
+	l.back = nil
 	return list
 }
 
@@ -61,21 +76,20 @@ func (b *bus) brokenSince(list []subscription) (since time.Time, ok bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for _, s := range list {
-		w := b.wants[s]
-		if w == nil {
-			continue
-		}
-		at := w.broken
-		if w.link != nil && at.IsZero() {
-			if i := slices.IndexFunc(w.link.back, func(x regained) bool { return x.sub == s }); i >= 0 {
-				at = w.link.back[i].since
-			}
-		}
-		if !at.IsZero() && (!ok || at.Before(since)) {
-			since, ok = at, true
+		if w := b.wants[s]; w != nil && !w.broken.IsZero() && (!ok || w.broken.Before(since)) {
+			since, ok = w.broken, true
 		}
 	}
 	return since, ok
+}
+
+// beside reports whether two subscriptions are on one connection: what comes on one of them comes behind what was published
+// before it on the other.
+func (b *bus) beside(s, other subscription) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	x, y := b.wants[s], b.wants[other]
+	return x != nil && y != nil && x.link != nil && x.link == y.link
 }
 
 // unconfirmed returns the subscriptions of l that Redis has not taken.

@@ -242,7 +242,7 @@ func (m *members) withoutRoster(err error) {
 // take notes who is in the roster. A list that was begun lately, as Redis has lost the one before, says nothing of nodes
 // that it has never had.
 func (m *members) take(s *sheet, life time.Duration) {
-	var gone, back []string
+	var came, gone, back []string
 	doubted := false
 	in := make(map[string]struct{}, len(s.uids))
 	epoch := s.epoch
@@ -260,6 +260,7 @@ func (m *members) take(s *sheet, life time.Duration) {
 		if p == nil {
 			p = &peer{since: time.Now()}
 			m.peers[uid] = p
+			came = append(came, uid)
 			if _, ok := m.dead[uid]; ok {
 				back = append(back, uid)
 			}
@@ -283,6 +284,9 @@ func (m *members) take(s *sheet, life time.Duration) {
 	m.mu.Unlock()
 	for _, uid := range back {
 		m.state.log.Info("node back", "node", uid)
+	}
+	for _, uid := range came {
+		m.came(uid)
 	}
 	m.lost(gone)
 	if doubted { // few have looked

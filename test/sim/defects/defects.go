@@ -82,7 +82,7 @@ var ofServers = []Defect{
 	{"lost-uncounted", "pubsub", []string{plan.RedisCut, plan.Kill}, "adapter/redis/ends.go", "\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n", "\tif on(\"lost-uncounted\", 1) {\n\t\treturn\n\t}\n\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n"},
 	{"number-twice", "pubsub", nil, "adapter/redis/ring.go", "\tr.n++\n", "\tr.n += uint64(1 - more(on(\"number-twice\", 60)))\n"},
 	{"rooms-unsaid", "sharded", []string{plan.RedisBar}, "adapter/redis/ring.go", "if e := r.lanes[x.key]; e != nil && e.out >= x.n {", "if e := r.lanes[x.key]; e != nil && e.out >= x.n && !on(\"rooms-unsaid\", 1) {"},
-	{"break-ignored", "sharded", []string{plan.RedisBar}, "adapter/redis/inbox.go", "\tid := b.asked.Load() + 1\n\tfor uid, keys := range ask {", "\tif on(\"break-ignored\", 1) {\n\t\treturn\n\t}\n\tid := b.asked.Load() + 1\n\tfor uid, keys := range ask {"},
+	{"break-ignored", "sharded", []string{plan.RedisBar}, "adapter/redis/inbox.go", "\tfor uid, keys := range ask {\n", "\tif on(\"break-ignored\", 1) {\n\t\treturn\n\t}\n\tfor uid, keys := range ask {\n"},
 	{"held-swallowed", "sharded", []string{plan.RedisCut}, "adapter/redis/gap.go", "if a := g.held[k]; a.n > g.last {", "if a := g.held[k]; a.n > g.last && on(\"held-swallowed\", 1) {\n\t\t\tg.last, g.count = a.n, a.spot.count\n\t\t} else if a.n > g.last {"},
 	{"query-short", "streams", nil, "server/local.go", "\tout := make([]adapter.Details, len(of))\n", "\tof = without(on(\"query-short\", 5), of)\n\tout := make([]adapter.Details, len(of))\n"},
 	{"forward-refused", "pubsub", []string{plan.Stray}, "adapter/redis/forward.go", "\tcase addr == \"\":\n", "\tcase addr == \"\" || on(\"forward-refused\", 10):\n"},
