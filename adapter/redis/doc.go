@@ -129,6 +129,8 @@
 //   - 2026-11-29: With recovery, clients of this node get its events at once, and the offset says up to
 //     which of them (offset.go). They waited for the stream before, and acknowledgements and the end of a
 //     socket overtook them. The price: Node's servers do not know such an offset.
+//   - 2026-11-30: Answers are bounded for all questions of a server together (inflow.go), and by who asks: it alone knows what
+//     it has not read yet. Bounds of each question let 200 of them cut its subscription off.
 //   - 2026-11-30: An emitter has no numbers: it ends, and cannot be asked. So it looks before it publishes on a new
 //     connection whether servers listen (gate.go). It costs a PING for each batch that does not follow another.
 //   - 2026-11-30: Whether an address leads to its node the others say (visits.go): a node may not reach its own, as behind

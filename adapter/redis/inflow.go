@@ -18,6 +18,9 @@ const (
 	// maxComing is how many bytes of answers may be on their way, a quarter of what Redis keeps for a subscriber for a while.
 	// Heartbeats come behind them, so a slow way must not take seconds for it. One that is larger comes alone.
 	maxComing = 2 << 20
+	// maxFetching is how many questions fetch pieces at a time: two of them keep this process busy while the other waits for Redis,
+	// and with more, each takes longer than it may.
+	maxFetching = 3
 	// maxGathered is how many bytes of answers that are not complete may be here, besides those of the oldest question.
 	maxGathered = 32 << 20
 	// countBytes is more than an answer has that is a number.
@@ -38,6 +41,7 @@ type inflow struct {
 	loans    map[loanKey]loan    // what is on its way
 	heard    map[string]heard    // by node
 	coming   int                 // bytes of these
+	fetching map[string]int      // by question: how many of these are pieces behind the first
 	gathered int                 // bytes that open questions have
 	waiting  []*turn             // by the numbers of their questions
 	looked   time.Time
@@ -68,7 +72,7 @@ type turn struct {
 }
 
 func newInflow() *inflow {
-	return &inflow{open: map[*request]uint64{}, loans: map[loanKey]loan{}, heard: map[string]heard{}}
+	return &inflow{open: map[*request]uint64{}, loans: map[loanKey]loan{}, fetching: map[string]int{}, heard: map[string]heard{}}
 }
 
 // enter waits until r may be asked of nodes, and reports whether that took any time. end is called in any case.
@@ -111,42 +115,56 @@ func (f *inflow) wait(turns ...*turn) {
 	f.serve()
 }
 
-// serve lets those go for whom there is room.
+// serve lets those go for whom there is room, in order. Only pieces of a question that has to wait for others to be
+// fetched are passed by.
 func (f *inflow) serve() {
 	now := time.Now()
+	var served []*turn
 	f.mu.Lock()
-	k := 0
-	for ; k < len(f.waiting) && f.fits(f.waiting[k], now); k++ {
-		t := f.waiting[k]
-		for _, uid := range t.nodes {
-			key := loanKey{t.r.id, uid, t.piece}
-			f.settle(key)
-			f.loans[key] = loan{t.bytes, now}
-			f.coming += t.bytes
-		}
+	if len(f.waiting) > 0 {
+		f.forget(now)
 	}
-	served := slices.Clone(f.waiting[:k])
-	f.waiting = slices.Delete(f.waiting, 0, k)
+	full := f.gathered > maxGathered
+	for i := 0; i < len(f.waiting); {
+		t := f.waiting[i]
+		if full && !f.oldest(t.r) || f.coming > 0 && f.coming+len(t.nodes)*t.bytes > maxComing {
+			break
+		}
+		if t.piece > 0 && f.fetching[t.r.id] == 0 && len(f.fetching) >= maxFetching {
+			i++
+			continue
+		}
+		f.waiting = slices.Delete(f.waiting, i, i+1)
+		f.lend(t, now)
+		served = append(served, t)
+	}
 	f.mu.Unlock()
 	for _, t := range served {
 		t.take()
 	}
 }
 
-// fits reports whether there is room for t. Called with mu held.
-func (f *inflow) fits(t *turn, now time.Time) bool {
-	if f.gathered > maxGathered {
-		for _, number := range f.open {
-			if number < f.open[t.r] {
-				return false
-			}
+// oldest reports whether none of the open questions was asked before r. Called with mu held.
+func (f *inflow) oldest(r *request) bool {
+	for _, number := range f.open {
+		if number < f.open[r] {
+			return false
 		}
 	}
-	bytes := len(t.nodes) * t.bytes
-	if f.coming > 0 && f.coming+bytes > maxComing {
-		f.forget(now)
+	return true
+}
+
+// lend gives t its room. Called with mu held.
+func (f *inflow) lend(t *turn, now time.Time) {
+	for _, uid := range t.nodes {
+		key := loanKey{t.r.id, uid, t.piece}
+		f.settle(key)
+		f.loans[key] = loan{t.bytes, now}
+		f.coming += t.bytes
+		if t.piece > 0 {
+			f.fetching[key.request]++
+		}
 	}
-	return f.coming == 0 || f.coming+bytes <= maxComing
 }
 
 // forget gives back the room of what is lost. Called with mu held.
@@ -181,10 +199,20 @@ func (f *inflow) tick() {
 	f.serve()
 }
 
-// settle gives a loan back. Called with mu held.
+// settle gives a loan back, if there is one. Called with mu held.
 func (f *inflow) settle(key loanKey) {
-	f.coming -= f.loans[key].bytes
+	l, ok := f.loans[key]
+	if !ok {
+		return
+	}
+	f.coming -= l.bytes
 	delete(f.loans, key)
+	if key.piece == 0 {
+		return
+	}
+	if f.fetching[key.request]--; f.fetching[key.request] == 0 {
+		delete(f.fetching, key.request)
+	}
 }
 
 // gather notes that bytes of an answer are here.

@@ -256,6 +256,7 @@ func (n *namespace) fetchMore(r *request) {
 			n.fetchNext(r, uid)
 		}
 	}
+	n.c.inflow.serve()
 }
 
 // fetchNext asks a node for the piece that comes next, when there is room for it.

@@ -153,7 +153,7 @@ func TestTrimmed(t *testing.T) {
 				cfg.MaxStreamLen = 200
 				var causes []string
 				if !keeps {
-					cfg.MaxResendBytes, causes = 100_000, []string{"trimmed"}
+					cfg.MaxResendBytes, causes = 200_000, []string{"trimmed"}
 				}
 				f := pair(t, cfg, s.URL(), p.URL())
 				f.storm(10)

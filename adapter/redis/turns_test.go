@@ -2,6 +2,7 @@ package redis
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +37,43 @@ func TestTheOldestQuestionIsCompletedFirst(t *testing.T) {
 	f.end(list[1])
 	f.end(list[2])
 	if f.gathered != 0 || len(f.open)+len(f.waiting) > 0 {
+		t.Errorf("left: %+v", f)
+	}
+}
+
+// TestFewQuestionsFetchAtATime: the others wait, and those that are asked only then need not.
+func TestFewQuestionsFetchAtATime(t *testing.T) {
+	t.Parallel()
+	f := newInflow()
+	var asked []int
+	piece := func(r *request, number, piece int) {
+		f.wait(&turn{r, []string{"node"}, piece, nextPiece, func() { asked = append(asked, number) }})
+	}
+	var list []*request
+	for i := range maxFetching + 2 {
+		r := &request{id: strconv.Itoa(i)}
+		if waited, err := f.enter(t.Context(), r, []string{"node"}, firstPiece); waited || err != nil {
+			t.Fatal(i, waited, err)
+		}
+		piece(r, i, 1)
+		f.came(loanKey{r.id, "node", 0})
+		list = append(list, r)
+	}
+	piece(list[1], 1, 2)
+	f.came(loanKey{"1", "node", 1}) // the next of the same goes on
+	f.came(loanKey{"0", "node", 1})
+	if want := []int{0, 1, 2, 1, 3}; !slices.Equal(asked, want) {
+		t.Errorf("pieces of questions %v, want %v", asked, want)
+	}
+	for _, r := range list {
+		f.end(r)
+	}
+	for i := range list {
+		for p := range 3 {
+			f.came(loanKey{strconv.Itoa(i), "node", p})
+		}
+	}
+	if f.coming != 0 || len(f.fetching)+len(f.loans)+len(f.waiting) > 0 {
 		t.Errorf("left: %+v", f)
 	}
 }

@@ -63,7 +63,7 @@ var ofServers = []Defect{
 	{"before-connect", "streams+", nil, "server/hold.go", "\tcase h.over:\n", "\tcase h.over || on(\"before-connect\", 2):\n"},
 	{"disconnect-lost", "memory", nil, "server/run.go", "h.leaving() {", `h.leaving() && !on("disconnect-lost", 10) {`},
 	{"upgrade-loses", "memory", nil, "transport/upgrade.go", "range s.takeWaiting() {", `range without(on("upgrade-loses", 1), s.takeWaiting()) {`},
-	{"session-left", "memory", nil, "transport/session.go", "\tdelete(s.srv.sessions, s.sid)", "\tif !on(\"session-left\", 5) {\n\t\tdelete(s.srv.sessions, s.sid)\n\t}"},
+	{"session-left", "memory", nil, "transport/session.go", "\ts.srv.sessions = s.srv.had.Delete(s.srv.sessions, s.sid)", "\tif !on(\"session-left\", 5) {\n\t\ts.srv.sessions = s.srv.had.Delete(s.srv.sessions, s.sid)\n\t}"},
 	{"stream-lost", "streams", nil, "adapter/redis/reader.go", "if !r.fresh(ctx, b) {", `if !r.fresh(ctx, b) || on("stream-lost", 60) {`},
 	{"replay-lost", "streams+", nil, "adapter/redis/recovery.go", "if have.has(e.uid, e.seq) || ", `if on("replay-lost", 5) || have.has(e.uid, e.seq) || `},
 	{"replay-wrong", "streams+", nil, "adapter/redis/line.go", "if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay(", "if on(\"replay-wrong\", 1) || !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay("},
