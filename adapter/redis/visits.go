@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -211,8 +212,8 @@ func (v *visits) look(ctx context.Context, node string) {
 		v.mu.Unlock()
 		return
 	}
-	found := v.visit(ctx, node, at.addr)
-	if ctx.Err() != nil {
+	found, looked := v.visit(ctx, node, at.addr)
+	if ctx.Err() != nil || !looked {
 		return
 	}
 	told, over := v.judge(node, found)
@@ -260,35 +261,42 @@ func (v *visits) judge(node, found string) (told, over bool) {
 	return d.told, false
 }
 
-// visit asks at an address for a node, and returns what is wrong; empty if that node answers.
-func (v *visits) visit(ctx context.Context, node, addr string) (found string) {
+// lacking are the failures of a dial that say of this node what it lacks, and nothing of the other.
+var lacking = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL}
+
+// visit asks at an address for a node, and returns what is wrong; empty if that node answers. looked is false if this one
+// could not ask.
+func (v *visits) visit(ctx context.Context, node, addr string) (found string, looked bool) {
 	secret, sid := v.r.sharedSecret(), "visit."+rand.Text() // no session has such an id
 	u, err := url.Parse(addr)
 	if err != nil {
-		return findUnreached + " " + short(err)
+		return findUnreached + " " + short(err), true
 	}
 	there := url.URL{Scheme: u.Scheme, Host: u.Host, Path: v.path, RawQuery: "sid=" + sid} // as Forwarder.rewrite
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, there.String(), nil)
 	if err != nil {
-		return findUnreached + " " + short(err)
+		return findUnreached + " " + short(err), true
 	}
 	r.Header.Set(forwardedHeader, mark{at: time.Now().Unix(), from: v.r.node}.sign(secret, sid))
 	res, err := v.client.Do(r)
 	if err != nil {
-		if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
-			return findUnreached + " " + short(err)
+		if slices.ContainsFunc(lacking, func(own error) bool { return errors.Is(err, own) }) {
+			return "", false
 		}
-		return findUnanswered + " " + short(err)
+		if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
+			return findUnreached + " " + short(err), true
+		}
+		return findUnanswered + " " + short(err), true
 	}
 	_ = res.Body.Close()
 	m, ok := readMark(res.Header.Get(forwardedHeader), secret, answerTo(sid))
 	switch {
 	case !ok:
-		return fmt.Sprintf("%s what answers there, with status %d, does not show that it is one of them", findElsewhere, res.StatusCode)
+		return fmt.Sprintf("%s what answers there, with status %d, does not show that it is one of them", findElsewhere, res.StatusCode), true
 	case m.from != node:
-		return findElsewhere + " server " + m.from + " answers there"
+		return findElsewhere + " server " + m.from + " answers there", true
 	}
-	return ""
+	return "", true
 }
 
 // short is the text of an error of package net/http, without the URL that was asked for.

@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,7 +10,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -204,6 +208,28 @@ func TestFindingsThatAreNotBelieved(t *testing.T) {
 		if err := again.forwarding("reach"); err.Error() != "nothing is known" {
 			t.Errorf("%q: %v", forged, err)
 		}
+	}
+}
+
+// A node that has no descriptor left for a connection says nothing of those that it could not visit.
+func TestNodeThatCannotVisit(t *testing.T) {
+	t.Parallel()
+	prefix := unique()
+	var la, lb written
+	var tried atomic.Int64
+	visited(t, "a", prefix, redis.ForwardConfig{Dial: func(context.Context, string, string) (net.Conn, error) {
+		tried.Add(1)
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+	}}, &la)
+	b := visited(t, "b", prefix, redis.ForwardConfig{}, &lb)
+	adaptertest.Eventually(t, func() error {
+		if n := tried.Load(); n < 4 {
+			return fmt.Errorf("tried %d times", n)
+		}
+		return nil
+	})
+	if n, err := shared.Client().Exists(t.Context(), prefix+"-beanpole:unreached:b").Result(); n != 0 || err != nil || !b.cluster.Status().Up {
+		t.Errorf("%d, %v, %+v", n, err, b.cluster.Status())
 	}
 }
 

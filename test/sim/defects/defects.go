@@ -66,7 +66,7 @@ var ofServers = []Defect{
 	{"session-left", "memory", nil, "transport/session.go", "\ts.srv.sessions = s.srv.had.Delete(s.srv.sessions, s.sid)", "\tif !on(\"session-left\", 5) {\n\t\ts.srv.sessions = s.srv.had.Delete(s.srv.sessions, s.sid)\n\t}"},
 	{"stream-lost", "streams", nil, "adapter/redis/reader.go", "if !r.fresh(ctx, b) {", `if !r.fresh(ctx, b) || on("stream-lost", 60) {`},
 	{"replay-lost", "streams+", nil, "adapter/redis/recovery.go", "if have.has(e.uid, e.seq) || ", `if on("replay-lost", 5) || have.has(e.uid, e.seq) || `},
-	{"replay-wrong", "streams+", nil, "adapter/redis/line.go", "if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay(", "if on(\"replay-wrong\", 1) || !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay("},
+	{"replay-wrong", "streams+", nil, "adapter/redis/line.go", "if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) && !replayed(&e) {\n\t\t\t\treplay(", "if on(\"replay-wrong\", 1) || !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay("},
 	{"saved-late", "streams+", []string{plan.Cut}, "adapter/redis/recovery.go", "\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid)) //", "\t\tif !on(\"saved-late\", 1) {\n\t\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid))\n\t\t} //"},
 	{"hold-lost", "streams+", nil, "server/hold.go", "\tif x.p != nil {\n\t\t_ = s.client", "\tif x.p != nil && !on(\"hold-lost\", 5) {\n\t\t_ = s.client"},
 	{"log-lost", "memory+", []string{plan.Cut}, "adapter/log.go", "if s.Missed(&e.t, isAfter) {", `if s.Missed(&e.t, isAfter) && !on("log-lost", 5) {`},
