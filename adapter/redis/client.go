@@ -156,7 +156,33 @@ func clustered(o *redis.ClusterOptions) redis.UniversalClient {
 	o.PipelinePoolSize = 1
 	o.ReadOnly, o.RouteByLatency, o.RouteRandomly = false, false, false // replicas are late, and are not where the others are
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return redis.NewClusterClient(o)
+	x := redis.NewClusterClient(o)
+	x.AddHook(astray{x})
+	return x
+}
+
+// astray has a client of a Redis Cluster look who the masters are when a command has not reached one. The library does so
+// when a master refuses what is for another one, and not when it hangs, or is dead, and its replica has taken over.
+type astray struct{ *redis.ClusterClient }
+
+// DialHook is redis.Hook's.
+func (a astray) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook is redis.Hook's.
+func (a astray) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { return a.look(ctx, next(ctx, cmd)) }
+}
+
+// ProcessPipelineHook is redis.Hook's.
+func (a astray) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error { return a.look(ctx, next(ctx, cmds)) }
+}
+
+func (a astray) look(ctx context.Context, err error) error {
+	if err != nil && !errors.Is(err, redis.Nil) && !refused(err) && !errors.Is(ctx.Err(), context.Canceled) {
+		a.ReloadState(ctx) // now and then, however often it is asked for, and beside what goes on
+	}
+	return err
 }
 
 // nodeFor returns the client of the node that owns key: the client itself unless Redis is a cluster.

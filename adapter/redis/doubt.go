@@ -73,22 +73,13 @@ func (s *sender) saved(ctx context.Context, c *command) bool {
 				return false
 			}
 		default:
-			if s.unreached(ctx, err); ctx.Err() != nil || time.Since(c.at) > s.maxAge {
+			if s.state.set(PartSending, s.addr, err); ctx.Err() != nil || time.Since(c.at) > s.maxAge {
 				return false
 			}
 		}
 		if !pause(ctx, 3) {
 			return false
 		}
-	}
-}
-
-// unreached notes that Redis could not be asked: in a Redis Cluster another master may answer by now, and the library does
-// not look for it when a connection is refused.
-func (s *sender) unreached(ctx context.Context, err error) {
-	s.state.set(PartSending, s.addr, err)
-	if x, ok := s.client.(*redis.ClusterClient); ok {
-		x.ReloadState(ctx)
 	}
 }
 
@@ -101,7 +92,7 @@ func (s *sender) ask(ctx context.Context, stream string, list []*command) (missi
 	// the first question. Twice the same answer is taken for the truth.
 	for n, before := 0, -1; ; n++ {
 		if err := s.scan(ctx, stream, after, list[0].xadd.source(), found); err != nil {
-			if s.unreached(ctx, err); ctx.Err() != nil || time.Since(list[0].at) > s.maxAge {
+			if s.state.set(PartSending, s.addr, err); ctx.Err() != nil || time.Since(list[0].at) > s.maxAge {
 				return list // flush drops what is too old
 			}
 			if !pause(ctx, n) {

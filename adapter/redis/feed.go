@@ -19,6 +19,7 @@ import (
 // node costs five times as much.
 type feed struct {
 	client *redis.Client // has this one connection
+	addr   string        // of its server
 	conn   net.Conn
 	block  time.Duration // how long a read waits for an entry
 	silent time.Duration // how long nothing may come
@@ -44,6 +45,7 @@ const (
 func openFeed(ctx context.Context, node *redis.Client, block time.Duration) (*feed, error) {
 	f := &feed{block: block, silent: block + answerSlack, buf: make([]byte, 0, feedBuffer)}
 	o := *node.Options()
+	f.addr = o.Addr
 	if o.Addr == sentinelAddr {
 		f.block = min(block, sentinelBlock)
 		f.silent = f.block + publishTimeout
@@ -175,6 +177,7 @@ func (r *reader) pull(ctx context.Context, after streamID) (n, size int, err err
 			r.feed = nil
 			return 0, 0, err
 		}
+		r.open.Store(r.feed)
 	}
 	f := r.feed
 	defer func() {
@@ -212,7 +215,16 @@ func (r *reader) pull(ctx context.Context, after streamID) (n, size int, err err
 // leave ends the connection on which the stream is read; the next read makes another.
 func (r *reader) leave() {
 	if r.feed != nil {
+		r.open.Store(nil)
 		r.feed.close()
 		r.feed = nil
+	}
+}
+
+// stray ends a read at a server that is not among the masters any more: it may hang, and say nothing for as long as a read may
+// take.
+func (r *reader) stray(masters map[string]*redis.Client) {
+	if f := r.open.Load(); f != nil && masters[f.addr] == nil {
+		_ = f.conn.Close()
 	}
 }

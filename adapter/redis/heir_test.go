@@ -140,3 +140,21 @@ func TestEmitterKeepsOrderWhenAMasterDies(t *testing.T) {
 		}
 	}
 }
+
+// TestReaderLeavesAMasterThatHangs: the master of the stream stands still, and its replica takes over: the stream is read there,
+// however long a read at the old one might take.
+func TestReaderLeavesAMasterThatHangs(t *testing.T) {
+	t.Parallel()
+	list := redistest.ReplicatedCluster(t)
+	url := redistest.ClusterURL(list)
+	f := pair(t, redis.Config{Mode: redis.Streams, BlockTime: time.Hour, MaxOutboxAge: time.Hour}, url, url)
+	f.storm(1)
+	f.there.Wait(t, 1)
+	_, main := slot(t, list, f.prefix)
+	heir := heirOf(t, list, main)
+	main.Freeze()
+	defer main.Thaw()
+	takeOver(t, heir)
+	f.burst(20)
+	f.there.Wait(t, 21)
+}

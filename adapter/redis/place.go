@@ -37,6 +37,9 @@ func (c *Cluster) settle(ctx context.Context, writes bool) (again bool) {
 		list, err := masters(ctx, x)
 		if err == nil {
 			c.bus.leave(list)
+			for _, r := range c.readers {
+				r.stray(list)
+			}
 		}
 		return false
 	case *redis.Client:

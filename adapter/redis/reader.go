@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,7 +33,8 @@ type reader struct {
 	checked time.Time          // when was last looked whether the stream has dropped anything since
 	dropped bool               // it has
 
-	replies chan reply // to a question for what is missing
+	open    atomic.Pointer[feed] // feed, for others to look at
+	replies chan reply           // to a question for what is missing
 
 	mu      sync.Mutex
 	tails   map[string]uint64     // by node: the number of its last entry, as it says
