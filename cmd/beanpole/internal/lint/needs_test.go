@@ -86,6 +86,7 @@ var workingBundles = map[string]step{
 	"a redirect of an old path":                         write(extra, "location = /old { return 301 /new; }"),
 	"a redirect of a name":                              write(inHTTP, "server { listen 80; server_name .elasticbeanstalk.com; return 301 https://www.example.com$request_uri; }"),
 	"values of http{} that the location has its own of": steps(passes("proxy_pass_request_body on; proxy_method $request_method; proxy_intercept_errors off;"), write(inHTTP, "proxy_read_timeout 10s; proxy_pass_request_body off; proxy_method POST; proxy_intercept_errors on; error_page 400 =200 /x;\n")),
+	"directives that a nginx of Debian does not have":   write(inHTTP, "ssl_certificate_cache off; proxy_ssl_certificate_cache off; ssl_object_cache_inheritable on; add_trailer_inherit on;\n"),
 	"health by a location of its own":                   write(extra, "location = /healthz { access_log off; proxy_pass http://beanpole; }"),
 }
 
