@@ -23,7 +23,7 @@ func TestAnswerThatComesTwiceCountsOnce(t *testing.T) {
 		"a number": {kindFetch, message{kind: kindFetchResponse, counted: true, count: 2}, []string{"4"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := &namespace{requests: map[string]*request{}}
+			n := &namespace{c: &Cluster{inflow: newInflow()}, requests: map[string]*request{}}
 			var got []string
 			r := newRequest(x.kind, func(m adapter.Message) { got = append(got, string(m.Data)) })
 			n.requests["q"] = r

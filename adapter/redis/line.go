@@ -51,6 +51,8 @@ type tailEvent struct {
 	id  streamID
 	uid string
 	seq uint64
+	// source is who has numbered it: one of several emitters, which have one uid.
+	source string
 }
 
 func newLine(n *namespace, r *reader) *line {
@@ -209,7 +211,7 @@ func (l *line) passes(b *brought, done func()) bool {
 func (l *line) arrive(e *entry, id streamID) (after func()) {
 	if e.uid == l.n.c.uid {
 		if o, ok := l.take(e.seq); ok {
-			l.note(tailEvent{o.m, o.t, id, e.uid, e.seq})
+			l.note(tailEvent{o.m, o.t, id, e.uid, e.seq, e.source()})
 		}
 		return nothing
 	}
@@ -218,7 +220,7 @@ func (l *line) arrive(e *entry, id streamID) (after func()) {
 		return func() { l.r.garbled(e, id, err) }
 	}
 	m, t := x.event, x.target
-	l.note(tailEvent{m, t, id, e.uid, e.seq})
+	l.note(tailEvent{m, t, id, e.uid, e.seq, e.source()})
 	for _, x := range l.ahead[e.uid] {
 		if x.seq >= e.seq {
 			t.Except = append(slices.Clip(t.Except), x.sid)
@@ -305,15 +307,15 @@ func (l *line) join(t *tail, missed []tailEvent, seen map[string]uint64, have of
 	delete(l.tails, t)
 	enter()
 	at := have
-	type source struct {
-		uid string
-		seq uint64
+	type number struct {
+		source string
+		seq    uint64
 	}
-	had := make(map[source]struct{}, len(missed)) // a master that has been replaced may have brought what its replica has, too
+	had := make(map[number]struct{}, len(missed)) // a master that has been replaced may have brought what its replica has, too
 	replayed := func(e *tailEvent) bool {
-		_, again := had[source{e.uid, e.seq}]
+		_, again := had[number{e.source, e.seq}]
 		if e.seq > 0 {
-			had[source{e.uid, e.seq}] = struct{}{}
+			had[number{e.source, e.seq}] = struct{}{}
 		}
 		return again
 	}
@@ -340,7 +342,7 @@ func (l *line) join(t *tail, missed []tailEvent, seen map[string]uint64, have of
 	own := slices.Clone(l.own)
 	l.mu.Unlock()
 	for _, o := range own {
-		e := tailEvent{o.m, o.t, streamID{ms: 1<<64 - 1}, l.n.c.uid, o.seq}
+		e := tailEvent{o.m, o.t, streamID{ms: 1<<64 - 1}, l.n.c.uid, o.seq, l.n.c.uid + "."}
 		if !o.t.Volatile && !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) && !replayed(&e) {
 			replay(adapter.WithOffset(e.m, at.with(early{o.seq, e.uid}).String()))
 		}

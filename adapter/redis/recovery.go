@@ -375,7 +375,7 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 			if err != nil || m.request != "" || m.target.Volatile {
 				continue
 			}
-			ev := tailEvent{m.event, m.target, after, e.uid, e.seq}
+			ev := tailEvent{m.event, m.target, after, e.uid, e.seq, e.source()}
 			if have.has(e.uid, e.seq) || !s.Missed(&ev.t, ev.after) {
 				continue
 			}
