@@ -171,6 +171,16 @@ func header(name, value string) func(*http.Response) error {
 	}
 }
 
+// socketsTo sends WebSocket handshakes to the second instance, and all else to the first unless it is left to the balancer.
+func socketsTo(all bool) func(*http.Request) (int, bool) {
+	return func(r *http.Request) (int, bool) {
+		if isWebSocket(r) {
+			return 1, true
+		}
+		return 0, all
+	}
+}
+
 // furtherEnvironments are broken where the others are not.
 var furtherEnvironments = []broken{
 	{"OPTIONS refused in one nginx", world{b: ifAsked(isOptions, status(405))}, nil, "preflight", Failure, "b", "takes no OPTIONS here", nil},
@@ -180,6 +190,9 @@ var furtherEnvironments = []broken{
 	{"POST unanswered in one nginx", world{b: ifAsked(func(r *http.Request) bool { return r.Method == http.MethodPost }, unanswered)}, quick, "polling", Failure, "b", "POST does not get through", []string{"buffering", "upgrade", "body size"}},
 	{"WebSocket handshakes unreadable for the balancer", world{b: ifAsked(isWebSocket, func(w http.ResponseWriter, _ *http.Request) { says("awselb/2.0", 502, "<html>")(w, nil) })}, nil, "websocket", Failure, "b", "Sec-WebSocket-Accept have to pass", []string{"upgrade"}},
 	{"WebSocket handshakes unanswered", world{b: ifAsked(isWebSocket, unanswered)}, quick, "websocket", Failure, "b", "does not let it through", []string{"upgrade"}},
+	{"WebSocket handshakes to another instance", world{rule: socketsTo(true), cookies: "none"}, nil, "websocket", OK, "", "with b", nil},
+	{"WebSocket handshakes to another instance than cookies say", world{rule: socketsTo(false)}, nil, "websocket", OK, "", "with b", nil},
+	{"WebSocket handshakes to another instance that does not forward", world{rule: socketsTo(true), cookies: "none", lonely: true}, nil, "upgrade", Failure, "", "not known to b", nil},
 	{"pages of the site over TLS taken for plain HTTP", world{tls: true}, func(o *Options) { o.Origin = o.URL }, "handshake", Failure, "", "not $scheme", nil},
 	{"the port dropped on the way, and pages of the site", world{before: rewrites(func(r *http.Request) { r.Host = "127.0.0.1" })}, func(o *Options) { o.Origin = o.URL }, "handshake", Failure, "", "$http_host", nil},
 	{"pages of plain HTTP of a site that has TLS", world{count: 1, before: func(w http.ResponseWriter, r *http.Request) bool {
