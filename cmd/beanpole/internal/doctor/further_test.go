@@ -202,7 +202,6 @@ var furtherEnvironments = []broken{
 	{"WebSocket handshakes of sessions forbidden in one nginx", world{b: ifAsked(func(r *http.Request) bool { return isWebSocket(r) && ofSession(r) }, status(403))}, nil, "upgrade", Failure, "b", "one without a session does", nil},
 	{"POST to where nobody listens, from one nginx", world{b: ifAsked(func(r *http.Request) bool { return r.Method == http.MethodPost }, status(502))}, nil, "polling", Failure, "b", "nobody listens where nginx sends it", []string{"buffering", "upgrade", "body size"}},
 	{"requests of sessions not found in one nginx", world{b: ifAsked(ofSession, status(404))}, nil, "polling", Failure, "b", "requests with a session id do not get through", []string{"buffering", "preflight", "upgrade", "body size"}},
-	{"requests of sessions unanswered in one nginx", world{b: ifAsked(ofSession, unanswered)}, quick, "polling", Failure, "b", "requests with a session id do not get through", []string{"buffering", "preflight", "upgrade", "body size"}},
 	{"WebSockets of all at one instance", world{rule: socketsTo(false), probe: true}, nil, "broadcast", NotApplicable, "", "not two instances", nil},
 	{"WebSocket handshakes to another instance", world{rule: socketsTo(true), cookies: "none"}, nil, "websocket", OK, "", "with b", nil},
 	{"WebSocket handshakes to another instance than cookies say", world{rule: socketsTo(false)}, nil, "websocket", OK, "", "with b", nil},

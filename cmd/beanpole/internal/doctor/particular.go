@@ -113,7 +113,7 @@ func (e errAnswer) apart(sort, other, rules string) cause {
 		return cause{Failure, means + "whom " + e.by() + " sends it to does not answer in time", do + ", and who is where they lead"}
 	case e.status == http.StatusBadGateway && e.by() == byNginx:
 		return cause{Failure, means + "nobody listens where nginx sends it, or the connection ends there without an answer",
-			do + ", and whether somebody listens where they lead; error.log of nginx says which (connect() failed, worker_connections are not enough)"}
+			do + ", and whether somebody listens where they lead; error.log of nginx says which (connect() failed, upstream prematurely closed connection)"}
 	case e.status == http.StatusBadGateway && socket:
 		return cause{Failure, means + "nobody listens where " + e.by() + " sends it, or the answer from there is none to a handshake: its headers are taken away or changed before that, or the connection ends",
 			do + ", whether somebody listens where they lead, and what hides or sets headers of answers there (proxy_hide_header; Upgrade, Connection and Sec-WebSocket-Accept have to pass)"}
