@@ -54,8 +54,11 @@ func explain(err error) cause {
 	var name *net.DNSError
 	var timeout net.Error
 	var op *net.OpError
+	var moved errMoved
 	switch {
-	case errors.As(err, new(errMoved)):
+	case errors.As(err, &moved) && moved.blind:
+		return cause{Warning, "the instance was taken out while it was looked at, or few requests come to it", "run doctor again; a deployment, a scale-in or the health check takes instances out"}
+	case errors.As(err, &moved):
 		return cause{Warning, "the instance was taken out while it was looked at", "run doctor again; a deployment, a scale-in or the health check has taken it out"}
 	case errors.Is(err, errClosed):
 		return cause{Warning, "the application itself has closed the session: events beyond a limit (the doctor sends a few at once), a drain, or code of its own",

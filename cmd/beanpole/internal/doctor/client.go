@@ -74,11 +74,18 @@ func (c *client) keep() {
 	c.jar, c.stays = p, len(p.values) > 0
 }
 
-// errMoved is returned when a request with the cookies of one instance was answered by another.
-type errMoved struct{ from, to string }
+// errMoved is returned when an instance that has answered does so no more, and another does. It had cookies by which it was
+// found again and again, unless blind is set.
+type errMoved struct {
+	from, to string
+	blind    bool
+}
 
 // Error says who answered.
 func (e errMoved) Error() string {
+	if e.blind {
+		return fmt.Sprintf("%s has answered, and %s does now", e.from, e.to)
+	}
 	return fmt.Sprintf("the cookies of %s lead to %s now", e.from, e.to)
 }
 
@@ -107,38 +114,73 @@ func (c *client) insist(ctx context.Context, send func() (*reply, error)) (*repl
 	}
 	if c.stays && !c.front {
 		r, err := send()
-		if err == nil && r.name() != "" && r.name() != c.name {
-			return nil, errMoved{c.label, r.name()}
+		if err == nil && c.foreign(r) {
+			return c.instead(ctx, r, 4)
 		}
 		return r, err
 	}
-	var unnamed *reply
+	var unnamed, other *reply
 	var failed error
-	for n := 4 + 6*len(c.found); n > 0 && ctx.Err() == nil; n-- {
+	tries := 4 + 6*len(c.found)
+	for n := tries; n > 0 && ctx.Err() == nil; n-- {
 		r, err := send()
 		switch {
 		case err != nil && failed != nil:
+			other.drop()
 			return nil, err
 		case err != nil:
 			failed = err
 		case r.name() == c.name:
+			other.drop()
 			return r, nil
-		case r.name() == "":
+		case r.name() == "" && r.conn == nil:
 			unnamed = r
-		}
-		if r != nil && r.conn != nil {
-			_ = r.conn.Close()
+		default:
+			other.drop()
+			other = r
 		}
 	}
+	if unnamed == nil && failed == nil && ctx.Err() == nil {
+		return c.instead(ctx, other, tries)
+	}
+	other.drop()
 	switch {
-	case unnamed != nil && unnamed.conn == nil:
+	case unnamed != nil:
 		return unnamed, nil
 	case failed != nil:
 		return nil, failed
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
 	}
-	return nil, errMoved{c.label, "others"}
+	return nil, ctx.Err()
+}
+
+// foreign reports whether another instance than the client's has answered.
+func (c *client) foreign(r *reply) bool { return c.name != "" && r.name() != "" && r.name() != c.name }
+
+// place is what to say of an answer of another instance.
+func (c *client) place(r *reply) string {
+	if !c.foreign(r) {
+		return ""
+	}
+	return fmt.Sprintf(", with %s: something in front sends such requests there, and others to %s", r.name(), c.label)
+}
+
+// instead takes the answer of another instance, as clients do, where the client's own still answers what nothing in front
+// sends elsewhere. What differs between the two is the kind of request alone.
+func (c *client) instead(ctx context.Context, r *reply, tries int) (*reply, error) {
+	for ; tries > 0 && ctx.Err() == nil; tries-- {
+		if own, err := c.plain(ctx); err == nil && own.name() == c.name {
+			return r, nil
+		}
+	}
+	r.drop()
+	return nil, errMoved{c.label, orElse(r.name(), "somebody without a name"), !c.stays}
+}
+
+// plain is ask of whoever answers.
+func (c *client) plain(ctx context.Context) (*reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	return c.send(ctx, http.MethodGet, c.target("EIO=4"), nil)
 }
 
 // request makes a request with the client's headers.
@@ -187,10 +229,10 @@ func (c *client) answer(r *http.Request, u *url.URL) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.jar != nil {
+	answer := &reply{method: r.Method, session: u.Query().Has("sid"), status: res.StatusCode, header: res.Header, began: start}
+	if c.jar != nil && !(c.stays && c.foreign(answer)) { // or the way to the own would be lost
 		c.jar.SetCookies(u, res.Cookies())
 	}
-	answer := &reply{method: r.Method, status: res.StatusCode, header: res.Header, began: start}
 	if conn, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
 		answer.conn = conn
 		return answer, nil

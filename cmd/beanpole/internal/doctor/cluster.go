@@ -212,6 +212,10 @@ func (c *client) probe(ctx context.Context) (*socket, Result) {
 	if err != nil {
 		return nil, none("%s", say(err))
 	}
+	if c.foreign(s.open.reply) {
+		s.close()
+		return nil, none("a WebSocket%s", c.place(s.open.reply))
+	}
 	auth, _ := json.Marshal(map[string]string{"token": c.ProbeToken}) // strings always can
 	err = s.send("40" + probeNamespace + "," + string(auth))
 	p := ""

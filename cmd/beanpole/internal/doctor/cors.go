@@ -34,7 +34,7 @@ func (c *client) checkPreflight(ctx context.Context) Result {
 	if why := c.crosses(); why != "" {
 		return none("%s", why)
 	}
-	r, err := c.do(ctx, http.MethodOptions, c.target("EIO=4&transport=polling&sid=aaaaaaaaaaaaaaaaaaaa"), nil,
+	r, err := c.do(ctx, http.MethodOptions, c.target("EIO=4&transport=polling&sid="+foreignSession), nil,
 		"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type")
 	if err != nil {
 		return c.broken(ctx, err, "browsers do not send the request")

@@ -55,7 +55,8 @@ type world struct {
 	lonely bool // instances do not forward sessions to each other
 	config func(node int, cfg *host.Config)
 
-	cookies string // "" for those of an application load balancer, "none", "classic", "split", "bare", "other", "once", "short", "forgetful"
+	cookies string                                  // "" for those of an application load balancer, "none", "classic", "split", "bare", "other", "once", "short", "forgetful"
+	rule    func(*http.Request) (node int, ok bool) // sends some to one instance, whatever their cookies
 	before  func(w http.ResponseWriter, r *http.Request) (done bool)
 	after   func(*http.Response) error
 	cached  map[string]bool // parameters of the query that a CDN looks at, when it remembers answers
@@ -266,6 +267,12 @@ func (e *environment) balance(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	i := e.pick(r)
+	if e.rule != nil {
+		if node, ok := e.rule(r); ok {
+			e.all.pass(e, node, w, r)
+			return
+		}
+	}
 	if _, err := r.Cookie("SERVERID"); e.cookies == "once" && err == nil {
 		e.all.pass(e, i, w, r)
 		return

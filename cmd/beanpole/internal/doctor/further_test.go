@@ -129,6 +129,12 @@ func ifAsked(is func(*http.Request) bool, serve http.HandlerFunc) nginx {
 func isOptions(r *http.Request) bool   { return r.Method == http.MethodOptions }
 func isWebSocket(r *http.Request) bool { return r.Header.Get("Upgrade") != "" }
 func hasBody(r *http.Request) bool     { return r.ContentLength > 0 }
+func ofSession(r *http.Request) bool   { return r.URL.Query().Has("sid") }
+
+// noServer answers as HAProxy does that has nobody to send a request to.
+func noServer(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>", http.StatusServiceUnavailable)
+}
 
 // unanswered waits until the client does no more.
 func unanswered(_ http.ResponseWriter, r *http.Request) {
@@ -171,6 +177,16 @@ func header(name, value string) func(*http.Response) error {
 	}
 }
 
+// socketsTo sends WebSocket handshakes to the second instance, and all else to the first unless it is left to the balancer.
+func socketsTo(all bool) func(*http.Request) (int, bool) {
+	return func(r *http.Request) (int, bool) {
+		if isWebSocket(r) {
+			return 1, true
+		}
+		return 0, all
+	}
+}
+
 // furtherEnvironments are broken where the others are not.
 var furtherEnvironments = []broken{
 	{"OPTIONS refused in one nginx", world{b: ifAsked(isOptions, status(405))}, nil, "preflight", Failure, "b", "takes no OPTIONS here", nil},
@@ -180,6 +196,16 @@ var furtherEnvironments = []broken{
 	{"POST unanswered in one nginx", world{b: ifAsked(func(r *http.Request) bool { return r.Method == http.MethodPost }, unanswered)}, quick, "polling", Failure, "b", "POST does not get through", []string{"buffering", "upgrade", "body size"}},
 	{"WebSocket handshakes unreadable for the balancer", world{b: ifAsked(isWebSocket, func(w http.ResponseWriter, _ *http.Request) { says("awselb/2.0", 502, "<html>")(w, nil) })}, nil, "websocket", Failure, "b", "Sec-WebSocket-Accept have to pass", []string{"upgrade"}},
 	{"WebSocket handshakes unanswered", world{b: ifAsked(isWebSocket, unanswered)}, quick, "websocket", Failure, "b", "does not let it through", []string{"upgrade"}},
+	{"WebSocket handshakes to where nobody listens, from one nginx", world{b: ifAsked(isWebSocket, status(502))}, nil, "websocket", Failure, "b", "nobody listens where nginx sends it", []string{"upgrade"}},
+	{"WebSocket handshakes to where nobody listens", world{before: ifAsked(isWebSocket, noServer).serve}, nil, "websocket", Failure, "", "a proxy without a name has nobody to send it to", []string{"upgrade"}},
+	{"WebSocket handshakes forbidden in one nginx", world{b: ifAsked(isWebSocket, status(403))}, nil, "websocket", Failure, "b", "answers it itself", []string{"upgrade"}},
+	{"WebSocket handshakes of sessions forbidden in one nginx", world{b: ifAsked(func(r *http.Request) bool { return isWebSocket(r) && ofSession(r) }, status(403))}, nil, "upgrade", Failure, "b", "one without a session does", nil},
+	{"POST to where nobody listens, from one nginx", world{b: ifAsked(func(r *http.Request) bool { return r.Method == http.MethodPost }, status(502))}, nil, "polling", Failure, "b", "nobody listens where nginx sends it", []string{"buffering", "upgrade", "body size"}},
+	{"requests of sessions not found in one nginx", world{b: ifAsked(ofSession, status(404))}, nil, "polling", Failure, "b", "requests with a session id do not get through", []string{"buffering", "preflight", "upgrade", "body size"}},
+	{"WebSockets of all at one instance", world{rule: socketsTo(false), probe: true}, nil, "broadcast", NotApplicable, "", "not two instances", nil},
+	{"WebSocket handshakes to another instance", world{rule: socketsTo(true), cookies: "none"}, nil, "websocket", OK, "", "with b", nil},
+	{"WebSocket handshakes to another instance than cookies say", world{rule: socketsTo(false)}, nil, "websocket", OK, "", "with b", nil},
+	{"WebSocket handshakes to another instance that does not forward", world{rule: socketsTo(true), cookies: "none", lonely: true}, nil, "upgrade", Failure, "", "not known to b", nil},
 	{"pages of the site over TLS taken for plain HTTP", world{tls: true}, func(o *Options) { o.Origin = o.URL }, "handshake", Failure, "", "not $scheme", nil},
 	{"the port dropped on the way, and pages of the site", world{before: rewrites(func(r *http.Request) { r.Host = "127.0.0.1" })}, func(o *Options) { o.Origin = o.URL }, "handshake", Failure, "", "$http_host", nil},
 	{"pages of plain HTTP of a site that has TLS", world{count: 1, before: func(w http.ResponseWriter, r *http.Request) bool {

@@ -100,6 +100,8 @@ func (c *client) checkHealth(ctx context.Context) Result {
 	}
 	const path = "HealthCheckPath: /healthz in aws:elasticbeanstalk:environment:process:default (give another as --health-path)"
 	switch {
+	case c.foreign(r): // what it says is looked at for that one
+		return none("%s is answered%s", c.HealthPath, c.place(r))
 	case r.status/100 == 3:
 		return fail(c.HealthPath+" is redirected: "+r.String(), "only 200 counts: every instance is taken out", "answer it without a redirect, whatever the Host header")
 	case r.status == http.StatusServiceUnavailable && r.by() == byApplication:

@@ -113,7 +113,8 @@ func (c *client) idlePoll(ctx context.Context, seen ...string) Result {
 			"raise IdleTimeout and proxy_read_timeout, both, or lower BEANPOLE_PING_INTERVAL")
 	}
 	// The cookie that brought the poll here has to outlive it.
-	if err := s.post(ctx, "3"); unknown(err) || errors.As(err, new(errMoved)) {
+	var moved errMoved
+	if err := s.post(ctx, "3"); unknown(err) || errors.As(err, &moved) && !moved.blind {
 		return fail(fmt.Sprintf("after a poll of %v the next request did not find its session: %s", took, say(err)),
 			"stickiness lasts for less than a poll waits: the next request goes to another instance", "StickinessLBCookieDuration (86400), or the like of a balancer of your own, well above pingInterval and pingTimeout")
 	} else if err != nil {

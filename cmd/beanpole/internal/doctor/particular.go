@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -17,6 +18,10 @@ import (
 // broken is doctor.broken, of an instance that may answer other requests all the same.
 func (c *client) broken(ctx context.Context, err error, what string) Result {
 	r := c.doctor.broken(err, what)
+	if answer := (errAnswer{}); errors.As(err, &answer) && unknown(err) && c.foreign(answer.reply) {
+		r.Means = fmt.Sprintf("%s: the session is not known to %s, to which something in front sends such requests, and others to %s", what, answer.name(), c.label)
+		r.Do = "let all requests go one way, whatever their headers, method and query (if ($http_upgrade) in nginx, use_backend, a listener's rule); or have instances forward to each other: REDIS_URL, BEANPOLE_NODE_URL"
+	}
 	if c.open == nil || c.front || !ofAll(err) || !c.answers(ctx) {
 		return r
 	}
@@ -30,7 +35,8 @@ func ofAll(err error) bool {
 	var answer errAnswer
 	if errors.As(err, &answer) {
 		ownRule := answer.by() == byNginx && (answer.status == http.StatusInternalServerError || answer.status == http.StatusServiceUnavailable)
-		return answer.by() != byApplication && !ownRule && (answer.status > 464 || answer.status == http.StatusNotFound || answer.status/100 == 2)
+		barred := (answer.status == http.StatusForbidden || answer.status == http.StatusUnauthorized) && !answer.firewall()
+		return answer.by() != byApplication && !ownRule && (answer.status > 464 || barred || answer.status == http.StatusNotFound || answer.status/100 == 2)
 	}
 	var timeout net.Error
 	return errors.Is(err, errSilent) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() ||
@@ -51,33 +57,91 @@ func (e errUpgrade) Unwrap() error { return e.error }
 
 // particular is why a request of one kind fails while the instance answers others.
 func (c *client) particular(ctx context.Context, err error) cause {
-	method := ""
 	var answer errAnswer
-	var asked *url.Error
+	errors.As(err, &answer)
+	method, session := asked(err)
 	switch {
-	case errors.As(err, &answer):
-		method = answer.method
-	case errors.As(err, new(errUpgrade)):
-		method = methodUpgrade
-	case errors.As(err, &asked):
-		method = strings.ToUpper(asked.Op)
-	}
-	switch {
-	case method == methodUpgrade && answer.reply != nil:
-		return cause{Failure, answer.by() + " passes on what the instance answers to other requests, and to the handshake of a WebSocket not: its headers are taken away or changed before that, or the connection ends",
-			"see what hides or sets headers of answers behind " + strings.TrimPrefix(answer.by(), "the ") + " (proxy_hide_header; Upgrade, Connection and Sec-WebSocket-Accept have to pass), and error.log of nginx (worker_connections)"}
+	case method == methodUpgrade && session && c.connects(ctx):
+		return answer.apart("the handshake of a WebSocket for a session does", "one without a session does", "query (if ($arg_sid) in nginx)")
 	case method == methodUpgrade:
-		return cause{Failure, "the handshake of a WebSocket is not answered, and other requests to the instance are: what is on the way does not let it through",
-			"see firewalls and proxies that inspect WebSockets, and error.log of nginx (worker_connections)"}
+		return answer.apart("the handshake of a WebSocket does", "what else is asked does", "Upgrade (if ($http_upgrade) in nginx, use_backend, a listener's rule)")
 	case method == http.MethodPost && answer.reply == nil && c.takesNothing(ctx):
 		return cause{Failure, "a POST with a body is not answered, and one without is, as everything else: the body does not arrive",
 			"pass on bodies as they come: no proxy_pass_request_body off in nginx; see proxies and firewalls that inspect what goes through"}
-	case method == http.MethodPost || method == http.MethodOptions:
-		return cause{Failure, method + " does not get through to the application, and GET does",
-			"see what stands in front for rules by method (limit_except and if ($request_method …) in nginx, the methods that a CDN allows), and the application's log"}
+	case !session || c.passes(ctx, method):
+		return cause{Failure, "the application does not answer this request, and others of the same instance it does: what is on the way treats it in another way, or does not wait for it",
+			"see what stands in front for rules by path, query and size, and for time-outs below the ping interval, as polls wait so long; and the application's log"}
+	case method != http.MethodGet && c.passes(ctx, http.MethodGet):
+		return answer.apart(method+" does", "GET does", "method (limit_except and if ($request_method …) in nginx, the methods that a CDN allows)")
 	}
-	return cause{Failure, "the application does not answer this request, and others of the same instance it does: what is on the way treats it in another way, or does not wait for it",
-		"see what stands in front for rules by path and query, and for time-outs below the ping interval, as polls wait so long; and the application's log"}
+	return answer.apart("requests with a session id do", "those without do", "query (if ($arg_sid) in nginx)")
+}
+
+// asked is the method of the request that has failed, and whether it was for a session.
+func asked(err error) (method string, session bool) {
+	var answer errAnswer
+	var of *url.Error
+	upgrade := errors.As(err, new(errUpgrade))
+	switch {
+	case errors.As(err, &answer):
+		return answer.method, answer.session
+	case errors.As(err, &of):
+		u, _ := url.Parse(of.URL)
+		method, session = strings.ToUpper(of.Op), u != nil && u.Query().Has("sid")
+	default: // a poll, which has waited for so long
+		method, session = http.MethodGet, errors.Is(err, errSilent) && !upgrade
+	}
+	if upgrade {
+		method = methodUpgrade
+	}
+	return method, session
+}
+
+// apart is why one sort of requests does not get through while another does, as far as the answer shows, which may be none.
+// rules are those that tell the two apart.
+func (e errAnswer) apart(sort, other, rules string) cause {
+	means := sort + " not get through to the application, and " + other + ": "
+	do := "see what stands in front for rules by " + rules
+	socket := e.reply != nil && e.method == methodUpgrade
+	switch {
+	case e.reply == nil:
+		return cause{Failure, means + "what is on the way does not let it through, or waits for somebody who does not answer",
+			do + ", firewalls and proxies that inspect what goes through, and the log of each"}
+	case e.status == http.StatusServiceUnavailable:
+		return cause{Failure, means + e.by() + " has nobody to send it to: nobody listens there, or nobody is registered or healthy", do + ", and whether somebody listens where they lead"}
+	case e.status == http.StatusGatewayTimeout:
+		return cause{Failure, means + "whom " + e.by() + " sends it to does not answer in time", do + ", and who is where they lead"}
+	case e.status == http.StatusBadGateway && e.by() == byNginx:
+		return cause{Failure, means + "nobody listens where nginx sends it, or the connection ends there without an answer",
+			do + ", and whether somebody listens where they lead; error.log of nginx says which (connect() failed, upstream prematurely closed connection)"}
+	case e.status == http.StatusBadGateway && socket:
+		return cause{Failure, means + "nobody listens where " + e.by() + " sends it, or the answer from there is none to a handshake: its headers are taken away or changed before that, or the connection ends",
+			do + ", whether somebody listens where they lead, and what hides or sets headers of answers there (proxy_hide_header; Upgrade, Connection and Sec-WebSocket-Accept have to pass)"}
+	case e.status == http.StatusBadGateway:
+		return cause{Failure, means + "nobody listens where " + e.by() + " sends it, or the connection ends there without an answer", do + ", and whether somebody listens where they lead"}
+	}
+	return cause{Failure, means + e.by() + " answers it itself", do}
+}
+
+// connects reports whether a WebSocket handshake that opens a session is answered by one.
+func (c *client) connects(ctx context.Context) bool {
+	s, err := c.dial(ctx, nil)
+	s.close()
+	return err == nil
+}
+
+// foreignSession is the id of a session that there cannot be.
+const foreignSession = "aaaaaaaaaaaaaaaaaaaa"
+
+// passes reports whether the application answers a request for a session that there cannot be, as it does at once whatever
+// the method.
+func (c *client) passes(ctx context.Context, method string) bool {
+	var body []byte
+	if method == http.MethodPost {
+		body = []byte("40" + noNamespace + ",")
+	}
+	r, err := c.do(ctx, method, c.target("EIO=4&transport=polling&sid="+foreignSession), body)
+	return err == nil && r.by() == byApplication
 }
 
 // takesNothing reports whether a POST without a body is answered.

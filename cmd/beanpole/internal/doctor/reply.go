@@ -19,13 +19,21 @@ const instanceHeader = "X-Beanpole"
 
 // reply is an answer.
 type reply struct {
-	method string // of the request
-	status int
-	header http.Header
-	body   []byte
-	began  time.Time
-	took   time.Duration
-	conn   io.ReadWriteCloser // of a WebSocket
+	method  string // of the request
+	session bool   // whether it named one
+	status  int
+	header  http.Header
+	body    []byte
+	began   time.Time
+	took    time.Duration
+	conn    io.ReadWriteCloser // of a WebSocket
+}
+
+// drop ends the connection of an answer that nobody wants, which may be nil.
+func (r *reply) drop() {
+	if r != nil && r.conn != nil {
+		_ = r.conn.Close()
+	}
 }
 
 // The usual answers to who has answered.

@@ -20,7 +20,7 @@ func (c *client) checkWebSocket(ctx context.Context) Result {
 	if err := s.echo(ctx, c.Timeout); err != nil {
 		return c.lost(err, "101 and OPEN, and then ", "messages do not get through", inspect)
 	}
-	return ok("101, and back and forth")
+	return ok("101, and back and forth%s", c.place(s.open.reply))
 }
 
 // checkUpgrade moves a polling session to WebSocket while packets are on their way.
