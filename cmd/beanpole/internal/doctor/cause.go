@@ -86,6 +86,9 @@ func explain(err error) cause {
 			"see processor and memory of the instance, the goroutines of the application (/debug/pprof/ of its admin listener), and restart it"}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return cause{Failure, "the connection is closed without an answer", "see error.log of nginx (worker_connections), and firewalls that inspect what goes through"}
+	case strings.Contains(err.Error(), "transport connection broken"): // by what was read of it, whose errors have no type
+		return cause{Failure, "what answers sends no HTTP that a client can read: another protocol, a header that is none, or headers or answers of 1xx without end",
+			"see what listens there, and what adds headers to answers"}
 	}
 	return cause{Failure, "it is refused on the way", "see the log of who refuses"}
 }

@@ -1,7 +1,10 @@
 package doctor
 
 import (
+	"bufio"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -38,5 +41,50 @@ func TestWhoHasGoneIsTold(t *testing.T) {
 		} else if means := explain(err).means; !strings.Contains(means, test.also) {
 			t.Errorf("%v means %q, want %q", err, means, test.also)
 		}
+	}
+}
+
+// TestWhatIsNoHTTPIsSaid: an answer that has no end before its body, or is none, has been refused by nobody.
+func TestWhatIsNoHTTPIsSaid(t *testing.T) {
+	for name, answer := range map[string]struct{ first, again string }{
+		"headers without end":           {"HTTP/1.1 200 OK\r\n", "X-Flood: " + strings.Repeat("x", 1000) + "\r\n"},
+		"one line without end":          {"HTTP/1.1 200 OK\r\nX-Flood: ", strings.Repeat("x", 1000)},
+		"early hints without end":       {"", "HTTP/1.1 103 Early Hints\r\nLink: " + strings.Repeat("x", 1000) + "\r\n\r\n"},
+		"another protocol":              {"SSH-2.0-OpenSSH_9.6\r\n", ""},
+		"a header that is none":         {"HTTP/1.1 200 OK\r\nfor nobody\r\n\r\n", ""},
+		"a length that is no number":    {"HTTP/1.1 200 OK\r\nContent-Length: much\r\n\r\n", ""},
+		"an encoding that nobody knows": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: much\r\n\r\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				defer c.Close()
+				_, _ = http.ReadRequest(bufio.NewReader(c))
+				_, err = io.WriteString(c, answer.first)
+				for err == nil && answer.again != "" {
+					_, err = io.WriteString(c, answer.again)
+				}
+			}()
+			d, err := newDoctor(Options{URL: "http://" + l.Addr().String()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.http.CloseIdleConnections()
+			_, err = d.anybody(false).ask(t.Context())
+			if got := explain(err); !strings.Contains(got.means, "no HTTP that a client can read") {
+				t.Errorf("%v means %q", err, got.means)
+			}
+			<-done
+		})
 	}
 }

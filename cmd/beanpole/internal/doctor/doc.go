@@ -30,5 +30,7 @@
 //   - 2026-11-29: stickiness is what cookies do, not what they are called.
 //   - 2026-11-30: a cause that would hold for every request to an instance is named when none is answered. Else a second request
 //     is sent, which differs in one thing: what was said of one kind only by its status was wrong as often as not.
+//   - 2026-11-30: an answer of another instance is taken where plain requests still come to the one looked at: something in front
+//     sends that kind there, clients live with it, and where the two forward nothing is wrong.
 //   - 2026-11: what takes minutes or opens many connections is asked for: Deep, Connections, Watch.
 package doctor

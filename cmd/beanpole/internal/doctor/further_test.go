@@ -205,6 +205,7 @@ var furtherEnvironments = []broken{
 	{"WebSockets of all at one instance", world{rule: socketsTo(false), probe: true}, nil, "broadcast", NotApplicable, "", "not two instances", nil},
 	{"WebSocket handshakes to another instance", world{rule: socketsTo(true), cookies: "none"}, nil, "websocket", OK, "", "with b", nil},
 	{"WebSocket handshakes to another instance than cookies say", world{rule: socketsTo(false)}, nil, "websocket", OK, "", "with b", nil},
+	{"WebSocket handshakes to another instance that takes none", world{rule: socketsTo(true), cookies: "none", config: only(transport.Polling)}, nil, "websocket", Failure, "", "with b", []string{"upgrade"}},
 	{"WebSocket handshakes to another instance that does not forward", world{rule: socketsTo(true), cookies: "none", lonely: true}, nil, "upgrade", Failure, "", "not known to b", nil},
 	{"pages of the site over TLS taken for plain HTTP", world{tls: true}, func(o *Options) { o.Origin = o.URL }, "handshake", Failure, "", "not $scheme", nil},
 	{"the port dropped on the way, and pages of the site", world{before: rewrites(func(r *http.Request) { r.Host = "127.0.0.1" })}, func(o *Options) { o.Origin = o.URL }, "handshake", Failure, "", "$http_host", nil},

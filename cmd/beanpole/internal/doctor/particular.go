@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -18,9 +17,12 @@ import (
 // broken is doctor.broken, of an instance that may answer other requests all the same.
 func (c *client) broken(ctx context.Context, err error, what string) Result {
 	r := c.doctor.broken(err, what)
-	if answer := (errAnswer{}); errors.As(err, &answer) && unknown(err) && c.foreign(answer.reply) {
-		r.Means = fmt.Sprintf("%s: the session is not known to %s, to which something in front sends such requests, and others to %s", what, answer.name(), c.label)
-		r.Do = "let all requests go one way, whatever their headers, method and query (if ($http_upgrade) in nginx, use_backend, a listener's rule); or have instances forward to each other: REDIS_URL, BEANPOLE_NODE_URL"
+	if answer := (errAnswer{}); errors.As(err, &answer) && c.foreign(answer.reply) {
+		r.Seen += c.place(answer.reply)
+		if unknown(err) {
+			r.Means = what + ": the session is not known to " + answer.name()
+			r.Do = "let all requests go one way, whatever their headers, method and query (if ($http_upgrade) in nginx, use_backend, a listener's rule); or have instances forward to each other: REDIS_URL, BEANPOLE_NODE_URL"
+		}
 	}
 	if c.open == nil || c.front || !ofAll(err) || !c.answers(ctx) {
 		return r
