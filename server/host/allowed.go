@@ -72,7 +72,8 @@ func allowed(f reflect.StructField, value any, folder func(name string) bool) bo
 		return validCollector(value.(string))
 	case "NodeURL":
 		u, err := url.Parse(value.(string))
-		return err == nil && (u.Scheme == "http" || u.Scheme == "https") && (u.Hostname() != "" || u.Port() != "") && validPort(u) && strings.Trim(u.Path, "/") == ""
+		return err == nil && (u.Scheme == "http" || u.Scheme == "https") && (u.Hostname() != "" || u.Port() != "") && validPort(u) &&
+			strings.Trim(u.Path, "/") == "" && u.User == nil && u.RawQuery == "" && !ofNobody(u.Hostname())
 	case "CloudWatchMetrics":
 		return value == CloudWatchLog || filepath.IsAbs(value.(string))
 	case "HealthdLog":
@@ -94,6 +95,12 @@ var word = regexp.MustCompile(`^[A-Za-z0-9._:+-]{1,64}$`)
 
 // hostName is a name of the machine's, or of an address of it.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$`)
+
+// ofNobody reports whether a host is an address that no single machine has.
+func ofNobody(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && (addr.IsUnspecified() || addr.IsMulticast() || addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}))
+}
 
 // validPort reports whether the port of a URL, if it has one, is one.
 func validPort(u *url.URL) bool {

@@ -188,7 +188,8 @@ func TestNoVariableTakesWhatIsOfNoUse(t *testing.T) {
 		"REDIS_URL": {"redis", "redis://", "redis://127.0.0.1:99999", "redis://127.0.0.1:0", "redis://127.0.0.1:6379/-1", "redis://127.0.0.1:6379/x",
 			"redis://127.0.0.1?db=-1", "redis://127.0.0.1:6379?cluster=true&addr=127.0.0.2:99999", "rediss://127.0.0.1?master_name=m&addr=h:0"},
 		"BEANPOLE_REDIS_MODE": {"stream"}, "BEANPOLE_REDIS_SUBSCRIPTIONS": {"all"}, "BEANPOLE_REDIS_PREFIX": {"a b", "é"},
-		"BEANPOLE_NODE_URL": {"http://h:99999", "http://h:0", "http://:99999", "h:5000", "http://h:5000/x"}, "BEANPOLE_NODE_SECRET": {"short"},
+		"BEANPOLE_NODE_URL": {"http://h:99999", "http://h:0", "http://:99999", "h:5000", "http://h:5000/x",
+			"http://h:5000?x=1", "http://me@h:5000", "http://0.0.0.0:5000", "http://[::]:5000", "http://255.255.255.255", "http://224.0.0.1"}, "BEANPOLE_NODE_SECRET": {"short"},
 		"BEANPOLE_PATH":       {"/a/../b/", "/./", "/..", "/a//b/", "/a\nb/", "/a%20b/", `/a\b/`, "/a?b", "/:a/", "/*/", "/"},
 		"BEANPOLE_STATIC_DIR": {"/no/such/folder"}, "BEANPOLE_CLIENT_DIR": {"/no/such/folder"},
 		"BEANPOLE_ALLOWED_ORIGINS": {"example.com", ",", "https://a.example,"}, "BEANPOLE_ALLOWED_HOSTS": {"a b", ",", "h:99999"},
@@ -259,7 +260,7 @@ func TestBadValueKeepsItsSecret(t *testing.T) {
 		"REDIS_URL=redis://:hunter2/x@example.com:6379", "REDIS_URL=redis://:hunter2#x@example.com", "REDIS_URL=redis://:hunter2%zz@example.com",
 		"REDIS_URL=me:hunter2@example.com:6379",
 		"REDIS_URL=http://example.com?password=hunter2", "REDIS_URL=redis://:p@hunter2@example.com:x",
-		"REDIS_PASSWORD=hunter2", "BEANPOLE_NODE_URL=ftp://me:hunter2@example.com", "BEANPOLE_NODE_SECRET=hunter2", "BEANPOLE_PROBE_TOKEN=hunter2",
+		"REDIS_PASSWORD=hunter2", "BEANPOLE_NODE_URL=ftp://me:hunter2@example.com", "BEANPOLE_NODE_URL=http://me:hunter2@example.com", "BEANPOLE_NODE_SECRET=hunter2", "BEANPOLE_PROBE_TOKEN=hunter2",
 		"BEANPOLE_ADMIN_UI_PASSWORD_HASH=hunter2", "OTEL_EXPORTER_OTLP_HEADERS=hunter2", "OTEL_EXPORTER_OTLP_ENDPOINT=me:hunter2@example.com",
 	} {
 		name, _, _ := strings.Cut(environ, "=")
