@@ -72,6 +72,7 @@ type bus struct {
 	changed chan struct{}                   // closed and replaced when a confirmation has come, if someone waits
 	homing  bool                            // a goroutine looks for the nodes of shard channels
 	stray   []subscription                  // those it looks for
+	emptied []*link                         // from which they have been taken
 	epochs  uint64                          // the last epoch
 
 	regained func([]regained)                 // is told of them, with no lock held; set before the first add
@@ -179,11 +180,8 @@ func (b *bus) findHomes(c *redis.ClusterClient) {
 		b.mu.Lock()
 		if len(b.stray) == 0 {
 			b.homing = false
-			left := b.left()
 			b.mu.Unlock()
-			for _, addr := range left {
-				b.state.set(PartListening, addr, nil)
-			}
+			b.forgive()
 			return
 		}
 		list := b.stray
@@ -217,18 +215,23 @@ func (b *bus) findHomes(c *redis.ClusterClient) {
 	}
 }
 
-// left returns the nodes at which nothing is to be subscribed to any more, so that nothing of them fails. Called with mu held.
-func (b *bus) left() (addrs []string) {
-	used := map[*link]bool{}
+// forgive notes that nothing fails at nodes from which all subscriptions have been taken, when these have homes elsewhere.
+func (b *bus) forgive() {
+	b.mu.Lock()
+	var left []*link
+	if !b.homing { // else whoever looks does
+		left, b.emptied = b.emptied, nil
+	}
 	for _, w := range b.wants {
-		used[w.link] = true
-	}
-	for addr, l := range b.links {
-		if !used[l] {
-			addrs = append(addrs, addr)
+		if len(left) == 0 {
+			break
 		}
+		left = slices.DeleteFunc(left, func(l *link) bool { return l == w.link })
 	}
-	return addrs
+	b.mu.Unlock()
+	for _, l := range left {
+		b.state.set(PartListening, l.addr, nil)
+	}
 }
 
 // scatter takes all subscriptions from l, whose node may have lost them, and finds their nodes again.
@@ -239,7 +242,6 @@ func (b *bus) scatter(l *link) {
 	}
 	x.ReloadState(b.ctx)
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	for s, w := range b.wants {
 		if w.link == l {
 			l.breaks(w)
@@ -247,6 +249,9 @@ func (b *bus) scatter(l *link) {
 			b.home(s, w)
 		}
 	}
+	b.emptied = append(b.emptied, l)
+	b.mu.Unlock()
+	b.forgive()
 }
 
 // rehome finds the nodes again of what Redis has refused to l.

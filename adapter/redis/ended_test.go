@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/adapter/adaptertest"
 	"github.com/beanpole/beanpole/adapter/redis/redistest"
 )
@@ -41,9 +40,7 @@ func newAbsence(t *testing.T, mode string) *absence {
 func (a *absence) emit(t *testing.T, n int, rooms ...string) {
 	t.Helper()
 	for range n {
-		if err := a.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, a.sent)), adapter.Target{Rooms: rooms}); err != nil {
-			t.Fatal(err)
-		}
+		say(t, a.nodes[0], a.sent, rooms...)
 		a.sent++
 	}
 }

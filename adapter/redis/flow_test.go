@@ -75,6 +75,14 @@ func member(t *testing.T, n *adaptertest.Node) *adaptertest.Member {
 	return m[0].(*adaptertest.Member)
 }
 
+// say sends the event that numbers reads as k, to rooms or to all.
+func say(t *testing.T, n *adaptertest.Node, k int, rooms ...string) {
+	t.Helper()
+	if err := n.Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, k)), adapter.Target{Rooms: rooms}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // flow sends an event every two milliseconds until end is called.
 func (f *flow) flow() {
 	f.wg.Go(func() {

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/adapter/adaptertest"
 	"github.com/beanpole/beanpole/adapter/redis"
 )
@@ -66,9 +65,7 @@ func TestForgedNumberHidesNothing(t *testing.T) {
 				uid, want := f.clusters[0].UID(), 0
 				send := func(k int) {
 					for range k {
-						if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, want)), adapter.Target{}); err != nil {
-							t.Fatal(err)
-						}
+						say(t, f.nodes[0], want)
 						want++
 					}
 				}

@@ -307,17 +307,33 @@ func (l *line) join(t *tail, missed []tailEvent, seen map[string]uint64, have of
 	delete(l.tails, t)
 	enter()
 	at := have
+	l.mu.Lock()
+	l.settle()
+	own := make([]tailEvent, 0, len(l.own)) // what others here have already; when the stream brings it, it is not delivered again
+	for _, o := range l.own {
+		own = append(own, tailEvent{o.m, o.t, streamID{ms: 1<<64 - 1}, l.n.c.uid, o.seq, l.n.c.uid + "."})
+	}
+	l.mu.Unlock()
+	// A master that has been replaced may have brought what its replica has, too, under another id.
 	type number struct {
 		source string
 		seq    uint64
 	}
-	had := make(map[number]struct{}, len(missed)) // a master that has been replaced may have brought what its replica has, too
-	replayed := func(e *tailEvent) bool {
-		_, again := had[number{e.source, e.seq}]
-		if e.seq > 0 {
-			had[number{e.source, e.seq}] = struct{}{}
+	once := map[number]bool{} // of what may come twice: whether it has
+	for _, list := range [][]tailEvent{t.events, own} {
+		for _, e := range list {
+			if e.seq > 0 {
+				once[number{e.source, e.seq}] = false
+			}
 		}
-		return again
+	}
+	replayed := func(e *tailEvent) bool {
+		n := number{e.source, e.seq}
+		had, may := once[n]
+		if may {
+			once[n] = true
+		}
+		return had
 	}
 	each := func(list []tailEvent) {
 		for _, e := range list {
@@ -336,15 +352,9 @@ func (l *line) join(t *tail, missed []tailEvent, seen map[string]uint64, have of
 			l.ahead[x.uid] = append(l.ahead[x.uid], advance{s.SID, x.seq})
 		}
 	}
-	// What others here have already; when the stream brings it, it is not delivered again.
-	l.mu.Lock()
-	l.settle()
-	own := slices.Clone(l.own)
-	l.mu.Unlock()
-	for _, o := range own {
-		e := tailEvent{o.m, o.t, streamID{ms: 1<<64 - 1}, l.n.c.uid, o.seq, l.n.c.uid + "."}
-		if !o.t.Volatile && !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) && !replayed(&e) {
-			replay(adapter.WithOffset(e.m, at.with(early{o.seq, e.uid}).String()))
+	for _, e := range own {
+		if !e.t.Volatile && !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) && !replayed(&e) {
+			replay(adapter.WithOffset(e.m, at.with(early{e.seq, e.uid}).String()))
 		}
 	}
 }

@@ -116,9 +116,7 @@ func TestWhatIsNotKeptIsCounted(t *testing.T) {
 			f := pair(t, cfg, s.URL(), p.URL())
 			send := func(n int) {
 				for range n {
-					if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, f.sent)), adapter.Target{}); err != nil {
-						t.Fatal(err)
-					}
+					say(t, f.nodes[0], f.sent)
 					f.sent++
 				}
 			}
@@ -155,9 +153,7 @@ func TestJoinedByAnotherAndSentTo(t *testing.T) {
 				if err := f.nodes[0].SocketsJoin(adapter.Target{}, room); err != nil {
 					t.Fatal(err)
 				}
-				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{Rooms: []string{room}}); err != nil {
-					t.Fatal(err)
-				}
+				say(t, f.nodes[0], i, room)
 			}
 			f.there.Wait(t, 200)
 			if got := numbers(f.there); len(slices.Compact(slices.Sorted(slices.Values(got)))) != 200 || len(got) != 200 {
@@ -234,9 +230,7 @@ func firstIsLost(t *testing.T, cfg redis.Config) {
 	ready(t, clusters...)
 	emit := func(k int) {
 		t.Helper()
-		if err := list[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, k)), adapter.Target{Rooms: []string{"room"}}); err != nil {
-			t.Fatal(err)
-		}
+		say(t, list[0], k, "room")
 	}
 	p.Block()
 	emit(0)
@@ -274,9 +268,7 @@ func TestWhatIsNotKeptOfUnknownRoomsIsCounted(t *testing.T) {
 			p.Cut(true)
 			const events = 1000
 			for i := range events {
-				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{Rooms: []string{fmt.Sprint("room", 9*i/events)}}); err != nil {
-					t.Fatal(err)
-				}
+				say(t, f.nodes[0], i, fmt.Sprint("room", 9*i/events))
 			}
 			published(t, f.clusters[0])
 			p.Cut(false)
@@ -358,9 +350,7 @@ func TestEventsToARoomJustJoinedAreNotMissed(t *testing.T) {
 			ready(t, a, b)
 			const rooms, perRoom = 300, 2
 			emit := func(room string, k int) {
-				if err := from.Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, k)), adapter.Target{Rooms: []string{room}}); err != nil {
-					t.Fatal(err)
-				}
+				say(t, from, k, room)
 			}
 			members := make([]*adaptertest.Member, rooms)
 			for i := range members {
@@ -402,9 +392,7 @@ func TestJoinedByAnotherAfterEventsToTheRoom(t *testing.T) {
 			f := pair(t, cfg, s.URL(), p.URL())
 			emit := func(k int) {
 				t.Helper()
-				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, k)), adapter.Target{Rooms: []string{"room"}}); err != nil {
-					t.Fatal(err)
-				}
+				say(t, f.nodes[0], k, "room")
 			}
 			emit(-1) // before it comes: the room is not new to the sender
 			published(t, f.clusters[0])
@@ -452,9 +440,7 @@ func TestWhatIsNotKeptOfARoomJustJoinedIsCounted(t *testing.T) {
 				if i > 0 {
 					room = "of nobody there"
 				}
-				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{Rooms: []string{room}}); err != nil {
-					t.Fatal(err)
-				}
+				say(t, f.nodes[0], i, room)
 			}
 			published(t, f.clusters[0])
 			p.Unblock()

@@ -10,7 +10,6 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/adapter/adaptertest"
 	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/adapter/redis/redistest"
@@ -46,14 +45,8 @@ func standsStill(t *testing.T, cfg redis.Config, more int) {
 	m := adaptertest.NewMember("member-0000000000000")
 	stillNode.Join(m, "room")
 	ready(t, old, still)
-	emit := func(n *adaptertest.Node, k int, rooms ...string) {
-		t.Helper()
-		if err := n.Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, k)), adapter.Target{Rooms: rooms}); err != nil {
-			t.Fatal(err)
-		}
-	}
 	p.Block()
-	emit(oldNode, -1) // what had come
+	say(t, oldNode, -1) // what had come
 	adaptertest.Eventually(t, func() error {
 		if p.Held() == 0 {
 			return fmt.Errorf("nothing is on its way")
@@ -69,14 +62,14 @@ func standsStill(t *testing.T, cfg redis.Config, more int) {
 	}
 	const count = 100
 	for k := range count {
-		emit(newNode, 2*k)
-		emit(newNode, 2*k+1, "room")
+		say(t, newNode, 2*k)
+		say(t, newNode, 2*k+1, "room")
 	}
 	pass(t, 3*time.Second) // longer than what is asked for beyond the last message
 	p.Unblock()
 	for k := range more {
-		emit(newNode, 2*(count+k))
-		emit(newNode, 2*(count+k)+1, "room")
+		say(t, newNode, 2*(count+k))
+		say(t, newNode, 2*(count+k)+1, "room")
 	}
 	adaptertest.Eventually(t, func() error {
 		got := slices.DeleteFunc(numbers(m), func(k int) bool { return k < 0 })
@@ -140,9 +133,7 @@ func TestNewcomerIsNotMissedOverOneConnectionOfTwo(t *testing.T) {
 	const count = 50
 	for k := range count {
 		for i, rooms := range [][]string{nil, {room}} {
-			if err := from.Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, 2*k+i)), adapter.Target{Rooms: rooms}); err != nil {
-				t.Fatal(err)
-			}
+			say(t, from, 2*k+i, rooms...)
 		}
 	}
 	pass(t, 3*time.Second) // the ends are said, and what is asked for beyond the last message is passed

@@ -148,7 +148,9 @@ func (n *namespace) one(m *message) {
 
 // answer takes an answer to a question of this node.
 func (n *namespace) answer(m *message) {
-	defer n.c.inflow.came(loanKey{m.request, m.uid, m.piece}) // behind what is asked for next
+	if m.kind == kindFetchResponse || m.kind == kindUnasked { // there is no loan for others
+		defer n.c.inflow.came(loanKey{m.request, m.uid, m.piece}) // behind what is asked for next
+	}
 	n.mu.Lock()
 	r := n.requests[m.request]
 	n.mu.Unlock()

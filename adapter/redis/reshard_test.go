@@ -228,9 +228,7 @@ func TestOneMasterIsDead(t *testing.T) {
 	const events = 500
 	for i := range events {
 		for _, room := range rooms {
-			if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{Rooms: []string{room}}); err != nil {
-				t.Fatal(err)
-			}
+			say(t, f.nodes[0], i, room)
 		}
 	}
 	for s, m := range members {

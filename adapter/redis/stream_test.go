@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/adapter/adaptertest"
 	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/adapter/redis/redistest"
@@ -52,9 +51,7 @@ func TestPasswordIsChanged(t *testing.T) {
 			})
 			published := f.clusters[0].Stats().Published
 			for i := range 100 {
-				if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{}); err != nil {
-					t.Fatal(err)
-				}
+				say(t, f.nodes[0], i)
 			}
 			pass(t, 300*time.Millisecond)
 			if n := f.clusters[0].Stats().Published - published; n > 0 {
@@ -88,9 +85,7 @@ func TestStreamBeginsAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 10 {
-		if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, i)), adapter.Target{}); err != nil {
-			t.Fatal(err)
-		}
+		say(t, f.nodes[0], i)
 	}
 	f.there.Wait(t, 10)
 }
@@ -111,9 +106,7 @@ func (f *flow) storm(n int) {
 func (f *flow) burst(n int) {
 	f.t.Helper()
 	for range n {
-		if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, f.sent)), adapter.Target{}); err != nil {
-			f.t.Fatal(err)
-		}
+		say(f.t, f.nodes[0], f.sent)
 		f.sent++
 	}
 }
@@ -326,9 +319,7 @@ func TestFirstEntriesOfAnEmptiedStream(t *testing.T) {
 				f := pair(t, cfg, s.URL(), p.URL())
 				emit := func(n int) {
 					for range n {
-						if err := f.nodes[0].Broadcast(adaptertest.Event(fmt.Sprintf(`["n",%d]`, f.sent)), adapter.Target{}); err != nil {
-							t.Fatal(err)
-						}
+						say(t, f.nodes[0], f.sent)
 						f.sent++
 					}
 				}
