@@ -66,6 +66,9 @@ func New(cfg Config) (*Cluster, error) {
 	for _, name := range c.streams() {
 		c.readers[name] = &reader{c: c, stream: name, windows: map[string]*window{}, page: cfg.ReadCount, replies: make(chan reply, 4),
 			tails: map[string]uint64{}}
+		if cfg.Recovery != nil {
+			c.readers[name].places.keep = cfg.Recovery.MaxDisconnection
+		}
 	}
 	c.state = newState(cfg.Logger)
 	c.state.uid, c.state.losses = c.uid, func() map[string]uint64 { return c.stats.losses(lostUnpublished) }

@@ -65,6 +65,7 @@
 //	feed.go       its connection
 //	entries.go    the entries that come on it
 //	refetch.go    which entries of a source it has had, and what is missing, asked of who added it
+//	places.go     where the stream has holes, and what it repeats, for recoveries
 //	line.go       the order of events with recovery
 //	recovery.go   connection state recovery over streams
 //	reads.go      how much of them recoveries read at a time

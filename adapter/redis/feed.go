@@ -166,19 +166,23 @@ func (f *feed) done() {
 	}
 }
 
+// connect makes the connection on which the stream is read.
+func (r *reader) connect(ctx context.Context) error {
+	node, err := nodeFor(ctx, r.c.client, r.stream)
+	if err != nil {
+		return err
+	}
+	f, err := openFeed(ctx, node, r.c.cfg.BlockTime)
+	if err != nil {
+		return err
+	}
+	r.feed = f
+	r.open.Store(f)
+	return nil
+}
+
 // pull reads entries after an id, hands them on, and returns how many there were and of about how many bytes.
 func (r *reader) pull(ctx context.Context, after streamID) (n, size int, err error) {
-	if r.feed == nil {
-		node, err := nodeFor(ctx, r.c.client, r.stream)
-		if err != nil {
-			return 0, 0, err
-		}
-		if r.feed, err = openFeed(ctx, node, r.c.cfg.BlockTime); err != nil {
-			r.feed = nil
-			return 0, 0, err
-		}
-		r.open.Store(r.feed)
-	}
 	f := r.feed
 	defer func() {
 		if err != nil {

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,8 +20,8 @@ type reader struct {
 	windows map[string]*window // by source: its entries
 	page    int64              // how many entries are read at once
 	full    int                // how many reads in a row have brought ReadCount entries or more
-	recent  []streamID         // of the last entries read
-	next    int                // the oldest of recent
+	recent  []readEntry        // the last entries read
+	next    int                // the oldest of recent, once there are maxRecent
 	looked  time.Time          // when was last looked how far behind it is
 	seen    extent             // what the stream held when it was looked
 	end     streamID           // its end at an earlier look, which is not reached yet
@@ -36,13 +35,20 @@ type reader struct {
 	open    atomic.Pointer[feed] // feed, for others to look at
 	replies chan reply           // to a question for what is missing
 
+	places places // for recoveries
+
 	mu      sync.Mutex
-	tails   map[string]uint64     // by node: the number of its last entry, as it says
-	lag     time.Duration         // how far it is behind the end of the stream
-	again   map[streamID]struct{} // guarded by mu; entries that repeat one before, as their node could not know
-	pos     streamID              // of the last entry handled
-	begun   bool                  // pos is known
+	tails   map[string]uint64 // by node: the number of its last entry, as it says
+	lag     time.Duration     // how far it is behind the end of the stream
+	pos     streamID          // of the last entry handled
+	begun   bool              // pos is known
 	changed chan struct{}
+}
+
+// readEntry is an entry that was read, and the window of who sent it.
+type readEntry struct {
+	id streamID
+	w  *window
 }
 
 // streamID is the id of an entry of a stream.
@@ -143,36 +149,34 @@ func (r *reader) run(ctx context.Context) {
 		failed++
 		r.c.state.set(PartReading, r.stream, err)
 		pause(ctx, failed)
-		_ = r.anew(ctx) // or the next read says why not
 	}
 }
 
 // read finds out where the stream ends, the first time, and then waits for entries and handles them.
 func (r *reader) read(ctx context.Context) error {
-	r.mu.Lock()
-	pos, begun := r.pos, r.begun
-	r.mu.Unlock()
-	if !begun {
+	if _, begun := r.where(); !begun {
 		r.since = time.Now()
 		last, err := r.last(ctx)
 		if err != nil {
 			return err
 		}
-		pos, r.start = last, last
-		r.moveTo(pos)
+		r.start, r.recent = last, append(r.recent, readEntry{id: last})
+		r.moveTo(last)
 	}
 	tails := r.told()
 	// Not from "$": what is added between two reads would be lost.
 	n, size := 0, 0
-	broke := false
 	err := again(ctx, func() (err error) {
-		if broke { // and another Redis may have taken over
-			if err := r.anew(ctx); err != nil {
+		if r.feed == nil { // another Redis may have taken over
+			if err := r.connect(ctx); err != nil {
 				return err
 			}
-			pos, _ = r.where()
+			if err := r.anew(ctx); err != nil {
+				r.leave()
+				return err
+			}
 		}
-		broke = true
+		pos, _ := r.where()
 		n, size, err = r.pull(ctx, pos)
 		return err
 	})
@@ -182,7 +186,12 @@ func (r *reader) read(ctx context.Context) error {
 	if n == 0 {
 		r.full = 0
 		r.atEnd(ctx, tails)
-		return r.anew(ctx)
+		pos, _ := r.where()
+		last, err := r.last(ctx)
+		if last != pos { // not what the connection brings: it may be to a server that is the master no more
+			r.leave()
+		}
+		return err
 	}
 	// Who is behind reads more at once: each read costs the way to Redis and back.
 	if r.page = r.c.cfg.ReadCount; int64(n) >= r.c.cfg.ReadCount {
@@ -194,30 +203,6 @@ func (r *reader) read(ctx context.Context) error {
 	} else {
 		r.full = 0
 		r.atEnd(ctx, tails)
-	}
-	return nil
-}
-
-// anew finds out whether the stream ends before the last entry that was read. A Redis that took over may have less
-// of it: then what comes next is new. Else it has been emptied, and is read from its start.
-func (r *reader) anew(ctx context.Context) error {
-	pos, begun := r.where()
-	if !begun || pos == (streamID{}) {
-		return nil
-	}
-	last, err := r.last(ctx)
-	if err != nil {
-		return err
-	}
-	if pos.less(last) { // the connection has not brought it: it may be to a server that is the master no more
-		r.leave()
-	}
-	if last.less(pos) {
-		if !slices.Contains(r.recent, last) {
-			last = streamID{}
-		}
-		r.end = streamID{}
-		r.moveTo(last)
 	}
 	return nil
 }
@@ -252,38 +237,14 @@ func parseEntry(values map[string]any) *entry {
 	return e
 }
 
-// repeats notes an entry that is to be left out when the stream is read again, for a recovery.
-func (r *reader) repeats(id streamID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.again == nil || len(r.again) > 10_000 { // of long ago
-		r.again = map[streamID]struct{}{}
-	}
-	r.again[id] = struct{}{}
-}
-
-// repeated reports whether an entry repeats one before.
-func (r *reader) repeated(id streamID) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, ok := r.again[id]
-	return ok
-}
-
 // handle takes one entry, and returns about how large it is, in bytes.
 func (r *reader) handle(ctx context.Context, b *brought) int {
 	r.c.stats.received.Add(1)
 	size := len(b.data) + keptCost
 	done := func() { r.moveTo(b.id) }
-	if len(r.recent) < maxRecent {
-		r.recent = append(r.recent, b.id)
-	} else {
-		r.recent[r.next] = b.id
-		r.next = (r.next + 1) % maxRecent
-	}
 	if !r.fresh(ctx, b) { // sent again although it had arrived
 		r.c.stats.skipped.Add(1)
-		r.repeats(b.id)
+		r.places.note(b.id, false)
 		done()
 		return size
 	}
@@ -340,15 +301,29 @@ func (r *reader) fresh(ctx context.Context, e *brought) bool {
 	source, seq, dense := e.source(r.key[:0])
 	r.key = source
 	if seq == 0 {
+		r.remember(e.id, nil)
 		return true
 	}
 	w := r.window(source)
+	r.remember(e.id, w)
 	asks := len(source) == len(e.uid)+1
-	if dense && string(e.uid) != r.c.uid && seq > w.max+1 && (w.begins() || asks && r.begin(ctx, string(e.uid), w, seq)) {
-		if !r.fetch(ctx, string(e.uid), asks, w, seq-1) {
-			r.c.garbled(e.uid, errNumber, "stream", r.stream, "id", e.id.String())
-			return false
+	if dense && seq > w.max+1 {
+		switch {
+		case string(e.uid) == r.c.uid:
+			if w.begins() {
+				r.tear(w)
+			}
+		case w.begins(), asks && r.begin(ctx, string(e.uid), w, seq):
+			if !r.fetch(ctx, string(e.uid), asks, w, seq-1) {
+				r.mend(w)
+				r.c.garbled(e.uid, errNumber, "stream", r.stream, "id", e.id.String())
+				return false
+			}
 		}
+	}
+	if seq > w.max && w.torn {
+		r.places.note(e.id, true)
+		r.mend(w)
 	}
 	if w.take(seq) {
 		return true
@@ -367,7 +342,7 @@ func (r *reader) fresh(ctx context.Context, e *brought) bool {
 const (
 	// maxPage and maxPageBytes bound what is read at once.
 	maxPage = 5000
-	// maxRecent is how many ids of entries are remembered, to know a stream again.
+	// maxRecent is how many entries are remembered, to know a stream again.
 	maxRecent    = 1024
 	maxPageBytes = 4 << 20
 )

@@ -57,3 +57,14 @@ func (r *reads) pace(now time.Time) time.Duration {
 	r.next = r.next.Add(pageEvery)
 	return r.next.Sub(now)
 }
+
+// firstPage is how many entries are read at once before it is known how large they are.
+const firstPage = 16
+
+// pageBytes is about how many bytes the others have.
+const pageBytes = 1 << 20
+
+// nextPage is how many are to be read at once behind that many of some bytes together.
+func nextPage(n int64, bytes int) int64 {
+	return max(1, min(2*n, 500, n*pageBytes/int64(bytes+1)))
+}

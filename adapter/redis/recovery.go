@@ -246,6 +246,10 @@ func (n *namespace) Resume(ctx context.Context, m adapter.Member, s *adapter.Ses
 		}
 	}
 	t, end := n.line.follow()
+	if n.line.r.places.miss(have.id) {
+		n.line.leave(t)
+		return errTorn
+	}
 	missed, seen, err := n.missed(ctx, s, have, end)
 	if err == nil {
 		err = n.held(ctx, s.After) // or some were trimmed before they were read
@@ -327,17 +331,6 @@ func (n *namespace) noted(ctx context.Context, err error) {
 	}
 }
 
-// firstPage is how many entries are read at once before it is known how large they are.
-const firstPage = 16
-
-// pageBytes is about how many bytes the others have.
-const pageBytes = 1 << 20
-
-// nextPage is how many are to be read at once behind that many of some bytes together.
-func nextPage(n int64, bytes int) int64 {
-	return max(1, min(2*n, 500, n*pageBytes/int64(bytes+1)))
-}
-
 // missed reads the events of the session after what the client has and up to an entry, as far as they may wait
 // to be replayed. seen is the number of
 // the last entry of each node among them.
@@ -357,13 +350,17 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 		size := 0
 		for _, x := range entries {
 			after, _ = parseStreamID(x.ID)
-			if n.line.r.repeated(after) {
+			torn, repeats := n.line.r.places.at(after)
+			if torn {
+				return nil, nil, errTorn
+			}
+			if repeats {
 				continue
 			}
 			e := parseEntry(x.Values)
 			size += len(e.data)
 			if last := seen[e.uid]; e.dense && e.instance == "" && last > 0 && e.seq > last+1 {
-				return nil, nil, fmt.Errorf("%w: events missing in the stream", adapter.ErrNoRecovery) // Redis has lost them
+				return nil, nil, errTorn
 			}
 			if e.seq > 0 {
 				seen[e.uid] = max(seen[e.uid], e.seq)

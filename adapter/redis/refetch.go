@@ -41,9 +41,9 @@ func (r *reader) answered(a reply) {
 	}
 }
 
-// tail takes in the number of the last entry that another node has added.
+// tail takes in the number of the last entry that a node has added.
 func (r *reader) tail(uid string, n uint64) {
-	if r == nil || uid == r.c.uid {
+	if r == nil {
 		return
 	}
 	r.mu.Lock()
@@ -51,14 +51,14 @@ func (r *reader) tail(uid string, n uint64) {
 	r.tails[uid] = max(n, r.tails[uid])
 }
 
-// told returns what others have said to be their last entries.
+// told returns what nodes have said to be their last entries.
 func (r *reader) told() map[string]uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return maps.Clone(r.tails)
 }
 
-// atEnd notes that a read that began when others had said tails has come to the end of the stream.
+// atEnd notes that a read that began when nodes had said tails has come to the end of the stream.
 func (r *reader) atEnd(ctx context.Context, tails map[string]uint64) {
 	r.mu.Lock()
 	r.lag = 0
@@ -66,6 +66,13 @@ func (r *reader) atEnd(ctx context.Context, tails map[string]uint64) {
 	r.mu.Unlock()
 	for uid, n := range tails {
 		w := r.window([]byte(uid + "."))
+		if uid == r.c.uid {
+			if w.begins() && w.max < n { // delivered here, and missing in the stream
+				r.tear(w)
+				w.max = n
+			}
+			continue
+		}
 		if (w.begins() || r.begin(ctx, uid, w, n+1)) && w.max < n {
 			r.fetch(ctx, uid, true, w, n)
 		}
@@ -113,6 +120,9 @@ func (r *reader) silence(uid string) (cause int) {
 // fetch hands on the entries of a node up to a number, as far as it still has them; emitters cannot be asked. It reports
 // false if the node has not added so many.
 func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, upto uint64) (given bool) {
+	if asks {
+		r.tear(w)
+	}
 	left := maxAsks
 	if w.deaf { // the stream waits, too
 		left = 1
@@ -215,6 +225,7 @@ func (r *reader) lose(ctx context.Context, uid string, w *window, upto uint64, s
 	if dropped && x.length >= r.c.cfg.MaxStreamLen {
 		cause = lostTrimmed
 	}
+	r.tear(w)
 	r.count(uid, cause, upto-w.max)
 	w.max = upto
 }
@@ -299,6 +310,7 @@ type window struct {
 	begun   bool                // everything behind max concerns the reader, though it has had nothing
 	missing map[uint64]struct{} // below max
 	deaf    bool                // it has not answered
+	torn    bool                // some up to max are not in the stream, and nothing behind them is yet
 	checked time.Time           // when its node was last asked whether it has added max
 }
 

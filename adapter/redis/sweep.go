@@ -27,6 +27,11 @@ func (b *inbox) run() {
 // sweep does what is due, and reports whether there will be more to do.
 func (b *inbox) sweep(now time.Time) (more bool) {
 	list, more := b.rings.ends(now, b.c.dynamic(), maxTails)
+	for _, t := range list {
+		if t.key.nsp == "" {
+			b.c.readers[t.key.lane].tail(b.c.uid, t.n)
+		}
+	}
 	for list := range lettersOf(list, ending.lane) {
 		l := newLetter(tellTails, b.c.uid)
 		l.tails(list)
