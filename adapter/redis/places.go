@@ -78,7 +78,7 @@ func (p *places) miss(id streamID) bool {
 // before it notices that. Called by run.
 func (r *reader) tear(w *window) {
 	pos, _ := r.where()
-	pos.ms += uint64((r.c.cfg.BlockTime + r.c.cfg.HeartbeatInterval + maxAsks*askTimeout).Milliseconds())
+	pos.ms += uint64((r.c.cfg.BlockTime + r.c.cfg.HeartbeatInterval + maxTries*askTimeout).Milliseconds())
 	w.torn = true
 	p := &r.places
 	p.mu.Lock()

@@ -3,7 +3,6 @@ package redis_test
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,88 +32,114 @@ func TestRecoveryOverAHole(t *testing.T) {
 	}
 }
 
-func recoveryOverAHole(t *testing.T, read bool, behind, to string) {
-	cfg := redis.Config{Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: unique(), HeartbeatInterval: 100 * time.Millisecond, BlockTime: 100 * time.Millisecond}
-	cfg.Stream, cfg.SessionPrefix = cfg.Prefix, cfg.Prefix+":session:"
-	admin := shared.Client()
-	foreign := func(event string) { // of nobody who counts
-		t.Helper()
-		values := []string{"uid", "another", "nsp", "/hole", "type", "3", "data", `{"packet":{"type":2,"nsp":"/hole","data":["` + event + `"]},"opts":{"rooms":[],"except":[],"flags":{}}}`}
-		if err := admin.XAdd(t.Context(), &goredis.XAddArgs{Stream: cfg.Stream, Values: values}).Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	foreign("before all")
-	nodes, proxies, clusters := map[string]*adaptertest.Node{}, map[string]*redistest.Proxy{}, []*redis.Cluster{}
-	stayed := map[string]*adaptertest.Member{}
+// holed are two servers that share a stream, and a client at each that stays.
+type holed struct {
+	t        *testing.T
+	cfg      redis.Config
+	nodes    map[string]*adaptertest.Node
+	proxies  map[string]*redistest.Proxy
+	clusters map[string]*redis.Cluster
+	stayed   map[string]*adaptertest.Member
+}
+
+func newHoled(t *testing.T) *holed {
+	t.Helper()
+	h := &holed{t: t, nodes: map[string]*adaptertest.Node{}, proxies: map[string]*redistest.Proxy{}, clusters: map[string]*redis.Cluster{}, stayed: map[string]*adaptertest.Member{}}
+	h.cfg = redis.Config{Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: unique(), HeartbeatInterval: 100 * time.Millisecond, HeartbeatMisses: 300, BlockTime: 100 * time.Millisecond}
+	h.cfg.Stream, h.cfg.SessionPrefix = h.cfg.Prefix, h.cfg.Prefix+":session:"
+	h.foreign("before all")
+	var list []*redis.Cluster
 	for _, name := range []string{"sender", "other"} {
-		proxies[name] = redistest.NewProxy(t, shared.Addr())
-		cfg.URL = proxies[name].URL()
-		c := start(t, cfg)
-		clusters = append(clusters, c)
-		nodes[name] = adaptertest.NewNode(t, "/hole", c.Adapter())
-		nodes[name].Ready = c.Ready
+		h.proxies[name] = redistest.NewProxy(t, shared.Addr())
+		h.cfg.URL = h.proxies[name].URL()
+		c := start(t, h.cfg)
+		h.clusters[name], list = c, append(list, c)
+		h.nodes[name] = adaptertest.NewNode(t, "/hole", c.Adapter())
+		h.nodes[name].Ready = c.Ready
 	}
-	ready(t, clusters...)
-	for name, n := range nodes {
-		stayed[name] = adaptertest.NewMember("member-stayed-" + name)
-		n.Join(stayed[name])
+	ready(t, list...)
+	for name, n := range h.nodes {
+		h.stayed[name] = adaptertest.NewMember("member-stayed-" + name)
+		n.Join(h.stayed[name])
 	}
-	emit := func(from, event string) {
-		t.Helper()
-		if err := nodes[from].Broadcast(adaptertest.Event(`["`+event+`"]`), adapter.Target{}); err != nil {
-			t.Fatal(err)
+	return h
+}
+
+// foreign appends an event of nobody who counts.
+func (h *holed) foreign(event string) {
+	h.t.Helper()
+	values := []string{"uid", "another", "nsp", "/hole", "type", "3", "data", `{"packet":{"type":2,"nsp":"/hole","data":["` + event + `"]},"opts":{"rooms":[],"except":[],"flags":{}}}`}
+	if err := shared.Client().XAdd(h.t.Context(), &goredis.XAddArgs{Stream: h.cfg.Stream, Values: values}).Err(); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// emit returns when the server knows that its event is in the stream.
+func (h *holed) emit(from, event string) {
+	h.t.Helper()
+	published := h.clusters[from].Stats().Published
+	if err := h.nodes[from].Broadcast(adaptertest.Event(`["`+event+`"]`), adapter.Target{}); err != nil {
+		h.t.Fatal(err)
+	}
+	adaptertest.Eventually(h.t, func() error {
+		if h.clusters[from].Stats().Published == published {
+			return errors.New("not published")
 		}
+		return nil
+	})
+}
+
+// all waits until who stayed at those servers has had n events.
+func (h *holed) all(n int, at ...string) {
+	h.t.Helper()
+	for _, name := range at {
+		h.stayed[name].Wait(h.t, n)
 	}
-	// all waits until who stayed at those servers has had n events.
-	all := func(n int, at ...string) {
-		t.Helper()
-		for _, name := range at {
-			stayed[name].Wait(t, n)
-		}
+}
+
+// lose has the stream lose its last entry, as a master does that is replaced by one that did not have it.
+func (h *holed) lose() {
+	h.t.Helper()
+	list, err := shared.Client().XRevRangeN(h.t.Context(), h.cfg.Stream, "+", "-", 1).Result()
+	if err == nil {
+		err = shared.Client().XDel(h.t.Context(), h.cfg.Stream, list[0].ID).Err()
 	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func recoveryOverAHole(t *testing.T, read bool, behind, to string) {
+	h := newHoled(t)
 	left := adaptertest.NewMember("member-left")
-	nodes["other"].Join(left)
-	emit("sender", "first")
-	all(1, "sender", "other")
+	h.nodes["other"].Join(left)
+	h.emit("sender", "first")
+	h.all(1, "sender", "other")
 	last := adaptertest.Offset(t, left.Wait(t, 1)[0])
-	s := left.Leave(nodes["other"], "pid")
-	if err := nodes["other"].Save(t.Context(), s); err != nil {
+	s := left.Leave(h.nodes["other"], "pid")
+	if err := h.nodes["other"].Save(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-
 	if !read {
-		proxies["other"].Cut(true)
+		h.proxies["other"].Cut(true)
 	}
-	published := clusters[0].Stats().Published
-	emit("sender", "lost")
-	all(2, "sender")
+	h.emit("sender", "lost")
+	h.all(2, "sender")
 	if read {
-		all(2, "other")
+		h.all(2, "other")
 	}
-	adaptertest.Eventually(t, func() error { // and so behind it in the stream
-		list, err := admin.XRevRangeN(t.Context(), cfg.Stream, "+", "-", 1).Result()
-		if err != nil || !strings.Contains(fmt.Sprint(list[0].Values["data"]), "lost") {
-			return fmt.Errorf("the event is not in the stream: %v", err)
-		}
-		if clusters[0].Stats().Published == published {
-			return errors.New("its sender does not know that it is") // and would send it again
-		}
-		return admin.XDel(t.Context(), cfg.Stream, list[0].ID).Err()
-	})
-	for _, p := range proxies {
+	h.lose()
+	for _, p := range h.proxies {
 		p.Cut(false)
 	}
-	foreign("of nobody")
-	all(3, "other")
+	h.foreign("of nobody")
+	h.all(3, "sender", "other")
 	if behind != "" {
-		emit(behind, "behind")
-		all(4, "sender", "other")
-	} else {
-		all(3, "sender")
+		h.emit(behind, "behind")
+		h.all(4, "sender", "other")
 	}
 
-	n := nodes[to]
+	n := h.nodes[to]
 	restored, err := n.Restore(t.Context(), s.PID, last)
 	if err != nil {
 		t.Fatal(err)
@@ -123,22 +148,51 @@ func recoveryOverAHole(t *testing.T, read bool, behind, to string) {
 	if err := n.Resume(t.Context(), again, restored, again.Replay); !errors.Is(err, adapter.ErrNoRecovery) {
 		t.Errorf("resumed over the hole: %v, and got %q", err, again.Got())
 	}
-	for name, m := range stayed {
-		got := strings.Join(m.Got(), "")
-		for _, event := range []string{"first", "lost", "of nobody"} {
+	h.emit("sender", "later")
+	for name, m := range h.stayed {
+		want := []string{"first", "lost", "of nobody", "later"}
+		if behind != "" {
+			want = append(want, "behind")
+		}
+		got := strings.Join(m.Wait(t, len(want)), "")
+		for _, event := range want {
 			if strings.Count(got, event) != 1 {
 				t.Errorf("who stayed at the %s got %q", name, m.Got())
 			}
 		}
 	}
+}
 
-	emit("sender", "later")
-	for name, m := range stayed {
-		adaptertest.Eventually(t, func() error {
-			if !slices.ContainsFunc(m.Got(), func(e string) bool { return strings.Contains(e, "later") }) {
-				return fmt.Errorf("at the %s: %q", name, m.Got())
-			}
-			return nil
-		})
+// TestSenderOutOfReachIsWaitedFor: who misses an entry of a server that lives asks it until it answers, though that takes
+// longer than to ask one that may be gone.
+func TestSenderOutOfReachIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	h := newHoled(t)
+	h.emit("sender", "first")
+	h.all(1, "sender", "other")
+	h.proxies["other"].Cut(true)
+	h.emit("sender", "lost")
+	h.lose()
+	h.emit("sender", "behind")
+	h.all(3, "sender")
+	questions := shared.Client().PSubscribe(t.Context(), h.cfg.Prefix+"*#"+h.clusters["sender"].UID()+"#")
+	defer questions.Close()
+	if _, err := questions.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.proxies["sender"].Block()
+	h.proxies["other"].Cut(false)
+	for range 7 {
+		if _, err := questions.ReceiveMessage(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.proxies["sender"].Unblock()
+	got := strings.Join(h.stayed["other"].Wait(t, 3), "")
+	if i, j := strings.Index(got, "lost"), strings.Index(got, "behind"); i < 0 || j < i {
+		t.Errorf("got %q", got)
+	}
+	if lost := h.clusters["other"].Stats().LostOf; len(lost) > 0 {
+		t.Errorf("lost %v", lost)
 	}
 }

@@ -330,7 +330,7 @@ func (r *reader) fresh(ctx context.Context, e *brought) bool {
 	}
 	if now := time.Now(); asks && now.Sub(w.checked) > checkEvery && r.c.members.knows(string(e.uid)) {
 		w.checked = now
-		if a := r.ask(ctx, string(e.uid), w.max, 0); a != nil && a.never { // what came before with that number was not of it
+		if a := r.ask(ctx, string(e.uid), w.max, 0, &tries{}); a != nil && a.never { // what came before with that number was not of it
 			r.c.garbled(e.uid, errNumber, "stream", r.stream, "id", e.id.String())
 			w.max, w.missing = seq-1, nil
 			return w.take(seq)

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -23,7 +24,8 @@ type reply struct {
 }
 
 const (
-	// maxAsks is how many questions to a node may bring nothing, askTimeout how long each is waited for.
+	// maxAsks is how many questions that Redis took may bring nothing, to who is no server that is known to live; to those
+	// it is maxTries. askTimeout is how long each is waited for.
 	maxAsks    = 5
 	askTimeout = time.Second
 	// lookEvery is how often a reader that is behind looks how far.
@@ -92,16 +94,19 @@ func (r *reader) begin(ctx context.Context, uid string, w *window, seq uint64) b
 	if !r.dropped {
 		return false
 	}
-	for range maxAsks {
-		a := r.ask(ctx, uid, 0, max(time.Since(r.since), time.Millisecond))
+	for t := (tries{since: time.Now()}); r.asks(ctx, uid, &t); {
+		a := r.ask(ctx, uid, 0, max(time.Since(r.since), time.Millisecond), &t)
 		switch {
-		case a == nil && ctx.Err() == nil:
+		case a == nil:
 			continue
-		case a == nil || a.n == 0 || a.base >= seq:
+		case a.n == 0 || a.base >= seq:
 			return false
 		}
 		w.max, w.begun = a.base, true
 		return true
+	}
+	if ctx.Err() != nil {
+		return false
 	}
 	w.deaf = true
 	r.count(uid, r.silence(uid), 1)
@@ -123,19 +128,15 @@ func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, up
 	if asks {
 		r.tear(w)
 	}
-	left := maxAsks
-	if w.deaf { // the stream waits, too
-		left = 1
-	}
-	for asks && w.max < upto && left > 0 && ctx.Err() == nil {
+	t := tries{since: time.Now()}
+	for asks && w.max < upto && !(w.deaf && t.n > 0) && r.asks(ctx, uid, &t) { // the stream waits, too
 		before := w.max
-		a := r.ask(ctx, uid, w.max, 0)
+		a := r.ask(ctx, uid, w.max, 0, &t)
 		if a != nil && w.deaf {
-			w.deaf, left = false, maxAsks
+			w.deaf, t.n = false, 0
 		}
 		switch {
 		case a == nil:
-			left--
 			continue
 		case a.n == 0: // of a version that does not keep entries
 			asks = false
@@ -150,10 +151,10 @@ func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, up
 			}
 		}
 		if w.max == before { // it does not know yet that Redis has them
-			if a := r.ask(ctx, uid, upto, 0); a != nil && a.never {
+			if a := r.ask(ctx, uid, upto, 0, &t); a != nil && a.never {
 				return false
 			}
-			left--
+			t.n++
 			pause(ctx, 1)
 		}
 	}
@@ -182,9 +183,25 @@ func (r *reader) refetched(uid string, x arrival) {
 	r.hand(e, id, nothing)
 }
 
-// ask asks a node for its entries behind a number, or of some time, if that is not zero. It returns nil if no answer has
-// come.
-func (r *reader) ask(ctx context.Context, uid string, after uint64, ago time.Duration) *reply {
+// tries are the questions to a node that have brought nothing.
+type tries struct {
+	n     int // which Redis took
+	since time.Time
+}
+
+// asks reports whether a node is to be asked again. Who lives may be out of reach while Redis is in trouble, as this node
+// may be, and keeps what it has added.
+func (r *reader) asks(ctx context.Context, uid string, t *tries) bool {
+	most := maxAsks
+	if r.c.members.knows(uid) {
+		most = maxTries
+	}
+	return t.n < most && time.Since(t.since) < r.c.cfg.MaxResendAge && ctx.Err() == nil
+}
+
+// ask asks a node for its entries behind a number, or of some time, if that is not zero. It returns nil, and counts that in t,
+// if no answer has come.
+func (r *reader) ask(ctx context.Context, uid string, after uint64, ago time.Duration, t *tries) *reply {
 	b := r.c.inbox
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -195,15 +212,19 @@ func (r *reader) ask(ctx context.Context, uid string, after uint64, ago time.Dur
 	l := newLetter(tellQuestion, r.c.uid)
 	l.uint(id)
 	l.wants([]wanted{{key: laneKey{lane: r.stream}, after: after, ago: ago, size: maxPiece}})
+	var took atomic.Bool
 	b.send(uid+"#", l, func(got string, err error) {
+		took.Store(err == nil)
 		if err == nil && got == "0" && r.c.exact() && !r.c.members.knows(uid) {
 			cancel() // nobody got it
 		}
 	})
+	defer func() { t.n += b2i(took.Load()) }()
 	for {
 		select {
 		case a := <-r.replies:
 			if a.uid == uid && a.id == id {
+				took.Store(false)
 				return &a
 			}
 		case <-ctx.Done():
