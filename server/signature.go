@@ -197,6 +197,9 @@ func newSignature(t reflect.Type) (*signature, error) {
 		s.fails = true
 	}
 	for i := range s.results {
+		if t.Out(i).Implements(typeError) { // a nil one in an interface is not nil
+			return nil, fmt.Errorf("result %d: %s, which may only be the last result, as error", i+1, t.Out(i))
+		}
 		if err := carries(t.Out(i), result); err != nil {
 			return nil, fmt.Errorf("result %d: %w", i+1, err)
 		}
