@@ -66,6 +66,28 @@ func TestServersFindOutThatTheyDiffer(t *testing.T) {
 	}
 }
 
+// A server that has stopped is none that differs: the mode is changed by stopping all and starting them anew.
+func TestServersThatHaveStoppedDoNotDiffer(t *testing.T) {
+	t.Parallel()
+	prefix := unique()
+	l := &logged{Handler: slog.DiscardHandler}
+	for _, mode := range []redis.Mode{redis.PubSub, redis.Sharded, redis.Streams} {
+		c := start(t, redis.Config{URL: shared.URL(), Mode: mode, Prefix: prefix, Stream: prefix, Logger: slog.New(l)})
+		if err := c.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := agreement(c); len(got) > 0 {
+			t.Errorf("mode %s: %q", mode, got)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := l.count("cluster degraded"); n > 0 {
+		t.Errorf("said %d times", n)
+	}
+}
+
 // Another prefix is said once, and is a complaint where both read the same stream.
 func TestAnotherPrefixIsSaid(t *testing.T) {
 	t.Parallel()

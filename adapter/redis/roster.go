@@ -33,7 +33,8 @@ func newRoster(c redis.UniversalClient, cfg *Config, uid string) *roster {
 }
 
 // renewal renews the entry ARGV[1], configured as ARGV[5] says, for ARGV[2] milliseconds, or takes it out if that is 0,
-// and takes out those that have expired. Those from ARGV[7] on have ARGV[6] milliseconds left to be renewed. It returns the epoch, whether the entry is new, when
+// and takes out those that have expired. Those from ARGV[7] on have ARGV[6] milliseconds left to be renewed, as has, when
+// an entry is taken out, the configuration that others may have, too. It returns the epoch, whether the entry is new, when
 // the list was begun and how long that is ago, all configurations, and the uids, unless the caller has them as of the
 // epoch ARGV[4].
 var renewal = redis.NewScript(`
@@ -51,6 +52,7 @@ end
 local new, out = 0, 0
 if ARGV[2] == '0' then
 	out = redis.call('ZREM', KEYS[1], ARGV[1])
+	redis.call('ZADD', KEYS[3], 'XX', text(clock + ARGV[6]), ARGV[5])
 else
 	new = redis.call('ZADD', KEYS[1], text(clock + ARGV[2]), ARGV[1])
 	redis.call('ZADD', KEYS[3], text(clock + ARGV[2]), ARGV[5])
@@ -73,6 +75,9 @@ if new + out > 0 or not epoch then
 end
 redis.call('HSET', KEYS[2], 'now', text(now), 'clock', text(clock), 'epoch', epoch, 'begun', begun)
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. text(clock))
+if redis.call('EXISTS', KEYS[1]) == 0 then
+	redis.call('DEL', KEYS[3])
+end
 for i = 1, 3 do
 	redis.call('PEXPIRE', KEYS[i], 3600000)
 end
