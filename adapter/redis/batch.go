@@ -25,7 +25,7 @@ type transaction struct {
 }
 
 // sendBatch sends list to a master.
-func sendBatch(ctx context.Context, node *redis.Client, list []*command, maxLen int64) *batch {
+func sendBatch(ctx context.Context, node *redis.Client, list []*command, maxLen func(string) int64) *batch {
 	b := &batch{list: list, replies: make([]*redis.Cmd, len(list)), places: make([]int, len(list)), streams: map[string]*transaction{}}
 	for i, c := range list {
 		if c.op == opXAdd {
@@ -58,12 +58,12 @@ func sendBatch(ctx context.Context, node *redis.Client, list []*command, maxLen 
 	return b
 }
 
-func queue(ctx context.Context, pipe redis.Pipeliner, c *command, maxLen int64) *redis.Cmd {
+func queue(ctx context.Context, pipe redis.Pipeliner, c *command, maxLen func(string) int64) *redis.Cmd {
 	switch c.op {
 	case opSPublish:
 		return pipe.Do(ctx, "spublish", c.key, c.data)
 	case opXAdd:
-		return pipe.Do(ctx, c.xadd.args(c.key, maxLen)...)
+		return pipe.Do(ctx, c.xadd.args(c.key, maxLen(c.key))...)
 	case opSet:
 		return pipe.Do(ctx, "set", c.key, c.data, "px", c.ttl.Milliseconds())
 	}

@@ -64,7 +64,7 @@ func refusedInTheMiddle(t *testing.T, cut bool) {
 	client.AddHook(&briefly{admin: server.Client(), cut: cut})
 	box := newOutbox(100, 1<<20)
 	s := newSender(&publisher{client: client, box: box, stats: &counters{}, state: newState(slog.New(slog.DiscardHandler)),
-		maxAge: time.Minute, maxLen: 1000}, "", client, box)
+		maxAge: time.Minute, maxLen: func(string) int64 { return 1000 }}, "", client, box)
 	for i := range 9 {
 		for _, stream := range []string{"a", "b"} {
 			err := box.put(&command{op: opXAdd, key: stream, route: stream, xadd: &entry{uid: "x", nsp: "/", data: strconv.Itoa(i)}})

@@ -66,6 +66,7 @@ func New(cfg Config) (*Cluster, error) {
 	for _, name := range c.streams() {
 		c.readers[name] = &reader{c: c, stream: name, windows: map[string]*window{}, page: cfg.ReadCount, replies: make(chan reply, 4),
 			tails: map[string]uint64{}}
+		c.readers[name].load.part = max(1, cfg.MaxStreamBytes/loadParts)
 		if cfg.Recovery != nil {
 			c.readers[name].places.keep = cfg.Recovery.MaxDisconnection
 		}
@@ -103,7 +104,7 @@ func New(cfg Config) (*Cluster, error) {
 // startPublisher starts the publisher, which ends after everything else so that it may say goodbye.
 func (c *Cluster) startPublisher() {
 	p := &publisher{client: c.client, box: c.box, stats: &c.stats, state: c.state, maxAge: c.cfg.MaxOutboxAge,
-		maxLen: c.cfg.MaxStreamLen}
+		maxLen: c.maxLen}
 	p.rings, p.mixed, p.doubted = c.inbox.rings, c.mixed, c.inbox.confess
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())

@@ -57,6 +57,7 @@ const (
 	DefaultMaxResendBytes    = 64 << 20
 	DefaultMaxResendAge      = 2 * time.Minute
 	DefaultMaxStreamLen      = 10_000
+	DefaultMaxStreamBytes    = 128 << 20
 	DefaultReadCount         = 100
 	DefaultBlockTime         = 5 * time.Second
 	DefaultSessionPrefix     = "sio:session:"
@@ -83,11 +84,12 @@ type Config struct {
 	SpecificResponses bool
 
 	// Stream is the name of the stream, StreamCount the number of streams that namespaces are spread
-	// over, MaxStreamLen about how many entries each keeps. Zero means DefaultPrefix, 1 and
-	// DefaultMaxStreamLen. Streams mode; all nodes must agree on the first two.
-	Stream       string
-	StreamCount  int
-	MaxStreamLen int64
+	// over, MaxStreamLen and MaxStreamBytes about how many entries each keeps, and of how many bytes. Zero means
+	// DefaultPrefix, 1 and the defaults. Streams mode; all nodes must agree on the first two.
+	Stream         string
+	StreamCount    int
+	MaxStreamLen   int64
+	MaxStreamBytes int64
 	// ReadCount is the most entries read at once, BlockTime how long a read waits.
 	ReadCount int64
 	BlockTime time.Duration
@@ -150,6 +152,7 @@ func (c *Config) check() error {
 	orDefault(&c.Stream, DefaultPrefix)
 	orDefault(&c.StreamCount, 1)
 	orDefault(&c.MaxStreamLen, DefaultMaxStreamLen)
+	orDefault(&c.MaxStreamBytes, DefaultMaxStreamBytes)
 	orDefault(&c.ReadCount, DefaultReadCount)
 	orDefault(&c.BlockTime, DefaultBlockTime)
 	orDefault(&c.SessionPrefix, DefaultSessionPrefix)
@@ -189,7 +192,7 @@ func (c *Config) check() error {
 		}
 		c.Recovery = &r
 	}
-	for _, n := range []int64{int64(c.StreamCount), c.MaxStreamLen, c.ReadCount, int64(c.BlockTime), int64(c.RequestTimeout),
+	for _, n := range []int64{int64(c.StreamCount), c.MaxStreamLen, c.MaxStreamBytes, c.ReadCount, int64(c.BlockTime), int64(c.RequestTimeout),
 		int64(c.HeartbeatInterval), int64(c.HeartbeatMisses), int64(c.MaxOutboxMessages), int64(c.MaxOutboxBytes), int64(c.MaxOutboxAge),
 		int64(c.MaxMessageBytes), int64(c.MaxResendBytes), int64(c.MaxResendAge)} {
 		if n < 0 {

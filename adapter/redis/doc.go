@@ -64,6 +64,7 @@
 //	reader.go     the reader of a stream
 //	feed.go       its connection
 //	entries.go    the entries that come on it
+//	load.go       how many entries it may have, for their bytes
 //	refetch.go    which entries of a source it has had, and what is missing, asked of who added it
 //	places.go     where the stream has holes, and what it repeats, for recoveries
 //	line.go       the order of events with recovery

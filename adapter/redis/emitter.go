@@ -62,7 +62,7 @@ func NewEmitter(cfg Config) (*Emitter, error) {
 		done: make(chan struct{}), filled: map[string]time.Time{}, max: cfg.MaxMessageBytes, wire: newWire(&cfg, emitterUID)}
 	r := newRoster(client, &cfg, emitterUID)
 	c.agrees = r.agrees
-	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: cfg.MaxStreamLen}
+	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: func(string) int64 { return cfg.MaxStreamLen }}
 	if cfg.Mode != Streams {
 		p.gate = newGate(client, lines, &cfg, r)
 	}

@@ -17,7 +17,7 @@ type publisher struct {
 	stats  *counters
 	state  *state
 	maxAge time.Duration
-	maxLen int64 // of streams
+	maxLen func(stream string) int64
 
 	rings rings // nil of an emitter
 	// mixed reports whether servers of Node hear a namespace, which cannot ask for what they missed. Nil of an

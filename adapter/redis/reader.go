@@ -36,6 +36,7 @@ type reader struct {
 	replies chan reply           // to a question for what is missing
 
 	places places // for recoveries
+	load   load
 
 	mu      sync.Mutex
 	tails   map[string]uint64 // by node: the number of its last entry, as it says
@@ -241,6 +242,7 @@ func parseEntry(values map[string]any) *entry {
 func (r *reader) handle(ctx context.Context, b *brought) int {
 	r.c.stats.received.Add(1)
 	size := len(b.data) + keptCost
+	r.load.read(size)
 	done := func() { r.moveTo(b.id) }
 	if !r.fresh(ctx, b) { // sent again although it had arrived
 		r.c.stats.skipped.Add(1)

@@ -185,7 +185,7 @@ func (n *namespace) held(ctx context.Context, at string) error {
 		if err != nil {
 			return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 		}
-		if length >= n.c.cfg.MaxStreamLen {
+		if length >= n.line.r.maxLen() {
 			return fmt.Errorf("%w: events trimmed", adapter.ErrNoRecovery)
 		}
 		return nil

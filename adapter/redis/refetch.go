@@ -243,7 +243,7 @@ func (r *reader) lose(ctx context.Context, uid string, w *window, upto uint64, s
 		return
 	}
 	cause := lostStream
-	if dropped && x.length >= r.c.cfg.MaxStreamLen {
+	if dropped && x.length >= r.maxLen() {
 		cause = lostTrimmed
 	}
 	r.tear(w)
@@ -296,7 +296,7 @@ func (r *reader) behind(ctx context.Context, n int64) {
 	if r.caught += n; r.end.less(pos) {
 		r.caught = 0
 	}
-	far := r.caught >= r.c.cfg.MaxStreamLen/2
+	far := r.caught >= r.maxLen()/2
 	if time.Since(r.looked) >= lookEvery {
 		x, err := r.extent(ctx)
 		r.looked = time.Now()
@@ -312,7 +312,7 @@ func (r *reader) behind(ctx context.Context, n int64) {
 		r.mu.Unlock()
 		far = far || lag > r.seen.holds()/2
 	}
-	if far && r.seen.length >= r.c.cfg.MaxStreamLen && time.Since(r.warned) > time.Minute {
+	if far && r.seen.length >= r.maxLen() && time.Since(r.warned) > time.Minute {
 		r.warned = time.Now()
 		r.c.cfg.Logger.Warn("a stream is read more slowly than it is written, and will be trimmed before it was read", "stream", r.stream,
 			"behind", r.lag, "holds", r.seen.holds(), "advice", lostAdvice[lostTrimmed])

@@ -81,7 +81,7 @@ var lostAdvice = [lostCauses]string{
 	lostForgotten: "raise MaxResendBytes or MaxResendAge of the sender: it must hold what is sent while a node is away",
 	lostGone:      "the sender ended before it could send again what Redis had not passed on",
 	lostOutput:    outputAdvice,
-	lostTrimmed: "raise MaxStreamLen: it must hold what is sent in a burst, and during an outage; and MaxResendBytes of the sender, " +
+	lostTrimmed: "raise MaxStreamLen, or MaxStreamBytes where events are large: it must hold what is sent in a burst, and during an outage; and MaxResendBytes of the sender, " +
 		"which is asked for what is trimmed",
 	lostStream: "Redis has been emptied, started without its data, or failed over: have it keep them (appendonly yes), keep others from " +
 		"emptying it, and raise MaxResendBytes of the sender, which is asked for what is missing",

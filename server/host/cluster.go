@@ -39,7 +39,7 @@ func newCluster(cfg *Config, log *slog.Logger) (*cluster, error) {
 		return c, nil
 	}
 	rc := redis.Config{URL: cfg.redisURL(), Mode: redis.Mode(cfg.redisMode()), Prefix: cfg.RedisPrefix, Logger: log,
-		Subscriptions: redis.Subscriptions(cfg.RedisSubscriptions), MaxStreamLen: cfg.RedisStreamLength,
+		Subscriptions: redis.Subscriptions(cfg.RedisSubscriptions), MaxStreamLen: cfg.RedisStreamLength, MaxStreamBytes: cfg.RedisStreamBytes,
 		StreamCount: cfg.RedisStreamCount, MaxOutboxBytes: cfg.RedisOutboxBytes}
 	if cfg.RedisPrefix != "" {
 		rc.Stream, rc.SessionPrefix = cfg.RedisPrefix, cfg.RedisPrefix+":session:"

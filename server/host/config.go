@@ -43,6 +43,9 @@ type Config struct {
 	RedisSubscriptions RedisSubscriptions `env:"BEANPOLE_REDIS_SUBSCRIPTIONS" allow:"static, dynamic or dynamic-private"`
 	// About how many events a stream keeps, with streams: those that may be replayed, or read late.
 	RedisStreamLength int64 `env:"BEANPOLE_REDIS_STREAM_LENGTH" default:"10000" allow:"a number from 100 to 100000000"`
+	// About how many bytes of events a stream keeps in Redis at most, with streams: fewer events than the length says
+	// when they are large.
+	RedisStreamBytes int64 `env:"BEANPOLE_REDIS_STREAM_BYTES" default:"134217728" allow:"a number from 1048576 to 1099511627776"`
 	// How many streams namespaces are spread over, with streams. All servers must use the same.
 	RedisStreamCount int `env:"BEANPOLE_REDIS_STREAM_COUNT" default:"1" allow:"a number from 1 to 1000"`
 	// The most bytes that wait to be published while Redis is slow or away; more is dropped and counted, and so is what has

@@ -99,9 +99,9 @@ func (cfg *Config) idle() (idle [][2]string) {
 		without string
 		fields  []string
 	}{
-		{apart, "REDIS_URL", []string{"RedisMode", "RedisSubscriptions", "RedisStreamLength", "RedisStreamCount", "RedisOutboxBytes",
+		{apart, "REDIS_URL", []string{"RedisMode", "RedisSubscriptions", "RedisStreamLength", "RedisStreamBytes", "RedisStreamCount", "RedisOutboxBytes",
 			"RedisPrefix", "RedisPassword", "NodeURL", "NodeSecret"}},
-		{!apart && (mode == RedisMode(redis.PubSub) || mode == RedisMode(redis.Sharded)), "BEANPOLE_REDIS_MODE=streams", []string{"RedisStreamLength", "RedisStreamCount"}},
+		{!apart && (mode == RedisMode(redis.PubSub) || mode == RedisMode(redis.Sharded)), "BEANPOLE_REDIS_MODE=streams", []string{"RedisStreamLength", "RedisStreamBytes", "RedisStreamCount"}},
 		{!apart && mode == RedisMode(redis.Streams), "BEANPOLE_REDIS_MODE=pubsub", []string{"RedisSubscriptions"}},
 		{!apart && cfg.NoForwarding, "BEANPOLE_NO_FORWARDING=false", []string{"NodeURL", "NodeSecret"}},
 		{cfg.NoAdmin, "BEANPOLE_NO_ADMIN=false", []string{"AdminPort"}},
