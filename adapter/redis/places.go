@@ -149,6 +149,7 @@ func (r *reader) anew(ctx context.Context) error {
 			r.tear(w)
 		}
 	}
+	r.stretches.drop()
 	r.recent, r.next, r.end = read[:kept], 0, streamID{}
 	r.moveTo(last)
 	return nil

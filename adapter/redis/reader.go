@@ -35,8 +35,9 @@ type reader struct {
 	open    atomic.Pointer[feed] // feed, for others to look at
 	replies chan reply           // to a question for what is missing
 
-	places places // for recoveries
-	load   load
+	places    places // for recoveries
+	stretches stretches
+	load      load
 
 	mu      sync.Mutex
 	tails   map[string]uint64 // by node: the number of its last entry, as it says

@@ -337,28 +337,22 @@ func (n *namespace) noted(ctx context.Context, err error) {
 func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset, end streamID) (
 	list []tailEvent, seen map[string]uint64, err error,
 ) {
-	page := int64(firstPage)
 	seen = map[string]uint64{}
-	bytes, read := 0, 0
-	after := have.id
-	for after.less(end) {
-		entries, err := n.entries(ctx, "("+after.String(), end.String(), page, read)
+	bytes := 0
+	for after := have.id; after.less(end); {
+		entries, upto, err := n.passed(ctx, after, end)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 		}
-		length := int64(len(entries))
-		size := 0
-		for _, x := range entries {
-			after, _ = parseStreamID(x.ID)
-			torn, repeats := n.line.r.places.at(after)
+		after = upto
+		for _, e := range entries {
+			torn, repeats := n.line.r.places.at(e.id)
 			if torn {
 				return nil, nil, errTorn
 			}
 			if repeats {
 				continue
 			}
-			e := parseEntry(x.Values)
-			size += len(e.data)
 			if last := seen[e.uid]; e.dense && e.instance == "" && last > 0 && e.seq > last+1 {
 				return nil, nil, errTorn
 			}
@@ -368,11 +362,11 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 			if e.nsp != n.name || e.kind != kindBroadcast {
 				continue
 			}
-			m, err := decodeEntry(e)
+			m, err := e.message()
 			if err != nil || m.request != "" || m.target.Volatile {
 				continue
 			}
-			ev := tailEvent{m.event, m.target, after, e.uid, e.seq, e.source()}
+			ev := tailEvent{m.event, m.target, e.id, e.uid, e.seq, e.source()}
 			if have.has(e.uid, e.seq) || !s.Missed(&ev.t, ev.after) {
 				continue
 			}
@@ -384,11 +378,6 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 				return nil, nil, fmt.Errorf("%w: %w: %d bytes", adapter.ErrNoRecovery, adapter.ErrReplayFull, bytes)
 			}
 		}
-		if length < page {
-			break
-		}
-		read += size
-		page = nextPage(page, size)
 	}
 	return list, seen, nil
 }
