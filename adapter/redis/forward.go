@@ -210,14 +210,20 @@ func (f *Forwarder) forward(w http.ResponseWriter, r *http.Request, sid string) 
 	defer context.AfterFunc(f.reg.c.ctx, cancel)()
 	f.counts[CauseForwarded].Add(1) // now, as a poll takes its time
 	f.proxy.ServeHTTP(upgradable{w}, r.WithContext(ctx))
-	if a.err != nil && r.Context().Err() == nil { // else the client went
+	switch {
+	case a.err == nil:
+		return CauseForwarded
+	case r.Context().Err() != nil: // the client went, or its body took too long: without an answer net/http says 200
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusRequestTimeout)
+		return CauseForwarded
+	default:
 		f.counts[CauseForwarded].Add(^uint64(0))
 		f.reg.forget(node)
 		f.seen.doubt(node)
 		f.log.Debug("node not reached", "node", node, "error", a.err)
 		return CauseUnreachable
 	}
-	return CauseForwarded
 }
 
 // upgradable gives a connection away that is only closed as a whole. A WebSocket has no use for half of one; else what

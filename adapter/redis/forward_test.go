@@ -301,6 +301,53 @@ func TestForwardedPollIsNotRepeated(t *testing.T) {
 	}
 }
 
+// A request whose body does not come, within the time of this server or at all, is never answered as one that was delivered.
+func TestForwardedBodyThatDoesNotCome(t *testing.T) {
+	t.Parallel()
+	defer http.DefaultClient.CloseIdleConnections()
+	prefix := unique()
+	c := start(t, redis.Config{URL: shared.URL(), Prefix: prefix, HeartbeatInterval: 100 * time.Millisecond})
+	f, err := c.Forward(redis.ForwardConfig{Node: "a", NodeOf: nodeOf, URL: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		if !f.UnknownSession(w, r, r.URL.Query().Get("sid")) {
+			http.Error(w, "Session ID unknown", http.StatusBadRequest)
+		}
+	}))
+	defer a.Close()
+	newFront(t, "b", prefix, shared.URL())
+	adaptertest.Eventually(t, func() error {
+		res, err := http.Get(a.URL + "/socket.io/?EIO=4&sid=b-1") //nolint:noctx // loopback
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		if _, _ = io.Copy(io.Discard, res.Body); res.StatusCode != 200 {
+			return fmt.Errorf("status %d", res.StatusCode)
+		}
+		return nil
+	})
+	for _, sid := range []string{"b-1", "b-gone"} {
+		for name, cut := range map[string]bool{"late": false, "cut": true} {
+			conn, err := net.Dial("tcp", a.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(conn, "POST /socket.io/?EIO=4&sid=%s HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\nabc", sid)
+			if cut {
+				_ = conn.(*net.TCPConn).CloseWrite()
+			}
+			if line, err := bufio.NewReader(conn).ReadString('\n'); err == nil && strings.Contains(line, " 200 ") {
+				t.Errorf("%s, %s: %s", sid, name, line)
+			}
+			_ = conn.Close()
+		}
+	}
+}
+
 // The session of a node that is gone is unknown at once, whether or not its entry has expired.
 func TestForwardToDeadNode(t *testing.T) {
 	t.Parallel()
