@@ -32,6 +32,10 @@ func TestAnswersThatCannotBeEncoded(t *testing.T) {
 		"map[string]interface {}": cyclic,
 		"complex128":              1i,
 		"[]interface {}":          []any{1, make(chan int)},
+		"*errors.errorString":     errors.New("its text is not seen"),
+		"map[string]error":        map[string]error{"error": io.EOF},
+		"server_test.hidden":      hidden{},
+		"*server.Namespace":       (*server.Namespace)(nil),
 	}
 	log := &lines{}
 	failed := make(chan error, 1)

@@ -143,7 +143,7 @@ func (e *Event) answer(values []any) error {
 	}
 	o := takeOutgoing()
 	defer o.put()
-	data, attachments, err := appendArgs(o.payload[:0], values)
+	data, attachments, err := s.client.server.appendAnswer(o.payload[:0], values)
 	if err != nil {
 		s.client.server.unanswerable(s.client.log(), e, values, err)
 		data, attachments = append(o.payload[:0], "["+internalError+"]"...), nil
@@ -169,9 +169,14 @@ func (e *Event) reply(values []any) error {
 	if len(values) == 0 {
 		values = []any{nil}
 	}
-	data, attachments, err := appendValue(values[0])
+	srv := q.nsp.server
+	var data []byte
+	var attachments [][]byte
+	err := srv.signatures.sendable(own(values[0]))
+	if err == nil {
+		data, attachments, err = appendValue(values[0])
+	}
 	if err != nil {
-		srv := q.nsp.server
 		srv.unanswerable(srv.cfg.Logger.With("namespace", q.nsp.name), e, values[:1], err)
 		data, attachments = []byte(internalError), nil
 	}
@@ -182,6 +187,24 @@ func (e *Event) reply(values []any) error {
 	return err
 }
 
+// appendAnswer is appendArgs of values that would not arrive as {}.
+func (s *Server) appendAnswer(dst []byte, values []any) (data []byte, attachments [][]byte, err error) {
+	for i, v := range values {
+		if err := s.signatures.sendable(own(v)); err != nil {
+			return dst, nil, &packet.ArgError{Index: i, Err: fmt.Errorf("%w: %w", packet.ErrValue, err)}
+		}
+	}
+	return appendArgs(dst, values)
+}
+
+// own is what the application has given for a value of an answer: of an error its data.
+func own(v any) any {
+	if f, ok := v.(failed); ok {
+		return f.Data
+	}
+	return v
+}
+
 // unanswerable tells that the values of an answer cannot be encoded.
 func (s *Server) unanswerable(log *slog.Logger, e *Event, values []any, err error) {
 	var at *packet.ArgError
@@ -190,10 +213,7 @@ func (s *Server) unanswerable(log *slog.Logger, e *Event, values []any, err erro
 	}
 	types := make([]string, len(values))
 	for i, v := range values {
-		if f, ok := v.(failed); ok {
-			v = f.Data
-		}
-		types[i] = fmt.Sprintf("%T", v)
+		types[i] = fmt.Sprintf("%T", own(v))
 	}
 	log.Warn("answer cannot be encoded", "event", e.Name, "type", strings.Join(types, ", "), "err", err)
 	_ = s.report(log, e.Name, err)

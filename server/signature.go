@@ -89,7 +89,7 @@ func (c *signatures) sendable(v any) error {
 // reason is why a type cannot travel, or nil.
 type reason struct{ err error }
 
-// shows is visible for a value that is sent: no value of ours arrives, and an error's text is not among its fields.
+// shows is visible for a value that is sent: no value of ours arrives.
 func (d *direction) shows(t reflect.Type) error {
 	bare := t
 	if t.Kind() == reflect.Pointer {
@@ -101,11 +101,10 @@ func (d *direction) shows(t reflect.Type) error {
 	if instead, ours := handles[bare]; ours {
 		return fmt.Errorf("%s, of which nothing can travel%s", t, instead)
 	}
-	err := d.visible(t)
-	if err != nil && t.Implements(typeError) {
-		return fmt.Errorf("%s: send its text, Error()", t)
+	if t.Implements(typeError) { // the parser says what to send instead
+		return nil
 	}
-	return err
+	return d.visible(t)
 }
 
 // handler makes a handler of fn. It panics when fn's type does not fit: that is a mistake in the

@@ -55,6 +55,9 @@ func newEncoder() *encoder {
 // appendAny encodes values of types for which appendValue has no case.
 func appendAny(b []byte, attachments [][]byte, v any, depth int) ([]byte, [][]byte, error) {
 	t := reflect.TypeOf(v)
+	if _, ok := v.(error); ok && mute(t) && !(t.Kind() == reflect.Pointer && reflect.ValueOf(v).IsNil()) {
+		return b, attachments, fmt.Errorf("%w: %s: send its text, Error()", ErrValue, t)
+	}
 	if p := planOf(t); p != nil && p.encodes {
 		return p.encode(b, attachments, reflect.ValueOf(v), depth)
 	}
@@ -67,6 +70,26 @@ func appendAny(b []byte, attachments [][]byte, v any, depth int) ([]byte, [][]by
 		return appendElements(b, attachments, reflect.ValueOf(v), depth)
 	}
 	return appendLibrary(b, attachments, v, h, depth)
+}
+
+//nolint:gochecknoglobals // What is known of a type does not change.
+var mutes sync.Map // reflect.Type to bool
+
+// mute reports whether nothing of an error of type t would travel, as of those of errors.New and fmt.Errorf: their text
+// is in no exported field.
+func mute(t reflect.Type) bool {
+	if v, ok := mutes.Load(t); ok {
+		return v.(bool)
+	}
+	bare := t
+	if t.Kind() == reflect.Pointer {
+		bare = t.Elem()
+	}
+	is := bare.Kind() == reflect.Struct && !speaks(t) && !slices.ContainsFunc(reflect.VisibleFields(bare), func(f reflect.StructField) bool {
+		return f.IsExported() || f.Anonymous
+	})
+	mutes.Store(t, is)
+	return is
 }
 
 // appendLibrary has the library encode v, of which h says what it holds.

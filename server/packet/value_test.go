@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"reflect"
@@ -38,6 +39,15 @@ type (
 )
 
 func (s shout) MarshalJSON() ([]byte, error) { return json.Marshal(strings.ToUpper(string(s))) }
+
+// missing is an error of which nothing could be seen, said one that is its text.
+type (
+	missing struct{ what string }
+	said    string
+)
+
+func (m *missing) Error() string { return m.what }
+func (s said) Error() string     { return string(s) }
 
 func TestAppendValue(t *testing.T) {
 	file := []byte{1, 2}
@@ -80,7 +90,7 @@ func TestAppendValue(t *testing.T) {
 		{[]error{nil}, `[null]`, nil}, {map[any]int{"a": 1}, `{"a":1}`, nil}, {map[fmt.Stringer]int{}, `{}`, nil}, {map[int]any{2: blob{1}}, `{"2":{"_placeholder":true,"num":0}}`, [][]byte{{1}}},
 		{[]net.IP{net.IPv4(1, 2, 3, 4)}, `["1.2.3.4"]`, nil}, {[]any{shout("a"), new(shout)}, `["A",""]`, nil},
 		{struct{ S string }{"<b>"}, `{"S":"<b>"}`, nil},
-		{errors.New("x"), `{}`, nil},
+		{(*missing)(nil), `null`, nil}, {&json.SyntaxError{Offset: 1}, `{"Offset":1}`, nil}, {said("x"), `"x"`, nil},
 		{sample{Name: "n", File: []byte{1}, Blob: blob{2}, Any: []any{blob{3}}, List: [][]byte{{4}}, Map: map[string][]byte{"m": {5}},
 			Ptr: &file, Raw: json.RawMessage(`{"r":1}`), Inner: &inner{blob{6}}, Skip: []byte{9}},
 			`{"name":"n","Count":"0","file":{"_placeholder":true,"num":0},"blob":{"_placeholder":true,"num":1},` +
@@ -93,7 +103,7 @@ func TestAppendValue(t *testing.T) {
 			t.Errorf("AppendValue(%#v) = %s, %v, %v\nwant x%s, %v", c.in, got, atts, err, c.want, c.atts)
 		}
 	}
-	for _, in := range []any{make(chan int), func() {},
+	for _, in := range []any{make(chan int), func() {}, errors.New("x"), []any{fmt.Errorf("x: %w", io.EOF)}, &missing{}, object{"error": io.EOF},
 		json.RawMessage(`{"a":`), json.RawMessage{}, struct{ R json.RawMessage }{json.RawMessage(`{`)}, loop, json.Number("x"),
 		map[string]any{"a": []any{1, make(chan int)}}} {
 		if got, atts, err := AppendValue([]byte("x"), nil, in); !errors.Is(err, ErrValue) || string(got) != "x" || atts != nil {
