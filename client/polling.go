@@ -32,10 +32,13 @@ func (e *engine) address(t Transport) string {
 
 // request makes one request and returns the body of its answer.
 func (e *engine) request(ctx context.Context, method string, body []byte) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, method, e.address(Polling), bytes.NewReader(body))
+	// A reader of our own, so that the http.Transport does not know how to begin again: it repeats a GET whose connection has broken
+	// before the answer, and a poll that is repeated after the server has answered it has lost what was in that answer.
+	r, err := http.NewRequestWithContext(ctx, method, e.address(Polling), io.NopCloser(bytes.NewReader(body)))
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
+	r.ContentLength = int64(len(body))
 	r.Header = e.cfg.Header.Clone()
 	if r.Header == nil {
 		r.Header = http.Header{}
