@@ -2,7 +2,6 @@ package load
 
 import (
 	"errors"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -31,8 +30,10 @@ type entry struct {
 	sender bool // of the row, who may or may not hear itself
 
 	since time.Time // when it began to be waited for
-	ready bool      // it is connected, and in its room
+	up    bool      // it is connected
+	ready bool      // and in its room
 	been  bool      // it was before
+	gone  bool      // it leaves for good, and what comes is not counted
 
 	waiting  map[uint64]*outgoing
 	lastID   uint64
@@ -42,19 +43,6 @@ type entry struct {
 	last    uint32 // the highest number heard, 0 for none
 	must    uint32 // the lowest that has to be, while it is ready
 	missing map[uint32]struct{}
-}
-
-// row is the broadcasts of one room, or those to all: they have one sender, and so an order.
-type row struct {
-	sent  uint32 // number of the last
-	heard uint32 // the highest that anybody has heard
-	void  []span // those that may never have reached the server
-}
-
-type span struct{ from, to uint32 }
-
-func (r *row) isVoid(n uint32) bool {
-	return slices.ContainsFunc(r.void, func(s span) bool { return n >= s.from && n <= s.to })
 }
 
 // tally counts messages of one kind.
@@ -119,16 +107,19 @@ func (b *book) enter(row int, sender bool, due time.Time) *entry {
 	return e
 }
 
-// joined notes that a session is there.
-func (b *book) joined(e *entry) {
+// welcomed notes that a session is connected, and unless it has to join a room that it is there.
+func (b *book) welcomed(e *entry, joins bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.join(e)
+	e.up = true
+	if !joins {
+		b.join(e)
+	}
 }
 
-// join is joined with mu held.
+// join notes that a session is there. Called with mu held.
 func (b *book) join(e *entry) {
-	if e.ready || b.over {
+	if e.ready || e.gone || b.over {
 		return
 	}
 	h := b.connect
@@ -147,7 +138,11 @@ func (b *book) join(e *entry) {
 func (b *book) leave(e *entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !e.ready || b.over {
+	if b.over || e.gone {
+		return
+	}
+	e.up = false
+	if !e.ready {
 		return
 	}
 	e.ready, e.since, e.must = false, time.Now(), 0
@@ -159,15 +154,22 @@ func (b *book) leave(e *entry) {
 	}
 }
 
-// part ends the entry of a session that leaves for good.
+// part ends the entry of a session that is about to leave for good. What it waits for is cut off.
 func (b *book) part(e *entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.left++
-	b.missing -= len(e.missing)
-	if !e.sender {
-		b.broadcasts.Lost += uint64(len(e.missing))
+	e.gone = true
+	if e.ready {
+		b.ready--
 	}
+	for _, o := range e.waiting {
+		if !o.join {
+			b.events.Cut++
+		}
+	}
+	b.missing -= len(e.missing)
+	b.broadcasts.Lost += uint64(len(e.missing))
 	delete(b.entries, e)
 }
 
@@ -176,6 +178,9 @@ func (b *book) send(e *entry, due time.Time) (*outgoing, word, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	record(b.late, time.Since(due))
+	if e.gone {
+		return nil, word{}, false
+	}
 	if len(e.waiting) >= maxWaiting {
 		b.events.Unsent++
 		return nil, word{}, false
@@ -192,13 +197,16 @@ func (b *book) encoded(e *entry, o *outgoing, id uint64) {
 	defer b.mu.Unlock()
 	o.id, e.lastID = id, max(e.lastID, id)
 	e.waiting[id] = o
+	if e.gone && !o.join {
+		b.events.Cut++
+	}
 }
 
 // acknowledged takes an acknowledgement.
 func (b *book) acknowledged(e *entry, id uint64, data []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.over {
+	if b.over || e.gone {
 		return
 	}
 	o := e.waiting[id]
@@ -229,7 +237,7 @@ func (b *book) failed(e *entry, o *outgoing) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(e.waiting, o.id)
-	if !b.over && !o.join {
+	if !b.over && !e.gone && !o.join {
 		b.events.Cut++
 	}
 }
@@ -252,74 +260,11 @@ func (b *book) withdraw(e *entry, o *outgoing, left bool) {
 	}
 }
 
-// broadcast numbers a broadcast.
-func (b *book) broadcast(row int, due time.Time) word {
+// behind counts messages that were due and that this process has not come to.
+func (b *book) behind(t *tally, n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	record(b.late, time.Since(due))
-	b.broadcasts.Sent++
-	r := &b.rows[row]
-	r.sent++
-	return word{uint32(row), r.sent, due.Sub(b.began)}
-}
-
-// heard takes an event of the server. One without a word is none of the load.
-func (b *book) heard(e *entry, data []byte) {
-	w, ok := find(data, b.prefix)
-	if !ok {
-		return
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.over {
-		return
-	}
-	t := &b.broadcasts
-	if int64(w.row) != int64(e.row) || w.seq == 0 || w.seq > b.rows[w.row].sent {
-		t.Wrong++
-		return
-	}
-	r := &b.rows[w.row]
-	r.heard = max(r.heard, w.seq)
-	_, missed := e.missing[w.seq]
-	switch {
-	case w.seq > e.last:
-		b.miss(e, w.seq)
-		e.last = w.seq
-	case missed:
-		delete(e.missing, w.seq)
-		b.missing--
-		t.Reordered++
-	default:
-		t.Doubled++
-		return
-	}
-	t.arrived(time.Since(b.began) - w.due)
-}
-
-// miss notes what a session should have heard before a number. Called with mu held.
-func (b *book) miss(e *entry, before uint32) {
-	from := e.must
-	if from == 0 || from > before {
-		from = before
-	}
-	switch {
-	case from <= e.last:
-		from = e.last + 1
-	case e.last > 0:
-		b.broadcasts.Cut += uint64(from - e.last - 1) // it was away
-	}
-	r := &b.rows[e.row]
-	for n := from; n < before; n++ {
-		switch {
-		case r.isVoid(n):
-		case b.missing < maxMissing:
-			e.missing[n] = struct{}{}
-			b.missing++
-		case !e.sender:
-			b.broadcasts.Lost++
-		}
-	}
+	t.Unsent += uint64(n)
 }
 
 // open reports whether anything may still come.
@@ -334,15 +279,6 @@ func (b *book) open() bool {
 	return false
 }
 
-// tail reports whether the last broadcast is still to be heard. Called with mu held.
-func (b *book) tail(e *entry) bool {
-	if e.row < 0 {
-		return false
-	}
-	r := &b.rows[e.row]
-	return max(e.last+1, e.must) <= r.sent && !r.isVoid(r.sent)
-}
-
 // close ends the book: with judge, what has not come by now is lost. Nothing is counted afterwards.
 func (b *book) close(judge bool) {
 	b.mu.Lock()
@@ -352,7 +288,7 @@ func (b *book) close(judge bool) {
 			for _, o := range e.waiting {
 				switch {
 				case o.join:
-				case e.ready:
+				case e.up:
 					b.events.Lost++
 				default: // it has not come back
 					b.events.Cut++

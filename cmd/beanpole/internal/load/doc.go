@@ -7,7 +7,7 @@
 //   - options.go: Options and their bounds; reach.go: which addresses are dialled, and which are refused
 //   - run.go: the course of a run: a trial, arrivals, the load, the end; pace.go, nap_linux.go, nap_other.go: what is due, when it is; end.go: what came of it
 //   - session.go: one session, by package client; tap.go: every packet of it, as it comes and goes
-//   - message.go: the number by which a message is known again; book.go: what was sent, and what came of it
+//   - message.go: the number by which a message is known again; book.go: what was sent, and what came of it; row.go: broadcasts in it
 //   - report.go: Report; print.go, html.go and page.html: its forms
 //   - process.go, process_other.go: open files and processor time of this process
 //

@@ -68,7 +68,7 @@ func TestWhatABrokenServerDoesIsSeen(t *testing.T) {
 				got, want Messages
 			}{{"events", *r.Events, c.events}, {"broadcasts", *r.Broadcasts, c.casts}} {
 				got := k.got
-				if k.got.Sent < 10 || k.got.Arrived < 20 {
+				if k.got.Sent < 20 || k.got.Arrived < 76 {
 					t.Errorf("%s: %d sent, %d arrived", k.what, k.got.Sent, k.got.Arrived)
 				}
 				got.Sent, got.Arrived, got.Latency = 0, 0, Latency{}
@@ -170,7 +170,7 @@ func TestTooMuchThatIsNotAnsweredIsNotSent(t *testing.T) {
 		}
 		return []string{right}
 	}}))
-	o.Sessions, o.RoomEvent, o.Rate, o.Patience = 1, "", 3000, 100*time.Millisecond
+	o.Sessions, o.RoomEvent, o.Rate = 1, "", 3000
 	m := run1(t, o).Events
 	if m.Sent != maxWaiting+1 || m.Lost != maxWaiting || m.Unsent == 0 {
 		t.Errorf("%d were sent, %d are lost, %d were not sent", m.Sent, m.Lost, m.Unsent)
@@ -216,27 +216,39 @@ func zishang(t *testing.T) string {
 	return serve(t, io.ServeHandler(nil))
 }
 
-func TestServersThatAreWell(t *testing.T) {
-	t.Parallel()
-	for name, start := range map[string]func(*testing.T) string{"beanpole": beanpole, "zishang": zishang} {
-		for _, way := range []string{"websocket", "polling", "upgrade"} {
-			t.Run(name+"/"+way, func(t *testing.T) {
-				o := small(start(t))
-				o.Sessions, o.Rooms, o.RoomEvent, o.RoomArgs, o.Patience = 10, 2, "room", `["{room}","{id}"]`, 10*time.Second
-				o.Upgrade = way == "upgrade"
-				if way == "polling" {
-					o.Polling = 0.5
-				}
-				r := run1(t, o)
-				if len(r.Faults) > 0 && (name == "beanpole" || r.Events.Reordered+r.Broadcasts.Reordered == 0) { // zishang's does so at times
-					t.Errorf("faults are %q", r.Faults)
-				}
-				if r.Events.Arrived != r.Events.Sent || r.Broadcasts.Arrived != 4*r.Broadcasts.Sent || r.Events.Sent < 90 {
-					t.Errorf("%d of %d acknowledgements, %d deliveries of %d broadcasts to 4", r.Events.Arrived, r.Events.Sent, r.Broadcasts.Arrived, r.Broadcasts.Sent)
-				}
-			})
-		}
+// ways has a load go over each transport to ten sessions in two rooms.
+func ways(t *testing.T, start func(*testing.T) string, judge func(*testing.T, *Report)) {
+	for _, way := range []string{"websocket", "polling", "upgrade"} {
+		t.Run(way, func(t *testing.T) {
+			o := small(start(t))
+			o.Sessions, o.Rooms, o.RoomEvent, o.RoomArgs, o.Patience = 10, 2, "room", `["{room}","{id}"]`, 5*time.Second
+			o.Upgrade = way == "upgrade"
+			if way == "polling" {
+				o.Polling = 0.5
+			}
+			judge(t, run1(t, o))
+		})
 	}
+}
+
+func TestAServerThatIsWell(t *testing.T) {
+	t.Parallel()
+	ways(t, beanpole, func(t *testing.T, r *Report) {
+		if e, b := r.Events, r.Broadcasts; len(r.Faults) > 0 || e.Sent != 100 || e.Arrived != 100 || b.Sent != 20 || b.Arrived != 80 {
+			t.Errorf("faults are %q; %d of %d acknowledgements, %d deliveries of %d broadcasts to 4", r.Faults, e.Arrived, e.Sent, b.Arrived, b.Sent)
+		}
+	})
+}
+
+// zishang's library loses events now and then, a join among them, and answers in another order: what is told adds up.
+func TestZishang(t *testing.T) {
+	t.Parallel()
+	ways(t, zishang, func(t *testing.T, r *Report) {
+		if e, b := r.Events, r.Broadcasts; e.Sent != 100 || e.Arrived+e.Lost != 100 || b.Sent != 20 || r.Sessions.Connected == 10 && b.Arrived+b.Lost != 80 ||
+			b.Arrived < 20 || e.Wrong+e.Doubled+b.Wrong+b.Doubled > 0 {
+			t.Errorf("events are %+v, broadcasts %+v", e, b)
+		}
+	})
 }
 
 // Who is away misses broadcasts, which is told and is no fault.
@@ -247,6 +259,9 @@ func TestStormsAndChurn(t *testing.T) {
 	r := run1(t, o)
 	if s := r.Sessions; s.Cut < 5 || s.Reconnect.Count == 0 || s.Replaced < 5 || s.Connected != 12 {
 		t.Errorf("%d cut, %d reconnected, %d replaced, %d at the end", s.Cut, s.Reconnect.Count, s.Replaced, s.Connected)
+	}
+	if e := r.Events; e.Arrived+e.Cut != e.Sent {
+		t.Errorf("of %d events %d were answered and %d cut off", e.Sent, e.Arrived, e.Cut)
 	}
 	if len(r.Faults) > 0 || r.Broadcasts.Cut == 0 {
 		t.Errorf("faults are %q; who was away has missed %d", r.Faults, r.Broadcasts.Cut)

@@ -46,7 +46,7 @@ type Messages struct {
 	Reordered uint64  `json:"reordered"` // that came after later ones
 	Wrong     uint64  `json:"wrong"`     // that are of another message, or of another room
 	Cut       uint64  `json:"cut"`       // that did not come because a connection ended
-	Unsent    uint64  `json:"unsent"`    // not sent: too much of the session was not answered
+	Unsent    uint64  `json:"unsent"`    // not sent: too much of the session was not answered, or this process came too late
 	Latency   Latency `json:"latency"`   // from when each was due
 }
 
@@ -149,7 +149,7 @@ func (r *run) report(loaded, cpu time.Duration, interrupted bool) *Report {
 		x.fault(m.Doubled, k.what+" came again")
 		x.fault(m.Reordered, k.what+" came after later ones")
 		x.fault(m.Wrong, k.what+" are of another message")
-		x.fault(m.Unsent, "messages were not sent, as too many of their session are not answered")
+		x.fault(m.Unsent, "messages were not sent: too many of their session are not answered, or this process cannot send so many")
 	}
 	if !interrupted {
 		x.fault(uint64(max(r.Sessions-b.ready, 0)), "sessions are not there at the end")

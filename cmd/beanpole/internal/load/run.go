@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 )
@@ -124,7 +125,7 @@ func (r *run) ready() int {
 
 // arrive opens the sessions, and waits until all are there, or time is over.
 func (r *run) arrive(ctx context.Context) {
-	pace(ctx, time.Now(), r.Arrival, func(n int, due time.Time) bool {
+	pace(ctx, time.Now(), r.Arrival, r.Sessions, func(n int, due time.Time) bool {
 		s, err := r.connect(n, due)
 		if err != nil {
 			r.book.count(r.book.refused, err)
@@ -133,7 +134,7 @@ func (r *run) arrive(ctx context.Context) {
 		r.mu.Lock()
 		r.sessions = append(r.sessions, s)
 		r.mu.Unlock()
-		return n+1 < r.Sessions
+		return true
 	})
 	until(ctx, r.Patience, r.settled)
 }
@@ -157,37 +158,40 @@ func (r *run) load(ctx context.Context) time.Duration {
 	if r.ready() == 0 {
 		return 0
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.Duration)
+	limit, cancel := context.WithTimeout(ctx, r.Duration+r.Patience)
 	defer cancel()
-	if r.Event != "" {
+	each := func(first time.Duration, rate float64, t *tally, fn func(n int, due time.Time) bool) {
 		r.wg.Go(func() {
-			pace(ctx, began, r.Rate, func(n int, due time.Time) bool {
-				if s := r.at(n % r.Sessions); s != nil {
-					s.event(due)
-				}
-				return true
-			})
+			times := max(int(math.Round((r.Duration-first).Seconds()*rate)), 1)
+			done := pace(limit, began.Add(first), rate, times, fn)
+			if t != nil && ctx.Err() == nil {
+				r.book.behind(t, times-done)
+			}
+		})
+	}
+	if r.Event != "" {
+		each(0, r.Rate, &r.book.events, func(n int, due time.Time) bool {
+			if s := r.at(n % r.Sessions); s != nil {
+				s.event(due)
+			}
+			return true
 		})
 	}
 	if r.RoomEvent != "" {
-		r.wg.Go(func() {
-			pace(ctx, began, r.RoomRate, func(n int, due time.Time) bool {
-				if s := r.at(n % max(r.Rooms, 1)); s != nil {
-					s.broadcast(due)
-				}
-				return true
-			})
+		each(0, r.RoomRate, &r.book.broadcasts, func(n int, due time.Time) bool {
+			if s := r.at(n % r.first()); s != nil {
+				s.broadcast(due)
+			}
+			return true
 		})
 	}
 	if r.Storm > 0 {
-		r.wg.Go(func() {
-			pace(ctx, began.Add(r.Storm), float64(time.Second)/float64(r.Storm), func(n int, _ time.Time) bool { return r.storm(n) })
-		})
+		each(r.Storm, 1/r.Storm.Seconds(), nil, func(n int, _ time.Time) bool { return r.storm(n) })
 	}
 	if r.Churn > 0 {
-		r.wg.Go(func() { pace(ctx, began, r.Churn, r.replace) })
+		each(0, r.Churn, nil, r.replace)
 	}
-	<-ctx.Done()
+	until(ctx, time.Until(began.Add(r.Duration)), func() bool { return false })
 	r.wg.Wait()
 	return time.Since(began)
 }
@@ -228,12 +232,11 @@ func (r *run) replace(n int, due time.Time) bool {
 	if old == nil {
 		return true
 	}
+	r.book.part(old.entry)
 	r.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), r.Patience)
 		defer cancel()
 		old.close(ctx)
-		r.book.leave(old.entry)
-		r.book.part(old.entry)
 	})
 	s, err := r.connect(i, due)
 	if err != nil {

@@ -33,9 +33,7 @@ func (t tapped) Add(m packet.Message) (*packet.Packet, error) {
 	if p != nil {
 		switch p.Type {
 		case packet.Connect:
-			if t.s.room == "" {
-				t.s.r.book.joined(t.s.entry)
-			}
+			t.s.r.book.welcomed(t.s.entry, t.s.room != "")
 		case packet.Ack:
 			t.s.r.book.acknowledged(t.s.entry, p.ID, p.Data)
 		case packet.Event:
