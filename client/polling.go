@@ -32,13 +32,10 @@ func (e *engine) address(t Transport) string {
 
 // request makes one request and returns the body of its answer.
 func (e *engine) request(ctx context.Context, method string, body []byte) ([]byte, error) {
-	// A reader of our own, so that the http.Transport does not know how to begin again: it repeats a GET whose connection has broken
-	// before the answer, and a poll that is repeated after the server has answered it has lost what was in that answer.
-	r, err := http.NewRequestWithContext(ctx, method, e.address(Polling), io.NopCloser(bytes.NewReader(body)))
+	r, err := http.NewRequestWithContext(ctx, method, e.address(Polling), bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
-	r.ContentLength = int64(len(body))
 	r.Header = e.cfg.Header.Clone()
 	if r.Header == nil {
 		r.Header = http.Header{}
@@ -61,6 +58,26 @@ func (e *engine) request(ctx context.Context, method string, body []byte) ([]byt
 		return nil, fmt.Errorf("client: answer to a poll of more than %d bytes", e.cfg.MaxMessageBytes)
 	}
 	return b, nil
+}
+
+// once keeps an http.Transport from repeating a GET whose connection has broken before the answer, as it does: a poll that is repeated
+// after the server has answered it has lost what was in that answer. A body that nobody knows how to read again does.
+type once struct{ http.RoundTripper }
+
+// RoundTrip sends a request at most once.
+func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == http.NoBody && r.Header.Get("Upgrade") == "" {
+		r = r.WithContext(r.Context())
+		r.Body, r.GetBody = io.NopCloser(bytes.NewReader(nil)), nil
+	}
+	return o.RoundTripper.RoundTrip(r)
+}
+
+// CloseIdleConnections does what http.Client's asks of its transport.
+func (o once) CloseIdleConnections() {
+	if c, ok := o.RoundTripper.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
 }
 
 // poll asks for packets until the session ends or is about to be upgraded.

@@ -503,7 +503,12 @@ func TestBrokenPollIsTheEnd(t *testing.T) {
 		}
 	}))
 	defer web.Close()
-	c := open(t, web.URL, client.Config{Transports: []client.Transport{client.Polling}})
+	// Redirects are followed all the same.
+	moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, web.URL+r.URL.RequestURI(), http.StatusTemporaryRedirect)
+	}))
+	defer moved.Close()
+	c := open(t, moved.URL, client.Config{Transports: []client.Transport{client.Polling}})
 	ends := make(chan client.Reason, 10)
 	c.Socket().OnDisconnect(func(r client.Reason, _ error) { ends <- r })
 	connect(t, c.Socket())
