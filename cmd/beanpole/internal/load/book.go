@@ -2,6 +2,8 @@ package load
 
 import (
 	"errors"
+	"net/url"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -305,22 +307,26 @@ func (b *book) close(judge bool) {
 	b.over = true
 }
 
-// count counts an error by its cause.
-func (b *book) count(to map[string]uint64, err error) {
+// count counts an error of a session by its cause, without what differs from one to the next: addresses, ports, ids.
+func (b *book) count(to map[string]uint64, e *entry, err error) {
 	if err == nil {
 		err = errors.New("no cause given")
 	}
 	cause := err.Error()
-	if e, ok := errors.AsType[syscall.Errno](err); ok {
-		cause = e.Error() // without ports, which differ
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		cause = u.Err.Error()
 	}
+	if n, ok := errors.AsType[syscall.Errno](err); ok {
+		cause = n.Error()
+	}
+	cause = strings.Join(strings.Fields(cause), " ")
 	cause = cause[:min(len(cause), 200)]
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, known := to[cause]; !known && len(to) >= maxCauses {
 		cause = "others"
 	}
-	if !b.over {
+	if !b.over && !e.gone {
 		to[cause]++
 	}
 }

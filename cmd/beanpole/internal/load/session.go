@@ -30,7 +30,7 @@ type session struct {
 	sending *outgoing  // the event that is, if it is acknowledged
 }
 
-// connect begins the n-th session, which was due then.
+// connect begins the n-th session, which was due then. The error is of options that package client does not take.
 func (r *run) connect(n int, due time.Time) (*session, error) {
 	s := &session{r: r, wires: &wires{reach: r.reach, open: map[*wire]struct{}{}}}
 	row := -1
@@ -64,9 +64,12 @@ func (r *run) connect(n int, due time.Time) (*session, error) {
 		if errors.As(err, new(*client.ConnectError)) {
 			s.ended.Store(true)
 		}
-		r.book.count(r.book.refused, err)
+		r.book.count(r.book.refused, s.entry, err)
 	})
-	return s, s.socket.Open()
+	if err := s.socket.Open(); err != nil {
+		r.book.count(r.book.refused, s.entry, err)
+	}
+	return s, nil
 }
 
 // connected has the session join its room. What follows on that, the book does when the answer comes.
@@ -75,7 +78,7 @@ func (s *session) connected() {
 		return
 	}
 	if err := s.ask(&outgoing{join: true}, s.r.JoinEvent, []any{s.room}); err != nil {
-		s.r.book.count(s.r.book.refused, fmt.Errorf("join: %w", err))
+		s.r.book.count(s.r.book.refused, s.entry, fmt.Errorf("join: %w", err))
 	}
 }
 
@@ -89,7 +92,7 @@ func (s *session) disconnected(why client.Reason, err error) {
 	if was := s.cut.Swap(false); was || why == client.ReasonClient {
 		return
 	}
-	s.r.book.count(s.r.book.lost, errors.Join(errors.New(string(why)), err))
+	s.r.book.count(s.r.book.lost, s.entry, errors.Join(errors.New(string(why)), err))
 }
 
 // ask emits an event that is acknowledged.
