@@ -82,6 +82,9 @@ func (c *loadCommand) Run(ctx context.Context, o output) (err error) {
 		options.Live = func(line string) { fmt.Fprintf(o.cursor, "%-100s\r", line) }
 	}
 	r, err := load.Run(ctx, options)
+	if o.cursor != nil {
+		fmt.Fprintf(o.cursor, "%-100s\r", "")
+	}
 	switch {
 	case errors.Is(err, load.ErrFar):
 		return usage(fmt.Errorf("%w: say --yes if it is yours", err))
