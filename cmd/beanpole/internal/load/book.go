@@ -190,7 +190,7 @@ func (b *book) send(e *entry, due time.Time) (*outgoing, word, bool) {
 	b.events.Sent++
 	e.seq++
 	o := &outgoing{seq: e.seq, due: due.Sub(b.began)}
-	return o, word{e.id, o.seq, o.due}, true
+	return o, word{e.id | ofSession, o.seq, o.due}, true
 }
 
 // encoded notes the id by which an event is acknowledged.
@@ -224,7 +224,7 @@ func (b *book) acknowledged(e *entry, id uint64, data []byte) {
 		b.join(e)
 		return
 	}
-	if w, ok := find(data, b.prefix); ok && (w.row != e.id || w.seq != o.seq) {
+	if w, ok := find(data, b.prefix); ok && (w.row != e.id|ofSession || w.seq != o.seq) {
 		b.events.Wrong++
 	}
 	if o.seq < e.answered && !b.unordered {

@@ -24,6 +24,9 @@ const (
 	wordLen   = prefixLen + 8 + 8 + 12
 )
 
+// ofSession marks the row of events that one session sends, which is no broadcast's.
+const ofSession = 1 << 31
+
 // newPrefix returns what the words of a run begin with.
 func newPrefix() []byte {
 	b := make([]byte, 4)

@@ -29,10 +29,11 @@ func (b *book) broadcast(row int, due time.Time) word {
 	return word{uint32(row), r.sent, due.Sub(b.began)}
 }
 
-// heard takes an event of the server. One without a word is none of the load.
+// heard takes an event of the server. One without a word, or with that of an event that its session wants acknowledged, is no broadcast
+// of the load.
 func (b *book) heard(e *entry, data []byte) {
 	w, ok := find(data, b.prefix)
-	if !ok {
+	if !ok || w.row&ofSession != 0 {
 		return
 	}
 	b.mu.Lock()
