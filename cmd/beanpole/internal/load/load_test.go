@@ -177,6 +177,25 @@ func TestTooMuchThatIsNotAnsweredIsNotSent(t *testing.T) {
 	}
 }
 
+// What a server does not read is not piled up here.
+func TestAServerThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	stop := make(chan struct{})
+	b := &broken{echo: func(n int, right string) []string {
+		if n > 1 {
+			<-stop
+		}
+		return []string{right}
+	}}
+	o := small(serve(t, b))
+	defer close(stop)
+	o.Sessions, o.RoomEvent, o.Rate, o.Size, o.Patience = 1, "", 500, 100_000, 2*time.Second
+	m := run1(t, o).Events
+	if kept := 2*maxBuffer/o.Size + 200; m.Sent > uint64(kept) || m.Sent+m.Unsent != 500 {
+		t.Errorf("%d messages of %d bytes were sent, and %d not", m.Sent, o.Size, m.Unsent)
+	}
+}
+
 func beanpole(t *testing.T) string {
 	t.Helper()
 	io, err := server.New(server.Config{})

@@ -15,6 +15,12 @@ import (
 	"github.com/beanpole/beanpole/server/packet"
 )
 
+// What a session holds at most, in bytes: of what the server does not read, with and without a connection, and of one answer to a poll.
+const (
+	maxBuffer  = 1 << 20
+	maxMessage = 16 << 20
+)
+
 // session is one client of the server.
 type session struct {
 	r      *run
@@ -53,7 +59,7 @@ func (r *run) connect(n int, due time.Time) (*session, error) {
 		way = nil
 	}
 	c, err := client.New(r.url.String(), client.Config{Path: r.path, Header: r.Header, Auth: r.auth, Transports: way, Jar: jar,
-		RoundTripper: s.wires.transport(r.Insecure), Parser: tap{packet.Text(), s}, Logger: slog.New(slog.DiscardHandler)})
+		RoundTripper: s.wires.transport(r.Insecure), Parser: tap{packet.Text(), s}, MaxBufferBytes: maxBuffer, MaxMessageBytes: maxMessage, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
