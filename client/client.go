@@ -63,7 +63,7 @@ func New(address string, cfg Config) (*Client, error) {
 		}
 	}
 	cfg.Query = query
-	c := &Client{cfg: cfg, url: u, http: &http.Client{Transport: cfg.RoundTripper, Jar: cfg.Jar}, sockets: map[string]*Socket{},
+	c := &Client{cfg: cfg, url: u, http: &http.Client{Transport: once{cfg.RoundTripper}, Jar: cfg.Jar}, sockets: map[string]*Socket{},
 		hurry: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil

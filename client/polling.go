@@ -60,6 +60,26 @@ func (e *engine) request(ctx context.Context, method string, body []byte) ([]byt
 	return b, nil
 }
 
+// once keeps an http.Transport from repeating a GET whose connection has broken before the answer, as it does: a poll that is repeated
+// after the server has answered it has lost what was in that answer. A body that nobody knows how to read again does.
+type once struct{ http.RoundTripper }
+
+// RoundTrip sends a request at most once.
+func (o once) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == http.NoBody && r.Header.Get("Upgrade") == "" {
+		r = r.WithContext(r.Context())
+		r.Body, r.GetBody = io.NopCloser(bytes.NewReader(nil)), nil
+	}
+	return o.RoundTripper.RoundTrip(r)
+}
+
+// CloseIdleConnections does what http.Client's asks of its transport.
+func (o once) CloseIdleConnections() {
+	if c, ok := o.RoundTripper.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
 // poll asks for packets until the session ends or is about to be upgraded.
 func (e *engine) poll() {
 	defer close(e.polled)

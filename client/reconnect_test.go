@@ -477,3 +477,46 @@ func TestDisconnectBeforeTheAnswer(t *testing.T) {
 		return nil
 	})
 }
+
+// An answer that is lost with its connection may have had events in it: to poll again would go on without them.
+func TestBrokenPollIsTheEnd(t *testing.T) {
+	var sessions, polls atomic.Int64
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		switch {
+		case r.Method == http.MethodPost:
+			_, _ = io.WriteString(w, "ok")
+		case !r.URL.Query().Has("sid"):
+			polls.Store(0)
+			_, _ = fmt.Fprintf(w, `0{"sid":"%d","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000}`, sessions.Add(1))
+		case polls.Add(1) == 1:
+			_, _ = io.WriteString(w, `40{"sid":"a"}`)
+		case sessions.Load() > 1:
+			<-r.Context().Done()
+		default: // the answer, with an event in it, does not arrive
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = conn.Close()
+		}
+	}))
+	defer web.Close()
+	// Redirects are followed all the same.
+	moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, web.URL+r.URL.RequestURI(), http.StatusTemporaryRedirect)
+	}))
+	defer moved.Close()
+	c := open(t, moved.URL, client.Config{Transports: []client.Transport{client.Polling}})
+	ends := make(chan client.Reason, 10)
+	c.Socket().OnDisconnect(func(r client.Reason, _ error) { ends <- r })
+	connect(t, c.Socket())
+	if r := get(t, ends); r != client.ReasonTransportError || polls.Load() > 2 && sessions.Load() == 1 {
+		t.Errorf("%s after %d polls", r, polls.Load())
+	}
+	connect(t, c.Socket())
+	if n := sessions.Load(); n != 2 {
+		t.Errorf("%d sessions", n)
+	}
+}

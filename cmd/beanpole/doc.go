@@ -5,12 +5,13 @@
 //	beanpole lint [PATH]      what is wrong with a bundle, before it is shipped
 //	beanpole pack             makes the zip, and refuses a wrong one
 //	beanpole doctor URL       what is wrong with a live environment, from outside
+//	beanpole load URL         what a Socket.IO server does under load
 //	beanpole types            TypeScript and AsyncAPI from the handlers, and what breaks clients
 //
 // # Files
 //
-//   - main.go: the commands and their exit status; init.go (with update), lint.go, pack.go, doctor.go, types.go: one each
-//   - internal/project, internal/lint, internal/pack, internal/doctor, internal/ask: what they do
+//   - main.go: the commands and their exit status; init.go (with update), lint.go, pack.go, doctor.go, load.go, types.go: one each
+//   - internal/project, internal/lint, internal/pack, internal/doctor, internal/load, internal/ask: what they do
 //   - internal/foreign: how all of them read what others wrote, and show it
 //
 // # Decisions

@@ -46,6 +46,7 @@ type cli struct {
 	Lint    lintCommand      `cmd:"" help:"Check a bundle before it is shipped. Exit status 1 means warnings, 2 errors."`
 	Pack    packCommand      `cmd:"" help:"Build the application and make the zip to deploy. Refuses a wrong bundle."`
 	Doctor  doctorCommand    `cmd:"" help:"Look at a live environment from outside. Exit status 1 means warnings, 2 failures."`
+	Load    loadCommand      `cmd:"" help:"Put load on a Socket.IO server and tell what became of every message. Exit status 1 means that something is amiss."`
 	Types   typesCommand     `cmd:"" help:"Write the TypeScript of what clients and the application say to each other. Exit status 2 means old files, or a break."`
 	Version kong.VersionFlag `help:"Say which version this is."`
 }

@@ -123,8 +123,8 @@ func (h *Host) make() (err error) {
 	if next := sc.Transport.UnknownSession; next != nil {
 		sc.Transport.UnknownSession = h.connections.forwarding(next)
 	}
-	if !cfg.NoAdmin { // where the metrics are shown
-		h.metrics = metrics.New()
+	h.metrics = metrics.New()
+	if !cfg.NoAdmin { // where the metrics are shown: what nobody sees is not measured
 		sc.Observers = append(sc.Observers, h.metrics)
 	}
 	if cfg.Tracing {
@@ -140,7 +140,7 @@ func (h *Host) make() (err error) {
 	if err = h.attachAdminUI(); err != nil {
 		return err
 	}
-	if h.metrics != nil {
+	if !cfg.NoAdmin {
 		h.metrics.Watch(h.app)
 		own := []prometheus.Collector{drainCollector{h}, logCollector{h.lines}, memoryCollector{&h.memory}}
 		if h.cluster.redis != nil {
@@ -173,8 +173,8 @@ func (h *Host) make() (err error) {
 	return nil
 }
 
-// Metrics returns the metrics that the admin listener shows, for the application's own collectors; nil
-// without an admin listener.
+// Metrics returns the metrics that the admin listener shows, for the application's own collectors. Without an admin listener nothing of
+// the server is in them.
 func (h *Host) Metrics() *metrics.Metrics { return h.metrics }
 
 // Logger returns the logger of the host, for the application's own lines.
@@ -190,7 +190,7 @@ func (h *Host) Config() Config { return h.cfg }
 // gets the route of Socket.IO last: at Listen, or the first request.
 func (h *Host) Router() *gin.Engine { return h.router }
 
-// Handle adds a route of the application. path is as in gin: /scores/:game takes part of the path.
+// Handle adds a route of the application. path is as in gin: /scores/:game takes part of the path, which r.PathValue("game") returns.
 // Call it before Run. A route that cannot be is in the log at once, and the error of Listen and Run, which do not start.
 func (h *Host) Handle(method, path string, handler http.Handler) {
 	if err := h.handle(method, path, handler); err != nil {

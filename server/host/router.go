@@ -57,7 +57,12 @@ func (h *Host) handle(method, path string, handler http.Handler) (err error) {
 			err = bad(fmt.Sprint(p))
 		}
 	}()
-	h.router.Handle(method, path, gin.WrapH(handler))
+	h.router.Handle(method, path, func(c *gin.Context) {
+		for _, p := range c.Params {
+			c.Request.SetPathValue(p.Key, p.Value)
+		}
+		handler.ServeHTTP(c.Writer, c.Request)
+	})
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/beanpole/beanpole/internal/wsclient"
 	"github.com/beanpole/beanpole/server"
@@ -234,5 +235,23 @@ func TestSocketIOPastTheRouter(t *testing.T) {
 		if refused.Code != http.StatusForbidden || refused.Header().Get(InstanceHeader) == "" {
 			t.Errorf("%s, of another host: %d %v", name, refused.Code, refused.Header())
 		}
+	}
+}
+
+func TestPartsOfAPathAreThoseOfTheRequest(t *testing.T) {
+	h, _ := newTestHost(t, Config{})
+	h.Handle("GET", "/scores/:game/*rest", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(r.PathValue("game") + " " + r.PathValue("rest")))
+	}))
+	if w := ask(h, "GET", "/scores/chess/a/b"); w.Body.String() != "chess /a/b" {
+		t.Errorf("%d %q", w.Code, w.Body)
+	}
+}
+
+// An application that registers its collectors need not ask whether there is somebody to see them.
+func TestMetricsAreThereWithoutAnAdminListener(t *testing.T) {
+	h, _ := newTestHost(t, Config{NoAdmin: true})
+	if err := h.Metrics().Register(prometheus.NewGauge(prometheus.GaugeOpts{Name: "own"})); err != nil {
+		t.Error(err)
 	}
 }

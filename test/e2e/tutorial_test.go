@@ -75,7 +75,7 @@ func TestTutorial(t *testing.T) {
 		first, _, _ := strings.Cut(code, "\n")
 		t.Logf("%4.1f s  %s", time.Since(start).Seconds(), first)
 	}
-	if ran < 12 || u.created != 2 {
+	if ran < 18 || u.created != 2 {
 		t.Errorf("%d parts of the tutorial and %d deployments were found", ran, u.created)
 	}
 }
@@ -100,9 +100,16 @@ func (u *tutorial) run(block string) {
 		if url := regexp.MustCompile(`http://\S+elasticbeanstalk\.com`); url.MatchString(line) {
 			line = url.ReplaceAllString(line, u.environment.url())
 		}
+		stop := func() {}
+		if here := "http://localhost:5000"; strings.Contains(line, here) {
+			var url string
+			url, stop = u.start()
+			line = strings.Replace(line, here, url, 1)
+		}
 		where := filepath.Join(u.bin, "pwd")
 		cmd := u.command("bash", "-ec", line+"\npwd >"+where)
 		said, err := cmd.CombinedOutput()
+		stop()
 		if err != nil {
 			u.t.Fatalf("%s%v\n%s", line, err, said)
 		}
@@ -127,8 +134,24 @@ func (u *tutorial) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// serve is a look at the page, until Ctrl+C.
+// serve is a look at the page.
 func (u *tutorial) serve() {
+	u.t.Helper()
+	url, stop := u.start()
+	defer stop()
+	res, err := http.Get(url)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	page, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK || !strings.Contains(string(page), "<h1>hello</h1>") {
+		u.t.Errorf("the page: %s, %v: %s", res.Status, err, page)
+	}
+}
+
+// start runs the server, until Ctrl+C.
+func (u *tutorial) start() (url string, stop func()) {
 	u.t.Helper()
 	p := ports(u.t, 2)
 	cmd := u.command("go", "run", ".")
@@ -141,30 +164,24 @@ func (u *tutorial) serve() {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	url := fmt.Sprintf("http://127.0.0.1:%d/", p[0])
-	page := ""
-	for page == "" {
+	url = fmt.Sprintf("http://127.0.0.1:%d", p[0])
+	for {
 		select {
 		case err := <-ended:
 			u.t.Fatalf("go run: %v\n%s", err, said.String())
 		case <-time.After(20 * time.Millisecond):
 		}
 		if res, err := http.Get(url); err == nil {
-			text, err := io.ReadAll(res.Body)
 			_ = res.Body.Close()
-			if err != nil || res.StatusCode != http.StatusOK {
-				u.t.Errorf("the page: %s, %v", res.Status, err)
-			}
-			page = string(text)
+			break
 		}
 	}
-	if !strings.Contains(page, "<h1>hello</h1>") {
-		u.t.Errorf("the page is %s", page)
+	return url, func() {
+		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
+			u.t.Fatal(err)
+		}
+		<-ended // with the status of an interrupted program
 	}
-	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
-		u.t.Fatal(err)
-	}
-	<-ended // with the status of an interrupted program
 }
 
 // deploy is what the EB CLI and Elastic Beanstalk do together: the artifact that config.yml names goes to the instances.
