@@ -81,7 +81,9 @@ func (s *Session) servePost(req *request) {
 	// Not text/plain, for which some browsers offer a download. Node, polling.ts, onDataRequest.
 	h.Set("Content-Type", "text/html")
 	h.Set("Content-Length", strconv.Itoa(len("ok")))
-	_ = writeParts(req.w, []byte("ok"), s.srv.cfg.WriteTimeout, nil)
+	if writeParts(req.w, []byte("ok"), s.srv.cfg.WriteTimeout, nil) == nil {
+		s.keep(req)
+	}
 }
 
 // abandonPost ends the session if p was not worked off because the application's code panicked or ended the

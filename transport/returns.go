@@ -15,13 +15,15 @@ import (
 // around s, which may want to add to the head of the answer; gin, which wraps each, is known to add nothing.
 // Closing the http.Server closes the listener.
 func (s *Server) Returns() net.Listener {
+	s.returns.taken = &s.conns
 	s.returns.open.Store(canPark && s.cfg.ParkAfter > 0)
 	return &s.returns
 }
 
 // returns is a listener for connections that were net/http's before. The zero returns is ready.
 type returns struct {
-	open atomic.Bool
+	open  atomic.Bool
+	taken *pollConns // set by Returns
 
 	mu     sync.Mutex
 	conns  []net.Conn    // guarded by mu
@@ -72,9 +74,12 @@ func (l *returns) Accept() (net.Conn, error) {
 	}
 }
 
-// Close closes the connections that nobody has accepted, and those that come.
+// Close closes the connections that nobody has accepted, those that come, and those that wait for a request. What is
+// being answered is.
 func (l *returns) Close() error {
-	l.open.Store(false)
+	if l.open.Swap(false) {
+		l.taken.end()
+	}
 	l.mu.Lock()
 	conns := l.conns
 	l.conns, l.closed = nil, true

@@ -1,0 +1,387 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/beanpole/beanpole/internal/limit"
+)
+
+// The requests of a session that come on a pollConn are read here and go to the handler of its http.Server, as
+// net/http would call it, middleware included: what is left out is net/http's share of a poll, which was 79 % of it
+// (two goroutines, deadlines, buffers, a copy of the header). They are those that parseHead takes, of a session of this
+// server, with no more of them behind; every other goes to net/http with all its bytes, by way of Returns, and what it
+// means is decided there.
+//
+// Measured, polling echo: see docs/performance.md.
+
+// headWait is how long the rest of a head may take that has come in part, before net/http waits for it.
+const headWait = time.Second
+
+// maxOdd is how many requests of a session net/http had to see to, until its connections stay there: a
+// client that sends such a one sends them all so, and the way there and back costs some 20 microseconds.
+const maxOdd = 3
+
+// serve reads c until it ends, is parked or given away, or is held by a GET that waits.
+func (c *pollConn) serve() {
+	done := false
+	defer func() {
+		if !done { // a handler has ended the goroutine
+			c.lost()
+		}
+	}()
+	in := new(reading)
+	for c.serveOne(in) {
+	}
+	done = true
+}
+
+// serveOne reads and serves a request, and reports whether to read on.
+func (c *pollConn) serveOne(in *reading) bool {
+	b, err := c.receive(in)
+	switch {
+	case err == nil:
+	case c.reads < readsSilence || !isTimeout(err):
+		c.lost()
+		return false
+	default:
+		return !c.quiet()
+	}
+	defer func() { in.put(b) }()
+	woke := c.reads == readsWoke
+	if c.reads == readsSilence {
+		c.reads = readsSpeech
+	}
+	c.mu.Lock()
+	if c.gone {
+		c.mu.Unlock()
+		return false
+	}
+	if c.poll != nil {
+		c.held, c.early = true, bytes.Clone(b.b)
+		c.mu.Unlock()
+		return false
+	}
+	c.busy = true
+	c.mu.Unlock()
+
+	h, session := c.understand(b)
+	if session == nil {
+		c.giveBack(bytes.Clone(b.b))
+		return false
+	}
+	goes, left := c.handle(&h, b.b[h.size:])
+	if goes && !left {
+		c.note(http.StateIdle)
+	}
+	c.mu.Lock()
+	c.busy = false
+	goes = goes && (!c.ending || c.poll != nil)
+	c.mu.Unlock()
+	if !goes {
+		c.close()
+		return false
+	}
+	return !woke || !c.rest()
+}
+
+// receive returns what has come, or waits for it.
+func (c *pollConn) receive(in *reading) (*buffer, error) {
+	if len(c.early) > 0 {
+		b := in.take() // which has room for as much as net/http, or a read, may have had
+		b.b = append(b.b[:0], c.early...)
+		c.early = nil
+		return b, nil
+	}
+	if c.reads == readsOn {
+		c.watch()
+	}
+	return c.stream.read(in)
+}
+
+// watch has who reads notice silence.
+func (c *pollConn) watch() {
+	d := c.srv.cfg.ParkAfter
+	if d <= 0 {
+		d = DefaultParkAfter
+	}
+	c.stream.setReadDeadline(time.Now().Add(d))
+	c.reads = readsSilence
+}
+
+// quiet takes the end of watch's time. It reports whether there is nothing to read any more: c was parked, or has been
+// idle for too long.
+func (c *pollConn) quiet() bool {
+	if c.reads == readsSpeech {
+		c.reads, c.silent = readsOn, 0
+		return false
+	}
+	c.reads, c.restedAt, c.woken = readsOn, 0, 0
+	if c.park() {
+		return true
+	}
+	c.mu.Lock()
+	idle := c.poll == nil
+	c.mu.Unlock()
+	c.silent += max(c.srv.cfg.ParkAfter, time.Second)
+	if d := c.idleTimeout(); idle && d > 0 && c.silent >= d {
+		c.close()
+		return true
+	}
+	return false
+}
+
+// rest parks c again after the first request since it was woken, unless that happens again and again.
+func (c *pollConn) rest() (parked bool) {
+	c.reads = readsOn
+	now := c.srv.uptime()
+	recent := c.restedAt != 0 && now-c.restedAt < c.srv.cfg.ParkAfter
+	c.restedAt = now
+	if !recent {
+		c.woken = 0
+	}
+	c.woken++
+	return c.woken <= keepAwake && c.park()
+}
+
+// understand returns the head in b and the session that it is of, or nil if the request is for net/http.
+func (c *pollConn) understand(b *buffer) (head, *Session) {
+	h, state := parseHead(b.b)
+	if state == headPart {
+		c.stream.setReadDeadline(time.Now().Add(headWait))
+		c.reads = readsOn
+		for in := new(reading); state == headPart && len(b.b) < cap(b.b); h, state = parseHead(b.b) {
+			n, err := readTo(c.stream, in, b.b[len(b.b):cap(b.b)])
+			if err != nil {
+				break // net/http finds that out
+			}
+			b.b = b.b[:len(b.b)+n]
+		}
+	}
+	if h.path <= 0 {
+		return h, nil
+	}
+	q := parseQuery(h.query())
+	session := c.srv.lookup(q.sid)
+	switch most := c.web.MaxHeaderBytes; {
+	case session == nil || q.transport != string(Polling):
+		return h, nil
+	case state != headGood, most > 0 && h.size > most, h.length > c.srv.cfg.MaxHTTPBufferSize:
+		session.noteOdd()
+		return h, nil
+	case int64(len(b.b)-h.size) > h.length: // more requests
+		return h, nil
+	}
+	return h, session
+}
+
+// noteOdd takes down that net/http had to see to a request of s.
+func (s *Session) noteOdd() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.odd = min(s.odd+1, maxOdd)
+}
+
+// isOdd reports whether it has had to for so often that connections are better left there.
+func (s *Session) isOdd() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.odd == maxOdd
+}
+
+// readTo reads to p what comes next.
+func readTo(from stream, in *reading, p []byte) (int, error) {
+	in.into = p
+	b, err := from.read(in)
+	if err != nil {
+		in.into = nil
+		return 0, err
+	}
+	n := len(b.b)
+	in.put(b)
+	return n, nil
+}
+
+// handle has the handler serve the request, of whose body early has come. It reports whether the connection goes on,
+// and whether the request is a GET that has been left here.
+func (c *pollConn) handle(h *head, early []byte) (goes, left bool) {
+	ctx := &pollContext{Context: c.ctx}
+	r := h.request().WithContext(ctx)
+	r.RemoteAddr = c.remote
+	w := &pollWriter{c: c, header: make(http.Header, 8)}
+	if h.length > 0 {
+		w.in = &pollBody{stream: c.stream, early: early, left: h.length}
+		r.Body = w.in
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			c.failed(v)
+			goes = false
+		}
+		ctx.cancel()
+		read, waited := w.in.end()
+		if waited {
+			c.reads = readsOn // the deadline is not watch's any more
+		}
+		goes = goes && read
+	}()
+	c.note(http.StateActive)
+	handler := c.web.Handler
+	if handler == nil {
+		handler = http.DefaultServeMux
+	}
+	handler.ServeHTTP(w, r)
+	left = w.taken && !c.isGone()
+	return left || !w.taken && w.finish(), left
+}
+
+// failed says what a handler has panicked with, as net/http does.
+func (c *pollConn) failed(v any) {
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		return
+	}
+	printf := log.Printf
+	if c.web.ErrorLog != nil {
+		printf = c.web.ErrorLog.Printf
+	}
+	printf("http: panic serving %v: %v\n%s", c.remote, v, debug.Stack())
+}
+
+// write writes b. Each part of it may take timeout, and when ended, which may be nil, says that the session goes on
+// no more, what is left may take it once.
+func (c *pollConn) write(b []byte, timeout time.Duration, ended func() bool) error {
+	n, err := c.stream.tryWrite(b)
+	if b = b[n:]; err != nil || len(b) == 0 {
+		return err
+	}
+	for last := false; err == nil && len(b) > 0; b = b[n:] {
+		if !last {
+			c.stream.setWriteDeadline(time.Now().Add(timeout))
+			last = ended != nil && ended()
+		}
+		n, err = c.stream.write([][]byte{b[:min(len(b), limit.Part)]})
+	}
+	if err == nil {
+		c.stream.setWriteDeadline(time.Time{})
+	}
+	return err
+}
+
+// pollContext is the context of a request: it ends when the handler returns.
+type pollContext struct {
+	context.Context // of the connection
+
+	mu   sync.Mutex
+	done chan struct{} // guarded by mu; nil until somebody asks
+	over bool          // guarded by mu
+}
+
+// Done returns a channel that is closed when the handler has returned.
+func (x *pollContext) Done() <-chan struct{} {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.done == nil {
+		x.done = make(chan struct{})
+		if x.over {
+			close(x.done)
+		}
+	}
+	return x.done
+}
+
+// Err returns context.Canceled when the handler has returned.
+func (x *pollContext) Err() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.over {
+		return context.Canceled
+	}
+	return nil
+}
+
+func (x *pollContext) cancel() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.over = true
+	if x.done != nil {
+		close(x.done)
+	}
+}
+
+// pollBody is the body of a request.
+type pollBody struct {
+	stream stream
+
+	mu       sync.Mutex
+	early    []byte    // guarded by mu; what has come with the head
+	left     int64     // guarded by mu; bytes that the handler has not read, early included
+	deadline time.Time // guarded by mu
+	in       reading   // of who reads the connection
+	reading  bool      // guarded by mu; the connection is being read
+	waited   bool      // guarded by mu; it has been
+	over     bool      // guarded by mu; the handler has returned
+}
+
+// Read reads a part of the body.
+func (p *pollBody) Read(b []byte) (n int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.over:
+		return 0, http.ErrBodyReadAfterClose
+	case p.left == 0:
+		return 0, io.EOF
+	case len(b) == 0:
+		return 0, nil
+	}
+	b = b[:min(int64(len(b)), p.left)]
+	if len(p.early) > 0 {
+		n = copy(b, p.early)
+		p.early = p.early[n:]
+	} else {
+		if p.reading {
+			return 0, io.ErrNoProgress // two at a time
+		}
+		p.reading, p.waited = true, true
+		p.stream.setReadDeadline(p.deadline)
+		p.mu.Unlock()
+		n, err = readTo(p.stream, &p.in, b)
+		p.mu.Lock()
+		p.reading = false
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+	}
+	p.left -= int64(n)
+	return n, err
+}
+
+// Close does nothing: what the handler has not read ends the connection.
+func (p *pollBody) Close() error { return nil }
+
+func (p *pollBody) setDeadline(t time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deadline = t
+	if p.reading {
+		p.stream.setReadDeadline(t)
+	}
+}
+
+// end reports whether all of the body has been read, and whether the connection has been for that. Nil is no body.
+func (p *pollBody) end() (read, waited bool) {
+	if p == nil {
+		return true, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	return p.left == 0, p.waited
+}
