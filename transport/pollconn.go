@@ -27,6 +27,7 @@ type pollConn struct {
 
 	// Owned by who reads.
 	early    []byte // what has been read and not worked off
+	posted   bool   // the request before was a POST
 	reads    reads
 	restedAt time.Duration // uptime of the last call of rest, or zero
 	woken    uint8         // how often in a row the parker has woken it, each time soon after the last

@@ -54,6 +54,7 @@ func (s *Session) keep(req *request) {
 		return
 	}
 	if c, _ := s.srv.take(req); c != nil {
+		c.posted = req.r.Method == http.MethodPost
 		c.note(http.StateIdle)
 		c.start()
 	}

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strconv"
 	"strings"
@@ -23,9 +24,25 @@ import (
 // newReturning is newHarness with connections that leave net/http.
 func newReturning(t *testing.T, cfg Config, edit func(*recorder)) *harness {
 	t.Helper()
+	return newReturningOn(t, cfg, edit, func(*http.Server) {})
+}
+
+// configured starts an http.Server that edit has configured.
+func configured(edit func(*http.Server)) func(http.Handler) *httptest.Server {
+	return func(h http.Handler) *httptest.Server {
+		s := httptest.NewUnstartedServer(h)
+		edit(s.Config)
+		s.Start()
+		return s
+	}
+}
+
+// newReturningOn is newReturning with an http.Server that web configures.
+func newReturningOn(t *testing.T, cfg Config, edit func(*recorder), web func(*http.Server)) *harness {
+	t.Helper()
 	var served sync.WaitGroup
 	t.Cleanup(served.Wait)
-	h := newHarness(t, cfg, edit)
+	h := newHarnessOn(t, cfg, edit, configured(web))
 	returns := h.srv.Returns()
 	served.Go(func() { _ = h.http.Config.Serve(returns) })
 	t.Cleanup(func() { _ = returns.Close() })

@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,6 +79,7 @@ func (c *pollConn) serveOne(in *reading) bool {
 		return false
 	}
 	goes, left := c.handle(&h, b.b[h.size:])
+	c.posted = h.method == http.MethodPost
 	if goes && !left {
 		c.note(http.StateIdle)
 	}
@@ -153,11 +155,15 @@ func (c *pollConn) rest() (parked bool) {
 
 // understand returns the head in b and the session that it is of, or nil if the request is for net/http.
 func (c *pollConn) understand(b *buffer) (head, *Session) {
-	h, state := parseHead(b.b)
+	breaks := 0
+	if c.posted { // some clients send line breaks behind a body, of which net/http takes so many
+		breaks = 4
+	}
+	h, state := parseNext(b, &breaks)
 	if state == headPart {
 		c.stream.setReadDeadline(time.Now().Add(headWait))
 		c.reads = readsOn
-		for in := new(reading); state == headPart && len(b.b) < cap(b.b); h, state = parseHead(b.b) {
+		for in := new(reading); state == headPart && len(b.b) < cap(b.b); h, state = parseNext(b, &breaks) {
 			n, err := readTo(c.stream, in, b.b[len(b.b):cap(b.b)])
 			if err != nil {
 				break // net/http finds that out
@@ -180,6 +186,17 @@ func (c *pollConn) understand(b *buffer) (head, *Session) {
 		return h, nil
 	}
 	return h, session
+}
+
+// parseNext is parseHead behind as many line breaks as there may be, which it takes out of b. RFC 9112 section 2.2.
+func parseNext(b *buffer, breaks *int) (head, headState) {
+	n := 0
+	for n < min(len(b.b), *breaks) && (b.b[n] == '\r' || b.b[n] == '\n') {
+		n++
+	}
+	*breaks -= n
+	b.b = slices.Delete(b.b, 0, n)
+	return parseHead(b.b)
 }
 
 // noteOdd takes down that net/http had to see to a request of s.
@@ -361,6 +378,25 @@ func (p *pollBody) Read(b []byte) (n int, err error) {
 	}
 	p.left -= int64(n)
 	return n, err
+}
+
+// maxDiscard is how much of a body that the handler has not read is read before the answer, as in net/http.
+const maxDiscard = 256 << 10
+
+// discard reads what is left, or a client that sends all before it reads would wait for ever. It reports whether nothing
+// is left. A nil pollBody has nothing.
+func (p *pollBody) discard() bool {
+	if p == nil {
+		return true
+	}
+	p.mu.Lock()
+	left := p.left
+	p.mu.Unlock()
+	if left >= maxDiscard {
+		return false
+	}
+	_, err := io.Copy(io.Discard, p)
+	return err == nil
 }
 
 // Close does nothing: what the handler has not read ends the connection.

@@ -18,13 +18,15 @@ type pollWriter struct {
 	header http.Header
 
 	status   int    // zero until the head is written
-	head     []byte // and not closed yet, if length is negative
-	body     []byte // what has not been sent
+	head     []byte // what has not been sent
+	body     []byte // likewise
+	closed   bool   // the head
 	length   int64  // of the body, or negative if the handler has not said it
 	wrote    int64  // of the body
 	taken    bool   // the handler has taken the connection, or left its poll there
 	leaving  bool   // Hijack is called for a GET that leaves
 	last     bool   // the connection ends behind this answer
+	says     bool   // and the handler has not said so
 	err      error
 	deadline time.Time // for writing
 	in       *pollBody // or nil
@@ -52,18 +54,37 @@ func (w *pollWriter) WriteHeader(status int) {
 	} else {
 		w.header.Del("Content-Length")
 	}
-	w.last = w.last || headerHasToken(w.header, "Connection", "close")
-	if !w.last && w.c.isLast() {
+	w.last = w.header.Get("Connection") == "close"
+	if w.says = !w.last && (!w.in.discard() || w.c.isLast()); w.says {
 		w.last = true
-		w.header.Set("Connection", "close")
+		w.header.Del("Connection")
 	}
 	w.head = appendHeader(appendStatus(w.head, status), w.header)
 	if _, set := w.header["Date"]; !set {
 		w.head = appendDate(w.head)
 	}
-	if w.length >= 0 || !bodyAllowed(status) {
-		w.head = append(w.head, "\r\n"...)
+}
+
+// close ends the head, in front of the body as far as it has been written. What says less of it than it may is
+// completed as in net/http.
+func (w *pollWriter) close(body []byte) {
+	if w.closed {
+		return
 	}
+	w.closed = true
+	if bodyAllowed(w.status) {
+		if w.length < 0 {
+			w.length = w.wrote
+			w.head = append(strconv.AppendInt(append(w.head, "Content-Length: "...), w.length, 10), "\r\n"...)
+		}
+		if _, set := w.header["Content-Type"]; !set && len(body) > 0 && w.header.Get("Content-Encoding") == "" {
+			w.head = append(append(append(w.head, "Content-Type: "...), http.DetectContentType(body)...), "\r\n"...)
+		}
+	}
+	if w.says {
+		w.head = append(w.head, "Connection: close\r\n"...)
+	}
+	w.head = append(w.head, "\r\n"...)
 }
 
 // Write writes a part of the body.
@@ -85,7 +106,7 @@ func (w *pollWriter) Write(b []byte) (int, error) {
 	w.wrote += int64(len(b))
 	w.body = append(w.body, b...)
 	if w.length >= 0 && len(w.body) > maxPooledBuffer {
-		return len(b), w.send(nil)
+		return len(b), w.send()
 	}
 	return len(b), nil
 }
@@ -100,6 +121,7 @@ func (w *pollWriter) whole(body []byte, timeout time.Duration, ended func() bool
 		return http.ErrContentLength
 	}
 	w.wrote = w.length
+	w.close(body)
 	w.head = append(w.head, body...)
 	w.err = w.c.write(w.head, timeout, ended)
 	w.head = w.head[:0]
@@ -107,13 +129,14 @@ func (w *pollWriter) whole(body []byte, timeout time.Duration, ended func() bool
 }
 
 // send sends what has been written.
-func (w *pollWriter) send(ended func() bool) error {
+func (w *pollWriter) send() error {
+	w.close(w.body)
 	if b := append(w.head, w.body...); w.err == nil && len(b) > 0 {
 		timeout := w.c.srv.cfg.WriteTimeout
 		if !w.deadline.IsZero() {
 			timeout = max(time.Until(w.deadline), 1)
 		}
-		w.err = w.c.write(b, timeout, ended)
+		w.err = w.c.write(b, timeout, nil)
 	}
 	w.head, w.body = w.head[:0], w.body[:0]
 	return w.err
@@ -124,15 +147,7 @@ func (w *pollWriter) finish() bool {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
-	if w.length < 0 && bodyAllowed(w.status) {
-		w.length = w.wrote
-		w.head = append(strconv.AppendInt(append(w.head, "Content-Length: "...), w.length, 10), "\r\n"...)
-		if _, set := w.header["Content-Type"]; !set && w.wrote > 0 && w.header.Get("Content-Encoding") == "" {
-			w.head = append(append(append(w.head, "Content-Type: "...), http.DetectContentType(w.body)...), "\r\n"...)
-		}
-		w.head = append(w.head, "\r\n"...)
-	}
-	return w.send(nil) == nil && !w.last && (w.length < 0 || w.wrote == w.length)
+	return w.send() == nil && !w.last && (w.length < 0 || w.wrote == w.length)
 }
 
 // FlushError sends what has been written, if the length has been said.
@@ -143,7 +158,7 @@ func (w *pollWriter) FlushError() error {
 	if w.taken || w.length < 0 && bodyAllowed(w.status) {
 		return nil
 	}
-	return w.send(nil)
+	return w.send()
 }
 
 // Flush is FlushError.
@@ -171,12 +186,14 @@ func (w *pollWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if w.taken {
 		return nil, nil, http.ErrHijacked
 	}
-	if err := w.send(nil); err != nil {
-		return nil, nil, err
-	}
 	w.taken = true
 	if w.leaving {
 		return w.c.conn, nil, nil
+	}
+	if w.status != 0 {
+		if err := w.send(); err != nil {
+			return nil, nil, err
+		}
 	}
 	conn := w.c.detach()
 	return conn, bufio.NewReadWriter(bufio.NewReader(conn), bufio.NewWriter(conn)), nil
