@@ -127,6 +127,20 @@ func (s *Session) wakePoll() {
 	}
 }
 
+// claimPoll is wakePoll, but for a poll that has left: it is the caller's to answer then. Called with mu held.
+func (s *Session) claimPoll() *poll {
+	p := s.poll
+	if p == nil || !s.pollReady() {
+		return nil
+	}
+	if p.conn == nil || p.woken {
+		s.letGo(p)
+		return nil
+	}
+	p.woken = true
+	return p
+}
+
 // answerPoll lets go of the pending poll, which answers with a packet of kind k only. Called with mu
 // held.
 func (s *Session) answerPoll(k kind) {

@@ -25,7 +25,7 @@ type leftPoll struct {
 // leave has p, the GET that req is, wait without a handler. It reports false if that cannot be; else the caller has
 // nothing more to do with req.
 func (s *Session) leave(p *poll, req *request) bool {
-	if !s.srv.mayTake(req) {
+	if _, own := req.w.(*pollWriter); !own && !s.srv.mayTake(req) {
 		return false
 	}
 	p.left = s.prepareLeft(req)
@@ -148,16 +148,26 @@ func (s *Server) shareHead(b []byte) []byte {
 	return b
 }
 
-// answerLeft writes the answer of p, a GET of s that has left.
+// answerLeft writes the answer of p, a GET of s that has left: what the kernel does not take at once by another
+// goroutine, for which the connection is counted.
 func (p *poll) answerLeft(s *Session) {
 	s.mu.Lock()
 	items, kinds := s.takePoll(p)
 	s.unlock()
 	out := takeWrite()
 	defer putWrite(out)
-	last := p.conn.isLast()
-	s.appendAnswer(out, p.left, items, kinds, last)
-	err := p.conn.write(out.b, s.srv.cfg.WriteTimeout, s.closed)
+	s.appendAnswer(out, p.left, items, kinds, p.conn.isLast())
+	n, err := p.conn.stream.tryWrite(out.b)
+	if err == nil && n < len(out.b) {
+		rest := bytes.Clone(out.b[n:])
+		go func() { p.wasAnswered(s, p.conn.write(rest, s.srv.cfg.WriteTimeout, s.closed)) }()
+		return
+	}
+	p.wasAnswered(s, err)
+}
+
+// wasAnswered lets the session and the connection go on.
+func (p *poll) wasAnswered(s *Session, err error) {
 	s.answered(p, err)
 	p.conn.answered(err)
 }

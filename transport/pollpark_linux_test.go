@@ -345,7 +345,7 @@ func TestSlowClientOfLeftPoll(t *testing.T) {
 	left(t, r.session)
 	big := bytes.Repeat([]byte("x"), 16<<20)
 	_ = r.session.Send(SendOptions{NoCompress: true}, Message{Data: big})
-	eventually(t, "writer waits", func() bool { return goroutinesIn("transport.(*poll).answerLeft") == 1 })
+	eventually(t, "writer waits", func() bool { return goroutinesIn("transport.(*pollConn).write") == 1 })
 	want(t, "size", len(p.body()), len(big)+1)
 	p.send(getRequest(r.session.ID()))
 	left(t, r.session)

@@ -30,45 +30,62 @@ const headWait = time.Second
 // client that sends such a one sends them all so, and the way there and back costs some 20 microseconds.
 const maxOdd = 3
 
-// serve reads c until it ends, is parked or given away, or is held by a GET that waits.
+// serve reads c until it ends, is parked or given away, is held by a GET that waits, or until a turn's Work has lost
+// the reader.
 func (c *pollConn) serve() {
-	done := false
+	over := false
 	defer func() {
-		if !done { // a handler has ended the goroutine
+		if !over { // a handler has ended the goroutine
 			c.lost()
 		}
 	}()
 	in := new(reading)
-	for c.serveOne(in) {
+	for next := true; next; {
+		var works *Session
+		next, works = c.serveOne(in)
+		if works != nil {
+			over = true // if Work ends the goroutine, another has c
+			if next {
+				next = works.workHere(c)
+			} else {
+				works.workOnPost()
+			}
+			over = false
+		}
+		if next && c.reads == readsWoke {
+			next = !c.rest()
+		}
 	}
-	done = true
+	over = true
 }
 
-// serveOne reads and serves a request, and reports whether to read on.
-func (c *pollConn) serveOne(in *reading) bool {
+// readLoop is serve, in the place of another.
+func (c *pollConn) readLoop() {
+	c.srv.wg.Done() // c is counted by itself
+	c.serve()
+}
+
+// serveOne reads and serves a request. It reports whether to read on, and the session that has to work on what it
+// got, if one has.
+func (c *pollConn) serveOne(in *reading) (next bool, works *Session) {
 	b, err := c.receive(in)
 	switch {
 	case err == nil:
 	case c.reads < readsSilence || !isTimeout(err):
 		c.lost()
-		return false
+		return false, nil
 	default:
-		return !c.quiet()
+		return !c.quiet(), nil
 	}
 	defer func() { in.put(b) }()
-	woke := c.reads == readsWoke
 	if c.reads == readsSilence {
 		c.reads = readsSpeech
 	}
 	c.mu.Lock()
-	if c.gone {
-		c.mu.Unlock()
-		return false
-	}
-	if c.poll != nil {
+	if c.gone || c.poll != nil {
 		c.held, c.early = true, bytes.Clone(b.b)
 		c.mu.Unlock()
-		return false
+		return false, nil
 	}
 	c.busy = true
 	c.mu.Unlock()
@@ -76,22 +93,19 @@ func (c *pollConn) serveOne(in *reading) bool {
 	h, session := c.understand(b)
 	if session == nil {
 		c.giveBack(bytes.Clone(b.b))
-		return false
+		return false, nil
 	}
-	goes, left := c.handle(&h, b.b[h.size:])
+	w := &pollRequest{writer: pollWriter{c: c, header: make(http.Header, 8)}, context: pollContext{Context: c.ctx}}
+	goes := c.handle(&h, w, b.b[h.size:])
 	c.posted = h.method == http.MethodPost
-	if goes && !left {
-		c.note(http.StateIdle)
-	}
 	c.mu.Lock()
 	c.busy = false
 	goes = goes && (!c.ending || c.poll != nil)
 	c.mu.Unlock()
 	if !goes {
 		c.close()
-		return false
 	}
-	return !woke || !c.rest()
+	return goes, w.writer.works
 }
 
 // receive returns what has come, or waits for it.
@@ -226,23 +240,33 @@ func readTo(from stream, in *reading, p []byte) (int, error) {
 	return n, nil
 }
 
-// handle has the handler serve the request, of whose body early has come. It reports whether the connection goes on,
-// and whether the request is a GET that has been left here.
-func (c *pollConn) handle(h *head, early []byte) (goes, left bool) {
-	ctx := &pollContext{Context: c.ctx}
-	r := h.request().WithContext(ctx)
+// pollRequest is what is made for a request, in one.
+type pollRequest struct {
+	writer  pollWriter
+	context pollContext
+	body    pollBody
+}
+
+// handle has the handler serve the request, of whose body early has come. It reports whether the connection goes on.
+func (c *pollConn) handle(h *head, q *pollRequest, early []byte) (goes bool) {
+	w := &q.writer
+	r := h.request().WithContext(&q.context)
 	r.RemoteAddr = c.remote
-	w := &pollWriter{c: c, header: make(http.Header, 8)}
 	if h.length > 0 {
-		w.in = &pollBody{stream: c.stream, early: early, left: h.length}
-		r.Body = w.in
+		q.body.stream, q.body.early, q.body.left = c.stream, early, h.length
+		w.in, r.Body = &q.body, &q.body
 	}
+	exits := true
 	defer func() {
-		if v := recover(); v != nil {
+		switch v := recover(); {
+		case v != nil:
 			c.failed(v)
 			goes = false
+		case exits && w.works != nil:
+			go w.works.workOnPost()
 		}
-		ctx.cancel()
+		q.context.cancel()
+		w.end()
 		read, waited := w.in.end()
 		if waited {
 			c.reads = readsOn // the deadline is not watch's any more
@@ -255,8 +279,15 @@ func (c *pollConn) handle(h *head, early []byte) (goes, left bool) {
 		handler = http.DefaultServeMux
 	}
 	handler.ServeHTTP(w, r)
-	left = w.taken && !c.isGone()
-	return left || !w.taken && w.finish(), left
+	exits = false
+	if w.taken {
+		return !c.isGone()
+	}
+	if !w.finish() {
+		return false
+	}
+	c.note(http.StateIdle)
+	return true
 }
 
 // failed says what a handler has panicked with, as net/http does.

@@ -2,11 +2,13 @@ package transport
 
 import (
 	"bufio"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -19,6 +21,7 @@ type pollWriter struct {
 
 	status   int    // zero until the head is written
 	head     []byte // what has not been sent
+	room     *buffer
 	body     []byte // likewise
 	closed   bool   // the head
 	length   int64  // of the body, or negative if the handler has not said it
@@ -30,6 +33,7 @@ type pollWriter struct {
 	err      error
 	deadline time.Time // for writing
 	in       *pollBody // or nil
+	works    *Session  // which works on what it got, when the answer has been sent; counted in Server.wg
 }
 
 // Header returns the header of the answer.
@@ -45,6 +49,10 @@ func (w *pollWriter) WriteHeader(status int) {
 		return
 	}
 	w.status, w.length = status, -1
+	if w.room == nil {
+		w.room = takeWrite()
+		w.head = append(w.room.b, w.head...)
+	}
 	if !bodyAllowed(status) {
 		w.header.Del("Content-Length")
 	}
@@ -122,8 +130,15 @@ func (w *pollWriter) whole(body []byte, timeout time.Duration, ended func() bool
 	}
 	w.wrote = w.length
 	w.close(body)
-	w.head = append(w.head, body...)
-	w.err = w.c.write(w.head, timeout, ended)
+	if len(body) > readBuffer { // a second write costs less than the copy
+		w.err = w.c.write(w.head, timeout, ended)
+		if w.err == nil {
+			w.err = w.c.write(body, timeout, ended)
+		}
+	} else {
+		w.head = append(w.head, body...)
+		w.err = w.c.write(w.head, timeout, ended)
+	}
 	w.head = w.head[:0]
 	return w.err
 }
@@ -148,6 +163,16 @@ func (w *pollWriter) finish() bool {
 		w.WriteHeader(http.StatusOK)
 	}
 	return w.send() == nil && !w.last && (w.length < 0 || w.wrote == w.length)
+}
+
+// end lets go of w when the handler has returned, or failed.
+func (w *pollWriter) end() {
+	w.taken = true
+	if w.room != nil {
+		w.room.b = w.head[:0]
+		putWrite(w.room)
+		w.head, w.room = nil, nil
+	}
 }
 
 // FlushError sends what has been written, if the length has been said.
@@ -216,15 +241,16 @@ func appendStatus(b []byte, status int) []byte {
 	return append(append(append(b, ' '), text...), "\r\n"...)
 }
 
+// namesPool holds room for the names of a header.
+var namesPool = sync.Pool{New: func() any { return new([]string) }}
+
 // appendHeader appends the lines of h, by name, as http.Header.Write does.
 func appendHeader(b []byte, h http.Header) []byte {
-	var room [16]string
-	names := room[:0]
-	for name := range h {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	names := namesPool.Get().(*[]string)
+	defer namesPool.Put(names)
+	*names = slices.AppendSeq((*names)[:0], maps.Keys(h))
+	slices.Sort(*names)
+	for _, name := range *names {
 		if name == "" || strings.ContainsAny(name, "\r\n: ") {
 			continue
 		}
