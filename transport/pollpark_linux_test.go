@@ -40,9 +40,15 @@ func configured(edit func(*http.Server)) func(http.Handler) *httptest.Server {
 // newReturningOn is newReturning with an http.Server that web configures.
 func newReturningOn(t *testing.T, cfg Config, edit func(*recorder), web func(*http.Server)) *harness {
 	t.Helper()
+	return newReturningFrom(t, cfg, edit, configured(web))
+}
+
+// newReturningFrom is newReturning with an http.Server that start makes.
+func newReturningFrom(t *testing.T, cfg Config, edit func(*recorder), start func(http.Handler) *httptest.Server) *harness {
+	t.Helper()
 	var served sync.WaitGroup
 	t.Cleanup(served.Wait)
-	h := newHarnessOn(t, cfg, edit, configured(web))
+	h := newHarnessOn(t, cfg, edit, start)
 	returns := h.srv.Returns()
 	served.Go(func() { _ = h.http.Config.Serve(returns) })
 	t.Cleanup(func() { _ = returns.Close() })
