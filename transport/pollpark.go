@@ -25,7 +25,7 @@ type leftPoll struct {
 // leave has p, the GET that req is, wait without a handler. It reports false if that cannot be; else the caller has
 // nothing more to do with req.
 func (s *Session) leave(p *poll, req *request) bool {
-	if _, own := req.w.(*pollWriter); !own && !s.srv.mayTake(req) {
+	if ownWriter(req.w) == nil && !s.srv.mayTake(req) || !bare(req.w) { // mayTake looks at that too
 		return false
 	}
 	p.left = s.prepareLeft(req)
@@ -50,7 +50,7 @@ func (s *Session) leave(p *poll, req *request) bool {
 
 // keep takes the connection of req, whose answer has been written, for the requests that come next.
 func (s *Session) keep(req *request) {
-	if _, ours := req.w.(*pollWriter); ours || s.isOdd() || !s.srv.mayTake(req) {
+	if ownWriter(req.w) != nil || s.isOdd() || !s.srv.mayTake(req) {
 		return
 	}
 	if c, _ := s.srv.take(req); c != nil {
@@ -71,7 +71,7 @@ func (s *Server) mayTake(req *request) bool {
 
 // take takes the connection of req. It returns nil if that cannot be, and own if it has read req itself.
 func (s *Server) take(req *request) (c *pollConn, own bool) {
-	if w, ok := innermost(req.w).(*pollWriter); ok {
+	if w := ownWriter(req.w); w != nil {
 		w.leaving = true
 		defer func() { w.leaving = false }()
 		if _, _, err := takeOver(req.w); err != nil { // by way of those who wrap it, who are to know
@@ -88,6 +88,12 @@ func (s *Server) take(req *request) (c *pollConn, own bool) {
 		_ = conn.Close()
 	}
 	return c, false
+}
+
+// ownWriter returns the writer of a pollConn that w is, or stands on; or nil.
+func ownWriter(w http.ResponseWriter) *pollWriter {
+	own, _ := innermost(w).(*pollWriter)
+	return own
 }
 
 // bare reports whether w is a ResponseWriter of net/http's own or of a pollConn, to which nothing is added when the

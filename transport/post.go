@@ -66,8 +66,7 @@ func (s *Session) servePost(req *request) {
 		s.failPost(req, err)
 		return
 	}
-	own, _ := req.w.(*pollWriter)
-	s.srv.away(req, func() { err = s.deliver(body.b, isBinary, req.query.jsonp, own) })
+	s.srv.away(req, func() { err = s.deliver(body.b, isBinary, req.query.jsonp, ownWriter(req.w)) })
 	switch {
 	case err == nil:
 	case errors.Is(err, errUpgraded):
