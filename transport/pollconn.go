@@ -69,7 +69,7 @@ func (s *Server) newPollConn(r *http.Request, conn net.Conn, early []byte) *poll
 	if returned, ok := conn.(*earlyConn); ok {
 		conn, early = returned.Conn, append(early, returned.early...)
 	}
-	c := &pollConn{srv: s, web: serverOf(r), conn: conn, early: early, remote: r.RemoteAddr, stream: newSocket(conn)}
+	c := &pollConn{srv: s, web: serverOf(r), conn: conn, early: early, remote: r.RemoteAddr, stream: newSocket(conn), busy: true}
 	if c.stream == nil {
 		c.stream = &plainStream{conn: conn}
 	}
@@ -85,7 +85,7 @@ func (s *Server) newPollConn(r *http.Request, conn net.Conn, early []byte) *poll
 	all.all[c] = struct{}{}
 	all.wg.Add(1)
 	all.mu.Unlock()
-	if !s.returns.open.Load() {
+	if !s.returns.open.Load() { // end may have looked before
 		c.end()
 	}
 	c.ctx = c.context()
@@ -133,9 +133,16 @@ func (c *pollConn) idleTimeout() time.Duration {
 	return pollIdleTimeout
 }
 
-// start parks c or has it read, when its handler has left it to itself.
+// start parks c or has it read, when the handler that has taken it has left it to itself.
 func (c *pollConn) start() {
-	if len(c.early) > 0 || !c.park() {
+	c.mu.Lock()
+	c.busy = false
+	over := c.ending && c.poll == nil
+	c.mu.Unlock()
+	switch {
+	case over:
+		c.close()
+	case len(c.early) > 0 || !c.park():
 		go c.serve()
 	}
 }

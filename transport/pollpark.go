@@ -60,11 +60,13 @@ func (s *Session) keep(req *request) {
 	}
 }
 
-// mayTake reports whether the connection of req may be taken over: HTTP/1.1 that is to be kept.
+// mayTake reports whether the connection of req may be taken over: HTTP/1.1 that is to be kept, and of the request
+// nothing is left on it. The body of a POST has been read when it is asked for.
 func (s *Server) mayTake(req *request) bool {
 	r := req.r
 	return req.query.sid != "" && s.returns.open.Load() &&
 		r.ProtoMajor == 1 && r.ProtoMinor == 1 && r.TLS == nil && !r.Close &&
+		(r.ContentLength == 0 || r.Method == http.MethodPost) &&
 		!headerHasToken(r.Header, "Connection", "close") &&
 		!headerHasToken(req.w.Header(), "Connection", "close") && serverOf(r) != nil && bare(req.w)
 }

@@ -281,6 +281,39 @@ func TestPipelinedRequestsBehindAPoll(t *testing.T) {
 	}
 }
 
+// The body of a GET is none of the requests that follow, whether it waits or is answered at once.
+func TestBodiesOfPollsAreNoRequests(t *testing.T) {
+	const smuggled = "GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n"
+	for _, waits := range []bool{false, true} {
+		for length, headers := range map[int]string{
+			len(smuggled): fmt.Sprintf("Content-Length: %d\r\n", len(smuggled)),
+			300 << 10:     fmt.Sprintf("Content-Length: %d\r\n", 300<<10), // more than net/http reads
+			0:             "Transfer-Encoding: chunked\r\n",
+		} {
+			h := newReturning(t, Config{}, nil)
+			p, r := h.openRaw()
+			if !waits {
+				_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+			}
+			body := smuggled + strings.Repeat("x", max(0, length-len(smuggled)))
+			if length == 0 {
+				body = fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(smuggled), smuggled)
+			}
+			go func() { _, _ = io.WriteString(p.conn, getRequest(r.session.ID(), headers)+body) }()
+			if waits {
+				parked(t, r.session)
+				_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+			}
+			want(t, "answer", p.body(), "4x")
+			_, _ = io.WriteString(p.conn, getRequest("nobody"))
+			if a, err := p.answer(); err == nil { // else the connection has ended
+				want(t, "status", a.status, http.StatusBadRequest)
+			}
+			want(t, "sessions", h.srv.Sessions(), 1)
+		}
+	}
+}
+
 func TestPollsThatStay(t *testing.T) {
 	for name, get := range map[string]func(sid string) string{
 		"HTTP/1.0":          func(sid string) string { return strings.Replace(getRequest(sid), "HTTP/1.1", "HTTP/1.0", 1) },
