@@ -128,6 +128,7 @@ func onBothPolls(t *testing.T, test func(t *testing.T, r *recorder, c *rawConn))
 			r.session.poll = p
 			p.conn.waits(r.session, p)
 			r.session.mu.Unlock()
+			p.conn.start()
 			_ = r.session.Send(SendOptions{NoCompress: true}, Message{Data: make([]byte, large)})
 			test(t, r, &rawConn{t: t, conn: client, r: bufio.NewReaderSize(client, 16)})
 			_ = client.Close()
