@@ -46,6 +46,9 @@ func (s *Server) writeBody(w http.ResponseWriter, r *http.Request, contentType s
 // writeParts writes body as the whole body of w. Each part of it may take so long, as long as ended, which may be
 // nil, says that the session goes on: see limit.WriteParts.
 func writeParts(w http.ResponseWriter, body []byte, timeout time.Duration, ended func() bool) error {
+	if own, ok := w.(*pollWriter); ok {
+		return own.whole(body, timeout, ended)
+	}
 	if _, err := limit.WriteParts(w, body, timeout, ended); err != nil {
 		return err
 	}

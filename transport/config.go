@@ -125,7 +125,7 @@ type Config struct {
 	// ParkAfter is how long a WebSocket must have been silent to give up its goroutine, and so most of its
 	// memory, for a wake-up of some microseconds when it speaks again. It has effect on Linux, for
 	// connections that are not wrapped (by TLS, for one). Zero means DefaultParkAfter; negative, never,
-	// and then waiting polls stay in net/http too (see Server.Returns).
+	// and then connections of polling stay in net/http too (see Server.Returns).
 	ParkAfter time.Duration
 	// MaxSessions bounds open sessions, those that linger (see Session.Linger), and those whose
 	// last output is being written; a handshake beyond is answered 503

@@ -26,8 +26,12 @@
 //	heartbeat.go  the one timer of a session
 //	polling.go    GET, which waits
 //	post.go       POST, which brings packets
-//	pollpark.go   where a GET waits that has waited for a while
-//	returns.go    how its connection comes back
+//	pollpark.go   how a GET that waits, and a connection, leave net/http
+//	pollconn.go   the life of such a connection
+//	pollserve.go  reads the requests on it, and calls the handler with them
+//	pollparse.go  which of them it takes
+//	pollrequest.go, pollwriter.go  the context, the body and the ResponseWriter of those
+//	returns.go    how all others go back to net/http
 //	upgrade.go    from polling to WebSocket without losing or doubling anything
 //	websocket.go  the reader of a WebSocket
 //	park*.go      where silent WebSockets wait without one
@@ -59,13 +63,18 @@
 // Go's poller, waits for it. Reading everything from epoll was not chosen: it costs those who talk a
 // fifth more processor time a message.
 //
-// 2026-11-23: the connection of a GET that left net/http goes back by way of a listener of its own,
+// 2026-11-23: a connection that left net/http goes back by way of a listener of its own,
 // Server.Returns, and not of one around the real listener: that would cost every new connection a
 // hand-over between goroutines, and hide the socket from who looks for it.
 //
 // 2026-11-29: a GET leaves net/http only if its ResponseWriter is net/http's own, or gin's around that. The
 // answer is written by hand then, and what middleware adds in a WriteHeader of its own would be missing;
 // to call that before Hijack sends the head at once.
+//
+// 2026-11-30: the requests of sessions on a connection that left net/http are read here, and their handler is the
+// http.Server's, with a Request and a ResponseWriter of our own: middleware sees every request, and what it does to
+// the answer is in it. A way past the handlers was not built: half of what is left of a poll's cost is system calls,
+// and it would have been an option, which each program has to weigh. What is no plain request of polling net/http judges, from its first byte.
 //
 // 2026-11-23: a poll is told that there is something and takes what waits when it runs, rather than
 // being handed packets: what is sent in between leaves in the same body.

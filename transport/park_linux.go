@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"io"
 	"os"
 	"slices"
 	"sync"
@@ -103,27 +102,6 @@ func (p *parker) start() bool {
 	}
 	go p.loop(raw)
 	return true
-}
-
-// peek returns how many bytes, but at most one, raw has to read; errNothing if none, and another error if
-// the peer has ended the connection.
-func peek(raw syscall.RawConn) (n int, err error) {
-	var b [1]byte
-	failed := raw.Control(func(fd uintptr) {
-		n, err = ignoringEINTR(func() (int, error) {
-			n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-			return n, err
-		})
-	})
-	switch {
-	case failed != nil:
-		return 0, failed
-	case err == unix.EAGAIN: //nolint:errorlint // a bare number
-		return 0, errNothing
-	case err == nil && n == 0:
-		return 0, io.EOF
-	}
-	return n, err
 }
 
 // loop wakes what is ready until the epoll instance is closed.

@@ -14,5 +14,3 @@ func (p *parker) add(syscall.RawConn, *bool, sleeper) bool { return false }
 func (p *parker) remove(syscall.RawConn) {}
 
 func (p *parker) close() {}
-
-func peek(syscall.RawConn) (int, error) { return 0, errNothing }

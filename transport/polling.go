@@ -14,7 +14,8 @@ type poll struct {
 	answer kind // if not zero, the session has let go of the poll, which answers with this packet
 
 	wake chan struct{} // of size 1; gets one value when there is something to answer
-	conn *pollConn     // instead of wake, if the poll has left net/http
+	conn *pollConn     // instead of wake, if the poll waits without a handler
+	left *leftPoll     // likewise; set before conn
 }
 
 // servePoll answers a GET of the session: at once if something waits, else when something does.
@@ -48,16 +49,17 @@ func (s *Session) servePoll(req *request) {
 	if s.state == stateClosed { // Accept aborted it
 		s.answerPoll(kindClose)
 	} else if !s.pollReady() {
-		p.wake = make(chan struct{}, 1)
 		s.mu.Unlock()
-		if left = s.await(p, req); left {
+		if left = s.leave(p, req) || s.await(p, req); left {
 			return
 		}
 		s.mu.Lock()
 	}
 	items, kinds := s.takePoll(p)
 	s.unlock()
-	err = s.writePoll(req, items, kinds, initial)
+	if err = s.writePoll(req, items, kinds, initial); err == nil {
+		s.keep(req)
+	}
 }
 
 // answered notes that the answer of p has been written, or ends the session if it has not: its packets are
@@ -83,9 +85,16 @@ func (s *Session) answered(p *poll, err error) {
 	s.wakePoll() // which may have waited for this one's end
 }
 
-// await parks the poll until there is something to answer. It returns true when the poll needs no answer
-// from the caller: the client has gone, which has ended the session, or the poll has left net/http.
-func (s *Session) await(p *poll, req *request) (left bool) {
+// await waits in the handler until there is something to answer, where the poll cannot leave. It returns true when the
+// client has gone, which has ended the session.
+func (s *Session) await(p *poll, req *request) (gone bool) {
+	s.mu.Lock()
+	if p.answer != 0 || s.poll == p && s.pollReady() {
+		s.mu.Unlock()
+		return false
+	}
+	p.wake = make(chan struct{}, 1)
+	s.mu.Unlock()
 	// Deadlines that count from the request's arrival would end the wait. Nobody reads a body now, but net/http
 	// will before it answers.
 	control := http.NewResponseController(req.w)
@@ -93,38 +102,15 @@ func (s *Session) await(p *poll, req *request) (left bool) {
 		_ = control.SetReadDeadline(time.Time{})
 	}
 	_ = control.SetWriteDeadline(time.Time{})
-	late := s.srv.takeTimer(s.srv.pollParkDelay)
-	defer s.srv.putTimer(late)
-	for {
-		select {
-		case <-p.wake:
-			return false
-		case <-req.r.Context().Done():
-			s.mu.Lock()
-			s.abortPoll(p)
-			s.unlock()
-			return true
-		case <-late.C:
-			if s.leave(p, req) {
-				return true
-			}
-		}
+	select {
+	case <-p.wake:
+		return false
+	case <-req.r.Context().Done():
+		s.mu.Lock()
+		s.abortPoll(p)
+		s.unlock()
+		return true
 	}
-}
-
-// takeTimer returns a timer from the pool, started.
-func (s *Server) takeTimer(d time.Duration) *time.Timer {
-	t, ok := s.timers.Get().(*time.Timer)
-	if !ok {
-		return time.NewTimer(d)
-	}
-	t.Reset(d)
-	return t
-}
-
-func (s *Server) putTimer(t *time.Timer) {
-	t.Stop()
-	s.timers.Put(t)
 }
 
 // pollReady reports whether a poll is to be answered now. One that comes while the answer before is still being
@@ -139,6 +125,20 @@ func (s *Session) wakePoll() {
 	if p := s.poll; p != nil && s.pollReady() {
 		s.letGo(p)
 	}
+}
+
+// claimPoll is wakePoll, but for a poll that has left: it is the caller's to answer then. Called with mu held.
+func (s *Session) claimPoll() *poll {
+	p := s.poll
+	if p == nil || !s.pollReady() {
+		return nil
+	}
+	if p.conn == nil || p.woken {
+		s.letGo(p)
+		return nil
+	}
+	p.woken = true
+	return p
 }
 
 // answerPoll lets go of the pending poll, which answers with a packet of kind k only. Called with mu
@@ -159,7 +159,7 @@ func (s *Session) letGo(p *poll) {
 		s.srv.wg.Add(1) // the session is not finished, so it is counted
 		go func() {
 			defer s.srv.wg.Done()
-			p.conn.answer()
+			p.answerLeft(s)
 		}()
 	case p.wake != nil:
 		p.woken = true

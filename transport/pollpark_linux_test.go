@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strconv"
 	"strings"
@@ -20,13 +21,34 @@ import (
 	"weak"
 )
 
-// newReturning is newHarness with GETs that leave net/http after delay.
-func newReturning(t *testing.T, cfg Config, delay time.Duration, edit func(*recorder)) *harness {
+// newReturning is newHarness with connections that leave net/http.
+func newReturning(t *testing.T, cfg Config, edit func(*recorder)) *harness {
+	t.Helper()
+	return newReturningOn(t, cfg, edit, func(*http.Server) {})
+}
+
+// configured starts an http.Server that edit has configured.
+func configured(edit func(*http.Server)) func(http.Handler) *httptest.Server {
+	return func(h http.Handler) *httptest.Server {
+		s := httptest.NewUnstartedServer(h)
+		edit(s.Config)
+		s.Start()
+		return s
+	}
+}
+
+// newReturningOn is newReturning with an http.Server that web configures.
+func newReturningOn(t *testing.T, cfg Config, edit func(*recorder), web func(*http.Server)) *harness {
+	t.Helper()
+	return newReturningFrom(t, cfg, edit, configured(web))
+}
+
+// newReturningFrom is newReturning with an http.Server that start makes.
+func newReturningFrom(t *testing.T, cfg Config, edit func(*recorder), start func(http.Handler) *httptest.Server) *harness {
 	t.Helper()
 	var served sync.WaitGroup
 	t.Cleanup(served.Wait)
-	h := newHarness(t, cfg, edit)
-	h.srv.pollParkDelay = delay
+	h := newHarnessOn(t, cfg, edit, start)
 	returns := h.srv.Returns()
 	served.Go(func() { _ = h.http.Config.Serve(returns) })
 	t.Cleanup(func() { _ = returns.Close() })
@@ -107,7 +129,7 @@ func TestWaitingPollLeavesNetHTTP(t *testing.T) {
 	h := newReturning(t, Config{
 		CORS:    &CORS{Origins: []string{"http://a.example"}},
 		Headers: func(h http.Header, _ *http.Request) { h.Add("Set-Cookie", "a=1"); h.Add("Set-Cookie", "b=2") },
-	}, 20*time.Millisecond, nil)
+	}, nil)
 	p, r := h.openRaw()
 	get := getRequest(r.session.ID(), "Origin: http://a.example\r\n")
 	_ = r.session.Send(SendOptions{}, Message{Data: []byte("at once")})
@@ -151,7 +173,7 @@ func (a announcing) Write(b []byte) (int, error) {
 
 // What handlers around the Server add to the head of an answer is in every answer, however long its poll waited.
 func TestWaitingPollHasTheHeadersOfMiddleware(t *testing.T) {
-	h := newReturning(t, Config{}, time.Millisecond, nil)
+	h := newReturning(t, Config{}, nil)
 	_, r := h.openRaw()
 	add := func(h http.Header) { h.Set("X-Frame-Options", "DENY") }
 	h.http.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -172,7 +194,7 @@ func TestWaitingPollHasTheHeadersOfMiddleware(t *testing.T) {
 
 // Where the connection cannot be taken over, waiting polls stay in net/http.
 func TestPollThatCannotLeave(t *testing.T) {
-	h := newReturning(t, Config{}, time.Millisecond, nil)
+	h := newReturning(t, Config{}, nil)
 	_, r := h.openRaw()
 	h.http.Config.Handler = http.TimeoutHandler(h.srv, patience, "")
 	p := h.raw()
@@ -188,7 +210,7 @@ func TestPollThatCannotLeave(t *testing.T) {
 
 // A proxy sends the requests of other clients on the connection.
 func TestReturnedConnectionServesOthers(t *testing.T) {
-	h := newReturning(t, Config{}, time.Millisecond, echo)
+	h := newReturning(t, Config{}, echo)
 	p, a := h.openRaw()
 	for range 3 {
 		p.send(getRequest(a.session.ID()))
@@ -220,7 +242,7 @@ func TestClientOfLeftPollGoes(t *testing.T) {
 		"reset":  func(c *net.TCPConn) { _ = c.SetLinger(0); _ = c.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newReturning(t, Config{}, time.Millisecond, nil)
+			h := newReturning(t, Config{}, nil)
 			p, r := h.openRaw()
 			p.send(getRequest(r.session.ID()))
 			left(t, r.session)
@@ -235,7 +257,7 @@ func TestClientOfLeftPollGoes(t *testing.T) {
 func TestPipelinedRequestsBehindAPoll(t *testing.T) {
 	for _, when := range []string{"with the poll", "after it left"} {
 		t.Run(when, func(t *testing.T) {
-			h := newReturning(t, Config{}, 20*time.Millisecond, nil)
+			h := newReturning(t, Config{}, nil)
 			p, r := h.openRaw()
 			for range 3 {
 				get := getRequest(r.session.ID())
@@ -259,13 +281,46 @@ func TestPipelinedRequestsBehindAPoll(t *testing.T) {
 	}
 }
 
+// The body of a GET is none of the requests that follow, whether it waits or is answered at once.
+func TestBodiesOfPollsAreNoRequests(t *testing.T) {
+	const smuggled = "GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n"
+	for _, waits := range []bool{false, true} {
+		for length, headers := range map[int]string{
+			len(smuggled): fmt.Sprintf("Content-Length: %d\r\n", len(smuggled)),
+			300 << 10:     fmt.Sprintf("Content-Length: %d\r\n", 300<<10), // more than net/http reads
+			0:             "Transfer-Encoding: chunked\r\n",
+		} {
+			h := newReturning(t, Config{}, nil)
+			p, r := h.openRaw()
+			if !waits {
+				_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+			}
+			body := smuggled + strings.Repeat("x", max(0, length-len(smuggled)))
+			if length == 0 {
+				body = fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(smuggled), smuggled)
+			}
+			go func() { _, _ = io.WriteString(p.conn, getRequest(r.session.ID(), headers)+body) }()
+			if waits {
+				parked(t, r.session)
+				_ = r.session.Send(SendOptions{}, Message{Data: []byte("x")})
+			}
+			want(t, "answer", p.body(), "4x")
+			_, _ = io.WriteString(p.conn, getRequest("nobody"))
+			if a, err := p.answer(); err == nil { // else the connection has ended
+				want(t, "status", a.status, http.StatusBadRequest)
+			}
+			want(t, "sessions", h.srv.Sessions(), 1)
+		}
+	}
+}
+
 func TestPollsThatStay(t *testing.T) {
 	for name, get := range map[string]func(sid string) string{
 		"HTTP/1.0":          func(sid string) string { return strings.Replace(getRequest(sid), "HTTP/1.1", "HTTP/1.0", 1) },
 		"connection: close": func(sid string) string { return getRequest(sid, "Connection: close\r\n") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newReturning(t, Config{}, time.Millisecond, nil)
+			h := newReturning(t, Config{}, nil)
 			_, r := h.openRaw()
 			p := h.raw()
 			p.send(get(r.session.ID()))
@@ -283,7 +338,7 @@ func TestPollsThatStay(t *testing.T) {
 }
 
 func TestLeftPollWithoutAnswer(t *testing.T) {
-	h := newReturning(t, Config{PingInterval: 50 * time.Millisecond, PingTimeout: 50 * time.Millisecond}, time.Millisecond, nil)
+	h := newReturning(t, Config{PingInterval: 50 * time.Millisecond, PingTimeout: 50 * time.Millisecond}, nil)
 	p, r := h.openRaw()
 	p.send(getRequest(r.session.ID()))
 	left(t, r.session)
@@ -294,7 +349,7 @@ func TestLeftPollWithoutAnswer(t *testing.T) {
 }
 
 func TestLeftPollForms(t *testing.T) {
-	h := newReturning(t, Config{JSONP: JSONPAll}, time.Millisecond, nil)
+	h := newReturning(t, Config{JSONP: JSONPAll}, nil)
 	p, r := h.openRaw()
 	p.send(strings.Replace(getRequest(r.session.ID()), "&sid", "&j=3&sid", 1))
 	left(t, r.session)
@@ -323,13 +378,13 @@ func TestLeftPollForms(t *testing.T) {
 
 // An answer that the kernel does not take at once waits for its client, and for nobody else.
 func TestSlowClientOfLeftPoll(t *testing.T) {
-	h := newReturning(t, Config{MaxBacklogBytes: 64 << 20}, time.Millisecond, nil)
+	h := newReturning(t, Config{MaxBacklogBytes: 64 << 20}, nil)
 	p, r := h.openRaw()
 	p.send(getRequest(r.session.ID()))
 	left(t, r.session)
 	big := bytes.Repeat([]byte("x"), 16<<20)
 	_ = r.session.Send(SendOptions{NoCompress: true}, Message{Data: big})
-	eventually(t, "writer waits", func() bool { return goroutinesIn("transport.(*pollConn).answer") == 1 })
+	eventually(t, "writer waits", func() bool { return goroutinesIn("transport.(*pollConn).write") == 1 })
 	want(t, "size", len(p.body()), len(big)+1)
 	p.send(getRequest(r.session.ID()))
 	left(t, r.session)
@@ -337,7 +392,7 @@ func TestSlowClientOfLeftPoll(t *testing.T) {
 
 // Nothing is kept of a session whose answer could not be written.
 func TestFailedAnswerOfLeftPollLeavesNothing(t *testing.T) {
-	h := newReturning(t, Config{WriteTimeout: 20 * time.Millisecond}, time.Millisecond, nil)
+	h := newReturning(t, Config{WriteTimeout: 20 * time.Millisecond}, nil)
 	p, r := h.openRaw()
 	p.send(getRequest(r.session.ID()))
 	left(t, r.session)
@@ -350,7 +405,7 @@ func TestFailedAnswerOfLeftPollLeavesNothing(t *testing.T) {
 }
 
 func TestUpgradeAnswersLeftPoll(t *testing.T) {
-	h := newReturning(t, Config{ParkAfter: 50 * time.Millisecond}, time.Millisecond, nil)
+	h := newReturning(t, Config{ParkAfter: 50 * time.Millisecond}, nil)
 	p, r := h.openRaw()
 	p.send(getRequest(r.session.ID()))
 	left(t, r.session)
@@ -367,7 +422,7 @@ func TestUpgradeAnswersLeftPoll(t *testing.T) {
 // Messages sent at the moment of leaving are neither lost nor doubled.
 func TestSendAtTheMomentOfLeaving(t *testing.T) {
 	const sessions, messages = 8, 200
-	h := newReturning(t, Config{}, time.Millisecond, nil)
+	h := newReturning(t, Config{}, nil)
 	var wg sync.WaitGroup
 	for range sessions {
 		p, r := h.openRaw()
@@ -398,7 +453,7 @@ func TestSendAtTheMomentOfLeaving(t *testing.T) {
 
 // Clients go, and their descriptors are used again, while polls leave and are answered.
 func TestLeftDescriptorsAreUsedAgain(t *testing.T) {
-	h := newReturning(t, Config{}, time.Millisecond, echo)
+	h := newReturning(t, Config{}, echo)
 	var wg sync.WaitGroup
 	for n := range 8 {
 		wg.Go(func() {
@@ -428,7 +483,7 @@ func TestLeftDescriptorsAreUsedAgain(t *testing.T) {
 
 func TestBroadcastToLeftPolls(t *testing.T) {
 	const n = 300
-	h := newReturning(t, Config{}, time.Millisecond, nil)
+	h := newReturning(t, Config{}, nil)
 	polls := make([]*rawPoller, n)
 	sessions := make([]*recorder, n)
 	for i := range polls {
@@ -451,7 +506,7 @@ func TestBroadcastToLeftPolls(t *testing.T) {
 }
 
 func TestShutdownWithLeftPolls(t *testing.T) {
-	h := newReturning(t, Config{}, time.Millisecond, nil)
+	h := newReturning(t, Config{}, nil)
 	var waiting, idle []*rawPoller
 	for range 20 {
 		p, r := h.openRaw()
@@ -509,7 +564,7 @@ func TestHookOfAPollThatLeavesMayFail(t *testing.T) {
 	for how, fail := range faults {
 		t.Run(how, func(t *testing.T) {
 			cfg := failingConfig("Headers", fail, nil)
-			h := newReturning(t, cfg, time.Millisecond, nil)
+			h := newReturning(t, cfg, nil)
 			for range tries {
 				c, r := h.openPolling()
 				h.fail(http.MethodGet, c.url(), "", nil)

@@ -66,7 +66,7 @@ func (s *Session) servePost(req *request) {
 		s.failPost(req, err)
 		return
 	}
-	s.srv.away(req, func() { err = s.deliver(body.b, isBinary, req.query.jsonp) })
+	s.srv.away(req, func() { err = s.deliver(body.b, isBinary, req.query.jsonp, ownWriter(req.w)) })
 	switch {
 	case err == nil:
 	case errors.Is(err, errUpgraded):
@@ -81,7 +81,9 @@ func (s *Session) servePost(req *request) {
 	// Not text/plain, for which some browsers offer a download. Node, polling.ts, onDataRequest.
 	h.Set("Content-Type", "text/html")
 	h.Set("Content-Length", strconv.Itoa(len("ok")))
-	_ = writeParts(req.w, []byte("ok"), s.srv.cfg.WriteTimeout, nil)
+	if writeParts(req.w, []byte("ok"), s.srv.cfg.WriteTimeout, nil) == nil {
+		s.keep(req)
+	}
 }
 
 // abandonPost ends the session if p was not worked off because the application's code panicked or ended the
@@ -141,8 +143,9 @@ func readBody(b *buffer, r *http.Request, limit int64) error {
 var errUpgraded = errors.New("session upgraded")
 
 // deliver hands the packets of a POST's body to the session. An error has ended the session, errUpgraded
-// excepted. What the client closed in its own way is none.
-func (s *Session) deliver(body []byte, isBinary, jsonp bool) error {
+// excepted. What the client closed in its own way is none. own is the writer of the answer, whose goroutine works on
+// what has been received when that has been sent, or nil.
+func (s *Session) deliver(body []byte, isBinary, jsonp bool, own *pollWriter) error {
 	s.mu.Lock()
 	s.post.read = true
 	s.extendPing()
@@ -192,7 +195,11 @@ func (s *Session) deliver(body []byte, isBinary, jsonp bool) error {
 	}
 	if received {
 		s.srv.wg.Add(1) // the session is not finished, so it is counted
-		go s.workOnPost()
+		if own != nil {
+			own.works = s
+		} else {
+			go s.workOnPost()
+		}
 	}
 	s.unlock()
 	return err
@@ -243,4 +250,20 @@ func (s *Session) workOnPost() {
 	}
 	s.mu.Unlock()
 	s.work(turn)
+}
+
+// workHere is workOnPost on the goroutine that reads c, which has brought the POST. It reports whether that still is the
+// caller: a Work that blocks loses it, as with a WebSocket. A goroutine for it cost a sixth of a polling echo.
+func (s *Session) workHere(c *pollConn) (mine bool) {
+	s.mu.Lock()
+	if s.ws != nil || s.working {
+		s.mu.Unlock()
+		go s.workOnPost()
+		return true
+	}
+	defer s.srv.wg.Done()
+	s.beginTurn()
+	turn := s.beginWork(c)
+	s.mu.Unlock()
+	return s.work(turn)
 }

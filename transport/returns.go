@@ -6,22 +6,30 @@ import (
 	"sync/atomic"
 )
 
-// Returns returns a listener whose connections are those that waiting GETs had taken from net/http and
-// that have their next request. The http.Server which serves s must serve it too, beside its own listener:
+// Returns returns a listener for the http.Server which serves s. It must serve it beside its own:
 //
 //	go httpServer.Serve(srv.Returns())
 //
-// Unless it does, waiting GETs stay in net/http. So do those whose ResponseWriter has been wrapped by a handler
+// The connections of polling then leave net/http, which is most of what a poll costs and of what one that waits keeps.
+// Plain requests of sessions that come on them are read by s and handed to the http.Server's handler as net/http would,
+// so that what stands around s sees them all; every other request goes back to net/http with its connection, by this
+// listener. The http.Server's IdleTimeout, MaxHeaderBytes, BaseContext, ConnContext, ConnState and ErrorLog hold on;
+// what SetKeepAlivesEnabled says is not seen.
+//
+// The context of such a request ends with its handler, and not before if the client goes. Connections over TLS stay in
+// net/http. So do those of requests whose ResponseWriter has been wrapped by a handler
 // around s, which may want to add to the head of the answer; gin, which wraps each, is known to add nothing.
-// Closing the http.Server closes the listener.
+// Closing the http.Server closes the listener, and the connections when what is served on them has been answered.
 func (s *Server) Returns() net.Listener {
+	s.returns.taken = &s.conns
 	s.returns.open.Store(canPark && s.cfg.ParkAfter > 0)
 	return &s.returns
 }
 
-// returns is a listener for connections that were net/http's before. The zero returns is ready.
+// returns is a listener for connections that are net/http's again. The zero returns is ready.
 type returns struct {
-	open atomic.Bool
+	open  atomic.Bool
+	taken *pollConns // set by Returns
 
 	mu     sync.Mutex
 	conns  []net.Conn    // guarded by mu
@@ -72,9 +80,12 @@ func (l *returns) Accept() (net.Conn, error) {
 	}
 }
 
-// Close closes the connections that nobody has accepted, and those that come.
+// Close closes the connections that nobody has accepted, those that come, and those that wait for a request. What is
+// being answered is.
 func (l *returns) Close() error {
-	l.open.Store(false)
+	if l.open.Swap(false) {
+		l.taken.end()
+	}
 	l.mu.Lock()
 	conns := l.conns
 	l.conns, l.closed = nil, true

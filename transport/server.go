@@ -41,13 +41,13 @@ type Server struct {
 
 	byAddrRate *limit.Table // handshakes per second of each address; nil without that limit
 
-	takeovers, timers sync.Pool
-	flusher           flusher
+	takeovers sync.Pool
+	flusher   flusher
 
-	parker        parker
-	returns       returns
-	lastHead      atomic.Pointer[[]byte] // see shareHead
-	pollParkDelay time.Duration          // set by New, then read only
+	parker   parker
+	conns    pollConns
+	returns  returns
+	lastHead atomic.Pointer[[]byte] // see shareHead
 
 	// wg counts sessions and every goroutine that outlives a request, but the parker's.
 	wg sync.WaitGroup
@@ -81,8 +81,7 @@ func New(cfg Config) (*Server, error) {
 		started:  time.Now(),
 		stop:     make(chan struct{}),
 
-		byAddrRate:    limit.NewTable(cfg.HandshakesPerSecondPerAddr, addressBurst),
-		pollParkDelay: pollParkDelay,
+		byAddrRate: limit.NewTable(cfg.HandshakesPerSecondPerAddr, addressBurst),
 	}
 	if s.node == (NodeID{}) {
 		rand.Read(s.node[:]) // never fails
@@ -313,6 +312,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	go func() {
 		<-none
 		s.wg.Wait()
+		s.conns.close()
 		s.parker.close()
 		close(done)
 	}()

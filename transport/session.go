@@ -58,6 +58,7 @@ type Session struct {
 	// Guarded by mu: the WebSocket takes no binary (EIO3). As in Node, by its own handshake, not by the
 	// session's: the Swift client polls with b64=1 and upgrades without.
 	wsB64 bool
+	odd   uint8 // guarded by mu; requests of it that net/http had to see to; see maxOdd
 
 	writing uint16 // guarded by mu; WebSockets, candidates too, with output that the kernel has not taken
 

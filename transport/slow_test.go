@@ -120,11 +120,15 @@ func onBothPolls(t *testing.T, test func(t *testing.T, r *recorder, c *rawConn))
 			srv.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/?EIO=4&transport=polling", nil))
 			r := <-opened
 			client, server := net.Pipe()
-			p := &poll{}
-			p.conn = &pollConn{srv: srv, session: r.session, poll: p, conn: server}
+			_ = srv.Returns()
+			get := httptest.NewRequest("GET", "/", nil)
+			get = get.WithContext(context.WithValue(get.Context(), http.ServerContextKey, new(http.Server)))
+			p := &poll{left: new(leftPoll), conn: srv.newPollConn(get, server, nil)}
 			r.session.mu.Lock()
 			r.session.poll = p
+			p.conn.waits(r.session, p)
 			r.session.mu.Unlock()
+			p.conn.start()
 			_ = r.session.Send(SendOptions{NoCompress: true}, Message{Data: make([]byte, large)})
 			test(t, r, &rawConn{t: t, conn: client, r: bufio.NewReaderSize(client, 16)})
 			_ = client.Close()

@@ -17,34 +17,53 @@ import (
 // itself, so that it holds no buffer while it waits: 5.8 KB of memory for an idle session (measured,
 // stack of the reader included) instead of 10 or 20.
 type socketStream struct {
+	socket
+	ws wsConn // see room
+}
+
+// socket is a socketStream without the room for a WebSocket.
+type socket struct {
 	conn net.Conn
 	raw  syscall.RawConn
-
-	ws wsConn // see room
 }
 
 // room returns where the WebSocket over s is to be: beside it, so that a broadcast that comes to the one
 // has the other.
 func (s *socketStream) room() *wsConn { return &s.ws }
 
-// newSocketStream returns the stream of conn if it is a socket, or nil.
+// newSocketStream returns the stream of conn for a WebSocket if it is a socket, or nil.
 func newSocketStream(conn net.Conn) stream {
+	if s := openSocket(conn); s.conn != nil {
+		return &socketStream{socket: s}
+	}
+	return nil
+}
+
+// newSocket returns the stream of conn, or nil if it is no socket.
+func newSocket(conn net.Conn) stream {
+	if s := openSocket(conn); s.conn != nil {
+		return &s
+	}
+	return nil
+}
+
+func openSocket(conn net.Conn) (s socket) {
 	switch conn.(type) {
 	case *net.TCPConn, *net.UnixConn:
 	default: // what wraps a socket may want to see the bytes
-		return nil
+		return s
 	}
 	raw, err := conn.(syscall.Conn).SyscallConn()
 	if err != nil {
-		return nil
+		return s
 	}
 	limit.KeepUnsentSmall(conn)
-	return &socketStream{conn: conn, raw: raw}
+	return socket{conn, raw}
 }
 
-func (s *socketStream) rawConn() syscall.RawConn { return s.raw }
+func (s *socket) rawConn() syscall.RawConn { return s.raw }
 
-func (s *socketStream) read(r *reading) (*buffer, error) {
+func (s *socket) read(r *reading) (*buffer, error) {
 	if r.once == nil {
 		r.once = r.readFD
 	}
@@ -83,13 +102,13 @@ func (r *reading) readFD(fd uintptr) bool {
 	return true
 }
 
-func (s *socketStream) tryWrite(b []byte) (int, error) {
+func (s *socket) tryWrite(b []byte) (int, error) {
 	w := writings.Get().(*writing)
 	w.out = b
 	return w.end(s.raw.Write(w.now))
 }
 
-func (s *socketStream) write(bufs [][]byte) (int, error) {
+func (s *socket) write(bufs [][]byte) (int, error) {
 	w := writings.Get().(*writing)
 	w.bufs = bufs
 	return w.end(s.raw.Write(w.some))
@@ -163,14 +182,14 @@ func ignoringEINTR(fn func() (int, error)) (int, error) {
 	}
 }
 
-func (s *socketStream) setDeadline(t time.Time)      { _ = s.conn.SetDeadline(t) }
-func (s *socketStream) setReadDeadline(t time.Time)  { _ = s.conn.SetReadDeadline(t) }
-func (s *socketStream) setWriteDeadline(t time.Time) { _ = s.conn.SetWriteDeadline(t) }
+func (s *socket) setDeadline(t time.Time)      { _ = s.conn.SetDeadline(t) }
+func (s *socket) setReadDeadline(t time.Time)  { _ = s.conn.SetReadDeadline(t) }
+func (s *socket) setWriteDeadline(t time.Time) { _ = s.conn.SetWriteDeadline(t) }
 
-func (s *socketStream) endWriting() {
+func (s *socket) endWriting() {
 	if c, ok := s.conn.(interface{ CloseWrite() error }); ok {
 		_ = c.CloseWrite()
 	}
 }
 
-func (s *socketStream) close() { _ = s.conn.Close() }
+func (s *socket) close() { _ = s.conn.Close() }

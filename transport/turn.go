@@ -31,9 +31,15 @@ func (s *Session) beginTurn() {
 	s.working = false
 }
 
-// beginWork says that Work is about to be called in the turn begun last, for what c read, or nil for a
-// POST's. It returns the turn's number for endWork. Called with mu held.
-func (s *Session) beginWork(c *wsConn) (turn uint64) {
+// turnReader is what a turn's goroutine reads, a WebSocket or the connection of a POST.
+type turnReader interface {
+	// readLoop goes on reading, on a goroutine that is counted in Server.wg when it begins.
+	readLoop()
+}
+
+// beginWork says that Work is about to be called in the turn begun last, for what c read, or nil if that is read no
+// more, or by another. It returns the turn's number for endWork. Called with mu held.
+func (s *Session) beginWork(c turnReader) (turn uint64) {
 	s.working = true
 	if s.takeover != nil { // of a POST's Work, whose turn an upgrade has ended
 		s.takeover.stop()
@@ -54,11 +60,11 @@ func (s *Session) workDone() {
 type takeover struct {
 	timer   *time.Timer
 	session *Session
-	c       *wsConn // what is to be read, or nil
+	c       turnReader // what is to be read, or nil
 }
 
 // startTakeover takes the reader of s, of c, away after takeoverAfter.
-func startTakeover(s *Session, c *wsConn) *takeover {
+func startTakeover(s *Session, c turnReader) *takeover {
 	t, ok := s.srv.takeovers.Get().(*takeover)
 	if !ok {
 		t = &takeover{session: s, c: c}
@@ -93,8 +99,17 @@ func (s *Session) endWork(turn uint64) bool {
 		return false
 	}
 	s.workDone()
-	s.endGather()
+	s.gathering = false
+	var answer *poll
+	if s.ws != nil {
+		s.ws.flushGathered()
+	} else {
+		answer = s.claimPoll()
+	}
 	s.unlock()
+	if answer != nil {
+		answer.answerLeft(s) // here: a goroutine for it cost a tenth of a polling echo
+	}
 	if s.srv.flusher.some.Load() {
 		s.srv.flusher.flush(false)
 	}
@@ -113,7 +128,7 @@ func (s *Session) endGather() {
 
 // yield ends the gathering of the turn that is in Work, if one is, and takes its reader away; of that turn
 // alone, if it is not zero. If the turn has a reader, it returns the connection, which the caller must have read.
-func (s *Session) yield(turn uint64) *wsConn {
+func (s *Session) yield(turn uint64) turnReader {
 	s.mu.Lock()
 	defer s.unlock()
 	if !s.working || turn != 0 && s.turn != turn {

@@ -13,8 +13,7 @@ import (
 
 // logRequest writes the access log. Paths are logged without their query, where session ids and tokens
 // stand. Health checks are never logged: they come every few seconds for as long as the host lives. A poll
-// that waits is logged when it leaves net/http, after half a second and without its answer's size: see
-// transport.Server.Returns.
+// that waits is logged when it begins to, without its answer's size: see transport.Server.Returns.
 func (h *Host) logRequest(c *gin.Context) {
 	path := c.Request.URL.Path
 	if h.cfg.AccessLog == AccessNone || isHealth(path) {

@@ -3,10 +3,12 @@ package host
 import (
 	"compress/gzip"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -184,4 +186,48 @@ func (w zipped) WriteHeader(code int) {
 func (w zipped) Flush() {
 	_ = w.z.Flush()
 	w.ResponseWriter.Flush()
+}
+
+// The requests behind the first on a connection are read without net/http, and come through gin all the same.
+func TestRequestsOfOneConnectionThroughGin(t *testing.T) {
+	quietGin()
+	io, err := server.New(server.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.OnConnection(func(s *server.Socket) { s.On("echo", func(n int) int { return n }) })
+	router := gin.New()
+	var seen atomic.Int32
+	router.Use(func(c *gin.Context) { seen.Add(1); c.Header("X-Seen", "1") })
+	router.Any("/socket.io/", gin.WrapH(io))
+	url := serveWithReturns(t, router, io) + "/socket.io/?EIO=4&transport=polling"
+	answer := func(res *http.Response, err error) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.Header.Get("X-Seen") != "1" {
+			t.Error("an answer that the middleware has not seen")
+		}
+		return read(t, res.Body)
+	}
+	url += "&sid=" + strings.Split(answer(http.Get(url)), `"`)[3]
+	post := func(body string) {
+		t.Helper()
+		if got := answer(http.Post(url, "text/plain", strings.NewReader(body))); got != "ok" {
+			t.Fatalf("post answered %q", got)
+		}
+	}
+	post("40")
+	answer(http.Get(url))
+	const rounds = 50
+	for i := range rounds {
+		post(fmt.Sprintf(`42%d["echo",%d]`, i, i))
+		if got, want := answer(http.Get(url)), fmt.Sprintf("43%d[%d]", i, i); got != want {
+			t.Fatalf("echo %q, want %q", got, want)
+		}
+	}
+	if got := seen.Load(); got != 3+2*rounds {
+		t.Errorf("the middleware has seen %d requests, want %d", got, 3+2*rounds)
+	}
 }

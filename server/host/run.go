@@ -115,7 +115,7 @@ func (h *Host) Run(ctx context.Context) error {
 	return h.stop(context.WithoutCancel(ctx), signals, served)
 }
 
-// serveReturns serves the connections on which a poll waited outside net/http. It returns what ends that.
+// serveReturns serves what net/http has to see to on connections of polling. It returns what ends that.
 func (h *Host) serveReturns() (stop func()) {
 	returns := h.app.Engine().Returns()
 	done := make(chan struct{})

@@ -69,6 +69,9 @@ func run() error {
 	web := &http.Server{Handler: newMux(servers), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(l) }()
+	for _, s := range servers {
+		go func() { _ = web.Serve(s.Engine().Returns()) }() // polling without net/http; ends with web
+	}
 	fmt.Printf("{\"port\":%d}\n", l.Addr().(*net.TCPAddr).Port)
 
 	select {
