@@ -19,13 +19,7 @@ type publisher struct {
 	maxAge time.Duration
 	maxLen int64 // of streams
 
-	rings rings // nil of an emitter
-	// mixed reports whether servers of Node hear a namespace, which cannot ask for what they missed. Nil of an
-	// emitter, which cannot be asked.
-	mixed func(ctx context.Context, nsp string) (bool, error)
-	// doubted is told that messages may not have been passed on; nil of an emitter.
-	doubted func()
-	gate    *gate // of an emitter whose servers must listen; else nil
+	keeper *keeper
 }
 
 // run publishes until the outbox is closed and empty, or ctx is done.
@@ -153,9 +147,6 @@ func (d *dispatcher) route(ctx context.Context, list []*command) {
 		}
 		s.box.push(c, node)
 	}
-	if failure != nil {
-		d.gate.fail()
-	}
 	if failure != nil || len(d.homeless) == 0 {
 		d.state.set(PartSending, "", failure)
 	}
@@ -213,7 +204,7 @@ func (p *publisher) drop(c *command, cause int, err error) {
 	if !c.urgent { // what is said of now is no loss
 		p.stats.lost[cause].Add(1)
 	}
-	p.rings.drop(c)
+	p.keeper.rings.drop(c)
 	if c.done != nil {
 		c.done("", err)
 	}

@@ -16,14 +16,14 @@ func (r rings) stamp(c *command) { r.of(laneKey{c.nsp, c.lane}).stamp(c) }
 
 // handed notes that c has been handed to Redis, whatever became of it there.
 func (r rings) handed(c *command) {
-	if c.number > 0 && r != nil {
+	if c.number > 0 {
 		r.of(laneKey{c.nsp, c.lane}).handed(c)
 	}
 }
 
 // drop notes that c is lost, and counted as such: nobody need ask for it.
 func (r rings) drop(c *command) {
-	if c.number > 0 && r != nil {
+	if c.number > 0 {
 		r.of(laneKey{c.nsp, c.lane}).drop(c)
 	}
 }
@@ -42,4 +42,11 @@ func (r rings) ends(now time.Time, rooms bool, n int) (list []ending, more bool)
 		list, more = append(list, l...), more || m
 	}
 	return list, more
+}
+
+// again has the ends of lanes said again.
+func (r rings) again() {
+	for _, x := range r {
+		x.again()
+	}
 }
