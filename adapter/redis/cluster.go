@@ -295,7 +295,7 @@ func (c *Cluster) Stats() Stats {
 	return s
 }
 
-// Close publishes what waits, answers nodes that were away, for five seconds and half of ctx's time at most, says goodbye
+// Close publishes what waits, answers other nodes until they miss nothing, for five seconds and half of ctx's time at most, says goodbye
 // to the others, and ends the cluster and its adapters.
 // It returns the error of ctx when that ends first; what waited is lost then. While Redis is out of
 // reach Close tries for a second at most and returns nil; what is lost is counted, and said in the log.

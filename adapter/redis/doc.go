@@ -47,7 +47,7 @@
 //	sweep.go      asking again, by and by
 //	record.go     where the messages of a node end, in Redis
 //	ends.go       what is lost of nodes that have ended
-//	linger.go     staying for those who are away
+//	linger.go     staying until others miss nothing
 //	letters.go    what they ask and answer each other about it
 //	resend.go     the form of that
 //	requests.go   questions to other nodes and their answers

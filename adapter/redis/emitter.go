@@ -198,8 +198,12 @@ func (c *emitterCore) tick(ctx context.Context, interval time.Duration) {
 
 // letter takes a letter of a server, which asks for what it misses.
 func (c *emitterCore) letter(_ string, payload []byte) {
-	if kind, uid, l := openLetter(payload); l != nil && kind == tellQuestion {
+	switch kind, uid, l := openLetter(payload); {
+	case l == nil:
+	case kind == tellQuestion:
 		c.keeper.reply(uid, l)
+	case kind == tellHad:
+		c.keeper.hears(uid)
 	}
 }
 
@@ -245,7 +249,7 @@ func (c *emitterCore) lost() error {
 	return e
 }
 
-// Close publishes what waits, answers servers that were away, for five seconds and half of ctx's time at most, and ends the
+// Close publishes what waits, answers servers until they miss nothing, for five seconds and half of ctx's time at most, and ends the
 // Emitter and its copies. It returns the error of ctx when that ends before all is published; what waited is lost then. It returns a *LostError when anything is lost that the Emitter has taken since it was made. And it
 // returns an error when Beanpole's servers are there and all of them have another mode or stream, so that none has heard anything.
 func (e *Emitter) Close(ctx context.Context) error {

@@ -129,6 +129,59 @@ func TestClosedEmitterAnswersWhoIsAway(t *testing.T) {
 	}
 }
 
+// TestClosedEmitterAnswersWhoMissesAMaster: an emitter is closed while a server does not reach one master of a Redis Cluster, and
+// is well at the one by which it is known to be there.
+func TestClosedEmitterAnswersWhoMissesAMaster(t *testing.T) {
+	t.Parallel()
+	list := redistest.Cluster(t)
+	ways := map[string]*redistest.Proxy{}
+	for _, s := range list {
+		ways[s.Addr()] = redistest.NewProxy(t, s.Addr())
+	}
+	through := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{list[0].Addr()},
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, ways[addr].Addr)
+		}})
+	defer through.Close()
+	cfg := redis.Config{Mode: redis.Sharded, Client: through, Prefix: unique()}
+	a := &audience{c: start(t, cfg), m: adaptertest.NewMember("member-0000000000001")}
+	n := adaptertest.NewNode(t, "/", a.c.Adapter())
+	_, there := slot(t, list, cfg.Prefix+"-beanpole#self#"+a.c.UID()+"#")
+	room := ""
+	dark := there
+	for i := 0; dark == there; i++ {
+		room = fmt.Sprint("room", i)
+		_, dark = slot(t, list, cfg.Prefix+"#/#"+room+"#")
+	}
+	n.Join(a.m, room)
+	ready(t, a.c)
+	cfg.Client, cfg.URL = nil, redistest.ClusterURL(list)
+	var err error
+	if a.e, err = redis.NewEmitter(cfg); err != nil {
+		t.Fatal(err)
+	}
+	ways[dark.Addr()].Cut(true)
+	for k := range 20 {
+		if err := a.e.To(room).Emit("n", k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- a.e.Close(t.Context()) }()
+	adaptertest.Eventually(t, func() error { // what it has published is out, and it looks who has it
+		if s := a.e.Stats(); s.Published < 20 {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+	pass(t, 500*time.Millisecond)
+	ways[dark.Addr()].Cut(false)
+	a.has(t, 20)
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
 // TestIdleEmitterIsAskedByWhoComesBack: nobody tells a server that was away of an emitter that has published meanwhile, and does
 // so no more.
 func TestIdleEmitterIsAskedByWhoComesBack(t *testing.T) {

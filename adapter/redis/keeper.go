@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -23,16 +24,19 @@ type keeper struct {
 	servers func(context.Context) []string // that live, as far as is known, or may only have been away
 	work    chan struct{}                  // holds one token when there is something to do
 
-	record     *record
-	saving     atomic.Bool  // the record is being written
-	unsavable  atomic.Bool  // Redis refuses it
-	questioned atomic.Int64 // when a server last asked for something, in nanoseconds since 1970
+	record    *record
+	saving    atomic.Bool // the record is being written
+	unsavable atomic.Bool // Redis refuses it
+
+	heard chan struct{} // holds one token when something has come into had
+	mu    sync.Mutex
+	had   map[string]bool // guarded by mu; servers that miss nothing, as this process ends
 }
 
 // newKeeper makes the keeper of the process uid, whose outbox numbers what it takes from now on.
 func newKeeper(ctx context.Context, cfg *Config, uid string, w wire, box *outbox, b *bus) *keeper {
 	k := &keeper{cfg: cfg, uid: uid, box: box, bus: b, wire: w, ctx: ctx, op: opPublish, channel: cfg.Prefix + "-beanpole#",
-		work: make(chan struct{}, 1), record: newRecord(b.client, cfg, uid)}
+		work: make(chan struct{}, 1), heard: make(chan struct{}, 1), record: newRecord(b.client, cfg, uid)}
 	kind := subChannel
 	if b.sharded {
 		kind, k.op = subShard, opSPublish
@@ -111,7 +115,6 @@ func (k *keeper) mixed(ctx context.Context, nsp string) (bool, error) {
 
 // reply takes a question of a server, the letter behind its kind and sender.
 func (k *keeper) reply(uid string, l *letter) {
-	k.questioned.Store(time.Now().UnixNano())
 	id := l.readUint()
 	for _, w := range l.readWants() {
 		k.answer(uid, id, w)

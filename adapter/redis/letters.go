@@ -74,6 +74,10 @@ func (b *inbox) letter(_ string, payload []byte) {
 		default:
 			b.never(uid, key, last)
 		}
+	case tellLeaving:
+		b.leaves(uid)
+	case tellHad:
+		b.hears(uid)
 	case tellRooms:
 		id, nsp := l.readUint(), l.readText()
 		list := l.readTails()

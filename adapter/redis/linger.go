@@ -8,19 +8,20 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A node that is closed stays for a while, so that those may ask it that cannot reach Redis at the moment.
+// A process that is closed, a server or an emitter, stays until all servers have said that they miss nothing of it, as who
+// cannot reach Redis at the moment, or one of its masters, asks for that later.
 const (
-	// lingerFor bounds that. It goes when nobody has asked anything for lingerQuiet.
-	lingerFor   = 5 * time.Second
-	lingerQuiet = 6 * sweepEvery // who has no answer asks again within four
-	lingerLook  = 50 * time.Millisecond
+	// lingerFor bounds that.
+	lingerFor  = 5 * time.Second
+	lingerLook = 50 * time.Millisecond
+	// lingerOver is how long ago a lane whose end is said then was published in last: of others it is known by now.
+	lingerOver = 30 * time.Second
 )
 
-// linger says where the lanes of this process end, when all that it has published is out, and answers those who were away,
-// for half of the time there is at most.
+// linger says where the lanes of this process end, when all that it has published is out, and stays until the others miss
+// nothing, for half of the time there is at most.
 func (k *keeper) linger(ctx context.Context) {
-	r := k.rings[""]
-	if n, _ := r.progress(); n == 0 {
+	if n, _ := k.rings[""].progress(); n == 0 {
 		return
 	}
 	left := lingerFor
@@ -29,65 +30,90 @@ func (k *keeper) linger(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
-	t := time.NewTicker(lingerLook)
-	defer t.Stop()
-	wait := func() bool {
-		select {
-		case <-t.C:
-			return true
-		case <-ctx.Done():
-			return false
-		}
-	}
 	if !k.out(ctx) {
 		return
 	}
 	for k.saving.Swap(true) {
-		if !wait() {
+		if !sleep(ctx, lingerLook) {
 			return
 		}
 	}
 	k.write(ctx)
-	for told := false; ; {
-		switch {
-		case k.absent(ctx):
-			told = false
-			k.questioned.Store(time.Now().UnixNano()) // they ask when they are back
-		case !told: // who was away a moment ago may not know of this process
-			k.rings.again()
-			k.sweep(time.Now().Add(sayAfter))
-			told = true
-		case time.Since(time.Unix(0, k.questioned.Load())) >= lingerQuiet:
+	for ctx.Err() == nil {
+		servers := k.servers(ctx)
+		if len(servers) == 0 {
 			return
 		}
-		if !wait() {
+		now := time.Now()
+		k.rings[""].again(now.Add(-lingerOver))
+		k.sweep(now.Add(sayAfter)) // at once
+		k.send("tails", newLetter(tellLeaving, k.uid), nil)
+		if k.content(ctx, servers) {
 			return
 		}
+	}
+}
+
+// content waits for a moment until servers have said that they miss nothing, and reports whether they have.
+func (k *keeper) content(ctx context.Context, servers []string) bool {
+	t := time.NewTimer(sweepEvery)
+	defer t.Stop()
+	for {
+		k.mu.Lock()
+		missing := slices.ContainsFunc(servers, func(uid string) bool { return !k.had[uid] })
+		k.mu.Unlock()
+		if !missing {
+			return true
+		}
+		select {
+		case <-k.heard:
+		case <-t.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// hears takes in that a server misses nothing of this process.
+func (k *keeper) hears(uid string) {
+	k.mu.Lock()
+	if k.had == nil {
+		k.had = map[string]bool{}
+	}
+	k.had[uid] = true
+	k.mu.Unlock()
+	select {
+	case k.heard <- struct{}{}:
+	default:
+	}
+}
+
+// leaves takes in that another process has ended but for answering, and tells it so if nothing of it is missing.
+func (b *inbox) leaves(uid string) {
+	s := b.source([]byte(uid))
+	s.order.Lock()
+	defer s.order.Unlock()
+	for key, g := range s.gaps {
+		if g.open() && b.to(key, g) != nil {
+			return // it says so again
+		}
+	}
+	if !s.ending {
+		b.send(uid+"#", newLetter(tellHad, b.c.uid), nil)
 	}
 }
 
 // out returns when all that was published on channels has been handed to Redis, or given up. It reports false if ctx ended before.
 func (k *keeper) out(ctx context.Context) bool {
-	t := time.NewTicker(lingerLook)
-	defer t.Stop()
-	for n, done := k.rings[""].progress(); done < n; n, done = k.rings[""].progress() {
-		select {
-		case <-t.C:
-		case <-ctx.Done():
+	for i := 0; ; i++ {
+		if n, done := k.rings[""].progress(); done >= n {
+			return true
+		}
+		if !sleep(ctx, min(lingerLook, time.Millisecond<<min(i, 6))) {
 			return false
 		}
 	}
-	return true
-}
-
-// absent reports whether servers are away that may have missed something of this process.
-func (k *keeper) absent(ctx context.Context) bool {
-	var channels []string
-	for _, uid := range k.servers(ctx) {
-		channels = append(channels, k.cfg.beats(uid))
-	}
-	counts, err := k.bus.subscribers(ctx, channels)
-	return err == nil && slices.ContainsFunc(channels, func(channel string) bool { return counts[channel] == 0 })
 }
 
 // away returns the other servers that live, and those that were given up, which may only have been away.

@@ -270,12 +270,12 @@ func (r *ring) ends(now time.Time, rooms bool, n int) (list []ending, more bool)
 	return list, more
 }
 
-// again has the ends of lanes said again.
-func (r *ring) again() {
+// again has the ends of lanes said again in which something was published since a time.
+func (r *ring) again(since time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for key, e := range r.lanes {
-		if e.out > 0 {
+		if e.late.After(since) {
 			e.said, r.quiet[key] = 0, e
 		}
 	}

@@ -43,10 +43,3 @@ func (r rings) ends(now time.Time, rooms bool, n int) (list []ending, more bool)
 	}
 	return list, more
 }
-
-// again has the ends of lanes said again.
-func (r rings) again() {
-	for _, x := range r {
-		x.again()
-	}
-}
