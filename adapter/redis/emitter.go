@@ -249,26 +249,23 @@ func (c *emitterCore) lost() error {
 	return e
 }
 
-// Close publishes what waits, answers servers until they miss nothing, for five seconds and half of ctx's time at most, and ends the
-// Emitter and its copies. It returns the error of ctx when that ends before all is published; what waited is lost then. It returns a *LostError when anything is lost that the Emitter has taken since it was made. And it
-// returns an error when Beanpole's servers are there and all of them have another mode or stream, so that none has heard anything.
+// Close publishes what waits, answers servers until they miss nothing, for five seconds and half of ctx's time at most, and
+// ends the Emitter and its copies. It returns the error of ctx when that ends before all is published; what waited is lost then.
+// It returns a *LostError when anything is lost that the Emitter has taken since it was made. And it returns an error when
+// Beanpole's servers are there and all of them have another mode or stream, so that none has heard anything.
 func (e *Emitter) Close(ctx context.Context) error {
 	c := e.core
-	if !c.closed.Swap(true) {
-		c.keeper.out(ctx)
-		c.keeper.linger(ctx)
+	var err error
+	if !c.closed.Swap(true) && c.keeper.out(ctx) {
+		if err = c.roster.agrees(ctx); err == nil {
+			c.keeper.linger(ctx)
+		}
 	}
 	c.box.close()
-	var err error
 	select {
 	case <-c.done:
 	case <-ctx.Done():
 		err = ctx.Err()
-	}
-	if err == nil {
-		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		err = c.roster.agrees(tctx)
-		cancel()
 	}
 	c.stop()
 	c.cancel()

@@ -104,10 +104,10 @@ func (b *inbox) leaves(uid string) {
 	}
 }
 
-// out returns when all that was published on channels has been handed to Redis, or given up. It reports false if ctx ended before.
+// out returns when all that was published has been handed to Redis, or given up. It reports false if ctx ended before.
 func (k *keeper) out(ctx context.Context) bool {
 	for i := 0; ; i++ {
-		if n, done := k.rings[""].progress(); done >= n {
+		if k.rings.out() {
 			return true
 		}
 		if !sleep(ctx, min(lingerLook, time.Millisecond<<min(i, 6))) {

@@ -43,3 +43,13 @@ func (r rings) ends(now time.Time, rooms bool, n int) (list []ending, more bool)
 	}
 	return list, more
 }
+
+// out reports whether all that has a number has been handed to Redis, or given up.
+func (r rings) out() bool {
+	for _, x := range r {
+		if n, done := x.progress(); done < n {
+			return false
+		}
+	}
+	return true
+}
