@@ -242,3 +242,19 @@ func TestNamespacesOfASourceAreForgotten(t *testing.T) {
 		t.Errorf("/stays %v, /goes %v, %d lanes", s.has("/stays"), s.has("/goes"), len(s.gaps))
 	}
 }
+
+// FuzzNumber: whatever comes has a number, of somebody, or none.
+func FuzzNumber(f *testing.F) {
+	x := serial{n: 7, whole: spot{6, 7}, own: spot{5, 6}}
+	for _, of := range []string{"", emitterPrefix + nodeUID} {
+		f.Add(appendNumber([]byte(`{"uid":"emitter","nsp":"/"}`), &x, of))
+		f.Add(appendNumber([]byte("\x93\xa7emitter\xc0\xc0"), &x, of))
+		f.Add(appendNumber([]byte("\x81\xa3uid\xa7emitter"), &x, of))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		uid, x, ok := readNumber(payload)
+		if sender, known := readSender(payload); ok && (!known || x.n == 0 || !isEmitter(uid) && string(uid) != string(sender)) {
+			t.Errorf("%q: %q, %+v", payload, uid, x)
+		}
+	})
+}
