@@ -32,6 +32,8 @@ func (c *Config) setup() string {
 
 // agrees returns an error if nobody of the servers there are has the mode and the stream of an emitter.
 func (r *roster) agrees(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
 	setups, err := r.client.ZRange(ctx, r.keys[2], 0, -1).Result()
 	mode, _, _ := strings.Cut(r.setup, ", streams ")
 	if err != nil || len(setups) == 0 || slices.ContainsFunc(setups, func(s string) bool { return strings.HasPrefix(s, mode) }) {

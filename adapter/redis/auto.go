@@ -170,9 +170,9 @@ func (c *Cluster) others(ctx context.Context) error {
 		delete(used, Sharded)
 	}
 	if c.cfg.Mode == PubSub { // other servers of Beanpole may listen to the channels of rooms, though this one does not
-		peers := c.cfg.Prefix + "-beanpole#/#"
-		counts, err := c.subscribers(ctx, []string{peers})
-		if used[Streams] -= max(0, counts[peers]-b2i(!c.dynamic())); err != nil {
+		peers := c.cfg.peers("/")
+		counts, err := c.bus.subscribers(ctx, []string{peers})
+		if used[Streams] -= max(0, counts[peers]-b2i(!dynamic(c.wire))); err != nil {
 			return nil
 		}
 	}

@@ -63,7 +63,7 @@ func refusedInTheMiddle(t *testing.T, cut bool) {
 	defer client.Close()
 	client.AddHook(&briefly{admin: server.Client(), cut: cut})
 	box := newOutbox(100, 1<<20)
-	s := newSender(&publisher{client: client, box: box, stats: &counters{}, state: newState(slog.New(slog.DiscardHandler)),
+	s := newSender(&publisher{client: client, box: box, keeper: &keeper{rings: rings{"": newRing(0, 0)}}, stats: &counters{}, state: newState(slog.New(slog.DiscardHandler)),
 		maxAge: time.Minute, maxLen: func(string) int64 { return 1000 }}, "", client, box)
 	for i := range 9 {
 		for _, stream := range []string{"a", "b"} {

@@ -64,6 +64,8 @@ type bus struct {
 	broken atomic.Int64 // when a link last broke, in nanoseconds since 1970
 
 	replica atomic.Bool // Redis said when it was last asked that it is one
+	lines   *lines      // of client
+	strayed int         // owned by who calls settle; how often in a row subscriptions were found elsewhere
 
 	mu      sync.RWMutex
 	wants   map[subscription]*want
@@ -79,8 +81,9 @@ type bus struct {
 	cut      func(l *link, cause error) error // is told that a link has broken, and may know why; set before the first add
 }
 
-func newBus(ctx context.Context, wg *sync.WaitGroup, c redis.UniversalClient, sharded bool, stats *counters, s *state) *bus {
-	return &bus{client: c, sharded: sharded, stats: stats, state: s, ctx: ctx, wg: wg, wants: map[subscription]*want{}, links: map[string]*link{}}
+func newBus(ctx context.Context, wg *sync.WaitGroup, c redis.UniversalClient, l *lines, cfg *Config, stats *counters, s *state) *bus {
+	sharded := cfg.Mode == Sharded || cfg.Mode == Streams && cfg.ShardedPubSub
+	return &bus{client: c, lines: l, sharded: sharded, stats: stats, state: s, ctx: ctx, wg: wg, wants: map[subscription]*want{}, links: map[string]*link{}}
 }
 
 // add subscribes for r. It returns at once; wait tells when all is confirmed.

@@ -29,10 +29,8 @@ type Cluster struct {
 	roster  *roster
 	inbox   *inbox
 	inflow  *inflow
-	letters op // publishes what only Beanpole nodes hear
 	stats   counters
 	joins   atomic.Uint64      // how many adapters there have been
-	strayed int                // owned by watch; how often in a row subscriptions were found elsewhere
 	readers map[string]*reader // by stream
 	reads   *reads
 	wg      sync.WaitGroup
@@ -63,7 +61,7 @@ func New(cfg Config) (*Cluster, error) {
 	chosen := cfg.subscribe()
 	c := &Cluster{cfg: cfg, uid: newID(), client: client, lines: lines, namespaces: map[string]*namespace{},
 		readers: map[string]*reader{}, reads: newReads(), done: make(chan struct{})}
-	for _, name := range c.streams() {
+	for _, name := range cfg.streams() {
 		c.readers[name] = &reader{c: c, stream: name, windows: map[string]*window{}, page: cfg.ReadCount, replies: make(chan reply, 4),
 			tails: map[string]uint64{}}
 		c.readers[name].load.part = max(1, cfg.MaxStreamBytes/loadParts)
@@ -74,10 +72,9 @@ func New(cfg Config) (*Cluster, error) {
 	c.state = newState(cfg.Logger)
 	c.state.uid, c.state.losses = c.uid, func() map[string]uint64 { return c.stats.losses(lostUnpublished) }
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	shards := cfg.Mode == Sharded || cfg.Mode == Streams && cfg.ShardedPubSub
 	c.wire = newWire(&cfg, c.uid)
 	c.box = newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes)
-	c.bus = newBus(c.ctx, &c.wg, client, shards, &c.stats, c.state)
+	c.bus = newBus(c.ctx, &c.wg, client, lines, &c.cfg, &c.stats, c.state)
 	if p, ok := c.wire.(*pubsub); ok && !chosen {
 		p.turns = true
 		c.bus.noPatterns = c.turn
@@ -88,8 +85,8 @@ func New(cfg Config) (*Cluster, error) {
 		c.members.look() // and so renew the entry
 		return c.inbox.cut(l, cause)
 	}
-	c.startMembers(shards)
-	c.startInbox(shards)
+	c.startMembers()
+	c.inbox.start()
 	if undecided {
 		c.wg.Go(func() { c.verify(c.ctx) })
 	}
@@ -105,25 +102,13 @@ func New(cfg Config) (*Cluster, error) {
 func (c *Cluster) startPublisher() {
 	p := &publisher{client: c.client, box: c.box, stats: &c.stats, state: c.state, maxAge: c.cfg.MaxOutboxAge,
 		maxLen: c.maxLen}
-	p.rings, p.mixed, p.doubted = c.inbox.rings, c.mixed, c.inbox.confess
+	p.keeper = c.inbox.keeper
 	var ctx context.Context
 	ctx, c.stop = context.WithCancel(context.Background())
 	go func() {
 		defer close(c.done)
 		p.run(ctx)
 	}()
-}
-
-// startInbox starts what sees to it that numbered messages arrive.
-func (c *Cluster) startInbox(sharded bool) {
-	kind := subChannel
-	c.letters = opPublish
-	if sharded {
-		kind, c.letters = subShard, opSPublish
-	}
-	c.box.stamp = c.inbox.rings.stamp
-	c.inbox.subscribe(kind)
-	c.wg.Go(c.inbox.run)
 }
 
 // exact reports whether Redis says of a message how many got it: a Redis Cluster counts only those on the node
@@ -133,27 +118,11 @@ func (c *Cluster) exact() bool {
 	return !ok || c.bus.sharded
 }
 
-// dynamic reports whether nodes listen to the channels of rooms.
-func (c *Cluster) dynamic() bool {
-	_, ok := c.wire.room("/", "", false)
-	return ok
-}
-
-// mixed reports whether servers of Node hear a namespace.
-func (c *Cluster) mixed(ctx context.Context, nsp string) (bool, error) {
-	n := c.namespace(nsp)
-	if n == nil {
-		return false, nil
-	}
-	counts, err := c.subscribers(ctx, []string{n.first.name, n.peers.name})
-	return counts[n.first.name] > counts[n.peers.name], err
-}
-
 // startMembers starts the heartbeat and the roster.
-func (c *Cluster) startMembers(sharded bool) {
+func (c *Cluster) startMembers() {
 	channel := c.cfg.beats
 	kind, op := subChannel, opPublish
-	if sharded {
+	if c.bus.sharded {
 		kind, op = subShard, opSPublish
 	}
 	m := newMembers(c.uid, c.cfg.HeartbeatInterval, c.cfg.HeartbeatMisses, c.state)
@@ -190,7 +159,9 @@ func (c *Cluster) startMembers(sharded bool) {
 	c.watching, c.watched = make(chan struct{}), make(chan struct{})
 	c.wg.Go(func() {
 		defer close(c.watched)
-		m.watch(c.ctx, c.watching, c.roster, counting{channel, c.subscribers, c.bus.broke, c.settle, func() bool {
+		m.watch(c.ctx, c.watching, c.roster, counting{channel, c.bus.subscribers, c.bus.broke, func(ctx context.Context, writes bool) bool {
+			return c.bus.settle(ctx, writes, c.readers)
+		}, func() bool {
 			return c.bus.has(c.bus.last) || c.bus.broken.Load() == 0
 		}})
 	})
@@ -203,6 +174,9 @@ func (c *Config) beats(uid string) string {
 	}
 	return c.Prefix + "-beanpole#self#" + uid + "#"
 }
+
+// peers returns the channel of a namespace that only Beanpole's servers subscribe to, to be counted.
+func (c *Config) peers(nsp string) string { return c.Prefix + "-beanpole#" + nsp + "#" }
 
 // beat sends heartbeats. The first ones come fast: until one has come back, nothing is known to work.
 func (c *Cluster) beat() {
@@ -325,7 +299,7 @@ func (c *Cluster) Stats() Stats {
 	return s
 }
 
-// Close publishes what waits, answers nodes that were away, for five seconds and half of ctx's time at most, says goodbye
+// Close publishes what waits, answers other nodes until they miss nothing, for five seconds and half of ctx's time at most, says goodbye
 // to the others, and ends the cluster and its adapters.
 // It returns the error of ctx when that ends first; what waited is lost then. While Redis is out of
 // reach Close tries for a second at most and returns nil; what is lost is counted, and said in the log.

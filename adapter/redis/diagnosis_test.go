@@ -82,12 +82,11 @@ func TestFetchedIsWhatWasDelivered(t *testing.T) {
 
 // An answer whose fate is not known is no event, unless servers of Node have its namespace, too.
 func TestAnswersAreNotUnconfirmed(t *testing.T) {
-	s := &sender{publisher: &publisher{stats: &counters{}}, unsure: map[string]uint64{}}
-	s.dubious(&command{nsp: "/"}, errUnsent)
-	if n := s.stats.lost[lostUnconfirmed].Load(); n != 1 { // of an emitter
+	s := &sender{publisher: &publisher{keeper: &keeper{}, stats: &counters{}}, unsure: map[string]uint64{}}
+	s.dubious(&command{nsp: "/#"}, errUnsent)
+	if n := s.stats.lost[lostUnconfirmed].Load(); n != 1 { // without a number
 		t.Errorf("%d", n)
 	}
-	s.mixed = (&Cluster{}).mixed
 	s.dubious(&command{nsp: "/"}, errUnsent)
 	if n := s.stats.lost[lostUnconfirmed].Load(); n != 1 || s.unsure["/"] != 1 {
 		t.Errorf("%d, %v", n, s.unsure)

@@ -19,7 +19,6 @@ type lines struct {
 
 	mu   sync.Mutex
 	open map[net.Conn]struct{}
-	made uint64 // how many there have been
 }
 
 func newLines() *lines {
@@ -53,19 +52,11 @@ func (l *lines) through(next dialFunc, t *tls.Config, timeout time.Duration) dia
 			return nil, net.ErrClosed
 		}
 		l.open[c] = struct{}{}
-		l.made++
 		if tcp, ok := c.(*net.TCPConn); ok {
 			return &tracedTCP{tcp, l}, nil // in which the library can look whether it is still open
 		}
 		return &traced{c, l}, nil
 	}
-}
-
-// count returns how many connections have been made.
-func (l *lines) count() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.made
 }
 
 // drop ends all connections: the next are made anew.

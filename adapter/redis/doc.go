@@ -39,6 +39,7 @@
 //	namespace.go  the adapter of one namespace: what goes out
 //	receive.go    what comes in
 //	number.go     the number of a message
+//	keeper.go     what numbers it, and answers those that miss it, at a server or an emitter
 //	ring.go       what this node has published, kept for those that miss it
 //	rings.go      one for the channels, and one for each stream
 //	gap.go        what is missing of a lane of another node
@@ -46,7 +47,7 @@
 //	sweep.go      asking again, by and by
 //	record.go     where the messages of a node end, in Redis
 //	ends.go       what is lost of nodes that have ended
-//	linger.go     staying for those who are away
+//	linger.go     staying until others miss nothing
 //	letters.go    what they ask and answer each other about it
 //	resend.go     the form of that
 //	requests.go   questions to other nodes and their answers
@@ -72,7 +73,6 @@
 //	reads.go      how much of them recoveries read at a time
 //	takeover.go   the socket of a client that is back before its server has noticed
 //	emitter.go    Emitter, for processes that serve no clients
-//	gate.go       what an emitter holds back while servers do not listen
 //	registry.go   which node holds a session, and where that node is
 //	forward.go    requests of sessions that live on another node
 //	mark.go       what says of them, signed, whose they are
@@ -133,8 +133,11 @@
 //     socket overtook them. The price: Node's servers do not know such an offset.
 //   - 2026-11-30: Answers are bounded for all questions of a server together (inflow.go), and by who asks: it alone knows what
 //     it has not read yet. Bounds of each question let 200 of them cut its subscription off.
-//   - 2026-11-30: An emitter has no numbers: it ends, and cannot be asked. So it looks before it publishes on a new
-//     connection whether servers listen (gate.go). It costs a PING for each batch that does not follow another.
+//   - 2026-11-30: An emitter numbers and keeps what it publishes, and is asked for it, as a server (keeper.go). Without numbers
+//     it looked before it published on a new connection whether servers listened: but the library makes connections within a
+//     command, subscriptions break and move while others hold, and what went through masters that were well waited, too. It
+//     costs a connection with one subscription. An emitter is in no list: it is given up as a server is that lives and does not answer. The uid in its
+//     messages is that of all emitters, as Node's servers take any other for a server's; its name stands behind their numbers.
 //   - 2026-11-30: Whether an address leads to its node the others say (visits.go): a node may not reach its own, as behind
 //     a load balancer or in a container, and what it reaches of it proves nothing. One small request in five heartbeats, to
 //     one other; none to a node that is not in the list of those that take visits, as those of versions before it.

@@ -37,13 +37,13 @@ func (s *sender) resolve(ctx context.Context, doubt []*command, cause error) (ag
 // dubious gives up a message that Redis may have passed on: sent again, it would reach those twice who had it and
 // do not know numbers. The others ask for it.
 func (s *sender) dubious(c *command, cause error) {
-	s.rings.handed(c)
-	if c.number > 0 && s.rings != nil {
-		s.rings.of(laneKey{c.nsp, c.lane}).doubt(c)
+	s.keeper.rings.handed(c)
+	if c.number > 0 {
+		s.keeper.rings.of(laneKey{c.nsp, c.lane}).doubt(c)
 	}
 	switch {
 	case c.urgent:
-	case s.mixed != nil && !strings.Contains(c.nsp, "#"): // without a number it is an answer
+	case !strings.Contains(c.nsp, "#"): // without a number it is an answer
 		s.unsure[c.nsp]++
 	default:
 		s.stats.lost[lostUnconfirmed].Add(1)

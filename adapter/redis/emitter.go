@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -34,16 +34,18 @@ type emitterCore struct {
 	lines  *lines
 	wire   wire
 	box    *outbox
+	bus    *bus // on which servers ask for what they miss
+	keeper *keeper
+	roster *roster
 	state  *state
 	stats  counters
-	max    int // bytes of a message
-	stop   context.CancelFunc
-	done   chan struct{}
-	agrees func(context.Context) error
-	ticks  sync.WaitGroup // ends with stop
-
-	mu     sync.Mutex
-	filled map[string]time.Time // guarded by mu; rooms that sockets were just put into: servers may not listen to them yet
+	max    int                // bytes of a message
+	cancel context.CancelFunc // ends all goroutines but the publisher
+	stop   context.CancelFunc // ends the publisher
+	done   chan struct{}      // closed when that has ended
+	wg     sync.WaitGroup
+	closed atomic.Bool
+	listed atomic.Pointer[sheet] // the list of servers as it was last read
 }
 
 // NewEmitter checks cfg, which must name the same mode, prefix, stream and subscriptions as that of the
@@ -58,21 +60,25 @@ func NewEmitter(cfg Config) (*Emitter, error) {
 	}
 	client, _ = cfg.decide(client)
 	cfg.subscribe()
+	uid := emitterPrefix + newID()
 	c := &emitterCore{client: client, lines: lines, box: newOutbox(cfg.MaxOutboxMessages, cfg.MaxOutboxBytes), state: newState(cfg.Logger),
-		done: make(chan struct{}), filled: map[string]time.Time{}, max: cfg.MaxMessageBytes, wire: newWire(&cfg, emitterUID)}
-	r := newRoster(client, &cfg, emitterUID)
-	c.agrees = r.agrees
-	p := &publisher{client: client, box: c.box, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: func(string) int64 { return cfg.MaxStreamLen }}
-	if cfg.Mode != Streams {
-		p.gate = newGate(client, lines, &cfg, r)
-	}
+		done: make(chan struct{}), max: cfg.MaxMessageBytes, wire: newWire(&cfg, uid), roster: newRoster(client, &cfg, uid)}
+	c.state.uid, c.state.losses = uid, func() map[string]uint64 { return c.stats.losses(lostUnpublished) }
 	var ctx context.Context
-	ctx, c.stop = context.WithCancel(context.Background())
-	c.state.uid, c.state.losses = emitterUID, func() map[string]uint64 { return c.stats.losses(lostUnpublished) }
-	c.ticks.Go(func() { c.tick(ctx) })
+	ctx, c.cancel = context.WithCancel(context.Background())
+	c.bus = newBus(ctx, &c.wg, client, lines, &cfg, &c.stats, c.state)
+	c.keeper = newKeeper(ctx, &cfg, uid, c.wire, c.box, c.bus)
+	c.keeper.servers = c.servers
+	c.bus.last = c.keeper.letters
+	c.bus.add(c.keeper.letters, receiverFunc(c.letter))
+	c.wg.Go(func() { c.keeper.run(c.keeper.sweep) })
+	c.wg.Go(func() { c.tick(ctx, cfg.HeartbeatInterval) })
+	p := &publisher{client: client, box: c.box, keeper: c.keeper, stats: &c.stats, state: c.state, maxAge: cfg.MaxOutboxAge, maxLen: func(string) int64 { return cfg.MaxStreamLen }}
+	var publishing context.Context
+	publishing, c.stop = context.WithCancel(context.Background())
 	go func() {
 		defer close(c.done)
-		p.run(ctx)
+		p.run(publishing)
 	}()
 	return &Emitter{core: c, nsp: "/"}, nil
 }
@@ -162,8 +168,10 @@ func (e *Emitter) send(m *message) error {
 	if e.target.Nobody() && m.kind != kindServerSideEmit { // which no rooms restrict
 		return nil
 	}
+	if e.core.closed.Load() {
+		return ErrClosed
+	}
 	m.uid, m.nsp, m.target = emitterUID, e.nsp, e.target.Target
-	e.core.widen(m)
 	c, err := e.core.wire.encode(m, "")
 	if err != nil {
 		return fmt.Errorf("%w: %w", errEncode, err)
@@ -171,13 +179,31 @@ func (e *Emitter) send(m *message) error {
 	return e.core.box.offer(c, e.core.max, &e.core.stats, e.core.state)
 }
 
-// tick has it said how the emitter does.
-func (c *emitterCore) tick(ctx context.Context) {
-	for sleep(ctx, time.Second) {
+// tick has it said how the emitter does, forgets what is too old, and has the subscription stand where it should.
+func (c *emitterCore) tick(ctx context.Context, interval time.Duration) {
+	looked := time.Now()
+	for sleep(ctx, min(time.Second, interval)) {
 		if c.stats.published.Load() > 0 {
 			c.state.set(PartStart, "", nil)
 		}
 		c.state.tick()
+		c.keeper.rings.tick(time.Now())
+		if time.Since(looked) >= interval {
+			c.bus.settle(ctx, false, nil)
+			c.servers(ctx)
+			looked = time.Now()
+		}
+	}
+}
+
+// letter takes a letter of a server, which asks for what it misses.
+func (c *emitterCore) letter(_ string, payload []byte) {
+	switch kind, uid, l := openLetter(payload); {
+	case l == nil:
+	case kind == tellQuestion:
+		c.keeper.reply(uid, l)
+	case kind == tellHad:
+		c.keeper.hears(uid)
 	}
 }
 
@@ -186,26 +212,6 @@ func (e *Emitter) Stats() Stats {
 	s := Stats{Published: e.core.stats.published.Load(), Lost: e.core.stats.losses(lostUnpublished)}
 	s.Waiting, s.WaitingBytes = e.core.box.waiting()
 	return s
-}
-
-// widen has events to a room that sockets were just put into go to all servers, as what is for several rooms does: on the
-// channel of a room that is new to them they would be missed, and an emitter cannot be asked for them.
-func (c *emitterCore) widen(m *message) {
-	now := time.Now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case m.kind == kindSocketsJoin:
-		maps.DeleteFunc(c.filled, func(_ string, at time.Time) bool { return now.Sub(at) > young })
-		for _, room := range m.rooms {
-			c.filled[m.nsp+"\x00"+room] = now
-		}
-	case m.kind == kindBroadcast && len(m.target.Rooms) == 1:
-		room := m.target.Rooms[0]
-		if at, ok := c.filled[m.nsp+"\x00"+room]; ok && now.Sub(at) <= young {
-			m.target.Rooms = []string{room, room}
-		}
-	}
 }
 
 // LostError is what Emitter.Close returns when messages are lost, or may be, that the Emitter had taken.
@@ -243,30 +249,32 @@ func (c *emitterCore) lost() error {
 	return e
 }
 
-// Close publishes what waits and ends the Emitter and its copies. It returns the error of ctx when that
-// ends first; what waited is lost then. It returns a *LostError when anything is lost that the Emitter has taken since it was made. And it
-// returns an error when Beanpole's servers are there and all of them have another mode or stream, so that none has heard anything.
+// Close publishes what waits, answers servers until they miss nothing, for five seconds and half of ctx's time at most, and
+// ends the Emitter and its copies. It returns the error of ctx when that ends before all is published; what waited is lost then.
+// It returns a *LostError when anything is lost that the Emitter has taken since it was made. And it returns an error when
+// Beanpole's servers are there and all of them have another mode or stream, so that none has heard anything.
 func (e *Emitter) Close(ctx context.Context) error {
 	c := e.core
-	c.box.close()
 	var err error
+	if !c.closed.Swap(true) && c.keeper.out(ctx) {
+		if err = c.roster.agrees(ctx); err == nil {
+			c.keeper.linger(ctx)
+		}
+	}
+	c.box.close()
 	select {
 	case <-c.done:
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	if err == nil {
-		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		err = c.agrees(tctx)
-		cancel()
-	}
 	c.stop()
+	c.cancel()
 	c.lines.cut()
 	<-c.done
-	c.ticks.Wait()
 	err = errors.Join(err, c.lost())
 	if cerr := c.client.Close(); !errors.Is(cerr, redis.ErrClosed) {
 		err = errors.Join(err, cerr)
 	}
+	c.wg.Wait()
 	return err
 }

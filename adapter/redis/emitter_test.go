@@ -123,8 +123,14 @@ func TestEmitterFillsRooms(t *testing.T) {
 				}
 			}
 			m.Wait(t, 2*rooms)
-			if got := numbers(m); len(got) != 2*rooms || !slices.IsSorted(got) {
-				t.Errorf("got %v", got)
+			place := map[int]int{}
+			for i, k := range numbers(m) {
+				place[k] = i
+			}
+			for k := range 2 * rooms { // rooms may overtake each other
+				if _, ok := place[k]; !ok || k%2 == 1 && place[k] < place[k-1] {
+					t.Errorf("got %v", numbers(m))
+				}
 			}
 			if err := e.Close(t.Context()); err != nil {
 				t.Error(err)

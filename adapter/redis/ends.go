@@ -9,35 +9,35 @@ import (
 
 // save writes the ends of lanes that have changed into the record, unless that is being done, and reports whether there
 // are more.
-func (b *inbox) save() (more bool) {
-	r := b.rings[""]
-	if b.unsavable.Load() || !r.changed() {
+func (k *keeper) save() (more bool) {
+	r := k.rings[""]
+	if k.unsavable.Load() || !r.changed() {
 		return false
 	}
-	if !b.saving.Swap(true) {
-		b.c.wg.Go(func() {
-			defer b.saving.Store(false)
-			b.write(b.c.ctx)
+	if !k.saving.Swap(true) {
+		k.bus.wg.Go(func() {
+			defer k.saving.Store(false)
+			k.write(k.ctx)
 		})
 	}
 	return true
 }
 
 // write writes the ends of lanes that have changed into the record. Called by one goroutine at a time.
-func (b *inbox) write(ctx context.Context) {
-	r := b.rings[""]
-	for r.changed() && ctx.Err() == nil && !b.unsavable.Load() {
-		ends := r.unsaved(maxTails, b.c.dynamic())
+func (k *keeper) write(ctx context.Context) {
+	r := k.rings[""]
+	for r.changed() && ctx.Err() == nil && !k.unsavable.Load() {
+		ends := r.unsaved(maxTails, dynamic(k.wire))
 		if len(ends) == 0 {
 			continue
 		}
-		err := b.record.write(ctx, ends)
+		err := k.record.write(ctx, ends)
 		if err == nil {
 			continue
 		}
 		r.unsave(ends)
-		if forbidden(err) && !b.unsavable.Swap(true) {
-			b.c.cfg.Logger.Warn("where the messages of this server end cannot be kept in Redis: what others miss of them while it ends is not counted",
+		if forbidden(err) && !k.unsavable.Swap(true) {
+			k.cfg.Logger.Warn("where the messages of this server end cannot be kept in Redis: what others miss of them while it ends is not counted",
 				"cause", err, "advice", advice(err))
 		}
 		return
@@ -116,11 +116,18 @@ func (b *inbox) settle(ctx context.Context, uid string) {
 	for _, n := range b.c.all() {
 		keys = append(keys, b.lanes(n)...)
 	}
+	var listen map[string]int
 	if uid != "" {
 		names = map[string][]string{uid: names[uid]}
+	} else {
+		listen = b.emitters(ctx, names)
 	}
 	for uid, list := range names {
-		if b.c.members.knows(uid) {
+		switch {
+		case b.c.members.knows(uid):
+			continue
+		case listen[b.own(uid)] > 0:
+			b.came(uid)
 			continue
 		}
 		ends, err := b.record.read(ctx, list, keys)
@@ -134,6 +141,25 @@ func (b *inbox) settle(ctx context.Context, uid string) {
 	}
 }
 
+// emitters counts who listens to the channels of letters to emitters: those that live are in no list.
+func (b *inbox) emitters(ctx context.Context, names map[string][]string) map[string]int {
+	var channels []string
+	for uid := range names {
+		if isEmitter(uid) {
+			channels = append(channels, b.own(uid))
+		}
+	}
+	if len(channels) == 0 {
+		return nil
+	}
+	counts, err := b.c.bus.subscribers(ctx, channels)
+	if err != nil {
+		b.c.cfg.Logger.Debug("the emitters that live cannot be counted", "error", err)
+		b.look()
+	}
+	return counts
+}
+
 // settleAfter is how long after a break is looked which nodes have ended: those that live are in the roster by then, and
 // those that were killed are not.
 func (b *inbox) settleAfter() time.Duration { return b.c.roster.life + 2*b.c.roster.interval }
@@ -141,7 +167,7 @@ func (b *inbox) settleAfter() time.Duration { return b.c.roster.life + 2*b.c.ros
 // lanes returns the lanes that n listens to.
 func (b *inbox) lanes(n *namespace) []laneKey {
 	keys := []laneKey{{n.name, n.c.wire.lane(n.name, n.first.name)}}
-	if b.c.dynamic() {
+	if dynamic(b.wire) {
 		for _, room := range n.Names(true) {
 			if sub, ok := n.c.wire.room(n.name, room, false); ok {
 				keys = append(keys, laneKey{n.name, sub.name})

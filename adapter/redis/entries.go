@@ -136,9 +136,8 @@ func parseID(b []byte) (id streamID, ok bool) {
 	return id, part == &id.seq && digits > 0
 }
 
-// source appends the name of who numbers the entry to dst, and returns its number; 0 if it has none.
-func (e *brought) source(dst []byte) (source []byte, seq uint64, dense bool) {
-	dst = append(append(dst, e.uid...), '.')
+// source returns who numbers the entry, in bytes of it, and its number; 0 if it has none.
+func (e *brought) source() (source []byte, seq uint64, dense bool) {
 	i, overflow := 0, false
 	for ; i < len(e.seq) && e.seq[i] != '.'; i++ {
 		d := uint64(e.seq[i])
@@ -148,7 +147,7 @@ func (e *brought) source(dst []byte) (source []byte, seq uint64, dense bool) {
 		case d >= 'a' && d <= 'z':
 			d -= 'a' - 10
 		default:
-			return dst, 0, false
+			return e.uid, 0, false
 		}
 		overflow = overflow || seq > 1<<58
 		seq = seq*36 + d
@@ -157,16 +156,13 @@ func (e *brought) source(dst []byte) (source []byte, seq uint64, dense bool) {
 		if overflow {
 			seq = 0
 		}
-		return dst, seq, false
+		return e.uid, seq, false
 	}
-	instance := e.seq[i+1:]
-	for i, c := range instance {
-		if c == '.' {
-			instance, dense = instance[:i], true
-			break
-		}
+	source, _, dense = bytes.Cut(e.seq[i+1:], []byte("."))
+	if len(source) == 0 {
+		source = e.uid
 	}
-	return append(dst, instance...), seq, dense
+	return source, seq, dense
 }
 
 // entry returns e in the form that lasts.

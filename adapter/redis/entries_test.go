@@ -41,7 +41,7 @@ func TestEntriesInPieces(t *testing.T) {
 	if got := e.entry(); *got != *want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	source, seq, dense := e.source(nil)
+	source, seq, dense := e.source()
 	if string(source) != want.source() || seq != want.seq || dense != want.dense {
 		t.Errorf("source %q, %d, %v, want %+v", source, seq, dense, want)
 	}
@@ -62,7 +62,7 @@ func FuzzEntries(f *testing.F) {
 		}
 		if !w.bad && !w.short {
 			x := e.entry()
-			source, seq, dense := e.source(nil)
+			source, seq, dense := e.source()
 			if e.seq != nil && seq != 0 && (string(source) != x.source() || seq != x.seq || dense != x.dense) {
 				t.Errorf("%q: source %q %d %v, want %+v", e.seq, source, seq, dense, x)
 			}
@@ -102,7 +102,7 @@ func TestUnwanted(t *testing.T) {
 			if got := unwantedEnvelope(l, nsp, b); got != c.want {
 				t.Errorf("%s passed over: %v", b, got)
 			}
-			if b = appendNumber(b, &serial{n: 1 << 63, whole: spot{1, 2}, own: spot{3, 4}}); unwantedEnvelope(l, nsp, b) != c.want {
+			if b = appendNumber(b, &serial{n: 1 << 63, whole: spot{1, 2}, own: spot{3, 4}}, ""); unwantedEnvelope(l, nsp, b) != c.want {
 				t.Errorf("%s passed over: %v", b, !c.want)
 			}
 			if unwantedEnvelope(l, "/other", b) {

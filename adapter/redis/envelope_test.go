@@ -49,7 +49,7 @@ func TestEveryValueComesThrough(t *testing.T) {
 			if c.xadd != nil {
 				got, err = decodeEntry(c.xadd)
 			} else {
-				c.data = appendNumber(c.data, &serial{n: 7, whole: spot{6, 7}, own: spot{6, 7}})
+				c.data = appendNumber(c.data, &serial{n: 7, whole: spot{6, 7}, own: spot{6, 7}}, "")
 				got, err = wires("another")[form].decode("/chat", c.key, c.data, member())
 			}
 			if err != nil || got == nil {

@@ -14,13 +14,10 @@ import (
 // inbox takes the numbered messages of other nodes: it hands them on in order and once, sees what is missing,
 // and asks their senders for it.
 type inbox struct {
-	c       *Cluster
-	rings   rings
-	channel string       // prefix of the channels of letters
-	letters subscription // on which answers come
-	tails   subscription // on which is said where lanes end
-	asked   atomic.Uint64
-	work    chan struct{} // holds one token when there is something to do
+	*keeper
+	c     *Cluster
+	tails subscription // on which is said where lanes end
+	asked atomic.Uint64
 
 	mu       sync.RWMutex
 	sources  map[string]*source
@@ -30,11 +27,7 @@ type inbox struct {
 	settles  time.Time // when is to be looked what was missed of nodes that have ended; zero if that is not to be
 	resettle bool      // and once more then
 
-	record     *record
-	saving     atomic.Bool  // the record is being written
-	behind     atomic.Int64 // for how long something has been missing, in nanoseconds, when it was last looked
-	unsavable  atomic.Bool  // Redis refuses it
-	questioned atomic.Int64 // when another node last asked for something, in nanoseconds since 1970
+	behind atomic.Int64 // for how long something has been missing, in nanoseconds, when it was last looked
 }
 
 // source is another node as a sender.
@@ -67,36 +60,23 @@ const (
 )
 
 func newInbox(c *Cluster) *inbox {
-	b := &inbox{c: c, channel: c.cfg.Prefix + "-beanpole#", work: make(chan struct{}, 1),
+	b := &inbox{keeper: newKeeper(c.ctx, &c.cfg, c.uid, c.wire, c.box, c.bus), c: c,
 		sources: map[string]*source{}, breaks: map[string]silence{}, caution: caution{piece: maxPiece, top: maxPiece}, lost: map[string]uint64{}}
-	b.record = newRecord(c.client, &c.cfg, c.uid)
-	b.rings = rings{"": newRing(c.cfg.MaxResendBytes, c.cfg.MaxResendAge)}
-	if streams := c.streams(); len(streams) > 0 { // then little goes over channels
-		few := c.cfg.MaxResendBytes / 8
-		b.rings[""].maxBytes = few
-		for _, name := range streams {
-			b.rings[name] = newRing((c.cfg.MaxResendBytes-few)/len(streams), c.cfg.MaxResendAge)
+	b.tails = subscription{b.letters.kind, b.channel + "tails"}
+	b.servers = b.away
+	b.keeper.ended = func(t ending) { // of a stream: this node reads it, too
+		if t.key.nsp == "" {
+			c.readers[t.key.lane].tail(c.uid, t.n)
 		}
-	}
-	for _, r := range b.rings {
-		r.wake = b.wake
 	}
 	return b
 }
 
-// subscribe listens to the letters.
-func (b *inbox) subscribe(kind subKind) {
-	b.tails = subscription{kind, b.channel + "tails"}
+// start listens to letters, and sees to it that numbered messages arrive.
+func (b *inbox) start() {
 	b.c.bus.add(b.tails, receiverFunc(b.letter))
-	b.letters = subscription{kind, b.channel + b.c.uid + "#"}
 	b.c.bus.add(b.letters, receiverFunc(b.letter))
-}
-
-func (b *inbox) wake() {
-	select {
-	case b.work <- struct{}{}:
-	default:
-	}
+	b.c.wg.Go(func() { b.run(b.sweep) })
 }
 
 func (b *inbox) source(uid []byte) *source {
@@ -218,9 +198,9 @@ func (b *inbox) take(n *namespace, channel string, uid []byte, x *serial, payloa
 // joined asks whoever has put members of this node into rooms for what it has sent to these before Redis had taken
 // the subscriptions. number is that of its message, which this
 // node began to follow at a time. Called with order held.
-func (b *inbox) joined(n *namespace, m *message, number uint64, begun time.Time) {
-	s := b.source([]byte(m.uid))
-	for _, room := range m.rooms {
+func (b *inbox) joined(n *namespace, uid []byte, rooms []string, number uint64, begun time.Time) {
+	s := b.source(uid)
+	for _, room := range rooms {
 		sub, ok := n.c.wire.room(n.name, room, false)
 		if !ok || !n.Has(room) || b.c.bus.since(sub).Before(begun) {
 			continue
@@ -301,7 +281,7 @@ func (b *inbox) came(uid string) {
 	for nsp, x := range b.breaks {
 		if n := b.c.namespace(nsp); n != nil {
 			lanes[laneKey{nsp, n.c.wire.lane(nsp, n.first.name)}] = x.from
-			if b.c.dynamic() {
+			if dynamic(b.wire) {
 				lanes[laneKey{nsp, roomLanes}] = x.from
 			}
 		}

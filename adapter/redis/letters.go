@@ -6,18 +6,21 @@ import (
 )
 
 // send sends a letter, before everything else.
-func (b *inbox) send(to string, l *letter, done func(got string, err error)) {
-	b.c.box.hurry(&command{op: b.c.letters, key: b.channel + to, route: b.channel + to, data: l.b, done: done})
+func (k *keeper) send(to string, l *letter, done func(got string, err error)) {
+	k.box.hurry(&command{op: k.op, key: k.channel + to, route: k.channel + to, data: l.b, done: done})
 }
+
+// own returns the channel of letters to a process.
+func (k *keeper) own(uid string) string { return k.channel + uid + "#" }
 
 // confess tells who listens to lanes that messages of these may not have been passed on, before the next ones are: of a
 // lane that it knows nothing of, it would take these for the first.
-func (b *inbox) confess() {
-	r := b.rings[""]
+func (k *keeper) confess() {
+	r := k.rings[""]
 	for list := range lettersOf(r.doubtful(), ending.lane) {
-		l := newLetter(tellTails, b.c.uid)
+		l := newLetter(tellTails, k.uid)
 		l.tails(list)
-		b.send("tails", l, func(_ string, err error) {
+		k.send("tails", l, func(_ string, err error) {
 			if err == nil {
 				return
 			}
@@ -26,7 +29,7 @@ func (b *inbox) confess() {
 				r.doubted(t.key, t.base)
 			}
 			r.mu.Unlock()
-			b.confess()
+			k.confess()
 		})
 	}
 }
@@ -47,11 +50,7 @@ func (b *inbox) letter(_ string, payload []byte) {
 			b.tail(uid, t)
 		}
 	case tellQuestion:
-		b.questioned.Store(time.Now().UnixNano())
-		id := l.readUint()
-		for _, w := range l.readWants() {
-			b.answer(uid, id, w)
-		}
+		b.reply(uid, l)
 	case tellAnswer:
 		id, p, list := l.readPiece()
 		switch {
@@ -75,6 +74,10 @@ func (b *inbox) letter(_ string, payload []byte) {
 		default:
 			b.never(uid, key, last)
 		}
+	case tellLeaving:
+		b.leaves(uid)
+	case tellHad:
+		b.hears(uid)
 	case tellRooms:
 		id, nsp := l.readUint(), l.readText()
 		list := l.readTails()
@@ -88,17 +91,17 @@ func (b *inbox) letter(_ string, payload []byte) {
 }
 
 // answer answers a question for one lane.
-func (b *inbox) answer(uid string, id uint64, w wanted) {
+func (k *keeper) answer(uid string, id uint64, w wanted) {
 	if w.key.lane == roomLanes {
 		tell := func(id uint64, list []ending) {
-			l := newLetter(tellRooms, b.c.uid)
+			l := newLetter(tellRooms, k.uid)
 			l.uint(id)
 			l.text(w.key.nsp)
 			l.tails(list)
-			b.send(uid+"#", l, nil)
+			k.send(uid+"#", l, nil)
 		}
 		var last []ending
-		for list := range lettersOf(b.rings[""].lanesSince(w.key.nsp, time.Now().Add(-w.ago)), ending.lane) {
+		for list := range lettersOf(k.rings[""].lanesSince(w.key.nsp, time.Now().Add(-w.ago)), ending.lane) {
 			if last != nil {
 				tell(ofPart, last)
 			}
@@ -111,29 +114,29 @@ func (b *inbox) answer(uid string, id uint64, w wanted) {
 	if w.ago > 0 {
 		since = time.Now().Add(-w.ago)
 	}
-	r := b.rings.of(w.key)
+	r := k.rings.of(w.key)
 	if r == nil {
 		return
 	}
 	if last, _ := r.progress(); w.after > last {
-		l := newLetter(tellNever, b.c.uid)
+		l := newLetter(tellNever, k.uid)
 		l.uint(id, last)
 		l.text(w.key.nsp, w.key.lane)
-		b.send(uid+"#", l, nil)
+		k.send(uid+"#", l, nil)
 		return
 	}
 	p := r.after(w.key, w.after, since, min(w.size, maxPiece))
 	if w.size == 0 && len(p.list) > 0 {
-		l := newLetter(tellSize, b.c.uid)
+		l := newLetter(tellSize, k.uid)
 		l.uint(id, uint64(len(p.list[0].data)))
 		at := p.list[0].in(w.key.lane)
 		l.tails([]ending{{key: w.key, n: p.list[0].n, count: at.count, base: at.prev, bases: at.count - 1}})
-		b.send(uid+"#", l, nil)
+		k.send(uid+"#", l, nil)
 		return
 	}
-	l := newLetter(tellAnswer, b.c.uid)
+	l := newLetter(tellAnswer, k.uid)
 	l.piece(id, &p)
-	b.send(uid+"#", l, nil)
+	k.send(uid+"#", l, nil)
 }
 
 // listens returns the namespace of a lane, and the epoch of its subscription; nil if this node does not listen.

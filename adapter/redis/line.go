@@ -311,7 +311,7 @@ func (l *line) join(t *tail, missed []tailEvent, seen map[string]uint64, have of
 	l.settle()
 	own := make([]tailEvent, 0, len(l.own)) // what others here have already; when the stream brings it, it is not delivered again
 	for _, o := range l.own {
-		own = append(own, tailEvent{o.m, o.t, streamID{ms: 1<<64 - 1}, l.n.c.uid, o.seq, l.n.c.uid + "."})
+		own = append(own, tailEvent{o.m, o.t, streamID{ms: 1<<64 - 1}, l.n.c.uid, o.seq, l.n.c.uid})
 	}
 	l.mu.Unlock()
 	// A master that has been replaced may have brought what its replica has, too, under another id.

@@ -13,7 +13,7 @@ import (
 func TestResumedGetsNothingTwice(t *testing.T) {
 	l := newLine(&namespace{c: &Cluster{uid: "here"}}, nil)
 	event := func(ms, seq uint64) tailEvent {
-		return tailEvent{m: adapter.Message{Data: fmt.Appendf(nil, `["n",%d]`, seq)}, id: streamID{ms: ms}, uid: "there", seq: seq, source: "there."}
+		return tailEvent{m: adapter.Message{Data: fmt.Appendf(nil, `["n",%d]`, seq)}, id: streamID{ms: ms}, uid: "there", seq: seq, source: "there"}
 	}
 	follow := &tail{events: []tailEvent{event(21, 2), event(22, 3), event(23, 1), event(24, 4)}}
 	l.tails[follow] = struct{}{}
@@ -23,7 +23,7 @@ func TestResumedGetsNothingTwice(t *testing.T) {
 		func(m adapter.Message) { got = append(got, string(m.Data[:6])) }, func() {})
 	emitted := func(ms uint64, instance string) tailEvent {
 		e := event(ms, 9)
-		e.uid, e.source = "emitter", "emitter."+instance
+		e.uid, e.source = emitterUID, instance
 		return e
 	}
 	// Two emitters, which begin to count anew, are two.

@@ -2,22 +2,26 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
-// A node that is closed stays for a while, so that those may ask it that cannot reach Redis at the moment.
+// A process that is closed, a server or an emitter, stays until all servers have said that they miss nothing of it, as who
+// cannot reach Redis at the moment, or one of its masters, asks for that later.
 const (
-	// lingerFor bounds that. It goes when nobody has asked anything for lingerQuiet.
-	lingerFor   = 5 * time.Second
-	lingerQuiet = 6 * sweepEvery // who has no answer asks again within four
-	lingerLook  = 50 * time.Millisecond
+	// lingerFor bounds that.
+	lingerFor  = 5 * time.Second
+	lingerLook = 50 * time.Millisecond
+	// lingerOver is how long ago a lane whose end is said then was published in last: of others it is known by now.
+	lingerOver = 30 * time.Second
 )
 
-// linger says where the lanes of this node end, when all that it has published is out, and answers those who were away,
-// for half of the time there is at most.
-func (b *inbox) linger(ctx context.Context) {
-	r := b.rings[""]
-	if n, _ := r.progress(); n == 0 {
+// linger says where the lanes of this process end, when all that it has published is out, and stays until the others miss
+// nothing, for half of the time there is at most.
+func (k *keeper) linger(ctx context.Context) {
+	if n, _ := k.rings[""].progress(); n == 0 {
 		return
 	}
 	left := lingerFor
@@ -26,52 +30,135 @@ func (b *inbox) linger(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
-	t := time.NewTicker(lingerLook)
+	if !k.out(ctx) {
+		return
+	}
+	for k.saving.Swap(true) {
+		if !sleep(ctx, lingerLook) {
+			return
+		}
+	}
+	k.write(ctx)
+	for ctx.Err() == nil {
+		servers := k.servers(ctx)
+		if len(servers) == 0 {
+			return
+		}
+		now := time.Now()
+		k.rings[""].again(now.Add(-lingerOver))
+		k.sweep(now.Add(sayAfter)) // at once
+		k.send("tails", newLetter(tellLeaving, k.uid), nil)
+		if k.content(ctx, servers) {
+			return
+		}
+	}
+}
+
+// content waits for a moment until servers have said that they miss nothing, and reports whether they have.
+func (k *keeper) content(ctx context.Context, servers []string) bool {
+	t := time.NewTimer(sweepEvery)
 	defer t.Stop()
-	wait := func() bool {
-		select {
-		case <-t.C:
+	for {
+		k.mu.Lock()
+		missing := slices.ContainsFunc(servers, func(uid string) bool { return !k.had[uid] })
+		k.mu.Unlock()
+		if !missing {
 			return true
+		}
+		select {
+		case <-k.heard:
+		case <-t.C:
+			return false
 		case <-ctx.Done():
 			return false
 		}
 	}
-	for n, done := r.progress(); done < n; n, done = r.progress() {
-		if !wait() {
-			return
-		}
+}
+
+// hears takes in that a server misses nothing of this process.
+func (k *keeper) hears(uid string) {
+	k.mu.Lock()
+	if k.had == nil {
+		k.had = map[string]bool{}
 	}
-	for b.saving.Swap(true) {
-		if !wait() {
-			return
-		}
-	}
-	b.write(ctx)
-	for b.awaited(ctx) && wait() {
+	k.had[uid] = true
+	k.mu.Unlock()
+	select {
+	case k.heard <- struct{}{}:
+	default:
 	}
 }
 
-// awaited reports whether other nodes are away that may have missed something of this one, or have been asking for it.
-func (b *inbox) awaited(ctx context.Context) bool {
-	if time.Since(time.Unix(0, b.questioned.Load())) < lingerQuiet {
-		return true
-	}
-	live, gone := b.c.members.names()
-	var channels []string
-	for _, uid := range append(live, gone...) {
-		if b.c.members.knows(uid) || b.c.members.missed(uid) { // who was given up may only have been away
-			channels = append(channels, b.c.cfg.beats(uid))
+// leaves takes in that another process has ended but for answering, and tells it so if nothing of it is missing.
+func (b *inbox) leaves(uid string) {
+	s := b.source([]byte(uid))
+	s.order.Lock()
+	defer s.order.Unlock()
+	for key, g := range s.gaps {
+		if g.open() && b.to(key, g) != nil {
+			return // it says so again
 		}
 	}
-	counts, err := b.c.subscribers(ctx, channels)
-	if err != nil {
-		return false
+	if !s.ending {
+		b.send(uid+"#", newLetter(tellHad, b.c.uid), nil)
 	}
-	for _, channel := range channels {
-		if counts[channel] == 0 {
-			b.questioned.Store(time.Now().UnixNano()) // it asks when it is back
+}
+
+// out returns when all that was published has been handed to Redis, or given up. It reports false if ctx ended before.
+func (k *keeper) out(ctx context.Context) bool {
+	for i := 0; ; i++ {
+		if k.rings.out() {
 			return true
 		}
+		if !sleep(ctx, min(lingerLook, time.Millisecond<<min(i, 6))) {
+			return false
+		}
 	}
-	return false
+}
+
+// away returns the other servers that live, and those that were given up, which may only have been away.
+func (b *inbox) away(context.Context) (uids []string) {
+	live, gone := b.c.members.names()
+	for _, uid := range append(live, gone...) {
+		if b.c.members.knows(uid) || b.c.members.missed(uid) {
+			uids = append(uids, uid)
+		}
+	}
+	return uids
+}
+
+// servers returns the servers in the list, and those that were in it before Redis had lost it: they will be again.
+func (c *emitterCore) servers(ctx context.Context) []string {
+	before := c.listed.Load()
+	s, err := c.roster.read(ctx)
+	switch {
+	case err != nil && before == nil:
+		return nil
+	case err != nil:
+		return before.uids
+	case before != nil && before.begun != s.begun && len(s.uids) < len(before.uids):
+		return before.uids
+	}
+	c.listed.Store(s)
+	return s.uids
+}
+
+// read returns when the list was begun, and who is in it, without renewing anything.
+func (r *roster) read(ctx context.Context) (*sheet, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	s := &sheet{whole: true}
+	err := again(ctx, func() error {
+		var list *redis.StringSliceCmd
+		var clock *redis.SliceCmd
+		_, err := r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+			list, clock = p.ZRange(ctx, r.keys[0], 0, -1), p.HMGet(ctx, r.keys[1], "begun")
+			return nil
+		})
+		if s.uids = list.Val(); err == nil {
+			s.begun, _ = clock.Val()[0].(string)
+		}
+		return err
+	})
+	return s, err
 }

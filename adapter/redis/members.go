@@ -99,6 +99,10 @@ func (m *members) knows(uid string) bool {
 	return m.peers[uid] != nil
 }
 
+// answers reports whether who has uid may answer though nobody seems to listen: a live node, or an emitter, which is in no
+// list.
+func (m *members) answers(uid string) bool { return isEmitter(uid) || m.knows(uid) }
+
 // listed reports whether uid is in the list of servers: what only says that it lives may be anybody.
 func (m *members) listed(uid string) bool {
 	m.mu.Lock()

@@ -43,7 +43,7 @@ const (
 	kindUnasked // says that a question has not come
 )
 
-// emitterUID is the uid of an emitter, which is no node.
+// emitterUID is the uid in what emitters send, which are no nodes, as Node's have it.
 const emitterUID = "emitter"
 
 // message is one message from node to node. Which fields mean something depends on kind.
@@ -98,7 +98,7 @@ func (m *message) lasts(otherwise time.Duration) time.Duration {
 // numbered reports whether m gets a number: what one node says to all others. A namespace with a # in its name
 // has channels that are those of rooms of another, too.
 func (m *message) numbered(to string) bool {
-	return to == "" && m.uid != emitterUID && !m.kind.answers() && !strings.Contains(m.nsp, "#")
+	return to == "" && !m.kind.answers() && !strings.Contains(m.nsp, "#")
 }
 
 // maxRoomChannel bounds the names, in bytes, of rooms with a channel of their own: what Redis and every server remember of a
@@ -132,15 +132,15 @@ type wire interface {
 	decode(nsp, channel string, payload []byte, l *adapter.Local) (*message, error)
 }
 
-// newWire returns the form of cfg.Mode as the node uid has it.
+// newWire returns the form of cfg.Mode as the node, or emitter, uid has it.
 func newWire(cfg *Config, uid string) wire {
 	switch cfg.Mode {
 	case Sharded:
 		return &sharded{uid: uid, prefix: cfg.Prefix, mode: cfg.Subscriptions}
 	case Streams:
 		s := &streams{uid: uid, prefix: cfg.Prefix, stream: cfg.Stream, count: cfg.StreamCount, plain: cfg.OnlyPlaintext, sharded: cfg.ShardedPubSub}
-		if uid == emitterUID {
-			s.instance = newID()
+		if isEmitter(uid) {
+			s.uid, s.instance = emitterUID, uid
 		}
 		return s
 	}

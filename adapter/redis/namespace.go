@@ -50,7 +50,7 @@ func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
 		counting: make(chan struct{}, 1), epoch: c.joins.Add(1), began: time.Now()}
 	n.Local.Namespace = ns
 	n.first = n.subs()[0]
-	n.peers = subscription{n.first.kind, c.cfg.Prefix + "-beanpole#" + n.name + "#"}
+	n.peers = subscription{n.first.kind, c.cfg.peers(n.name)}
 	if s, ok := c.wire.(*streams); ok {
 		stream, err := s.name(n.name)
 		if err != nil {
@@ -276,7 +276,7 @@ func (n *namespace) others(ctx context.Context) (p present, err error) {
 	for _, uid := range slices.Concat(live, dead) {
 		channels = append(channels, own(uid))
 	}
-	counts, err := n.c.subscribers(ctx, channels)
+	counts, err := n.c.bus.subscribers(ctx, channels)
 	if err == nil && counts[own(n.c.uid)] == 0 {
 		err = errUnheard // what broke this node's connection may have broken others
 	}
@@ -306,7 +306,7 @@ func (n *namespace) others(ctx context.Context) (p present, err error) {
 		return p, nil
 	}
 	// Without this namespace, or without a connection? All is on one connection, and its beats come last.
-	if counts, err = n.c.subscribers(ctx, channels); err != nil {
+	if counts, err = n.c.bus.subscribers(ctx, channels); err != nil {
 		return present{named: live}, err
 	}
 	for _, uid := range absent {

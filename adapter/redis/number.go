@@ -66,10 +66,24 @@ const numberField = "bp"
 const fixedNumber = 1 + 5*9
 
 // maxDecimal is more than a number has in JSON, in bytes.
-const maxDecimal = 5*21 + 10
+const maxDecimal = 5*21 + 10 + emitterLength + 3
 
-// appendNumber adds x to a payload in any of the three forms of pub/sub modes.
-func appendNumber(payload []byte, x *serial) []byte {
+// The uid in what an emitter sends is that of all emitters, as Node's have it, so its name stands behind its number. Those
+// whose names do not begin so are of versions that cannot be asked.
+const (
+	emitterPrefix = emitterUID + "-"
+	emitterLength = len(emitterPrefix) + 16
+	emitterHead   = byte(0xa0 | emitterLength) // in MessagePack
+)
+
+// isEmitter reports whether a name is that of an emitter.
+func isEmitter[T string | []byte](uid T) bool {
+	return len(uid) == emitterLength && string(uid[:len(emitterPrefix)]) == emitterPrefix
+}
+
+// appendNumber adds x to a payload in any of the three forms of pub/sub modes, with the name of the emitter that it is of, if
+// that is not empty.
+func appendNumber(payload []byte, x *serial, emitter string) []byte {
 	list := [5]uint64{x.n, x.whole.prev, x.whole.count, x.own.prev, x.own.count}
 	switch {
 	case len(payload) == 0:
@@ -79,6 +93,9 @@ func appendNumber(payload []byte, x *serial) []byte {
 		for i, v := range list {
 			b = strconv.AppendUint(append(b, ",["[b2i(i == 0)]), v, 10)
 		}
+		if emitter != "" {
+			b = append(append(append(b, `,"`...), emitter...), '"')
+		}
 		return append(b, "]}"...)
 	case payload[0] == 0x93:
 	case payload[0]&0xf0 == 0x80 && payload[0] != 0x8f:
@@ -87,9 +104,12 @@ func appendNumber(payload []byte, x *serial) []byte {
 		return payload
 	}
 	payload[0]++
-	payload = append(payload, 0x95)
+	payload = append(payload, byte(0x95+b2i(emitter != "")))
 	for _, v := range list {
 		payload = binary.BigEndian.AppendUint64(append(payload, 0xcf), v)
+	}
+	if emitter != "" {
+		payload = append(append(payload, emitterHead), emitter...)
 	}
 	return payload
 }
@@ -101,20 +121,25 @@ func b2i(b bool) int {
 	return 0
 }
 
-// readNumber returns who sent a payload, and its number. ok is false for what has none: messages of Node, of
-// emitters and of older Beanpole nodes.
+// readNumber returns who sent a payload, and its number. ok is false for what has none: messages of Node and of older
+// emitters.
 func readNumber(payload []byte) (uid []byte, x serial, ok bool) {
 	if len(payload) == 0 {
 		return nil, x, false
 	}
 	var list [5]uint64
+	var emitter []byte
 	if payload[0] == '{' {
-		if !readDecimal(payload, &list) {
+		if emitter, ok = readDecimal(payload, &list); !ok {
 			return nil, x, false
 		}
 	} else {
-		at := len(payload) - fixedNumber
-		if at < 1 || payload[at] != 0x95 || payload[0] != 0x94 && !bytes.HasSuffix(payload[:at], []byte("\xa2"+numberField)) {
+		end := len(payload)
+		if at := end - emitterLength; at > 0 && payload[at-1] == emitterHead && isEmitter(payload[at:]) {
+			emitter, end = payload[at:], at-1
+		}
+		at := end - fixedNumber
+		if at < 1 || payload[at] != byte(0x95+b2i(emitter != nil)) || payload[0] != 0x94 && !bytes.HasSuffix(payload[:at], []byte("\xa2"+numberField)) {
 			return nil, x, false
 		}
 		for i, b := 0, payload[at+1:]; i < len(list); i, b = i+1, b[9:] {
@@ -125,7 +150,10 @@ func readNumber(payload []byte) (uid []byte, x serial, ok bool) {
 		}
 	}
 	x = serial{list[0], spot{list[1], list[2]}, spot{list[3], list[4]}}
-	uid, ok = readSender(payload)
+	if uid, ok = readSender(payload); emitter != nil {
+		ok = ok && string(uid) == emitterUID
+		uid = emitter
+	}
 	return uid, x, ok && x.n > 0 && x.whole.prev < x.n && x.own.prev < x.n
 }
 
@@ -146,22 +174,25 @@ func readSender(payload []byte) (uid []byte, ok bool) {
 	return w.str()
 }
 
-// readDecimal reads the number at the end of an object.
-func readDecimal(payload []byte, list *[5]uint64) bool {
+// readDecimal reads the number at the end of an object, and the name of an emitter behind it.
+func readDecimal(payload []byte, list *[5]uint64) (emitter []byte, ok bool) {
 	end := payload[max(0, len(payload)-maxDecimal):]
 	i := bytes.LastIndex(end, []byte(`,"`+numberField+`":[`))
 	if i < 0 {
-		return false
+		return nil, false
 	}
 	b, ok := bytes.CutSuffix(end[i+len(`,"`+numberField+`":[`):], []byte("]}"))
+	if at := len(b) - emitterLength - 3; at > 0 && b[at] == ',' && b[at+1] == '"' && b[len(b)-1] == '"' && isEmitter(b[at+2:len(b)-1]) {
+		emitter, b = b[at+2:len(b)-1], b[:at]
+	}
 	for i := range list {
 		var part []byte
 		part, b, _ = bytes.Cut(b, []byte(","))
 		v, err := strconv.ParseUint(string(part), 10, 64)
 		if err != nil {
-			return false
+			return nil, false
 		}
 		list[i] = v
 	}
-	return ok && len(b) == 0
+	return emitter, ok && len(b) == 0
 }

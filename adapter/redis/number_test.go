@@ -14,6 +14,7 @@ import (
 // seen to have none.
 func TestNumber(t *testing.T) {
 	want := serial{n: 1<<52 + 3, whole: spot{1 << 40, 77}, own: spot{9, 1}}
+	const emitter = emitterPrefix + nodeUID
 	event := adapter.Message{Data: []byte(`["e",{"bp":[1,2,3,4,5]}]`)}
 	binary := adapter.Message{Data: []byte(`["e",{"_placeholder":true,"num":0}]`), Attachments: [][]byte{{1, 2, 0xcf, 0x95}}}
 	for form, w := range wires(nodeUID) {
@@ -42,14 +43,25 @@ func TestNumber(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				c.data = appendNumber(c.data, &want)
-				uid, got, ok := readNumber(c.data)
-				if string(uid) != nodeUID || got != want || !ok {
-					t.Errorf("number of %q: %q, %+v, %v", c.data, uid, got, ok)
-				}
-				again, err := wires("another")[form].decode("/chat", c.key, c.data, member())
-				if err != nil || fmt.Sprintf("%+v", *again) != fmt.Sprintf("%+v", *plain) {
-					t.Errorf("with a number %+v, %v; without %+v", again, err, plain)
+				plain.uid = "" // each has another
+				for sender, x := range map[string]struct{ uid, emitter string }{nodeUID: {nodeUID, ""}, emitter: {emitterUID, emitter}} {
+					m.uid = x.uid
+					c, err := w.encode(&m, "")
+					if err != nil {
+						t.Fatal(err)
+					}
+					c.data = appendNumber(c.data, &want, x.emitter)
+					uid, got, ok := readNumber(c.data)
+					if string(uid) != sender || got != want || !ok {
+						t.Errorf("number of %q: %q, %+v, %v", c.data, uid, got, ok)
+					}
+					again, err := wires("another")[form].decode("/chat", c.key, c.data, member())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if again.uid = ""; fmt.Sprintf("%+v", *again) != fmt.Sprintf("%+v", *plain) {
+						t.Errorf("with a number %+v; without %+v", again, plain)
+					}
 				}
 			})
 		}
@@ -215,7 +227,7 @@ func TestTurnOfASilentLaneEnds(t *testing.T) {
 // TestNamespacesOfASourceAreForgotten: what is known of another node's namespaces goes with its lanes in them.
 func TestNamespacesOfASourceAreForgotten(t *testing.T) {
 	c := &Cluster{bus: &bus{}, members: &members{peers: map[string]*peer{"other": {}}}}
-	b, s := &inbox{c: c}, &source{uid: "other", gaps: map[laneKey]*gap{}}
+	b, s := &inbox{keeper: &keeper{}, c: c}, &source{uid: "other", gaps: map[laneKey]*gap{}}
 	for _, key := range []laneKey{{"/stays", mainLane}, {"/stays", "room"}, {"/goes", mainLane}, {"/goes", "room"}} {
 		s.gap(key, 1)
 	}
@@ -229,4 +241,20 @@ func TestNamespacesOfASourceAreForgotten(t *testing.T) {
 	if !s.has("/stays") || s.has("/goes") || len(s.gaps) != 1 {
 		t.Errorf("/stays %v, /goes %v, %d lanes", s.has("/stays"), s.has("/goes"), len(s.gaps))
 	}
+}
+
+// FuzzNumber: whatever comes has a number, of somebody, or none.
+func FuzzNumber(f *testing.F) {
+	x := serial{n: 7, whole: spot{6, 7}, own: spot{5, 6}}
+	for _, of := range []string{"", emitterPrefix + nodeUID} {
+		f.Add(appendNumber([]byte(`{"uid":"emitter","nsp":"/"}`), &x, of))
+		f.Add(appendNumber([]byte("\x93\xa7emitter\xc0\xc0"), &x, of))
+		f.Add(appendNumber([]byte("\x81\xa3uid\xa7emitter"), &x, of))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		uid, x, ok := readNumber(payload)
+		if sender, known := readSender(payload); ok && (!known || x.n == 0 || !isEmitter(uid) && string(uid) != string(sender)) {
+			t.Errorf("%q: %q, %+v", payload, uid, x)
+		}
+	})
 }

@@ -69,6 +69,7 @@ type outbox struct {
 	wake                  chan struct{}  // holds one token when something was put
 	stamp                 func(*command) // gives a command its number
 	of                    *outbox        // from which this one, of one master, gets its commands; nil for that itself
+	by                    *sender        // of that master
 	routing               sync.Mutex     // held while commands find their way to a master, or come back from one
 
 	mu              sync.Mutex
@@ -79,11 +80,17 @@ type outbox struct {
 	seqs            map[string]uint64 // by stream: number of the last entry put
 	node            *redis.Client     // of a master, as it was last known
 	away, awayBytes int               // guarded by mu; what senders have of it
-	routes          map[string]int    // guarded by mu; of a master: commands in order that its sender has, by route
+	held            map[string]held   // guarded by mu; of that, what is in order, by route
+}
+
+// held is how many commands a sender has that go one way, and which.
+type held struct {
+	by *sender
+	n  int
 }
 
 func newOutbox(messages, bytes int) *outbox {
-	return &outbox{maxMessages: messages, maxBytes: bytes, wake: make(chan struct{}, 1), seqs: map[string]uint64{}}
+	return &outbox{maxMessages: messages, maxBytes: bytes, wake: make(chan struct{}, 1), seqs: map[string]uint64{}, held: map[string]held{}}
 }
 
 // offer queues c, of at most some bytes, and counts it if it does not fit.
@@ -177,7 +184,7 @@ func (o *outbox) all(dst []*command) []*command { return o.take(dst, math.MaxInt
 
 // push hands c, taken from the outbox of all, to that of its master. node may be nil for the one that is known.
 func (o *outbox) push(c *command, node *redis.Client) {
-	o.of.lend([]*command{c}, 1)
+	o.of.lend(nil, []*command{c}, o.by)
 	o.mu.Lock()
 	if node != nil {
 		o.node = node
@@ -188,26 +195,15 @@ func (o *outbox) push(c *command, node *redis.Client) {
 		o.list = append(o.list, c)
 		o.bytes += c.size()
 	}
-	o.count(c, 1)
 	o.mu.Unlock()
 	o.signal()
 }
 
-// count counts c by the way that it goes, or with sign -1 no more. What is urgent may be overtaken. Called with mu held.
-func (o *outbox) count(c *command, sign int) {
-	if c.urgent {
-		return
-	}
-	if o.routes[c.route] += sign; o.routes[c.route] == 0 {
-		delete(o.routes, c.route)
-	}
-}
-
-// holds reports whether the sender of a master has something that goes a way, behind which other commands go.
-func (o *outbox) holds(route string) bool {
+// holder returns the sender that has something that goes a way, behind which other commands go; nil if none has.
+func (o *outbox) holder(route string) *sender {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.routes[route] > 0
+	return o.held[route].by
 }
 
 // newest returns the node as it was last known, else node.
@@ -225,25 +221,29 @@ func (o *outbox) done(before, after []*command) {
 	if o.of == nil {
 		return
 	}
-	o.mu.Lock()
-	for _, c := range after {
-		o.count(c, 1)
-	}
-	for _, c := range before {
-		o.count(c, -1)
-	}
-	o.mu.Unlock()
-	o.of.lend(before, -1)
-	o.of.lend(after, 1)
+	o.of.lend(before, after, o.by)
 }
 
-// lend counts commands that are somewhere else, or with sign -1 no more, against the bounds.
-func (o *outbox) lend(list []*command, sign int) {
+// lend counts commands that are somewhere else, and those of before no more, against the bounds; and those that are in order
+// by the way that they go, if a sender has them.
+func (o *outbox) lend(before, after []*command, by *sender) {
 	o.mu.Lock()
-	o.away += sign * len(list)
-	for _, c := range list {
-		o.awayBytes += sign * c.size()
+	count := func(list []*command, sign int) {
+		o.away += sign * len(list)
+		for _, c := range list {
+			o.awayBytes += sign * c.size()
+			if by == nil || c.urgent { // which may be overtaken
+				continue
+			}
+			if n := o.held[c.route].n + sign; n > 0 {
+				o.held[c.route] = held{by, n}
+			} else {
+				delete(o.held, c.route)
+			}
+		}
 	}
+	count(after, 1) // first: nothing that remains is nowhere
+	count(before, -1)
 	idle := o.away == 0
 	o.mu.Unlock()
 	if idle {

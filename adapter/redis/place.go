@@ -29,52 +29,52 @@ const ofSubscriptions = "subscriptions"
 
 // settle has what does not stand at a master make itself anew. It reports whether it should be looked again soon. writes
 // says that Redis has just done what a replica does not.
-func (c *Cluster) settle(ctx context.Context, writes bool) (again bool) {
+func (b *bus) settle(ctx context.Context, writes bool, readers map[string]*reader) (again bool) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	switch x := c.client.(type) {
+	switch x := b.client.(type) {
 	case *redis.ClusterClient:
 		list, err := masters(ctx, x)
 		if err == nil {
-			c.bus.leave(list)
-			for _, r := range c.readers {
+			b.leave(list)
+			for _, r := range readers {
 				r.stray(list)
 			}
 		}
 		return false
 	case *redis.Client:
-		if !writes || c.bus.replica.Load() {
-			c.bus.role(ctx, x)
+		if !writes || b.replica.Load() {
+			b.role(ctx, x)
 		}
 	}
-	return c.elsewhere(ctx)
+	return b.elsewhere(ctx)
 }
 
 // elsewhere looks whether the server that takes commands has this node's subscriptions, and when it has not twice in
 // a row, cuts all connections: where each of them leads nobody can say.
-func (c *Cluster) elsewhere(ctx context.Context) (again bool) {
-	since := c.bus.broke()
-	own := c.cfg.beats(c.uid)
-	if !c.bus.has(c.bus.last) {
-		c.strayed = 0
+func (b *bus) elsewhere(ctx context.Context) (again bool) {
+	since := b.broke()
+	own := b.last.name
+	if !b.has(b.last) {
+		b.strayed = 0
 		return false
 	}
-	counts, err := c.subscribers(ctx, []string{own})
-	if err != nil || c.bus.broke() != since || !c.bus.has(c.bus.last) { // made again meanwhile
+	counts, err := b.subscribers(ctx, []string{own})
+	if err != nil || b.broke() != since || !b.has(b.last) { // made again meanwhile
 		return false
 	}
 	if counts[own] > 0 {
-		c.strayed = 0
-		c.state.set(PartRole, ofSubscriptions, nil)
+		b.strayed = 0
+		b.state.set(PartRole, ofSubscriptions, nil)
 		return false
 	}
-	switch c.strayed++; {
-	case c.strayed == 1:
+	switch b.strayed++; {
+	case b.strayed == 1:
 		return true
-	case c.strayed%10 == 2: // not all the time where that helps nothing
-		c.lines.drop()
+	case b.strayed%10 == 2: // not all the time where that helps nothing
+		b.lines.drop()
 	case time.Since(since) > calm: // or they have just been cut off, and made again
-		c.state.set(PartRole, ofSubscriptions, errElsewhere)
+		b.state.set(PartRole, ofSubscriptions, errElsewhere)
 	}
 	return false
 }
@@ -125,12 +125,12 @@ func (b *bus) has(s subscription) bool {
 }
 
 // subscribers returns how many connections subscribe to each channel.
-func (c *Cluster) subscribers(ctx context.Context, channels []string) (map[string]int, error) {
+func (b *bus) subscribers(ctx context.Context, channels []string) (map[string]int, error) {
 	count := (*redis.Client).PubSubNumSub
-	if c.bus.sharded {
+	if b.sharded {
 		count = (*redis.Client).PubSubShardNumSub
 	}
-	return countOn(ctx, c.client, count, channels...)
+	return countOn(ctx, b.client, count, channels...)
 }
 
 // counter is a command that counts subscribers.

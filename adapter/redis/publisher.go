@@ -19,13 +19,7 @@ type publisher struct {
 	maxAge time.Duration
 	maxLen func(stream string) int64
 
-	rings rings // nil of an emitter
-	// mixed reports whether servers of Node hear a namespace, which cannot ask for what they missed. Nil of an
-	// emitter, which cannot be asked.
-	mixed func(ctx context.Context, nsp string) (bool, error)
-	// doubted is told that messages may not have been passed on; nil of an emitter.
-	doubted func()
-	gate    *gate // of an emitter whose servers must listen; else nil
+	keeper *keeper
 }
 
 // run publishes until the outbox is closed and empty, or ctx is done.
@@ -90,7 +84,7 @@ func (d *dispatcher) takes(ctx context.Context) bool {
 	if len(d.homeless) > 0 && !time.Now().Before(d.next) {
 		list := d.homeless
 		d.homeless = nil
-		d.box.lend(list, -1)
+		d.box.lend(list, nil, nil)
 		d.route(ctx, list)
 	}
 	list := d.box.all(nil)
@@ -99,17 +93,6 @@ func (d *dispatcher) takes(ctx context.Context) bool {
 	}
 	d.route(ctx, list)
 	return true
-}
-
-// holder returns the sender that has what c must not overtake, or nil: it may be of a master that has lost the way and not
-// know it yet.
-func (d *dispatcher) holder(c *command) *sender {
-	for _, s := range d.senders {
-		if !c.urgent && s.box.holds(c.route) {
-			return s
-		}
-	}
-	return nil
 }
 
 // route hands commands to the senders. Called with box.routing held.
@@ -134,27 +117,28 @@ func (d *dispatcher) route(ctx context.Context, list []*command) {
 		}
 		if nodes[c.route] = node; node == nil {
 			d.homeless = append(d.homeless, c)
-			d.box.lend([]*command{c}, 1)
+			d.box.lend(nil, []*command{c}, nil)
 			continue
 		}
 		addr := node.Options().Addr
 		s := d.senders[addr]
-		if h := d.holder(c); h != nil && h != s {
-			s, node = h, nil
-			select {
-			case h.stray <- struct{}{}:
-			default:
+		if !c.urgent {
+			// What it must not overtake may be with the sender of a master that has lost the way and does not know it yet.
+			if h := d.box.holder(c.route); h != nil && h != s {
+				s, node = h, nil
+				select {
+				case h.stray <- struct{}{}:
+				default:
+				}
 			}
 		}
 		if s == nil {
-			s = newSender(d.publisher, addr, node, &outbox{wake: make(chan struct{}, 1), of: d.box, routes: map[string]int{}})
+			s = newSender(d.publisher, addr, node, &outbox{wake: make(chan struct{}, 1), of: d.box})
+			s.box.by = s
 			d.senders[addr] = s
 			d.wg.Go(func() { s.run(ctx) })
 		}
 		s.box.push(c, node)
-	}
-	if failure != nil {
-		d.gate.fail()
 	}
 	if failure != nil || len(d.homeless) == 0 {
 		d.state.set(PartSending, "", failure)
@@ -173,7 +157,7 @@ func (d *dispatcher) route(ctx context.Context, list []*command) {
 	d.client.ReloadState(ctx)
 	var old []*command
 	d.homeless, old = outdated(d.homeless, d.old(d.down))
-	d.box.lend(old, -1)
+	d.box.lend(old, nil, nil)
 	for _, c := range old {
 		d.drop(c, lostAge, context.DeadlineExceeded)
 	}
@@ -213,7 +197,7 @@ func (p *publisher) drop(c *command, cause int, err error) {
 	if !c.urgent { // what is said of now is no loss
 		p.stats.lost[cause].Add(1)
 	}
-	p.rings.drop(c)
+	p.keeper.rings.drop(c)
 	if c.done != nil {
 		c.done("", err)
 	}

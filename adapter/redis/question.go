@@ -116,7 +116,7 @@ func (b *inbox) question(s *source, now time.Time, size int, keys []laneKey) {
 	b.send(s.uid+"#", l, func(got string, err error) {
 		switch {
 		case err != nil:
-		case got == "0" && b.c.exact() && !b.c.members.knows(s.uid):
+		case got == "0" && b.c.exact() && !b.c.members.answers(s.uid):
 			taken.Store(4)
 		default: // if nobody got it but the node lives, its connection is being made again
 			taken.Store(1)

@@ -16,7 +16,6 @@ type reader struct {
 
 	// Owned by run.
 	feed    *feed              // nil without a connection
-	key     []byte             // scratch
 	windows map[string]*window // by source: its entries
 	page    int64              // how many entries are read at once
 	full    int                // how many reads in a row have brought ReadCount entries or more
@@ -74,14 +73,14 @@ func (a streamID) String() string {
 }
 
 // streams returns the names of the streams; there are none in the other modes.
-func (c *Cluster) streams() (list []string) {
+func (c *Config) streams() (list []string) {
 	switch {
-	case c.cfg.Mode != Streams:
-	case c.cfg.StreamCount == 1:
-		list = append(list, c.cfg.Stream)
+	case c.Mode != Streams:
+	case c.StreamCount == 1:
+		list = append(list, c.Stream)
 	default:
-		for i := range c.cfg.StreamCount {
-			list = append(list, c.cfg.Stream+"-"+strconv.Itoa(i))
+		for i := range c.StreamCount {
+			list = append(list, c.Stream+"-"+strconv.Itoa(i))
 		}
 	}
 	return list
@@ -295,31 +294,30 @@ func (r *reader) hand(e *entry, id streamID, done func()) {
 // garbled notes an entry that could not be understood.
 func (r *reader) garbled(e *entry, id streamID, err error) {
 	if s := r.c.garbled([]byte(e.uid), err, "stream", r.stream, "id", id.String()); s != nil && e.seq > 0 {
-		r.count(e.uid, lostGarbled, 1)
+		r.count(e.source(), lostGarbled, 1)
 	}
 }
 
 // fresh reports whether an entry was not had before. What is missing before it is fetched first.
 func (r *reader) fresh(ctx context.Context, e *brought) bool {
-	source, seq, dense := e.source(r.key[:0])
-	r.key = source
+	source, seq, dense := e.source()
 	if seq == 0 {
 		r.remember(e.id, nil)
 		return true
 	}
 	w := r.window(source)
 	r.remember(e.id, w)
-	asks := len(source) == len(e.uid)+1
+	asks := &source[0] == &e.uid[0] || isEmitter(source)
 	if dense && seq > w.max+1 {
 		switch {
-		case string(e.uid) == r.c.uid:
+		case string(source) == r.c.uid:
 			if w.begins() {
 				r.tear(w)
 			}
-		case w.begins(), asks && r.begin(ctx, string(e.uid), w, seq):
-			if !r.fetch(ctx, string(e.uid), asks, w, seq-1) {
+		case w.begins(), asks && r.begin(ctx, string(source), w, seq):
+			if !r.fetch(ctx, string(source), asks, w, seq-1) {
 				r.mend(w)
-				r.c.garbled(e.uid, errNumber, "stream", r.stream, "id", e.id.String())
+				r.c.garbled(source, errNumber, "stream", r.stream, "id", e.id.String())
 				return false
 			}
 		}
@@ -331,10 +329,10 @@ func (r *reader) fresh(ctx context.Context, e *brought) bool {
 	if w.take(seq) {
 		return true
 	}
-	if now := time.Now(); asks && now.Sub(w.checked) > checkEvery && r.c.members.knows(string(e.uid)) {
+	if now := time.Now(); asks && now.Sub(w.checked) > checkEvery && r.c.members.answers(string(source)) {
 		w.checked = now
-		if a := r.ask(ctx, string(e.uid), w.max, 0, &tries{}); a != nil && a.never { // what came before with that number was not of it
-			r.c.garbled(e.uid, errNumber, "stream", r.stream, "id", e.id.String())
+		if a := r.ask(ctx, string(source), w.max, 0, &tries{}); a != nil && a.never { // what came before with that number was not of it
+			r.c.garbled(source, errNumber, "stream", r.stream, "id", e.id.String())
 			w.max, w.missing = seq-1, nil
 			return w.take(seq)
 		}

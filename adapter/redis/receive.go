@@ -41,7 +41,8 @@ func (n *namespace) open(channel string, payload []byte, number uint64) {
 	default:
 		begun := time.Now()
 		if n.handle(m); m.kind == kindSocketsJoin && number > 0 {
-			n.c.inbox.joined(n, m, number, begun)
+			uid, _, _ := readNumber(payload)
+			n.c.inbox.joined(n, uid, m.rooms, number, begun)
 		}
 	}
 }

@@ -333,7 +333,7 @@ func (n *namespace) noted(ctx context.Context, err error) {
 
 // missed reads the events of the session after what the client has and up to an entry, as far as they may wait
 // to be replayed. seen is the number of
-// the last entry of each node among them.
+// the last entry of each node and emitter among them.
 func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset, end streamID) (
 	list []tailEvent, seen map[string]uint64, err error,
 ) {
@@ -353,11 +353,12 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 			if repeats {
 				continue
 			}
-			if last := seen[e.uid]; e.dense && e.instance == "" && last > 0 && e.seq > last+1 {
+			source := e.source()
+			if last := seen[source]; e.dense && last > 0 && e.seq > last+1 {
 				return nil, nil, errTorn
 			}
 			if e.seq > 0 {
-				seen[e.uid] = max(seen[e.uid], e.seq)
+				seen[source] = max(seen[source], e.seq)
 			}
 			if e.nsp != n.name || e.kind != kindBroadcast {
 				continue
@@ -366,7 +367,7 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 			if err != nil || m.request != "" || m.target.Volatile {
 				continue
 			}
-			ev := tailEvent{m.event, m.target, e.id, e.uid, e.seq, e.source()}
+			ev := tailEvent{m.event, m.target, e.id, e.uid, e.seq, source}
 			if have.has(e.uid, e.seq) || !s.Missed(&ev.t, ev.after) {
 				continue
 			}

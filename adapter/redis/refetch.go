@@ -67,7 +67,7 @@ func (r *reader) atEnd(ctx context.Context, tails map[string]uint64) {
 	maps.DeleteFunc(r.tails, func(uid string, n uint64) bool { return n == tails[uid] })
 	r.mu.Unlock()
 	for uid, n := range tails {
-		w := r.window([]byte(uid + "."))
+		w := r.window([]byte(uid))
 		if uid == r.c.uid {
 			if w.begins() && w.max < n { // delivered here, and missing in the stream
 				r.tear(w)
@@ -122,7 +122,7 @@ func (r *reader) silence(uid string) (cause int) {
 	return lostGone
 }
 
-// fetch hands on the entries of a node up to a number, as far as it still has them; emitters cannot be asked. It reports
+// fetch hands on the entries of a node up to a number, as far as it still has them; emitters of versions before cannot be asked. It reports
 // false if the node has not added so many.
 func (r *reader) fetch(ctx context.Context, uid string, asks bool, w *window, upto uint64) (given bool) {
 	if asks {
@@ -178,6 +178,9 @@ func (r *reader) refetched(uid string, x arrival) {
 	r.c.stats.fetched.Add(1)
 	e := named(x.channel)
 	e.uid, e.data, e.seq = uid, string(x.payload), x.n
+	if isEmitter(uid) {
+		e.uid, e.instance = emitterUID, uid
+	}
 	id, _ := r.where()
 	id.seq++
 	r.hand(e, id, nothing)
@@ -215,7 +218,7 @@ func (r *reader) ask(ctx context.Context, uid string, after uint64, ago time.Dur
 	var took atomic.Bool
 	b.send(uid+"#", l, func(got string, err error) {
 		took.Store(err == nil)
-		if err == nil && got == "0" && r.c.exact() && !r.c.members.knows(uid) {
+		if err == nil && got == "0" && r.c.exact() && !r.c.members.answers(uid) {
 			cancel() // nobody got it
 		}
 	})

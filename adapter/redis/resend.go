@@ -19,6 +19,8 @@ import (
 //	          not know of it answers with the message
 //	rooms     the answer that says which lanes of rooms there are
 //	never     the answer to a question behind a number that was never given: the last one that was
+//	leaving   the sender ends, and stays until those who miss something of it have asked, or for some seconds
+//	had       the answer to that: nothing is missed
 type tellKind byte
 
 const (
@@ -28,6 +30,8 @@ const (
 	tellRooms
 	tellSize
 	tellNever
+	tellLeaving
+	tellHad
 )
 
 // wanted is what a question asks of one lane.

@@ -16,6 +16,7 @@ type ring struct {
 	maxBytes int
 	maxAge   time.Duration
 	wake     func() // is told when something was published; under mu, must not block
+	emitter  string // the name of the emitter whose it is; empty of a server
 
 	mu      sync.Mutex
 	n       uint64 // of the last message
@@ -108,7 +109,7 @@ func (r *ring) stamp(c *command) {
 		e.last, e.count, e.used = r.n, e.count+1, c.at
 		r.order.MoveToBack(e.at)
 	}
-	c.data = appendNumber(c.data, &x.serial)
+	c.data = appendNumber(c.data, &x.serial, r.emitter)
 	c.number = x.n
 	switch {
 	case c.fleeting:
@@ -267,6 +268,18 @@ func (r *ring) ends(now time.Time, rooms bool, n int) (list []ending, more bool)
 		list = append(list, ending{key: key, n: e.out, count: e.outs})
 	}
 	return list, more
+}
+
+// again has the ends of lanes said again in which something was published since a time.
+func (r *ring) again(since time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, e := range r.lanes {
+		if e.late.After(since) {
+			e.said, r.quiet[key] = 0, e
+		}
+	}
+	r.wake()
 }
 
 // lanesSince returns the ends of the lanes of rooms of a namespace in which something was published since a time. Of one

@@ -16,14 +16,14 @@ func (r rings) stamp(c *command) { r.of(laneKey{c.nsp, c.lane}).stamp(c) }
 
 // handed notes that c has been handed to Redis, whatever became of it there.
 func (r rings) handed(c *command) {
-	if c.number > 0 && r != nil {
+	if c.number > 0 {
 		r.of(laneKey{c.nsp, c.lane}).handed(c)
 	}
 }
 
 // drop notes that c is lost, and counted as such: nobody need ask for it.
 func (r rings) drop(c *command) {
-	if c.number > 0 && r != nil {
+	if c.number > 0 {
 		r.of(laneKey{c.nsp, c.lane}).drop(c)
 	}
 }
@@ -42,4 +42,14 @@ func (r rings) ends(now time.Time, rooms bool, n int) (list []ending, more bool)
 		list, more = append(list, l...), more || m
 	}
 	return list, more
+}
+
+// out reports whether all that has a number has been handed to Redis, or given up.
+func (r rings) out() bool {
+	for _, x := range r {
+		if n, done := x.progress(); done < n {
+			return false
+		}
+	}
+	return true
 }

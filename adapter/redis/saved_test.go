@@ -18,7 +18,7 @@ func TestSetInDoubt(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	client := s.Client()
-	p := &sender{publisher: &publisher{client: client, stats: &counters{}, state: newState(slog.New(slog.DiscardHandler)), maxAge: time.Minute}}
+	p := &sender{publisher: &publisher{client: client, keeper: &keeper{}, stats: &counters{}, state: newState(slog.New(slog.DiscardHandler)), maxAge: time.Minute}}
 	for name, c := range map[string]struct {
 		holds, was string
 		want       bool

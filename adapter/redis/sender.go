@@ -34,7 +34,6 @@ type sender struct {
 	pending []*command        // taken from the outbox and not done
 	failed  int               // attempts in a row that failed
 	down    time.Time         // when the first of them had
-	took    time.Time         // when Redis last took something
 	unsure  map[string]uint64 // by namespace: messages that Redis may not have passed on, not counted yet
 	acked   map[string]string // by stream: the id of the last entry that is there
 	barred  map[string]barred // by barrier
@@ -69,12 +68,9 @@ func (s *sender) run(ctx context.Context) {
 		if s.outdate(); len(s.pending) == 0 {
 			continue
 		}
-		err := s.opens(ctx)
+		err := s.send(ctx)
 		if err == nil {
-			err = s.send(ctx)
-		}
-		if err == nil {
-			s.failed, s.took = 0, time.Now()
+			s.failed = 0
 			s.sends()
 			s.state.set(PartOutbox, "", nil)
 			s.decide(ctx)
@@ -87,6 +83,9 @@ func (s *sender) run(ctx context.Context) {
 			s.state.set(PartSending, s.addr, err)
 		}
 		s.wait(ctx, err)
+	}
+	if ctx.Err() == nil {
+		s.decide(ctx)
 	}
 	for _, n := range s.unsure { // who would ask for them asks in vain from now on
 		s.stats.lost[lostUnconfirmed].Add(n)
@@ -125,25 +124,11 @@ func (s *sender) ping(ctx context.Context) error {
 	return err
 }
 
-// opens returns nil when what waits may leave: always, unless servers must listen first.
-func (s *sender) opens(ctx context.Context) error {
-	if s.gate == nil {
-		return nil
-	}
-	if s.failed > 0 || time.Since(s.took) >= sureFor {
-		if err := s.ping(ctx); err != nil {
-			return err
-		}
-	}
-	return s.gate.pass(ctx)
-}
-
 // fails notes an attempt that failed.
 func (s *sender) fails() {
 	if s.failed++; s.failed == 1 {
 		s.down = time.Now()
 	}
-	s.gate.fail()
 }
 
 // since returns when Redis went out of reach, or now: what waits is too old when that was maxAge ago, and not because this
@@ -216,7 +201,7 @@ func (s *sender) leave(moved func(*command) bool) {
 func (s *sender) decide(ctx context.Context) {
 	for nsp, n := range s.unsure {
 		tctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		mixed, err := s.mixed(tctx, nsp)
+		mixed, err := s.keeper.mixed(tctx, nsp)
 		cancel()
 		if err != nil {
 			return // once more behind the next that succeeds
@@ -277,9 +262,7 @@ func (s *sender) send(ctx context.Context) error {
 	before := s.pending
 	if len(doubt) > 0 {
 		again = inOrder(before, append(again, s.resolve(ctx, doubt, cause)...))
-		if s.doubted != nil {
-			s.doubted()
-		}
+		s.keeper.confess()
 	}
 	s.pending = again
 	s.box.done(before, s.pending)
@@ -304,7 +287,7 @@ func (s *sender) published(c *command, value any) {
 	if !c.urgent { // a heartbeat, or a letter
 		s.stats.published.Add(1)
 	}
-	s.rings.handed(c)
+	s.keeper.rings.handed(c)
 	s.takes(c)
 	if c.op == opXAdd {
 		s.acked[c.key], _ = value.(string)

@@ -13,7 +13,7 @@ import (
 func TestWhatWaitsAgesWhileRedisIsAway(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
-	p := &publisher{client: client, stats: &counters{}, state: newState(slog.New(slog.DiscardHandler)), maxAge: time.Minute}
+	p := &publisher{client: client, keeper: &keeper{}, stats: &counters{}, state: newState(slog.New(slog.DiscardHandler)), maxAge: time.Minute}
 	box := newOutbox(10, 1<<20)
 	s := newSender(p, "", client, box)
 	waits := func() {

@@ -33,7 +33,7 @@ type Stats struct {
 	Malformed uint64 // messages that could not be understood
 	// Lost counts what was not published, by cause: "outbox full", "too old", "refused", "too large", "closed"; and
 	// "unconfirmed", which Redis may have published, though its answer was lost, in a namespace that servers of
-	// Node have, too, or from an Emitter: Beanpole's servers ask for what did not come. And
+	// Node have, too: Beanpole's servers ask for what did not come. And
 	// what others published and this node has missed: "not kept", which its sender no longer held, "trimmed" and
 	// "stream lost", the same of entries that a stream dropped before they were read, and that Redis has lost;
 	// "sender gone", "no answer", of one that did not send it again, and "output limit", an event so large that Redis

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"strconv"
@@ -12,18 +13,17 @@ import (
 // streams is the wire form of @socket.io/redis-streams-adapter 0.3 (lib/adapter.ts): what changes
 // something goes through a stream, questions and answers go over channels.
 type streams struct {
-	uid     string
-	prefix  string
-	stream  string
-	count   int
-	plain   bool
-	sharded bool
-	// instance tells apart emitters, which all have the uid "emitter"; empty for nodes.
-	instance string
+	uid      string
+	prefix   string
+	stream   string
+	count    int
+	plain    bool
+	sharded  bool
+	instance string // the name of an emitter, as they all have the uid "emitter"; empty for nodes
 }
 
 // seqField is a field of entries that only Beanpole knows: the number of the entry among those of its node in the
-// stream, in base 36, a dot, for an emitter its instance, and a dot and 1: older nodes have one number for all their
+// stream, in base 36, a dot, for an emitter its name, and a dot and 1: older nodes have one number for all their
 // streams, and no second dot. With it a node finds out what became of an entry whose answer was lost, and others drop
 // an entry that came twice.
 const seqField = "bp"
@@ -60,8 +60,8 @@ func named(name string) *entry {
 	return &entry{kind: kind(n), nsp: name[i:]}
 }
 
-// source tells apart those who number their entries.
-func (e *entry) source() string { return e.uid + "." + e.instance }
+// source is who numbers e: a node, or an emitter.
+func (e *entry) source() string { return cmp.Or(e.instance, e.uid) }
 
 func (s *streams) main(nsp string) string { return s.prefix + "#" + nsp + "#" }
 
@@ -155,7 +155,7 @@ func (s *streams) encodeEntry(m *message) (*command, error) {
 		}
 		data = base64.StdEncoding.AppendEncode(data[:0], b)
 	}
-	return &command{op: opXAdd, key: name, route: name, numbered: s.instance == "", lane: name, fleeting: m.target.Volatile,
+	return &command{op: opXAdd, key: name, route: name, numbered: true, lane: name, fleeting: m.target.Volatile,
 		xadd: &entry{uid: m.uid, nsp: m.nsp, kind: m.kind, data: string(data), instance: s.instance}}, nil
 }
 

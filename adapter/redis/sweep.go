@@ -2,41 +2,9 @@ package redis
 
 import "time"
 
-// run asks again for what has not come, and tells others where lanes end, until the cluster ends.
-func (b *inbox) run() {
-	t := time.NewTicker(sweepEvery)
-	defer t.Stop()
-	for {
-		if !b.sweep(time.Now()) {
-			t.Stop()
-			select {
-			case <-b.work:
-				t.Reset(sweepEvery)
-			case <-b.c.ctx.Done():
-				return
-			}
-		}
-		select {
-		case <-t.C:
-		case <-b.c.ctx.Done():
-			return
-		}
-	}
-}
-
-// sweep does what is due, and reports whether there will be more to do.
+// sweep asks again for what has not come, and tells others where lanes end. It reports whether there will be more to do.
 func (b *inbox) sweep(now time.Time) (more bool) {
-	list, more := b.rings.ends(now, b.c.dynamic(), maxTails)
-	for _, t := range list {
-		if t.key.nsp == "" {
-			b.c.readers[t.key.lane].tail(b.c.uid, t.n)
-		}
-	}
-	for list := range lettersOf(list, ending.lane) {
-		l := newLetter(tellTails, b.c.uid)
-		l.tails(list)
-		b.send("tails", l, nil)
-	}
+	more = b.keeper.sweep(now)
 	b.mu.Lock()
 	for nsp, x := range b.breaks {
 		if now.Sub(x.to) > max(b.c.cfg.MaxResendAge, 2*b.settleAfter()) {
@@ -64,7 +32,7 @@ func (b *inbox) sweep(now time.Time) (more bool) {
 		more = b.sweepSource(s, now, &begun) || more
 	}
 	b.behind.Store(int64(now.Sub(begun)))
-	return b.save() || more
+	return more
 }
 
 // sweepSource does what is due of one node, and notes since when something of it is missing, if that is longer.
