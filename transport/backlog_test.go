@@ -115,6 +115,72 @@ func TestReadyKeepsTheBacklogSmall(t *testing.T) {
 	})
 }
 
+// However large messages are, and whoever else waits and sends, none that was waited for is too much.
+func TestWhatIsSentWhenReadyIsTaken(t *testing.T) {
+	cfg := Config{MaxBacklogBytes: 64 << 10, MaxBacklogPackets: 16}
+	group := make([]Message, 12)
+	for i := range group {
+		group[i].Data = []byte("x")
+	}
+	all := [][]Message{{{Data: []byte("x")}}, {{Data: make([]byte, 6<<20)}}, group, {{Data: make([]byte, 3<<20)}}, {{Data: make([]byte, 30<<10)}}}
+	packets := 0
+	for _, list := range all {
+		packets += len(list)
+	}
+	send := func(r *recorder, prepared bool) error {
+		for _, list := range append(all, all...) {
+			for err := ErrNotReady; err == ErrNotReady; {
+				if err := r.session.Ready(context.Background()); err != nil {
+					return err
+				}
+				if o := (SendOptions{NoCompress: true, IfReady: true}); prepared {
+					err = r.session.SendPrepared(o, Prepare(list...))
+				} else {
+					err = r.session.Send(o, list...)
+				}
+				if err != nil && err != ErrNotReady {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	onBoth(t, cfg, func(t *testing.T, r *recorder, next packetReader) {
+		done := make(chan error, 2)
+		for i := range cap(done) {
+			go func() { done <- send(r, i == 0) }()
+		}
+		for range cap(done) * 2 * packets {
+			next()
+		}
+		for range cap(done) {
+			want(t, "sent", receive(t, "sent", done), nil)
+		}
+	})
+	t.Run("gathered", func(t *testing.T) { // what one Work has sent leaves together
+		cfg.MaxBacklogBytes = 4 << 10
+		done := make(chan error, 1)
+		c, _ := newHarness(t, cfg, func(r *recorder) {
+			r.onWork = func(r *recorder) {
+				large := Prepare(Message{Data: make([]byte, 6<<20)})
+				if err := r.session.SendPrepared(uncompressed, large); err != nil {
+					done <- err
+					return
+				}
+				for range 10 {
+					_ = r.session.Send(SendOptions{}, Message{Data: make([]byte, 300)})
+				}
+				done <- send(r, true)
+			}
+		}).openWebSocket()
+		c.send("4")
+		for range 11 + 2*packets {
+			c.text()
+		}
+		want(t, "sent", receive(t, "sent", done), nil)
+	})
+}
+
 func TestReadyEnds(t *testing.T) {
 	large := Message{Data: make([]byte, 12<<20)}
 	for name, end := range map[string]func(*Session){
@@ -125,8 +191,7 @@ func TestReadyEnds(t *testing.T) {
 			onBoth(t, Config{}, func(t *testing.T, r *recorder, _ packetReader) {
 				want(t, "nothing waits", r.session.Ready(t.Context()), nil)
 				_ = r.session.Send(SendOptions{}, large)
-				want(t, "nothing waits beside it", r.session.Ready(t.Context()), nil)
-				_ = r.session.Send(SendOptions{}, Message{Data: make([]byte, DefaultMaxBacklogBytes/2)})
+				want(t, "no room", r.session.Send(SendOptions{IfReady: true}, Message{}), ErrNotReady)
 				ctx, cancel := context.WithCancel(t.Context())
 				cancel()
 				want(t, "context", r.session.Ready(ctx), context.Canceled)
