@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/gobwas/ws"
 )
@@ -157,27 +158,31 @@ func TestWhatIsSentWhenReadyIsTaken(t *testing.T) {
 			want(t, "sent", receive(t, "sent", done), nil)
 		}
 	})
-	t.Run("gathered", func(t *testing.T) { // what one Work has sent leaves together
-		cfg.MaxBacklogBytes = 4 << 10
-		done := make(chan error, 1)
-		c, _ := newHarness(t, cfg, func(r *recorder) {
-			r.onWork = func(r *recorder) {
-				large := Prepare(Message{Data: make([]byte, 6<<20)})
-				if err := r.session.SendPrepared(uncompressed, large); err != nil {
-					done <- err
-					return
+	t.Run("gathered", func(t *testing.T) { // what one Work has sent leaves together, over a pipe, which takes nothing at once
+		synctest.Test(t, func(t *testing.T) {
+			srv, _ := serverOnly(t, Config{MaxBacklogBytes: 4 << 10})
+			sent := make(chan error, 1)
+			accept := srv.cfg.Accept
+			srv.cfg.Accept = func(s *Session) Receiver {
+				r := accept(s)
+				r.(*recorder).onWork = func(r *recorder) {
+					for range 200 {
+						_ = r.session.Ready(t.Context())
+						_ = r.session.Send(SendOptions{}, Message{Data: make([]byte, 300)})
+					}
+					_ = r.session.Ready(t.Context())
+					sent <- r.session.SendPrepared(uncompressed, Prepare(Message{Data: make([]byte, 20<<10)}))
 				}
-				for range 10 {
-					_ = r.session.Send(SendOptions{}, Message{Data: make([]byte, 300)})
-				}
-				done <- send(r, true)
+				return r
 			}
-		}).openWebSocket()
-		c.send("4")
-		for range 11 + 2*packets {
-			c.text()
-		}
-		want(t, "sent", receive(t, "sent", done), nil)
+			client, packets := pipeSession(t, srv, "EIO=4&transport=websocket")
+			_, _ = client.Write(maskedFrame(ws.OpText, "4"))
+			for range 201 {
+				<-packets
+			}
+			want(t, "sent", <-sent, nil)
+			_ = client.Close()
+		})
 	})
 }
 
