@@ -46,7 +46,7 @@ var starts = map[string]plan.Plan{
 }
 
 // All are all of them.
-var All = slices.Concat(ofServers, ofClients, ofCalls, ofEnds, ofWords, ofLeft, ofReach)
+var All = slices.Concat(ofServers, ofClients, ofCalls, ofEnds, ofWords, ofLeft, ofReach, ofForms)
 
 // ofServers are faults of what servers keep, send and tell each other.
 var ofServers = []Defect{
