@@ -52,12 +52,16 @@ func (s *Socket) keep(x held) bool {
 	return true
 }
 
-// hold reports whether the sockets of the session may hold so many bytes more. One packet may be of any size.
+// hold reports whether the sockets of the session may hold so many bytes more. As in its backlog, those of the largest
+// packet do not count.
 func (c *client) hold(bytes int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := c.inLobby()
-	if l.held > c.server.maxBacklog() {
+	if l.held == 0 {
+		l.largest = 0
+	}
+	if l.largest = max(l.largest, bytes); l.held+bytes-l.largest > c.server.maxBacklog() {
 		return false
 	}
 	l.held += bytes
@@ -107,7 +111,7 @@ func (s *Socket) take(h *hold) held {
 	return x
 }
 
-// step sends the first thing that is held, or ends the hold, and reports whether there may be more.
+// step sends the first thing that is held, if there is room, or ends the hold, and reports whether there may be more.
 func (s *Socket) step(h *hold) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -115,15 +119,16 @@ func (s *Socket) step(h *hold) bool {
 		s.end(h)
 		return false
 	}
-	x := s.take(h)
+	x := h.list[0]
 	if x.p == nil {
 		x.p = s.client.server.prepare(&packet.Packet{
 			Type: packet.Event, Namespace: s.name, Data: x.m.Data, Attachments: x.m.Attachments,
 		})
 	}
-	if x.p != nil {
-		_ = s.client.session.SendPrepared(x.opts, x.p) // a session that closed says so by Closed
+	if x.opts.IfReady = true; x.p != nil && s.client.session.SendPrepared(x.opts, x.p) == transport.ErrNotReady {
+		return true // others have sent since it was
 	}
+	s.take(h) // a session that closed says so by Closed
 	return true
 }
 

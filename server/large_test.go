@@ -1,11 +1,13 @@
 package server_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // A large event is no reason to end anybody: one to an idle WebSocket, again after it has come back, and one to many
@@ -115,6 +117,64 @@ func TestReplayIsWhole(t *testing.T) {
 		}
 		if s := srv.Stats(); s.Recovered != 4 || s.NotRecovered != 0 {
 			t.Errorf("recovered %d, not %d", s.Recovered, s.NotRecovered)
+		}
+	})
+}
+
+// One large event behind the other is no reason to end who has missed them, in one namespace or in several: it would come back
+// for the same, for ever.
+func TestLargeEventsThatWereMissedComeOneByOne(t *testing.T) {
+	const size, n = 6 << 20, 2
+	nsps := []string{"/", "/other"}
+	begin := func(t *testing.T) (url string, connects []string) {
+		cfg := server.Config{Recovery: &server.Recovery{}, Transport: transport.Config{MaxBacklogBytes: 64 << 10}}
+		srv, url := start(t, cfg, func(io *server.Server) { io.Of("/other") })
+		p := dial(t, url)
+		for _, nsp := range nsps {
+			at := ""
+			if nsp != "/" {
+				at = nsp + ","
+			}
+			p.Send("40" + at)
+			var w welcome
+			if err := json.Unmarshal([]byte(strings.TrimPrefix(p.Text(), "40"+at)), &w); err != nil {
+				t.Fatal(err)
+			}
+			connects = append(connects, fmt.Sprintf(`40%s{"pid":%q}`, at, w.PID))
+		}
+		_ = p.Conn.Close()
+		eventually(t, "it leaves", func() bool { return srv.LocalCount()+srv.Of("/other").LocalCount() == 0 })
+		for range n {
+			for _, nsp := range nsps {
+				if err := srv.Of(nsp).Emit("missed", strings.Repeat("x", size)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		return url, connects
+	}
+	t.Run("websocket", func(t *testing.T) {
+		url, connects := begin(t)
+		p := dial(t, url)
+		p.Send(connects...)
+		for got := 0; got < n*len(nsps); {
+			if len(p.Text()) > size {
+				got++
+			}
+		}
+	})
+	t.Run("polling", func(t *testing.T) {
+		url, connects := begin(t)
+		p := dialPolling(t, url)
+		for _, connect := range connects {
+			p.post(connect)
+		}
+		for got := 0; got < n*len(nsps); {
+			for _, packet := range strings.Split(p.get(), "\n") {
+				if len(packet) > size {
+					got++
+				}
+			}
 		}
 	})
 }

@@ -21,7 +21,7 @@ type lobby struct {
 	timer   *time.Timer // until the bucket has a token; nil unless it runs
 	waiting []*Socket   // one of each namespace
 
-	held int // bytes that its sockets hold for the client; see hold
+	held, largest int // bytes that its sockets hold for the client, and of the largest packet since they hold something; see hold
 
 	early, earlyBytes int // events that came behind a CONNECT since last none was in progress
 

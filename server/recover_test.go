@@ -202,6 +202,21 @@ func TestHoldIsBounded(t *testing.T) {
 	}
 }
 
+// Nor does one large event end it, whatever is held before and behind that.
+func TestHoldDoesNotCountTheLargest(t *testing.T) {
+	_, q, s, _ := comingBack(t, nil)
+	for range 2 {
+		for i := range 3 {
+			_ = s.Emit("more", i, strings.Repeat("x", i%2*8<<20))
+		}
+		for i := 0; i < 3; {
+			if strings.HasPrefix(q.Text(), fmt.Sprintf(`42["more",%d`, i)) {
+				i++
+			}
+		}
+	}
+}
+
 // Who is put out while it takes what it missed gets no more of that, but learns that it is out.
 func TestDisconnectEndsTheReplay(t *testing.T) {
 	for _, closeSession := range []bool{false, true} {

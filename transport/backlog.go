@@ -54,14 +54,21 @@ func (b *backlog) all() load {
 // pending reports whether something waits for a poll.
 func (b *backlog) pending() bool { return b != nil && len(b.items) > 0 }
 
-// full reports whether so much more, sent together, goes beyond the limits.
+// full reports whether so much more, sent together, goes beyond the limits. What comes when it is not crowded never does.
 func (b *backlog) full(packets, bytes int, cfg *Config) bool {
-	return b != nil && b.all().plus(load{packets, bytes, bytes}).beyond(cfg.MaxBacklogPackets, cfg.MaxBacklogBytes)
+	return b.crowded(cfg) && b.all().plus(load{packets, bytes, bytes}).beyond(cfg.MaxBacklogPackets, cfg.MaxBacklogBytes)
 }
 
 // crowded reports whether more than half of what the limits allow waits.
 func (b *backlog) crowded(cfg *Config) bool {
-	return b.all().beyond(cfg.MaxBacklogPackets/2, cfg.MaxBacklogBytes/2)
+	l := b.all()
+	return cfg.crowded(l.packets, l.bytes)
+}
+
+// crowded reports whether so much is more than half of what may wait. Unlike the limits it counts the largest message:
+// two large ones, one behind the other, are not for a client that has not read the first.
+func (c *Config) crowded(packets, bytes int) bool {
+	return packets > c.MaxBacklogPackets/2 || bytes > c.MaxBacklogBytes/2
 }
 
 func (b *backlog) add(items ...item) {

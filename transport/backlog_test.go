@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/gobwas/ws"
 )
@@ -115,6 +116,76 @@ func TestReadyKeepsTheBacklogSmall(t *testing.T) {
 	})
 }
 
+// However large messages are, and whoever else waits and sends, none that was waited for is too much.
+func TestWhatIsSentWhenReadyIsTaken(t *testing.T) {
+	cfg := Config{MaxBacklogBytes: 64 << 10, MaxBacklogPackets: 16}
+	group := make([]Message, 12)
+	for i := range group {
+		group[i].Data = []byte("x")
+	}
+	all := [][]Message{{{Data: []byte("x")}}, {{Data: make([]byte, 6<<20)}}, group, {{Data: make([]byte, 3<<20)}}, {{Data: make([]byte, 30<<10)}}}
+	packets := 0
+	for _, list := range all {
+		packets += len(list)
+	}
+	send := func(r *recorder, prepared bool) error {
+		for _, list := range append(all, all...) {
+			for err := ErrNotReady; err == ErrNotReady; {
+				if err := r.session.Ready(context.Background()); err != nil {
+					return err
+				}
+				if o := (SendOptions{NoCompress: true, IfReady: true}); prepared {
+					err = r.session.SendPrepared(o, Prepare(list...))
+				} else {
+					err = r.session.Send(o, list...)
+				}
+				if err != nil && err != ErrNotReady {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	onBoth(t, cfg, func(t *testing.T, r *recorder, next packetReader) {
+		done := make(chan error, 2)
+		for i := range cap(done) {
+			go func() { done <- send(r, i == 0) }()
+		}
+		for range cap(done) * 2 * packets {
+			next()
+		}
+		for range cap(done) {
+			want(t, "sent", receive(t, "sent", done), nil)
+		}
+	})
+	t.Run("gathered", func(t *testing.T) { // what one Work has sent leaves together, over a pipe, which takes nothing at once
+		synctest.Test(t, func(t *testing.T) {
+			srv, _ := serverOnly(t, Config{MaxBacklogBytes: 4 << 10})
+			sent := make(chan error, 1)
+			accept := srv.cfg.Accept
+			srv.cfg.Accept = func(s *Session) Receiver {
+				r := accept(s)
+				r.(*recorder).onWork = func(r *recorder) {
+					for range 200 {
+						_ = r.session.Ready(t.Context())
+						_ = r.session.Send(SendOptions{}, Message{Data: make([]byte, 300)})
+					}
+					_ = r.session.Ready(t.Context())
+					sent <- r.session.SendPrepared(uncompressed, Prepare(Message{Data: make([]byte, 20<<10)}))
+				}
+				return r
+			}
+			client, packets := pipeSession(t, srv, "EIO=4&transport=websocket")
+			_, _ = client.Write(maskedFrame(ws.OpText, "4"))
+			for range 201 {
+				<-packets
+			}
+			want(t, "sent", <-sent, nil)
+			_ = client.Close()
+		})
+	})
+}
+
 func TestReadyEnds(t *testing.T) {
 	large := Message{Data: make([]byte, 12<<20)}
 	for name, end := range map[string]func(*Session){
@@ -125,8 +196,7 @@ func TestReadyEnds(t *testing.T) {
 			onBoth(t, Config{}, func(t *testing.T, r *recorder, _ packetReader) {
 				want(t, "nothing waits", r.session.Ready(t.Context()), nil)
 				_ = r.session.Send(SendOptions{}, large)
-				want(t, "nothing waits beside it", r.session.Ready(t.Context()), nil)
-				_ = r.session.Send(SendOptions{}, Message{Data: make([]byte, DefaultMaxBacklogBytes/2)})
+				want(t, "no room", r.session.Send(SendOptions{IfReady: true}, Message{}), ErrNotReady)
 				ctx, cancel := context.WithCancel(t.Context())
 				cancel()
 				want(t, "context", r.session.Ready(ctx), context.Canceled)

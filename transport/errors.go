@@ -15,6 +15,9 @@ var ErrClosed = errors.New("session closed")
 // ErrBacklog is returned by the send that overflowed the session's outbox and so closed it.
 var ErrBacklog = errors.New("session backlog full")
 
+// ErrNotReady is returned by a send with SendOptions.IfReady for which there is no room. It leaves the session as it is.
+var ErrNotReady = errors.New("session not ready")
+
 // ErrTooLarge is returned by a send of more than Config.MaxSendBytes, which leaves the session as it is.
 var ErrTooLarge = errors.New("message too large to send")
 

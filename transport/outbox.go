@@ -34,9 +34,9 @@ type outbox struct {
 
 func (o *outbox) empty() bool { return o == nil || len(o.chunks) == 0 }
 
-// full reports whether so much more, sent together, goes beyond the limits.
+// full reports whether so much more, sent together, goes beyond the limits. What comes when it is not crowded never does.
 func (o *outbox) full(packets, bytes int, cfg *Config) bool {
-	if o.empty() {
+	if !o.crowded(cfg) {
 		return false
 	}
 	over := o.bytes + bytes - cfg.MaxBacklogBytes
@@ -44,13 +44,7 @@ func (o *outbox) full(packets, bytes int, cfg *Config) bool {
 }
 
 // crowded reports whether more than half of what the limits allow waits.
-func (o *outbox) crowded(cfg *Config) bool {
-	if o.empty() {
-		return false
-	}
-	over := o.bytes - cfg.MaxBacklogBytes/2
-	return o.packets > cfg.MaxBacklogPackets/2 || over > 0 && over > o.largest()
-}
+func (o *outbox) crowded(cfg *Config) bool { return o != nil && cfg.crowded(o.packets, o.bytes) }
 
 // largest returns the size of the largest chunk, which the limits do not count.
 func (o *outbox) largest() (bytes int) {

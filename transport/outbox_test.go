@@ -161,7 +161,7 @@ func TestOutboxDoesNotCountTheLargest(t *testing.T) {
 	want(t, "packets", o.full(9, 1, cfg), true)
 	o.vector(nil)
 	o.wrote(900)
-	want(t, "crowded", o.crowded(cfg), false)
+	want(t, "crowded", o.crowded(cfg), true)
 	want(t, "up to the limit", o.full(1, 1000, cfg), false)
 	o.add(make([]byte, 1000), 1, false, true)
 	o.vector(nil)

@@ -12,6 +12,9 @@ type SendOptions struct {
 	// Burst says that other messages for many sessions are being sent, or follow at once: those of SendPrepared may
 	// leave together with them, as soon as a processor is free to write.
 	Burst bool
+	// IfReady sends nothing and returns ErrNotReady unless Ready would return at once. What it lets pass is never too
+	// much; between Ready and a send without it others may send.
+	IfReady bool
 }
 
 // Send queues msgs, which stay adjacent, and returns at once. The data are copied before it returns.
@@ -86,6 +89,9 @@ func (s *Session) maySend(o SendOptions, n int) (ok bool, err error) {
 	if s.state != stateOpen {
 		return false, ErrClosed
 	}
+	if o.IfReady && s.crowded() != nil {
+		return false, ErrNotReady
+	}
 	if o.Volatile && !s.writable() {
 		s.srv.counters.volatileDropped.Add(uint64(n))
 		return false, nil
@@ -125,7 +131,8 @@ func (s *Session) writable() bool {
 }
 
 // Ready waits until there is room for more: until no more than half of what the limits of Config allow
-// waits for the client. Who sends many messages calls it before each, and is then no faster than the client.
+// waits for the client. Who sends many messages calls it before each, and is then no faster than the client: however large
+// they are, what is sent then is not too much, unless others have sent since; see SendOptions.IfReady.
 // It returns ErrClosed if the session is not open, and the error of ctx if that ends first. Unlike the other
 // methods it may block.
 func (s *Session) Ready(ctx context.Context) error {
@@ -149,13 +156,20 @@ func (s *Session) Ready(ctx context.Context) error {
 	}
 }
 
-// crowded returns nil, or if too much waits for Ready a channel that is closed when less does. Called with
-// mu held.
+// crowded returns nil, or if too much waits for Ready a channel that is closed when less does. What was gathered leaves if
+// it would be too much with the rest. Called with mu held.
 func (s *Session) crowded() <-chan struct{} {
-	switch {
-	case s.ws == nil && s.waiting.crowded(&s.srv.cfg):
-		return s.waiting.ready.wait()
-	case s.ws != nil && s.ws.out.crowded(&s.srv.cfg):
+	cfg := &s.srv.cfg
+	if s.ws == nil {
+		if s.waiting.crowded(cfg) {
+			return s.waiting.ready.wait()
+		}
+		return nil
+	}
+	if cfg.crowded(s.ws.load()) {
+		s.ws.flushGathered()
+	}
+	if s.ws.out.crowded(cfg) {
 		return s.ws.out.ready.wait()
 	}
 	return nil
@@ -168,20 +182,26 @@ func (s *Session) Backlog() (packets, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	waiting := s.waiting.all()
-	packets, bytes = waiting.packets, waiting.bytes
-	if s.ws != nil {
-		if b := s.ws.batch; b != nil {
-			packets += b.packets
-			bytes += b.bytes
-		}
-		if out := s.ws.out; out != nil {
-			packets += out.packets
-			bytes += out.bytes
-		}
-		if s.ws.gathered != nil {
-			packets += s.ws.gathered.packets
-			bytes += len(s.ws.gathered.b)
-		}
+	if s.ws == nil {
+		return waiting.packets, waiting.bytes
+	}
+	packets, bytes = s.ws.load()
+	return packets + waiting.packets, bytes + waiting.bytes
+}
+
+// load is what the kernel has not taken, or not been given yet. Called with mu held.
+func (c *wsConn) load() (packets, bytes int) {
+	if b := c.batch; b != nil {
+		packets += b.packets
+		bytes += b.bytes
+	}
+	if out := c.out; out != nil {
+		packets += out.packets
+		bytes += out.bytes
+	}
+	if b := c.gathered; b != nil {
+		packets += b.packets
+		bytes += len(b.b)
 	}
 	return packets, bytes
 }

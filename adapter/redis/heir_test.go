@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/adapter/adaptertest"
 	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/adapter/redis/redistest"
@@ -74,6 +76,48 @@ func TestHeirIsAskedWhatIsInDoubt(t *testing.T) {
 	if err := e.Close(ctx); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestReplacedMasterIsMissedNoMore: what was for a master that has died is too old before its replica takes over, and nothing
+// more is to be sent there. The servers are well again all the same.
+func TestReplacedMasterIsMissedNoMore(t *testing.T) {
+	t.Parallel()
+	list := redistest.ReplicatedCluster(t)
+	cfg := redis.Config{URL: redistest.ClusterURL(list), Prefix: unique(), Mode: redis.Sharded, MaxOutboxAge: time.Second,
+		HeartbeatInterval: 200 * time.Millisecond}
+	c := start(t, cfg)
+	n := adaptertest.NewNode(t, "/", c.Adapter())
+	ready(t, c)
+	_, beats := slot(t, list, cfg.Prefix+"-beanpole#")
+	room, main := "", beats
+	for i := 0; main == beats; i++ {
+		room = fmt.Sprint("room", i)
+		_, main = slot(t, list, cfg.Prefix+"#/#"+room+"#")
+	}
+	heir := heirOf(t, list, main)
+	main.Kill()
+	adaptertest.Eventually(t, func() error { // what is sent first may be in doubt, and not wait
+		_ = n.Broadcast(adaptertest.Event(`["x"]`), adapter.Target{Rooms: []string{room}})
+		if c.Stats().Waiting == 0 {
+			return errors.New("nothing waits")
+		}
+		return nil
+	})
+	addr := fmt.Sprintf("127.0.0.1:%d", main.Port)
+	adaptertest.Eventually(t, func() error {
+		if s := c.Stats(); s.Lost["too old"] == 0 || s.Waiting > 0 || failure(c, redis.PartSending, addr) == nil {
+			return fmt.Errorf("%+v, %+v", s, c.Status())
+		}
+		return nil
+	})
+	takeOver(t, heir)
+	adaptertest.Eventually(t, func() error {
+		if s := c.Status(); !s.Up {
+			return fmt.Errorf("%+v", s)
+		}
+		return nil
+	})
+	main.Run()
 }
 
 // TestEmitterKeepsOrderWhenAMasterDies: what waits for a master of a Redis Cluster is not overtaken by what comes when its

@@ -59,10 +59,7 @@ func (s *sender) run(ctx context.Context) {
 				s.probe(ctx)
 				continue
 			}
-			select {
-			case <-s.box.wake:
-			case <-ctx.Done():
-			}
+			s.idle(ctx)
 			continue
 		}
 		if s.outdate(); len(s.pending) == 0 {
@@ -95,10 +92,23 @@ func (s *sender) run(ctx context.Context) {
 	}
 }
 
-// probe finds out whether Redis is there again after a failure, when nothing waits that would show it.
+// idle waits for something to send. What was refused before is no failure for ever.
+func (s *sender) idle(ctx context.Context) {
+	if len(s.barred) > 0 {
+		defer time.AfterFunc(recoveredAfter+time.Second, s.box.signal).Stop()
+		defer s.sends()
+	}
+	select {
+	case <-s.box.wake:
+	case <-ctx.Done():
+	}
+}
+
+// probe finds out whether Redis is there again after a failure, when nothing waits that would show it; or another in its
+// place, whose sender says how that does.
 func (s *sender) probe(ctx context.Context) {
 	err := s.ping(ctx)
-	if err == nil {
+	if err == nil || !s.leads(ctx) {
 		s.failed = 0
 		s.sends()
 		return
@@ -106,6 +116,30 @@ func (s *sender) probe(ctx context.Context) {
 	s.state.set(PartSending, s.addr, err)
 	s.fails()
 	pause(ctx, s.failed)
+}
+
+// leads reports whether the server is a master still, as far as that is known, and takes its client: a server that was none
+// for a while has another one.
+func (s *sender) leads(ctx context.Context) bool {
+	x, ok := s.client.(*redis.ClusterClient)
+	if !ok {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	found := make(chan *redis.Client, 1)
+	err := x.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
+		if node.Options().Addr == s.addr {
+			found <- node
+		}
+		return nil
+	})
+	select {
+	case s.node = <-found:
+		return true
+	default:
+		return err != nil
+	}
 }
 
 // ping returns nil if Redis is there. It may refuse the command, but not all commands.
@@ -166,7 +200,9 @@ func (s *sender) wait(ctx context.Context, err error) {
 		here, ok := homes[c.route]
 		if !ok {
 			node, err := x.MasterForKey(ctx, c.route)
-			here = err != nil || node.Options().Addr == s.node.Options().Addr
+			if here = err != nil || node.Options().Addr == s.addr; here && err == nil {
+				s.node = node // see leads
+			}
 			homes[c.route] = here
 		}
 		return !here

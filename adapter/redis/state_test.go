@@ -2,10 +2,12 @@ package redis
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,5 +138,29 @@ func TestRefusalsPass(t *testing.T) {
 		up(false, "refused again")
 		time.Sleep(time.Second)
 		up(true, "nothing was refused for a minute")
+	})
+}
+
+// What Redis has refused of the last that was sent there is no failure for ever.
+func TestIdleSenderForgetsRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newState(slog.New(slog.DiscardHandler))
+		box := newOutbox(1, 1)
+		x := newSender(&publisher{state: s, box: box}, "", nil, box)
+		x.refuses(&command{op: opXAdd, key: "stream"}, errors.New("NOPERM"))
+		x.sends()
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { x.run(ctx) })
+		time.Sleep(recoveredAfter / 2)
+		if _, _, err, _ := s.get(); err == nil || s.works() {
+			t.Errorf("err %v, works %v", err, s.works())
+		}
+		time.Sleep(recoveredAfter)
+		if !s.works() {
+			t.Error("it fails")
+		}
+		cancel()
+		wg.Wait()
 	})
 }

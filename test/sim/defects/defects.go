@@ -46,7 +46,7 @@ var starts = map[string]plan.Plan{
 }
 
 // All are all of them.
-var All = slices.Concat(ofServers, ofClients, ofCalls, ofEnds, ofWords, ofLeft, ofReach)
+var All = slices.Concat(ofServers, ofClients, ofCalls, ofEnds, ofWords, ofLeft, ofReach, ofForms)
 
 // ofServers are faults of what servers keep, send and tell each other.
 var ofServers = []Defect{
@@ -68,7 +68,7 @@ var ofServers = []Defect{
 	{"replay-lost", "streams+", nil, "adapter/redis/recovery.go", "if have.has(e.uid, e.seq) || ", `if on("replay-lost", 5) || have.has(e.uid, e.seq) || `},
 	{"replay-wrong", "streams+", nil, "adapter/redis/line.go", "if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) && !replayed(&e) {\n\t\t\t\treplay(", "if on(\"replay-wrong\", 1) || !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay("},
 	{"saved-late", "streams+", []string{plan.Cut}, "adapter/redis/recovery.go", "\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid)) //", "\t\tif !on(\"saved-late\", 1) {\n\t\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid))\n\t\t} //"},
-	{"hold-lost", "streams+", nil, "server/hold.go", "\tif x.p != nil {\n\t\t_ = s.client", "\tif x.p != nil && !on(\"hold-lost\", 5) {\n\t\t_ = s.client"},
+	{"hold-lost", "streams+", nil, "server/hold.go", "x.p != nil && s.client", "x.p != nil && !on(\"hold-lost\", 5) && s.client"},
 	{"log-lost", "memory+", []string{plan.Cut}, "adapter/log.go", "if s.Missed(&e.t, isAfter) {", `if s.Missed(&e.t, isAfter) && !on("log-lost", 5) {`},
 	{"join-forgotten", "memory", nil, "adapter/rooms.go", "\t\tx.add(m)\n\t\tr.joined", "\t\tif !on(\"join-forgotten\", 10) {\n\t\t\tx.add(m)\n\t\t}\n\t\tr.joined"},
 	{"event-dropped", "memory", nil, "server/run.go", "\t\ts.event(it.event, &it.since)\n", "\t\tif !on(\"event-dropped\", 30) {\n\t\t\ts.event(it.event, &it.since)\n\t\t}\n"},

@@ -72,10 +72,12 @@ const (
 	Old        = "old"     // clients of Socket.IO v2
 	Library    = "library" // nodes of package zishang
 	Bounds     = "bounds"  // servers keep little for clients, in some runs
+	Deflate    = "deflate" // WebSockets with permessage-deflate, and answers to polls that are compressed
+	JSONP      = "jsonp"   // clients that poll by JSONP
 )
 
 // Loads are all of them.
-var Loads = []string{Broadcasts, Volatile, Acks, Rooms, Binary, Polling, Namespaces, Servers, Queries, Leaving, Old, Library, Bounds}
+var Loads = []string{Broadcasts, Volatile, Acks, Rooms, Binary, Polling, Namespaces, Servers, Queries, Leaving, Old, Library, Bounds, Deflate, JSONP}
 
 // Fill draws from the seed what is left open.
 func (p Plan) Fill() Plan {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
-	"github.com/gobwas/ws/wsutil"
 )
 
 // The ways a client connects.
@@ -62,9 +61,11 @@ type engine struct {
 // wsConn is a WebSocket whose frames are written one at a time.
 type wsConn struct {
 	net.Conn
-	r   io.Reader
-	old bool // of protocol 3
-	mu  sync.Mutex
+	of      *client
+	r       io.Reader
+	old     bool // of protocol 3
+	deflate bool // messages may be compressed
+	mu      sync.Mutex
 }
 
 func (c *wsConn) Read(b []byte) (int, error) { return c.r.Read(b) }
@@ -96,7 +97,7 @@ func (c *client) open(kind, addr string) (*engine, error) {
 		_ = conn.SetReadDeadline(time.Time{})
 		e.conn = conn
 	} else {
-		e.tr = &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 2,
+		e.tr = &http.Transport{DisableCompression: !c.compresses(byPolling), MaxIdleConnsPerHost: 2,
 			DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) { return c.w.net.Dial(ctx, c.name, addr) }}
 		e.http = &http.Client{Transport: e.tr}
 		list, err := e.get(ctx)
@@ -154,7 +155,7 @@ func (e *engine) start() {
 func (e *engine) dial(ctx context.Context, sid string) (*wsConn, error) {
 	d := ws.Dialer{NetDial: func(ctx context.Context, _, addr string) (net.Conn, error) {
 		return e.c.w.net.Dial(ctx, e.c.name, addr)
-	}}
+	}, Extensions: e.c.deflateOffer()}
 	url := "ws://" + e.addr + e.query("websocket")
 	asked := ""
 	if sid != "" {
@@ -162,14 +163,14 @@ func (e *engine) dial(ctx context.Context, sid string) (*wsConn, error) {
 		asked = e.c.w.asking(e.c)
 		d.Header = ws.HandshakeHeaderHTTP{askedHeader: {asked}}
 	}
-	conn, br, _, err := d.Dial(ctx, url)
+	conn, br, hs, err := d.Dial(ctx, url)
 	if err != nil {
 		if status, ok := errors.AsType[ws.StatusError](err); ok && sid != "" {
 			e.refused(asked, &errStatus{int(status), "to a WebSocket"})
 		}
 		return nil, err
 	}
-	c := &wsConn{Conn: conn, r: conn, old: e.c.old}
+	c := &wsConn{Conn: conn, of: e.c, r: conn, old: e.c.old, deflate: deflates(hs)}
 	if br != nil {
 		c.r = br
 	}
@@ -177,7 +178,7 @@ func (e *engine) dial(ctx context.Context, sid string) (*wsConn, error) {
 }
 
 func readFrame(c *wsConn) (frame, error) {
-	data, op, err := wsutil.ReadServerData(c)
+	data, op, err := c.read()
 	if err != nil {
 		return frame{}, err
 	}
@@ -196,11 +197,11 @@ func readFrame(c *wsConn) (frame, error) {
 func writeFrame(c *wsConn, f frame) error {
 	if f.bin != nil {
 		if c.old {
-			return wsutil.WriteClientBinary(c, append([]byte{4}, f.bin...))
+			return c.write(ws.OpBinary, append([]byte{4}, f.bin...))
 		}
-		return wsutil.WriteClientBinary(c, f.bin)
+		return c.write(ws.OpBinary, f.bin)
 	}
-	return wsutil.WriteClientText(c, []byte(f.text))
+	return c.write(ws.OpText, []byte(f.text))
 }
 
 // send queues packets.

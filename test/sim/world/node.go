@@ -65,6 +65,10 @@ func (w *world) start(slot int) *node {
 		PingInterval: pingInterval, PingTimeout: pingTimeout, UpgradeTimeout: upgradeTimeout,
 		WriteTimeout: 5 * time.Second, BodyTimeout: calm / 2, AllowEIO3: w.plan.Does(plan.Old), MaxBacklogBytes: w.bounds.backlog, Logger: log,
 	}}
+	w.compress(&cfg.Transport)
+	if w.plan.Does(plan.JSONP) {
+		cfg.Transport.JSONP = transport.JSONPAll
+	}
 	keep := w.bounds.recovery(w)
 	if w.plan.Recovers() {
 		cfg.Recovery = &server.Recovery{Recovery: *keep}

@@ -37,7 +37,7 @@ func (c *client) greeting(number int) string {
 
 // base64 is what a client adds to its query that does not take binary answers.
 func (c *client) base64() string {
-	if c.name[len(c.name)-1]%2 == 0 {
+	if c.name[len(c.name)-1]%2 == 0 || c.jsonp() != "" { // scripts are text
 		return "&b64=1"
 	}
 	return ""

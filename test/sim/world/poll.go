@@ -34,6 +34,9 @@ func (e *engine) query(transport string) string {
 	if e.sid != "" {
 		q += "&sid=" + e.sid
 	}
+	if transport == byPolling {
+		q += e.c.jsonp()
+	}
 	return q
 }
 
@@ -61,6 +64,12 @@ func (e *engine) get(ctx context.Context) ([]frame, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e.c.jsonp() != "" {
+		if body, err = e.c.unwrap(body); err != nil {
+			e.c.w.violated("protocol", e.c.name, "a poll by JSONP is answered with %v", err)
+			return nil, err
+		}
+	}
 	read := frames
 	if e.c.old {
 		read = frames3
@@ -76,11 +85,15 @@ func (e *engine) get(ctx context.Context) ([]frame, error) {
 func (e *engine) post(body string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), pingInterval+pingTimeout)
 	defer cancel()
+	kind := "text/plain;charset=UTF-8"
+	if e.c.jsonp() != "" {
+		kind, body = "application/x-www-form-urlencoded", form(body)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url(), strings.NewReader(body))
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Content-Type", "text/plain;charset=UTF-8")
+	req.Header.Set("Content-Type", kind)
 	answer, err := e.do(req)
 	if err == nil && answer != "ok" {
 		e.c.w.violated("protocol", e.c.name, "the answer to a POST is %q", answer)
@@ -99,6 +112,9 @@ func (e *engine) do(req *http.Request) (string, error) {
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
 		return "", err
+	}
+	if res.Uncompressed {
+		e.c.w.count("answers inflated")
 	}
 	if res.StatusCode != http.StatusOK {
 		err := &errStatus{res.StatusCode, string(b)}

@@ -54,7 +54,7 @@ func (x *served) putOut(event *sent) {
 	if len(left) > 0 {
 		w.violated("put-out", c.name, "%s: connected in %v after Disconnect(true)", x.s.id(), left)
 	}
-	w.load.Go(func() {
+	go func() { // of a handler, which may run when the load has ended
 		if !w.pause(time.Duration(settle)) {
 			return
 		}
@@ -65,7 +65,7 @@ func (x *served) putOut(event *sent) {
 		if open && !excused {
 			w.violated("put-out", c.name, "%s: the session is open %s after Disconnect(true)", x.s.id(), time.Duration(settle))
 		}
-	})
+	}()
 }
 
 // holds reports whether a session is open.

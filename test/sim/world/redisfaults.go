@@ -37,8 +37,7 @@ func (w *world) cutRedis(rng *rand.Rand) {
 
 func (w *world) restartRedis(rng *rand.Rand, empty bool) {
 	d := between(rng, 0, 5*time.Second)
-	r := w.master(rng)
-	r.one.Lock()
+	r := w.hold(rng)
 	defer r.one.Unlock()
 	w.note("FAULT", "%s restarts in %s, empty=%v", r.host, d, empty)
 	w.trouble(d)
@@ -75,8 +74,7 @@ func (w *world) slowRedis(rng *rand.Rand) {
 // freezeRedis has Redis stand still: what was written to it is read when it goes on.
 func (w *world) freezeRedis(rng *rand.Rand) {
 	d := between(rng, 0, 6*time.Second)
-	r := w.master(rng)
-	r.one.Lock()
+	r := w.hold(rng)
 	defer r.one.Unlock()
 	w.note("FAULT", "%s stands still for %s", r.host, d)
 	w.count("fault redisice")
@@ -108,9 +106,8 @@ func (w *world) failOver(rng *rand.Rand) {
 		w.redis.change(rng)
 		return
 	}
-	r := w.master(rng)
+	r := w.hold(rng)
 	d, lag := between(rng, 0, 3*time.Second), between(rng, 0, time.Second)
-	r.one.Lock()
 	defer r.one.Unlock()
 	w.note("FAULT", "redis fails over in %s, and loses what was written in the last %s", d, lag)
 	w.count("fault failover")

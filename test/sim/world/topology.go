@@ -61,6 +61,19 @@ func (w *world) master(rng *rand.Rand) *redisServer {
 	return list[rng.IntN(len(list))]
 }
 
+// hold draws a master to which nothing else happens until one is unlocked: who waits for one may find it dead, and another in
+// its place.
+func (w *world) hold(rng *rand.Rand) *redisServer {
+	for {
+		r := w.master(rng)
+		r.one.Lock()
+		if slices.Contains(w.masters(), r) {
+			return r
+		}
+		r.one.Unlock()
+	}
+}
+
 // all are masters and replicas.
 func (t *topology) all() (list []*redisServer) {
 	t.mu.Lock()

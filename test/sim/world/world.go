@@ -7,7 +7,7 @@
 // handlers.go, sent.go (what clients send, and what comes of that), given.go (rooms that servers put others' sockets
 // into), putout.go (clients that are disconnected everywhere), dying.go (servers that are killed while they are asked),
 // ends.go (that nothing ends without a cause), questions.go and said.go (what servers ask sockets and each other),
-// burst.go (what waits for an upgrade), bounds.go (how little servers keep), loss.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go,
+// burst.go (what waits for an upgrade), deflate.go and jsonp.go (other forms of what clients and servers send), bounds.go (how little servers keep), loss.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go,
 // socket.go, break.go and old.go (the clients, from the protocols), balance.go (who sends requests where), redis.go,
 // topology.go, cluster.go, replica.go, faults.go, redisfaults.go, end.go and held.go (what must be left: nothing).
 package main
@@ -39,11 +39,12 @@ const (
 
 // world is everything.
 type world struct {
-	plan   plan.Plan
-	net    *simnet.Net
-	bounds bounds
-	began  time.Time
-	redis  *topology // nil in memory
+	plan     plan.Plan
+	net      *simnet.Net
+	deflater deflater // of the clients
+	bounds   bounds
+	began    time.Time
+	redis    *topology // nil in memory
 
 	mu sync.Mutex
 	// Guarded by mu.
