@@ -53,3 +53,18 @@ func (r rings) out() bool {
 	}
 	return true
 }
+
+// ending is the end of a lane as others are told of it.
+type ending struct {
+	key      laneKey
+	n, count uint64
+	base     uint64 // the last number that does not concern who asked; 0 if nobody did
+	bases    uint64 // how many the lane had had by then
+}
+
+// sayAfter is how long nothing more has been published in a lane when its end is said: what comes behind says
+// it, too. It is said again after twice the time, and so on, sayTimes in all, as it may be lost as well.
+const (
+	sayAfter = 500 * time.Millisecond
+	sayTimes = 6
+)
