@@ -204,7 +204,7 @@ func (c *Cluster) beat() {
 // leave takes this node out of the roster.
 func (c *Cluster) leave(ctx context.Context) {
 	close(c.watching)
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	select {
 	case <-c.watched: // nothing of it may come behind this
