@@ -31,6 +31,7 @@ type Cluster struct {
 	inflow  *inflow
 	letters op // publishes what only Beanpole nodes hear
 	stats   counters
+	held    atomic.Int64       // bytes of answers that wait to be fetched
 	joins   atomic.Uint64      // how many adapters there have been
 	strayed int                // owned by watch; how often in a row subscriptions were found elsewhere
 	readers map[string]*reader // by stream
