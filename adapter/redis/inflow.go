@@ -166,10 +166,11 @@ func (f *inflow) serve() {
 	}
 }
 
-// oldest reports whether none of the open questions that have something was asked before r. Called with mu held.
+// oldest reports whether none of the open questions for sockets was asked before r: others gather nothing, and may wait for
+// clients. Called with mu held.
 func (f *inflow) oldest(r *request) bool {
 	for x, number := range f.open {
-		if x.gathered > 0 && number < f.open[r] {
+		if x.kind == kindFetch && number < f.open[r] {
 			return false
 		}
 	}
