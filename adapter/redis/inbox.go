@@ -22,15 +22,13 @@ type inbox struct {
 	asked   atomic.Uint64
 	work    chan struct{} // holds one token when there is something to do
 
-	mu        sync.RWMutex
-	sources   map[string]*source
-	breaks    map[string]silence // by namespace: when some of it was not heard, lately
-	lost      map[string]uint64  // by node
-	caution   caution
-	suspects  map[laneKey]time.Time // what has been regained and not been asked for, since when
-	suspectAt time.Time             // when it may be asked for, as the last was asked for not long ago
-	settles   time.Time             // when is to be looked what was missed of nodes that have ended; zero if that is not to be
-	resettle  bool                  // and once more then
+	mu       sync.RWMutex
+	sources  map[string]*source
+	breaks   map[string]silence // by namespace: when some of it was not heard, lately
+	lost     map[string]uint64  // by node
+	caution  caution
+	settles  time.Time // when is to be looked what was missed of nodes that have ended; zero if that is not to be
+	resettle bool      // and once more then
 
 	record     *record
 	saving     atomic.Bool  // the record is being written
@@ -70,7 +68,7 @@ const (
 
 func newInbox(c *Cluster) *inbox {
 	b := &inbox{c: c, channel: c.cfg.Prefix + "-beanpole#", work: make(chan struct{}, 1),
-		sources: map[string]*source{}, breaks: map[string]silence{}, suspects: map[laneKey]time.Time{}, caution: caution{piece: maxPiece, top: maxPiece}, lost: map[string]uint64{}}
+		sources: map[string]*source{}, breaks: map[string]silence{}, caution: caution{piece: maxPiece, top: maxPiece}, lost: map[string]uint64{}}
 	b.record = newRecord(c.client, &c.cfg, c.uid)
 	b.rings = rings{"": newRing(c.cfg.MaxResendBytes, c.cfg.MaxResendAge)}
 	if streams := c.streams(); len(streams) > 0 { // then little goes over channels
@@ -276,35 +274,8 @@ func (b *inbox) regained(list []regained) {
 		}
 		x.to = time.Now()
 		b.breaks[key.nsp] = x
-		if at, ok := b.suspects[key]; !ok || since.Before(at) {
-			b.suspects[key] = since
-		}
 	}
-	b.mu.Unlock()
-	if !b.inquire(time.Now()) {
-		b.wake()
-	}
-}
-
-// gatherFor is how long at most what has been regained is gathered, when something was asked for not long ago: what Redis takes late
-// comes one by one. The later Redis is, the longer.
-const gatherFor = time.Second
-
-// inquire asks all servers for what has been regained, in one letter to each, and reports whether nothing is to be asked for later.
-func (b *inbox) inquire(now time.Time) bool {
 	ask := map[string][]laneKey{}
-	b.mu.Lock()
-	if len(b.suspects) == 0 || now.Before(b.suspectAt) {
-		defer b.mu.Unlock()
-		return len(b.suspects) == 0
-	}
-	lanes := b.suspects
-	b.suspects = map[laneKey]time.Time{}
-	wait := late
-	for _, at := range lanes {
-		wait = max(wait, now.Sub(at))
-	}
-	b.suspectAt = now.Add(min(wait, gatherFor))
 	for uid, s := range b.sources {
 		for key := range lanes {
 			if s.has(key.nsp) {
@@ -321,7 +292,6 @@ func (b *inbox) inquire(now time.Time) bool {
 	for uid, keys := range ask {
 		b.suspect(uid, keys, lanes)
 	}
-	return true
 }
 
 // came has in doubt what a node may have published, of which nothing was known yet, while subscriptions were not there.

@@ -48,7 +48,10 @@ func (b *inbox) letter(_ string, payload []byte) {
 		}
 	case tellQuestion:
 		b.questioned.Store(time.Now().UnixNano())
-		b.answer(uid, l.readUint(), l.readWants())
+		id := l.readUint()
+		for _, w := range l.readWants() {
+			b.answer(uid, id, w)
+		}
 	case tellAnswer:
 		id, p, list := l.readPiece()
 		switch {
@@ -57,11 +60,6 @@ func (b *inbox) letter(_ string, payload []byte) {
 			b.c.readers[p.key.lane].answered(reply{uid: uid, id: id, piece: p, list: list})
 		default:
 			b.answered(uid, id, &p, list)
-		}
-	case tellNothing:
-		id := l.readUint()
-		for _, p := range l.readHeads() {
-			b.answered(uid, id, &p, nil)
 		}
 	case tellSize:
 		id, size := l.readUint(), l.readUint()
@@ -89,34 +87,8 @@ func (b *inbox) letter(_ string, payload []byte) {
 	}
 }
 
-// answer answers a question.
-func (b *inbox) answer(uid string, id uint64, list []wanted) {
-	var nothing []ending // in these pieces
-	pieces := map[laneKey]*piece{}
-	for _, w := range list {
-		p := b.answerLane(uid, id, w)
-		switch {
-		case p == nil:
-		case len(p.list) == 0 && w.key.nsp != "" && list[0].key == (laneKey{"", manyLanes}):
-			nothing, pieces[p.key] = append(nothing, p.ending), p
-		default:
-			l := newLetter(tellAnswer, b.c.uid)
-			l.piece(id, p)
-			b.send(uid+"#", l, nil)
-		}
-	}
-	for part := range lettersOf(nothing, ending.lane) {
-		l := newLetter(tellNothing, b.c.uid)
-		l.uint(id)
-		for _, x := range part {
-			l.head(pieces[x.key])
-		}
-		b.send(uid+"#", l, nil)
-	}
-}
-
-// answerLane answers a question for one lane, or returns the piece that is the answer.
-func (b *inbox) answerLane(uid string, id uint64, w wanted) *piece {
+// answer answers a question for one lane.
+func (b *inbox) answer(uid string, id uint64, w wanted) {
 	if w.key.lane == roomLanes {
 		tell := func(id uint64, list []ending) {
 			l := newLetter(tellRooms, b.c.uid)
@@ -133,7 +105,7 @@ func (b *inbox) answerLane(uid string, id uint64, w wanted) *piece {
 			last = list
 		}
 		tell(id, last)
-		return nil
+		return
 	}
 	var since time.Time
 	if w.ago > 0 {
@@ -141,14 +113,14 @@ func (b *inbox) answerLane(uid string, id uint64, w wanted) *piece {
 	}
 	r := b.rings.of(w.key)
 	if r == nil {
-		return nil
+		return
 	}
 	if last, _ := r.progress(); w.after > last {
 		l := newLetter(tellNever, b.c.uid)
 		l.uint(id, last)
 		l.text(w.key.nsp, w.key.lane)
 		b.send(uid+"#", l, nil)
-		return nil
+		return
 	}
 	p := r.after(w.key, w.after, since, min(w.size, maxPiece))
 	if w.size == 0 && len(p.list) > 0 {
@@ -157,9 +129,11 @@ func (b *inbox) answerLane(uid string, id uint64, w wanted) *piece {
 		at := p.list[0].in(w.key.lane)
 		l.tails([]ending{{key: w.key, n: p.list[0].n, count: at.count, base: at.prev, bases: at.count - 1}})
 		b.send(uid+"#", l, nil)
-		return nil
+		return
 	}
-	return &p
+	l := newLetter(tellAnswer, b.c.uid)
+	l.piece(id, &p)
+	b.send(uid+"#", l, nil)
 }
 
 // listens returns the namespace of a lane, and the epoch of its subscription; nil if this node does not listen.

@@ -92,10 +92,7 @@ func (b *inbox) ask(s *source, keys ...laneKey) {
 
 // question asks for what is missing of lanes, at most size bytes of each. Called with order held.
 func (b *inbox) question(s *source, now time.Time, size int, keys []laneKey) {
-	list := make([]wanted, 0, 1+len(keys))
-	if len(keys) > 1 {
-		list = append(list, wanted{key: laneKey{"", manyLanes}})
-	}
+	list := make([]wanted, 0, len(keys))
 	taken := new(atomic.Int32)
 	id := b.asked.Add(1)
 	for _, key := range keys {

@@ -18,8 +18,6 @@ import (
 //	size      the answer to a question for no bytes: what one lane has next, and how large that is; a node that does
 //	          not know of it answers with the message
 //	rooms     the answer that says which lanes of rooms there are
-//	nothing   answers to one question, of lanes of which nothing is to be sent; only to who has asked for lane manyLanes, too,
-//	          of which others know nothing
 //	never     the answer to a question behind a number that was never given: the last one that was
 type tellKind byte
 
@@ -30,7 +28,6 @@ const (
 	tellRooms
 	tellSize
 	tellNever
-	tellNothing
 )
 
 // wanted is what a question asks of one lane.
@@ -40,9 +37,6 @@ type wanted struct {
 	ago   time.Duration // if not zero, in spot of after
 	size  int
 }
-
-// manyLanes in a question says that answers about several lanes may come together.
-const manyLanes = "*"
 
 // roomLanes asks for the ends of all lanes of rooms.
 const roomLanes = "+"
@@ -168,33 +162,11 @@ func (l *letter) readWants() (list []wanted) {
 	return list
 }
 
-// head writes p without what is sent again.
-func (l *letter) head(p *piece) {
-	l.text(p.key.nsp, p.key.lane)
-	l.uint(p.base, p.floor, p.below, p.n, p.count)
-}
-
-func (l *letter) readHead() (p piece) {
-	p.key = laneKey{l.readText(), l.readText()}
-	p.base, p.floor, p.below, p.n, p.count = l.readUint(), l.readUint(), l.readUint(), l.readUint(), l.readUint()
-	return p
-}
-
-func (l *letter) readHeads() (list []piece) {
-	for len(l.b) > 0 {
-		p := l.readHead()
-		if l.bad {
-			return nil
-		}
-		list = append(list, p)
-	}
-	return list
-}
-
 // piece writes p, the answer to a question with a number.
 func (l *letter) piece(question uint64, p *piece) {
 	l.uint(question)
-	l.head(p)
+	l.text(p.key.nsp, p.key.lane)
+	l.uint(p.base, p.floor, p.below, p.n, p.count)
 	for _, x := range p.list {
 		at := x.in(p.key.lane)
 		l.uint(x.n, at.prev, at.count)
@@ -206,7 +178,8 @@ func (l *letter) piece(question uint64, p *piece) {
 
 func (l *letter) readPiece() (question uint64, p piece, list []arrival) {
 	question = l.readUint()
-	p = l.readHead()
+	p.key = laneKey{l.readText(), l.readText()}
+	p.base, p.floor, p.below, p.n, p.count = l.readUint(), l.readUint(), l.readUint(), l.readUint(), l.readUint()
 	for len(l.b) > 0 {
 		a := arrival{n: l.readUint(), spot: spot{l.readUint(), l.readUint()}, channel: l.readText()}
 		if b := l.readBytes(); len(b) > 0 {

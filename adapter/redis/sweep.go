@@ -64,7 +64,6 @@ func (b *inbox) sweep(now time.Time) (more bool) {
 		more = b.sweepSource(s, now, &begun) || more
 	}
 	b.behind.Store(int64(now.Sub(begun)))
-	more = !b.inquire(now) || more
 	return b.save() || more
 }
 
@@ -78,7 +77,6 @@ func (b *inbox) sweepSource(s *source, now time.Time, begun *time.Time) (more bo
 	var keys []laneKey
 	left := map[string]bool{}                                 // namespaces of lanes that are forgotten
 	_, away := b.c.bus.brokenSince([]subscription{b.letters}) // answers would not come
-	slow := min(2*b.c.members.delay(), sweepEvery<<2)         // nor could they be here
 	for key, g := range s.gaps {
 		if g.open() && b.to(key, g) == nil {
 			g.leave()
@@ -90,7 +88,7 @@ func (b *inbox) sweepSource(s *source, now time.Time, begun *time.Time) (more bo
 				left[key.nsp] = true
 			}
 			continue
-		case away, now.Sub(g.asked) < max(sweepEvery<<min(g.tries, 2), slow):
+		case away, now.Sub(g.asked) < sweepEvery<<min(g.tries, 2):
 		default:
 			if g.taken != nil {
 				g.tries += int(g.taken.Swap(0))

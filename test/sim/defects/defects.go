@@ -80,7 +80,7 @@ var ofServers = []Defect{
 	{"never-asked", "pubsub", []string{plan.RedisCut}, "adapter/redis/question.go", "\tnow := time.Now()\n\tb.wake()\n", "\tnow := time.Now()\n\tif on(\"never-asked\", 1) {\n\t\treturn\n\t}\n\tb.wake()\n"},
 	{"ring-short", "pubsub", []string{plan.RedisBar}, "adapter/redis/ring.go", "\tif len(p.list) == 0 && !since.IsZero() {", "\tif k := len(p.list); k > 0 && on(\"ring-short\", 1) {\n\t\tp.list = p.list[:k-1]\n\t}\n\tif len(p.list) == 0 && !since.IsZero() {"},
 	{"tail-short", "pubsub", []string{plan.RedisCut}, "adapter/redis/ring.go", "ending{key: key, n: e.out, count: e.outs}", "ending{key: key, n: e.out - 1 + uint64(len(without(on(\"tail-short\", 1), []byte{1}))), count: e.outs}"},
-	{"answer-astray", "pubsub", []string{plan.RedisCut}, "adapter/redis/letters.go", "\t\t\tl.piece(id, p)\n\t\t\tb.send(uid+\"#\", l, nil)", "\t\t\tl.piece(id, p)\n\t\t\tb.send(uid[more(on(\"answer-astray\", 1)):]+\"#\", l, nil)"},
+	{"answer-astray", "pubsub", []string{plan.RedisCut}, "adapter/redis/letters.go", "\tl.piece(id, &p)\n\tb.send(uid+\"#\", l, nil)", "\tl.piece(id, &p)\n\tb.send(uid[more(on(\"answer-astray\", 1)):]+\"#\", l, nil)"},
 	{"duplicate-kept", "pubsub", []string{plan.RedisCut}, "adapter/redis/gap.go", "\tcase a.n <= g.last:\n", "\tcase a.n <= g.last && !on(\"duplicate-kept\", 1):\n"},
 	{"lost-uncounted", "pubsub", []string{plan.RedisCut, plan.Kill}, "adapter/redis/ends.go", "\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n", "\tif on(\"lost-uncounted\", 1) {\n\t\treturn\n\t}\n\tb.c.stats.lost[cause].Add(n)\n\tb.mu.Lock()\n"},
 	{"number-twice", "pubsub", nil, "adapter/redis/ring.go", "\tr.n++\n", "\tr.n += uint64(1 - more(on(\"number-twice\", 60)))\n"},
