@@ -48,3 +48,22 @@ func TestAnswerThatComesTwiceCountsOnce(t *testing.T) {
 		})
 	}
 }
+
+// FuzzApart: whatever comes as several answers is read, or refused, and what was put together comes apart.
+func FuzzApart(f *testing.F) {
+	f.Add([]byte(`[1]`), []byte{0xc4, 1, 7}, false)
+	f.Add([]byte(`{"_placeholder":true,"num":0}`), []byte{0x91, 0xc0}, true)
+	f.Fuzz(func(t *testing.T, data, packed []byte, binary bool) {
+		m := adapter.Message{Data: data}
+		if binary {
+			m.Attachments = [][]byte{packed}
+		}
+		list, err := apart(m)
+		if err != nil || len(list) == 0 {
+			return
+		}
+		if again, err := apart(together(list)); err != nil || len(again) != len(list) {
+			t.Errorf("%d answers, then %d, %v", len(list), len(again), err)
+		}
+	})
+}

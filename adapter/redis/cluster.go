@@ -30,6 +30,7 @@ type Cluster struct {
 	inbox   *inbox
 	inflow  *inflow
 	stats   counters
+	held    atomic.Int64       // bytes of answers that wait to be fetched
 	joins   atomic.Uint64      // how many adapters there have been
 	readers map[string]*reader // by stream
 	reads   *reads

@@ -52,7 +52,9 @@
 //	resend.go     the form of that
 //	requests.go   questions to other nodes and their answers
 //	asked.go      who has the namespace, and was not asked
-//	pieces.go     answers that come in pieces
+//	pieces.go     answers that are given in pieces
+//	replies.go    those of clients and handlers
+//	fetching.go   how the pieces are fetched
 //	inflow.go     how much of them is on its way to this node, for all its questions together
 //	message.go    one message between nodes, whatever the mode
 //	patterns.go   what is done where patterns are refused
@@ -132,7 +134,8 @@
 //     which of them (offset.go). They waited for the stream before, and acknowledgements and the end of a
 //     socket overtook them. The price: Node's servers do not know such an offset.
 //   - 2026-11-30: Answers are bounded for all questions of a server together (inflow.go), and by who asks: it alone knows what
-//     it has not read yet. Bounds of each question let 200 of them cut its subscription off.
+//     it has not read yet. Bounds of each question let 200 of them cut its subscription off. What clients and handlers answer waits at
+//     their node, too: such a question says how much may come unasked, and does not wait itself, as they may take long.
 //   - 2026-11-30: An emitter numbers and keeps what it publishes, and is asked for it, as a server (keeper.go). Without numbers
 //     it looked before it published on a new connection whether servers listened: but the library makes connections within a
 //     command, subscriptions break and move while others hold, and what went through masters that were well waited, too. It

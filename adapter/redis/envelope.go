@@ -14,7 +14,7 @@ import (
 
 // The JSON form that messages of sharded and streams have, and parts of it those of pubsub
 // (socket.io-adapter/lib/cluster-adapter.ts, ClusterMessage). In MessagePack it is the same object.
-// Members that only Beanpole knows, and Node ignores: count, counted, gone, sid, own, piece, more, next, omitted, asked.
+// Members that only Beanpole knows, and Node ignores: count, counted, gone, sid, own, piece, more, next, omitted, asked, free, left, answers.
 
 // lenient reads what Node writes: it may hold lone surrogates, and JavaScript takes the last of two
 // members with one name.
@@ -109,6 +109,9 @@ type body struct {
 	Omitted     number         `json:"omitted"`
 	Next        number         `json:"next"`
 	Asked       truthy         `json:"asked"`
+	Free        number         `json:"free"`
+	Left        number         `json:"left"`
+	Answers     jsontext.Value `json:"answers"`
 }
 
 // event is a Socket.IO packet inside a message.
@@ -138,6 +141,7 @@ func (m *message) parse(data []byte, attachments [][]byte) error {
 	m.target, m.request, m.rooms, m.close = b.Opts.target(), string(b.RequestID), b.Rooms, b.Close.is
 	m.timeoutMS, m.count, m.counted = int64(b.Opts.Flags.Timeout), int(b.ClientCount), b.Counted.is
 	m.sid, m.own, m.piece, m.more = string(b.SID), b.Own.is, int(b.Piece), b.More.is
+	m.free, m.next, m.omitted = freeBytes(b.Free), int(b.Next), max(0, int(b.Omitted))
 	m.reminds(b.Asked.is)
 	if (m.kind.answers() || m.kind == kindFetch || m.kind == kindTakeOver || m.kind == kindPiece) && m.request == "" {
 		return fmt.Errorf("%w: no request id", errShape)
@@ -167,7 +171,9 @@ func (m *message) parse(data []byte, attachments [][]byte) error {
 			m.count = int(*b.Count)
 			return nil
 		}
-		m.described, m.omitted, m.next = b.Sockets, max(0, int(b.Omitted)), int(b.Next)
+		m.described = b.Sockets
+	case kindReplies:
+		m.event, m.left = adapter.Message{Data: b.Answers, Attachments: attachments}, max(0, int(b.Left))
 	}
 	return nil
 }
@@ -229,6 +235,9 @@ func appendBody(dst []byte, m *message) []byte {
 		dst = append(dst, `{"requestId":`...)
 		dst = appendQuoted(dst, m.request)
 		dst = appendPiece(dst, m)
+	case kindReplies:
+		dst = append(dst, `{"requestId":`...)
+		dst = appendReplies(appendQuoted(dst, m.request), m)
 	case kindServerSideEmit:
 		dst = append(dst, `{"packet":`...)
 		dst = append(dst, m.event.Data...)
@@ -267,10 +276,25 @@ func appendRequest(dst []byte, id string) []byte {
 	return appendQuoted(append(dst, `,"requestId":`...), id)
 }
 
-// appendQuestion appends the id of a question, and where its answers are to go.
+// appendReplies appends answers that go together.
+func appendReplies(dst []byte, m *message) []byte {
+	dst = append(append(dst, `,"answers":`...), m.event.Data...)
+	if m.left > 0 {
+		dst = appendInt(append(dst, `,"left":`...), int64(m.left))
+	}
+	return appendPiece(dst, m)
+}
+
+// freeBytes is how many bytes of answers may come unasked, as a question says.
+func freeBytes(n number) int { return int(max(0, min(n, nextPiece))) }
+
+// appendQuestion appends the id of a question, and where and how its answers are to go.
 func appendQuestion(dst []byte, m *message) []byte {
 	if m.own && m.request != "" {
 		dst = append(dst, `,"own":true`...)
+	}
+	if m.free > 0 {
+		dst = appendInt(append(dst, `,"free":`...), int64(m.free))
 	}
 	return appendRequest(dst, m.request)
 }
@@ -292,7 +316,7 @@ func (m *message) reminds(asked bool) {
 
 // appendPiece appends which piece m is, or asks for.
 func appendPiece(dst []byte, m *message) []byte {
-	if m.piece > 0 {
+	if m.piece != 0 {
 		dst = appendInt(append(dst, `,"piece":`...), int64(m.piece))
 	}
 	if m.more {
@@ -370,11 +394,16 @@ func toMsgpack(dst, form []byte, attachments [][]byte) ([]byte, error) {
 
 // fromMsgpack turns the MessagePack form of a message into its JSON form.
 func fromMsgpack(b []byte) (form []byte, attachments [][]byte, err error) {
-	form, attachments, rest, err := packet.FromMsgpack(b, limits)
+	form, attachments, rest, err := fromMsgpackRest(b)
 	if err == nil && len(rest) > 0 {
 		err = errShape
 	}
 	return form, attachments, err
+}
+
+// fromMsgpackRest is fromMsgpack of the first value of b, and returns what is behind it.
+func fromMsgpackRest(b []byte) (form []byte, attachments [][]byte, rest []byte, err error) {
+	return packet.FromMsgpack(b, limits)
 }
 
 // object returns the JSON form of a payload in either form.

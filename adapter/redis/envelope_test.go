@@ -35,10 +35,15 @@ func TestEveryValueComesThrough(t *testing.T) {
 			{kind: kindSocketsJoin, rooms: []string{long}},
 			{kind: kindSocketsJoin, asked: true, target: adapter.Target{Rooms: []string{"q"}}},
 			{kind: kindUnasked, request: "q"},
+			{kind: kindReplies, event: together([]adapter.Message{event(deep), event(deep)}), request: "q", left: 2, omitted: 1, more: true, next: 3},
+			{kind: kindReplies, event: together([]adapter.Message{event(deep), many}), request: "q"},
+			{kind: kindPiece, request: "q", piece: over},
+			{kind: kindBroadcast, event: event(deep), request: "q", free: 1000},
+			{kind: kindServerSideEmit, event: event(deep), request: "q", free: 1000},
 		} {
 			m.uid, m.nsp = nodeUID, "/chat"
 			to := ""
-			if m.kind.answers() {
+			if m.kind.answers() || m.kind == kindPiece {
 				to = "another"
 			}
 			c, err := w.encode(&m, to)
@@ -61,6 +66,15 @@ func TestEveryValueComesThrough(t *testing.T) {
 			}
 			if got.kind != m.kind || got.asked != m.asked || m.asked && got.request != "q" {
 				t.Errorf("%s, kind %d: it came as %d of question %q, only said: %v", form, m.kind, got.kind, got.request, got.asked)
+			}
+			if got.free != m.free || got.left != m.left || got.omitted != m.omitted || got.more != m.more || got.next != m.next || got.piece != m.piece {
+				t.Errorf("%s, kind %d: %+v came as %+v", form, m.kind, m, got)
+			}
+			if m.kind == kindReplies {
+				list, err := apart(got.event)
+				if err != nil || len(list) != 2 || !bytes.Equal(list[0].Data, deep) || len(list[1].Attachments) > 0 && !bytes.Equal(list[1].Data, many.Data) {
+					t.Errorf("%s: %d answers, %v", form, len(list), err)
+				}
 			}
 			if m.kind == kindFetchResponse {
 				list, err := parseDetails(got.described)

@@ -23,6 +23,10 @@ const (
 	maxFetching = 3
 	// maxGathered is how many bytes of answers that are not complete may be here, besides those of the oldest question.
 	maxGathered = 32 << 20
+	// maxUnasked is how many bytes of answers of clients and handlers may come unasked in all, as far as minUnasked for each node
+	// and question, which is no more than to be told of them, allows.
+	maxUnasked = 1 << 20
+	minUnasked = 256
 	// countBytes is more than an answer has that is a number.
 	countBytes = 256
 	// lostAfter is how long a node is silent when what it was asked for is taken for lost, and half of it how much later
@@ -32,8 +36,10 @@ const (
 	relook = 100 * time.Millisecond
 )
 
-// inflow is what this node has asked others for. It is for questions whose answers are descriptions of sockets, or counts
-// of them: what clients or handlers answer is theirs to bound.
+// inflow is what this node has asked others for. A question for sockets, or for how many there are, waits until there is room for the
+// first pieces of its answer: their nodes answer at once. One to clients or handlers does not wait, as these may take long: it
+// says how many bytes may come unasked, and nodes that have more say so. So does what such a question has got not count, as
+// it is handed on.
 type inflow struct {
 	mu       sync.Mutex
 	asked    uint64              // questions so far
@@ -43,6 +49,7 @@ type inflow struct {
 	coming   int                 // bytes of these
 	fetching map[string]int      // by question: how many of these are pieces behind the first
 	gathered int                 // bytes that open questions have
+	unasked  int                 // bytes that may come of itself
 	waiting  []*turn             // by the numbers of their questions
 	looked   time.Time
 }
@@ -102,6 +109,21 @@ func (f *inflow) enter(ctx context.Context, r *request, nodes []string, bytes in
 	}
 }
 
+// allow returns how many bytes of the answer to r may come unasked of each of some nodes. end is called in any case.
+func (f *inflow) allow(r *request, nodes int) int {
+	if nodes == 0 {
+		return 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked++
+	f.open[r] = f.asked
+	free := max(minUnasked, min(firstPiece, (maxUnasked-f.unasked)/(16*nodes)))
+	r.unasked = free * nodes
+	f.unasked += r.unasked
+	return free
+}
+
 // wait has turns of open questions wait, and serves those for which there is room.
 func (f *inflow) wait(turns ...*turn) {
 	f.mu.Lock()
@@ -144,10 +166,11 @@ func (f *inflow) serve() {
 	}
 }
 
-// oldest reports whether none of the open questions was asked before r. Called with mu held.
+// oldest reports whether none of the open questions for sockets was asked before r: others gather nothing, and may wait for
+// clients. Called with mu held.
 func (f *inflow) oldest(r *request) bool {
-	for _, number := range f.open {
-		if number < f.open[r] {
+	for x, number := range f.open {
+		if x.kind == kindFetch && number < f.open[r] {
 			return false
 		}
 	}
@@ -240,11 +263,19 @@ func (f *inflow) came(key loanKey) {
 	f.serve()
 }
 
-// end notes that a question is over. What is on its way for it still has its room.
-func (f *inflow) end(r *request) {
+// end notes that a question is over, and has its whole answer or not. What is on its way for it still has its room.
+func (f *inflow) end(r *request, whole bool) {
 	f.mu.Lock()
 	f.gathered -= r.gathered
-	delete(f.open, r)
+	if delete(f.open, r); whole {
+		f.unasked -= r.unasked
+	} else if r.unasked > 0 { // it may be on its way
+		time.AfterFunc(lostAfter, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.unasked -= r.unasked
+		})
+	}
 	f.waiting = slices.DeleteFunc(f.waiting, func(t *turn) bool { return t.r == r })
 	f.mu.Unlock()
 	f.serve()

@@ -41,6 +41,7 @@ const (
 	// What only Beanpole nodes say to each other.
 	kindPiece   // asks for the next piece of the answer to kindFetch
 	kindUnasked // says that a question has not come
+	kindReplies // a piece of the answers of clients, or of a handler
 )
 
 // emitterUID is the uid in what emitters send, which are no nodes, as Node's have it.
@@ -54,20 +55,23 @@ type message struct {
 	request string // id of the request asked or answered; empty when no answer is wanted
 
 	target adapter.Target
-	event  adapter.Message // an event, or the value of an answer
+	event  adapter.Message // an event, the value of an answer, or in kindReplies what together makes of several
 	rooms  []string
 	close  bool
 
 	described []byte // kindFetchResponse: sockets in JSON, for parseDetails
-	omitted   int    // kindFetchResponse: sockets whose description is too long; among Beanpole nodes only
+	omitted   int    // kindFetchResponse, kindReplies: sockets whose description, and clients whose answer, has no room; among Beanpole nodes only
 	count     int    // kindClientCount; kindFetchResponse if counted; kindTakeOverResponse: 1 if it was here
 	counted   bool   // kindFetch: a count is enough; kindFetchResponse: it is a count
 	gone      bool   // kindAck: a client is gone and will not answer; among Beanpole nodes only
+	free      int    // of a question, but kindFetch: how many bytes of answers may come unasked; 0 if they are not to come in pieces
+	left      int    // kindReplies: answers that will not come
+	weight    int    // kindReplies: bytes of the answers; of the sender only
 	timeoutMS int64  // kindBroadcast with request, kindFetch: how long the sender waits, 0 unknown
 	own       bool   // of a question: its answers go to the channel of this node, and in pieces; of these: they do
-	piece     int    // kindPiece; kindFetchResponse, from 0
-	more      bool   // kindFetchResponse: more pieces are to come
-	next      int    // kindFetchResponse: bytes of the next piece, if it is long; among Beanpole nodes only
+	piece     int    // kindPiece, from 1, or over; kindFetchResponse and kindReplies, from 0
+	more      bool   // of these: more pieces are to come
+	next      int    // of these: bytes of the next piece, if it is long; among Beanpole nodes only
 	sid       string // kindLegacyOne, kindTakeOver
 	legacy    kind   // kindLegacyOne
 	asked     bool   // kindSocketsJoin: it only says that its room is the id of a question
@@ -75,13 +79,13 @@ type message struct {
 
 // known reports whether the kind is one of sharded and streams.
 func (k kind) known() bool {
-	return k >= kindInitialHeartbeat && k <= kindClose || k >= kindTakeOver && k <= kindUnasked
+	return k >= kindInitialHeartbeat && k <= kindClose || k >= kindTakeOver && k <= kindReplies
 }
 
 // answers reports whether the kind is an answer to a request.
 func (k kind) answers() bool {
 	switch k {
-	case kindFetchResponse, kindServerSideEmitResponse, kindClientCount, kindAck, kindTakeOverResponse, kindUnasked:
+	case kindFetchResponse, kindServerSideEmitResponse, kindClientCount, kindAck, kindTakeOverResponse, kindUnasked, kindReplies:
 		return true
 	}
 	return false

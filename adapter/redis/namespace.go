@@ -26,9 +26,8 @@ type namespace struct {
 
 	mu        sync.Mutex
 	requests  map[string]*request
-	parcels   map[string]*parcel  // by node and question: answers that it may fetch more of
+	parcels   map[string]*parcel  // by node and question: answers that are to come, or that it may fetch more of
 	parcelled int                 // what they count for
-	asked     map[*ask]struct{}   // questions of other nodes to clients of this one
 	omitted   map[string]struct{} // sockets of which it has been said that they cannot be described
 	closed    bool
 
@@ -45,7 +44,7 @@ var _ adapter.Adapter = (*namespace)(nil)
 
 // join makes the adapter of a namespace.
 func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
-	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, asked: map[*ask]struct{}{}, parcels: map[string]*parcel{},
+	n := &namespace{c: c, name: ns.Name(), requests: map[string]*request{}, parcels: map[string]*parcel{},
 		omitted:  map[string]struct{}{},
 		counting: make(chan struct{}, 1), epoch: c.joins.Add(1), began: time.Now()}
 	n.Local.Namespace = ns
@@ -349,13 +348,12 @@ func (n *namespace) Close(ctx context.Context) error {
 		return nil
 	}
 	n.closed = true
-	asked := n.asked
-	n.asked = nil
-	for id := range n.parcels {
-		n.unparcel(id)
+	var ended []answer
+	for key := range n.parcels {
+		ended = n.unlist(ended, key)
 	}
 	n.mu.Unlock()
-	for a := range asked {
+	for _, a := range ended {
 		a.end()
 	}
 	n.c.mu.Lock()

@@ -7,9 +7,10 @@ import (
 	"github.com/beanpole/beanpole/adapter"
 )
 
-// The description of many sockets is longer than what may wait in Redis for a subscriber, which is cut off then. So
-// Beanpole nodes describe theirs in pieces: the first is short, as all nodes answer at the same time, and whoever has
-// asked fetches the others, as fast as it reads them (inflow.go).
+// The answers to a question may be more than what may wait in Redis for a subscriber, which is cut off then. So
+// Beanpole nodes give theirs in pieces: the first is short, as all nodes answer at the same time, and whoever has
+// asked fetches the others, as fast as it reads them (inflow.go). Sockets are described when they are asked for; what clients
+// and handlers answer is kept until then (replies.go).
 const (
 	firstPiece = 16 << 10 // bytes, about
 	nextPiece  = 256 << 10
@@ -18,14 +19,37 @@ const (
 	keepParcel   = time.Minute
 )
 
-// parcel is an answer that is fetched in pieces: the members it describes, when they are asked for.
+// over is the number of the piece that is asked for when nothing more is wanted.
+const over = -1
+
+// answer is one that is fetched in pieces.
+type answer interface {
+	// piece makes a piece, nil if it is none of those that can be next.
+	piece(i int) *message
+	// end is called when it is kept no longer, with no lock held.
+	end()
+}
+
+// parcel is an answer that is kept.
 type parcel struct {
+	answer
 	timer *time.Timer
+	cost  int
+}
+
+// parcel returns the key by which the answer to m, or to what m asks more of, is kept.
+func (m *message) parcel() string { return m.uid + " " + m.request }
+
+// described are members of a node that are described when they are asked for.
+type described struct {
+	n *namespace
 
 	mu      sync.Mutex
 	members []adapter.Member
 	starts  []int // where each piece begins, as far as they were asked for
 }
+
+func (*described) end() {}
 
 // describe answers a question for the members that q selects.
 func (n *namespace) describe(q *message) {
@@ -35,72 +59,91 @@ func (n *namespace) describe(q *message) {
 		n.respond(q, m)
 		return
 	}
-	id := q.uid + " " + q.request
 	n.mu.Lock()
-	p := n.parcels[id] // asked again, and perhaps fetched already
+	p := n.parcels[q.parcel()] // asked again, and perhaps fetched already
 	n.mu.Unlock()
 	if p == nil {
-		p = &parcel{members: n.Members(q.target), starts: []int{0}}
+		d := &described{n: n, members: n.Members(q.target), starts: []int{0}}
+		p = &parcel{answer: d, cost: len(d.members) + 16}
 	}
-	m := n.piece(p, 0)
+	m := p.piece(0)
+	if m == nil {
+		return
+	}
 	if m.more {
-		n.keep(id, p, min(keepParcel, q.lasts(keepParcel)))
+		n.keep(q.parcel(), p.answer, p.cost, q.lasts(keepParcel))
 	}
 	n.respond(q, m)
 }
 
-// keep keeps p for as long as its question lasts.
-func (n *namespace) keep(id string, p *parcel, lasts time.Duration) {
+// keep keeps an answer for as long as its question lasts. What costs something may go before.
+func (n *namespace) keep(key string, a answer, cost int, lasts time.Duration) {
+	var ended []answer
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.closed {
-		return
-	}
-	n.unparcel(id)
-	for old := range n.parcels {
-		if n.parcelled+p.cost() <= maxParcelled {
-			break
+	switch p := n.parcels[key]; {
+	case n.closed:
+		ended = append(ended, a)
+	case p != nil && p.answer == a: // it is kept since it was asked for first
+	default:
+		ended = n.unlist(ended, key)
+		for old, p := range n.parcels {
+			if n.parcelled+cost <= maxParcelled {
+				break
+			}
+			if p.cost > 0 {
+				ended = n.unlist(ended, old)
+			}
 		}
-		n.unparcel(old)
+		n.parcels[key] = &parcel{a, time.AfterFunc(lasts, func() { n.unkeep(key) }), cost}
+		n.parcelled += cost
 	}
-	p.timer = time.AfterFunc(lasts, func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		if n.parcels[id] == p {
-			n.unparcel(id)
-		}
-	})
-	n.parcels[id] = p
-	n.parcelled += p.cost()
-}
-
-// unparcel keeps an answer no longer. Called with mu held.
-func (n *namespace) unparcel(id string) {
-	if p := n.parcels[id]; p != nil {
-		p.timer.Stop()
-		delete(n.parcels, id)
-		n.parcelled -= p.cost()
+	n.mu.Unlock()
+	for _, a := range ended {
+		a.end()
 	}
 }
 
-// cost is what a parcel counts for, in members.
-func (p *parcel) cost() int { return len(p.members) + 16 }
+// unkeep keeps an answer no longer.
+func (n *namespace) unkeep(key string) {
+	n.mu.Lock()
+	ended := n.unlist(nil, key)
+	n.mu.Unlock()
+	for _, a := range ended {
+		a.end()
+	}
+}
+
+// unlist takes out what is kept, if there is something, and adds it to what is to be ended. Called with mu held.
+func (n *namespace) unlist(ended []answer, key string) []answer {
+	p := n.parcels[key]
+	if p == nil {
+		return ended
+	}
+	p.timer.Stop()
+	delete(n.parcels, key)
+	n.parcelled -= p.cost
+	return append(ended, p.answer)
+}
 
 // more answers kindPiece.
 func (n *namespace) more(q *message) {
+	if q.piece == over {
+		n.unkeep(q.parcel())
+		return
+	}
 	n.mu.Lock()
-	p := n.parcels[q.uid+" "+q.request]
+	p := n.parcels[q.parcel()]
 	n.mu.Unlock()
 	if p == nil {
 		return // too late
 	}
-	if m := n.piece(p, q.piece); m != nil {
+	if m := p.piece(q.piece); m != nil {
 		n.respond(q, m)
 	}
 }
 
 // piece makes one piece, nil if it is none of those that can be next.
-func (n *namespace) piece(p *parcel, i int) *message {
+func (p *described) piece(i int) *message {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i < 0 || i >= len(p.starts) {
@@ -112,7 +155,7 @@ func (n *namespace) piece(p *parcel, i int) *message {
 		room = firstPiece
 	}
 	at := p.starts[i]
-	done, next := n.pack(m, p.members[at:], min(room, n.most()), i == 0)
+	done, next := p.n.pack(m, p.members[at:], min(room, p.n.most()), i == 0)
 	at += done
 	if m.more = at < len(p.members); m.more && next > nextPiece {
 		m.next = next
@@ -194,92 +237,3 @@ func (n *namespace) omit(id string, bytes int) {
 
 // maxOmitted bounds of how many sockets it is remembered that this has been said.
 const maxOmitted = 1000
-
-// fetching is what a question fetches of one node.
-type fetching struct {
-	next  int  // number of the piece that comes next
-	bytes int  // that it is expected to have
-	asked bool // for it
-	waits bool // until there is room for it
-}
-
-// fetched takes the description of a node's sockets, or a piece of it, and fetches more. It is read here and no
-// sooner: every server hears the answers to every other, its own too. Measured, to leave one be takes 0.12 of the
-// time that reading it does.
-func (n *namespace) fetched(r *request, m *message) {
-	var sockets []adapter.Details
-	if !m.counted {
-		var err error
-		if sockets, err = parseDetails(m.described); err != nil {
-			return // the answer to the old request for ids, which this node never asks
-		}
-	}
-	r.mu.Lock()
-	f := r.fetching[m.uid]
-	if f == nil {
-		f = &fetching{}
-	}
-	if m.uid != "" && (r.heard[m.uid] || m.piece != f.next) {
-		r.mu.Unlock()
-		return // it came twice
-	}
-	r.details = append(r.details, sockets...)
-	r.count += m.count
-	r.omitted += m.omitted
-	f.next, f.waits, f.bytes = m.piece+1, false, max(nextPiece, min(m.next, n.c.cfg.MaxMessageBytes))
-	if m.more {
-		r.fetching[m.uid] = f
-	} else {
-		delete(r.fetching, m.uid)
-	}
-	r.mu.Unlock()
-	n.c.inflow.gather(r, len(m.described))
-	if m.more {
-		n.fetchNext(r, m.uid)
-	} else {
-		r.answered(m.uid, 0)
-	}
-}
-
-// fetchMore asks once more for pieces that are lost, when there is room for them.
-func (n *namespace) fetchMore(r *request) {
-	r.mu.Lock()
-	due := map[string]int{}
-	for uid, f := range r.fetching {
-		if !f.waits {
-			due[uid] = f.next
-		}
-	}
-	r.mu.Unlock()
-	for uid, piece := range due {
-		if !n.c.inflow.expects(loanKey{r.id, uid, piece}) {
-			n.fetchNext(r, uid)
-		}
-	}
-	n.c.inflow.serve()
-}
-
-// fetchNext asks a node for the piece that comes next, when there is room for it.
-func (n *namespace) fetchNext(r *request, uid string) {
-	r.mu.Lock()
-	f := r.fetching[uid]
-	if f == nil || f.waits {
-		r.mu.Unlock()
-		return
-	}
-	f.waits = true
-	t := &turn{r: r, nodes: []string{uid}, piece: f.next, bytes: f.bytes}
-	r.mu.Unlock()
-	t.take = func() {
-		r.mu.Lock()
-		due := r.fetching[uid] == f && f.next == t.piece
-		f.waits = f.waits && !due
-		r.mu.Unlock()
-		if !due {
-			n.c.inflow.came(loanKey{r.id, uid, t.piece})
-			return
-		}
-		_ = n.publish(&message{kind: kindPiece, own: true, request: r.id, piece: t.piece}, uid) // or it is asked for again
-	}
-	n.c.inflow.wait(t)
-}

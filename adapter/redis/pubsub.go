@@ -33,13 +33,13 @@ func (p *pubsub) pattern(nsp string) subscription {
 }
 
 // Among the numbers of responses, and only sent between Beanpole nodes.
-const typePiece, typeUnasked = 100, 101
+const typePiece, typeUnasked, typeReplies = 100, 101, 102
 
 // The numbers of RequestType (lib/index.ts).
 var requestTypes = map[kind]int{
 	kindSockets: 0, kindAllRooms: 1, kindSocketsJoin: 2, kindSocketsLeave: 3, kindDisconnect: 4, kindFetch: 5,
 	kindServerSideEmit: 6, kindBroadcast: 7, kindClientCount: 8, kindAck: 9,
-	kindPiece: typePiece, kindUnasked: typeUnasked,
+	kindPiece: typePiece, kindUnasked: typeUnasked, kindReplies: typeReplies,
 }
 
 var requestKinds = [...]kind{kindSockets, kindAllRooms, kindSocketsJoin, kindSocketsLeave, kindDisconnect, kindFetch, kindServerSideEmit, kindBroadcast}
@@ -181,6 +181,8 @@ func (p *pubsub) appendForm(dst []byte, m *message) []byte {
 		dst = appendPiece(dst, m)
 	case kindPiece:
 		dst = appendPiece(dst, m)
+	case kindReplies:
+		dst = appendReplies(dst, m)
 	case kindServerSideEmit:
 		dst = append(append(dst, `,"data":`...), m.event.Data...)
 	case kindServerSideEmitResponse:
@@ -299,6 +301,7 @@ type wireRequest struct {
 	Own       truthy         `json:"own"`
 	Room      text           `json:"room"`
 	Asked     truthy         `json:"asked"`
+	Free      number         `json:"free"`
 }
 
 func (p *pubsub) request(nsp string, form []byte, attachments [][]byte) (*message, error) {
@@ -313,7 +316,7 @@ func (p *pubsub) request(nsp string, form []byte, attachments [][]byte) (*messag
 		return nil, errShape
 	}
 	m := &message{kind: requestKinds[int(*r.Type)], uid: string(r.UID), nsp: nsp, request: string(r.RequestID),
-		rooms: r.Rooms, close: r.Close.is, counted: r.Counted.is, sid: string(r.SID), own: r.Own.is}
+		rooms: r.Rooms, close: r.Close.is, counted: r.Counted.is, sid: string(r.SID), own: r.Own.is, free: freeBytes(r.Free)}
 	if r.Opts != nil {
 		m.target, m.timeoutMS = r.Opts.target(), int64(r.Opts.Flags.Timeout)
 		m.reminds(r.Asked.is)
@@ -362,6 +365,8 @@ type wireResponse struct {
 	More        truthy         `json:"more"`
 	Omitted     number         `json:"omitted"`
 	Next        number         `json:"next"`
+	Left        number         `json:"left"`
+	Answers     jsontext.Value `json:"answers"`
 }
 
 func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*message, error) {
@@ -372,7 +377,8 @@ func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*messa
 	if r.RequestID == "" {
 		return nil, errShape
 	}
-	m := &message{uid: string(r.UID), nsp: nsp, request: string(r.RequestID), piece: int(r.Piece), more: r.More.is}
+	m := &message{uid: string(r.UID), nsp: nsp, request: string(r.RequestID), piece: int(r.Piece), more: r.More.is,
+		omitted: max(0, int(r.Omitted)), next: int(r.Next)}
 	switch {
 	case r.Type == nil && len(r.Sockets) > 0 && r.Sockets[0] == '[':
 		m.kind = kindFetchResponse
@@ -380,7 +386,7 @@ func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*messa
 			m.count = int(*r.Count)
 			return m, nil
 		}
-		m.described, m.omitted, m.next = r.Sockets, max(0, int(r.Omitted)), int(r.Next)
+		m.described = r.Sockets
 	case r.Type == nil:
 		return nil, nil // of requests this node never makes
 	case *r.Type == 6:
@@ -393,6 +399,9 @@ func (p *pubsub) response(nsp string, form []byte, attachments [][]byte) (*messa
 		m.kind, m.own = kindPiece, true
 	case *r.Type == typeUnasked:
 		m.kind = kindUnasked
+	case *r.Type == typeReplies:
+		m.kind, m.left = kindReplies, max(0, int(r.Left))
+		m.event = adapter.Message{Data: r.Answers, Attachments: attachments}
 	default:
 		return nil, errShape
 	}

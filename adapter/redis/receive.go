@@ -126,7 +126,16 @@ func (n *namespace) replier(m *message) func(adapter.Message) {
 	}
 	var once sync.Once
 	return func(a adapter.Message) {
-		once.Do(func() { n.respond(m, &message{kind: kindServerSideEmitResponse, event: a}) })
+		once.Do(func() {
+			if m.free == 0 || weight(a) <= m.free {
+				n.respond(m, &message{kind: kindServerSideEmitResponse, event: a})
+				return
+			}
+			x := n.newReplies(m, 1)
+			x.open = true
+			n.keep(x.key, x, 0, m.lasts(keepParcel))
+			x.add(a)
+		})
 	}
 }
 
@@ -149,17 +158,20 @@ func (n *namespace) one(m *message) {
 
 // answer takes an answer to a question of this node.
 func (n *namespace) answer(m *message) {
-	if m.kind == kindFetchResponse || m.kind == kindUnasked { // there is no loan for others
+	if m.kind == kindFetchResponse || m.kind == kindUnasked || m.kind == kindReplies { // there is no loan for others
 		defer n.c.inflow.came(loanKey{m.request, m.uid, m.piece}) // behind what is asked for next
 	}
 	n.mu.Lock()
 	r := n.requests[m.request]
 	n.mu.Unlock()
-	if r == nil {
-		return // late, or another node's
+	if r == nil { // late, or another node's
+		if m.kind == kindReplies && m.more {
+			n.spare(m.uid, m.request)
+		}
+		return
 	}
 	switch {
-	case m.kind == kindFetchResponse && r.kind == kindFetch:
+	case m.kind == kindFetchResponse && r.kind == kindFetch, m.kind == kindReplies && (r.kind == kindBroadcast || r.kind == kindServerSideEmit):
 		n.fetched(r, m)
 	case m.kind == kindServerSideEmitResponse && r.kind == kindServerSideEmit:
 		if r.answered(m.uid, 1) {
@@ -181,73 +193,19 @@ func (n *namespace) answer(m *message) {
 	}
 }
 
-// ask is a question of another node to clients of this one.
-type ask struct {
-	timer *time.Timer
-
-	mu     sync.Mutex
-	forget func() // nil until the question has been asked
-	due    int    // answers still to come
-	over   bool
-}
-
 // ask asks the clients m selects and sends their answers back.
 func (n *namespace) ask(m *message) {
-	ours := n.c.members.knows(m.uid)
-	a := &ask{}
 	n.mu.Lock()
-	if n.closed {
-		n.mu.Unlock()
+	_, twice := n.parcels[m.parcel()]
+	closed := n.closed
+	n.mu.Unlock()
+	if closed || twice {
 		return
 	}
-	n.asked[a] = struct{}{}
-	n.mu.Unlock()
-	count, forget := n.Ask(m.event, m.target, func(v adapter.Message) {
-		gone := v.Data == nil
-		// A Node peer cannot be told that a client is gone.
-		if !gone || ours {
-			n.respond(m, &message{kind: kindAck, event: v, gone: gone})
-		}
-		a.mu.Lock()
-		a.due--
-		last := a.due == 0 && a.forget != nil
-		a.mu.Unlock()
-		if last {
-			n.forget(a)
-		}
-	})
-	n.respond(m, &message{kind: kindClientCount, count: count})
-	wait := m.lasts(maxAsk)
-	a.mu.Lock()
-	a.due += count
-	a.forget = forget
-	if a.due > 0 {
-		a.timer = time.AfterFunc(wait, func() { n.forget(a) })
+	a := n.newReplies(m, 0)
+	count, forget := n.Ask(m.event, m.target, a.add)
+	if count > 0 {
+		n.keep(a.key, a, 0, m.lasts(maxAsk))
 	}
-	last := a.due <= 0 || a.over
-	a.mu.Unlock()
-	if last {
-		n.forget(a)
-	}
-}
-
-// forget ends a question.
-func (n *namespace) forget(a *ask) {
-	n.mu.Lock()
-	delete(n.asked, a)
-	n.mu.Unlock()
-	a.end()
-}
-
-func (a *ask) end() {
-	a.mu.Lock()
-	forget := a.forget
-	a.forget, a.over = nil, true
-	if a.timer != nil {
-		a.timer.Stop()
-	}
-	a.mu.Unlock()
-	if forget != nil {
-		forget()
-	}
+	a.say(count, forget)
 }

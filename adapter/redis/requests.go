@@ -52,6 +52,7 @@ type request struct {
 	enough   func() // of kindTakeOver: ends it
 
 	gathered int // guarded by inflow.mu; bytes of its answer
+	unasked  int // guarded by inflow.mu; bytes of it that may come unasked
 }
 
 const unheard = -1
@@ -177,7 +178,7 @@ func (r *request) partial(err error) error {
 		return &adapter.PartialError{Nodes: r.lost, Clients: r.omitted, Err: errNodeGone}
 	}
 	if err == nil && r.omitted > 0 {
-		return &adapter.PartialError{Clients: r.omitted, Err: fmt.Errorf("%w: descriptions of sockets", ErrTooLarge)}
+		return &adapter.PartialError{Clients: r.omitted, Err: r.leftOut()}
 	}
 	if err == nil {
 		return nil
@@ -190,6 +191,14 @@ func (r *request) partial(err error) error {
 		}
 	}
 	return p
+}
+
+// leftOut says why something was left out of an answer.
+func (r *request) leftOut() error {
+	if r.kind == kindFetch {
+		return fmt.Errorf("%w: descriptions of sockets", ErrTooLarge)
+	}
+	return fmt.Errorf("%w, or their server had no room for more: answers", ErrTooLarge)
 }
 
 func newID() string {
@@ -243,6 +252,9 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 	if len(named)+p.strangers+p.unheard+p.silent == 0 {
 		return nil
 	}
+	if m.kind == kindBroadcast || m.kind == kindServerSideEmit {
+		m.free = n.c.inflow.allow(r, len(named)+p.unheard)
+	}
 	if d, ok := ctx.Deadline(); ok && (m.kind == kindBroadcast || m.kind == kindFetch) {
 		m.timeoutMS = max(1, time.Until(d).Milliseconds())
 	}
@@ -250,12 +262,13 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 }
 
 // finish waits for the answers to a question and ends it. err is what start returned.
-func (n *namespace) finish(ctx context.Context, m *message, r *request, err error) error {
+func (n *namespace) finish(ctx context.Context, m *message, r *request, err error) (e error) {
 	defer func() {
 		n.mu.Lock()
 		delete(n.requests, m.request)
 		n.mu.Unlock()
-		n.c.inflow.end(r)
+		n.enough(r)
+		n.c.inflow.end(r, e == nil)
 	}()
 	r.answers.Expect(0)
 	if err != nil {

@@ -75,7 +75,7 @@ if new + out > 0 or not epoch then
 end
 redis.call('HSET', KEYS[2], 'now', text(now), 'clock', text(clock), 'epoch', epoch, 'begun', begun)
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. text(clock))
-if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('DEL', KEYS[3]) end
+if #redis.call('ZRANGE', KEYS[1], 0, 0) == 0 then redis.call('DEL', KEYS[3]) end
 for i = 1, 3 do
 	redis.call('PEXPIRE', KEYS[i], 3600000)
 end

@@ -13,9 +13,12 @@ import (
 func TestTheOldestQuestionIsCompletedFirst(t *testing.T) {
 	t.Parallel()
 	f := newInflow()
+	clients := &request{id: "to clients, who take their time", kind: kindBroadcast}
+	f.allow(clients, 1)
+	defer f.end(clients, true)
 	var list []*request
 	for _, id := range []string{"a", "b", "c"} {
-		r := &request{id: id}
+		r := &request{id: id, kind: kindFetch}
 		if waited, err := f.enter(t.Context(), r, []string{"node"}, firstPiece); waited || err != nil {
 			t.Fatal(waited, err)
 		}
@@ -30,13 +33,13 @@ func TestTheOldestQuestionIsCompletedFirst(t *testing.T) {
 	if !slices.Equal(asked, []string{"a"}) {
 		t.Errorf("asked for pieces: %v", asked)
 	}
-	f.end(list[0])
+	f.end(list[0], true)
 	if !slices.Equal(asked, []string{"a", "b"}) {
 		t.Errorf("asked for pieces: %v", asked)
 	}
-	f.end(list[1])
-	f.end(list[2])
-	if f.gathered != 0 || len(f.open)+len(f.waiting) > 0 {
+	f.end(list[1], true)
+	f.end(list[2], true)
+	if f.gathered != 0 || len(f.open) > 1 || len(f.waiting) > 0 {
 		t.Errorf("left: %+v", f)
 	}
 }
@@ -66,7 +69,7 @@ func TestFewQuestionsFetchAtATime(t *testing.T) {
 		t.Errorf("pieces of questions %v, want %v", asked, want)
 	}
 	for _, r := range list {
-		f.end(r)
+		f.end(r, true)
 	}
 	for i := range list {
 		for p := range 3 {
@@ -107,7 +110,7 @@ func TestWhatComesSlowlyIsNotLost(t *testing.T) {
 			t.Errorf("on their way: dead %v, slow %v, well %v", expects("dead"), expects("slow"), expects("well"))
 		}
 		time.Sleep(lostAfter)
-		f.end(r)
+		f.end(r, true)
 		if f.tick(); f.coming != 0 || len(f.loans)+len(f.heard) > 0 {
 			t.Errorf("left: %+v", f)
 		}
