@@ -9,7 +9,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/beanpole/beanpole/adapter"
-	"github.com/beanpole/beanpole/server/packet"
 )
 
 // The JSON form that messages of sharded and streams have, and parts of it those of pubsub
@@ -307,13 +306,6 @@ func appendAsked(dst []byte, m *message) []byte {
 	return dst
 }
 
-// reminds notes whether an order only says which question was asked.
-func (m *message) reminds(asked bool) {
-	if asked && m.kind == kindSocketsJoin && len(m.target.Rooms) == 1 && len(m.rooms) == 0 {
-		m.asked, m.request = true, m.target.Rooms[0]
-	}
-}
-
 // appendPiece appends which piece m is, or asks for.
 func appendPiece(dst []byte, m *message) []byte {
 	if m.piece != 0 {
@@ -385,25 +377,6 @@ func appendQuoted(dst []byte, s string) []byte {
 		return b
 	}
 	return b
-}
-
-// toMsgpack turns the JSON form of a message into its MessagePack form.
-func toMsgpack(dst, form []byte, attachments [][]byte) ([]byte, error) {
-	return packet.AppendMsgpack(dst, form, attachments)
-}
-
-// fromMsgpack turns the MessagePack form of a message into its JSON form.
-func fromMsgpack(b []byte) (form []byte, attachments [][]byte, err error) {
-	form, attachments, rest, err := fromMsgpackRest(b)
-	if err == nil && len(rest) > 0 {
-		err = errShape
-	}
-	return form, attachments, err
-}
-
-// fromMsgpackRest is fromMsgpack of the first value of b, and returns what is behind it.
-func fromMsgpackRest(b []byte) (form []byte, attachments [][]byte, rest []byte, err error) {
-	return packet.FromMsgpack(b, limits)
 }
 
 // object returns the JSON form of a payload in either form.

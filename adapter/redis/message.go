@@ -150,3 +150,10 @@ func newWire(cfg *Config, uid string) wire {
 	}
 	return &pubsub{uid: uid, prefix: cfg.Prefix, mode: cfg.Subscriptions, specific: cfg.SpecificResponses}
 }
+
+// reminds notes whether an order only says which question was asked.
+func (m *message) reminds(asked bool) {
+	if asked && m.kind == kindSocketsJoin && len(m.target.Rooms) == 1 && len(m.rooms) == 0 {
+		m.asked, m.request = true, m.target.Rooms[0]
+	}
+}

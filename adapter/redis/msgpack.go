@@ -17,6 +17,25 @@ const maxDepth = 2048
 // and their own are bounded by MaxMessageBytes.
 var limits = packet.Limits{MaxAttachments: math.MaxInt32, MaxAttachmentBytes: math.MaxInt32, MaxDepth: maxDepth}
 
+// toMsgpack turns the JSON form of a message into its MessagePack form.
+func toMsgpack(dst, form []byte, attachments [][]byte) ([]byte, error) {
+	return packet.AppendMsgpack(dst, form, attachments)
+}
+
+// fromMsgpack turns the MessagePack form of a message into its JSON form.
+func fromMsgpack(b []byte) (form []byte, attachments [][]byte, err error) {
+	form, attachments, rest, err := fromMsgpackRest(b)
+	if err == nil && len(rest) > 0 {
+		err = errShape
+	}
+	return form, attachments, err
+}
+
+// fromMsgpackRest is fromMsgpack of the first value of b, and returns what is behind it.
+func fromMsgpackRest(b []byte) (form []byte, attachments [][]byte, rest []byte, err error) {
+	return packet.FromMsgpack(b, limits)
+}
+
 // walker reads MessagePack value by value and skips what is of no interest. After a failure bad is
 // true and everything it returns is zero.
 type walker struct {

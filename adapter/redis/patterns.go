@@ -8,6 +8,15 @@ import (
 // Where Redis lets nobody subscribe to patterns, as ACL rules and ElastiCache Serverless do, a node in pub/sub mode
 // listens to the channel of each of its rooms.
 
+func (p *pubsub) pattern(nsp string) subscription {
+	return subscription{subPattern, escapeGlob(p.broadcasts(nsp)) + "*"}
+}
+
+// escapeGlob takes the meaning from the characters of a pattern of PSUBSCRIBE.
+func escapeGlob(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(s)
+}
+
 // refusesPatterns reports whether err may say that a user may not subscribe to a pattern, or nobody.
 func refusesPatterns(err error) bool {
 	if !refused(err) {

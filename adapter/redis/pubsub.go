@@ -28,10 +28,6 @@ type pubsub struct {
 // static reports whether the node listens to all channels of a namespace by a pattern.
 func (p *pubsub) static() bool { return p.mode == Static && !p.refused.Load() }
 
-func (p *pubsub) pattern(nsp string) subscription {
-	return subscription{subPattern, escapeGlob(p.broadcasts(nsp)) + "*"}
-}
-
 // Among the numbers of responses, and only sent between Beanpole nodes.
 const typePiece, typeUnasked, typeReplies = 100, 101, 102
 
@@ -76,11 +72,6 @@ func (p *pubsub) lane(nsp, channel string) string {
 		return channel
 	}
 	return mainLane
-}
-
-// escapeGlob takes the meaning from the characters of a pattern of PSUBSCRIBE.
-func escapeGlob(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(s)
 }
 
 func (p *pubsub) encode(m *message, to string) (*command, error) {
