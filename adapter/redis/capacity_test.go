@@ -118,7 +118,7 @@ func TestCapacityOfMembership(t *testing.T) {
 	u = used(t, s).minus(before)
 	idle = time.Since(began)
 	rate := float64(u.commands) / idle.Seconds() / float64(count)
-	if rate > 2 {
+	if rate > 3 { // 1.8 where servers get the processor in time: who does not is looked for
 		t.Errorf("%.2f commands a second and server at rest", rate)
 	}
 	t.Logf("at rest: %.2f commands, %.0f bytes in and %.0f out, a second and server", rate,

@@ -103,8 +103,8 @@ type Config struct {
 	// SessionPrefix begins the keys of sessions kept for recovery. Empty means DefaultSessionPrefix.
 	SessionPrefix string
 
-	// RequestTimeout bounds a question to other nodes whose context has no deadline. Zero means
-	// DefaultRequestTimeout.
+	// RequestTimeout bounds a question to other nodes whose context has no deadline, and how long Close waits for those
+	// that miss something. Zero means DefaultRequestTimeout.
 	RequestTimeout time.Duration
 	// HeartbeatInterval is the time between two heartbeats; a node that misses HeartbeatMisses of
 	// them is given up. Zero means the defaults.

@@ -26,7 +26,7 @@ type audience struct {
 
 func newAudience(t *testing.T, cfg redis.Config) *audience {
 	t.Helper()
-	cfg.Prefix, cfg.HeartbeatInterval = unique(), 200*time.Millisecond
+	cfg.Prefix, cfg.HeartbeatInterval, cfg.RequestTimeout = unique(), 200*time.Millisecond, adaptertest.Patience
 	s := redistest.Start(t)
 	return newAudienceOf(t, s, cfg, s.URL())
 }
@@ -143,7 +143,7 @@ func TestClosedEmitterAnswersWhoMissesAMaster(t *testing.T) {
 			return new(net.Dialer).DialContext(ctx, network, ways[addr].Addr)
 		}})
 	defer through.Close()
-	cfg := redis.Config{Mode: redis.Sharded, Client: through, Prefix: unique()}
+	cfg := redis.Config{Mode: redis.Sharded, Client: through, Prefix: unique(), RequestTimeout: adaptertest.Patience}
 	a := &audience{c: start(t, cfg), m: adaptertest.NewMember("member-0000000000001")}
 	n := adaptertest.NewNode(t, "/", a.c.Adapter())
 	_, there := slot(t, list, cfg.Prefix+"-beanpole#self#"+a.c.UID()+"#")
@@ -160,6 +160,13 @@ func TestClosedEmitterAnswersWhoMissesAMaster(t *testing.T) {
 	if a.e, err = redis.NewEmitter(cfg); err != nil {
 		t.Fatal(err)
 	}
+	adaptertest.Eventually(t, func() error { // whoever closes asks those that the list has
+		uids, err := through.ZRange(t.Context(), cfg.Prefix+"-beanpole:{"+cfg.Prefix+"}:nodes", 0, -1).Result()
+		if err == nil && len(uids) == 0 {
+			err = errors.New("the server is not in the list")
+		}
+		return err
+	})
 	ways[dark.Addr()].Cut(true)
 	for k := range 20 {
 		if err := a.e.To(room).Emit("n", k); err != nil {
@@ -190,7 +197,7 @@ func TestIdleEmitterIsAskedByWhoComesBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := redistest.Start(t)
-			cfg.Prefix, cfg.HeartbeatInterval = unique(), 200*time.Millisecond
+			cfg.Prefix, cfg.HeartbeatInterval, cfg.RequestTimeout = unique(), 200*time.Millisecond, adaptertest.Patience
 			if err := s.Client().Do(t.Context(), "acl", "setuser", "mute", "on", ">secret", "+@all", "~*", "&"+cfg.Prefix+"#*",
 				"&"+cfg.Prefix+"-beanpole#[0-9a-f]*").Err(); err != nil { // not the channel on which ends are said
 				t.Fatal(err)

@@ -23,6 +23,7 @@ type gap struct {
 
 	doubt uint64    // the first question whose answer settles that nothing is missing; 0 if that is known
 	since time.Time // of an unknown lane: what was published before does not concern this node
+	heard time.Time // of an unknown lane: when its end was first said on another connection
 	// margin is by how much since is too early; an answer that takes longer may be of a later time. Zero if it need not be.
 	margin time.Duration
 	asked  time.Time

@@ -178,8 +178,11 @@ func (b *inbox) tail(uid string, t ending) {
 	g := s.gap(t.key, epoch)
 	if b.begin(s, n, t.key, g, t.n, t.base > 0); !g.known && !g.open() {
 		// Behind what its own connection has brought, and says nothing of what another one has.
-		if b.c.bus.beside(n.sub(t.key), b.tails) {
+		switch {
+		case b.c.bus.beside(n.sub(t.key), b.tails):
 			g.known, g.last, g.count = true, t.n, t.count
+		case g.heard.IsZero():
+			g.heard = time.Now()
 		}
 		return
 	}

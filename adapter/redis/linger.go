@@ -11,20 +11,20 @@ import (
 // A process that is closed, a server or an emitter, stays until all servers have said that they miss nothing of it, as who
 // cannot reach Redis at the moment, or one of its masters, asks for that later.
 const (
-	// lingerFor bounds that.
-	lingerFor  = 5 * time.Second
 	lingerLook = 50 * time.Millisecond
+	// lingerDoubt is how long who has heard nothing of a lane but its end is not sure to miss nothing.
+	lingerDoubt = time.Second
 	// lingerOver is how long ago a lane whose end is said then was published in last: of others it is known by now.
 	lingerOver = 30 * time.Second
 )
 
 // linger says where the lanes of this process end, when all that it has published is out, and stays until the others miss
-// nothing, for half of the time there is at most.
+// nothing, for RequestTimeout, and half of the time there is, at most.
 func (k *keeper) linger(ctx context.Context) {
 	if n, _ := k.rings[""].progress(); n == 0 {
 		return
 	}
-	left := lingerFor
+	left := k.cfg.RequestTimeout
 	if end, ok := ctx.Deadline(); ok {
 		left = min(left, time.Until(end)/2)
 	}
@@ -95,7 +95,9 @@ func (b *inbox) leaves(uid string) {
 	s.order.Lock()
 	defer s.order.Unlock()
 	for key, g := range s.gaps {
-		if g.open() && b.to(key, g) != nil {
+		// Where nothing has come of a lane, its connection may have broken, and that has not been noticed yet.
+		young := !g.known && !g.heard.IsZero() && time.Since(g.heard) < lingerDoubt
+		if (g.open() || young) && b.to(key, g) != nil {
 			return // it says so again
 		}
 	}

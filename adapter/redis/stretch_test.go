@@ -19,7 +19,7 @@ func TestClientsThatComeBackTogether(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	const clients, events, size = 50, 50, 500_000
-	cfg := redis.Config{URL: s.URL(), Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: "p", MaxStreamBytes: 1 << 30}
+	cfg := redis.Config{URL: s.URL(), Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: "p", MaxStreamBytes: 1 << 30, RequestTimeout: adaptertest.Patience}
 	c := start(t, cfg)
 	n := adaptertest.NewNode(t, "/back", c.Adapter())
 	n.Ready = c.Ready
