@@ -45,7 +45,9 @@ type emitterCore struct {
 	done   chan struct{}      // closed when that has ended
 	wg     sync.WaitGroup
 	closed atomic.Bool
-	listed atomic.Pointer[sheet] // the list of servers as it was last read
+
+	mu   sync.Mutex
+	seen map[string]time.Time // guarded by mu; servers, and when each was last in the list
 }
 
 // NewEmitter checks cfg, which must name the same mode, prefix, stream and subscriptions as that of the

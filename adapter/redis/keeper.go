@@ -18,6 +18,7 @@ type keeper struct {
 	wire    wire
 	ctx     context.Context // the lifetime of the cluster
 	op      op              // publishes letters
+	tells   tellKind        // which of them say where lanes end
 	channel string          // prefix of the channels of letters
 	letters subscription    // on which questions come, and answers
 	rings   rings
@@ -36,8 +37,11 @@ type keeper struct {
 
 // newKeeper makes the keeper of the process uid, whose outbox numbers what it takes from now on.
 func newKeeper(ctx context.Context, cfg *Config, uid string, w wire, box *outbox, b *bus) *keeper {
-	k := &keeper{cfg: cfg, uid: uid, box: box, bus: b, wire: w, ctx: ctx, op: opPublish, channel: cfg.Prefix + "-beanpole#",
+	k := &keeper{cfg: cfg, uid: uid, box: box, bus: b, wire: w, ctx: ctx, op: opPublish, tells: tellTails, channel: cfg.Prefix + "-beanpole#",
 		work: make(chan struct{}, 1), heard: make(chan struct{}, 1), record: newRecord(b.client, cfg, uid)}
+	if isEmitter(uid) {
+		k.tells = tellEmitted
+	}
 	kind := subChannel
 	if b.sharded {
 		kind, k.op = subShard, opSPublish
@@ -99,7 +103,7 @@ func (k *keeper) sweep(now time.Time) (more bool) {
 		}
 	}
 	for list := range lettersOf(list, ending.lane) {
-		l := newLetter(tellTails, k.uid)
+		l := newLetter(k.tells, k.uid)
 		l.tails(list)
 		k.send("tails", l, nil)
 	}

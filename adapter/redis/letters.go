@@ -18,7 +18,7 @@ func (k *keeper) own(uid string) string { return k.channel + uid + "#" }
 func (k *keeper) confess() {
 	r := k.rings[""]
 	for list := range lettersOf(r.doubtful(), ending.lane) {
-		l := newLetter(tellTails, k.uid)
+		l := newLetter(k.tells, k.uid)
 		l.tails(list)
 		k.send("tails", l, func(_ string, err error) {
 			if err == nil {
@@ -45,7 +45,7 @@ func (b *inbox) letter(_ string, payload []byte) {
 		return
 	}
 	switch kind {
-	case tellTails:
+	case tellTails, tellEmitted:
 		for _, t := range l.readTails() {
 			b.tail(uid, t)
 		}

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -129,20 +130,23 @@ func (b *inbox) away(context.Context) (uids []string) {
 	return uids
 }
 
-// servers returns the servers in the list, and those that were in it before Redis had lost it: they will be again.
+// servers returns the servers that were in the list in the last minute: those that are not any more may only have been away,
+// or Redis has lost it.
 func (c *emitterCore) servers(ctx context.Context) []string {
-	before := c.listed.Load()
 	s, err := c.roster.read(ctx)
-	switch {
-	case err != nil && before == nil:
-		return nil
-	case err != nil:
-		return before.uids
-	case before != nil && before.begun != s.begun && len(s.uids) < len(before.uids):
-		return before.uids
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen == nil {
+		c.seen = map[string]time.Time{}
 	}
-	c.listed.Store(s)
-	return s.uids
+	if err == nil {
+		for _, uid := range s.uids {
+			c.seen[uid] = now
+		}
+		maps.DeleteFunc(c.seen, func(_ string, at time.Time) bool { return now.Sub(at) > time.Minute })
+	}
+	return slices.Collect(maps.Keys(c.seen))
 }
 
 // read returns when the list was begun, and who is in it, without renewing anything.

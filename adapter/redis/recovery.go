@@ -338,7 +338,7 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 	list []tailEvent, seen map[string]uint64, err error,
 ) {
 	seen = map[string]uint64{}
-	bytes := 0
+	bytes, last := 0, have.id
 	for after := have.id; after.less(end); {
 		entries, upto, err := n.passed(ctx, after, end)
 		if err != nil {
@@ -346,6 +346,7 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 		}
 		after = upto
 		for _, e := range entries {
+			last = e.id
 			torn, repeats := n.line.r.places.at(e.id)
 			if torn {
 				return nil, nil, errTorn
@@ -379,6 +380,9 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 				return nil, nil, fmt.Errorf("%w: %w: %d bytes", adapter.ErrNoRecovery, adapter.ErrReplayFull, bytes)
 			}
 		}
+	}
+	if last.less(end) { // this node has read that of another master, and does not know yet what this one has not
+		return nil, nil, errTorn
 	}
 	return list, seen, nil
 }

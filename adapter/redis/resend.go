@@ -21,6 +21,7 @@ import (
 //	never     the answer to a question behind a number that was never given: the last one that was
 //	leaving   the sender ends, and stays until those who miss something of it have asked, or for some seconds
 //	had       the answer to that: nothing is missed
+//	emitted   tails of an emitter: servers of versions before know its messages without numbers, and would have all of them again
 type tellKind byte
 
 const (
@@ -32,6 +33,7 @@ const (
 	tellNever
 	tellLeaving
 	tellHad
+	tellEmitted
 )
 
 // wanted is what a question asks of one lane.
