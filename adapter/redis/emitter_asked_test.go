@@ -22,13 +22,18 @@ type audience struct {
 	m *adaptertest.Member // of the room "room"
 	p *redistest.Proxy
 	e *redis.Emitter
+
+	s      *redistest.Server
+	prefix string
 }
 
 func newAudience(t *testing.T, cfg redis.Config) *audience {
 	t.Helper()
 	cfg.Prefix, cfg.HeartbeatInterval, cfg.RequestTimeout = unique(), 200*time.Millisecond, adaptertest.Patience
 	s := redistest.Start(t)
-	return newAudienceOf(t, s, cfg, s.URL())
+	a := newAudienceOf(t, s, cfg, s.URL())
+	a.s, a.prefix = s, cfg.Prefix
+	return a
 }
 
 // newAudienceOf is newAudience on s, to which the emitter goes by another URL.
@@ -120,6 +125,52 @@ func TestClosedEmitterAnswersWhoIsAway(t *testing.T) {
 				}
 				return nil
 			})
+			a.p.Cut(false)
+			a.has(t, 20)
+			if err := <-closed; err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		})
+	}
+}
+
+// TestClosedEmitterAnswersWhoIsNotInTheList: a server that was cut off for so long that it is not in the list any more is back
+// while an emitter closes.
+func TestClosedEmitterAnswersWhoIsNotInTheList(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAudience(t, cfg)
+			cfg.Prefix, cfg.URL, cfg.HeartbeatInterval = a.prefix, a.s.URL(), 200*time.Millisecond
+			start(t, cfg) // the list has a clock only while somebody renews an entry
+			list := func() []string {
+				uids, err := a.s.Client().ZRange(t.Context(), a.prefix+"-beanpole:{"+a.prefix+"}:nodes", 0, -1).Result()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return uids
+			}
+			a.emit(t, 0, 10)
+			a.has(t, 10)
+			adaptertest.Eventually(t, func() error {
+				if uids := list(); len(uids) != 2 || a.e.Stats().Published == 0 {
+					return fmt.Errorf("the list has %q", uids)
+				}
+				return nil
+			})
+			pass(t, 500*time.Millisecond) // in which the emitter reads the list
+			a.p.Cut(true)
+			a.emit(t, 10, 20)
+			adaptertest.Eventually(t, func() error {
+				if uids := list(); len(uids) != 1 {
+					return fmt.Errorf("the list has %q", uids)
+				}
+				return nil
+			})
+			closed := make(chan error, 1)
+			go func() { closed <- a.e.Close(t.Context()) }()
+			pass(t, 500*time.Millisecond)
 			a.p.Cut(false)
 			a.has(t, 20)
 			if err := <-closed; err != nil {
