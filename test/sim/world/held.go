@@ -25,7 +25,7 @@ const many = 1 << 20
 var remains = map[string]int{
 	// By reasons, and by types of arguments: there are so many and no more.
 	"transport.counters.opened": 2, "transport.counters.closed": 20, "transport.counters.refused": 20, "transport.counters.upgradesFailed": 10,
-	"server.tally.by": 20, "redis.Forwarder.counts": 20, "redis.state.parts": 20, "server.signatures.m": 20, "server.signature.params": 50,
+	"server.tally.by": 20, "redis.Forwarder.counts": 20, "redis.state.parts": 20, "server.signatures.m": 20, "server.signatures.values": 20, "server.signature.params": 50,
 	// What the visit has left, and what has happened then.
 	"adapter.Session.Rooms": 5, "adapter.Target.Rooms": 5, "adapter.Trail.Stays": 5, "adapter.vault.kept": 1, "adapter.vault.sessions": 2,
 	"adapter.shelf.order": 5, "redis.ring.entries": 20, "redis.ring.quiet": 20, "redis.ring.moved": 20,
