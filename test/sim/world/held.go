@@ -35,7 +35,7 @@ var remains = map[string]int{
 	// Source: adapter/redis, maxLaneBytes, maxPast, bookmarks, maxRecent, and the pool of connections; adapter/log.go, which copies entries
 	// when half of them are gone.
 	"redis.ring.lanes": many, "redis.ring.order": many, "redis.ring.past": many, "redis.source.marks": many, "redis.reader.recent": many,
-	"redis.lines.open": 20, "adapter.log.entries": many, "redis.registry.known": many, // 10,000, as clients say the names
+	"redis.places.torn": many, "redis.places.open": many, "redis.lines.open": 20, "adapter.log.entries": many, "redis.registry.known": many, // 10,000, as clients say the names
 }
 
 // weighs reports whether what servers hold is counted in the run: it takes long, and one of some does.
