@@ -314,9 +314,12 @@ func TestGarbageIsCounted(t *testing.T) {
 				}
 				return nil
 			})
-			if s := c.Status(); !s.Up {
-				t.Errorf("status %+v", s)
-			}
+			adaptertest.Eventually(t, func() error { // Redis cuts off who does not read 60 MB as fast as they come
+				if s := c.Status(); !s.Up {
+					return fmt.Errorf("status %+v", s)
+				}
+				return nil
+			})
 			if got := m.Got(); len(got) != 1 {
 				t.Errorf("got %q", got)
 			}
