@@ -21,6 +21,7 @@ type fakeInstance struct {
 	items   map[string]string
 	token   string
 	tokens  int
+	looks   int      // at what it says
 	refuse  []string // answers of Auto Scaling that are errors, in turn
 	actions []string
 }
@@ -65,6 +66,7 @@ func (f *fakeInstance) item(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	value, ok := f.items[strings.TrimPrefix(r.URL.Path, "/latest/meta-data/")]
+	f.looks++
 	switch {
 	case r.Header.Get("X-aws-ec2-metadata-token") != f.token || f.token == "":
 		http.Error(w, "", http.StatusUnauthorized)
@@ -245,7 +247,10 @@ func TestCompletionThatIsNotAllowed(t *testing.T) {
 	f.set("autoscaling/target-lifecycle-state", "Terminated")
 	h, log, stop := watching(t)
 	eventually(t, "that it is drained", func() bool { return status(t, h, "healthz") == http.StatusServiceUnavailable })
-	eventually(t, "that all has been said", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.refuse) == 0 })
+	looks := func() int { f.mu.Lock(); defer f.mu.Unlock(); return f.looks }
+	eventually(t, "that it is refused", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.refuse) == 0 })
+	before := looks()
+	eventually(t, "that it goes on looking, and so has said it", func() bool { return looks() > before+2 })
 	stop()
 	if got := f.completed(); len(got) > 0 {
 		t.Errorf("completed %q", got)
