@@ -44,6 +44,7 @@ func newAudienceOf(t *testing.T, s *redistest.Server, cfg redis.Config, url stri
 	a.c = start(t, cfg)
 	adaptertest.NewNode(t, "/", a.c.Adapter()).Join(a.m, "room")
 	ready(t, a.c)
+	listed(t, s.Client(), cfg.Prefix, 1)
 	cfg.URL = url
 	var err error
 	if a.e, err = redis.NewEmitter(cfg); err != nil {
@@ -68,6 +69,30 @@ func (a *audience) emit(t *testing.T, from, to int) {
 	})
 }
 
+// listed waits until the list of servers has n: whoever closes asks those.
+func listed(t *testing.T, c goredis.Cmdable, prefix string, n int) {
+	t.Helper()
+	adaptertest.Eventually(t, func() error {
+		uids, err := c.ZRange(t.Context(), prefix+"-beanpole:{"+prefix+"}:nodes", 0, -1).Result()
+		if err == nil && len(uids) != n {
+			err = fmt.Errorf("the list has %q", uids)
+		}
+		return err
+	})
+}
+
+// inChannels runs fn in each mode in which an emitter publishes on channels.
+func inChannels(t *testing.T, fn func(*testing.T, redis.Config)) {
+	t.Helper()
+	t.Parallel()
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fn(t, cfg)
+		})
+	}
+}
+
 // has waits until the member has got all numbers below one, in order.
 func (a *audience) has(t *testing.T, n int) {
 	t.Helper()
@@ -85,99 +110,70 @@ func (a *audience) has(t *testing.T, n int) {
 // TestEmitterIsAskedForWhatAServerMissed: the connections of a server break while those of the emitter hold, with something
 // behind what it has missed and without.
 func TestEmitterIsAskedForWhatAServerMissed(t *testing.T) {
-	t.Parallel()
-	for name, cfg := range channels() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newAudience(t, cfg)
-			a.emit(t, 0, 10)
-			a.has(t, 10)
-			a.p.Cut(true)
-			a.emit(t, 10, 30)
-			a.p.Cut(false)
-			a.has(t, 30)
-			a.p.Cut(true)
-			a.emit(t, 30, 50)
-			a.p.Cut(false)
-			a.emit(t, 50, 60)
-			a.has(t, 60)
-			if err := a.e.Close(t.Context()); err != nil || len(a.c.Stats().Lost) > 0 {
-				t.Errorf("Close: %v; %+v", err, a.c.Stats())
-			}
-		})
-	}
+	inChannels(t, func(t *testing.T, cfg redis.Config) {
+		a := newAudience(t, cfg)
+		a.emit(t, 0, 10)
+		a.has(t, 10)
+		a.p.Cut(true)
+		a.emit(t, 10, 30)
+		a.p.Cut(false)
+		a.has(t, 30)
+		a.p.Cut(true)
+		a.emit(t, 30, 50)
+		a.p.Cut(false)
+		a.emit(t, 50, 60)
+		a.has(t, 60)
+		if err := a.e.Close(t.Context()); err != nil || len(a.c.Stats().Lost) > 0 {
+			t.Errorf("Close: %v; %+v", err, a.c.Stats())
+		}
+	})
 }
 
 // TestClosedEmitterAnswersWhoIsAway: an emitter of which a server has heard nothing is closed while that server is away.
 func TestClosedEmitterAnswersWhoIsAway(t *testing.T) {
-	t.Parallel()
-	for name, cfg := range channels() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newAudience(t, cfg)
-			a.p.Cut(true)
-			a.emit(t, 0, 20)
-			closed := make(chan error, 1)
-			go func() { closed <- a.e.Close(t.Context()) }()
-			adaptertest.Eventually(t, func() error { // it has been told to
-				if err := a.e.To("elsewhere").Emit("n", 20); err == nil {
-					return errors.New("it takes events")
-				}
-				return nil
-			})
-			a.p.Cut(false)
-			a.has(t, 20)
-			if err := <-closed; err != nil {
-				t.Errorf("Close: %v", err)
+	inChannels(t, func(t *testing.T, cfg redis.Config) {
+		a := newAudience(t, cfg)
+		a.p.Cut(true)
+		a.emit(t, 0, 20)
+		closed := make(chan error, 1)
+		go func() { closed <- a.e.Close(t.Context()) }()
+		adaptertest.Eventually(t, func() error { // it has been told to
+			if err := a.e.To("elsewhere").Emit("n", 20); err == nil {
+				return errors.New("it takes events")
 			}
+			return nil
 		})
-	}
+		a.p.Cut(false)
+		a.has(t, 20)
+		if err := <-closed; err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
 }
 
 // TestClosedEmitterAnswersWhoIsNotInTheList: a server that was cut off for so long that it is not in the list any more is back
 // while an emitter closes.
 func TestClosedEmitterAnswersWhoIsNotInTheList(t *testing.T) {
-	t.Parallel()
-	for name, cfg := range channels() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newAudience(t, cfg)
-			cfg.Prefix, cfg.URL, cfg.HeartbeatInterval = a.prefix, a.s.URL(), 200*time.Millisecond
-			start(t, cfg) // the list has a clock only while somebody renews an entry
-			list := func() []string {
-				uids, err := a.s.Client().ZRange(t.Context(), a.prefix+"-beanpole:{"+a.prefix+"}:nodes", 0, -1).Result()
-				if err != nil {
-					t.Fatal(err)
-				}
-				return uids
-			}
-			a.emit(t, 0, 10)
-			a.has(t, 10)
-			adaptertest.Eventually(t, func() error {
-				if uids := list(); len(uids) != 2 || a.e.Stats().Published == 0 {
-					return fmt.Errorf("the list has %q", uids)
-				}
-				return nil
-			})
-			pass(t, 500*time.Millisecond) // in which the emitter reads the list
-			a.p.Cut(true)
-			a.emit(t, 10, 20)
-			adaptertest.Eventually(t, func() error {
-				if uids := list(); len(uids) != 1 {
-					return fmt.Errorf("the list has %q", uids)
-				}
-				return nil
-			})
-			closed := make(chan error, 1)
-			go func() { closed <- a.e.Close(t.Context()) }()
-			pass(t, 500*time.Millisecond)
-			a.p.Cut(false)
-			a.has(t, 20)
-			if err := <-closed; err != nil {
-				t.Errorf("Close: %v", err)
-			}
-		})
-	}
+	inChannels(t, func(t *testing.T, cfg redis.Config) {
+		a := newAudience(t, cfg)
+		cfg.Prefix, cfg.URL, cfg.HeartbeatInterval = a.prefix, a.s.URL(), 200*time.Millisecond
+		start(t, cfg) // the list has a clock only while somebody renews an entry
+		a.emit(t, 0, 10)
+		a.has(t, 10)
+		listed(t, a.s.Client(), a.prefix, 2)
+		pass(t, 500*time.Millisecond) // in which the emitter reads the list
+		a.p.Cut(true)
+		a.emit(t, 10, 20)
+		listed(t, a.s.Client(), a.prefix, 1)
+		closed := make(chan error, 1)
+		go func() { closed <- a.e.Close(t.Context()) }()
+		pass(t, 500*time.Millisecond)
+		a.p.Cut(false)
+		a.has(t, 20)
+		if err := <-closed; err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
 }
 
 // TestClosedEmitterAnswersWhoMissesAMaster: an emitter is closed while a server does not reach one master of a Redis Cluster, and
@@ -211,13 +207,7 @@ func TestClosedEmitterAnswersWhoMissesAMaster(t *testing.T) {
 	if a.e, err = redis.NewEmitter(cfg); err != nil {
 		t.Fatal(err)
 	}
-	adaptertest.Eventually(t, func() error { // whoever closes asks those that the list has
-		uids, err := through.ZRange(t.Context(), cfg.Prefix+"-beanpole:{"+cfg.Prefix+"}:nodes", 0, -1).Result()
-		if err == nil && len(uids) == 0 {
-			err = errors.New("the server is not in the list")
-		}
-		return err
-	})
+	listed(t, through, cfg.Prefix, 1)
 	ways[dark.Addr()].Cut(true)
 	for k := range 20 {
 		if err := a.e.To(room).Emit("n", k); err != nil {
@@ -243,53 +233,45 @@ func TestClosedEmitterAnswersWhoMissesAMaster(t *testing.T) {
 // TestIdleEmitterIsAskedByWhoComesBack: nobody tells a server that was away of an emitter that has published meanwhile, and does
 // so no more.
 func TestIdleEmitterIsAskedByWhoComesBack(t *testing.T) {
-	t.Parallel()
-	for name, cfg := range channels() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := redistest.Start(t)
-			cfg.Prefix, cfg.HeartbeatInterval, cfg.RequestTimeout = unique(), 200*time.Millisecond, adaptertest.Patience
-			if err := s.Client().Do(t.Context(), "acl", "setuser", "mute", "on", ">secret", "+@all", "~*", "&"+cfg.Prefix+"#*",
-				"&"+cfg.Prefix+"-beanpole#[0-9a-f]*").Err(); err != nil { // not the channel on which ends are said
-				t.Fatal(err)
-			}
-			a := newAudienceOf(t, s, cfg, "redis://mute:secret@"+s.Addr())
-			a.p.Cut(true)
-			a.emit(t, 0, 20)
-			a.p.Cut(false)
-			a.has(t, 20)
-			if err := a.e.Close(t.Context()); err != nil {
-				t.Errorf("Close: %v", err)
-			}
-		})
-	}
+	inChannels(t, func(t *testing.T, cfg redis.Config) {
+		s := redistest.Start(t)
+		cfg.Prefix, cfg.HeartbeatInterval, cfg.RequestTimeout = unique(), 200*time.Millisecond, adaptertest.Patience
+		if err := s.Client().Do(t.Context(), "acl", "setuser", "mute", "on", ">secret", "+@all", "~*", "&"+cfg.Prefix+"#*",
+			"&"+cfg.Prefix+"-beanpole#[0-9a-f]*").Err(); err != nil { // not the channel on which ends are said
+			t.Fatal(err)
+		}
+		a := newAudienceOf(t, s, cfg, "redis://mute:secret@"+s.Addr())
+		a.p.Cut(true)
+		a.emit(t, 0, 20)
+		a.p.Cut(false)
+		a.has(t, 20)
+		if err := a.e.Close(t.Context()); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
 }
 
 // TestWhatAnEmitterThatEndedHadIsCounted: it has ended before the server that missed its events could ask for them.
 func TestWhatAnEmitterThatEndedHadIsCounted(t *testing.T) {
-	t.Parallel()
-	for name, cfg := range channels() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newAudience(t, cfg)
-			a.emit(t, 0, 10)
-			a.has(t, 10)
-			a.p.Cut(true)
-			a.emit(t, 10, 30)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			if err := a.e.Close(ctx); err != nil {
-				t.Errorf("Close: %v", err)
+	inChannels(t, func(t *testing.T, cfg redis.Config) {
+		a := newAudience(t, cfg)
+		a.emit(t, 0, 10)
+		a.has(t, 10)
+		a.p.Cut(true)
+		a.emit(t, 10, 30)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := a.e.Close(ctx); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		a.p.Cut(false)
+		adaptertest.Eventually(t, func() error {
+			if s := a.c.Stats(); len(numbers(a.m)) != 10 || s.Lost["sender gone"] != 20 {
+				return fmt.Errorf("got %v; %+v", numbers(a.m), s)
 			}
-			a.p.Cut(false)
-			adaptertest.Eventually(t, func() error {
-				if s := a.c.Stats(); len(numbers(a.m)) != 10 || s.Lost["sender gone"] != 20 {
-					return fmt.Errorf("got %v; %+v", numbers(a.m), s)
-				}
-				return nil
-			})
+			return nil
 		})
-	}
+	})
 }
 
 // TestEmitterDoesNotWaitForADeadMaster: what goes through a master that is well arrives while another is dead, and what that
