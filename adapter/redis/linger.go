@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // A process that is closed, a server or an emitter, stays until all servers have said that they miss nothing of it, as who
@@ -133,7 +131,7 @@ func (b *inbox) away(context.Context) (uids []string) {
 // servers returns the servers that were in the list in the last minute: those that are not any more may only have been away,
 // or Redis has lost it.
 func (c *emitterCore) servers(ctx context.Context) []string {
-	s, err := c.roster.read(ctx)
+	uids, err := c.roster.read(ctx)
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -141,7 +139,7 @@ func (c *emitterCore) servers(ctx context.Context) []string {
 		c.seen = map[string]time.Time{}
 	}
 	if err == nil {
-		for _, uid := range s.uids {
+		for _, uid := range uids {
 			c.seen[uid] = now
 		}
 		maps.DeleteFunc(c.seen, func(_ string, at time.Time) bool { return now.Sub(at) > time.Minute })
@@ -149,22 +147,13 @@ func (c *emitterCore) servers(ctx context.Context) []string {
 	return slices.Collect(maps.Keys(c.seen))
 }
 
-// read returns when the list was begun, and who is in it, without renewing anything.
-func (r *roster) read(ctx context.Context) (*sheet, error) {
+// read returns who is in the list, without renewing anything.
+func (r *roster) read(ctx context.Context) (uids []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	s := &sheet{whole: true}
-	err := again(ctx, func() error {
-		var list *redis.StringSliceCmd
-		var clock *redis.SliceCmd
-		_, err := r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			list, clock = p.ZRange(ctx, r.keys[0], 0, -1), p.HMGet(ctx, r.keys[1], "begun")
-			return nil
-		})
-		if s.uids = list.Val(); err == nil {
-			s.begun, _ = clock.Val()[0].(string)
-		}
+	err = again(ctx, func() (err error) {
+		uids, err = r.client.ZRange(ctx, r.keys[0], 0, -1).Result()
 		return err
 	})
-	return s, err
+	return uids, err
 }

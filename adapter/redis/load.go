@@ -21,10 +21,11 @@ func (l *load) read(size int) {
 	if l.bytes += int64(size); l.bytes < l.part {
 		return
 	}
-	for ; l.bytes >= l.part; l.bytes -= l.part {
+	for range min(l.bytes/l.part, loadParts) {
 		l.parts = append(l.parts, l.latest)
 		l.latest = 0
 	}
+	l.bytes %= l.part
 	if len(l.parts) < loadParts {
 		return
 	}

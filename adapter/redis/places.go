@@ -36,19 +36,27 @@ type places struct {
 func (p *places) note(id streamID, torn bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.torn) >= maxPlaces {
-		old := streamID{ms: id.ms - min(id.ms, uint64((p.keep+time.Minute).Milliseconds()))}
-		maps.DeleteFunc(p.torn, func(id streamID, _ bool) bool { return id.less(old) })
-		maps.DeleteFunc(p.open, func(_ *window, id streamID) bool { return id.less(old) })
-		if len(p.torn) >= maxPlaces/2 {
-			clear(p.torn)
-			p.before = id
-		}
-	}
+	p.bound(id)
 	if p.torn == nil {
 		p.torn = map[streamID]bool{}
 	}
 	p.torn[id] = torn
+}
+
+// bound makes room for a place: of what nobody can come back for any more, or of all. Called with mu held.
+func (p *places) bound(id streamID) {
+	most := func() int { return max(len(p.torn), len(p.open)) }
+	if most() < maxPlaces {
+		return
+	}
+	old := streamID{ms: id.ms - min(id.ms, uint64((p.keep+time.Minute).Milliseconds()))}
+	maps.DeleteFunc(p.torn, func(id streamID, _ bool) bool { return id.less(old) })
+	maps.DeleteFunc(p.open, func(_ *window, id streamID) bool { return id.less(old) })
+	if most() >= maxPlaces/2 {
+		clear(p.torn)
+		clear(p.open)
+		p.before = id
+	}
 }
 
 // at reports what is known of an entry.
@@ -83,6 +91,7 @@ func (r *reader) tear(w *window) {
 	p := &r.places
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.bound(pos)
 	if p.open == nil {
 		p.open = map[*window]streamID{}
 	}

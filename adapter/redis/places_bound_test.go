@@ -31,6 +31,16 @@ func TestPlacesAreBounded(t *testing.T) {
 	if !p.miss(last) {
 		t.Error("who has the stream up to before places that were forgotten is said to miss nothing")
 	}
+	r := &reader{c: &Cluster{}}
+	for range maxPlaces + 1 { // of senders of which nothing came again
+		r.tear(&window{})
+	}
+	if n := len(r.places.open); n > maxPlaces {
+		t.Errorf("%d holes without an end are remembered", n)
+	}
+	if !r.places.miss(streamID{ms: 1}) {
+		t.Error("who has less than what was forgotten is said to miss nothing")
+	}
 	if end := (streamID{ms: last.ms + 1, seq: 2*maxPlaces - 1}); p.miss(end) {
 		t.Error("who has the stream up to the last place may miss something")
 	}
