@@ -19,7 +19,8 @@ import (
 // node costs five times as much.
 type feed struct {
 	client *redis.Client // has this one connection
-	addr   string        // of its server
+	only   *redis.Conn
+	addr   string // of its server
 	conn   net.Conn
 	block  time.Duration // how long a read waits for an entry
 	silent time.Duration // how long nothing may come
@@ -64,8 +65,8 @@ func openFeed(ctx context.Context, node *redis.Client, block time.Duration) (*fe
 	o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.PipelinePoolSize = 1, 0, 1, 0
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	f.client = redis.NewClient(&o)
-	only := f.client.Conn() // is not given back: nobody else uses it
-	if err := only.Ping(ctx).Err(); err != nil && !refused(err) {
+	f.only = f.client.Conn() // is not given back: nobody else uses it
+	if err := f.only.Ping(ctx).Err(); err != nil && !refused(err) {
 		f.close()
 		return nil, err
 	}
@@ -195,12 +196,7 @@ func (r *reader) pull(ctx context.Context, after streamID) (n, size int, err err
 	of, err := f.begin(r.stream)
 	var no refusal
 	if errors.As(err, &no) {
-		// The library knows what its errors mean, and follows a stream that has moved.
-		e := r.c.client.XRead(ctx, &redis.XReadArgs{Streams: []string{r.stream, after.String()}, Count: 1, Block: -1}).Err()
-		if moved := strings.HasPrefix(string(no), "MOVED") || strings.HasPrefix(string(no), "ASK"); moved && (e == nil || errors.Is(e, redis.Nil)) {
-			return 0, 0, errMoved
-		}
-		return 0, 0, err
+		return 0, 0, r.refused(ctx, err, after)
 	}
 	for n < of && err == nil {
 		var e brought
@@ -214,6 +210,17 @@ func (r *reader) pull(ctx context.Context, after streamID) (n, size int, err err
 	}
 	f.done()
 	return n, size, err
+}
+
+// refused returns what an error of Redis on the connection means, on which what comes after an entry was to be read.
+func (r *reader) refused(ctx context.Context, err error, after streamID) error {
+	// The library knows what its errors mean, and follows a stream that has moved.
+	e := r.c.client.XRead(ctx, &redis.XReadArgs{Streams: []string{r.stream, after.String()}, Count: 1, Block: -1}).Err()
+	no := err.Error()
+	if moved := strings.HasPrefix(no, "MOVED") || strings.HasPrefix(no, "ASK"); moved && (e == nil || errors.Is(e, redis.Nil)) {
+		return errMoved
+	}
+	return err
 }
 
 // leave ends the connection on which the stream is read; the next read makes another.

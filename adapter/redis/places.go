@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,6 +19,9 @@ import (
 
 // errTorn refuses a recovery over a hole in the stream.
 var errTorn = fmt.Errorf("%w: events missing in the stream", adapter.ErrNoRecovery)
+
+// errTrimmed refuses one for which the stream has dropped what the client has of it, and perhaps what came behind.
+var errTrimmed = fmt.Errorf("%w: events trimmed", adapter.ErrNoRecovery)
 
 // maxPlaces is how many places are remembered.
 const maxPlaces = 10_000
@@ -116,15 +120,19 @@ func (r *reader) remember(id streamID, w *window) {
 	r.next = (r.next + 1) % maxRecent
 }
 
-// anew finds out, on a connection that may lead to another Redis, what the stream has of what was read. One that took over
-// may have less: then what comes next is new, and what it has not is missing. Else it has been emptied, and is read from
-// its start.
+// anew finds out, on the connection on which it will be read, and which may lead to another Redis, what the stream has of
+// what was read: two may be its masters for a moment. One that took over may have less: then what comes next is new, and
+// what it has not is missing. Else it has been emptied, and is read from its start.
 func (r *reader) anew(ctx context.Context) error {
 	pos, _ := r.where()
 	if pos == (streamID{}) {
 		return nil
 	}
-	x, err := r.extent(ctx)
+	at := r.feed.only
+	x, err := r.extentAt(ctx, at)
+	if answer := redis.Error(nil); errors.As(err, &answer) {
+		return r.refused(ctx, err, pos)
+	}
 	if err != nil || pos == x.last || pos.less(x.first) { // trimmed: numbers tell what is missing
 		return err
 	}
@@ -132,7 +140,7 @@ func (r *reader) anew(ctx context.Context) error {
 	read = slices.DeleteFunc(read, func(e readEntry) bool { return e.id.less(x.first) })
 	kept, lost := 0, len(read) // what Redis has lost came last
 	for i := lost - 1; kept < lost; i = (kept + lost) / 2 {
-		entries, err := r.entry(ctx, read[i].id)
+		entries, err := at.XRangeN(ctx, r.stream, read[i].id.String(), read[i].id.String(), 1).Result()
 		switch {
 		case err != nil:
 			return err
@@ -162,13 +170,4 @@ func (r *reader) anew(ctx context.Context) error {
 	r.recent, r.next, r.end = read[:kept], 0, streamID{}
 	r.moveTo(last)
 	return nil
-}
-
-// entry returns the entry of the stream with an id, if it has it.
-func (r *reader) entry(ctx context.Context, id streamID) (list []redis.XMessage, err error) {
-	err = again(ctx, func() error {
-		list, err = r.c.client.XRangeN(ctx, r.stream, id.String(), id.String(), 1).Result()
-		return err
-	})
-	return list, err
 }

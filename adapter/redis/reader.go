@@ -66,6 +66,17 @@ func parseStreamID(s string) (id streamID, ok bool) {
 	return id, err1 == nil && err2 == nil
 }
 
+// before returns the id before a, which no entry need have.
+func (a streamID) before() streamID {
+	if a.seq > 0 {
+		return streamID{a.ms, a.seq - 1}
+	}
+	if a.ms > 0 {
+		return streamID{a.ms - 1, 1<<64 - 1}
+	}
+	return a
+}
+
 func (a streamID) less(b streamID) bool { return a.ms < b.ms || a.ms == b.ms && a.seq < b.seq }
 
 func (a streamID) String() string {

@@ -186,7 +186,7 @@ func (n *namespace) held(ctx context.Context, at string) error {
 			return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 		}
 		if length >= n.line.r.maxLen() {
-			return fmt.Errorf("%w: events trimmed", adapter.ErrNoRecovery)
+			return errTrimmed
 		}
 		return nil
 	}
@@ -195,7 +195,7 @@ func (n *namespace) held(ctx context.Context, at string) error {
 		return fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 	}
 	if len(entries) == 0 {
-		return fmt.Errorf("%w: events trimmed", adapter.ErrNoRecovery)
+		return errTrimmed
 	}
 	return nil
 }
@@ -251,8 +251,8 @@ func (n *namespace) Resume(ctx context.Context, m adapter.Member, s *adapter.Ses
 		return errTorn
 	}
 	missed, seen, err := n.missed(ctx, s, have, end)
-	if err == nil {
-		err = n.held(ctx, s.After) // or some were trimmed before they were read
+	if err == nil && (have.id == end || have.id == (streamID{})) { // else it has been met
+		err = n.held(ctx, s.After)
 	}
 	if err == nil {
 		err = n.claim(ctx, s)
@@ -339,7 +339,11 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 ) {
 	seen = map[string]uint64{}
 	bytes, last := 0, have.id
-	for after := have.id; after.less(end); {
+	after := have.id.before() // with what the client has: who has that no more may have less than was behind it
+	if have.id == end {
+		after = end
+	}
+	for met := after == have.id; after.less(end); {
 		entries, upto, err := n.passed(ctx, after, end)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
@@ -347,6 +351,14 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 		after = upto
 		for _, e := range entries {
 			last = e.id
+			source := e.source()
+			if !met {
+				if e.id != have.id {
+					return nil, nil, errTrimmed
+				}
+				met, seen[source] = true, e.seq
+				continue
+			}
 			torn, repeats := n.line.r.places.at(e.id)
 			if torn {
 				return nil, nil, errTorn
@@ -354,7 +366,6 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 			if repeats {
 				continue
 			}
-			source := e.source()
 			if last := seen[source]; e.dense && last > 0 && e.seq > last+1 {
 				return nil, nil, errTorn
 			}

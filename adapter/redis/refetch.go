@@ -268,17 +268,24 @@ type extent struct {
 }
 
 func (r *reader) extent(ctx context.Context) (x extent, err error) {
+	err = again(ctx, func() error {
+		x, err = r.extentAt(ctx, r.c.client)
+		return err
+	})
+	return x, err
+}
+
+func (r *reader) extentAt(ctx context.Context, at interface {
+	Pipelined(context.Context, func(redis.Pipeliner) error) ([]redis.Cmder, error)
+}) (x extent, err error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	var first, last *redis.XMessageSliceCmd
 	var length *redis.IntCmd
-	err = again(ctx, func() error {
-		_, err := r.c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			first, last = p.XRangeN(ctx, r.stream, "-", "+", 1), p.XRevRangeN(ctx, r.stream, "+", "-", 1)
-			length = p.XLen(ctx, r.stream)
-			return nil
-		})
-		return err
+	_, err = at.Pipelined(ctx, func(p redis.Pipeliner) error {
+		first, last = p.XRangeN(ctx, r.stream, "-", "+", 1), p.XRevRangeN(ctx, r.stream, "+", "-", 1)
+		length = p.XLen(ctx, r.stream)
+		return nil
 	})
 	if err != nil {
 		return x, err

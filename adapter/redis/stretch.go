@@ -24,7 +24,7 @@ type stretch struct {
 	reading chan struct{} // held by who reads more of it
 
 	mu      sync.Mutex
-	lo, hi  streamID // the entries behind lo and up to hi
+	lo, hi  streamID // the entries behind lo and up to hi, which is the last, if any was read
 	entries []*passed
 	bytes   int // of them
 	read    int // in all
@@ -132,20 +132,29 @@ func (n *namespace) extend(ctx context.Context, s *stretch, after, end streamID)
 		return nil
 	}
 	from, page, read := s.hi, s.page, s.read // nobody else changes them
-	entries, err := n.entries(ctx, "("+from.String(), end.String(), page, read)
+	begin := "(" + from.String()
+	if read > 0 { // of two servers that are its masters for a moment, one has not what the other has given
+		begin = from.String()
+		page++
+	}
+	entries, err := n.entries(ctx, begin, end.String(), page, read)
 	if err != nil {
 		return err
 	}
-	hi := end
-	if int64(len(entries)) == page {
-		hi, _ = parseStreamID(entries[page-1].ID)
+	linked := read == 0 || len(entries) > 0 && entries[0].ID == from.String()
+	if linked && read > 0 {
+		entries = entries[1:]
 	}
-	s.add(entries, hi)
+	if !linked || len(entries) == 0 {
+		n.line.r.stretches.drop()
+		return errTorn
+	}
+	s.add(entries)
 	return nil
 }
 
-// add takes in a page that ends with hi, and forgets the first ones for it.
-func (s *stretch) add(entries []redis.XMessage, hi streamID) {
+// add takes in a page, and forgets the first ones for it.
+func (s *stretch) add(entries []redis.XMessage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	size := 0
@@ -154,8 +163,8 @@ func (s *stretch) add(entries []redis.XMessage, hi streamID) {
 		p.id, _ = parseStreamID(x.ID)
 		size += p.size()
 		s.entries = append(s.entries, p)
+		s.hi = p.id
 	}
-	s.hi = hi
 	s.bytes += size
 	s.read += size
 	s.page = nextPage(s.page, size)
