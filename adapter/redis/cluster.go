@@ -260,10 +260,18 @@ func (c *Cluster) Adapter() adapter.Factory {
 	return func(ns adapter.Namespace) (adapter.Adapter, error) { return c.join(ns) }
 }
 
-// Ready returns when this node hears everything it wants to hear, or with the error of ctx.
+// Ready returns when this node hears everything it wants to hear, knows who else is there, and is in the list by which
+// others know it, or with the error of ctx.
 func (c *Cluster) Ready(ctx context.Context) error {
 	if err := c.bus.wait(ctx); err != nil {
 		return err
+	}
+	select {
+	case <-c.members.entered:
+	case <-ctx.Done():
+		return adapter.Ended(ctx)
+	case <-c.ctx.Done():
+		return ErrClosed
 	}
 	for _, r := range c.readers {
 		if err := r.ready(ctx); err != nil {

@@ -21,6 +21,8 @@ type members struct {
 	goodbye time.Duration                                            // how long a node given up is remembered
 	silence time.Duration                                            // how long a beat may take to come back
 	doubted atomic.Bool                                              // connections are to be looked at, too
+	entered chan struct{}                                            // closed when this node is in the roster and has read it, or Redis lets it have none
+	enter   func()                                                   // closes it
 
 	mu       sync.Mutex
 	peers    map[string]*peer
@@ -57,9 +59,11 @@ type peer struct {
 const minRoom = 64
 
 func newMembers(uid string, interval time.Duration, misses int, s *state) *members {
-	return &members{uid: uid, misses: misses, state: s, goodbye: time.Minute, silence: max(2*interval, time.Second),
-		room: minRoom, prompt: make(chan struct{}, 1), peers: map[string]*peer{}, dead: map[string]time.Time{}, left: map[string]time.Time{},
-		nsps: map[string]struct{}{}}
+	m := &members{uid: uid, misses: misses, state: s, goodbye: time.Minute, silence: max(2*interval, time.Second),
+		room: minRoom, prompt: make(chan struct{}, 1), entered: make(chan struct{}), peers: map[string]*peer{}, dead: map[string]time.Time{},
+		left: map[string]time.Time{}, nsps: map[string]struct{}{}}
+	m.enter = sync.OnceFunc(func() { close(m.entered) })
+	return m
 }
 
 // look has the roster looked at soon.
@@ -162,5 +166,21 @@ func (m *members) lost(uids []string) {
 	for _, uid := range uids {
 		m.state.log.Info("node gone", "node", uid)
 		m.gone(uid)
+	}
+}
+
+// withoutRoster notes that Redis refuses it. The nodes then know each other by what they say to everyone.
+func (m *members) withoutRoster(err error) {
+	m.mu.Lock()
+	was := m.unlisted
+	m.unlisted, m.epoch = true, ""
+	for _, p := range m.peers {
+		p.told = true
+	}
+	m.mu.Unlock()
+	if !was {
+		m.state.log.Warn("no list of servers in Redis: each tells all others that it lives, which costs much where there are many",
+			"cause", err, "advice", advice(err))
+		m.hello()
 	}
 }

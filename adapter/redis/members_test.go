@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -53,6 +54,27 @@ func TestKilledNodeIsGoneWithItsConnections(t *testing.T) {
 			p.Cut(false)
 			ready(t, clusters...)
 		})
+	}
+}
+
+// TestReadyNodeKnowsAndIsKnown: a server that is ready is in the list of servers, and knows the others.
+func TestReadyNodeKnowsAndIsKnown(t *testing.T) {
+	t.Parallel()
+	p := redistest.NewProxy(t, shared.Addr())
+	p.Slow(5 * time.Millisecond)
+	cfg := redis.Config{URL: p.URL(), Prefix: unique()}
+	for n := range 5 {
+		c := start(t, cfg)
+		if err := c.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Status().Nodes; got != n+1 {
+			t.Errorf("server %d knows of %d", n, got)
+		}
+		uids, err := shared.Client().ZRange(t.Context(), cfg.Prefix+"-beanpole:{"+cfg.Prefix+"}:nodes", 0, -1).Result()
+		if err != nil || !slices.Contains(uids, c.UID()) {
+			t.Errorf("the list has %q (%v), and not %s", uids, err, c.UID())
+		}
 	}
 }
 

@@ -206,6 +206,7 @@ func (m *members) renew(ctx context.Context, r *roster, life time.Duration, doub
 	if forbidden(err) {
 		m.withoutRoster(err)
 		m.state.set(PartMembership, "", nil)
+		m.enter()
 		return err
 	}
 	m.state.set(PartMembership, "", err)
@@ -223,23 +224,8 @@ func (m *members) renew(ctx context.Context, r *roster, life time.Duration, doub
 	if added {
 		m.hello()
 	}
+	m.enter()
 	return nil
-}
-
-// withoutRoster notes that Redis refuses it. The nodes then know each other by what they say to everyone.
-func (m *members) withoutRoster(err error) {
-	m.mu.Lock()
-	was := m.unlisted
-	m.unlisted, m.epoch = true, ""
-	for _, p := range m.peers {
-		p.told = true
-	}
-	m.mu.Unlock()
-	if !was {
-		m.state.log.Warn("no list of servers in Redis: each tells all others that it lives, which costs much where there are many",
-			"cause", err, "advice", advice(err))
-		m.hello()
-	}
 }
 
 // take notes who is in the roster. A list that was begun lately, as Redis has lost the one before, says nothing of nodes
