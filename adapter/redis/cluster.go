@@ -32,6 +32,7 @@ type Cluster struct {
 	stats   counters
 	held    atomic.Int64       // bytes of answers that wait to be fetched
 	joins   atomic.Uint64      // how many adapters there have been
+	many    atomic.Bool        // was said of patterns
 	readers map[string]*reader // by stream
 	reads   *reads
 	wg      sync.WaitGroup

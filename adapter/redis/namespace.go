@@ -78,6 +78,10 @@ func (c *Cluster) join(ns adapter.Namespace) (*namespace, error) {
 		return nil, fmt.Errorf("redis: namespace %q has an adapter already", n.name)
 	}
 	c.namespaces[n.name] = n
+	if p, ok := c.wire.(*pubsub); ok && p.static() && len(c.namespaces) == manyPatterns && !c.many.Swap(true) {
+		c.cfg.Logger.Warn("each of many namespaces is a pattern, with which redis compares every message of anybody: publishing gets dear",
+			"namespaces", manyPatterns, "advice", "set Subscriptions: redis.Dynamic (BEANPOLE_REDIS_SUBSCRIPTIONS=dynamic), or use another mode, if clients open namespaces")
+	}
 	for _, s := range n.subs() {
 		c.bus.add(s, n)
 	}

@@ -8,6 +8,10 @@ import (
 // Where Redis lets nobody subscribe to patterns, as ACL rules and ElastiCache Serverless do, a node in pub/sub mode
 // listens to the channel of each of its rooms.
 
+// manyPatterns is of how many it is said that publishing gets dear: some 40 us for each message, of each server that has
+// as many.
+const manyPatterns = 100
+
 func (p *pubsub) pattern(nsp string) subscription {
 	return subscription{subPattern, escapeGlob(p.broadcasts(nsp)) + "*"}
 }
