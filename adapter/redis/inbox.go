@@ -38,6 +38,7 @@ type source struct {
 	gaps  map[laneKey]*gap // guarded by order
 	had   shrink.Map[laneKey, *gap]
 	said  time.Time  // guarded by order; when a loss was last logged
+	asked time.Time  // guarded by order; when suspect last asked it
 	marks []bookmark // guarded by order
 	nsps  sync.Map   // namespaces in which it has sent something
 	// ending is guarded by order: it has ended, and what is missing is being settled.
@@ -292,7 +293,8 @@ func (b *inbox) came(uid string) {
 	}
 }
 
-// suspect asks a node for what it may have published in lanes since a time.
+// suspect asks a node for what it may have published in lanes since a time. What Redis subscribes to late comes one by one:
+// what follows soon is asked for together, and in doubt until then.
 func (b *inbox) suspect(uid string, keys []laneKey, since map[laneKey]time.Time) {
 	s := b.source([]byte(uid))
 	s.order.Lock()
@@ -310,7 +312,12 @@ func (b *inbox) suspect(uid string, keys []laneKey, since map[laneKey]time.Time)
 		g.doubt = id
 		return false
 	})
-	if len(keys) > 0 {
+	switch now := time.Now(); {
+	case len(keys) == 0:
+	case now.Sub(s.asked) < sweepEvery:
+		b.wake()
+	default:
+		s.asked = now
 		b.ask(s, keys...)
 	}
 }
