@@ -20,6 +20,7 @@ type line struct {
 	order sync.Mutex
 	tails map[*tail]struct{}   // guarded by order
 	ahead map[string][]advance // guarded by order; by node: who has had its events before the stream did
+	had   map[string]offset    // guarded by order; by member: what it had so when it came, though the stream has passed that
 
 	mu   sync.Mutex
 	own  []ownEvent // guarded by mu; of this node, delivered and not back from the stream yet
@@ -56,7 +57,7 @@ type tailEvent struct {
 }
 
 func newLine(n *namespace, r *reader) *line {
-	return &line{n: n, r: r, tails: map[*tail]struct{}{}, ahead: map[string][]advance{}}
+	return &line{n: n, r: r, tails: map[*tail]struct{}{}, ahead: map[string][]advance{}, had: map[string]offset{}}
 }
 
 // broadcast delivers an event of this node here and sends it through the stream.
@@ -260,7 +261,8 @@ func (l *line) forget(uid string, which func(advance) bool) {
 }
 
 // remove ends a membership between two events. The end of its trail says what the member has, also of nodes
-// whose events the stream has not brought yet.
+// whose events the stream has not brought yet; Ahead what it had of these when it came: the last that has reached its client
+// may be older than what the stream has brought since.
 func (l *line) remove(m adapter.Member) (rooms []string, trail adapter.Trail) {
 	l.order.Lock()
 	defer l.order.Unlock()
@@ -275,7 +277,11 @@ func (l *line) remove(m adapter.Member) (rooms []string, trail adapter.Trail) {
 		l.forget(uid, func(x advance) bool { return x.sid == m.ID() })
 	}
 	if end, ok := parseOffset(trail.End); ok && len(ahead.early) > 0 {
-		trail.End, trail.Ahead = end.and(ahead).String(), ahead.String()
+		trail.End = end.and(ahead).String()
+	}
+	if had, ok := l.had[m.ID()]; ok {
+		trail.Ahead = had.String()
+		delete(l.had, m.ID())
 	}
 	return rooms, trail
 }
@@ -350,6 +356,7 @@ func (l *line) join(t *tail, missed []tailEvent, seen map[string]uint64, have of
 	for _, x := range have.early {
 		if x.uid != l.n.c.uid && seen[x.uid] < x.seq {
 			l.ahead[x.uid] = append(l.ahead[x.uid], advance{s.SID, x.seq})
+			l.had[s.SID] = l.had[s.SID].with(x)
 		}
 	}
 	for _, e := range own {

@@ -125,6 +125,46 @@ func TestEarlyEventIsNotRepeated(t *testing.T) {
 	}
 }
 
+// TestEarlyEventIsNotRepeatedToWhoWasAway: a client that had an event before the stream did, and comes back from the server to
+// which it had moved, has not seen that the stream has brought that event meanwhile: what it shows is older.
+func TestEarlyEventIsNotRepeatedToWhoWasAway(t *testing.T) {
+	t.Parallel()
+	list := proxies(t, 3)
+	nodes := behind(redis.Config{}, list...)(t, "/away", 3)
+	here, there, third := nodes[0], nodes[1], nodes[2]
+	list[0].Block()
+	m := adaptertest.NewMember("member-000000000001")
+	here.Join(m)
+	if err := here.Broadcast(adaptertest.Event(`["early"]`), adapter.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	last := adaptertest.Offset(t, m.Wait(t, 1)[0])
+	s := m.Leave(here, "pid")
+	if err := there.Save(t.Context(), s); err != nil { // its own server cannot reach Redis
+		t.Fatal(err)
+	}
+	m = resume(t, there, s, last)
+	stays := adaptertest.NewMember("member-000000000002")
+	there.Join(stays)
+	if err := there.Broadcast(adaptertest.Event(`["seen"]`), adapter.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	seen := adaptertest.Offset(t, m.Wait(t, 1)[0]) // the last that reaches the client
+	list[0].Unblock()
+	stays.Wait(t, 2) // and so the stream has brought the early one
+	if err := third.Broadcast(adaptertest.Event(`["missed"]`), adapter.Target{}); err != nil {
+		t.Fatal(err)
+	}
+	stays.Wait(t, 3)
+	s = m.Leave(there, "pid")
+	if err := there.Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if got := resume(t, third, s, seen).Wait(t, 1); len(got) != 1 || !strings.Contains(got[0], "missed") {
+		t.Errorf("got %q", got)
+	}
+}
+
 func resume(t *testing.T, n *adaptertest.Node, s adapter.Session, last string) *adaptertest.Member {
 	t.Helper()
 	restored, err := n.Restore(t.Context(), s.PID, last)
