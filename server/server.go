@@ -25,6 +25,8 @@ type Server struct {
 	// Set by New, then read only.
 	cfg    Config
 	apart  *slog.Logger // cfg.Logger, for what is said under locks
+	advice *advice      // nil unless Config.Development
+	debug  *eventLog    // nil unless Config.Debug
 	engine *transport.Server
 	names  *names.Table[*Namespace] // all there are
 
@@ -55,6 +57,13 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, apart: logs.Apart(cfg.Logger), own: make(map[string]struct{}), closed: make(chan struct{})}
+	s.advice = newAdvice(&cfg, s.apart)
+	if s.debug, err = newEventLog(&cfg, s.apart); err != nil {
+		return nil, err
+	}
+	if s.advice != nil {
+		s.signatures.sends = s.advice.sends
+	}
 	s.hurry.ctx, s.hurry.cancel = context.WithCancel(context.Background())
 	s.bounds.init(&cfg.Limits)
 	s.names = names.New(names.Config[*Namespace]{
