@@ -95,7 +95,13 @@ func (s *Server) closeAdapters() {
 }
 
 // ServeHTTP serves the requests of the server's path.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if name := bundleFile(r.URL.Path); name != "" {
+		s.noBundle(w, r, name)
+		return
+	}
+	s.engine.ServeHTTP(w, r)
+}
 
 // Path returns where the server expects to be mounted, with a slash at each end: what http.Handle takes.
 func (s *Server) Path() string { return s.cfg.Path }
