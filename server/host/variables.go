@@ -84,6 +84,7 @@ func (cfg *Config) idle() (idle [][2]string) {
 		{!serves(transport.WebSocket), "BEANPOLE_TRANSPORTS=polling,websocket", []string{"PerMessageDeflate"}},
 		{!serves(transport.Polling) || !serves(transport.WebSocket), "BEANPOLE_TRANSPORTS=polling,websocket", []string{"NoUpgrades", "UpgradeTimeout"}},
 		{len(cfg.AllowedOrigins) == 0, "BEANPOLE_ALLOWED_ORIGINS", []string{"AllowCredentials"}},
+		{cfg.Debug == "", "BEANPOLE_DEBUG", []string{"DebugPayloads"}},
 		{cfg.CloudWatchMetrics == "", "BEANPOLE_CLOUDWATCH_METRICS", []string{"Environment"}},
 	} {
 		for _, name := range rule.fields {
