@@ -16,7 +16,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: client ## run the chat at http://localhost:5000/ (PORT=…)
-	PORT=$(PORT) go run ./examples/chat
+	PORT=$(PORT) BEANPOLE_DEVELOPMENT=true go run ./examples/chat
 
 .PHONY: cluster
 cluster: tools client ## EXAMPLE (chat) as three servers behind HAProxy and Redis (PORT=…)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server/packet"
 )
 
 // defaultAckTimeout bounds EmitWithAck of a broadcast whose context has no deadline and that has no
@@ -78,7 +79,16 @@ func (b Broadcast) Emit(event string, args ...any) error {
 
 // emit sends an event that is encoded.
 func (b Broadcast) emit(m adapter.Message) error {
+	b.show(m)
 	return b.act(func(a adapter.Adapter, t adapter.Target) error { return a.Broadcast(m, t) })
+}
+
+// show shows an event that is sent in the log, if it is one that is shown.
+func (b Broadcast) show(m adapter.Message) {
+	if d := b.nsp.server.debug; d != nil {
+		t := &b.target
+		d.out("event out", &packet.Packet{Namespace: b.nsp.name, Data: m.Data, Attachments: m.Attachments}, "rooms", t.Rooms, "except", t.Target.Except)
+	}
 }
 
 // act has do act on what is selected, unless that is nobody.
@@ -125,6 +135,7 @@ func (b Broadcast) Ask(event string, args ...any) (ask func(ctx context.Context,
 		return nil, err
 	}
 	return func(ctx context.Context, sent func()) ([]Args, error) {
+		b.show(m)
 		var answers answers
 		err := b.ask(ctx, func(ctx context.Context, a adapter.Adapter, t adapter.Target) error {
 			if b.from != nil {

@@ -52,6 +52,19 @@ type Config struct {
 	// Node: cleanupEmptyChildNamespaces, the other way round.
 	KeepEmptyNamespaces bool
 
+	// Development has the log say, each once and with what to do, what works and is probably meant otherwise: an event that
+	// has no handler, an answer that a client waits for and that does not come, what handlers return as errors, handlers
+	// that are registered once more with each client, fields that are sent under their names in Go. It is for the
+	// programmer's own machine: most of it is the clients' doing, or costs. What is a mistake wherever it is found is said
+	// without it.
+	Development bool
+	// Debug names the events that are shown in the log, at level debug, as they come and go: * for all, or a list such as
+	// /chat:message,/game:* of namespaces and events, in which each * is anything; a name without a slash is an event's, in
+	// any namespace. Empty shows none, and costs nothing.
+	Debug string
+	// DebugPayloads shows what is in them, too: whatever passwords and messages there are.
+	DebugPayloads bool
+
 	// Limits bound what one session may make the server hold.
 	Limits Limits
 	// Wrap, if not nil, gets each new session with what receives its messages, and returns what receives them

@@ -22,6 +22,9 @@ func added[F any](s *Server, method string, list []F, fn F) []F {
 
 // crowded says once that n functions are too many.
 func (s *Server) crowded(n int, method, event string) {
+	if s.advice != nil {
+		s.advice.registered(method, event)
+	}
 	if n != crowd || !s.bounds.notice.News(method, time.Now()) {
 		return
 	}

@@ -20,7 +20,8 @@
 // adapter sees), client.go (one session and its sockets), keep.go (what is kept for a session), crowd.go (handlers that
 // pile up), lobby.go (CONNECTs
 // that wait), rooms.go, transit.go (sockets between two connections), data.go, config.go, errors.go, reasons.go (why sockets
-// end), stats.go, contract.go (what clients and server say to each other).
+// end), stats.go, contract.go (what clients and server say to each other), development.go (what is probably meant
+// otherwise), debug.go (events in the log), bundle.go (where the client is).
 //
 // # Guarantees
 //
@@ -59,6 +60,9 @@
 //
 // 2026-11: A Dynamic's Emit reaches the children that this server has. Names that only other servers have would have
 // to be asked for, and told apart from those that are just closing: a ServerSideEmit says it better.
+//
+// 2026-11: What is a mistake wherever it is found is said at level warn, with what to do, whatever the configuration; what
+// may be meant, or is the clients' doing, or costs to find, in development alone. Nothing of it is looked for without.
 //
 // 2026-11: Namespaces made by a pattern close when their last socket leaves, where Node keeps them by
 // default: their names are the clients' choice, and so would be the memory.

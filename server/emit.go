@@ -123,6 +123,9 @@ func (s *Socket) sendEvent(u Unicast, p *packet.Packet) error {
 	}
 	s.notifyOutgoing(p)
 	s.client.server.stats.eventsOut.Add(1)
+	if d := s.client.server.debug; d != nil {
+		d.out("event out", p, "session", s.client.session.Num())
+	}
 	return s.send(u.opts, p)
 }
 

@@ -155,6 +155,9 @@ func (e *Event) answer(values []any) error {
 	o.packet = packet.Packet{
 		Type: packet.Ack, Namespace: s.name, ID: a.id, HasID: true, Data: data, Attachments: attachments,
 	}
+	if d := s.client.server.debug; d != nil {
+		d.answer(s, e, data, len(attachments))
+	}
 	sendErr := s.send(transport.SendOptions{}, &o.packet)
 	if errors.Is(sendErr, ErrPanic) || errors.Is(sendErr, errUnsendable) { // the parser's doing
 		o.packet.Data, o.packet.Attachments = []byte("["+internalError+"]"), nil

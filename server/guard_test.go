@@ -349,6 +349,7 @@ func TestErrorsOfEmits(t *testing.T) {
 		p.post("40")
 		s := await(t, sockets)
 		p.get()
+		p.post(`42["read"]`) // behind it on its connection: the server knows that the answer to CONNECT has left
 		want("reserved", s.Emit("connect"), server.ErrReservedEvent)
 		want("large", s.Emit("x", strings.Repeat("x", 1000)), transport.ErrTooLarge)
 		if err := errors.Join(s.Emit("x", 1), s.Emit("x", 2)); err != nil {

@@ -40,6 +40,9 @@ func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) (aft
 	}
 	defer srv.sending.Add(-1)
 	srv.stats.eventsOut.Add(uint64(len(to)))
+	if srv.debug != nil {
+		srv.debug.out("event delivered", p, "sockets", len(to))
+	}
 	var watched []*Socket
 	// The sessions are looked up some ahead of the sending: between two system calls each look would wait
 	// for memory by itself, in a row they wait together.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
 )
 
 type welcome struct{ SID, PID string }
@@ -153,19 +154,30 @@ func (a slow) Resume(ctx context.Context, m adapter.Member, s *adapter.Session, 
 	return a.Adapter.Resume(ctx, m, s, replay)
 }
 
+// parting tells when the sockets of a session know that it has ended.
+type parting struct {
+	transport.Receiver
+	ended chan<- struct{}
+}
+
+func (p parting) Closed(reason transport.CloseReason, cause error) {
+	p.Receiver.Closed(reason, cause)
+	p.ended <- struct{}{}
+}
+
 // A client that goes while it is being recovered, as when the next server drains too, can come again.
 func TestRecoveryOutlivesAClientThatGoesMeanwhile(t *testing.T) {
 	for _, when := range []string{"restored", "resuming"} {
 		t.Run(when, func(t *testing.T) {
 			var srv *server.Server
 			var second *peer
+			ended := make(chan struct{}, 100)
 			var once sync.Once
 			leave := func() {
 				once.Do(func() {
 					_ = second.Conn.Close()
-					for srv.Engine().Sessions() > 0 {
-						time.Sleep(time.Millisecond)
-					}
+					<-ended // the first session
+					<-ended
 				})
 			}
 			never := func() {}
@@ -174,7 +186,7 @@ func TestRecoveryOutlivesAClientThatGoesMeanwhile(t *testing.T) {
 			cfg := server.Config{Recovery: &server.Recovery{}, Adapter: func(n adapter.Namespace) (adapter.Adapter, error) {
 				a, err := adapter.Memory(r)(n)
 				return slow{a, func() { (*hooks["restored"])() }, func() { (*hooks["resuming"])() }}, err
-			}}
+			}, Wrap: func(_ *transport.Session, r transport.Receiver) transport.Receiver { return parting{r, ended} }}
 			gone := make(chan string, 4)
 			var url string
 			srv, url = start(t, cfg, func(io *server.Server) {

@@ -136,6 +136,9 @@ func (s *Socket) event(e *Event, since *time.Duration) {
 	if err != nil {
 		return
 	}
+	if d := s.client.server.debug; d != nil {
+		d.in(s, name, e)
+	}
 	hooks := s.hooked()
 	watched := len(hooks.any)+len(hooks.middlewares) > 0
 	if watched {
@@ -173,7 +176,7 @@ func (s *Socket) event(e *Event, since *time.Duration) {
 			e.Name = string(name)
 		}
 		if hooks.face == nil { // what shows the socket in another form has handlers of its own
-			s.unhandled(e.Name)
+			s.unhandled(e, len(hooks.any) > 0)
 		}
 	}
 	if !watched {
@@ -185,6 +188,9 @@ func (s *Socket) event(e *Event, since *time.Duration) {
 	}
 	// Each error has been answered.
 	_ = s.observe(s.handling(), e.Name, known, since, func(ctx context.Context) error { return s.handle(ctx, e, &lists) })
+	if known && e.WantsAck() {
+		s.unanswered(e, kept)
+	}
 	if !kept {
 		e.release()
 	}
@@ -194,10 +200,13 @@ func (s *Socket) event(e *Event, since *time.Duration) {
 const maxLoggedName = 64
 
 // unhandled leaves a trace of an event that has no handler: its name may be misspelt, here or there.
-func (s *Socket) unhandled(name string) {
+func (s *Socket) unhandled(e *Event, watched bool) {
 	srv := s.client.server
 	srv.stats.unhandled.Add(1)
-	if srv.cfg.Logger.Enabled(context.Background(), slog.LevelDebug) {
+	if srv.advice != nil && !watched { // or a catch-all listener may do all there is to do
+		srv.advice.unhandled(s, e)
+	}
+	if name := e.Name; srv.cfg.Logger.Enabled(context.Background(), slog.LevelDebug) {
 		s.client.log().Debug("event has no handler", "namespace", s.name, "event", name[:min(len(name), maxLoggedName)])
 	}
 }
@@ -278,6 +287,9 @@ func (s *Socket) handle(ctx context.Context, e *Event, lists *[3][]*handler) (fi
 // answerFailure tells a client that waits for an acknowledgement that its event failed.
 func (s *Socket) answerFailure(e *Event, err error) {
 	s.client.server.stats.handlerErrors.Add(1)
+	if a := s.client.server.advice; a != nil {
+		a.failed(s, e, err)
+	}
 	s.client.log().Debug("handler failed", "namespace", s.name, "event", e.Name, "err", err)
 	if e.WantsAck() {
 		_ = e.answer([]any{failure(hidePanic(err))}) // answered already, or gone

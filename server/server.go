@@ -25,6 +25,8 @@ type Server struct {
 	// Set by New, then read only.
 	cfg    Config
 	apart  *slog.Logger // cfg.Logger, for what is said under locks
+	advice *advice      // nil unless Config.Development
+	debug  *eventLog    // nil unless Config.Debug
 	engine *transport.Server
 	names  *names.Table[*Namespace] // all there are
 
@@ -55,6 +57,13 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, apart: logs.Apart(cfg.Logger), own: make(map[string]struct{}), closed: make(chan struct{})}
+	s.advice = newAdvice(&cfg, s.apart)
+	if s.debug, err = newEventLog(&cfg, s.apart); err != nil {
+		return nil, err
+	}
+	if s.advice != nil {
+		s.signatures.sends = s.advice.sends
+	}
 	s.hurry.ctx, s.hurry.cancel = context.WithCancel(context.Background())
 	s.bounds.init(&cfg.Limits)
 	s.names = names.New(names.Config[*Namespace]{
@@ -86,7 +95,13 @@ func (s *Server) closeAdapters() {
 }
 
 // ServeHTTP serves the requests of the server's path.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if name := bundleFile(r.URL.Path); name != "" {
+		s.noBundle(w, r, name)
+		return
+	}
+	s.engine.ServeHTTP(w, r)
+}
 
 // Path returns where the server expects to be mounted, with a slash at each end: what http.Handle takes.
 func (s *Server) Path() string { return s.cfg.Path }

@@ -22,6 +22,10 @@ import (
 func (s *Server) writeBody(w http.ResponseWriter, r *http.Request, contentType string, body []byte, compress bool, ended func() bool) error {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
+	if othersEncode(h) {
+		h.Del("Content-Length")
+		return writeParts(w, body, s.cfg.WriteTimeout, ended)
+	}
 	if !compress || !s.cfg.HTTPCompression.worth(len(body)) {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 		return writeParts(w, body, s.cfg.WriteTimeout, ended)
@@ -41,6 +45,12 @@ func (s *Server) writeBody(w http.ResponseWriter, r *http.Request, contentType s
 		bodyPool.Put(out)
 	}
 	return err
+}
+
+// othersEncode reports whether a middleware has said in h that it encodes the body, or may: what is encoded here too its
+// client would not understand, and the length is not what it will be. Some say so by Vary alone, echo's for one.
+func othersEncode(h http.Header) bool {
+	return len(h["Content-Encoding"]) > 0 || headerHasToken(h, "Vary", "Accept-Encoding")
 }
 
 // writeParts writes body as the whole body of w. Each part of it may take so long, as long as ended, which may be

@@ -130,3 +130,26 @@ func TestAppendCompressedKeepsWhatIsThere(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A middleware that compresses answers is left to it: what both have encoded no client understands.
+func TestBodyThatAMiddlewareEncodes(t *testing.T) {
+	for name, before := range map[string]http.Header{
+		"by Content-Encoding": {"Content-Encoding": {"gzip"}},
+		"by Vary":             {"Vary": {"Origin, accept-encoding"}},
+	} {
+		h := newHarness(t, Config{}, nil)
+		w := httptest.NewRecorder()
+		for k, v := range before {
+			w.Header()[k] = v
+		}
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Accept-Encoding", "gzip")
+		body := bytes.Repeat([]byte("x"), 5000)
+		if err := h.srv.writeBody(w, r, "text/plain", body, true, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Body.Bytes(); !bytes.Equal(got, body) || w.Header().Get("Content-Length") != "" || len(w.Header()["Vary"]) > len(before["Vary"]) {
+			t.Errorf("%s: %d bytes, header %v", name, len(got), w.Header())
+		}
+	}
+}

@@ -5,7 +5,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -38,6 +40,48 @@ func TestWriterThatCannotBeHijacked(t *testing.T) {
 			if got := log.String(); !strings.Contains(got, "Unwrap() http.ResponseWriter") || !strings.Contains(got, tt.writer) {
 				t.Errorf("log %s", got)
 			}
+		})
+	}
+}
+
+// A middleware's deadline that ends polls before a ping does ends sessions: the application is told once what to do.
+func TestDeadlineThatCutsPolls(t *testing.T) {
+	for name, tt := range map[string]struct {
+		timeout time.Duration
+		said    int
+	}{"shorter than the ping interval": {100 * time.Millisecond, 1}, "longer": {time.Minute, 0}} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			h := newHarness(t, Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), PingInterval: 30 * time.Second}, nil)
+			var serving sync.WaitGroup // http.TimeoutHandler does not wait for what it has given up
+			behind := http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer serving.Done()
+				h.srv.ServeHTTP(w, r)
+			}), tt.timeout, "too late")
+			for range 2 {
+				serving.Add(2)
+				w := httptest.NewRecorder()
+				behind.ServeHTTP(w, httptest.NewRequest("GET", "/?EIO=4&transport=polling", nil))
+				_, sid, _ := strings.Cut(w.Body.String(), `"sid":"`)
+				sid, _, _ = strings.Cut(sid, `"`)
+				if tt.said == 0 {
+					s := h.srv.lookup(sid)
+					go func() {
+						for waits := false; !waits; runtime.Gosched() {
+							s.mu.Lock()
+							waits = s.poll != nil && s.poll.wake != nil
+							s.mu.Unlock()
+						}
+						s.Close(ReasonForcedClose)
+					}()
+				}
+				w = httptest.NewRecorder()
+				behind.ServeHTTP(w, httptest.NewRequest("GET", "/?EIO=4&transport=polling&sid="+sid, nil))
+				want(t, "status", w.Code, map[int]int{1: http.StatusServiceUnavailable, 0: http.StatusOK}[tt.said])
+			}
+			serving.Wait()
+			want(t, "warnings", strings.Count(log.String(), "polls are cut off by a deadline"), tt.said)
+			want(t, "writers", strings.Count(log.String(), "writer=*http.timeoutWriter"), tt.said)
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -95,6 +96,7 @@ func (s *Session) await(p *poll, req *request) (gone bool) {
 	}
 	p.wake = make(chan struct{}, 1)
 	s.mu.Unlock()
+	s.srv.seeDeadline(req)
 	// Deadlines that count from the request's arrival would end the wait. Nobody reads a body now, but net/http
 	// will before it answers.
 	control := http.NewResponseController(req.w)
@@ -110,6 +112,21 @@ func (s *Session) await(p *poll, req *request) (gone bool) {
 		s.abortPoll(p)
 		s.unlock()
 		return true
+	}
+}
+
+// seeDeadline says so when a middleware is going to end a poll that waits, and with it the session, before a ping would
+// have been its answer.
+func (s *Server) seeDeadline(req *request) {
+	end, ok := req.r.Context().Deadline()
+	if !ok {
+		return
+	}
+	now := time.Now()
+	if in := end.Sub(now); in < s.cfg.PingInterval && s.notice.News("deadline", now) {
+		s.log.Warn("polls are cut off by a deadline, which ends their sessions: leave the path of Socket.IO out of the middleware that "+
+			"sets it, as http.TimeoutHandler must; a poll waits for an event or a ping", "ends_in", in.Round(time.Millisecond),
+			"ping_interval", s.cfg.PingInterval, "writer", fmt.Sprintf("%T", innermost(req.w)))
 	}
 }
 

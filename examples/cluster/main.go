@@ -72,6 +72,7 @@ func run(ctx context.Context, example string) (err error) {
 		err = g.start(name, []string{
 			"REDIS_URL=" + redis, "HOST=127.0.0.1", "PORT=" + port, "BEANPOLE_INSTANCE=" + name, "BEANPOLE_TRUSTED_HOPS=1",
 			"BEANPOLE_ADMIN_PORT=0", "BEANPOLE_DRAIN_TIME=300ms", "BEANPOLE_LOG_LEVEL=" + cmp.Or(os.Getenv("BEANPOLE_LOG_LEVEL"), "warn"),
+			"BEANPOLE_DEVELOPMENT=" + cmp.Or(os.Getenv("BEANPOLE_DEVELOPMENT"), "true"),
 		}, program)
 		if err != nil {
 			return err

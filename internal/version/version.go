@@ -6,6 +6,9 @@ import "runtime/debug"
 // Number is the version of this module, by Semantic Versioning. CHANGELOG.md has what each brought.
 const Number = "0.1.0"
 
+// Client is the version of socket.io-client to which pages are led that have none.
+const Client = "4.8.3"
+
 // revision is set by the build of a release (-ldflags -X), which has no repository around it.
 var revision string
 

@@ -80,6 +80,8 @@ func allowed(f reflect.StructField, value any, folder func(name string) bool) bo
 		return filepath.IsAbs(value.(string))
 	case "LifecycleHook":
 		return hookName.MatchString(value.(string))
+	case "Debug":
+		return !slices.ContainsFunc(strings.Split(value.(string), ","), func(name string) bool { return strings.TrimSpace(name) == "" })
 	case "RedisPrefix":
 		return word.MatchString(value.(string))
 	case "ProbeToken", "NodeSecret":

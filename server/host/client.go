@@ -12,10 +12,9 @@ import (
 	"strings"
 	"sync"
 	"time"
-)
 
-// cdnVersion is the version of socket.io-client that is served by redirect.
-const cdnVersion = "4.8.3"
+	"github.com/beanpole/beanpole/internal/version"
+)
 
 // clientFiles are the files of the bundle. Source: socket.io/lib/index.ts, dotMapRegex and CLIENT_FILES.
 var clientFiles = [...]string{
@@ -121,7 +120,7 @@ func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) {
 	head.Set("Cache-Control", "public, max-age=0")
 	f, ok := b.files[name]
 	if !ok {
-		http.Redirect(w, r, "https://cdn.socket.io/"+cdnVersion+"/"+name, http.StatusFound)
+		http.Redirect(w, r, "https://cdn.socket.io/"+version.Client+"/"+name, http.StatusFound)
 		return
 	}
 	head.Set("ETag", b.etag)

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/beanpole/beanpole/internal/version"
 )
 
 // installed makes a folder with a socket.io-client as npm installs it.
@@ -107,7 +109,7 @@ func TestClientBundleFromTheCDN(t *testing.T) {
 	t.Chdir(t.TempDir())
 	h, _ := newTestHost(t, Config{Path: "/rt/"})
 	w := ask(h, "GET", "/rt/socket.io.esm.min.js")
-	if want := "https://cdn.socket.io/" + cdnVersion + "/socket.io.esm.min.js"; w.Code != 302 || w.Header().Get("Location") != want {
+	if want := "https://cdn.socket.io/" + version.Client + "/socket.io.esm.min.js"; w.Code != 302 || w.Header().Get("Location") != want {
 		t.Errorf("%d to %q, want 302 to %q", w.Code, w.Header().Get("Location"), want)
 	}
 	if w.Header().Get("Access-Control-Allow-Origin") != "*" {

@@ -158,6 +158,14 @@ type Config struct {
 
 	// How much is logged: debug has a line for each session, info the life of the process.
 	LogLevel slog.Level `env:"BEANPOLE_LOG_LEVEL" default:"info" allow:"debug, info, warn or error"`
+	// Says in the log, each once and with what to do, what works and is probably meant otherwise: events without a handler,
+	// answers that do not come, errors of handlers, and more. For the programmer's own machine, and for no environment.
+	Development bool `env:"BEANPOLE_DEVELOPMENT" allow:"true or false"`
+	// Which events are shown in the log, at level debug, as they come and go: of namespaces and events, in which each * is
+	// anything; a name without a slash is an event's, in any namespace. Without it, none.
+	Debug string `env:"BEANPOLE_DEBUG" allow:"* or a list such as /chat:message,/game:*"`
+	// Shows what is in these events, too: whatever passwords and messages there are.
+	DebugPayloads bool `env:"BEANPOLE_DEBUG_PAYLOADS" allow:"true or false"`
 	// The form of the log, and of all else that a host writes to its standard output and error: text, or json with one object a
 	// line.
 	LogFormat LogFormat `env:"BEANPOLE_LOG_FORMAT" default:"text" allow:"text or json"`

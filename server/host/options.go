@@ -30,6 +30,9 @@ func (cfg *Config) server(log *slog.Logger, f adapter.Factory) server.Config {
 		ConnectTimeout: cfg.ConnectTimeout,
 		Adapter:        f,
 		Logger:         log,
+		Development:    cfg.Development,
+		Debug:          cfg.Debug,
+		DebugPayloads:  cfg.DebugPayloads,
 		Limits: server.Limits{
 			MaxNamespaces:              cfg.MaxNamespaces,
 			EventsPerSecond:            cfg.EventsPerSecond,

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/beanpole/beanpole/adapter/redis"
+	"github.com/beanpole/beanpole/internal/near"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -56,33 +57,7 @@ func meant(name string, known []string) string {
 	if bare := strings.TrimPrefix(name, "BEANPOLE_"); slices.Contains(known, bare) { // as PORT and REDIS_URL
 		return bare
 	}
-	best, least := "", 3 // letters that may be wrong
-	for _, k := range known {
-		if d := distance(name, k); d < least {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// distance returns how many letters have to be changed, added or taken away to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1) // of the letters of a so far
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			before, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, before+cost)
-		}
-	}
-	return row[len(b)]
+	return near.Name(name, known, 3)
 }
 
 // idle returns the variables that are set and do nothing without another, with that other: its name, or name=value where
@@ -109,6 +84,7 @@ func (cfg *Config) idle() (idle [][2]string) {
 		{!serves(transport.WebSocket), "BEANPOLE_TRANSPORTS=polling,websocket", []string{"PerMessageDeflate"}},
 		{!serves(transport.Polling) || !serves(transport.WebSocket), "BEANPOLE_TRANSPORTS=polling,websocket", []string{"NoUpgrades", "UpgradeTimeout"}},
 		{len(cfg.AllowedOrigins) == 0, "BEANPOLE_ALLOWED_ORIGINS", []string{"AllowCredentials"}},
+		{cfg.Debug == "", "BEANPOLE_DEBUG", []string{"DebugPayloads"}},
 		{cfg.CloudWatchMetrics == "", "BEANPOLE_CLOUDWATCH_METRICS", []string{"Environment"}},
 	} {
 		for _, name := range rule.fields {

@@ -92,7 +92,7 @@ func (u *tutorial) read(name string) string {
 // run runs a block of commands, and stays in the folder where it ends.
 func (u *tutorial) run(block string) {
 	u.t.Helper()
-	if block == "go run .\n" {
+	if block == "BEANPOLE_DEVELOPMENT=true go run .\n" {
 		u.serve()
 		return
 	}
@@ -155,7 +155,7 @@ func (u *tutorial) start() (url string, stop func()) {
 	u.t.Helper()
 	p := ports(u.t, 2)
 	cmd := u.command("go", "run", ".")
-	cmd.Env = append(cmd.Env, fmt.Sprintf("PORT=%d", p[0]), fmt.Sprintf("BEANPOLE_ADMIN_PORT=%d", p[1]), "HOST=127.0.0.1")
+	cmd.Env = append(cmd.Env, fmt.Sprintf("PORT=%d", p[0]), fmt.Sprintf("BEANPOLE_ADMIN_PORT=%d", p[1]), "HOST=127.0.0.1", "BEANPOLE_DEVELOPMENT=true")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal sends Ctrl+C to all of them
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said

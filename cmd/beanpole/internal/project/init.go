@@ -339,7 +339,7 @@ func (o Options) next(ctx context.Context, before Choice, first, isModule bool) 
 		next = append(next, "go work use .")
 	}
 	if !isModule {
-		next = append(next, "go test ./...", "go run "+o.Choice.Package)
+		next = append(next, "go test ./...", "BEANPOLE_DEVELOPMENT=true go run "+o.Choice.Package)
 	}
 	if o.Choice.Platform == lint.Docker && o.Replace != "" {
 		next = append(next, Vendor(ctx, o.Dir))

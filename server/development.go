@@ -1,0 +1,232 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/beanpole/beanpole/internal/near"
+	"github.com/beanpole/beanpole/server/packet"
+)
+
+// advice says, with Config.Development, what works and is probably meant otherwise: each cause once, with what to do. A
+// nil one says nothing and looks at nothing. What is a mistake wherever it is found is said without it too.
+type advice struct {
+	log    *slog.Logger // apart: some is said under locks
+	asking atomic.Int32 // events whose answers are waited for; see late
+
+	mu   sync.Mutex
+	said map[string]struct{} // guarded by mu; by cause
+}
+
+// maxAdvice is how many causes are told apart: names of events are the clients'.
+const maxAdvice = 1000
+
+// newAdvice returns nil unless the mode is on.
+func newAdvice(cfg *Config, log *slog.Logger) *advice {
+	if !cfg.Development {
+		return nil
+	}
+	return &advice{log: log, said: make(map[string]struct{})}
+}
+
+// say warns, once for each cause.
+func (a *advice) say(cause, text string, args ...any) {
+	a.mu.Lock()
+	_, known := a.said[cause]
+	full := len(a.said) >= maxAdvice
+	if !full {
+		a.said[cause] = struct{}{}
+	}
+	a.mu.Unlock()
+	if !known && !full {
+		a.log.Warn(text, args...)
+	}
+}
+
+// unhandled says that nobody handles an event, and which handler was probably meant.
+func (a *advice) unhandled(s *Socket, e *Event) {
+	name := e.Name[:min(len(e.Name), maxLoggedName)]
+	known := append(s.handlers.events(), s.nsp.handlers.events()...)
+	if s.nsp.parent != nil {
+		known = append(known, s.nsp.parent.handlers.events()...)
+	}
+	args := []any{"namespace", s.name, "event", name, "waits_for_an_answer", e.WantsAck()}
+	if meant := nearest(name, known); meant != "" {
+		args = append(args, "perhaps_meant", meant)
+	} else if elsewhere := s.client.server.handledIn(name); elsewhere != "" {
+		args = append(args, "handled_in_namespace", elsewhere)
+	}
+	a.say("unhandled "+s.name+" "+name, "an event has no handler, and its client is not told: register one by On, under the very name that "+
+		"the client emits, in the namespace that it is connected to", args...)
+}
+
+// nearest returns which of the known names was probably meant, or "".
+func nearest(name string, known []string) string {
+	for _, k := range known {
+		if strings.EqualFold(k, name) {
+			return k
+		}
+	}
+	return near.Name(name, known, min(4, utf8.RuneCountInString(name)/2+1))
+}
+
+// handledIn returns a namespace where the event has a handler, or "".
+func (s *Server) handledIn(event string) string {
+	for _, n := range s.Namespaces() {
+		if slices.Contains(n.handlers.events(), event) {
+			return n.name
+		}
+	}
+	return ""
+}
+
+// events returns the names of the events that have handlers.
+func (r *handlers) events() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]string, len(r.list))
+	for i, h := range r.list {
+		out[i] = h.event
+	}
+	return out
+}
+
+// failed says what a handler, or a middleware of events, answers by its error.
+func (a *advice) failed(s *Socket, e *Event, err error) {
+	if errors.Is(err, ErrPanic) {
+		return // has been said
+	}
+	text, told := err.Error(), "it has nobody to be told"
+	if e.WantsAck() {
+		told = "it is the client's acknowledgement"
+	}
+	what := "a handler has returned an error: " + told
+	if errors.Is(err, packet.ErrTarget) {
+		what = "a handler was not called, as the client sends something else than it takes: " + told
+	}
+	a.say("failed "+s.name+" "+e.Name+" "+text[:min(len(text), maxLoggedName)], what, "namespace", s.name, "event", e.Name, "err", err)
+}
+
+// unanswered sees to an event whose client waits for an acknowledgement and has none when its handlers have returned.
+// kept says that somebody may still give it.
+func (s *Socket) unanswered(e *Event, kept bool) {
+	srv := s.client.server
+	switch {
+	case e.ack.sent.Load() || !s.Connected():
+	case !kept:
+		// A mistake wherever it is found. What has handlers has one of the application's few names.
+		if srv.bounds.notice.News("no answer "+e.Name, time.Now()) {
+			srv.cfg.Logger.Warn("a client waits for an acknowledgement that no handler gives: let one return a value, or an error, or take "+
+				"a server.Ack; a client that needs none emits without a function", "namespace", s.name, "event", e.Name)
+		}
+	case srv.advice != nil:
+		srv.advice.late(s, e)
+	}
+}
+
+// late is how long the client of an event may wait for an answer of a handler that has returned, until that is said; and
+// maxAsking how many are looked at for it at a time.
+const (
+	late      = 10 * time.Second
+	maxAsking = 64
+)
+
+// late looks at e again when its handlers may have answered.
+func (a *advice) late(s *Socket, e *Event) {
+	if a.asking.Add(1) > maxAsking {
+		a.asking.Add(-1)
+		return
+	}
+	time.AfterFunc(late, func() {
+		defer a.asking.Add(-1)
+		if !e.ack.sent.Load() && s.Connected() {
+			a.say("late "+s.name+" "+e.Name, "a client still waits for an acknowledgement: a handler that takes a server.Ack or a *server.Event "+
+				"has returned and not answered; it has to, on every way out", "namespace", s.name, "event", e.Name, "waiting", late)
+		}
+	})
+}
+
+// registered says that what holds for a whole namespace was registered while a client connects, or for an event: it is
+// once more with each of them. method is what was called, on the caller's goroutine.
+func (a *advice) registered(method, event string) {
+	if strings.HasPrefix(method, "Socket.") {
+		return
+	}
+	var calls [64]uintptr
+	frames := runtime.CallersFrames(calls[:runtime.Callers(2, calls[:])])
+	outside := runtime.Frame{} // the last that is not of this package
+	for {
+		f, more := frames.Next()
+		switch name, ours := strings.CutPrefix(f.Function, ourPackage); {
+		case !ours:
+			if f.Function != "" && !strings.HasPrefix(f.Function, "runtime.") && !strings.HasPrefix(f.Function, "reflect.") {
+				outside = f
+			}
+		case strings.HasPrefix(name, "(*Server).open"):
+			return // by an OnNamespace hook
+		case strings.HasPrefix(name, "(*Socket).connected"), strings.HasPrefix(name, "(*handler)."):
+			a.say("registered "+method+" "+outside.Function, method+" was called by a handler of one client, and holds for all of the namespace: there is one more with each, "+
+				"and every event runs them all; call it once, where the program starts, or register by s.On what is for this client",
+				"event", event, "handler", fmt.Sprintf("%s (%s:%d)", outside.Function, filepath.Base(outside.File), outside.Line))
+			return
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// ourPackage is what the names of this package's functions begin with.
+var ourPackage = reflect.TypeFor[Server]().PkgPath() + "."
+
+// sends says that fields of t, whose values are sent, have no names of their own and so travel with a capital.
+func (a *advice) sends(t reflect.Type) {
+	in, field := capital(t, map[reflect.Type]bool{})
+	if in == nil {
+		return
+	}
+	lower := strings.ToLower(field[:1]) + field[1:]
+	a.say("capital "+in.String(), "a field is sent under its name in Go, with a capital: a page that reads it without one finds undefined. "+
+		"A tag says its name, and those of the struct's other fields", "type", in.String(), "field", field, "tag", "`json:\""+lower+"\"`")
+}
+
+// capital returns a struct in t, and a field of it that travels under its name in Go, or nil.
+func capital(t reflect.Type, seen map[reflect.Type]bool) (in reflect.Type, field string) {
+	if seen[t] || result.speaks(t) {
+		return nil, ""
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		return capital(t.Elem(), seen)
+	case reflect.Struct:
+	default:
+		return nil, ""
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag := f.Tag.Get("json")
+		name, _, _ := strings.Cut(tag, ",")
+		switch first, _ := utf8.DecodeRuneInString(f.Name); {
+		case tag == "-" || !f.IsExported() && !f.Anonymous:
+			continue
+		case name == "" && !f.Anonymous && unicode.IsUpper(first):
+			return t, f.Name
+		}
+		if in, field := capital(f.Type, seen); in != nil {
+			return in, field
+		}
+	}
+	return nil, ""
+}
