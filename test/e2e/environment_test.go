@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"flag"
 	"fmt"
@@ -354,21 +355,27 @@ func noDocker(t *testing.T) string {
 func (e *environment) empty(t *testing.T) {
 	t.Helper()
 	for _, in := range e.instances {
-		for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-			res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/drain", in.adminPort))
-			if err != nil {
-				t.Fatal(err)
-			}
-			said, _ := io.ReadAll(res.Body)
-			_ = res.Body.Close()
-			if strings.Contains(string(said), `"sessions":0`) {
-				break
-			}
+		for end := time.Now().Add(time.Minute); in.sessions(t) > 0; time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("instance %s still has sessions: %s", in.name, said)
+				t.Fatalf("instance %s still has %d sessions", in.name, in.sessions(t))
 			}
 		}
 	}
+}
+
+// sessions is how many the instance has.
+func (in *instance) sessions(t *testing.T) int {
+	t.Helper()
+	res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/drain", in.adminPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var said struct{ Sessions *int }
+	if err := json.NewDecoder(res.Body).Decode(&said); err != nil || said.Sessions == nil {
+		t.Fatalf("instance %s does not say how many sessions it has: %v", in.name, err)
+	}
+	return *said.Sessions
 }
 
 // flip is the middle of a deployment on an instance, in the platform's order: predeploy hooks, stop nginx, stop
