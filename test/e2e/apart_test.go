@@ -20,6 +20,14 @@ var onHosts = flag.Bool("hosts", false, "each instance is a host of its own, who
 // apart is the variable that tells the tests that they are in that subnet, and names its folder.
 const apart = "BEANPOLE_E2E_APART"
 
+// ofNoHost skips a test that is of one machine, or makes its own networks.
+func ofNoHost(t *testing.T) {
+	t.Helper()
+	if *onHosts {
+		t.Skip("no test of instances")
+	}
+}
+
 // runApart runs the tests that were asked for in a subnet of their own, with a host for each of three instances.
 func runApart() (code int, err error) {
 	dir, err := os.MkdirTemp("", "beanpole-hosts-")

@@ -52,9 +52,7 @@ exec "$@"`
 // TestTwoDockerHosts has two applications of one cluster in containers with one and the same address. What a load balancer
 // sends to the wrong one is forwarded to the other's host, whose address its metadata gave, and never to 172.17.0.2.
 func TestTwoDockerHosts(t *testing.T) {
-	if *onHosts {
-		t.Skip("it has hosts of its own")
-	}
+	ofNoHost(t)
 	if os.Getenv(hosts) == "" {
 		t.Parallel()
 		need(t, "redis-server", "unshare", "nsenter", "ip", "iptables", "bash")

@@ -27,9 +27,7 @@ const inside = "BEANPOLE_E2E_INSIDE"
 // WebSockets pass as the upstream has addresses for.
 func TestMoreWebSocketsThanPorts(t *testing.T) {
 	ofNginx(t)
-	if *onHosts {
-		t.Skip("it has a network of its own")
-	}
+	ofNoHost(t)
 	const ports, clients = 100, 300
 	if os.Getenv(inside) == "" {
 		need(t, "nginx", "unshare", "ip")
