@@ -18,7 +18,7 @@ import (
 var onHosts = flag.Bool("hosts", false, "each instance is a host of its own, whose container has the address that all containers have")
 
 // apart is the variable that tells the tests that they are in that subnet, and names its folder.
-const apart = "BEANPOLE_E2E_APART"
+const apart = "E2E_APART"
 
 // ofNoHost skips a test that is of one machine, or makes its own networks.
 func ofNoHost(t *testing.T) {
