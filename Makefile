@@ -99,8 +99,9 @@ image: TOOLS += buildah:buildah debootstrap:debootstrap
 image: tools ## the image of the Dockerfile built by buildah, run as its user, asked for its health and stopped (APPLICATION=…)
 	@APPLICATION=$(APPLICATION) test/image.sh
 
-docker-hosts: tools ## two hosts whose containers have one address, and sessions forwarded between them; fails where networks may not be made
+docker-hosts: tools ## two hosts whose containers have one address, and sessions forwarded between them, then all tests of the emulated environment on such hosts; fails where networks may not be made
 	@mkdir -p build && go test -count=1 -v -run '^TestTwoDockerHosts$$' ./test/e2e | tee build/docker-hosts.txt; grep -q '^--- PASS' build/docker-hosts.txt
+	go test -count=1 -timeout 20m ./test/e2e -hosts
 
 APPLICATION ?= ./examples/chat
 NIGHT ?=

@@ -60,8 +60,18 @@ var remedies = []remedy{
 	{is: []error{errSilent}, advice: "subscriptions are being made again; if this stays, check ACL rules for channels"},
 	{is: []error{errName}, advice: "give each server a NodeID of its own"},
 	{is: []error{errTwin, errAstray}, advice: "have each server announce an address at which the others reach it, and nobody else " + announced},
-	{is: []error{errUnreached}, advice: "let the other servers connect to this address (security group, firewall, port of the container), or announce another " + announced},
+	{is: []error{errUnreached}, advice: "let the other servers connect to this address (security group, firewall, port of the container), or announce another " + announced +
+		"; or let out the server that has found this, where it reaches no other either"},
 	{is: []error{errUnanswered}, advice: "look at what takes the connections at this address, and whether this server stands still; or announce another " + announced},
+	{is: []error{errEnded}, advice: "renew the certificate and have it served, look at the clocks of both servers, or announce another address " + announced},
+	{is: []error{errAuthority}, advice: "have all servers trust this authority (the system's certificates, or SSL_CERT_FILE; an image from scratch has none), serve the " +
+		"certificates between it and the server's too, or announce an address of http:// in a network of your own " + announced},
+	{is: []error{errOtherName}, advice: "announce a name that the certificate has, or have it made out to this one " + announced},
+	{is: []error{errPlain}, advice: "announce the address with http://, or have TLS there " + announced},
+	{is: []error{errSecure}, advice: "announce the address with https://, or one where this server itself listens " + announced},
+	{is: []error{errHandshake}, advice: "have TLS 1.2 or later there, for this name, and ask for no certificate; or announce another address " + announced},
+	{is: []error{errShut}, advice: "let this server connect to the others (rules for what goes out, routes, names, authorities of certificates, its clock); where all servers " +
+		"say so, let them connect to each other"},
 	{is: []error{errSecrets}, advice: "give all servers the same Secret, or none (BEANPOLE_NODE_SECRET of a host)"},
 }
 

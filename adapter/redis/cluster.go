@@ -345,8 +345,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 	c.stop()
 	c.cancel()
 	if f := c.forwarder; f != nil && !again {
-		f.seen.leave(short)
-		f.reg.leave(short)
+		f.Leave(short)
 		f.way.CloseIdleConnections()
 	}
 	c.lines.cut()

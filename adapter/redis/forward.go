@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -82,6 +83,10 @@ type Forwarder struct {
 	proxy *httputil.ReverseProxy
 	way   *http.Transport
 
+	end   context.CancelFunc // of what makes this node known
+	ended chan struct{}      // closed when that has
+	left  sync.Once
+
 	counts map[string]*atomic.Uint64
 }
 
@@ -121,6 +126,8 @@ func (c *Cluster) Forward(cfg ForwardConfig) (*Forwarder, error) {
 	f.proxy = &httputil.ReverseProxy{Transport: f.way, Rewrite: f.rewrite, ModifyResponse: f.replace, ErrorHandler: f.failed,
 		FlushInterval: -1,
 		ErrorLog:      slog.NewLogLogger(c.cfg.Logger.Handler(), slog.LevelDebug)}
+	life, end := context.WithCancel(c.ctx)
+	f.end, f.ended = end, make(chan struct{})
 	c.mu.Lock()
 	switch {
 	case c.closed:
@@ -129,13 +136,11 @@ func (c *Cluster) Forward(cfg ForwardConfig) (*Forwarder, error) {
 		err = errors.New("redis: forward: called twice")
 	default:
 		c.forwarder = f
-		c.wg.Go(func() { f.reg.run(c.ctx) })
-		if cfg.Path != "" {
-			c.wg.Go(func() { f.seen.run(c.ctx) })
-		}
+		c.wg.Go(func() { f.run(life) })
 	}
 	c.mu.Unlock()
 	if err != nil {
+		end()
 		return nil, err
 	}
 	select {
@@ -143,6 +148,29 @@ func (c *Cluster) Forward(cfg ForwardConfig) (*Forwarder, error) {
 	case <-c.ctx.Done():
 	}
 	return f, nil
+}
+
+// run makes this node known, and sees to it that it is reached, until ctx is done.
+func (f *Forwarder) run(ctx context.Context) {
+	defer close(f.ended)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { f.reg.run(ctx) })
+	if f.cfg.Path != "" {
+		wg.Go(func() { f.seen.run(ctx) })
+	}
+}
+
+// Leave has the others send nothing to this node any more, and not look for it. Call it when no session is left, before
+// the node's port is closed, so that none takes that for a fault; Close of the cluster calls it at the end. It may be called again, and
+// is safe for concurrent use.
+func (f *Forwarder) Leave(ctx context.Context) {
+	f.left.Do(func() {
+		f.end()
+		<-f.ended
+		f.seen.leave(ctx)
+		f.reg.leave(ctx)
+	})
 }
 
 // nodeURL returns the URL of a node as it is in the registry, which has the fragment for itself.

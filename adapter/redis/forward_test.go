@@ -177,7 +177,8 @@ func TestForwardsFromTheFirstRequest(t *testing.T) {
 	a := newFront(t, "a", prefix, shared.URL())
 	slow, away := redistest.NewProxy(t, shared.Addr()), redistest.NewProxy(t, shared.Addr())
 	slow.Slow(50 * time.Millisecond)
-	b := newFront(t, "b", prefix, slow.URL())
+	// Its entry lasts for four heartbeats, and four questions to the slow Redis renew it.
+	b := newFrontWith(t, "b", "127.0.0.1:0", redis.ForwardConfig{}, redis.Config{URL: slow.URL(), Prefix: prefix, HeartbeatInterval: time.Second})
 	if code, body := a.get(t, "b-1", nil); code != 200 {
 		t.Errorf("from a to b: %d %s", code, body)
 	}

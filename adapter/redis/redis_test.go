@@ -58,6 +58,9 @@ func TestMain(m *testing.M) {
 	}
 	var t main
 	shared = redistest.Start(&t)
+	if err := known.trust(t.TempDir()); err != nil {
+		t.Fatalf("%v", err)
+	}
 	code := m.Run()
 	for i := len(t.cleanups) - 1; i >= 0; i-- {
 		t.cleanups[i]()

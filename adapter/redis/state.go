@@ -27,7 +27,7 @@ const (
 	PartOutbox                         // there is room for what is to be published
 	PartMembership                     // the list of servers in Redis
 	PartAgreement                      // the servers are configured alike, and understand each other; well again as recovery is
-	PartForwarding                     // this server's address in Redis; whether it leads the others here ("reach"); and the secret that they share ("secrets")
+	PartForwarding                     // this server's address in Redis; whether it leads the others here ("reach"), and theirs there ("out"); and the secret that they share ("secrets")
 	PartRecovery                       // states of sessions in Redis; well again when nothing has failed for a minute
 	PartRefusals                       // channels that Redis lets this user publish to, by master; well again as recovery is
 )

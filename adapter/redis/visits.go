@@ -2,18 +2,15 @@ package redis
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -33,19 +30,15 @@ const (
 	missedOften = 2
 	// An address that leads to several servers answers rightly now and then.
 	metOften = 3
-)
-
-// The findings of a visit, in the first word of what a node is told.
-const (
-	findUnreached  = "unreached"
-	findUnanswered = "unanswered"
-	findElsewhere  = "elsewhere"
+	// Who has met nobody looks whether that is its own fault.
+	maxWitnesses = 3
 )
 
 // What PartForwarding is of, besides this node's entry in Redis.
 const (
-	ofReach   = "reach"
-	ofSecrets = "secrets"
+	ofReach   = "reach"   // the others reach this node
+	ofOut     = "out"     // it reaches them
+	ofSecrets = "secrets" // all have the same
 )
 
 // visits are what a node does to learn and to say whether addresses lead to their nodes.
@@ -53,8 +46,11 @@ type visits struct {
 	r      *registry
 	path   string // empty: it takes none
 	client *http.Client
+	dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	heard string // owned by run: the finding of this node that was read first; empty when there is none
+	// Owned by run.
+	heard string // the finding of this node that was read first; empty when there is none
+	shut  int    // rounds in a row in which it has met none of several
 
 	mu      sync.Mutex
 	listed  map[string]bool // nodes that take visits, and have this one's secret
@@ -72,7 +68,7 @@ type doubt struct {
 func newVisits(r *registry, cfg *ForwardConfig) *visits {
 	// A connection that is there says nothing of one that is to be made.
 	way := &http.Transport{DialContext: cfg.Dial, DisableKeepAlives: true, TLSHandshakeTimeout: cfg.DialTimeout}
-	return &visits{r: r, path: cfg.Path, doubted: map[string]*doubt{}, client: &http.Client{Transport: way, Timeout: 2*cfg.DialTimeout + time.Second,
+	return &visits{r: r, path: cfg.Path, dial: cfg.Dial, doubted: map[string]*doubt{}, client: &http.Client{Transport: way, Timeout: 2*cfg.DialTimeout + time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
@@ -125,11 +121,62 @@ func (v *visits) round(ctx context.Context, all bool) {
 		nodes = append(nodes, v.next)
 	}
 	v.mu.Unlock()
-	var wg sync.WaitGroup
-	for _, node := range nodes {
-		wg.Go(func() { v.look(ctx, node) })
+	list := v.look(ctx, nodes)
+	if !slices.ContainsFunc(list, sight.met) && len(list) > 0 {
+		list = append(list, v.look(ctx, v.witnesses(nodes))...)
 	}
-	wg.Wait()
+	if ctx.Err() != nil || v.lost(list) {
+		for _, s := range list {
+			v.doubt(s.node)
+		}
+		return
+	}
+	for _, s := range list {
+		v.tell(ctx, s)
+	}
+}
+
+// sight is what a visit to a node has found: nothing if it was met.
+type sight struct {
+	node  string
+	at    place
+	found string
+}
+
+func (s sight) met() bool { return s.found == "" }
+
+// witnesses are some others than nodes: who is met there shows that this node gets out.
+func (v *visits) witnesses(nodes []string) (others []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for node := range v.listed {
+		if len(others) < maxWitnesses && !slices.Contains(nodes, node) {
+			others = append(others, node)
+		}
+	}
+	return others
+}
+
+// lost reports whether what was found is no more likely to be of those that were visited than of this node, which has met none
+// of several. It says so of itself when none of them can be one that has ended, whose entry is still there.
+func (v *visits) lost(list []sight) bool {
+	long := v.r.c.cfg.HeartbeatMisses + 1
+	v.mu.Lock()
+	nobody := len(list) == 0 && len(v.doubted) == 0
+	v.mu.Unlock()
+	switch {
+	case nobody, slices.ContainsFunc(list, sight.met), len(list) == 1 && v.shut <= long:
+		v.shut = 0
+		v.r.c.state.report(PartForwarding, ofOut, nil)
+		return false
+	case len(list) == 0: // it could not look
+		return true
+	}
+	if v.shut++; v.shut > long {
+		_, detail := reading(list[0].found)
+		v.r.c.state.report(PartForwarding, ofOut, fmt.Errorf("%w: of server %s, at %s: %s", errShut, list[0].node, list[0].at.addr, detail))
+	}
+	return true
 }
 
 // list renews this node's place in the list, and reads it.
@@ -200,29 +247,43 @@ func (v *visits) doubt(node string) {
 	}
 }
 
-// look visits a node, and tells it when it was not met, or is again.
-func (v *visits) look(ctx context.Context, node string) {
-	at, err := v.r.find(ctx, node)
-	if err != nil {
-		return
+// look visits nodes, and returns what it has found of those that it could.
+func (v *visits) look(ctx context.Context, nodes []string) (list []sight) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, node := range nodes {
+		wg.Go(func() {
+			at, err := v.r.find(ctx, node)
+			if err != nil {
+				return
+			}
+			if at.addr == "" { // it has gone, or knows already that others have its address
+				v.mu.Lock()
+				delete(v.doubted, node)
+				v.mu.Unlock()
+				return
+			}
+			found, looked := v.visit(ctx, node, at.addr)
+			mu.Lock()
+			defer mu.Unlock()
+			if looked {
+				list = append(list, sight{node, at, found})
+			}
+		})
 	}
-	if at.addr == "" { // it has gone, or knows already that others have its address
-		v.mu.Lock()
-		delete(v.doubted, node)
-		v.mu.Unlock()
-		return
-	}
-	found, looked := v.visit(ctx, node, at.addr)
-	if ctx.Err() != nil || !looked {
-		return
-	}
-	told, over := v.judge(node, found)
+	wg.Wait()
+	return list
+}
+
+// tell tells a node when it was not met, or is again.
+func (v *visits) tell(ctx context.Context, s sight) {
+	told, over := v.judge(s.node, s.found)
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	key, about := v.findingKey(node), aboutNode(node, at)
+	key, about := v.findingKey(s.node), aboutNode(s.node, s.at)
 	switch {
 	case told:
-		m := mark{at: time.Now().Unix(), from: v.r.node, addr: found}
+		m := mark{at: time.Now().Unix(), from: v.r.node, addr: s.found}
 		_ = v.r.c.client.Set(ctx, key, m.sign(v.r.sharedSecret(), about), visitTimeout).Err() // else with the next heartbeat
 	case over:
 		if text, err := v.r.get(ctx, key); err == nil {
@@ -259,52 +320,6 @@ func (v *visits) judge(node, found string) (told, over bool) {
 	d.elsewhere = d.elsewhere || strings.HasPrefix(found, findElsewhere)
 	d.told = d.told || d.elsewhere || d.missed >= missedOften
 	return d.told, false
-}
-
-// lacking are the failures of a dial that say of this node what it lacks, and nothing of the other.
-var lacking = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL}
-
-// visit asks at an address for a node, and returns what is wrong; empty if that node answers. looked is false if this one
-// could not ask.
-func (v *visits) visit(ctx context.Context, node, addr string) (found string, looked bool) {
-	secret, sid := v.r.sharedSecret(), "visit."+rand.Text() // no session has such an id
-	u, err := url.Parse(addr)
-	if err != nil {
-		return findUnreached + " " + short(err), true
-	}
-	there := url.URL{Scheme: u.Scheme, Host: u.Host, Path: v.path, RawQuery: "sid=" + sid} // as Forwarder.rewrite
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, there.String(), nil)
-	if err != nil {
-		return findUnreached + " " + short(err), true
-	}
-	r.Header.Set(forwardedHeader, mark{at: time.Now().Unix(), from: v.r.node}.sign(secret, sid))
-	res, err := v.client.Do(r)
-	if err != nil {
-		if slices.ContainsFunc(lacking, func(own error) bool { return errors.Is(err, own) }) {
-			return "", false
-		}
-		if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
-			return findUnreached + " " + short(err), true
-		}
-		return findUnanswered + " " + short(err), true
-	}
-	_ = res.Body.Close()
-	m, ok := readMark(res.Header.Get(forwardedHeader), secret, answerTo(sid))
-	switch {
-	case !ok:
-		return fmt.Sprintf("%s what answers there, with status %d, does not show that it is one of them", findElsewhere, res.StatusCode), true
-	case m.from != node:
-		return findElsewhere + " server " + m.from + " answers there", true
-	}
-	return "", true
-}
-
-// short is the text of an error of package net/http, without the URL that was asked for.
-func short(err error) string {
-	if e := (*url.Error)(nil); errors.As(err, &e) {
-		err = e.Err
-	}
-	return err.Error()[:min(len(err.Error()), 200)]
 }
 
 // answerTo and aboutNode are what an answer to a visit, and a finding, are signed for, so that each is good for nothing else.
@@ -354,16 +369,8 @@ func (v *visits) heed(ctx context.Context) {
 	case v.heard == text:
 		return
 	default:
-		kind, detail, _ := strings.Cut(m.addr, " ")
-		switch kind {
-		case findUnreached:
-			bad = errUnreached
-		case findUnanswered:
-			bad = errUnanswered
-		default:
-			bad = errAstray
-		}
-		bad = fmt.Errorf("%w, %s: server %s found: %s", bad, at.addr, m.from, detail)
+		kind, detail := reading(m.addr)
+		bad = fmt.Errorf("%w, %s: server %s found: %s", kind, at.addr, m.from, detail)
 	}
 	v.r.c.state.report(PartForwarding, ofReach, bad)
 }

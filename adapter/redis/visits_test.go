@@ -256,3 +256,34 @@ func TestNodeThatTakesNoVisits(t *testing.T) {
 		t.Errorf("%d, %v", n, err)
 	}
 }
+
+// A node that leaves is not looked for: nobody tells it, or says of itself, that it is not there when its port is closed, however long it
+// takes to end.
+func TestNodeThatLeavesIsNotCalledBad(t *testing.T) {
+	t.Parallel()
+	defer http.DefaultClient.CloseIdleConnections()
+	prefix := unique()
+	var la, lb written
+	a, b := visited(t, "a", prefix, redis.ForwardConfig{}, &la), visited(t, "b", prefix, redis.ForwardConfig{}, &lb)
+	a.forwards(t, "b")
+	adaptertest.Eventually(t, func() error {
+		if n, err := shared.Client().ZCard(t.Context(), prefix+"-beanpole:{"+prefix+"}:visited").Result(); n != 2 {
+			return fmt.Errorf("%d are listed, %v", n, err)
+		}
+		return nil
+	})
+	b.f.Leave(t.Context())
+	b.Server.Close()
+	for range 12 { // heartbeats
+		if code, _ := a.get(t, "b-1", nil); code != 400 {
+			t.Errorf("status %d", code)
+		}
+		pass(t, 100*time.Millisecond)
+	}
+	if n, err := shared.Client().Exists(t.Context(), prefix+"-beanpole:unreached:b").Result(); n != 0 || err != nil || !a.cluster.Status().Up || !b.cluster.Status().Up {
+		t.Errorf("%d, %v, %+v, %+v", n, err, a.cluster.Status(), b.cluster.Status())
+	}
+	if text := la.String() + lb.String(); strings.Contains(text, "degraded") {
+		t.Errorf("it is said:\n%s", text)
+	}
+}

@@ -97,6 +97,13 @@ func (c *cluster) health() error {
 	return fmt.Errorf("since %s: %s", st.Since.UTC().Format(time.RFC3339), strings.Join(list, "; "))
 }
 
+// leave has the other servers look for this one no more, before its port is closed.
+func (c *cluster) leave(ctx context.Context) {
+	if f := c.forwarder.Load(); f != nil {
+		f.Leave(ctx)
+	}
+}
+
 // close ends the cluster, after the server's adapters have been closed.
 func (c *cluster) close(ctx context.Context) error {
 	if c.redis == nil {

@@ -281,6 +281,7 @@ func (h *Host) Shutdown(ctx context.Context) error {
 		h.adminUI.Close()
 	}
 	err := h.app.Shutdown(ctx)
+	h.cluster.leave(ctx)
 	if e := h.shutdownHTTP(ctx); e != nil {
 		err = errors.Join(err, e, h.http.Close())
 	}

@@ -2,6 +2,10 @@ package e2e
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -161,5 +165,76 @@ func TestDeployments(t *testing.T) {
 			continue // asserts nothing
 		}
 		t.Run(d.name, func(t *testing.T) { e.check(t, d) })
+	}
+}
+
+// TestDoctorWatchesADeployment has doctor beside a deployment, as an operator would: it tells what its clients saw, and finds nothing wrong
+// where nothing is. The instances, which look for each other meanwhile, say nothing of each other.
+func TestDoctorWatchesADeployment(t *testing.T) {
+	ofNginx(t)
+	t.Parallel()
+	e := start(t, settings{idle: "60s", env: []string{"BEANPOLE_PING_INTERVAL=25s", "BEANPOLE_PING_TIMEOUT=20s", "BEANPOLE_IDLE_TIMEOUT=60s"}})
+	for _, c := range []struct {
+		name, says, not string
+		d               deployment
+	}{
+		{"rolling, with the drain hook", "reconnect, in the ordered way", "cut without a close", deployment{hook: true, rolling: true}},
+		{"in place, without it", "10_drain.sh", "", deployment{}},
+	} {
+		e.empty(t)
+		process, report := doctorStarts(t, fmt.Sprintf("https://127.0.0.1:%d", e.https), "--insecure", "--origin", origin, "--probe-token", probeToken,
+			"--idle", "60s", "--samples", "8", "--instances", "2", "--watch", "10m")
+		// No other check has ten sessions at rest.
+		for rest, end := 0, time.Now().Add(2*time.Minute); rest < 10; time.Sleep(50 * time.Millisecond) {
+			if rest++; e.instances[0].sessions(t)+e.instances[1].sessions(t) != 10 {
+				rest = 0
+			}
+			if time.Now().After(end) {
+				t.Fatal("doctor does not watch")
+			}
+		}
+		for _, in := range e.instances {
+			if c.d.rolling {
+				e.deregister(t, in.name)
+			}
+			in.flip(t, c.d.hook)
+			if c.d.rolling {
+				e.delayOver(t, in.name)
+				e.register(t, in.name)
+			}
+			e.healthy(t, in.name)
+		}
+		for end := time.Now().Add(30 * time.Second); e.instances[0].sessions(t)+e.instances[1].sessions(t) < 10; time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: not all clients are back", c.name)
+			}
+		}
+		if err := process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		watched := false
+		for _, f := range report() {
+			switch {
+			case f.Check == "watch":
+				watched = f.Verdict == "warning" && strings.Contains(f.Seen, "came back") && strings.Contains(f.Means+f.Do, c.says) && (c.not == "" || !strings.Contains(f.Seen, c.not))
+				if !watched {
+					t.Errorf("%s: %s: %s | %s | %s", c.name, f.Verdict, f.Seen, f.Means, f.Do)
+				}
+			case f.Verdict == "failure" || f.Verdict == "warning":
+				t.Errorf("%s: %s is %s on %q: %s | %s", c.name, f.Check, f.Verdict, f.Instance, f.Seen, f.Means)
+			}
+		}
+		if !watched {
+			t.Errorf("%s: nothing of the watch", c.name)
+		}
+	}
+	for _, in := range e.instances {
+		log, err := os.ReadFile(filepath.Join(in.dir, "app.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := string(log); strings.Contains(text, "part=forwarding") || !strings.Contains(text, "sessions are forwarded between servers") {
+			t.Errorf("instance %s says of forwarding:\n%s", in.name, text)
+		}
 	}
 }

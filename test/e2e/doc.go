@@ -11,7 +11,8 @@
 //   - app/: the application; clients.mjs: many clients in one process; haproxy.cfg
 //   - direct_test.go: the variant direct, past nginx; compare_test.go: what it saves. With -direct all tests run on it
 //   - hooks_test.go: hooks of the bundle; ports_test.go: more WebSockets than ports, in a network of its own;
-//     hosts_test.go: containers of one address on two hosts, in networks of theirs
+//     hosts_test.go: containers of one address on two hosts, in networks of theirs; apart_test.go: with -hosts all
+//     tests run on such hosts
 //
 // # Decisions
 //

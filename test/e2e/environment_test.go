@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"flag"
 	"fmt"
@@ -87,6 +88,9 @@ func start(t *testing.T, s settings) *environment {
 	for i, name := range names {
 		in := &instance{e: e, name: name, dir: filepath.Join(e.dir, name), appPort: p[2+3*i], adminPort: p[3+3*i], port: p[4+3*i]}
 		e.instances = append(e.instances, in)
+		if *onHosts {
+			in.connected(t)
+		}
 		in.render(t)
 		in.startApp(t)
 		if e.direct {
@@ -220,6 +224,9 @@ func (in *instance) render(t *testing.T) {
 	if err := render(in.dir, roots, in.port, fmt.Sprintf(":%d", in.appPort)); err != nil {
 		t.Fatal(err)
 	}
+	if *onHosts {
+		in.inContainer(t)
+	}
 }
 
 // render writes what is in roots, each over those before, as an /etc/nginx in dir that listens on port and passes requests
@@ -262,7 +269,8 @@ func render(dir string, roots []string, port int, application string) error {
 
 func (in *instance) startNginx(t *testing.T) {
 	t.Helper()
-	in.nginx = launch(in.e.t, filepath.Join(in.dir, "nginx.log"), nil, "nginx", "-p", in.dir+"/", "-c", filepath.Join(in.dir, "nginx.conf"), "-g", "daemon off;")
+	command := in.lies("host", "nginx", "-p", in.dir+"/", "-c", filepath.Join(in.dir, "nginx.conf"), "-g", "daemon off;")
+	in.nginx = launch(in.e.t, filepath.Join(in.dir, "nginx.log"), nil, command[0], command[1:]...)
 	alive(t, in.nginx, in.port)
 }
 
@@ -281,10 +289,10 @@ func (in *instance) startApp(t *testing.T) {
 		"BEANPOLE_CLIENT_DIR=" + here, "BEANPOLE_ALLOWED_ORIGINS=" + origin + fmt.Sprintf(",https://localhost:%d", in.e.https), "BEANPOLE_ALLOW_CREDENTIALS=true",
 	}
 	if in.e.redis != nil {
-		env = append(env, "REDIS_URL="+in.e.redis.URL())
+		env = append(env, "REDIS_URL="+reached(t, in.e.redis.URL()))
 	}
 	if in.e.metadata != "" {
-		env = append(env, "AWS_EC2_METADATA_SERVICE_ENDPOINT="+in.e.metadata+"/"+in.name)
+		env = append(env, "AWS_EC2_METADATA_SERVICE_ENDPOINT="+reached(t, in.e.metadata)+"/"+in.name)
 	}
 	program := built.app
 	if in.e.bundle != "" {
@@ -296,8 +304,12 @@ func (in *instance) startApp(t *testing.T) {
 	if in.e.direct {
 		env = append(env, in.e.ofVariant(t, in)...)
 	}
+	if *onHosts {
+		env = append(env, fmt.Sprintf("BEANPOLE_NODE_URL=http://10.77.0.%s:%d", in.host(), in.appPort))
+	}
 	env = append(env, in.e.env...)
-	in.app = launch(in.e.t, filepath.Join(in.dir, "app.log"), env, program)
+	command := in.lies("container", program)
+	in.app = launch(in.e.t, filepath.Join(in.dir, "app.log"), env, command[0], command[1:]...)
 	alive(t, in.app, in.appPort)
 }
 
@@ -354,21 +366,27 @@ func noDocker(t *testing.T) string {
 func (e *environment) empty(t *testing.T) {
 	t.Helper()
 	for _, in := range e.instances {
-		for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-			res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/drain", in.adminPort))
-			if err != nil {
-				t.Fatal(err)
-			}
-			said, _ := io.ReadAll(res.Body)
-			_ = res.Body.Close()
-			if strings.Contains(string(said), `"sessions":0`) {
-				break
-			}
+		for end := time.Now().Add(time.Minute); in.sessions(t) > 0; time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("instance %s still has sessions: %s", in.name, said)
+				t.Fatalf("instance %s still has %d sessions", in.name, in.sessions(t))
 			}
 		}
 	}
+}
+
+// sessions is how many the instance has.
+func (in *instance) sessions(t *testing.T) int {
+	t.Helper()
+	res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/drain", in.adminPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var said struct{ Sessions *int }
+	if err := json.NewDecoder(res.Body).Decode(&said); err != nil || said.Sessions == nil {
+		t.Fatalf("instance %s does not say how many sessions it has: %v", in.name, err)
+	}
+	return *said.Sessions
 }
 
 // flip is the middle of a deployment on an instance, in the platform's order: predeploy hooks, stop nginx, stop

@@ -19,6 +19,7 @@ import (
 // nginx has no connection to the application for is an alert to it.
 func TestUsedUpConnectionsLogNoQueries(t *testing.T) {
 	ofNginx(t)
+	ofNoHost(t)
 	for platform, ours := range map[string]string{"go": ".platform", "docker": "deploy/docker/.platform"} {
 		t.Run(platform, func(t *testing.T) {
 			t.Parallel()

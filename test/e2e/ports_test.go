@@ -27,6 +27,7 @@ const inside = "BEANPOLE_E2E_INSIDE"
 // WebSockets pass as the upstream has addresses for.
 func TestMoreWebSocketsThanPorts(t *testing.T) {
 	ofNginx(t)
+	ofNoHost(t)
 	const ports, clients = 100, 300
 	if os.Getenv(inside) == "" {
 		need(t, "nginx", "unshare", "ip")

@@ -137,6 +137,7 @@ var built = struct{ dir, app, beanpole string }{}
 func TestMain(m *testing.M) {
 	// Those that run side by side wait for timers most of the time. What measures, or has thousands of clients, runs alone.
 	_ = flag.Set("test.parallel", "4") // before the command line is read, which may say otherwise
+	flag.Parse()
 	code, err := buildAndRun(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -161,6 +162,9 @@ func buildAndRun(m *testing.M) (code int, err error) {
 		if said, err := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error").CombinedOutput(); err != nil {
 			return 1, fmt.Errorf("npm ci: %w: %s", err, said)
 		}
+	}
+	if *onHosts {
+		return runApart()
 	}
 	return m.Run(), nil
 }

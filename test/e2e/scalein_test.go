@@ -59,7 +59,7 @@ func TestScaleIn(t *testing.T) {
 	t.Parallel()
 	m := newMetadata(t)
 	e := start(t, settings{metadata: m.URL, idle: "60s", env: []string{"BEANPOLE_PING_INTERVAL=25s", "BEANPOLE_PING_TIMEOUT=20s", "BEANPOLE_IDLE_TIMEOUT=60s",
-		"BEANPOLE_LIFECYCLE_HOOK=beanpole-drain", "AWS_ENDPOINT_URL_AUTO_SCALING=" + m.URL}})
+		"BEANPOLE_LIFECYCLE_HOOK=beanpole-drain", "AWS_ENDPOINT_URL_AUTO_SCALING=" + reached(t, m.URL)}})
 	const crowd = 40
 	c := connect(t, e.url(), crowd, "half")
 	c.joined(t)

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"sync"
 	"testing"
 	"time"
 )
@@ -16,21 +18,42 @@ type finding struct{ Check, Instance, Verdict, Seen, Means, Do string }
 // findings runs `beanpole doctor`.
 func findings(t *testing.T, url string, args ...string) []finding {
 	t.Helper()
+	_, report := doctorStarts(t, url, args...)
+	return report()
+}
+
+// doctorStarts starts `beanpole doctor`, and returns its process and what waits for its report.
+func doctorStarts(t *testing.T, url string, args ...string) (*os.Process, func() []finding) {
+	t.Helper()
 	cmd := exec.Command(built.beanpole, append([]string{"doctor", "--json", url}, args...)...)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var r struct{ Results []finding }
-	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
-		t.Fatalf("%v: %s%s", err, out.String(), said.String())
+	var once sync.Once
+	var ended error
+	wait := func() { once.Do(func() { ended = cmd.Wait() }) }
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // if nobody has waited for its report
+		wait()
+	})
+	return cmd.Process, func() []finding {
+		t.Helper()
+		wait()
+		var exit *exec.ExitError
+		if ended != nil && !errors.As(ended, &exit) {
+			t.Fatal(ended)
+		}
+		var r struct{ Results []finding }
+		if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+			t.Fatalf("%v: %s%s", err, out.String(), said.String())
+		}
+		for _, c := range r.Results {
+			t.Logf("%-16s %-8s %s %s", c.Check, c.Verdict, c.Instance, c.Seen)
+		}
+		return r.Results
 	}
-	for _, c := range r.Results {
-		t.Logf("%-16s %-8s %s %s", c.Check, c.Verdict, c.Instance, c.Seen)
-	}
-	return r.Results
 }
 
 // doctor returns verdict and what was seen by check, the worst of each.

@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
@@ -38,7 +39,7 @@ func main() {
 	out := flag.String("out", filepath.Join(root, "build", "release"), "folder to write into")
 	of := flag.String("systems", systems, "what to build for")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := release(ctx, *out, strings.Split(*of, ","))
 	stop()
 	if err != nil {
@@ -67,11 +68,17 @@ func release(ctx context.Context, out string, systems []string) error {
 	if number == nil {
 		return errors.New("internal/version has no Number")
 	}
-	work, err := os.MkdirTemp("", "beanpole-release-")
+	// What is compiled for all systems, twice, takes a slow or busy machine an hour. So the caches stay when it is cut off, and the
+	// next run goes on with them; each has been filled from its own folder all the same.
+	work, err := filepath.Abs(filepath.Join(root, "build", "release-work"))
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	for i := range 2 {
+		if err := os.RemoveAll(filepath.Join(work, fmt.Sprint(i), "src")); err != nil {
+			return err
+		}
+	}
 	if err := errors.Join(os.RemoveAll(out), os.MkdirAll(out, 0o755)); err != nil {
 		return err
 	}
@@ -122,7 +129,7 @@ func release(ctx context.Context, out string, systems []string) error {
 		}
 		fmt.Printf("%-34s %5.1f MB, twice the same\n", name, float64(len(first))/1e6)
 	}
-	return os.WriteFile(filepath.Join(out, "SHA256SUMS"), []byte(sums.String()), 0o644)
+	return errors.Join(os.WriteFile(filepath.Join(out, "SHA256SUMS"), []byte(sums.String()), 0o644), os.RemoveAll(work))
 }
 
 // build builds the committed source from a folder of its own and with a cache of its own.

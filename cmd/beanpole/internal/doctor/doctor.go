@@ -125,7 +125,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	defer d.stop(nil)
 	r := Report{URL: o.URL, Began: time.Now()}
 	stopped := ""
-	for _, c := range checks() {
+	all := checks()
+	for i, c := range all {
 		if stopped != "" {
 			r.Results = append(r.Results, Result{Check: c.name, Verdict: NotApplicable, Seen: "not looked at: " + stopped})
 			continue
@@ -149,7 +150,13 @@ func Run(ctx context.Context, o Options) (Report, error) {
 			if errors.Is(context.Cause(ctx), errEnough) {
 				stopped = errEnough.Error()
 			}
-			r.Results = append(r.Results, Result{Check: c.name, Verdict: Warning, Seen: stopped, Means: "this check and those below have not looked"})
+			means := "this check and those below have not looked"
+			if c.long {
+				means = "this check has looked until then, and those below have not"
+			}
+			if !c.long || i < len(all)-1 { // who ends the last one has seen enough
+				r.Results = append(r.Results, Result{Check: c.name, Verdict: Warning, Seen: stopped, Means: means})
+			}
 		case c.need && c.once != nil && worst(results) == Failure:
 			stopped = c.name + " failed"
 		case len(d.clients) == 0 && c.each != nil:

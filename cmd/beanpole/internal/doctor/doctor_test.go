@@ -135,7 +135,7 @@ func TestInterruptedWatchSaysWhatItSaw(t *testing.T) {
 		t.Fatal(err)
 	}
 	over.Stop()
-	if !strings.Contains(fmt.Sprint(r.Results), "10 clients stayed connected for") {
+	if last := r.Results[len(r.Results)-1]; last.Check != "watch" || last.Verdict != OK || !strings.Contains(last.Seen, "10 clients stayed connected for") {
 		t.Errorf("watch: %+v", r.Results[len(r.Results)-2:])
 	}
 }

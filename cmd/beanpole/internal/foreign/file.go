@@ -121,21 +121,31 @@ func (b below) Open(name string) (fs.File, error) {
 	return f, nil
 }
 
-// Walk calls do for everything below root, as [fs.WalkDir] does, in time that goes with how much there is, and not with how deep it
-// lies: each folder is opened from the one that it is in. do is told of a folder that lies too deep by ErrTooDeep.
-func Walk(root *os.Root, do fs.WalkDirFunc) error {
-	info, err := root.Lstat(".")
+// Walk calls do for from, a file or folder below root, and everything in it, as [fs.WalkDir] does, in time that goes with how much
+// there is, and not with how deep it lies or how long a name that makes: each folder is opened from the one that it is in. do is told
+// of a folder that lies too deep by ErrTooDeep.
+func Walk(root *os.Root, from string, do fs.WalkDirFunc) error {
+	info, err := root.Lstat(filepath.FromSlash(from))
 	if err != nil {
-		return do(".", nil, err)
+		return do(from, nil, err)
 	}
 	top := fs.FileInfoToDirEntry(info)
-	if err = do(".", top, nil); err == nil {
-		err = inside(root, ".", top, 0, do)
+	if err = do(from, top, nil); err == nil && top.IsDir() {
+		err = walkIn(root, from, top, do)
 	}
 	if errors.Is(err, fs.SkipDir) || errors.Is(err, fs.SkipAll) {
 		return nil
 	}
 	return err
+}
+
+// walkIn is Walk for what is in a folder.
+func walkIn(root *os.Root, from string, top fs.DirEntry, do fs.WalkDirFunc) error {
+	at, err := root.OpenRoot(filepath.FromSlash(from))
+	if err != nil {
+		return do(from, top, err)
+	}
+	return errors.Join(inside(at, from, top, 0, do), at.Close())
 }
 
 // inside is Walk for what is in the folder at, which is name and has been told of.

@@ -85,7 +85,7 @@ func TestWalkIsThatOfTheStandardLibrary(t *testing.T) {
 	}
 	want := told
 	told = nil
-	if err := Walk(root, do); err != nil || !slices.Equal(told, want) {
+	if err := Walk(root, ".", do); err != nil || !slices.Equal(told, want) {
 		t.Errorf("Walk = %v, and tells of\n%q, not\n%q", err, told, want)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "d", filepath.FromSlash(strings.Repeat("d/", MaxDepth-2)), "d"), 0o755); err != nil {
@@ -94,7 +94,7 @@ func TestWalkIsThatOfTheStandardLibrary(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "d", filepath.FromSlash(strings.Repeat("d/", MaxDepth-1)), "e"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := Walk(root, do); !errors.Is(err, ErrTooDeep) {
+	if err := Walk(root, ".", do); !errors.Is(err, ErrTooDeep) {
 		t.Errorf("Walk of what is too deep = %v", err)
 	}
 }

@@ -203,7 +203,7 @@ func openDir(dir string, skip *Ignore) (*Bundle, error) {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
 	b := &Bundle{Files: make(map[string]*File), closer: root, eb: readEB(dir)}
-	err = foreign.Walk(root, func(name string, d fs.DirEntry, err error) error {
+	err = foreign.Walk(root, ".", func(name string, d fs.DirEntry, err error) error {
 		if errors.Is(err, foreign.ErrTooDeep) {
 			b.deep = append(b.deep, name)
 			return nil

@@ -68,6 +68,8 @@ func (m *model) command(c config, section string, kv *ast.MappingValueNode) {
 		m.add(f)
 	}
 	m.early(c, section, kv)
+	text, _ := find(kv.Value, "command")
+	m.unanswered(c.name, lineOf(text), []byte(scalar(text)))
 }
 
 // truth is what a boolean may be, in YAML 1.1.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/beanpole/beanpole/server/host"
 )
 
 // checkLoadBalancer looks at what stands in front of the instances.
@@ -76,6 +78,12 @@ func checkDeployment(m *model) {
 	if s, ok := m.get("aws:autoscaling:trigger", "MeasureName"); !m.single() && len(m.configs) > 0 && (!ok || s.value == "NetworkOut") {
 		m.add(Finding{Check: "scaling-trigger", Severity: Warning, File: s.file, Line: s.line, What: "instances are taken away by NetworkOut",
 			Why: "one that is full of quiet WebSockets sends little: it goes first, with all of them", Fix: "MeasureName: CPUUtilization with a low LowerThreshold"})
+	}
+	drain, _ := m.duration("BEANPOLE_DRAIN_TIME", host.DefaultDrainTime)
+	stop, _ := m.duration("BEANPOLE_SHUTDOWN_TIMEOUT", host.DefaultShutdownTimeout)
+	if within := m.option(nsCommand, "Timeout", "600"); number(within.value) > 0 && time.Duration(number(within.value))*time.Second < drain+stop {
+		m.add(Finding{Check: "command-timeout", Severity: Warning, File: within.file, Line: within.line, What: fmt.Sprintf("a deployment may take %s s, and drain and stop alone up to %v", within.value, drain+stop),
+			Why: "it is given up in the midst, and the instance counts as failed", Fix: `Timeout: "600", or a shorter BEANPOLE_DRAIN_TIME`})
 	}
 	limit, platform := 90*time.Second, "systemd kills the application 90 s after SIGTERM"
 	if m.platform == Docker {

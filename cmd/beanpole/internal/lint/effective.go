@@ -247,7 +247,16 @@ func (m *model) upstream(t tree, http *directive, a answer) {
 		return
 	}
 	want := m.property("PORT", "5000")
-	for _, s := range servers(http, a) {
+	list := servers(http, a)
+	for _, s := range list {
+		// nginx counts failures of the only server of an upstream not at all.
+		if len(list) > 1 && !slices.Contains(s.args, "max_fails=0") {
+			m.add(Finding{Check: "upstream-fails", Severity: Warning, File: t.where(s.file), Line: s.line, What: s.arg() + " counts as dead for ten seconds when it fails once",
+				Why: "all servers of this upstream are the one application: while it starts anew they fail one after the other, and then everything is refused with 502 for longer than it was away", Fix: "max_fails=0 at each of them"})
+			break
+		}
+	}
+	for _, s := range list {
 		if _, port, err := net.SplitHostPort(s.arg()); err == nil && port != want.value {
 			m.add(Finding{Check: "port-mismatch", Severity: Error, File: t.where(s.file), Line: s.line, What: fmt.Sprintf("nginx passes requests to port %s, PORT is %s (%s)", port, want.value, want.where()),
 				Why: "nobody listens there: 502 on everything", Fix: "make both the same"})

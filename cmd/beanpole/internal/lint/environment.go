@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,6 +24,9 @@ var standIns = map[string]string{
 	"BEANPOLE_ADMIN_UI_USERNAME":      "admin",
 	"BEANPOLE_ADMIN_UI_PASSWORD_HASH": "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
 }
+
+// validName matches what systemd takes for the name of a variable.
+var validName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // checkEnvironment reads the environment properties as the server does when it starts, and adds them up.
 func checkEnvironment(m *model) {
@@ -51,6 +55,10 @@ func checkEnvironment(m *model) {
 	}
 	sum, last := 0, setting{}
 	for _, s := range m.settings {
+		if s.namespace == nsProperties && m.platform != Docker && !validName.MatchString(s.option) {
+			m.add(Finding{Check: "variable-name", Severity: Warning, File: s.file, Line: s.line, What: fmt.Sprintf("no variable can have the name %q", s.option),
+				Why: "systemd, which starts the application, leaves it out", Fix: "letters, digits and _, and no digit first"})
+		}
 		if s.namespace == nsProperties {
 			sum, last = sum+len(s.option)+len(s.value), s
 		}

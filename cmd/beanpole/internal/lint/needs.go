@@ -48,6 +48,13 @@ func (p passage) post() request {
 	return r
 }
 
+// preflight is what a browser asks before a request of a page elsewhere that is more than plain.
+func (p passage) preflight() request {
+	r := p.r
+	r.method, r.query = "OPTIONS", "EIO=4&transport=polling"
+	return r
+}
+
 // alterations are directives that spoil a request of Socket.IO, or its answer.
 var alterations = []struct {
 	directive string
@@ -97,7 +104,7 @@ func (p passage) hides(d *directive) bool {
 	case "sec-websocket-accept", "upgrade":
 		return true
 	case "access-control-allow-origin":
-		return p.m.polling() && p.m.property("BEANPOLE_ALLOWED_ORIGINS", "").line > 0 &&
+		return p.m.polling() && p.m.elsewhere().line > 0 &&
 			!slices.ContainsFunc(inForce(p.a.scope, "add_header"), func(h *directive) bool { return strings.EqualFold(h.arg(), d.arg()) })
 	}
 	return false

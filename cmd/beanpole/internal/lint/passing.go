@@ -50,6 +50,12 @@ func (m *model) passing(t tree, http, server *directive, r request, a answer) {
 				Why: "clients on polling hear and cannot speak: every connection ends after a few seconds", Fix: "let POST through where GET is"})
 		}
 	}
+	if asks := p.preflight(); m.polling() && m.elsewhere().line > 0 {
+		if b := p.serve(asks); !b.passed() && b.code >= 300 {
+			add(b.by, Finding{Check: "nginx-preflight", Severity: Warning, What: fmt.Sprintf("OPTIONS for %s is answered %d by nginx", r.path, b.code),
+				Why: "browsers ask so before what a page elsewhere sends with headers of its own (extraHeaders), and then send nothing", Fix: "let OPTIONS through where GET is"})
+		}
+	}
 	p.altered(add)
 	p.clientFiles(t)
 	m.limited(add, http, a.scope)
@@ -59,14 +65,16 @@ func (m *model) passing(t tree, http, server *directive, r request, a answer) {
 				Why: "one client's session is given to another", Fix: "proxy_cache off; in the location of the Socket.IO path"})
 		}
 	}
-	own := m.property("BEANPOLE_ALLOWED_ORIGINS", "")
 	for _, d := range inForce(a.scope, "add_header") {
-		if own.line > 0 && strings.EqualFold(d.arg(), "Access-Control-Allow-Origin") && inherited(a.scope, "proxy_hide_header").arg() == "" {
-			add(d, Finding{Check: "nginx-cors", Severity: Error, What: "nginx adds Access-Control-Allow-Origin, and so does the application (" + own.where() + ")",
+		if m.elsewhere().line > 0 && strings.EqualFold(d.arg(), "Access-Control-Allow-Origin") && inherited(a.scope, "proxy_hide_header").arg() == "" {
+			add(d, Finding{Check: "nginx-cors", Severity: Error, What: "nginx adds Access-Control-Allow-Origin, and so does the application (" + m.elsewhere().where() + ")",
 				Why: "browsers refuse an answer that has two", Fix: "delete the line"})
 		}
 	}
 }
+
+// elsewhere is the setting of the pages that may connect from elsewhere.
+func (m *model) elsewhere() setting { return m.property("BEANPOLE_ALLOWED_ORIGINS", "") }
 
 // limited finds limits for an address, which behind a load balancer is that of the load balancer.
 func (m *model) limited(add func(*directive, Finding), http *directive, scope []*directive) {

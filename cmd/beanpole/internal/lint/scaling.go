@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -40,8 +41,16 @@ func checkScaling(m *model) {
 	}
 }
 
-// trigger looks whether the alarm of the trigger can have data: each metric has a unit, and Bytes is the default.
+// trigger looks whether the alarms of the trigger can have data, each metric has a unit, and Bytes is the default; and whether they
+// contradict each other.
 func (m *model) trigger() {
+	upper, lower := m.option(nsTrigger, "UpperThreshold", "6000000"), m.option(nsTrigger, "LowerThreshold", "2000000")
+	least, err := strconv.ParseFloat(lower.value, 64)
+	most, err2 := strconv.ParseFloat(upper.value, 64)
+	if err == nil && err2 == nil && least >= most && !m.single() {
+		m.add(Finding{Check: "trigger-order", Severity: Error, File: lower.file, Line: lower.line, What: fmt.Sprintf("LowerThreshold is %s, UpperThreshold %s (%s)", lower.value, upper.value, upper.where()),
+			Why: "what is between them is too much and too little: instances are added and taken away for ever", Fix: "a LowerThreshold below UpperThreshold"})
+	}
 	what, unit := m.option(nsTrigger, "MeasureName", "NetworkOut"), m.option(nsTrigger, "Unit", "Bytes")
 	want := ""
 	switch {

@@ -23,6 +23,7 @@ func (m *model) script(name string, text []byte) {
 		return
 	}
 	m.checkText(name, text, scriptText)
+	m.unanswered(name, 1, text)
 	line := strings.TrimRight(string(first[2:]), "\r")
 	words := strings.Fields(line)
 	f := Finding{Check: "script-interpreter", Severity: Error, File: name, Line: 1, Why: "the deployment fails with `no such file or directory`, and means the interpreter", Fix: "#!/bin/bash"}
@@ -45,6 +46,24 @@ func (m *model) script(name string, text []byte) {
 		return
 	}
 	m.add(f)
+}
+
+// asking matches a package manager that waits for somebody to say yes.
+var asking = regexp.MustCompile(`(?m)^\s*(?:sudo\s+)?(?:yum|dnf)\s+(?:-\S+\s+)*(?:(?:local|group|re)?install|update|upgrade|remove|erase|swap)\b[^\n|]*$`)
+
+// assumed matches what answers it.
+var assumed = regexp.MustCompile(`\s(-[a-zA-Z]*y[a-zA-Z]*|--assumeyes|--setopt=assumeyes=\S+)(\s|$)`)
+
+// unanswered looks for commands that ask, where nobody is, in a script that begins in a line of a file.
+func (m *model) unanswered(name string, line int, text []byte) {
+	text = unixText(text)
+	for _, at := range asking.FindAllIndex(text, -1) {
+		command := strings.TrimSpace(string(text[at[0]:at[1]]))
+		if !assumed.MatchString(command) {
+			m.add(Finding{Check: "package-asks", Severity: Error, File: name, Line: line + bytes.Count(text[:at[1]], []byte("\n")), What: fmt.Sprintf("%q asks whether it may", command),
+				Why: "nobody is there to say yes: it does nothing and fails, and the deployment with it", Fix: "yum -y"})
+		}
+	}
 }
 
 // meantShell returns the interpreter that a path is a slip of the pen for, or one of another system; or "".

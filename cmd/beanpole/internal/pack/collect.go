@@ -20,7 +20,12 @@ import (
 // collect returns the bundle without the programs, and what it left out that should be known.
 func collect(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, error) {
 	b := &lint.Bundle{}
-	c := collector{bundle: b, dir: o.Dir, findings: new([]lint.Finding)}
+	root, err := os.OpenRoot(o.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer root.Close()
+	c := collector{bundle: b, dir: o.Dir, root: root, findings: new([]lint.Finding)}
 	unknown := func(err error) {
 		if err != nil {
 			*c.findings = append(*c.findings, lint.Finding{Check: "not-read", Severity: lint.Error, What: "it is not known what is ignored: " + err.Error(),
@@ -34,7 +39,7 @@ func collect(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, erro
 		c.output = filepath.ToSlash(rel)
 	}
 	for _, dir := range []string{".ebextensions", ".platform"} {
-		if err := c.tree(o.Dir, dir, everything); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := c.tree(dir, everything); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, nil, err
 		}
 	}
@@ -46,7 +51,7 @@ func collect(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, erro
 		}
 		keep = func(name string) bool { return ofData(name) && !embedded[name] }
 	}
-	if err := c.tree(o.Dir, ".", keep); err != nil {
+	if err := c.tree(".", keep); err != nil {
 		return nil, nil, err
 	}
 	if err := c.processes(o.Platform); err != nil {
@@ -67,6 +72,7 @@ func collect(ctx context.Context, o Options) (*lint.Bundle, []lint.Finding, erro
 type collector struct {
 	bundle   *lint.Bundle
 	dir      string
+	root     *os.Root // dir
 	ignored  *ignores // of dir
 	findings *[]lint.Finding
 	named    string // what was asked for by name, or ""
@@ -82,7 +88,7 @@ func (c collector) include(name string) error {
 		return err
 	}
 	c.named, c.ignored = name, nil
-	return c.tree(c.dir, name, everything)
+	return c.tree(name, everything)
 }
 
 func everything(string) bool { return true }
@@ -101,20 +107,21 @@ func (c collector) source(name string) bool {
 	return inFolder(name) || !strings.Contains(name, "/") && strings.HasSuffix(name, ".go")
 }
 
-// tree adds what keep takes of a folder or file below root.
-func (c collector) tree(root, from string, keep func(string) bool) error {
+// tree adds what keep takes of a folder or file.
+func (c collector) tree(from string, keep func(string) bool) error {
 	if !filepath.IsLocal(from) {
 		return fmt.Errorf("pack: %q leads out of the folder", from)
 	}
-	return filepath.WalkDir(filepath.Join(root, from), func(file string, d fs.DirEntry, err error) error {
+	return foreign.Walk(c.root, from, func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, foreign.ErrTooDeep) {
+			if said := func(f lint.Finding) bool { return f.Check == "not-read" }; !slices.ContainsFunc(*c.findings, said) { // one of all
+				c.leave(name+"/", left{"not-read", err.Error(), "what is in there is not in the bundle", "put it less deep, or where it is not shipped: a hidden folder, or one that .gitignore names"})
+			}
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(root, file)
-		if err != nil {
-			return err
-		}
-		name := filepath.ToSlash(rel)
 		if d.IsDir() && passed(name) && (c.named == "" || ofOthers(name)) {
 			return fs.SkipDir
 		}
@@ -130,7 +137,7 @@ func (c collector) tree(root, from string, keep func(string) bool) error {
 		if d.IsDir() || name == c.output {
 			return nil
 		}
-		return c.file(file, name)
+		return c.file(name)
 	})
 }
 
@@ -138,12 +145,12 @@ func (c collector) tree(root, from string, keep func(string) bool) error {
 const maxFile = 512 << 20
 
 // file adds one file in the form that Linux needs.
-func (c collector) file(from, name string) error {
-	content, err := foreign.ReadFile(c.dir, name, maxFile)
+func (c collector) file(name string) error {
+	content, err := foreign.Read(c.root, name, maxFile)
 	if err != nil {
 		return err
 	}
-	info, err := os.Lstat(from)
+	info, err := c.root.Lstat(filepath.FromSlash(name))
 	if err != nil {
 		return err
 	}

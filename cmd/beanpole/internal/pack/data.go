@@ -105,7 +105,7 @@ func (c collector) processes(platform lint.Platform) error {
 				continue
 			}
 			c.named = name
-			if err := c.tree(c.dir, name, everything); err != nil {
+			if err := c.tree(name, everything); err != nil {
 				return err
 			}
 			if f := c.bundle.Files[name]; f != nil && i == 0 {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -319,6 +320,37 @@ func TestPipesAreNotOpened(t *testing.T) {
 		}
 	case <-time.After(time.Minute):
 		t.Fatal("it waits for somebody who writes")
+	}
+}
+
+// Folders that are deeper than a path may be long are said, by lint too, and the rest is packed.
+func TestFoldersDeeperThanAPath(t *testing.T) {
+	for name, deep := range map[string]string{"data": "data", "the bundle": ".ebextensions/deep", "hooks": ".platform/hooks/prebuild/deep", "source": "internal/deep"} {
+		t.Run(name, func(t *testing.T) {
+			dir := folder(t)
+			if said, err := exec.Command("git", "-C", dir, "init", "-q").CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, said)
+			}
+			root, err := os.OpenRoot(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer root.Close()
+			if err := root.MkdirAll(filepath.FromSlash(deep+strings.Repeat("/"+strings.Repeat("d", 50), 200)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			said := func(findings []lint.Finding) bool {
+				return slices.ContainsFunc(findings, func(f lint.Finding) bool { return f.Check == "not-read" && strings.HasPrefix(f.File, deep+"/ddd") })
+			}
+			out := filepath.Join(t.TempDir(), "app.zip")
+			r, err := Pack(t.Context(), Options{Dir: dir, Output: out, Kind: Source, Nginx: "off"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(unpack(t, out)) == 0 || !said(r.Findings) {
+				t.Errorf("%d files, and it is said: %v", len(unpack(t, out)), r.Findings)
+			}
+		})
 	}
 }
 

@@ -48,7 +48,7 @@ func packages(dir string, do func(name string, p *build.Package)) error {
 		return list, err
 	}
 	c.OpenFile = func(name string) (io.ReadCloser, error) { return foreign.Open(root, name) }
-	return foreign.Walk(root, func(name string, d fs.DirEntry, err error) error {
+	return foreign.Walk(root, ".", func(name string, d fs.DirEntry, err error) error {
 		if errors.Is(err, foreign.ErrTooDeep) {
 			return nil // what is there is no package of a program
 		}
@@ -56,7 +56,7 @@ func packages(dir string, do func(name string, p *build.Package)) error {
 			return err
 		}
 		if base := d.Name(); name != "." && (base == "testdata" || base == "vendor" || base == "node_modules" || base[0] == '.' || base[0] == '_' ||
-			foreign.IsFile(filepath.Join(dir, filepath.FromSlash(name)), "go.mod")) {
+			isFile(root, path.Join(name, "go.mod"))) {
 			return fs.SkipDir
 		}
 		if p, err := c.ImportDir(name, 0); p != nil && (err == nil || len(p.EmbedPatterns) > 0) {
@@ -64,6 +64,12 @@ func packages(dir string, do func(name string, p *build.Package)) error {
 		}
 		return nil
 	})
+}
+
+// isFile reports whether there is a regular file below root.
+func isFile(root *os.Root, name string) bool {
+	info, err := root.Lstat(filepath.FromSlash(name))
+	return err == nil && info.Mode().IsRegular()
 }
 
 // embeddedFiles returns the names of what is embedded in programs of the module.
@@ -103,7 +109,7 @@ func embed(all map[string]bool, root *os.Root, at string, hidden bool) {
 			return
 		}
 		defer in.Close()
-		_ = foreign.Walk(in, func(name string, d fs.DirEntry, err error) error {
+		_ = foreign.Walk(in, ".", func(name string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
 			case name != "." && !hidden && (d.Name()[0] == '.' || d.Name()[0] == '_'):

@@ -106,11 +106,14 @@ func ignoresOf(ctx context.Context, dir string) (*ignores, error) {
 	if err := i.repository(ctx, dir, "."); err != nil {
 		return i, err
 	}
-	return i, filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
-		name, relErr := filepath.Rel(dir, file)
-		name = filepath.ToSlash(name)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return i, err
+	}
+	defer root.Close()
+	return i, foreign.Walk(root, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
-		case err != nil || relErr != nil: // nothing of it is shipped either, and tree says so
+		case err != nil: // nothing of it is shipped either, and tree says so
 			return nil
 		case path.Base(name) == ".git" && name != ".git":
 			if err := i.repository(ctx, dir, path.Dir(name)); err != nil {
