@@ -27,6 +27,7 @@ type model struct {
 	asked   map[string]*request // of clients, by their ids
 	claims  []claim
 	said    map[string]*told
+	puts    []*order        // of sockets into rooms
 	lent    [][2]string     // rooms that servers have given, with their namespaces, whose members are known
 	silent  map[string]bool // questions that a client has not answered on purpose
 }
@@ -214,7 +215,7 @@ func (l *life) possibly(room string, a, b int64) bool {
 	}
 	return slices.ContainsFunc(l.stays, func(s *stay) bool {
 		return s.room == room && s.in0 <= b && (s.out1 == 0 || s.out1 >= a)
-	}) || room[0] == 'x' && !l.client.w.model.isLent(l.nsp, room)
+	}) || ofServer(room) && !l.client.w.model.isLent(l.nsp, room)
 }
 
 // alive reports whether it was a member of its namespace at a.

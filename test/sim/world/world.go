@@ -156,6 +156,10 @@ func main() {
 		ends += remembered
 	}
 	time.AfterFunc(ends, func() {
+		if !w.mu.TryLock() { // nor will it: a server has caught the panic of a handler that held it
+			panic("the run has not ended, and the world is locked: " + stacks())
+		}
+		w.mu.Unlock()
 		w.violated("ends", "CHECK", "the run has not ended after %s; goroutines: %s", ends, stacks())
 		w.finish()
 	})
