@@ -296,7 +296,7 @@ func (w *world) join(l *life, k *conn, room string) (joined func()) {
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if k.sock.connected() {
+		if k.obeys() {
 			s.in1 = w.now()
 		}
 	}
@@ -318,7 +318,7 @@ func (w *world) leave(l *life, k *conn, room string) (left func()) {
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if !k.sock.connected() {
+		if !k.obeys() {
 			return
 		}
 		for _, s := range gone {

@@ -186,6 +186,12 @@ func (c *conn) held(b int64) bool {
 	return c.shaky == 0 && c.sock.connected() || c.shaky > b
 }
 
+// obeys reports whether a call that has returned has had its effect: the connection was not over. One of the library says
+// that it is only behind the handlers of what came before.
+func (c *conn) obeys() bool {
+	return c.sock.connected() && (!c.node.library || c.shaky == 0)
+}
+
 // stay is a life's time in a room: it came between in0 and in1 and went between out0 and out1, 0 if not yet.
 type stay struct {
 	room                 string
