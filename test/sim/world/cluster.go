@@ -334,7 +334,7 @@ func (t *topology) move(rng *rand.Rand, from, to int) {
 		is := func(name string) bool { return slotOf(name) == slot }
 		set(slot, to, true)
 		time.Sleep(wait[slot])
-		for name := range slices.Values(a.m.Keys()) {
+		for _, name := range a.m.Keys() {
 			if k, ok := a.key(name); ok && is(name) {
 				b.restore(replica{keys: []kept{k}})
 				a.m.Del(name)
