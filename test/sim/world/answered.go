@@ -27,7 +27,7 @@ func (s *sock) overdue() {
 	if s.state != "connected" || s.life == nil {
 		return
 	}
-	w, at := s.c.w, s.c.w.now()
+	w, at, astray := s.c.w, s.c.w.now(), s.c.engine.astray()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	k := s.life.conn()
@@ -37,7 +37,8 @@ func (s *sock) overdue() {
 	for _, id := range slices.Sorted(maps.Keys(s.acks)) {
 		x := s.acks[id]
 		due := max(x.from, k.told, k.ran) + int64(ackLimit)
-		if due > at || !k.held(due) || k.node.dead || k.node.stood(x.from, due) || s.c.met(x.from, due) {
+		if due > at || !k.held(due) || k.node.dead || k.node.stood(x.from, due) || s.c.met(x.from, due) ||
+			astray && w.model.unwell(x.from-settle, at) { // who has a poll asks Redis whose it is
 			continue
 		}
 		w.violate("ack-answered", s.c.name, "no acknowledgement of %s %s %d (%s %d) for %.1f s, in which no handler ran", s.nsp, s.life.sid, id,

@@ -56,6 +56,13 @@ func (e *engine) way() string {
 	return addr
 }
 
+// astray reports whether requests of the session have gone to other nodes.
+func (e *engine) astray() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.strayed
+}
+
 // on are the clients of a connection: who opened it, or all whose requests may be on it.
 func (w *world) on(l *simnet.Link) []*client {
 	if l.From[0] == 'c' {
@@ -69,10 +76,7 @@ func (w *world) on(l *simnet.Link) []*client {
 		if e == nil || ofRedisHost(l.To) {
 			continue
 		}
-		e.mu.Lock()
-		strayed := e.strayed
-		e.mu.Unlock()
-		if strayed {
+		if e.astray() {
 			out = append(out, c)
 		}
 	}

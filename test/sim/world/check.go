@@ -130,11 +130,12 @@ func (w *world) deliveries(quiet int64) {
 	}
 }
 
-// overtakes reports whether what l got may come before e, which was emitted before: in trouble, where a server listens
-// to the channels of rooms, what one room missed is asked for while another goes on. Called with mu held.
+// overtakes reports whether what l got may come before e, which was emitted before: where a server listens to the channels
+// of rooms, one may come by way of another master of Redis, and in trouble what one room missed is asked for while another
+// goes on. Called with mu held.
 func (w *world) overtakes(l *life, got receipt, e *emission) bool {
 	return w.plan.Redis() && !w.plan.Streams() && e.lane() != got.e.lane() && slices.ContainsFunc(l.conns, func(c *conn) bool {
-		return c.node.dynamic && (w.model.troubled(e.from-settle, got.at) || w.model.fresh(c.node, e))
+		return c.node.dynamic && c.node != e.src.node && (w.plan.Masters > 1 || w.model.troubled(e.from-settle, got.at) || w.model.fresh(c.node, e))
 	})
 }
 

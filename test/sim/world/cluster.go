@@ -23,7 +23,9 @@ const slots = 16384
 type cluster struct {
 	of   [slots]int
 	down bool // a master has died, and its replica has not been elected yet
-	bus  map[[2]*redisServer]chan [2]string
+	// moving are the slots that are on their way to another shard.
+	moving map[int]int
+	bus    map[[2]*redisServer]chan [2]string
 }
 
 // busTakes is how long what is published takes from one to another.
@@ -45,7 +47,7 @@ func (t *topology) server() *redisServer {
 
 // divide gives each shard its part of the slots.
 func (t *topology) divide() {
-	t.slots.bus = map[[2]*redisServer]chan [2]string{}
+	t.slots.bus, t.slots.moving = map[[2]*redisServer]chan [2]string{}, map[int]int{}
 	for i := range t.slots.of {
 		t.slots.of[i] = i * len(t.shards) / slots
 	}
@@ -104,31 +106,75 @@ func (t *topology) hook(r *redisServer, c *server.Peer, cmd string, args []strin
 	case cmd == "PUBLISH" && len(args) == 2:
 		t.pass(r, args[0], args[1])
 	}
-	key, ok := keyOf(cmd, args)
-	if !ok {
+	if nested(c) {
 		return false
 	}
+	key, ok := keyOf(cmd, args)
 	t.mu.Lock()
-	down := t.slots.down && cmd != "SPUBLISH" && cmd != "SSUBSCRIBE" // Source: redis.conf, cluster-allow-pubsubshard-when-down
+	down := t.slots.down && ok && cmd != "SPUBLISH" && cmd != "SSUBSCRIBE" // Source: redis.conf, cluster-allow-pubsubshard-when-down
 	t.mu.Unlock()
-	if down {
+	x := r.asker(c)
+	asking, keys := x.next(cmd, key)
+	switch {
+	case cmd == "ASKING":
+		c.WriteOK()
+		return true
+	case down:
+		x.refused()
 		refuse(c, "CLUSTERDOWN The cluster is down")
 		return true
 	}
-	return t.redirect(r, c, key)
+	return slices.ContainsFunc(keys, func(key string) bool {
+		no := t.redirect(r, c, key, r.m.Exists(key), slices.Contains(sharded, cmd), asking)
+		if no {
+			x.refused()
+		}
+		if no && cmd == "EXEC" {
+			discard(c)
+		}
+		return no
+	})
 }
 
-// redirect answers who asks for a key of another master, and reports whether it has.
-func (t *topology) redirect(r *redisServer, c *server.Peer, key string) bool {
+// sharded are the commands whose keys are channels.
+var sharded = []string{"SPUBLISH", "SSUBSCRIBE"}
+
+// redirect answers who asks for a key, or a channel, that is to be asked for at another master, and reports whether it has.
+func (t *topology) redirect(r *redisServer, c *server.Peer, key string, has, channel, asking bool) bool {
 	slot := slotOf(key)
 	t.mu.Lock()
-	owner := t.shards[t.slots.of[slot]].master
-	t.mu.Unlock()
-	if owner == r {
-		return false
+	owner, to := t.shards[t.slots.of[slot]].master, (*redisServer)(nil)
+	if k, ok := t.slots.moving[slot]; ok {
+		to = t.shards[k].master
 	}
-	refuse(c, fmt.Sprintf("MOVED %d %s", slot, owner.addr))
+	t.mu.Unlock()
+	no := holding{mine: owner == r, goes: to != nil, comes: to == r}.refusal(has, channel, asking)
+	switch no {
+	case "":
+		return false
+	case "ASK":
+		owner = to
+		t.w.count("sent elsewhere by ASK")
+	}
+	refuse(c, fmt.Sprintf("%s %d %s", no, slot, owner.addr))
 	return true
+}
+
+// asker is what a connection has said before. It alone uses that.
+func (r *redisServer) asker(c *server.Peer) *asker {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.askers[c]
+	if a == nil {
+		a = &asker{}
+		r.askers[c] = a
+		c.OnDisconnect(func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			delete(r.askers, c)
+		})
+	}
+	return a
 }
 
 func (t *topology) writeSlots(c *server.Peer) {
@@ -194,7 +240,7 @@ func (t *topology) change(rng *rand.Rand) {
 	case 1:
 		t.handOver(k)
 	default:
-		t.move(k, (k+1+rng.IntN(len(t.shards)-1))%len(t.shards))
+		t.move(rng, k, (k+1+rng.IntN(len(t.shards)-1))%len(t.shards))
 	}
 }
 
@@ -246,39 +292,60 @@ func (t *topology) handOver(k int) {
 	r.expel(func(string) bool { return true })
 }
 
-// move has half of the slots of a shard become another's: those of keys and channels that there are in any case.
-func (t *topology) move(from, to int) {
+// move has half of the slots of a shard become another's, one after the other: those of keys and channels that there are in
+// any case. The keys of one go one by one, and what is not there any more is asked for at the other meanwhile.
+func (t *topology) move(rng *rand.Rand, from, to int) {
 	w, a, b := t.w, t.shards[from].master, t.shards[to].master
-	a.one.Lock()
-	defer a.one.Unlock()
+	for _, k := range []int{min(from, to), max(from, to)} {
+		r := t.shards[k].master
+		r.one.Lock()
+		defer r.one.Unlock()
+	}
 	var used []int
 	for _, name := range append(a.m.Keys(), a.channels()...) {
 		if slot := slotOf(name); t.slots.of[slot] == from && !slices.Contains(used, slot) {
 			used = append(used, slot)
 		}
 	}
-	moves := map[int]bool{}
-	for i, slot := range slices.Sorted(slices.Values(used)) {
+	slices.Sort(used)
+	var moves []int
+	d := time.Duration(0)
+	wait := map[int]time.Duration{}
+	for i, slot := range used {
 		if i%2 == 0 {
-			moves[slot] = true
+			moves = append(moves, slot)
+			wait[slot] = between(rng, 0, 200*time.Millisecond)
+			d += 2 * wait[slot]
 		}
 	}
-	w.note("FAULT", "%d slots move from %s to %s", len(moves), a.host, b.host)
+	w.note("FAULT", "%d slots move from %s to %s in %s", len(moves), a.host, b.host, d)
 	w.count("fault slots move")
-	w.troubles(0, true)
-	is := func(name string) bool { return moves[slotOf(name)] }
-	t.mu.Lock()
-	c := a.copy()
-	c.keys = slices.DeleteFunc(c.keys, func(k kept) bool { return !is(k.name) })
-	b.restore(c)
-	for slot := range maps.Keys(moves) {
-		t.slots.of[slot] = to
+	w.troubles(d, true)
+	set := func(slot, shard int, moving bool) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if delete(t.slots.moving, slot); moving {
+			t.slots.moving[slot] = shard
+		} else {
+			t.slots.of[slot] = shard
+		}
 	}
-	for _, k := range c.keys {
-		a.m.Del(k.name)
+	for _, slot := range moves {
+		is := func(name string) bool { return slotOf(name) == slot }
+		set(slot, to, true)
+		time.Sleep(wait[slot])
+		for _, name := range a.m.Keys() {
+			if k, ok := a.key(name); ok && is(name) {
+				b.restore(replica{keys: []kept{k}})
+				a.m.Del(name)
+				time.Sleep(wait[slot] / 4)
+			}
+		}
+		time.Sleep(wait[slot])
+		set(slot, to, false)
+		a.expel(is)
 	}
-	t.mu.Unlock()
-	a.expel(is)
+	w.note("FAULT", "%d slots have moved from %s to %s", len(moves), a.host, b.host)
 }
 
 // expel ends the subscriptions to sharded channels that are another's by now, and says so to who had them.

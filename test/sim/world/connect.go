@@ -1,15 +1,19 @@
 package main
 
-// joining makes a connection to a namespace begin. Called with mu held.
-func (c *client) joining(nsp string) *sock {
+// next gives the next connection to a namespace its number. Called with mu held.
+func (c *client) next(nsp string) *sock {
 	s := c.socks[nsp]
 	if s == nil {
 		s = &sock{c: c, nsp: nsp}
 		c.socks[nsp] = s
 	}
 	s.number++
-	s.state, s.nextAck, s.acks, s.asked = "connecting", 0, map[int]pending{}, nil
 	return s
+}
+
+// begin has the connection begin. Called with mu held.
+func (s *sock) begin() {
+	s.state, s.nextAck, s.acks, s.asked = "connecting", 0, map[int]pending{}, nil
 }
 
 // connect asks for a namespace.
@@ -19,7 +23,8 @@ func (c *client) connect(nsp string) {
 	if c.engine.over() {
 		return // the next session asks for what it wants
 	}
-	s := c.joining(nsp)
+	s := c.next(nsp)
+	s.begin()
 	if c.old {
 		query := c.greeting(s.number)
 		c.w.note(c.name, "CONNECT %s?%s", nsp, query)

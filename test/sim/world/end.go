@@ -33,6 +33,7 @@ func (w *world) end() {
 	quiet := w.now()
 	w.note("WORLD", "all is quiet")
 	w.rest()
+	w.stayed()
 	w.deliveries(quiet)
 	w.handled()
 	w.orders()

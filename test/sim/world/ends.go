@@ -15,9 +15,7 @@ const patience = int64(15 * time.Second)
 // cause names why the session may have ended by now, or an upgrade of it failed; "" says that nothing has happened.
 func (e *engine) cause() string {
 	c, w := e.c, e.c.w
-	e.mu.Lock()
-	strayed := e.strayed
-	e.mu.Unlock()
+	strayed := e.astray()
 	in := len(c.list()) > 0
 	w.mu.Lock()
 	now := w.now()

@@ -37,8 +37,10 @@ type engine struct {
 	holder *node  // that node, nil if another came there meanwhile
 	began  int64
 	sid    string
-	rest   []frame       // that came with the first
-	done   chan struct{} // closed when it has ended
+	// greeting is what an old client says of itself in the query, from the first request on.
+	greeting string
+	rest     []frame       // that came with the first
+	done     chan struct{} // closed when it has ended
 
 	mu   sync.Mutex
 	cond sync.Cond

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/beanpole/beanpole/test/sim/plan"
@@ -54,6 +55,8 @@ func (d *driver) orderSome(n *node, nsp string) {
 
 // order is one that was given: to the sockets in some rooms but those excepted.
 type order struct {
+	n             *node // who gave it
+	nsp, room     string
 	rooms, except []string
 	from, to      int64     // the call
 	err           error     // that it has returned: who gave it was told that it is not done
@@ -66,6 +69,9 @@ func (w *world) greet(n *node, nsp, room string, put *order) {
 	put.first = w.emit(n.name+"+"+room, n, emission{nsp: nsp, kind: "to a new room", rooms: []string{room}, event: "e", args: []any{1}})
 	err := n.io.send(put.first, []any{put.first.id(), 1})
 	w.emitted(put.first, err)
+	w.mu.Lock()
+	w.model.puts = append(w.model.puts, put)
+	w.mu.Unlock()
 	w.returned(call{n, put.first.id(), "Emit", nil}, put.first.from, put.first.to, err)
 }
 
@@ -84,9 +90,38 @@ func (w *world) greeted(n *node, put *order) {
 	}
 }
 
+// stayed notes who is in the rooms that servers have given when something was not well, or the load ended: where they are is
+// seen in the end. What put them there was said before all that its server has sent there, which they have got as well then,
+// unless it is counted.
+func (w *world) stayed() {
+	in := map[string][]string{} // sockets by room
+	for _, n := range w.slots {
+		for _, nsp := range namespaces {
+			for _, s := range n.io.members(nsp) {
+				for _, room := range s.rooms() {
+					in[room] = append(in[room], s.id())
+				}
+			}
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, o := range w.model.puts {
+		if o.err != nil || w.model.isLent(o.nsp, o.room) {
+			continue
+		}
+		for _, sid := range in[o.room] {
+			if l := w.model.lives[sid]; l != nil && l.steady(o.from, w.now()) {
+				w.counts["put into rooms in trouble"]++
+				l.stays = append(l.stays, &stay{room: o.room, in0: o.from, in1: o.to})
+			}
+		}
+	}
+}
+
 func (w *world) orderSome(n *node, nsp string, rooms, except []string, room string, in bool) order {
 	w.mu.Lock()
-	o := order{rooms: rooms, except: except, from: w.now()}
+	o := order{n: n, nsp: nsp, room: room, rooms: rooms, except: except, from: w.now()}
 	w.line(n.name, fmt.Sprintf("orders %s %v except %v: %s %v", nsp, rooms, except, room, in))
 	w.counts["orders to some"]++
 	w.mu.Unlock()
@@ -161,6 +196,9 @@ func (w *world) given(n *node, nsp, room string, put, taken *order) (known bool)
 	}
 	return !unwell
 }
+
+// ofServer reports whether a room is one into which servers put sockets: clients join others.
+func ofServer(room string) bool { return strings.HasPrefix(room, "x") }
 
 // isLent reports whether it is known who is in a room that a server has given. Called with world.mu held.
 func (m *model) isLent(nsp, room string) bool {
@@ -237,7 +275,7 @@ func (l *life) rooms() (certain, possible []string) {
 func (l *life) fits(got []string) bool {
 	certain, possible := l.rooms()
 	for _, room := range got {
-		if room != l.sid && room[0] != 'x' && !slices.Contains(possible, room) {
+		if room != l.sid && !ofServer(room) && !slices.Contains(possible, room) {
 			return false
 		}
 	}
@@ -258,7 +296,7 @@ func (w *world) join(l *life, k *conn, room string) (joined func()) {
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if k.sock.connected() {
+		if k.obeys() {
 			s.in1 = w.now()
 		}
 	}
@@ -280,7 +318,7 @@ func (w *world) leave(l *life, k *conn, room string) (left func()) {
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if !k.sock.connected() {
+		if !k.obeys() {
 			return
 		}
 		for _, s := range gone {

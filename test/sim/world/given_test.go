@@ -20,3 +20,16 @@ func TestOrderThatIsNotDone(t *testing.T) {
 		t.Errorf("not done: must %v, may %v", must, may)
 	}
 }
+
+// TestRoomWithoutAName: a server may say that a socket is in any room, as one that is broken does, and the world goes on.
+func TestRoomWithoutAName(t *testing.T) {
+	w := &world{}
+	w.model.init(w)
+	l := &life{sid: "s", nsp: "/", client: &client{w: w}}
+	if l.possibly("", 1, 2) || l.fits([]string{"s", ""}) {
+		t.Error("it may be in a room without a name")
+	}
+	if !l.possibly("x1", 1, 2) || !l.fits([]string{"s", "x1"}) {
+		t.Error("a server may have put it into a room")
+	}
+}

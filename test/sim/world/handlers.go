@@ -170,7 +170,7 @@ func (x *served) register() {
 	s.on("boom", func(n int, args []any) []any {
 		defer x.turn("boom")()
 		x.answers(x.takes("boom", n, args...), map[string]any{"error": "internal error"})
-		panic("as the simulation wants it")
+		panic(wanted)
 	})
 	s.on("kick", func(n int, args []any) []any {
 		defer x.turn("kick")()
@@ -268,6 +268,9 @@ func (x *served) turn(what string) (done func()) {
 		x.k.ran = x.w.now()
 	}
 }
+
+// wanted is the panic of a handler that is meant to have one. Of any other the world is at fault, or the product.
+const wanted = "as the simulation wants it"
 
 // rooms are those that the socket is in, and checks that they are those of the model.
 func (x *served) rooms() []string {

@@ -18,6 +18,10 @@ import (
 // remembered is how long a server knows what nobody uses any more. Source: adapter/redis, forgetAfter.
 const remembered = 11 * time.Minute
 
+// lingers is how long at most a server listens to a room that nobody is in any more, with some time to spare. Source:
+// adapter/redis, lingering.
+const lingers = 6 * time.Second
+
 // many is more than a run reaches: there is a bound by number, and nothing is dropped before.
 const many = 1 << 20
 
@@ -64,7 +68,7 @@ func (w *world) weighed() {
 		w.visit(n)
 		w.send(n, n.name, emission{nsp: "/", kind: "all"}, "", 0)
 	}
-	time.Sleep(3 * time.Second)
+	time.Sleep(lingers)
 	for _, n := range w.slots {
 		if n.library {
 			continue

@@ -27,6 +27,7 @@ type model struct {
 	asked   map[string]*request // of clients, by their ids
 	claims  []claim
 	said    map[string]*told
+	puts    []*order        // of sockets into rooms
 	lent    [][2]string     // rooms that servers have given, with their namespaces, whose members are known
 	silent  map[string]bool // questions that a client has not answered on purpose
 }
@@ -185,6 +186,12 @@ func (c *conn) held(b int64) bool {
 	return c.shaky == 0 && c.sock.connected() || c.shaky > b
 }
 
+// obeys reports whether a call that has returned has had its effect: the connection was not over. One of the library says
+// that it is only behind the handlers of what came before.
+func (c *conn) obeys() bool {
+	return c.sock.connected() && (!c.node.library || c.shaky == 0)
+}
+
 // stay is a life's time in a room: it came between in0 and in1 and went between out0 and out1, 0 if not yet.
 type stay struct {
 	room                 string
@@ -214,7 +221,7 @@ func (l *life) possibly(room string, a, b int64) bool {
 	}
 	return slices.ContainsFunc(l.stays, func(s *stay) bool {
 		return s.room == room && s.in0 <= b && (s.out1 == 0 || s.out1 >= a)
-	}) || room[0] == 'x' && !l.client.w.model.isLent(l.nsp, room)
+	}) || ofServer(room) && !l.client.w.model.isLent(l.nsp, room)
 }
 
 // alive reports whether it was a member of its namespace at a.

@@ -278,6 +278,9 @@ func (l *logger) Handle(_ context.Context, r slog.Record) error {
 		fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
 		return true
 	})
+	if strings.Contains(r.Message, "panic") && !strings.Contains(b.String(), wanted) {
+		l.w.violated("crash", l.who, "%s%s", r.Message, b.String())
+	}
 	if strings.Contains(r.Message, "panic") || r.Level >= slog.LevelError {
 		l.w.count("log " + r.Level.String() + ": " + r.Message)
 	}

@@ -18,19 +18,17 @@ import (
 func (c *client) greet() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.joining("/")
+	c.socks["/"].begin() // its number is in the query
 	c.w.note(c.name, "is of protocol 3")
 }
 
-// greeting is a query that says which connection of a namespace it is, by 0 the next one of "/".
+// greeting is a query that says which connection of a namespace it is, by 0 the next one of "/": a server may take one whose
+// client has given up.
 func (c *client) greeting(number int) string {
 	if number == 0 {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		number = 1
-		if s := c.socks["/"]; s != nil {
-			number = s.number + 1
-		}
+		number = c.next("/").number
 	}
 	return fmt.Sprintf("client=%s&conn=%d&rooms=%s", c.name, number, rooms[number%len(rooms)])
 }

@@ -29,7 +29,10 @@ func (e *engine) url() string {
 func (e *engine) query(transport string) string {
 	q := "/socket.io/?EIO=4&transport=" + transport
 	if e.c.old {
-		q = "/socket.io/?EIO=3&transport=" + transport + e.c.base64() + "&" + e.c.greeting(0)
+		if e.greeting == "" {
+			e.greeting = e.c.greeting(0)
+		}
+		q = "/socket.io/?EIO=3&transport=" + transport + e.c.base64() + "&" + e.greeting
 	}
 	if e.sid != "" {
 		q += "&sid=" + e.sid

@@ -241,7 +241,7 @@ func (q *question) describes(w *world, x found) {
 		}
 	}
 	for _, room := range x.rooms {
-		if room != l.sid && room[0] != 'x' && !l.possibly(room, q.from, q.to) {
+		if room != l.sid && !ofServer(room) && !l.possibly(room, q.from, q.to) {
 			w.violate("queries-right", q.about, "%s is not in %s, and described as in %v", x.id, room, x.rooms)
 		}
 	}

@@ -32,6 +32,7 @@ type redisServer struct {
 	listener *simnet.Listener // of srv
 	shards   map[string][]*server.Peer
 	of       map[*server.Peer][]string
+	askers   map[*server.Peer]*asker
 	copies   []replica
 	refusal  string // what every command is answered with
 	lag      time.Duration
@@ -39,7 +40,7 @@ type redisServer struct {
 }
 
 func newRedis(w *world, host string) *redisServer {
-	r := &redisServer{w: w, host: host, addr: host + ":6379", shards: map[string][]*server.Peer{}, of: map[*server.Peer][]string{}, news: make(chan struct{})}
+	r := &redisServer{w: w, host: host, addr: host + ":6379", shards: map[string][]*server.Peer{}, of: map[*server.Peer][]string{}, askers: map[*server.Peer]*asker{}, news: make(chan struct{})}
 	r.fresh()
 	return r
 }
@@ -161,6 +162,24 @@ func refuse(c *server.Peer, text string) {
 	c.WriteError(text)
 }
 
+// nested reports whether a command is of a script, whose keys its EVAL has named. Miniredis is locked meanwhile.
+func nested(c *server.Peer) bool {
+	x := reflect.ValueOf(c.Ctx)
+	return x.Kind() == reflect.Pointer && x.Elem().FieldByName("nested").Bool()
+}
+
+// discard ends a transaction that has just been refused, when it was to be carried out.
+func discard(c *server.Peer) {
+	x := reflect.ValueOf(c.Ctx)
+	if x.Kind() != reflect.Pointer {
+		return
+	}
+	for _, name := range []string{"transaction", "dirtyTransaction", "watch"} {
+		f := x.Elem().FieldByName(name)
+		reflect.NewAt(f.Type(), f.Addr().UnsafePointer()).Elem().SetZero()
+	}
+}
+
 // block waits as XREAD COUNT n BLOCK ms STREAMS stream id does, and reports whether it has answered that there is
 // nothing. Miniredis would read the stream from its start with each command of anybody: a fifth of all that a run costs.
 func (r *redisServer) block(c *server.Peer, args []string) bool {
@@ -179,7 +198,7 @@ func (r *redisServer) block(c *server.Peer, args []string) bool {
 				return false
 			}
 		}
-		if r.cluster != nil && r.cluster.redirect(r, c, args[5]) {
+		if r.cluster != nil && r.cluster.redirect(r, c, args[5], true, false, true) {
 			return true
 		}
 		left := time.Until(end)

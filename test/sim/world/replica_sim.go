@@ -25,34 +25,41 @@ type entry struct {
 func (r *redisServer) copy() replica {
 	c := replica{at: r.w.now()}
 	for _, name := range r.m.Keys() {
-		k := kept{name: name, kind: r.m.Type(name)}
-		if d := r.m.TTL(name); d > 0 {
-			k.until = time.Now().Add(d)
+		if k, ok := r.key(name); ok {
+			c.keys = append(c.keys, k)
 		}
-		switch k.kind {
-		case "string":
-			k.text, _ = r.m.Get(name)
-		case "stream":
-			list, _ := r.m.Stream(name)
-			for _, e := range list {
-				k.entries = append(k.entries, entry{e.ID, e.Values})
-			}
-		case "hash":
-			k.fields = map[string]string{}
-			fields, _ := r.m.HKeys(name)
-			for _, f := range fields {
-				k.fields[f] = r.m.HGet(name, f)
-			}
-		case "zset":
-			k.scores, _ = r.m.SortedSet(name)
-		case "":
-			continue // it has just expired
-		default:
-			panic("no copy of a " + k.kind)
-		}
-		c.keys = append(c.keys, k)
 	}
 	return c
+}
+
+// key returns a key, unless it has just expired.
+func (r *redisServer) key(name string) (k kept, ok bool) {
+	k = kept{name: name, kind: r.m.Type(name)}
+	if d := r.m.TTL(name); d > 0 {
+		k.until = time.Now().Add(d)
+	}
+	switch k.kind {
+	case "string":
+		k.text, _ = r.m.Get(name)
+	case "stream":
+		list, _ := r.m.Stream(name)
+		for _, e := range list {
+			k.entries = append(k.entries, entry{e.ID, e.Values})
+		}
+	case "hash":
+		k.fields = map[string]string{}
+		fields, _ := r.m.HKeys(name)
+		for _, f := range fields {
+			k.fields[f] = r.m.HGet(name, f)
+		}
+	case "zset":
+		k.scores, _ = r.m.SortedSet(name)
+	case "":
+		return k, false
+	default:
+		panic("no copy of a " + k.kind)
+	}
+	return k, true
 }
 
 // restore puts a copy into a Redis without data.

@@ -9,7 +9,7 @@
 // ends.go (that nothing ends without a cause), questions.go and said.go (what servers ask sockets and each other),
 // burst.go (what waits for an upgrade), deflate.go and jsonp.go (other forms of what clients and servers send), bounds.go (how little servers keep), loss.go, engine.go, poll.go, upgrade.go, wire.go, client.go, connect.go,
 // socket.go, break.go and old.go (the clients, from the protocols), balance.go (who sends requests where), redis.go,
-// topology.go, cluster.go, replica.go, faults.go, redisfaults.go, end.go and held.go (what must be left: nothing).
+// topology.go, cluster.go, slots.go, replica.go, faults.go, redisfaults.go, end.go and held.go (what must be left: nothing).
 package main
 
 import (
@@ -156,6 +156,10 @@ func main() {
 		ends += remembered
 	}
 	time.AfterFunc(ends, func() {
+		if !w.mu.TryLock() { // nor will it: a server has caught the panic of a handler that held it
+			panic("the run has not ended, and the world is locked: " + stacks())
+		}
+		w.mu.Unlock()
 		w.violated("ends", "CHECK", "the run has not ended after %s; goroutines: %s", ends, stacks())
 		w.finish()
 	})
