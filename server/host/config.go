@@ -145,8 +145,8 @@ type Config struct {
 	// 0 is no limit.
 	EventsPerSecondPerIdentity int `env:"BEANPOLE_EVENTS_PER_SECOND_PER_IDENTITY" default:"0" allow:"a number from 0 to 1000000"`
 	// How much of the memory of its control group (a container's), or else of the machine, the process may take, in
-	// percent: garbage is collected harder near it, and new sessions are refused with 503 before it, and when the
-	// machine has hardly any left. Unless this is 0, GOMEMLIMIT sets it in bytes instead. With 0 no session is refused, and
+	// percent: garbage is collected harder near it, and seldom far from it (as with GOGC=400, unless GOGC is set), and
+	// new sessions are refused with 503 before it, and when the machine has hardly any left. Unless this is 0, GOMEMLIMIT sets it in bytes instead. With 0 no session is refused, and
 	// GOMEMLIMIT means to Go's collector what it always does.
 	MemoryPercent int `env:"BEANPOLE_MEMORY_PERCENT" default:"0" allow:"a number from 0 to 95"`
 	// How many namespaces one client may be in.

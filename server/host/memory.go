@@ -30,6 +30,12 @@ const (
 	memoryLook = 250 * time.Millisecond
 )
 
+// lazyGC is how much garbage there may be before it is collected, in percent of what is in use, where there is a limit:
+// near that it is collected all the same. Go's own 100 has a small process that is sent much collect a hundred times a
+// second. Measured, of the processor time: uploads of 8 and 64 KiB 0.67, of 512 KiB 0.89, echoes 0.75 to 0.94, polling 0.9
+// to 1.04.
+const lazyGC = 400
+
 // memory watches what the process needs. The zero value watches nothing.
 type memory struct {
 	limit  atomic.Int64 // of the process, in bytes; 0 without one
@@ -63,18 +69,23 @@ func (h *Host) watchMemory(ctx context.Context) (stop func()) {
 	if h.cfg.MemoryPercent == 0 {
 		return func() {}
 	}
-	before := debug.SetMemoryLimit(-1)
+	before, gc := debug.SetMemoryLimit(-1), func() {}
 	limit, err := memlimit.Set(memlimit.WithRatio(float64(h.cfg.MemoryPercent)/100),
 		memlimit.WithProvider(memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem)))
 	if err != nil {
 		h.life.Warn("the memory of this machine is not known: the process has no limit, set GOMEMLIMIT", "err", err)
 	} else if limit < math.MaxInt64 {
 		h.memory.limit.Store(limit)
+		if os.Getenv("GOGC") == "" { // else the operator knows better
+			percent := debug.SetGCPercent(lazyGC)
+			gc = func() { debug.SetGCPercent(percent) }
+		}
 		h.life.Info("memory limit", "bytes", limit)
 	}
 	end := repeat(ctx, memoryLook, func(context.Context) { h.lookAtMemory(measure()) })
 	return func() {
 		end()
+		gc()
 		debug.SetMemoryLimit(before)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"syscall"
 	"testing"
@@ -93,7 +94,12 @@ func TestSessionsAreRefusedForWantOfMemory(t *testing.T) {
 func TestMemoryLimitOfTheProcess(t *testing.T) {
 	was := debug.SetMemoryLimit(-1)
 	h, _ := newTestHost(t, Config{MemoryPercent: 50})
+	t.Setenv("GOGC", "") // the limit is for us to choose, and so is this
+	gc := gcPercent()
 	stop := h.watchMemory(t.Context())
+	if got := gcPercent(); got != lazyGC {
+		t.Errorf("garbage may be %d %%", got)
+	}
 	half := debug.SetMemoryLimit(-1)
 	if total := measure().total; total > 0 && half > total/2+total/100 {
 		t.Errorf("the limit is %d of %d", half, total)
@@ -102,11 +108,26 @@ func TestMemoryLimitOfTheProcess(t *testing.T) {
 	if got := debug.SetMemoryLimit(-1); got != was {
 		t.Errorf("it is %d afterwards", got)
 	}
+	if got := gcPercent(); got != gc {
+		t.Errorf("garbage may be %d %% afterwards, not %d", got, gc)
+	}
 	t.Setenv("GOMEMLIMIT", "1GiB")
+	t.Setenv("GOGC", "100")
 	debug.SetMemoryLimit(1 << 30)
 	defer debug.SetMemoryLimit(was)
-	h.watchMemory(context.Background())()
+	stop = h.watchMemory(context.Background())
+	defer stop()
+	if got := gcPercent(); got != gc {
+		t.Errorf("garbage may be %d %%, not what GOGC says", got)
+	}
 	if got := h.memory.limit.Load(); got != 1<<30 {
 		t.Errorf("the limit is %d, not that of GOMEMLIMIT", got)
 	}
+}
+
+// gcPercent is what debug.SetGCPercent has been told.
+func gcPercent() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }

@@ -11,13 +11,31 @@ var texts = []string{
 	`{"a":1,}`, `[1 2]`, `true`, `false`, `null`, `tru`, `nul`, `truex`, `0`, `-0`, `01`, `-`, `1.`, `.5`, `1.5e`, `1e+`, `1e5`,
 	`-1.25E-7`, `"a"`, `"a`, `"\n"`, "\"\n\"", `"\u12g4"`, `"\u1234"`, `"\x"`, `"\`, `"\u12`, `"12345678901234567890\""`, `"1234567\"`,
 	"\"\x7f\xff\xc3\"", `[[[[]]]]`, `[}`, `{]`, `[{]}`, `[1]]`, `{"a":1}}`, "\ufeff1", `["a","b",["c"],{"d":"]"}]`, `nan`, `1,2`,
-	`["` + strings.Repeat("x", 100) + "\x1f" + `"]`, strings.Repeat("[", 511) + strings.Repeat("]", 511),
+	`["` + strings.Repeat("x", 100) + "\x1f" + `"]`, `["` + strings.Repeat("é", 100) + `\n"]`, strings.Repeat("[", 511) + strings.Repeat("]", 511),
 }
 
 func TestScanAcceptsWhatTheStandardLibraryDoes(t *testing.T) {
 	for _, s := range texts {
 		if got, want := valid([]byte(s), 0) == nil, json.Valid([]byte(s)); got != want {
 			t.Errorf("valid(%q) = %v, want %v", s, got, want)
+		}
+	}
+}
+
+// Strings are looked at eight and thirty-two bytes at a time: whatever stands anywhere in a long one is found, and what
+// is right behind it.
+func TestScanFindsWhatStandsInALongString(t *testing.T) {
+	const size = longString + 80
+	for c := range 256 {
+		for _, around := range []string{"x", "\xff", "!", "[", "]", "\x7f"} {
+			text := []byte(`"` + strings.Repeat(around, size) + `"`)
+			for i := 1; i+2 < len(text); i++ {
+				text[i], text[i+1] = byte(c), 'n'
+				if got, want := valid(text, 0) == nil, json.Valid(text); got != want {
+					t.Fatalf("valid of %q between %q, at %d, = %v, want %v", text[i:i+2], around, i, got, want)
+				}
+				copy(text[i:], around+around)
+			}
 		}
 	}
 }

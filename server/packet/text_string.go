@@ -68,10 +68,7 @@ func appendString[S []byte | string](dst []byte, s S) []byte {
 func plain(b []byte) int {
 	i := 0
 	for ; i+8 <= len(b); i += 8 {
-		x := binary.LittleEndian.Uint64(b[i:])
-		q, s := x^ones*'"', x^ones*'\\'
-		// As in scanString, but for any byte from 0x80 on, too.
-		if m := ((x - ones*0x20) | (q - ones) | (s - ones) | x) & highs; m != 0 {
+		if x := binary.LittleEndian.Uint64(b[i:]); (stops(x)|x)&highs != 0 {
 			break
 		}
 	}

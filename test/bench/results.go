@@ -137,6 +137,17 @@ func (r *results) ratio(scenario, metric, of, to string) (float64, bool) {
 	return a / b, true
 }
 
+// ratioToBest is the ratio to the least median of a peer. Node's alone, with which the others have not been measured, is not
+// the best.
+func (r *results) ratioToBest(scenario, metric, of string) (most float64, ok bool) {
+	for name := range peers {
+		if ratio, measured := r.ratio(scenario, metric, of, name); measured {
+			most, ok = max(most, ratio), ok || name != "node"
+		}
+	}
+	return most, ok
+}
+
 // number writes f with three digits that count.
 func number(f float64) string {
 	switch abs := max(f, -f); {
