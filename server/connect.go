@@ -61,7 +61,7 @@ func (s *Socket) left() Disconnection {
 func (s *Socket) connected() error {
 	for i, fn := range s.nsp.connectionHandlers() {
 		s.queue.calling(i + 1)
-		if err := guard(func() error { fn(s); return nil }); err != nil {
+		if err := guard(func() error { (*fn)(s); return nil }); err != nil {
 			return err
 		}
 	}

@@ -155,17 +155,20 @@ func (s *Socket) send(opts transport.SendOptions, p *packet.Packet) error {
 
 // notifyOutgoing calls the catch-all listeners of what is sent.
 func (s *Socket) notifyOutgoing(p *packet.Packet) {
-	if !s.watching.Load() {
+	if !s.watching.Load() && !s.client.server.watching.Load() {
 		return
 	}
-	list := s.hooked().anyOutgoing
+	list := s.outgoing()
+	if len(list) == 0 {
+		return
+	}
 	e, ok := newEvent(slices.Clone(p.Data), p.Attachments)
 	if !ok {
 		return
 	}
 	e.socket = s
 	for _, fn := range list {
-		_ = s.protect(e.Name, func() error { fn(e); return nil }) // logged
+		_ = s.protect(e.Name, func() error { (*fn)(e); return nil }) // logged
 	}
 }
 

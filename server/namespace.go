@@ -37,13 +37,14 @@ type space struct {
 	others []*Namespace // guarded by server.mu; the same for sockets that another Dynamic has let in
 
 	handlers   handlers // of events from any socket of the namespace
+	everyone   everyone // what sees the events of any socket
 	serverSide handlers // of events from other servers
 	turns      turns    // those events
 	ackID      atomic.Uint64
 
 	mu          sync.Mutex
-	middlewares []middleware         // guarded by mu; replaced, never changed
-	connection  []func(*Socket)      // guarded by mu; likewise
+	middlewares []*middleware        // guarded by mu; replaced, never changed
+	connection  []*func(*Socket)     // guarded by mu; likewise
 	sends       []Declared           // guarded by mu; see Contract
 	transit     map[string][]transit // guarded by mu; by id
 }
@@ -78,30 +79,26 @@ func (n *Namespace) Adapter() adapter.Adapter {
 // the client gets a connect_error with the error's text, and with its data if it is an *Error. A
 // middleware may block; only the connecting client waits. What it emits to the socket is sent once that is
 // connected. A socket that is recovered has passed it before, and does not again unless
-// Recovery.RunMiddlewares is on.
-func (n *Namespace) Use(fn func(*Socket) error) { n.use(middleware{fn: fn}) }
+// Recovery.RunMiddlewares is on. What is returned takes it out again, as with all that is registered.
+func (n *Namespace) Use(fn func(*Socket) error) (off func()) { return n.use(middleware{fn: fn}) }
 
 // UseAlways is Use for a middleware that sockets which are recovered pass too.
-func (n *Namespace) UseAlways(fn func(*Socket) error) { n.use(middleware{fn, true}) }
+func (n *Namespace) UseAlways(fn func(*Socket) error) (off func()) {
+	return n.use(middleware{fn, true})
+}
 
-func (n *Namespace) use(m middleware) {
+func (n *Namespace) use(m middleware) (off func()) {
 	need("Use", "a function", m.fn != nil)
-	n.register(func(s *space) {
-		s.mu.Lock()
-		s.middlewares = added(n.server, "Namespace.Use", s.middlewares, m)
-		s.mu.Unlock()
-	})
+	n.register(func(s *space) { off = added(n.server, "Namespace.Use", &s.mu, &s.middlewares, m) })
+	return off
 }
 
 // OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event: those of a socket are
 // handled when fn has returned, so what goes on for a client belongs in a goroutine, until Socket.Context is done.
-func (n *Namespace) OnConnection(fn func(*Socket)) {
+func (n *Namespace) OnConnection(fn func(*Socket)) (off func()) {
 	need("OnConnection", "a function", fn != nil)
-	n.register(func(s *space) {
-		s.mu.Lock()
-		s.connection = added(n.server, "Namespace.OnConnection", s.connection, fn)
-		s.mu.Unlock()
-	})
+	n.register(func(s *space) { off = added(n.server, "Namespace.OnConnection", &s.mu, &s.connection, fn) })
+	return off
 }
 
 // On registers a handler of the event for every socket of the namespace, which costs nothing per
@@ -113,7 +110,7 @@ func (n *Namespace) On(event string, fn any) (off func()) {
 	return off
 }
 
-func (n *Namespace) connectionHandlers() []func(*Socket) {
+func (n *Namespace) connectionHandlers() []*func(*Socket) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.parent == nil {

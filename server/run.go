@@ -94,6 +94,7 @@ func (s *Socket) do(it *begun) (err error) {
 		s.event(it.event, &it.since)
 	case itemDisconnect:
 		s.client.server.stats.disconnected.Add(1)
+		s.leaveAll()
 		s.disconnect()
 	case itemGone:
 		s.disconnect()
@@ -136,7 +137,7 @@ func (s *Socket) event(e *Event, since *time.Duration) {
 	if err != nil {
 		return
 	}
-	hooks := s.hooked()
+	hooks := s.incoming()
 	watched := len(hooks.any)+len(hooks.middlewares) > 0
 	if watched {
 		*since = 0
@@ -148,7 +149,7 @@ func (s *Socket) event(e *Event, since *time.Duration) {
 		defer done()
 	}
 	for _, fn := range hooks.any {
-		_ = s.protect(e.Name, func() error { fn(e); return nil }) // logged
+		_ = s.protect(e.Name, func() error { (*fn)(e); return nil }) // logged
 	}
 	if err := s.pass(e, hooks.middlewares); err != nil {
 		s.answerFailure(e, err)
@@ -251,9 +252,9 @@ func (s *Socket) handling() context.Context {
 }
 
 // pass runs the middlewares for e.
-func (s *Socket) pass(e *Event, list []Middleware) error {
+func (s *Socket) pass(e *Event, list []*Middleware) error {
 	for _, m := range list {
-		if err := s.protect(e.Name, func() error { return m(s.handling(), e) }); err != nil {
+		if err := s.protect(e.Name, func() error { return (*m)(s.handling(), e) }); err != nil {
 			return err
 		}
 	}
@@ -293,7 +294,7 @@ func (s *Socket) disconnect() {
 		// Logged. Observers are told of a failure by its error.
 		_ = s.observed("disconnect", func() (failed error) {
 			for fn := s.nextLeaving(); fn != nil; fn = s.nextLeaving() {
-				if err := s.protect("disconnect", func() error { fn(why); return nil }); err != nil {
+				if err := s.protect("disconnect", func() error { (*fn)(why); return nil }); err != nil {
 					failed = err
 				}
 			}
