@@ -65,7 +65,7 @@ func (d *Dynamic) Emit(event string, args ...any) error {
 	}
 	var errs []error
 	for _, n := range d.Children() {
-		errs = append(errs, n.all().emit(m))
+		errs = append(errs, n.All().emit(m))
 	}
 	return errors.Join(errs...)
 }

@@ -52,7 +52,9 @@ func (s *Socket) work(b begun) {
 			if b.event != nil || b.packed != nil {
 				events = 1
 			}
-			s.client.lighten(events, b.size)
+			if b.kind != itemCall {
+				s.client.lighten(events, b.size)
+			}
 		}
 		b = begun{since: b.since}
 		if b.item, more = s.queue.next(&s.client.server.bursts); !more {
@@ -98,6 +100,8 @@ func (s *Socket) do(it *begun) (err error) {
 		s.disconnect()
 	case itemGone:
 		s.disconnect()
+	case itemCall:
+		s.nextCall()()
 	}
 	return nil
 }
@@ -121,6 +125,8 @@ func (s *Socket) broken(it item, err error) {
 		s.Disconnect(false)
 	case itemEvent:
 		s.answerFailure(it.event, s.report(it.event.Name, err))
+	case itemCall:
+		_ = s.report("acknowledgement", err)
 	case itemDisconnect, itemGone:
 		_ = s.report("disconnect", err)
 		it.kind = itemGone
@@ -280,8 +286,8 @@ func (s *Socket) handle(ctx context.Context, e *Event, lists *[3][]*handler) (fi
 func (s *Socket) answerFailure(e *Event, err error) {
 	s.client.server.stats.handlerErrors.Add(1)
 	s.client.log().Debug("handler failed", "namespace", s.name, "event", e.Name, "err", err)
-	if e.WantsAck() {
-		_ = e.answer([]any{failure(hidePanic(err))}) // answered already, or gone
+	if err = s.seen(s.handling(), e.Name, err); e.WantsAck() {
+		_ = e.answer([]any{failure(err)}) // answered already, or gone
 	}
 }
 

@@ -57,6 +57,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, apart: logs.Apart(cfg.Logger), own: make(map[string]struct{}), closed: make(chan struct{})}
 	s.hurry.ctx, s.hurry.cancel = context.WithCancel(context.Background())
+	s.signatures.validate = cfg.Validate
 	s.bounds.init(&cfg.Limits)
 	s.names = names.New(names.Config[*Namespace]{
 		Close: s.closeNamespace, Failed: s.notClosed, CloseTimeout: closeTimeout,

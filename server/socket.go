@@ -93,6 +93,7 @@ type hooks struct {
 	anyOutgoing   []*func(*Event) // likewise
 	disconnecting []*func(Disconnection)
 	disconnected  []*func(Disconnection)
+	calls         []func() // see later
 }
 
 // hook has change add a function.
@@ -185,7 +186,8 @@ func (s *Socket) RecoveryError() error {
 	return s.recovery.err
 }
 
-// Context returns a context that ends when the socket disconnects or is refused, whether handlers run or not.
+// Context returns a context that ends when the socket disconnects or is refused, whether handlers run or not. Its cause
+// (context.Cause) is ErrDisconnected then.
 func (s *Socket) Context() context.Context { return (*lifetime)(s) }
 
 // lifetime is the context of a socket. What ends it is made when somebody waits for that: it is a hundred bytes that
@@ -201,10 +203,10 @@ func (l *lifetime) made() context.Context {
 		s.hooks = new(hooks)
 	}
 	if s.hooks.life == nil {
-		ctx, cancel := context.WithCancel(context.Background())
-		s.hooks.life = &life{ctx, cancel}
+		ctx, cancel := context.WithCancelCause(context.Background())
+		s.hooks.life = &life{ctx, func() { cancel(ErrDisconnected) }}
 		if s.gone() {
-			cancel()
+			s.hooks.life.cancel()
 		}
 	}
 	return s.hooks.life.ctx
@@ -231,8 +233,8 @@ func (s *Socket) endContext() {
 //
 //	s.On("message", func(ctx context.Context, m Message) (Receipt, error) { … })
 //
-// Before the arguments it may take any of context.Context (ends with the socket), *Socket and *Event
-// (raw access), the last argument may be variadic, and a last parameter of type Ack answers by itself,
+// Before the arguments it may take any of context.Context (ends with the socket), *Socket, *Event and Args
+// (raw access, to all of them), the last argument may be variadic, and a last parameter of type Ack answers by itself,
 // later if need be. Arguments not sent are zero. The results are the values of the acknowledgement; an
 // error as the last one answers {"error":"text"} instead. On panics when fn cannot be a handler.
 func (s *Socket) On(event string, fn any) (off func()) {
