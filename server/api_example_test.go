@@ -434,3 +434,21 @@ func ExampleNamespace_All() {
 	}
 	log.Print(audience.Emit("news"))
 }
+
+func ExampleNamespace_OnRoom() {
+	io, ctx := new(server.Server), context.Background()
+
+	rooms, err := io.Rooms(ctx) // of the whole cluster, with how many sockets are in each
+	here, err := io.Local().Rooms(ctx)
+	n, err := io.In("room 1").Count(ctx)
+	off := io.OnRoom(func(e adapter.RoomEvent) { // of this server
+		switch e.Kind {
+		case adapter.RoomCreated, adapter.RoomDeleted:
+			log.Print(e.Kind, " ", e.Room)
+		case adapter.RoomJoined, adapter.RoomLeft:
+			log.Print(e.Kind, " ", e.Room, " ", e.Member.ID())
+		}
+	})
+	off()
+	log.Print(rooms, here, n, err)
+}

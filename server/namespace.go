@@ -40,6 +40,7 @@ type space struct {
 	everyone   everyone // what sees the events of any socket
 	serverSide handlers // of events from other servers
 	turns      turns    // those events
+	roomTurns  turns    // what OnRoom tells
 	ackID      atomic.Uint64
 
 	mu          sync.Mutex
