@@ -9,6 +9,7 @@
 //
 //	adapter.go  Adapter, Namespace, Message, Target, Session: the seam between server and cluster
 //	rooms.go    Rooms, the index of rooms of one namespace on this node
+//	watch.go    what happens to rooms, for those who watch
 //	lookup.go   what Rooms knows of a member or a room
 //	select.go   which members a Target selects
 //	local.go    Local, the part of every adapter that concerns this node

@@ -22,9 +22,13 @@ type Rooms struct {
 	// Trail of every member. Set before first use.
 	Position func() string
 
-	watch atomic.Pointer[func(Member, string, bool)] // see Watch
+	watched atomic.Bool // somebody watches
 
-	mu      sync.RWMutex
+	mu       sync.RWMutex
+	watchers []*func(RoomEvent) // replaced, never changed; see Watch
+	happened []RoomEvent        // what they have not been told
+	telling  bool               // they are being told
+
 	members map[string]int32 // id -> index in list
 	list    []Member
 	joined  [][]*room // rooms of the member at the same index of list
@@ -110,26 +114,6 @@ func (r *room) remove(m Member) bool {
 	return true
 }
 
-// Watch has fn called for each room that a member joins (joined true) or leaves, its own id among them,
-// with no lock of the index held and possibly out of order. An adapter may hold locks of its own: fn must
-// neither block nor call the adapter. Nil ends it. Nothing is done for it while nobody watches.
-func (r *Rooms) Watch(fn func(m Member, room string, joined bool)) {
-	if fn == nil {
-		r.watch.Store(nil)
-		return
-	}
-	r.watch.Store(&fn)
-}
-
-// tell calls who watches, if anybody does.
-func (r *Rooms) tell(m Member, joined bool, rooms ...string) {
-	if fn := r.watch.Load(); fn != nil {
-		for _, name := range rooms {
-			(*fn)(m, name, joined)
-		}
-	}
-}
-
 // Join makes m a member if it is none yet and puts it into rooms. A member with a method Gone() bool
 // that reports true is left alone. Another member with the same id is removed first.
 func (r *Rooms) Join(m Member, rooms ...string) { r.join(m, rooms, true, Trail{}) }
@@ -141,8 +125,7 @@ func (r *Rooms) JoinAgain(m Member, trail Trail, rooms ...string) { r.join(m, ro
 func (r *Rooms) JoinMember(m Member, rooms ...string) { r.join(m, rooms, false, Trail{}) }
 
 func (r *Rooms) join(m Member, rooms []string, add bool, trail Trail) {
-	var changed, joined []string
-	watched := r.watch.Load() != nil
+	var changed []string
 	at := r.position()
 	before, left := trail.since(m.ID(), at)
 	since := func(room string) string {
@@ -165,9 +148,7 @@ func (r *Rooms) join(m Member, rooms []string, add bool, trail Trail) {
 			}
 			r.trails[m] = &stays{own: since(m.ID()), left: left, forgot: trail.Forgot}
 		}
-		if watched {
-			joined = append(joined, m.ID())
-		}
+		r.enters(m, m.ID(), r.rooms[m.ID()] == nil)
 	}
 	for _, name := range rooms {
 		if name == m.ID() {
@@ -177,14 +158,13 @@ func (r *Rooms) join(m Member, rooms []string, add bool, trail Trail) {
 					r.trails[m].back(name, at)
 				}
 				changed = append(changed, name)
-				if watched {
-					joined = append(joined, name)
-				}
+				r.enters(m, name, r.rooms[name] == nil)
 			}
 			continue
 		}
 		x := r.rooms[name]
-		if x == nil {
+		isNew := x == nil
+		if isNew {
 			x = &room{name: name}
 			if r.rooms == nil {
 				r.rooms = make(map[string]*room)
@@ -200,13 +180,11 @@ func (r *Rooms) join(m Member, rooms []string, add bool, trail Trail) {
 			t := r.trails[m]
 			t.since = append(t.since, since(name))
 		}
-		if watched {
-			joined = append(joined, name)
-		}
+		r.enters(m, name, isNew && r.own(name) == nil)
 	}
 	r.mu.Unlock()
 	r.notify(changed)
-	r.tell(m, true, joined...)
+	r.tell()
 }
 
 // slot returns the index of m in list. Called with mu held.
@@ -230,8 +208,7 @@ func (r *Rooms) add(m Member, changed []string) (int, []string) {
 
 // Leave takes m out of rooms. Without the one named by its id it can be excepted by that, and not selected.
 func (r *Rooms) Leave(m Member, rooms ...string) {
-	var changed, left []string
-	watched := r.watch.Load() != nil
+	var changed []string
 	at := r.position()
 	r.mu.Lock()
 	i, ok := r.slot(m)
@@ -249,9 +226,7 @@ func (r *Rooms) Leave(m Member, rooms ...string) {
 				r.trails[m].out = at
 			}
 			changed = append(changed, name)
-			if watched {
-				left = append(left, name)
-			}
+			r.leaves(m, name)
 		}
 		x := r.rooms[name]
 		if x == nil || !x.remove(m) {
@@ -263,13 +238,11 @@ func (r *Rooms) Leave(m Member, rooms ...string) {
 		if r.Position != nil {
 			r.trails[m].leave(k, name, at)
 		}
-		if watched {
-			left = append(left, name)
-		}
+		r.leaves(m, name)
 	}
 	r.mu.Unlock()
 	r.notify(changed)
-	r.tell(m, false, left...)
+	r.tell()
 }
 
 // free forgets x if it is empty. Called with mu held.
@@ -297,13 +270,14 @@ func (r *Rooms) Remove(m Member) (rooms []string, trail Trail) {
 	names, changed := r.remove(m, i, nil)
 	r.mu.Unlock()
 	r.notify(changed)
-	r.tell(m, false, names...)
+	r.tell()
 	return names, trail
 }
 
 // remove takes the member at index i out. Called with mu held.
 func (r *Rooms) remove(m Member, i int, changed []string) (names, _ []string) {
 	id := m.ID()
+	own := r.own(id) == m
 	names = append(make([]string, 0, 1+len(r.joined[i])), id)
 	for _, x := range r.joined[i] {
 		names = append(names, x.name)
@@ -323,6 +297,11 @@ func (r *Rooms) remove(m Member, i int, changed []string) (names, _ []string) {
 	if c := cap(r.list); c > 1024 && last < c/4 {
 		r.list = append(make([]Member, 0, 2*last), r.list...)
 		r.joined = append(make([][]*room, 0, 2*last), r.joined...)
+	}
+	for i, name := range names {
+		if i > 0 || own {
+			r.leaves(m, name)
+		}
 	}
 	return names, append(changed, id)
 }

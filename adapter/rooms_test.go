@@ -5,6 +5,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -244,23 +245,74 @@ func TestRoomsTellWhoWatches(t *testing.T) {
 	var told []string
 	a := named("a")
 	r.Join(a, "before")
-	r.Watch(func(m adapter.Member, room string, joined bool) {
-		if joined {
-			told = append(told, m.ID()+"+"+room)
-		} else {
-			told = append(told, m.ID()+"-"+room)
+	off := r.Watch(func(e adapter.RoomEvent) {
+		switch e.Kind {
+		case adapter.RoomJoined:
+			told = append(told, e.Member.ID()+"+"+e.Room)
+		case adapter.RoomLeft:
+			told = append(told, e.Member.ID()+"-"+e.Room)
+		default:
+			told = append(told, e.Kind.String()+" "+e.Room)
+		}
+	})
+	var joined int
+	offToo := r.Watch(func(e adapter.RoomEvent) {
+		if e.Kind == adapter.RoomJoined {
+			joined++
 		}
 	})
 	r.Join(a, "x", "before", "a")
 	r.Leave(a, "x", "y")
 	b := named("b")
-	r.Join(b, "x")
+	r.Join(b, "x", "a") // a room, of a member's id
+	r.Leave(b, "b")
 	r.Remove(b)
-	r.Watch(nil)
+	r.Remove(b)
+	offToo()
+	off()
 	r.Remove(a)
-	want := []string{"a+x", "a-x", "b+b", "b+x", "b-b", "b-x"}
-	if !slices.Equal(told, want) {
-		t.Errorf("told %q, want %q", told, want)
+	want := []string{
+		"create-room x", "a+x", "a-x", "delete-room x",
+		"create-room b", "b+b", "create-room x", "b+x", "b+a", "b-b", "delete-room b", "b-x", "delete-room x", "b-a",
+	}
+	if !slices.Equal(told, want) || joined != 4 {
+		t.Errorf("told %q, want %q; %d joined", told, want, joined)
+	}
+}
+
+// What happens is told in its order, whoever tells it: each join by its leave, each room by its creation and its deletion.
+func TestRoomsTellInOrder(t *testing.T) {
+	var r adapter.Rooms
+	state := map[string]int{}
+	r.Watch(func(e adapter.RoomEvent) {
+		was := state[e.Room]
+		switch e.Kind {
+		case adapter.RoomCreated, adapter.RoomDeleted:
+			if was != 0 {
+				t.Errorf("%v of %s with %d members", e.Kind, e.Room, was)
+			}
+		case adapter.RoomJoined:
+			state[e.Room]++
+		case adapter.RoomLeft:
+			state[e.Room]--
+		}
+	})
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			m := named(strconv.Itoa(i))
+			for range 300 {
+				r.Join(m, "x", "y")
+				r.Leave(m, "x")
+				r.Remove(m)
+			}
+		})
+	}
+	wg.Wait()
+	for room, n := range state {
+		if n != 0 {
+			t.Errorf("%d are said to be in %s", n, room)
+		}
 	}
 }
 

@@ -97,9 +97,8 @@ func (s *Socket) onAck(p *packet.Packet) {
 	s.client.catchUp() // with answers that wait, see Hold
 }
 
-// EmitFunc is EmitWithAck for those who do not wait: it returns once the event is sent, in its place among
-// the others, and answer is called once, with the client's answer or ErrDisconnected. That is on the goroutine
-// that reads from the client, and so answer must not block. After an error of EmitFunc, one that
+// EmitFunc is EmitThen without a turn and without a time: answer is called once, with the client's answer or
+// ErrDisconnected, on the goroutine that reads from the client, and so must not block. After an error of EmitFunc, one that
 // EmitWithAck has, it is not called.
 func (s *Socket) EmitFunc(answer func(Args, error), event string, args ...any) error {
 	data, attachments, err := s.client.server.appendEvent(nil, event, args)
@@ -148,18 +147,14 @@ func (s *Socket) ask(ctx context.Context, u Unicast, data []byte, attachments []
 		args Args
 		err  error
 	}
-	ctx = given(ctx)
+	ctx, cancel := within(ctx, u.timeout)
+	defer cancel()
 	id := s.nsp.ackID.Add(1)
 	done := make(chan result, 1)
 	s.expectAck(id, func(a Args, err error) { done <- result{a, err} })
 	if err := s.sendQuestion(u, id, data, attachments); err != nil {
 		s.forgetAck(id)
 		return Args{}, err
-	}
-	if u.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, u.timeout, ErrTimeout)
-		defer cancel()
 	}
 	// We may be inside a handler of this very session.
 	s.client.session.Yield()

@@ -226,7 +226,7 @@ func TestSignaturesThatCannotWork(t *testing.T) {
 		{func() []server.Args { return nil }, "result 1: []server.Args has server.Args, of which nothing can travel: use"},
 		{func() ([]server.Args, error) { return srv.EmitWithAck(t.Context(), "q") }, "by Values or Scan"},
 		{func() (server.Args, error) { return server.Args{}, nil }, "by Values or Scan"},
-		{func(server.Args) {}, "by Values or Scan"},
+		{func(int, server.Args) {}, "by Values or Scan"},
 		{func() map[string]server.Args { return nil }, "by Values or Scan"},
 		{func() struct{ A *server.Args } { return struct{ A *server.Args }{} }, "by Values or Scan"},
 		{func() ([]*server.RemoteSocket, error) { return srv.FetchSockets(t.Context()) }, "its ID and Rooms"},
@@ -336,7 +336,7 @@ func TestEmitWithACallbackIsSaid(t *testing.T) {
 		"servers":   func() error { return srv.ServerSideEmit("q", answer) },
 		"remote":    func() error { return s.Broadcast().In(s.ID()).Emit("q", 1, answer) },
 	} {
-		if err := emit(); err == nil || !strings.Contains(err.Error(), "EmitWithAck returns, or EmitFunc") {
+		if err := emit(); err == nil || !strings.Contains(err.Error(), "EmitWithAck returns, or EmitThen") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"log"
@@ -111,6 +112,8 @@ func ExampleSocket_On() {
 	s.On("later", func(what string, ack server.Ack) {
 		time.AfterFunc(time.Second, func() { _ = ack("done", what) })
 	})
+
+	s.On("forward", func(all server.Args, ack server.Ack) error { return ack(all.Values()...) })
 
 	s.On("anything", func(e *server.Event) {
 		log.Print(e.Name, e.Len(), string(e.Raw(0)), e.WantsAck())
@@ -351,4 +354,101 @@ func ExampleServer_ServeHTTP() {
 		}
 		io.ServeHTTP(w, r)
 	}))
+}
+
+func ExampleNamespace_UseEvents() {
+	io := new(server.Server)
+
+	off := io.UseEvents(func(ctx context.Context, e *server.Event) error {
+		if strings.HasPrefix(e.Name, "admin:") && e.Socket().Identity() != "root" {
+			return errors.New("not allowed")
+		}
+		return nil
+	})
+	io.OnAny(func(e *server.Event) { log.Print("in ", e.Name) })
+	io.OnAnyOutgoing(func(e *server.Event) { log.Print("out ", e.Name) })
+	io.OnDisconnect(func(s *server.Socket, why server.Disconnection) { log.Print(s.ID(), " gone: ", why) })
+	off() // what is registered returns what takes it out again
+}
+
+func ExampleConfig_mapError() {
+	validate := func(any) error { return nil } // such as (*validator.Validate).Struct
+
+	cfg := server.Config{
+		MapError: func(_ context.Context, _ *server.Socket, event string, err error) error {
+			var bad *packet.ArgError
+			switch {
+			case errors.Is(err, sql.ErrNoRows):
+				return &server.Error{Message: "not found", Data: event}
+			case errors.As(err, &bad):
+				return errors.New("bad argument")
+			}
+			return nil // "internal error" for the client, and err for the log
+		},
+		Validate: func(_ context.Context, _ string, arg any) error {
+			if err := validate(arg); err != nil {
+				return &server.Error{Message: err.Error()}
+			}
+			return nil
+		},
+	}
+	_ = cfg
+}
+
+func ExampleSocket_EmitThen() {
+	io, ctx := new(server.Server), context.Background()
+
+	io.On("start", func(s *server.Socket) error {
+		return s.EmitThen(func(answer server.Args, err error) { // in the socket's turn, as if it were a handler
+			var yes bool
+			log.Print(errors.Join(err, answer.Scan(&yes)), yes)
+		}, "confirm?", 42)
+	})
+	err := io.To("players").EmitThen(func(answers []server.Args, err error) {
+		log.Print(len(answers), err)
+	}, "ready?")
+	log.Print(err)
+
+	sockets, err := io.FetchSockets(ctx)
+	for _, s := range sockets {
+		yes, err := server.Ask[bool](ctx, s, "confirm?", 42) // a *Socket, s.Timeout(…) or a *RemoteSocket
+		log.Print(yes, err)
+	}
+	log.Print(err)
+}
+
+func ExampleData_Replace() {
+	s := new(server.Socket)
+
+	err := s.Data.Replace(map[string]any{"name": "ann", "role": "player"})
+	err = errors.Join(err, s.Data.Replace(nil)) // nothing is left
+	log.Print(err, s.Describe().Rooms())
+}
+
+func ExampleNamespace_All() {
+	io := new(server.Server)
+
+	audience := io.All()
+	for _, room := range []string{"muted", "away"} {
+		audience = audience.Except(room)
+	}
+	log.Print(audience.Emit("news"))
+}
+
+func ExampleNamespace_OnRoom() {
+	io, ctx := new(server.Server), context.Background()
+
+	rooms, err := io.Rooms(ctx) // of the whole cluster, with how many sockets are in each
+	here, err := io.Local().Rooms(ctx)
+	n, err := io.In("room 1").Count(ctx)
+	off := io.OnRoom(func(e adapter.RoomEvent) { // of this server
+		switch e.Kind {
+		case adapter.RoomCreated, adapter.RoomDeleted:
+			log.Print(e.Kind, " ", e.Room)
+		case adapter.RoomJoined, adapter.RoomLeft:
+			log.Print(e.Kind, " ", e.Room, " ", e.Member.ID())
+		}
+	})
+	off()
+	log.Print(rooms, here, n, err)
 }

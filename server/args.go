@@ -37,7 +37,7 @@ func (a Args) Decode(i int, v any) error {
 		return target(v)
 	}
 	if err := packet.Decode(raw, a.attachments, v); err != nil {
-		return fmt.Errorf("argument %d: %w", i+1, err)
+		return &packet.ArgError{Index: i, Err: err}
 	}
 	return nil
 }

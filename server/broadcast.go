@@ -8,8 +8,8 @@ import (
 	"github.com/beanpole/beanpole/server/packet"
 )
 
-// defaultAckTimeout bounds EmitWithAck of a broadcast whose context has no deadline and that has no
-// Timeout, so that one client that never answers does not hold it for ever.
+// defaultAckTimeout bounds EmitWithAck whose context has no deadline and that has no Timeout, so that one client that never
+// answers does not hold it for ever.
 const defaultAckTimeout = 5 * time.Second
 
 // Broadcast selects sockets of a namespace in the whole cluster and acts on them. It begins with a
@@ -107,7 +107,7 @@ func (b Broadcast) act(do func(adapter.Adapter, adapter.Target) error) error {
 // ask is act for what waits for answers, within its time.
 func (b Broadcast) ask(ctx context.Context, do func(context.Context, adapter.Adapter, adapter.Target) error) error {
 	return b.act(func(a adapter.Adapter, t adapter.Target) error {
-		ctx, cancel := b.bound(ctx)
+		ctx, cancel := within(ctx, b.timeout)
 		defer cancel()
 		return do(ctx, a, t)
 	})
@@ -154,17 +154,6 @@ func given(ctx context.Context) context.Context {
 		return context.Background()
 	}
 	return ctx
-}
-
-func (b Broadcast) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx = given(ctx)
-	if b.timeout > 0 {
-		return context.WithTimeoutCause(ctx, b.timeout, ErrTimeout)
-	}
-	if _, ok := ctx.Deadline(); !ok {
-		return context.WithTimeoutCause(ctx, defaultAckTimeout, ErrTimeout)
-	}
-	return ctx, func() {}
 }
 
 // FetchSockets describes the sockets selected. When servers do not answer in time it returns those of

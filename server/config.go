@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -70,6 +71,15 @@ type Config struct {
 	// Wrap, if not nil, gets each new session with what receives its messages, and returns what receives them
 	// instead and passes them on: to see sessions come and go, and what they send. It must not block.
 	Wrap func(*transport.Session, transport.Receiver) transport.Receiver
+	// MapError, if not nil, says what a client may see of an error that a handler or a middleware returns, of what Validate
+	// does, and of an argument that is not what the handler takes (*packet.ArgError): it returns the error that is sent, with
+	// its data if that is an *Error, or nil. Then the client gets "internal error", and the log has err at Warn with the
+	// event, or at Debug if it is an argument's. An *Error itself is made for clients, as is a *LimitError, and sent as it
+	// is. event is "connect" for Namespace.Use. Without MapError the text of any error is sent, as in Node.
+	MapError func(ctx context.Context, s *Socket, event string, err error) error
+	// Validate, if not nil, is called with each argument of an event that has been decoded for a handler, before that is
+	// called. Its error is as one of the handler. What a handler decodes itself, of an *Event or Args, is not among them.
+	Validate func(ctx context.Context, event string, arg any) error
 	// Observers are told what handlers do, for metrics and traces.
 	Observers []Observer
 	// Logger receives the server's log. Nil means slog.Default(); slog.DiscardHandler silences it. Its handler may call

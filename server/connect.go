@@ -61,7 +61,7 @@ func (s *Socket) left() Disconnection {
 func (s *Socket) connected() error {
 	for i, fn := range s.nsp.connectionHandlers() {
 		s.queue.calling(i + 1)
-		if err := guard(func() error { fn(s); return nil }); err != nil {
+		if err := guard(func() error { (*fn)(s); return nil }); err != nil {
 			return err
 		}
 	}
@@ -175,7 +175,8 @@ func (s *Socket) disconnectPacket() *packet.Packet {
 
 // refuse answers CONNECT_ERROR. Source: socket.io/lib/namespace.ts, _add.
 func (s *Socket) refuse(err error) {
-	err = hidePanic(err)
+	cause := refusalCause(err)
+	err = s.seen(s.Context(), "connect", err)
 	var data any
 	var withData *Error
 	var limited *LimitError
@@ -193,7 +194,7 @@ func (s *Socket) refuse(err error) {
 	s.dropEvents()
 	s.client.forget(s)
 	s.dropIdentity()
-	s.client.server.stats.refused.add(refusalCause(err))
+	s.client.server.stats.refused.add(cause)
 	_ = s.report("connect", s.send(transport.SendOptions{}, &packet.Packet{
 		Type: packet.ConnectError, Namespace: s.name, Data: payload,
 	}))

@@ -95,7 +95,7 @@ func (s *signature) function(t reflect.Type) contract.Function {
 		switch p.kind {
 		case paramArg:
 			f.Args = append(f.Args, p.typ)
-		case paramEvent:
+		case paramEvent, paramArgs:
 			f.Any = true
 		}
 	}

@@ -5,20 +5,12 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
-	"slices"
 	"time"
 )
 
 // crowd is how many functions of one kind, in one place, are taken for a mistake: they are registered for each
 // connection, or for each event, stay, and all run. Node warns of 11 listeners of one event.
 const crowd = 32
-
-// added returns the list with fn behind it, another one. method is what has been called. It may be called under locks.
-func added[F any](s *Server, method string, list []F, fn F) []F {
-	list = append(slices.Clip(list), fn)
-	s.crowded(len(list), method, "")
-	return list
-}
 
 // crowded says once that n functions are too many.
 func (s *Server) crowded(n int, method, event string) {
@@ -54,7 +46,7 @@ func (s *Socket) watchConnection(n uint32) {
 		if s.queue.handler.Load() != n || s.gone() || int(n) > len(list) {
 			return
 		}
-		name := funcName(list[n-1])
+		name := funcName(*list[n-1])
 		if b.notice.News("connection handler "+name, time.Now()) {
 			s.client.server.cfg.Logger.Warn("events wait for a connection handler that does not return: its client's "+
 				"events are handled behind it; start a goroutine for what goes on, until s.Context() is done",

@@ -32,22 +32,46 @@ type datum struct {
 // A json.RawMessage is what it says, as if it came from another node. The error is that of a value that
 // cannot be encoded, or of a struct without exported fields, of which nothing could travel; it is not stored.
 func (d *Data) Set(key string, value any) error {
-	text, err := appendJSON(value)
-	if t := reflect.TypeOf(value); err == nil && t != nil {
-		err = result.visible(t)
-	}
+	v, err := newDatum(key, value)
 	if err != nil {
-		return fmt.Errorf("data %q: %w", key, err)
+		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.values == nil {
 		d.values = make(map[string]datum, 1)
 	}
-	d.values[key] = datum{here: true, value: value, text: text}
-	if _, raw := value.(json.RawMessage); raw {
-		d.values[key] = datum{text: text} // as if it came from elsewhere
+	d.values[key] = v
+	return nil
+}
+
+func newDatum(key string, value any) (datum, error) {
+	text, err := appendJSON(value)
+	if t := reflect.TypeOf(value); err == nil && t != nil {
+		err = result.visible(t)
 	}
+	if err != nil {
+		return datum{}, fmt.Errorf("data %q: %w", key, err)
+	}
+	if _, raw := value.(json.RawMessage); raw {
+		return datum{text: text}, nil // as if it came from elsewhere
+	}
+	return datum{here: true, value: value, text: text}, nil
+}
+
+// Replace sets values in the place of all there are; nil leaves none. The error is that of Set, and then nothing has changed.
+func (d *Data) Replace(values map[string]any) error {
+	made := make(map[string]datum, len(values))
+	for key, value := range values {
+		v, err := newDatum(key, value)
+		if err != nil {
+			return err
+		}
+		made[key] = v
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.values = made
 	return nil
 }
 

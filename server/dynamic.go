@@ -21,33 +21,30 @@ type Dynamic struct {
 	allow   func(ctx context.Context, name string, auth json.RawMessage) bool
 
 	handlers handlers
+	everyone everyone
 
 	children map[*Namespace]struct{} // guarded by server.mu
 
 	mu          sync.Mutex
-	middlewares []middleware    // guarded by mu; replaced, never changed
-	connection  []func(*Socket) // guarded by mu; likewise
+	middlewares []*middleware    // guarded by mu; replaced, never changed
+	connection  []*func(*Socket) // guarded by mu; likewise
 }
 
 // Use is Namespace.Use for all children; it runs before their own.
-func (d *Dynamic) Use(fn func(*Socket) error) { d.use(middleware{fn: fn}) }
+func (d *Dynamic) Use(fn func(*Socket) error) (off func()) { return d.use(middleware{fn: fn}) }
 
 // UseAlways is Namespace.UseAlways for all children; it runs before their own.
-func (d *Dynamic) UseAlways(fn func(*Socket) error) { d.use(middleware{fn, true}) }
+func (d *Dynamic) UseAlways(fn func(*Socket) error) (off func()) { return d.use(middleware{fn, true}) }
 
-func (d *Dynamic) use(m middleware) {
+func (d *Dynamic) use(m middleware) (off func()) {
 	need("Use", "a function", m.fn != nil)
-	d.mu.Lock()
-	d.middlewares = added(d.server, "Dynamic.Use", d.middlewares, m)
-	d.mu.Unlock()
+	return added(d.server, "Dynamic.Use", &d.mu, &d.middlewares, m)
 }
 
 // OnConnection is Namespace.OnConnection for all children.
-func (d *Dynamic) OnConnection(fn func(*Socket)) {
+func (d *Dynamic) OnConnection(fn func(*Socket)) (off func()) {
 	need("OnConnection", "a function", fn != nil)
-	d.mu.Lock()
-	d.connection = added(d.server, "Dynamic.OnConnection", d.connection, fn)
-	d.mu.Unlock()
+	return added(d.server, "Dynamic.OnConnection", &d.mu, &d.connection, fn)
 }
 
 // On is Namespace.On for all children.
@@ -68,7 +65,7 @@ func (d *Dynamic) Emit(event string, args ...any) error {
 	}
 	var errs []error
 	for _, n := range d.Children() {
-		errs = append(errs, n.all().emit(m))
+		errs = append(errs, n.All().emit(m))
 	}
 	return errors.Join(errs...)
 }
@@ -123,13 +120,13 @@ func (n *Namespace) adopt() {
 	}
 }
 
-func (d *Dynamic) middlewareList() []middleware {
+func (d *Dynamic) middlewareList() []*middleware {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.middlewares
 }
 
-func (d *Dynamic) connectionHandlers() []func(*Socket) {
+func (d *Dynamic) connectionHandlers() []*func(*Socket) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.connection

@@ -32,8 +32,8 @@ func (s *Socket) Emit(event string, args ...any) error {
 }
 
 // EmitWithAck sends an event and waits for the client's acknowledgement. It returns the error of ctx
-// when that ends first, ErrTimeout after Timeout, ErrDisconnected, in a middleware ErrNotConnected,
-// and the errors of Emit. Called from a handler it holds up the handlers of this socket, and nothing else.
+// when that ends first, ErrTimeout after Timeout (5 s when neither that nor ctx says one), ErrDisconnected, in a middleware
+// ErrNotConnected, and the errors of Emit. Called from a handler it holds up the handlers of this socket, and nothing else.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return Unicast{socket: s}.EmitWithAck(ctx, event, args...)
 }
@@ -44,7 +44,8 @@ func (s *Socket) Volatile() Unicast { return Unicast{socket: s}.Volatile() }
 // Compress says whether the event may be compressed; it may by default.
 func (s *Socket) Compress(compress bool) Unicast { return Unicast{socket: s}.Compress(compress) }
 
-// Timeout bounds the wait of EmitWithAck, which then ends with ErrTimeout. Zero is no bound.
+// Timeout bounds the wait of EmitWithAck and EmitThen, which then ends with ErrTimeout. Zero is 5 s, unless the context has a
+// deadline.
 func (s *Socket) Timeout(d time.Duration) Unicast { return Unicast{socket: s}.Timeout(d) }
 
 // Volatile sends only if the client can take it at once; otherwise the event is dropped.
@@ -53,7 +54,7 @@ func (u Unicast) Volatile() Unicast { u.opts.Volatile = true; return u }
 // Compress says whether the event may be compressed; it may by default.
 func (u Unicast) Compress(compress bool) Unicast { u.opts.NoCompress = !compress; return u }
 
-// Timeout bounds the wait of EmitWithAck, which then ends with ErrTimeout. Zero is no bound.
+// Timeout is Socket.Timeout.
 func (u Unicast) Timeout(d time.Duration) Unicast { u.timeout = d; return u }
 
 // Emit is Socket.Emit.
@@ -150,25 +151,31 @@ func (s *Socket) send(opts transport.SendOptions, p *packet.Packet) error {
 	}
 	err = s.client.session.Send(opts, messages...)
 	o.text = encoded[0].Data
-	if errors.Is(err, transport.ErrClosed) {
+	switch {
+	case errors.Is(err, transport.ErrClosed):
 		return ErrDisconnected
+	case errors.Is(err, transport.ErrBacklog): // which has closed it
+		return fmt.Errorf("%w: %w", ErrDisconnected, err)
 	}
 	return err
 }
 
 // notifyOutgoing calls the catch-all listeners of what is sent.
 func (s *Socket) notifyOutgoing(p *packet.Packet) {
-	if !s.watching.Load() {
+	if !s.watching.Load() && !s.client.server.watching.Load() {
 		return
 	}
-	list := s.hooked().anyOutgoing
+	list := s.outgoing()
+	if len(list) == 0 {
+		return
+	}
 	e, ok := newEvent(slices.Clone(p.Data), p.Attachments)
 	if !ok {
 		return
 	}
 	e.socket = s
 	for _, fn := range list {
-		_ = s.protect(e.Name, func() error { fn(e); return nil }) // logged
+		_ = s.protect(e.Name, func() error { (*fn)(e); return nil }) // logged
 	}
 }
 
@@ -216,7 +223,7 @@ func encodeEvent(dst []byte, event string, args []any) (data []byte, attachments
 // callback is the error of an emit that is given a function to call with the answer, as in Node. The log says it once,
 // as few look at the error of an emit.
 func (s *Server) callback(event string, t reflect.Type) error {
-	const instead = "the client's answer is what EmitWithAck returns, or EmitFunc calls a function with"
+	const instead = "the client's answer is what EmitWithAck returns, or EmitThen calls a function with"
 	if s.bounds.notice.News("emit of a function", time.Now()) {
 		s.cfg.Logger.Warn("an event with a function among its arguments is not sent: "+instead, "event", event, "type", t.String())
 	}

@@ -8,8 +8,9 @@ import (
 
 // Errors a caller can act on.
 var (
-	// ErrDisconnected is returned by sends on a socket that is not connected, and by a wait for an
-	// acknowledgement that can no longer come.
+	// ErrDisconnected says that the client is gone: it is what the error is, by errors.Is, of whatever is sent to a socket
+	// that is not connected, or whose session ended by that (transport.ErrBacklog), of a wait for an acknowledgement that
+	// can no longer come, and the cause of a context that ended with its socket.
 	ErrDisconnected = errors.New("socket disconnected")
 	// ErrNotConnected is returned by a wait for an acknowledgement in a middleware: the client is told that it is
 	// connected, and can answer, when the middlewares have let it in.

@@ -11,7 +11,7 @@ import (
 
 // A handler is a function of the application together with what its type asks for.
 //
-// Its parameters are, in this order: any of context.Context, *Socket and *Event; then the arguments of
+// Its parameters are, in this order: any of context.Context, *Socket, *Event and Args; then the arguments of
 // the event, each decoded into the parameter's own type, the last one variadic if wanted; then, if it
 // answers by itself, an Ack. Arguments that the client did not send are zero, as undefined would be;
 // further ones are ignored.
@@ -99,11 +99,13 @@ func (h *handler) call(ctx context.Context, e *Event) error {
 			in = append(in, reflect.ValueOf(e.socket))
 		case paramEvent:
 			in = append(in, reflect.ValueOf(e))
+		case paramArgs:
+			in = append(in, reflect.ValueOf(e.Args))
 		case paramAck:
 			in = append(in, reflect.ValueOf(Ack(e.Ack)))
 		case paramArg:
 			arg := reflect.New(p.typ)
-			if err := e.Decode(p.arg, arg.Interface()); err != nil {
+			if err := h.argument(ctx, e, p.arg, arg); err != nil {
 				return err
 			}
 			in = append(in, arg.Elem())
@@ -115,11 +117,19 @@ func (h *handler) call(ctx context.Context, e *Event) error {
 	n := max(0, e.Len()-h.args)
 	rest := reflect.MakeSlice(h.variadic, n, n)
 	for i := range n {
-		if err := e.Decode(h.args+i, rest.Index(i).Addr().Interface()); err != nil {
+		if err := h.argument(ctx, e, h.args+i, rest.Index(i).Addr()); err != nil {
 			return err
 		}
 	}
 	return h.answer(e, reflect.ValueOf(h.fn).CallSlice(append(in, rest)))
+}
+
+// argument decodes an argument of e into what arg points to.
+func (h *handler) argument(ctx context.Context, e *Event, i int, arg reflect.Value) error {
+	if err := e.Decode(i, arg.Interface()); err != nil || h.validate == nil {
+		return err
+	}
+	return h.validate(ctx, h.event, arg.Elem().Interface())
 }
 
 // answer acknowledges e with what the handler returned, and returns the handler's error.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
@@ -159,5 +160,27 @@ func TestOffAndOnce(t *testing.T) {
 	p.Send(`421["off"]`, `422["off"]`, `423["once"]`, `424["once"]`, `425["all"]`, `426["stop"]`, `427["all"]`, `428["ping"]`)
 	for _, want := range []string{`431["on"]`, `433["once"]`, `435["all"]`, `436["stopped"]`, `438["pong"]`} {
 		p.Expect(want)
+	}
+}
+
+// A function that cannot be a handler, registered for each connection, ends the first one: its client is told, in the place of
+// one whose other handlers are there and whose answers never come.
+func TestMistakeInAConnectionHandlerEndsTheConnection(t *testing.T) {
+	log := &lines{}
+	srv, url := start(t, server.Config{Logger: slog.New(slog.NewTextHandler(log, nil))}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			s.On("good", func() bool { return true })
+			s.On("bad", func(chan int) {})
+			s.On("behind", func() bool { return true })
+		})
+		io.OnConnection(func(*server.Socket) { t.Error("the next connection handler ran") })
+	})
+	p, _ := join(t, url, "/")
+	p.Expect("41")
+	if n := srv.LocalCount(); n != 0 {
+		t.Errorf("%d sockets", n)
+	}
+	if text := log.String(); !strings.Contains(text, "its connection handler failed") || !strings.Contains(text, `handler of \"bad\"`) {
+		t.Errorf("the log says %s", text)
 	}
 }

@@ -30,10 +30,19 @@ const (
 
 // inTurn has fn, which holds so many bytes, called in its turn, or drops it when too much waits already.
 func (n *Namespace) inTurn(size int, fn func()) {
-	t, srv := &n.turns, n.server
+	waiting, full := n.turns.take(n.server, size, fn)
+	srv := n.server
+	if (full || waiting > manyWait) && srv.bounds.notice.News("server-side events of "+n.name, time.Now()) {
+		srv.cfg.Logger.Warn("server-side events wait: a handler of OnServerSide takes long, and they are handled one at a time",
+			"namespace", n.name, "waiting", waiting, "dropped", full, "advice", "do on a goroutine what takes long or waits")
+	}
+}
+
+// take has fn called in its turn, unless too much waits already. It returns how many wait when others are being called.
+func (t *turns) take(srv *Server, size int, fn func()) (behind int, full bool) {
 	size += turnCost
 	t.mu.Lock()
-	full := t.bytes > 0 && t.bytes+size > maxTurnBytes
+	full = t.bytes > 0 && t.bytes+size > maxTurnBytes
 	if !full {
 		t.list, t.bytes = append(t.list, turn{fn, size}), t.bytes+size
 	}
@@ -44,11 +53,10 @@ func (n *Namespace) inTurn(size int, fn func()) {
 		srv.stats.eventsDropped.Add(1)
 	}
 	if !busy {
-		srv.wg.Go(n.takeTurns)
-	} else if (full || waiting > manyWait) && srv.bounds.notice.News("server-side events of "+n.name, time.Now()) {
-		srv.cfg.Logger.Warn("server-side events wait: a handler of OnServerSide takes long, and they are handled one at a time",
-			"namespace", n.name, "waiting", waiting, "dropped", full, "advice", "do on a goroutine what takes long or waits")
+		srv.wg.Go(func() { t.call(srv) })
+		return 0, false
 	}
+	return waiting, full
 }
 
 // atOnce is how long a handler that answers may take before the next begins.
@@ -69,11 +77,12 @@ func (s *Server) begin(fn func()) {
 	}
 }
 
-func (n *Namespace) takeTurns() {
-	t, done := &n.turns, false
+// call calls what waits, until nothing does.
+func (t *turns) call(srv *Server) {
+	done := false
 	defer func() {
 		if !done { // fn has ended the goroutine
-			n.server.wg.Go(n.takeTurns)
+			srv.wg.Go(func() { t.call(srv) })
 		}
 	}()
 	for {

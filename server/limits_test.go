@@ -48,6 +48,12 @@ func (l *lines) count(s string) int {
 	return strings.Count(l.buf.String(), s)
 }
 
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
 func TestSessionsPerIdentity(t *testing.T) {
 	log := &lines{}
 	srv, url := start(t, server.Config{

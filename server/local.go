@@ -44,6 +44,7 @@ func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) (aft
 		srv.debug.out("event delivered", p, "sockets", len(to))
 	}
 	var watched []*Socket
+	everybody := srv.watching.Load()
 	// The sessions are looked up some ahead of the sending: between two system calls each look would wait
 	// for memory by itself, in a row they wait together.
 	var sessions [16]*transport.Session
@@ -55,7 +56,7 @@ func (l local) send(p *packet.Packet, f adapter.Flags, to []adapter.Member) (aft
 			if s.gone() {
 				continue
 			}
-			if s.watching.Load() {
+			if s.watching.Load() || everybody && len(s.outgoing()) > 0 {
 				watched = append(watched, s)
 			}
 			if !s.keep(held{opts: opts, p: prepared}) {

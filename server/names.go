@@ -151,7 +151,7 @@ func (s *Server) open(e *names.Entry[*Namespace], name string, parent *Dynamic) 
 	created := s.created
 	s.mu.Unlock()
 	for _, fn := range created {
-		if err := s.protect("namespace "+name, func() error { fn(n); return nil }); err != nil {
+		if err := s.protect("namespace "+name, func() error { (*fn)(n); return nil }); err != nil {
 			return nil, fmt.Errorf("OnNamespace for %q: %w", name, err)
 		}
 	}

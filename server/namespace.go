@@ -37,13 +37,15 @@ type space struct {
 	others []*Namespace // guarded by server.mu; the same for sockets that another Dynamic has let in
 
 	handlers   handlers // of events from any socket of the namespace
+	everyone   everyone // what sees the events of any socket
 	serverSide handlers // of events from other servers
 	turns      turns    // those events
+	roomTurns  turns    // what OnRoom tells
 	ackID      atomic.Uint64
 
 	mu          sync.Mutex
-	middlewares []middleware         // guarded by mu; replaced, never changed
-	connection  []func(*Socket)      // guarded by mu; likewise
+	middlewares []*middleware        // guarded by mu; replaced, never changed
+	connection  []*func(*Socket)     // guarded by mu; likewise
 	sends       []Declared           // guarded by mu; see Contract
 	transit     map[string][]transit // guarded by mu; by id
 }
@@ -78,30 +80,26 @@ func (n *Namespace) Adapter() adapter.Adapter {
 // the client gets a connect_error with the error's text, and with its data if it is an *Error. A
 // middleware may block; only the connecting client waits. What it emits to the socket is sent once that is
 // connected. A socket that is recovered has passed it before, and does not again unless
-// Recovery.RunMiddlewares is on.
-func (n *Namespace) Use(fn func(*Socket) error) { n.use(middleware{fn: fn}) }
+// Recovery.RunMiddlewares is on. What is returned takes it out again, as with all that is registered.
+func (n *Namespace) Use(fn func(*Socket) error) (off func()) { return n.use(middleware{fn: fn}) }
 
 // UseAlways is Use for a middleware that sockets which are recovered pass too.
-func (n *Namespace) UseAlways(fn func(*Socket) error) { n.use(middleware{fn, true}) }
+func (n *Namespace) UseAlways(fn func(*Socket) error) (off func()) {
+	return n.use(middleware{fn, true})
+}
 
-func (n *Namespace) use(m middleware) {
+func (n *Namespace) use(m middleware) (off func()) {
 	need("Use", "a function", m.fn != nil)
-	n.register(func(s *space) {
-		s.mu.Lock()
-		s.middlewares = added(n.server, "Namespace.Use", s.middlewares, m)
-		s.mu.Unlock()
-	})
+	n.register(func(s *space) { off = added(n.server, "Namespace.Use", &s.mu, &s.middlewares, m) })
+	return off
 }
 
 // OnConnection calls fn for every socket that connects. Handlers that fn registers miss no event: those of a socket are
 // handled when fn has returned, so what goes on for a client belongs in a goroutine, until Socket.Context is done.
-func (n *Namespace) OnConnection(fn func(*Socket)) {
+func (n *Namespace) OnConnection(fn func(*Socket)) (off func()) {
 	need("OnConnection", "a function", fn != nil)
-	n.register(func(s *space) {
-		s.mu.Lock()
-		s.connection = added(n.server, "Namespace.OnConnection", s.connection, fn)
-		s.mu.Unlock()
-	})
+	n.register(func(s *space) { off = added(n.server, "Namespace.OnConnection", &s.mu, &s.connection, fn) })
+	return off
 }
 
 // On registers a handler of the event for every socket of the namespace, which costs nothing per
@@ -113,7 +111,7 @@ func (n *Namespace) On(event string, fn any) (off func()) {
 	return off
 }
 
-func (n *Namespace) connectionHandlers() []func(*Socket) {
+func (n *Namespace) connectionHandlers() []*func(*Socket) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.parent == nil {
@@ -197,54 +195,55 @@ type direct interface {
 }
 
 // Emit sends an event to every socket of the namespace, in the whole cluster.
-func (n *Namespace) Emit(event string, args ...any) error { return n.all().Emit(event, args...) }
+func (n *Namespace) Emit(event string, args ...any) error { return n.All().Emit(event, args...) }
 
 // EmitWithAck is Broadcast.EmitWithAck for every socket of the namespace.
 func (n *Namespace) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
-	return n.all().EmitWithAck(ctx, event, args...)
+	return n.All().EmitWithAck(ctx, event, args...)
 }
 
-func (n *Namespace) all() Broadcast { return Broadcast{nsp: n} }
+// All selects every socket of the namespace, in the whole cluster: for what is to be selected further, or is not known here.
+func (n *Namespace) All() Broadcast { return Broadcast{nsp: n} }
 
 // To selects the sockets in any of rooms: nobody when there are none. See Broadcast.To.
-func (n *Namespace) To(rooms ...string) Broadcast { return n.all().To(rooms...) }
+func (n *Namespace) To(rooms ...string) Broadcast { return n.All().To(rooms...) }
 
 // In is To.
-func (n *Namespace) In(rooms ...string) Broadcast { return n.all().To(rooms...) }
+func (n *Namespace) In(rooms ...string) Broadcast { return n.All().To(rooms...) }
 
 // Except selects every socket but those in any of rooms: all when there are none. See Broadcast.Except.
-func (n *Namespace) Except(rooms ...string) Broadcast { return n.all().Except(rooms...) }
+func (n *Namespace) Except(rooms ...string) Broadcast { return n.All().Except(rooms...) }
 
 // Local selects every socket of this server. See Broadcast.Local.
-func (n *Namespace) Local() Broadcast { return n.all().Local() }
+func (n *Namespace) Local() Broadcast { return n.All().Local() }
 
 // Volatile selects every socket, for an event that may be dropped. See Broadcast.Volatile.
-func (n *Namespace) Volatile() Broadcast { return n.all().Volatile() }
+func (n *Namespace) Volatile() Broadcast { return n.All().Volatile() }
 
 // Compress selects every socket and says whether the event may be compressed. See Broadcast.Compress.
-func (n *Namespace) Compress(compress bool) Broadcast { return n.all().Compress(compress) }
+func (n *Namespace) Compress(compress bool) Broadcast { return n.All().Compress(compress) }
 
 // Timeout selects every socket and bounds EmitWithAck. See Broadcast.Timeout.
-func (n *Namespace) Timeout(d time.Duration) Broadcast { return n.all().Timeout(d) }
+func (n *Namespace) Timeout(d time.Duration) Broadcast { return n.All().Timeout(d) }
 
 // SocketsJoin puts every socket of the namespace, in the whole cluster, into rooms.
-func (n *Namespace) SocketsJoin(rooms ...string) error { return n.all().SocketsJoin(rooms...) }
+func (n *Namespace) SocketsJoin(rooms ...string) error { return n.All().SocketsJoin(rooms...) }
 
 // SocketsLeave takes every socket of the namespace, in the whole cluster, out of rooms.
-func (n *Namespace) SocketsLeave(rooms ...string) error { return n.all().SocketsLeave(rooms...) }
+func (n *Namespace) SocketsLeave(rooms ...string) error { return n.All().SocketsLeave(rooms...) }
 
 // DisconnectSockets disconnects every socket of the namespace, in the whole cluster, or closes their
 // sessions. See Socket.Disconnect.
 func (n *Namespace) DisconnectSockets(closeSession bool) error {
-	return n.all().DisconnectSockets(closeSession)
+	return n.All().DisconnectSockets(closeSession)
 }
 
 // Count returns how many sockets of the namespace are connected in the whole cluster.
-func (n *Namespace) Count(ctx context.Context) (int, error) { return n.all().Count(ctx) }
+func (n *Namespace) Count(ctx context.Context) (int, error) { return n.All().Count(ctx) }
 
 // FetchSockets describes every socket of the namespace in the cluster. See Broadcast.FetchSockets.
 func (n *Namespace) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
-	return n.all().FetchSockets(ctx)
+	return n.All().FetchSockets(ctx)
 }
 
 // Exists reports whether a socket with that id is connected anywhere in the cluster.

@@ -59,6 +59,7 @@ const (
 	itemGone               // the same when the client has gone meanwhile
 	itemEvent
 	itemDisconnect
+	itemCall // of what later has put there; no load
 )
 
 // items is a list that is taken from its front. The lists are pooled, since a queue is empty most of

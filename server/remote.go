@@ -21,6 +21,11 @@ func newRemoteSocket(n *Namespace, d *adapter.Details) *RemoteSocket {
 	return r
 }
 
+// Describe returns the socket as it is now, as FetchSockets describes it and others see it.
+func (s *Socket) Describe() *RemoteSocket {
+	return newRemoteSocket(s.nsp, &local{s.nsp}.Describe([]adapter.Member{s})[0])
+}
+
 // ID returns the socket's id.
 func (r *RemoteSocket) ID() string { return r.details.ID }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"slices"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -63,3 +64,60 @@ func (s *Socket) Rooms() []string {
 	}
 	return slices.Clone(s.border.rooms)
 }
+
+// OnRoom calls fn for what happens to the rooms of this server, those named by the ids of sockets among them (Node: the
+// events create-room, join-room, leave-room and delete-room of an adapter), until what it returns is called: in its order, one
+// at a time, on a goroutine of its own and so a moment later. What the Member of an event is has joined or left here; of
+// others Rooms tells. Of an fn that takes long 64 MiB wait at most, and the rest is dropped and counted. It panics with an
+// adapter that does not stand on adapter.Local.
+func (n *Namespace) OnRoom(fn func(adapter.RoomEvent)) (off func()) {
+	need("OnRoom", "a function", fn != nil)
+	off = func() {}
+	n.register(func(s *space) {
+		if s.adapter == nil {
+			return // the server has closed
+		}
+		a, ok := s.adapter.(interface {
+			Watch(fn func(adapter.RoomEvent)) (off func())
+		})
+		if !ok {
+			panic("server: OnRoom needs an adapter that stands on adapter.Local")
+		}
+		off = a.Watch(func(e adapter.RoomEvent) {
+			s.roomTurns.take(n.server, len(e.Room), func() {
+				_ = n.server.protect("room", func() error { fn(e); return nil }) // logged
+			})
+		})
+	})
+	return off
+}
+
+// Rooms returns the rooms that the sockets selected are in, in the whole cluster, with how many of them are in each; those
+// named by a socket's own id are left out. There is no list of rooms beside what sockets say: it is as dear as FetchSockets,
+// whose errors it has, but for Local, which asks nobody.
+func (b Broadcast) Rooms(ctx context.Context) (map[string]int, error) {
+	out := make(map[string]int)
+	count := func(id string, rooms []string) {
+		for _, room := range rooms {
+			if room != id {
+				out[room]++
+			}
+		}
+	}
+	if b.target.Local {
+		return out, b.act(func(a adapter.Adapter, t adapter.Target) error {
+			for _, m := range a.Members(t) {
+				count(m.ID(), a.RoomsOf(m))
+			}
+			return nil
+		})
+	}
+	sockets, err := b.FetchSockets(ctx)
+	for _, s := range sockets {
+		count(s.ID(), s.Rooms())
+	}
+	return out, err
+}
+
+// Rooms is Broadcast.Rooms for every socket of the namespace.
+func (n *Namespace) Rooms(ctx context.Context) (map[string]int, error) { return n.All().Rooms(ctx) }

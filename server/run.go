@@ -52,7 +52,9 @@ func (s *Socket) work(b begun) {
 			if b.event != nil || b.packed != nil {
 				events = 1
 			}
-			s.client.lighten(events, b.size)
+			if b.kind != itemCall {
+				s.client.lighten(events, b.size)
+			}
 		}
 		b = begun{since: b.since}
 		if b.item, more = s.queue.next(&s.client.server.bursts); !more {
@@ -94,9 +96,12 @@ func (s *Socket) do(it *begun) (err error) {
 		s.event(it.event, &it.since)
 	case itemDisconnect:
 		s.client.server.stats.disconnected.Add(1)
+		s.leaveAll()
 		s.disconnect()
 	case itemGone:
 		s.disconnect()
+	case itemCall:
+		s.nextCall()()
 	}
 	return nil
 }
@@ -120,6 +125,8 @@ func (s *Socket) broken(it item, err error) {
 		s.Disconnect(false)
 	case itemEvent:
 		s.answerFailure(it.event, s.report(it.event.Name, err))
+	case itemCall:
+		_ = s.report("acknowledgement", err)
 	case itemDisconnect, itemGone:
 		_ = s.report("disconnect", err)
 		it.kind = itemGone
@@ -139,7 +146,7 @@ func (s *Socket) event(e *Event, since *time.Duration) {
 	if d := s.client.server.debug; d != nil {
 		d.in(s, name, e)
 	}
-	hooks := s.hooked()
+	hooks := s.incoming()
 	watched := len(hooks.any)+len(hooks.middlewares) > 0
 	if watched {
 		*since = 0
@@ -151,7 +158,7 @@ func (s *Socket) event(e *Event, since *time.Duration) {
 		defer done()
 	}
 	for _, fn := range hooks.any {
-		_ = s.protect(e.Name, func() error { fn(e); return nil }) // logged
+		_ = s.protect(e.Name, func() error { (*fn)(e); return nil }) // logged
 	}
 	if err := s.pass(e, hooks.middlewares); err != nil {
 		s.answerFailure(e, err)
@@ -260,9 +267,9 @@ func (s *Socket) handling() context.Context {
 }
 
 // pass runs the middlewares for e.
-func (s *Socket) pass(e *Event, list []Middleware) error {
+func (s *Socket) pass(e *Event, list []*Middleware) error {
 	for _, m := range list {
-		if err := s.protect(e.Name, func() error { return m(s.handling(), e) }); err != nil {
+		if err := s.protect(e.Name, func() error { return (*m)(s.handling(), e) }); err != nil {
 			return err
 		}
 	}
@@ -291,8 +298,8 @@ func (s *Socket) answerFailure(e *Event, err error) {
 		a.failed(s, e, err)
 	}
 	s.client.log().Debug("handler failed", "namespace", s.name, "event", e.Name, "err", err)
-	if e.WantsAck() {
-		_ = e.answer([]any{failure(hidePanic(err))}) // answered already, or gone
+	if err = s.seen(s.handling(), e.Name, err); e.WantsAck() {
+		_ = e.answer([]any{failure(err)}) // answered already, or gone
 	}
 }
 
@@ -305,7 +312,7 @@ func (s *Socket) disconnect() {
 		// Logged. Observers are told of a failure by its error.
 		_ = s.observed("disconnect", func() (failed error) {
 			for fn := s.nextLeaving(); fn != nil; fn = s.nextLeaving() {
-				if err := s.protect("disconnect", func() error { fn(why); return nil }); err != nil {
+				if err := s.protect("disconnect", func() error { (*fn)(why); return nil }); err != nil {
 					failed = err
 				}
 			}

@@ -38,11 +38,12 @@ type Server struct {
 	replaying  atomic.Int64   // bytes; see maxReplaying
 	bursts     atomic.Int32   // queues with more to do than one thing, and so perhaps broadcasts to come
 	sending    atomic.Int32   // broadcasts being sent
+	watching   atomic.Bool    // OnAnyOutgoing of a namespace or a Dynamic has been called
 
 	mu      sync.Mutex
 	own     map[string]struct{} // guarded by mu; names that are the application's own
 	dynamic []*Dynamic          // guarded by mu; replaced, never changed
-	created []func(*Namespace)  // guarded by mu; likewise
+	created []*func(*Namespace) // guarded by mu; likewise
 
 	closing  atomic.Bool
 	hurry    life          // ends when Shutdown has waited long enough for what clients that have gone had sent
@@ -65,6 +66,7 @@ func New(cfg Config) (*Server, error) {
 		s.signatures.sends = s.advice.sends
 	}
 	s.hurry.ctx, s.hurry.cancel = context.WithCancel(context.Background())
+	s.signatures.validate = cfg.Validate
 	s.bounds.init(&cfg.Limits)
 	s.names = names.New(names.Config[*Namespace]{
 		Close: s.closeNamespace, Failed: s.notClosed, CloseTimeout: closeTimeout,
@@ -175,11 +177,9 @@ func (s *Server) OfFunc(allow func(ctx context.Context, name string, auth json.R
 // One that closes and is made again is a new one: what fn registers on it ends with it. When fn panics the
 // namespace is not made. While fn runs others wait for the namespace; fn itself may use it, through Of too, but
 // not wait for another goroutine that does.
-func (s *Server) OnNamespace(fn func(*Namespace)) {
+func (s *Server) OnNamespace(fn func(*Namespace)) (off func()) {
 	need("OnNamespace", "a function", fn != nil)
-	s.mu.Lock()
-	s.created = added(s, "Server.OnNamespace", s.created, fn)
-	s.mu.Unlock()
+	return added(s, "Server.OnNamespace", &s.mu, &s.created, fn)
 }
 
 // Namespaces returns the namespaces that are open.

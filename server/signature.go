@@ -22,13 +22,15 @@ type signature struct {
 	results  int          // values returned, the error not counted
 	fails    bool         // the last result is an error
 	later    bool         // takes an Ack, and so answers when it likes
-	kept     bool         // takes an Ack or an *Event, and so may keep the event
+	kept     bool         // takes an Ack, an *Event or Args, and so may keep the event
 	socket   bool         // takes a *Socket
 
 	weight packet.Weight // of its arguments
 
 	// fast calls a function of one of the commonest types without reflection. Nil for the others.
 	fast func(fn any, e *Event) error
+
+	validate func(ctx context.Context, event string, arg any) error // nil if nobody wants to
 }
 
 type param struct {
@@ -45,6 +47,7 @@ const (
 	paramEvent
 	paramArg
 	paramAck
+	paramArgs
 )
 
 var (
@@ -52,6 +55,7 @@ var (
 	typeSocket  = reflect.TypeFor[*Socket]()
 	typeEvent   = reflect.TypeFor[*Event]()
 	typeAck     = reflect.TypeFor[Ack]()
+	typeArgs    = reflect.TypeFor[Args]()
 	typeError   = reflect.TypeFor[error]()
 )
 
@@ -72,7 +76,8 @@ var handles = map[reflect.Type]string{
 // signatures caches the signature of each function type, and of each type of an argument of Emit why it cannot travel.
 type signatures struct {
 	m, values sync.Map
-	sends     func(reflect.Type) // is told each type of a value that is sent; may be nil
+	sends     func(reflect.Type)                                     // is told each type of a value that is sent; may be nil
+	validate  func(ctx context.Context, event string, arg any) error // Config.Validate
 }
 
 // sendable returns why v, an argument of an event, would arrive as {}, or nil.
@@ -133,7 +138,9 @@ func (c *signatures) handler(event string, fn any) *handler {
 	if err != nil {
 		panic(fmt.Sprintf("server: handler of %q: %v", event, err))
 	}
-	s.fast = fastCall(fn)
+	if s.validate = c.validate; s.validate == nil {
+		s.fast = fastCall(fn)
+	}
 	c.m.Store(v.Type(), s)
 	h.signature = s
 	return h
@@ -176,6 +183,8 @@ func newSignature(t reflect.Type) (*signature, error) {
 			p.kind, s.socket = paramSocket, true
 		case p.typ == typeEvent && s.args == 0:
 			p.kind, s.kept, s.weight = paramEvent, true, s.weight.Max(anything)
+		case p.typ == typeArgs && s.args == 0:
+			p.kind, s.kept, s.weight = paramArgs, true, s.weight.Max(anything)
 		case p.typ == typeAck && i == last:
 			p.kind, s.later, s.kept = paramAck, true, true
 		case t.IsVariadic() && i == last:

@@ -85,14 +85,15 @@ func (s *Socket) atBorder() *border {
 // hooks are what most sockets have little of, and so is apart: functions that are not event handlers, the
 // identity, and the context.
 type hooks struct {
-	identity      string         // see SetIdentity
-	face          Face           // see SetFace
-	life          *life          // nil until the context is asked for
-	middlewares   []Middleware   // replaced, never changed
-	any           []func(*Event) // likewise
-	anyOutgoing   []func(*Event) // likewise
-	disconnecting []func(Disconnection)
-	disconnected  []func(Disconnection)
+	identity      string          // see SetIdentity
+	face          Face            // see SetFace
+	life          *life           // nil until the context is asked for
+	middlewares   []*Middleware   // replaced, never changed
+	any           []*func(*Event) // likewise
+	anyOutgoing   []*func(*Event) // likewise
+	disconnecting []*func(Disconnection)
+	disconnected  []*func(Disconnection)
+	calls         []func() // see later
 }
 
 // hook has change add a function.
@@ -103,6 +104,12 @@ func (s *Socket) hook(change func(*hooks)) {
 		s.hooks = new(hooks)
 	}
 	change(s.hooks)
+}
+
+// withHooks returns the socket's hooks, which it makes if need be.
+func (s *Socket) withHooks() (h *hooks) {
+	s.hook(func(of *hooks) { h = of })
+	return h
 }
 
 // hooked returns the functions added so far.
@@ -119,7 +126,7 @@ func (s *Socket) hooked() (h hooks) {
 func (h *hooks) leaving() bool { return len(h.disconnecting)+len(h.disconnected) > 0 }
 
 // nextLeaving takes the disconnect handler that is to be called next, or returns nil.
-func (s *Socket) nextLeaving() (fn func(Disconnection)) {
+func (s *Socket) nextLeaving() (fn *func(Disconnection)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.hooks
@@ -179,7 +186,8 @@ func (s *Socket) RecoveryError() error {
 	return s.recovery.err
 }
 
-// Context returns a context that ends when the socket disconnects or is refused, whether handlers run or not.
+// Context returns a context that ends when the socket disconnects or is refused, whether handlers run or not. Its cause
+// (context.Cause) is ErrDisconnected then.
 func (s *Socket) Context() context.Context { return (*lifetime)(s) }
 
 // lifetime is the context of a socket. What ends it is made when somebody waits for that: it is a hundred bytes that
@@ -195,10 +203,10 @@ func (l *lifetime) made() context.Context {
 		s.hooks = new(hooks)
 	}
 	if s.hooks.life == nil {
-		ctx, cancel := context.WithCancel(context.Background())
-		s.hooks.life = &life{ctx, cancel}
+		ctx, cancel := context.WithCancelCause(context.Background())
+		s.hooks.life = &life{ctx, func() { cancel(ErrDisconnected) }}
 		if s.gone() {
-			cancel()
+			s.hooks.life.cancel()
 		}
 	}
 	return s.hooks.life.ctx
@@ -225,8 +233,8 @@ func (s *Socket) endContext() {
 //
 //	s.On("message", func(ctx context.Context, m Message) (Receipt, error) { … })
 //
-// Before the arguments it may take any of context.Context (ends with the socket), *Socket and *Event
-// (raw access), the last argument may be variadic, and a last parameter of type Ack answers by itself,
+// Before the arguments it may take any of context.Context (ends with the socket), *Socket, *Event and Args
+// (raw access, to all of them), the last argument may be variadic, and a last parameter of type Ack answers by itself,
 // later if need be. Arguments not sent are zero. The results are the values of the acknowledgement; an
 // error as the last one answers {"error":"text"} instead. On panics when fn cannot be a handler.
 func (s *Socket) On(event string, fn any) (off func()) {
@@ -243,42 +251,40 @@ func (s *Socket) Once(event string, fn any) (off func()) {
 // Off removes all handlers of the event from this socket.
 func (s *Socket) Off(event string) { s.handlers.off(event) }
 
-// OnAny calls fn for every event that arrives, before its handlers.
-func (s *Socket) OnAny(fn func(*Event)) {
+// OnAny calls fn for every event that arrives, before its handlers, until what it returns is called.
+func (s *Socket) OnAny(fn func(*Event)) (off func()) {
 	need("OnAny", "a function", fn != nil)
-	s.hook(func(h *hooks) { h.any = added(s.client.server, "Socket.OnAny", h.any, fn) })
+	return added(s.client.server, "Socket.OnAny", &s.mu, &s.withHooks().any, fn)
 }
 
 // OnAnyOutgoing calls fn for every event that is sent to this socket: an event to it alone before it is sent, in
 // the emitter's goroutine, and a broadcast when it has been sent, in another for which the emitter waits, or the
 // adapter if the event comes from another server. So fn must not block.
-func (s *Socket) OnAnyOutgoing(fn func(*Event)) {
+func (s *Socket) OnAnyOutgoing(fn func(*Event)) (off func()) {
 	need("OnAnyOutgoing", "a function", fn != nil)
-	s.hook(func(h *hooks) { h.anyOutgoing = added(s.client.server, "Socket.OnAnyOutgoing", h.anyOutgoing, fn) })
-	s.watching.Store(true)
+	defer s.watching.Store(true)
+	return added(s.client.server, "Socket.OnAnyOutgoing", &s.mu, &s.withHooks().anyOutgoing, fn)
 }
 
 // Use adds a middleware for the events of this socket.
-func (s *Socket) Use(m Middleware) {
+func (s *Socket) Use(m Middleware) (off func()) {
 	need("Use", "a function", m != nil)
-	s.hook(func(h *hooks) { h.middlewares = added(s.client.server, "Socket.Use", h.middlewares, m) })
+	return added(s.client.server, "Socket.Use", &s.mu, &s.withHooks().middlewares, m)
 }
 
 // OnDisconnecting calls fn when the socket disconnects, before the functions of OnDisconnect. In both, Rooms
 // tells where it was; it is no member of its namespace any more, and not counted (in Node it is until these have run).
-func (s *Socket) OnDisconnecting(fn func(Disconnection)) {
+func (s *Socket) OnDisconnecting(fn func(Disconnection)) (off func()) {
 	need("OnDisconnecting", "a function", fn != nil)
-	s.hook(func(h *hooks) {
-		h.disconnecting = added(s.client.server, "Socket.OnDisconnecting", h.disconnecting, fn)
-	})
+	return added(s.client.server, "Socket.OnDisconnecting", &s.mu, &s.withHooks().disconnecting, fn)
 }
 
 // OnDisconnect calls fn once the socket has disconnected, after the handlers of all events received
 // before. One that a middleware has registered is called too when the client goes before it is connected; when
 // a middleware refuses the socket none is, and what has to be told then is told by Context.
-func (s *Socket) OnDisconnect(fn func(Disconnection)) {
+func (s *Socket) OnDisconnect(fn func(Disconnection)) (off func()) {
 	need("OnDisconnect", "a function", fn != nil)
-	s.hook(func(h *hooks) { h.disconnected = added(s.client.server, "Socket.OnDisconnect", h.disconnected, fn) })
+	return added(s.client.server, "Socket.OnDisconnect", &s.mu, &s.withHooks().disconnected, fn)
 }
 
 // Disconnect takes the socket out of its namespace, or closes the client's session with all its sockets. The

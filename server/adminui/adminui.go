@@ -134,9 +134,6 @@ func Attach(io *server.Server, cfg Config) (*UI, error) {
 func (u *UI) Close() {
 	u.queue.close()
 	_ = u.admin.Local().DisconnectSockets(false) // of this server alone there is nothing that fails
-	if u.cfg.Development {
-		u.unwatch()
-	}
 	u.stop()
 	<-u.done
 }

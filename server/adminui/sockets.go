@@ -19,7 +19,7 @@ type seen struct {
 
 // roomWatcher is what adapters have that are made of adapter.Local.
 type roomWatcher interface {
-	Watch(fn func(m adapter.Member, room string, joined bool))
+	Watch(fn func(adapter.RoomEvent)) (off func())
 }
 
 // watchNamespaces tells of the sockets of every namespace, those to come included.
@@ -31,23 +31,16 @@ func (u *UI) watchNamespaces() {
 	}
 }
 
-// unwatch ends the watching of rooms.
-func (u *UI) unwatch() {
-	for _, n := range u.io.Namespaces() {
-		if w, ok := n.Adapter().(roomWatcher); ok {
-			w.Watch(nil)
-		}
-	}
-}
-
 func (u *UI) watchNamespace(n *server.Namespace) {
 	if w, ok := n.Adapter().(roomWatcher); ok {
-		w.Watch(func(m adapter.Member, room string, joined bool) {
-			event := "room_left"
-			if joined {
-				event = "room_joined"
+		w.Watch(func(e adapter.RoomEvent) {
+			switch {
+			case u.queue.isClosed():
+			case e.Kind == adapter.RoomJoined:
+				u.queue.put("room_joined", n.Name(), e.Room, e.Member.ID(), timestamp(time.Now()))
+			case e.Kind == adapter.RoomLeft:
+				u.queue.put("room_left", n.Name(), e.Room, e.Member.ID(), timestamp(time.Now()))
 			}
-			u.queue.put(event, n.Name(), room, m.ID(), timestamp(time.Now()))
 		})
 	}
 	n.OnConnection(func(s *server.Socket) { u.watchSocket(n, s) })

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -86,6 +87,10 @@ func allowed(f reflect.StructField, value any, folder func(name string) bool) bo
 		return word.MatchString(value.(string))
 	case "ProbeToken", "NodeSecret":
 		return len(value.(string)) >= 16
+	case "MetricsAddr":
+		host, port, err := net.SplitHostPort(value.(string))
+		_, bad := strconv.ParseUint(port, 10, 16)
+		return err == nil && bad == nil && (host == "" || hostName.MatchString(host) || net.ParseIP(host) != nil)
 	case "StaticDir", "ClientDir":
 		return folder(value.(string))
 	}

@@ -71,6 +71,9 @@ type Config struct {
 	NoTrailingSlash bool `env:"BEANPOLE_NO_TRAILING_SLASH" allow:"true or false"`
 	// A folder of files to serve at /, read when they are asked for.
 	StaticDir string `env:"BEANPOLE_STATIC_DIR" allow:"a folder"`
+	// Answers a browser that asks for a page which is not among the files with their index.html, for programs that have their
+	// paths in the page: those whose last part has a dot are files all the same.
+	SinglePage bool `env:"BEANPOLE_SINGLE_PAGE" allow:"true or false"`
 	// Where the client bundle is: a folder that holds socket.io.min.js or node_modules. Without it,
 	// node_modules is looked for in the working directory and those above; not found, the bundle is
 	// redirected to the official CDN.
@@ -186,6 +189,9 @@ type Config struct {
 	AdminPort Port `env:"BEANPOLE_ADMIN_PORT" allow:"a port from 0 to 65535"`
 	// Leaves the listener for POST /drain out.
 	NoAdmin bool `env:"BEANPOLE_NO_ADMIN" allow:"true or false"`
+	// The address of a listener for GET /metrics and nothing else, for a Prometheus on another machine; it has no password, so
+	// that the network has to say who may ask. Without it, the listener for POST /drain alone has the metrics.
+	MetricsAddr string `env:"BEANPOLE_METRICS_ADDR" allow:"an address with its port, such as :9464 or 10.0.0.5:9464"`
 	// Where figures for CloudWatch are written once a minute, in its embedded metric format, which it takes from a log
 	// that is streamed to it: among the lines of the log (log), or to a file of their own, which begins anew when it
 	// has a megabyte. Without it, nowhere.

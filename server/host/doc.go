@@ -34,7 +34,7 @@
 //   - lifecycle.go: what is done when AWS takes the instance away; imds.go, autoscaling.go: whom it asks and tells
 //   - instance.go: the header that says who answered; probe.go: the namespace of beanpole doctor
 //   - cluster.go: where REDIS_URL becomes an adapter; requests.go: what it asks other servers, measured
-//   - cluster_metrics.go, drain_metrics.go: the cluster and drains, for Prometheus
+//   - metrics.go, cluster_metrics.go, drain_metrics.go: the address of the metrics; the cluster and drains, for Prometheus
 //
 // # Decisions
 //

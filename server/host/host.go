@@ -58,6 +58,7 @@ type Host struct {
 
 	spoke    string                       // value of InstanceHeader
 	listener net.Listener                 // set by Listen
+	shown    net.Listener                 // of the metrics, or nil; set by Listen
 	admin    atomic.Pointer[net.Listener] // set by Listen, or later, if at all
 	files    http.Handler                 // set by Static or Fallback before Run, or nil
 	indexed  bool                         // set by Static: / has a page
@@ -124,7 +125,7 @@ func (h *Host) make() (err error) {
 		sc.Transport.UnknownSession = h.connections.forwarding(next)
 	}
 	h.metrics = metrics.New()
-	if !cfg.NoAdmin { // where the metrics are shown: what nobody sees is not measured
+	if cfg.measured() {
 		sc.Observers = append(sc.Observers, h.metrics)
 	}
 	if cfg.Tracing {
@@ -140,7 +141,7 @@ func (h *Host) make() (err error) {
 	if err = h.attachAdminUI(); err != nil {
 		return err
 	}
-	if !cfg.NoAdmin {
+	if cfg.measured() {
 		h.metrics.Watch(h.app)
 		own := []prometheus.Collector{drainCollector{h}, logCollector{h.lines}, memoryCollector{&h.memory}}
 		if h.cluster.redis != nil {
@@ -173,8 +174,8 @@ func (h *Host) make() (err error) {
 	return nil
 }
 
-// Metrics returns the metrics that the admin listener shows, for the application's own collectors. Without an admin listener nothing of
-// the server is in them.
+// Metrics returns the metrics that the admin listener shows and Config.MetricsAddr, for the application's own collectors, or
+// for a registry of its own, as it is a prometheus.Collector. Without either nothing of the server is in them.
 func (h *Host) Metrics() *metrics.Metrics { return h.metrics }
 
 // Logger returns the logger of the host, for the application's own lines.
@@ -201,9 +202,9 @@ func (h *Host) Handle(method, path string, handler http.Handler) {
 
 // Static serves the files of fsys for every path that has no route. Folders are served by their
 // index.html and never listed; names that start with a dot are hidden, and a link that leads to one, or out of fsys,
-// is not there. Call it before Run. Without an index.html, and a route of its own, / is not found, which Listen says.
+// is not there. What can be compressed is, for who takes it. Call it before Run. Without an index.html, and a route of its own, / is not found, which Listen says.
 func (h *Host) Static(fsys fs.FS) {
-	h.files = fileServer(fsys)
+	h.files = fileServer(fsys, h.cfg.SinglePage)
 	_, err := fs.Stat(fsys, "index.html")
 	h.indexed = err == nil
 }
@@ -253,6 +254,9 @@ func (h *Host) Listen() error {
 	}
 	if err := h.cluster.forward(&h.cfg, h.app.Engine(), h.listener.Addr(), h.clientOf, h.log); err != nil {
 		return fmt.Errorf("listen: %w", err)
+	}
+	if err := h.listenMetrics(); err != nil {
+		return err
 	}
 	h.listenAdmin()
 	return nil

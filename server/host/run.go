@@ -102,6 +102,7 @@ func (h *Host) Run(ctx context.Context) error {
 	defer h.writeFigures(ctx)()
 	stopAdmin := h.serveAdmin(ctx)
 	defer stopAdmin()
+	defer h.serveMetrics(ctx)()
 	h.life.Info("listening", "addr", h.listener.Addr().String(), "path", h.cfg.Path)
 
 	select {

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+	"github.com/klauspost/compress/gzhttp"
 )
 
 // serveFile is the route of everything that has no other.
@@ -23,9 +25,9 @@ func (h *Host) serveFile(c *gin.Context) {
 
 // fileServer serves fsys without listing folders and without hidden files. Browsers are told to ask
 // again each time, as the names of the files do not change when their content does.
-func fileServer(fsys fs.FS) http.Handler {
+func fileServer(fsys fs.FS, singlePage bool) http.Handler {
 	files := http.FileServerFS(visible{fsys})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return gzhttp.GzipHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
@@ -33,8 +35,23 @@ func fileServer(fsys fs.FS) http.Handler {
 		}
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if singlePage && isPage(r) && !there(fsys, r.URL.Path) {
+			r = r.Clone(r.Context())
+			r.URL.Path = "/"
+		}
 		files.ServeHTTP(w, fewRanges(r))
-	})
+	}))
+}
+
+// isPage reports whether a browser asks for a page, by a name that is no file's.
+func isPage(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.Contains(path.Base(r.URL.Path), ".")
+}
+
+// there reports whether a path has a file.
+func there(fsys fs.FS, name string) bool {
+	f, err := visible{fsys}.Open(cmp.Or(strings.Trim(path.Clean("/"+name), "/"), "."))
+	return err == nil && f.Close() == nil
 }
 
 // maxRanges is how many parts of a file a request may ask for. Each is sent with a head of its own, so that many small

@@ -4,7 +4,7 @@
 //	m := metrics.New()
 //	io, err := server.New(server.Config{Observers: []server.Observer{m}})
 //	m.Watch(io)
-//	http.Handle("/metrics", m.Handler())
+//	http.Handle("/metrics", m.Handler()) // or prometheus.MustRegister(m), for a registry of one's own
 //
 // The files: metrics.go (Metrics: the handler times, measured as they happen), collect.go (everything
 // else, read from the server's counters when Prometheus asks).

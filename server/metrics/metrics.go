@@ -30,7 +30,8 @@ var buckets = []float64{50e-6, 250e-6, 1e-3, 5e-3, 25e-3, .1, .5, 2.5, 10}
 // Metrics are the metrics of one server. Make them with New; all methods may be called from any
 // goroutine.
 type Metrics struct {
-	registry *prometheus.Registry
+	registry *prometheus.Registry     // what Handler shows: own, the process and the Go runtime
+	own      *prometheus.Registry     // of the server, and what Register adds
 	handlers *prometheus.HistogramVec // by event
 	failures *prometheus.CounterVec   // by event
 	panics   *prometheus.CounterVec   // by event
@@ -48,13 +49,17 @@ type eventMetrics struct {
 	panics prometheus.Counter
 }
 
-var _ server.Observer = (*Metrics)(nil)
+var (
+	_ server.Observer      = (*Metrics)(nil)
+	_ prometheus.Collector = (*Metrics)(nil)
+)
 
 // New returns metrics of a server that is still to be made: they are one of its Observers. The process
 // and the Go runtime are among them.
 func New() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
+		own:      prometheus.NewRegistry(),
 		handlers: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "beanpole_handler_seconds", Buckets: buckets,
 			Help: "Time all handlers of an event took, by event; connection, middleware and disconnect among them.",
@@ -73,7 +78,8 @@ func New() *Metrics {
 		}),
 	}
 	m.events.Store(&map[string]*eventMetrics{})
-	m.registry.MustRegister(m.handlers, m.failures, m.panics, m.acks, m.ackFails,
+	m.own.MustRegister(m.handlers, m.failures, m.panics, m.acks, m.ackFails)
+	m.registry.MustRegister(m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -91,10 +97,17 @@ type Source interface {
 var _ Source = (*server.Server)(nil)
 
 // Watch adds the counters of s. It panics when called twice.
-func (m *Metrics) Watch(s Source) { m.registry.MustRegister(newCollector(s)) }
+func (m *Metrics) Watch(s Source) { m.own.MustRegister(newCollector(s)) }
 
 // Register adds a collector of the application or of an adapter.
-func (m *Metrics) Register(c prometheus.Collector) error { return m.registry.Register(c) }
+func (m *Metrics) Register(c prometheus.Collector) error { return m.own.Register(c) }
+
+// Describe sends nothing: more may be registered, and some labels are not known before they are counted.
+func (m *Metrics) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends all that is not of the process and the Go runtime, which a registry of the application's own has already:
+// prometheus.MustRegister(m).
+func (m *Metrics) Collect(ch chan<- prometheus.Metric) { m.own.Collect(ch) }
 
 // Handler serves the metrics in Prometheus' text form.
 func (m *Metrics) Handler() http.Handler {

@@ -15,6 +15,9 @@ import (
 	"github.com/gobwas/ws/wsutil"
 	"go.uber.org/goleak"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/metrics"
 )
@@ -129,5 +132,43 @@ func TestEventLabelsAreBounded(t *testing.T) {
 	}
 	if n := strings.Count(scrape(t, m), "beanpole_handler_seconds_count{"); n > 102 {
 		t.Errorf("%d labels", n)
+	}
+}
+
+// Metrics are a collector too, of all but what any registry has of its process, with what is registered and watched later.
+func TestMetricsInARegistryOfOnesOwn(t *testing.T) {
+	own := prometheus.NewRegistry()
+	own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m := metrics.New()
+	own.MustRegister(m)
+	srv, err := server.New(server.Config{Observers: []server.Observer{m}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	m.Watch(srv)
+	games := prometheus.NewGauge(prometheus.GaugeOpts{Name: "games_running", Help: "x"})
+	if err := m.Register(games); err != nil {
+		t.Fatal(err)
+	}
+	if m.Register(games) == nil {
+		t.Error("registered twice")
+	}
+	m.Handled(t.Context(), nil, "event", true, time.Millisecond, nil)
+	found, err := own.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, f := range found {
+		names[f.GetName()] = true
+	}
+	for _, want := range []string{"go_goroutines", "beanpole_handler_seconds", "beanpole_sessions", "games_running"} {
+		if !names[want] {
+			t.Errorf("%s is not there", want)
+		}
+	}
+	if text := scrape(t, m); !strings.Contains(text, "go_goroutines") || !strings.Contains(text, "games_running") {
+		t.Error("the handler shows less than before")
 	}
 }

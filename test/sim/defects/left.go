@@ -2,7 +2,7 @@ package defects
 
 // ofLeft are faults by which something stays when everybody has left.
 var ofLeft = []Defect{
-	{"order-unheard", "sharded", nil, "adapter/rooms.go", "\tr.mu.Unlock()\n\tr.notify(changed)\n\tr.tell(m, true, joined...)\n", "\tr.mu.Unlock()\n\tif add || !on(\"order-unheard\", 1) {\n\t\tr.notify(changed)\n\t}\n\tr.tell(m, true, joined...)\n"},
+	{"order-unheard", "sharded", nil, "adapter/rooms.go", "\t\tr.enters(m, name, isNew && r.own(name) == nil)\n\t}\n\tr.mu.Unlock()\n\tr.notify(changed)\n", "\t\tr.enters(m, name, isNew && r.own(name) == nil)\n\t}\n\tr.mu.Unlock()\n\tif add || !on(\"order-unheard\", 1) {\n\t\tr.notify(changed)\n\t}\n"},
 	{"room-stays", "memory", nil, "adapter/rooms.go", "\tif len(x.list) > 0 {\n\t\treturn changed\n", "\tif len(x.list) > 0 || on(\"room-stays\", 1) {\n\t\treturn changed\n"},
 	{"trail-stays", "memory+", nil, "adapter/rooms.go", "\tr.trails = r.hadTrails.Delete(r.trails, m)\n", "\tif !on(\"trail-stays\", 1) {\n\t\tr.trails = r.hadTrails.Delete(r.trails, m)\n\t}\n"},
 	{"vault-stays", "memory+", nil, "adapter/vault.go", "\t\tfor l.Len() > 0 && l.Front()", "\t\tfor !on(\"vault-stays\", 1) && l.Len() > 0 && l.Front()"},

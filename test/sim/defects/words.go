@@ -20,6 +20,6 @@ var ofWords = []Defect{
 	{"details-rooms", "pubsub", nil, "server/local.go", "Rooms: s.Rooms(), Data: data}", "Rooms: s.Rooms()[:len(s.Rooms())*(1-more(on(\"details-rooms\", 1)))], Data: data}"},
 	{"ask-nobody", "pubsub", nil, "adapter/redis/requests.go", "\tif !n.c.state.works() {\n\t\tr.ask(live, 0)\n", "\tif !n.c.state.works() || on(\"ask-nobody\", 1) {\n\t\tr.ask(live, 0)\n"},
 	{"acks-empty", "memory", nil, "adapter/local.go", "\tn, forget := l.Ask(m, t, a.Put)\n\tdefer forget()\n", "\tn, forget := l.Ask(m, t, a.Put)\n\tdefer forget()\n\tif n > 0 && on(\"acks-empty\", 1) {\n\t\treturn &PartialError{Clients: n, Err: ErrTimeout}\n\t}\n"},
-	{"timeout-early", "memory", nil, "server/broadcast.go", "\t\treturn context.WithTimeoutCause(ctx, b.timeout, ErrTimeout)\n", "\t\treturn context.WithTimeoutCause(ctx, b.timeout/time.Duration(1+3*more(on(\"timeout-early\", 1))), ErrTimeout)\n"},
+	{"timeout-early", "memory", nil, "server/later.go", "\treturn context.WithTimeoutCause(ctx, ackTimeout(timeout), ErrTimeout)\n", "\treturn context.WithTimeoutCause(ctx, ackTimeout(timeout)/time.Duration(1+3*more(on(\"timeout-early\", 1))), ErrTimeout)\n"},
 	{"full-silent", "pubsub", []string{plan.RedisOff}, "adapter/redis/outbox.go", "\tif errors.Is(err, errOutbox) {\n", "\tif errors.Is(err, errOutbox) && on(\"full-silent\", 1) {\n\t\treturn nil\n\t}\n\tif errors.Is(err, errOutbox) {\n"},
 }

@@ -1,0 +1,246 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
+)
+
+// EmitThen holds up no handler, and what it calls has its turn among them.
+func TestEmitThenHasItsTurn(t *testing.T) {
+	var seen record
+	inside, let := make(chan bool), make(chan bool)
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("ask", func(s *server.Socket) error {
+			err := s.EmitThen(func(a server.Args, err error) {
+				var yes string
+				seen.add("then %s %v", yes, errors.Join(err, a.Scan(&yes)))
+				_ = s.Emit("then", yes)
+			}, "really?", 1)
+			return errors.Join(err, s.Emit("behind"))
+		})
+		io.On("slow", func() {
+			inside <- true
+			<-let
+			seen.add("slow")
+		})
+		io.On("last", func() { seen.add("last") })
+	})
+	p, _ := join(t, url, "/")
+	p.Send(`42["ask"]`)
+	p.Expect(`421["really?",1]`, `42["behind"]`)
+	p.Send(`42["slow"]`)
+	await(t, inside)
+	p.Send(`431["yes"]`, `42["last"]`)
+	let <- true
+	p.Expect(`42["then","yes"]`)
+	eventually(t, "all is handled", func() bool { seen.mu.Lock(); defer seen.mu.Unlock(); return len(seen.list) == 3 })
+	if got, want := seen.take(), []string{"slow", "then yes <nil>", "last"}; !slices.Equal(got, want) {
+		t.Errorf("order %q, want %q", got, want)
+	}
+}
+
+func TestEmitThenThatIsNotAnswered(t *testing.T) {
+	sockets := make(chan *server.Socket, 1)
+	errs := make(chan error, 4)
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			s.OnDisconnect(func(server.Disconnection) { errs <- errors.New("disconnected") })
+			sockets <- s
+		})
+	})
+	p, _ := join(t, url, "/")
+	s := await(t, sockets)
+	then := func(_ server.Args, err error) { errs <- err }
+	if err := s.Timeout(time.Millisecond).EmitThen(then, "x"); err != nil {
+		t.Error(err)
+	}
+	p.Expect(`421["x"]`)
+	if err := await(t, errs); !errors.Is(err, server.ErrTimeout) {
+		t.Errorf("in time: %v", err)
+	}
+	if err := s.EmitThen(func(server.Args, error) { panic("x") }, "x"); err != nil {
+		t.Error(err)
+	}
+	p.Expect(`422["x"]`)
+	p.Send(`432[]`)
+	if err := s.EmitThen(then, "x"); err != nil {
+		t.Error(err)
+	}
+	p.Expect(`423["x"]`)
+	if err := s.EmitThen(then, "connect"); !errors.Is(err, server.ErrReservedEvent) {
+		t.Errorf("reserved: %v", err)
+	}
+	p.HangUp()
+	if err := await(t, errs); !errors.Is(err, server.ErrDisconnected) {
+		t.Errorf("gone: %v", err)
+	}
+	if err := await(t, errs); errors.Is(err, server.ErrDisconnected) {
+		t.Error("the disconnect handler came before what waited")
+	}
+	if err := s.EmitThen(then, "x"); !errors.Is(err, server.ErrDisconnected) {
+		t.Errorf("when it was gone: %v", err)
+	}
+	if err := context.Cause(s.Context()); !errors.Is(err, server.ErrDisconnected) {
+		t.Errorf("the context ended by %v", err)
+	}
+}
+
+// What many are asked is answered in the turn of the socket whose broadcast it is.
+func TestEmitThenOfABroadcast(t *testing.T) {
+	done := make(chan error, 1)
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("ask", func(s *server.Socket) error {
+			err := s.Broadcast().EmitThen(func(list []server.Args, err error) { _ = s.Emit("answers", len(list)) }, "ready?")
+			return errors.Join(err, s.Broadcast().Emit("behind"))
+		})
+	})
+	p, _ := join(t, url, "/")
+	q, _ := join(t, url, "/")
+	p.Send(`42["ask"]`)
+	q.Expect(`421["ready?"]`, `42["behind"]`)
+	q.Send(`431["yes"]`)
+	p.Expect(`42["answers",1]`)
+	var partial *adapter.PartialError
+	if err := srv.All().Timeout(time.Millisecond).EmitThen(func(_ []server.Args, err error) { done <- err }, "ready?"); err != nil {
+		t.Error(err)
+	}
+	if err := await(t, done); !errors.Is(err, server.ErrTimeout) || !errors.As(err, &partial) || partial.Clients != 2 {
+		t.Errorf("in time: %v", err)
+	}
+	if err := srv.To().EmitThen(func(list []server.Args, err error) { done <- err }, "x"); err != nil {
+		t.Error(err)
+	}
+	if err := await(t, done); err != nil {
+		t.Errorf("nobody: %v", err)
+	}
+}
+
+// Ask is answered alike by a socket of this server and by one described, on this server or another.
+func TestAskOverRedis(t *testing.T) {
+	inEveryMode(t, func(t *testing.T, start node) {
+		sockets := make(chan *server.Socket, 1)
+		_, url, readyA := start(func(io *server.Server) {
+			io.OnConnection(func(s *server.Socket) { s.Join("r", "only here"); sockets <- s })
+		})
+		b, urlB, readyB := start(func(io *server.Server) {
+			io.OnConnection(func(s *server.Socket) { s.Join("r"); sockets <- s })
+		})
+		p, id := join(t, url, "/")
+		s := await(t, sockets)
+		q, _ := join(t, urlB, "/")
+		here := await(t, sockets)
+		readyA()
+		readyB()
+		p.answerAcks(`7`)
+		q.answerAcks(`"text"`)
+		if n, err := server.Ask[int](t.Context(), s, "n"); n != 7 || err != nil {
+			t.Errorf("of the socket: %v, %v", n, err)
+		}
+		all, err := b.FetchSockets(t.Context())
+		if err != nil || len(all) != 2 {
+			t.Fatal(all, err)
+		}
+		for _, r := range all {
+			n, err := server.Ask[int](t.Context(), r, "n")
+			if (r.ID() == id) != (err == nil && n == 7) {
+				t.Errorf("of %s: %v, %v", r.ID(), n, err)
+			}
+		}
+		if text, err := server.Ask[string](t.Context(), here.Timeout(patience), "n"); text != "text" || err != nil {
+			t.Errorf("here: %q, %v", text, err)
+		}
+		answers := make(chan int, 1)
+		if err := b.All().EmitThen(func(list []server.Args, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- len(list)
+		}, "n"); err != nil {
+			t.Error(err)
+		}
+		if n := await(t, answers); n != 2 {
+			t.Errorf("%d answers", n)
+		}
+	})
+}
+
+// A handler may take all arguments, and answer by itself.
+func TestHandlerOfAllArguments(t *testing.T) {
+	kept := make(chan server.Args, 2)
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("x", func(all server.Args, ack server.Ack) error {
+			kept <- all
+			return ack(all.Values()...)
+		})
+		io.On("y", func(s *server.Socket, all server.Args, first string) string { kept <- all; return first })
+	})
+	p, _ := join(t, url, "/")
+	p.Send(`421["x",1,"a",{"b":null}]`, `422["y","first",2]`)
+	p.Expect(`431[1,"a",{"b":null}]`, `432["first"]`)
+	if a, b := await(t, kept), await(t, kept); a.Len() != 3 || string(a.Raw(1)) != `"a"` || b.Len() != 2 {
+		t.Errorf("%v, %v", a.Values(), b.Values())
+	}
+}
+
+func TestDataReplaced(t *testing.T) {
+	var d server.Data
+	_ = d.Set("old", 1)
+	if err := d.Replace(map[string]any{"a": 1, "bad": make(chan int)}); err == nil || d.Get("old") != 1 || d.Get("a") != nil {
+		t.Errorf("%v, %v", err, d.All())
+	}
+	if err := d.Replace(map[string]any{"a": 2}); err != nil || d.Get("old") != nil || d.Get("a") != 2 {
+		t.Errorf("%v, %v", err, d.All())
+	}
+	if err := d.Replace(nil); err != nil || len(d.All()) != 0 {
+		t.Errorf("%v, %v", err, d.All())
+	}
+}
+
+func TestASocketDescribesItself(t *testing.T) {
+	sockets := make(chan *server.Socket, 1)
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			s.Join("r")
+			_ = s.Data.Set("n", 7)
+			sockets <- s
+		})
+	})
+	join(t, url, "/")
+	d := await(t, sockets).Describe()
+	all, err := srv.FetchSockets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := all[0]
+	if d.ID() != r.ID() || !slices.Equal(d.Rooms(), r.Rooms()) || string(d.RawData()) != string(r.RawData()) ||
+		d.Handshake().Time != r.Handshake().Time || d.Handshake().URL != r.Handshake().URL {
+		t.Errorf("%+v, want %+v", d, r)
+	}
+}
+
+// A client that does not read is gone when its session has ended by that: one error says so whatever ended it.
+func TestBacklogIsAClientThatIsGone(t *testing.T) {
+	sockets := make(chan *server.Socket, 1)
+	_, url := start(t, server.Config{Transport: transport.Config{MaxBacklogBytes: 1 << 16}}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { sockets <- s })
+	})
+	p := dialPolling(t, url)
+	p.post("40")
+	s := await(t, sockets)
+	p.get()
+	for {
+		if err := s.Emit("x", make([]int, 1000)); err != nil {
+			if !errors.Is(err, server.ErrDisconnected) || !errors.Is(err, transport.ErrBacklog) {
+				t.Errorf("error %v", err)
+			}
+			return
+		}
+	}
+}
