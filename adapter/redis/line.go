@@ -20,7 +20,7 @@ type line struct {
 	order sync.Mutex
 	tails map[*tail]struct{}   // guarded by order
 	ahead map[string][]advance // guarded by order; by node: who has had its events before the stream did
-	had   map[string]offset    // guarded by order; by member: what it had so when it came, though the stream has passed that
+	had   map[string]offset    // guarded by order; by member: what its client had when it came, if some was of before the stream
 
 	mu   sync.Mutex
 	own  []ownEvent // guarded by mu; of this node, delivered and not back from the stream yet
@@ -261,8 +261,8 @@ func (l *line) forget(uid string, which func(advance) bool) {
 }
 
 // remove ends a membership between two events. The end of its trail says what the member has, also of nodes
-// whose events the stream has not brought yet; Ahead what it had of these when it came: the last that has reached its client
-// may be older than what the stream has brought since.
+// whose events the stream has not brought yet; Ahead what its client had when it came, which may show an older offset than
+// what the stream has brought since, or one of another connection, that says nothing of it.
 func (l *line) remove(m adapter.Member) (rooms []string, trail adapter.Trail) {
 	l.order.Lock()
 	defer l.order.Unlock()
@@ -351,12 +351,14 @@ func (l *line) join(t *tail, missed []tailEvent, seen map[string]uint64, have of
 			}
 		}
 	}
+	if len(have.early) > 0 {
+		l.had[s.SID] = have
+	}
 	each(missed)
 	each(t.events)
 	for _, x := range have.early {
 		if x.uid != l.n.c.uid && seen[x.uid] < x.seq {
 			l.ahead[x.uid] = append(l.ahead[x.uid], advance{s.SID, x.seq})
-			l.had[s.SID] = l.had[s.SID].with(x)
 		}
 	}
 	for _, e := range own {

@@ -23,7 +23,7 @@ type early struct {
 }
 
 // maxEarly is the most nodes in an offset: more than one come together only when a client moves again before
-// Redis has answered.
+// Redis has answered, or soon.
 const maxEarly = 8
 
 func parseOffset(s string) (o offset, ok bool) {
@@ -57,6 +57,7 @@ func (o offset) String() string {
 // with returns o with e in the place of what it says of the same node.
 func (o offset) with(e early) offset {
 	o.early = append(slices.DeleteFunc(slices.Clone(o.early), func(x early) bool { return x.uid == e.uid }), e)
+	o.early = o.early[max(0, len(o.early)-maxEarly):]
 	return o
 }
 

@@ -140,8 +140,9 @@ func (n *namespace) Restore(ctx context.Context, pid, at string) (*adapter.Sessi
 		return nil, fmt.Errorf("%w: session of another", adapter.ErrNoRecovery)
 	}
 	if last, ok := parseOffset(at); ok && at != s.Last {
-		ahead, _ := parseOffset(s.Trail.Ahead)
-		at = last.and(ahead).String()
+		if ahead, ok := parseOffset(s.Trail.Ahead); ok && last.id.ms < ahead.id.ms+uint64(2*n.c.cfg.MaxOutboxAge.Milliseconds()) { // else the stream has brought it
+			at = last.and(ahead).String()
+		}
 	}
 	var ok bool
 	if s.After, ok = s.Start(at, offsetBefore); ok {
