@@ -211,6 +211,8 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		cause = "its handlers still ran"
 	case w.model.gone(gone, now):
 		cause = "a failover lost it"
+	case c != nil && c.node.forgets && c.node.full(): // the state had no room there, which is said and counted
+		cause = "its server's outbox was full"
 	case l.putOut > gone:
 		cause = "disconnected by a server while it came back"
 	case c != nil && c.closed != 0 && final[c.reason]:

@@ -65,3 +65,6 @@ func first(list map[*emission]bool) (e *emission) {
 	}
 	return e
 }
+
+// full reports whether more was to be published than the node's outbox holds, once.
+func (n *node) full() bool { return n.cluster != nil && n.cluster.Stats().Lost["outbox full"] > 0 }

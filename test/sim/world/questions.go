@@ -149,7 +149,7 @@ func (q *question) errs(w *world, list []selected) {
 
 // overflowed reports whether a call says that what is to be published did not fit, and the server has counted that.
 func (n *node) overflowed(err error) bool {
-	return errors.Is(err, adapter.ErrDegraded) && n.cluster != nil && n.cluster.Stats().Lost["outbox full"] > 0
+	return errors.Is(err, adapter.ErrDegraded) && n.full()
 }
 
 // change is how long a server that comes or goes may be the reason for an answer that is missing.
