@@ -256,8 +256,7 @@ func (c *client) joined(s *Socket) {
 func (c *client) enqueue(s *Socket, it item) {
 	runnable, err := s.queue.push(it, &c.load, &c.server.cfg.Limits)
 	if err != nil {
-		c.server.stats.queueFull.Add(1)
-		c.fail(ReasonQueueFull, err)
+		c.full(err)
 		return
 	}
 	if runnable {
@@ -265,6 +264,12 @@ func (c *client) enqueue(s *Socket, it item) {
 		c.ready = append(c.ready, s)
 		c.mu.Unlock()
 	}
+}
+
+// full closes the session of a client of which too much waits.
+func (c *client) full(err error) {
+	c.server.stats.queueFull.Add(1)
+	c.fail(ReasonQueueFull, err)
 }
 
 // Work runs the handlers of all that has been received. Two may run at a time: one waits in a handler,

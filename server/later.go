@@ -47,7 +47,21 @@ func (u Unicast) EmitThen(then func(Args, error), event string, args ...any) err
 	})
 	s.expectAck(id, func(a Args, err error) {
 		timer.Stop()
-		answered(a, err)
+		if err != nil {
+			answered(a, err)
+			return
+		}
+		// It waits as an event does, and so counts among these.
+		c, size := s.client, a.size()+eventCost
+		if !c.load.add(size, &c.server.cfg.Limits) {
+			c.full(errQueueFull)
+			answered(Args{}, ErrDisconnected)
+			return
+		}
+		s.later(func() {
+			defer c.lighten(1, size)
+			then(a, nil)
+		})
 	})
 	timer.Reset(ackTimeout(u.timeout)) // if it has answered, there is nothing to forget
 	if err := s.sendQuestion(u, id, data, attachments); err != nil && s.forgetAck(id) {

@@ -3,7 +3,9 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +45,45 @@ func TestEmitThenHasItsTurn(t *testing.T) {
 	eventually(t, "all is handled", func() bool { seen.mu.Lock(); defer seen.mu.Unlock(); return len(seen.list) == 3 })
 	if got, want := seen.take(), []string{"slow", "then yes <nil>", "last"}; !slices.Equal(got, want) {
 		t.Errorf("order %q, want %q", got, want)
+	}
+}
+
+// TestAnswersOfEmitThenCount: answers that wait for the socket's turn count among what waits for its handlers.
+func TestAnswersOfEmitThenCount(t *testing.T) {
+	const questions = 20
+	let := make(chan struct{})
+	inside, errs := make(chan bool, 1), make(chan error, questions)
+	srv, url := start(t, server.Config{Limits: server.Limits{MaxQueuedBytes: 64 << 10}}, func(io *server.Server) {
+		io.On("ask", func(s *server.Socket) error {
+			return s.EmitThen(func(_ server.Args, err error) { errs <- err }, "?")
+		})
+		io.On("hold", func() {
+			inside <- true
+			<-let
+		})
+	})
+	p, _ := join(t, url, "/")
+	for id := range questions {
+		p.Send(`42["ask"]`)
+		p.Expect(fmt.Sprintf(`42%d["?"]`, id+1))
+	}
+	p.Send(`42["hold"]`)
+	await(t, inside)
+	for id := range questions {
+		p.Send(fmt.Sprintf(`43%d["%s"]`, id+1, strings.Repeat("x", 8<<10)))
+	}
+	wantClosed(t, srv, server.ReasonQueueFull, 1)
+	close(let)
+	gone := 0
+	for range questions { // each is told once
+		if err := await(t, errs); errors.Is(err, server.ErrDisconnected) {
+			gone++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if gone == 0 || gone == questions {
+		t.Errorf("%d of %d questions ended with the socket", gone, questions)
 	}
 }
 
