@@ -150,8 +150,10 @@ func (l *line) settle() {
 	}
 	pos, _ := l.r.where()
 	k := 0
-	for k < len(l.own) && l.own[k].id != (streamID{}) && !pos.less(l.own[k].id) {
-		k++
+	for ; k < len(l.own) && l.own[k].id != (streamID{}) && !pos.less(l.own[k].id); k++ {
+		if l.r.start.less(l.own[k].id) {
+			l.r.places.lost(l.own[k].id)
+		}
 	}
 	clear(l.own[:k])
 	if l.own = l.own[k:]; len(l.own) == 0 {
@@ -292,6 +294,9 @@ func (l *line) follow() (t *tail, pos streamID) {
 	defer l.order.Unlock()
 	t = &tail{}
 	l.tails[t] = struct{}{}
+	l.mu.Lock()
+	l.settle()
+	l.mu.Unlock()
 	pos, _ = l.r.where()
 	return t, pos
 }

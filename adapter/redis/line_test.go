@@ -33,3 +33,25 @@ func TestResumedGetsNothingTwice(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestOwnEntryThatIsLostIsAHole: an event of this node that its reader has passed and not met is a hole in the stream, over
+// which nobody recovers, though no entry behind it tells.
+func TestOwnEntryThatIsLostIsAHole(t *testing.T) {
+	r := &reader{start: streamID{ms: 10}, pos: streamID{ms: 30}, begun: true}
+	l := newLine(&namespace{c: &Cluster{uid: "here"}}, r)
+	l.own = []ownEvent{{seq: 1, id: streamID{ms: 9}}, {seq: 2, id: streamID{ms: 20}}, {seq: 3, id: streamID{ms: 40}}}
+	l.follow()
+	for at, miss := range map[uint64]bool{8: true, 19: true, 20: false, 30: false} {
+		if got := r.places.miss(streamID{ms: at}); got != miss {
+			t.Errorf("who has the stream up to %d may miss something: %v", at, got)
+		}
+	}
+	if len(l.own) != 1 {
+		t.Errorf("%d of this node are on their way", len(l.own))
+	}
+	other := newLine(&namespace{c: &Cluster{uid: "here"}}, &reader{start: streamID{ms: 10}, pos: streamID{ms: 30}, begun: true})
+	other.own = []ownEvent{{seq: 1, id: streamID{ms: 9}}} // from before the reader began
+	if other.follow(); other.r.places.miss(streamID{ms: 8}) {
+		t.Error("what is in the stream from before the reader began is taken for lost")
+	}
+}

@@ -33,7 +33,7 @@ type places struct {
 	mu     sync.Mutex
 	torn   map[streamID]bool    // entries: whether something of their sender is missing before them. Others repeat one
 	open   map[*window]streamID // what is missing of senders of which nothing has come since: who has less may miss it
-	before streamID             // where more are than are remembered
+	before streamID             // where more are than are remembered, or what this node knows to be lost
 }
 
 // note notes an entry before which something of its sender is missing, or that repeats one.
@@ -59,6 +59,15 @@ func (p *places) bound(id streamID) {
 	if most() >= maxPlaces/2 {
 		clear(p.torn)
 		clear(p.open)
+		p.before = id
+	}
+}
+
+// lost notes that an entry, of this node, is not in the stream any more, in which nothing need tell of it.
+func (p *places) lost(id streamID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.before.less(id) {
 		p.before = id
 	}
 }

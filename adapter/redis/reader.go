@@ -27,7 +27,7 @@ type reader struct {
 	caught  int64              // how many entries up to end were read since
 	warned  time.Time          // when was last said that it is far
 	since   time.Time          // when it began
-	start   streamID           // where it began
+	start   streamID           // where it began; does not change once that is known
 	checked time.Time          // when was last looked whether the stream has dropped anything since
 	dropped bool               // it has
 
