@@ -35,13 +35,20 @@ func localOnly(next http.Handler) http.Handler {
 
 // loopback reports whether a Host header names this machine.
 func loopback(host string) bool {
+	name := nameOf(host)
+	ip, err := netip.ParseAddr(name)
+	return strings.EqualFold(name, "localhost") || err == nil && ip.IsLoopback()
+}
+
+// nameOf returns the name or the address of a Host header.
+func nameOf(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	} else if inner, ok := strings.CutPrefix(host, "["); ok {
-		host = strings.TrimSuffix(inner, "]")
+		return name
 	}
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		return strings.TrimSuffix(inner, "]")
+	}
+	return host
 }
 
 // maxProfileSeconds is how long one profile or trace may take.

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
+
+	"github.com/beanpole/beanpole/internal/origin"
 )
 
 // measured reports whether the metrics are shown anywhere: what nobody sees is not measured.
@@ -30,8 +33,9 @@ func (h *Host) serveMetrics(ctx context.Context) (stop func()) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", h.metrics.Handler())
 	s := &http.Server{
-		Handler:           mux,
+		Handler:           h.named(mux),
 		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       bodyTimeout, // nobody has a body to send
 		IdleTimeout:       idleTimeout,
 		WriteTimeout:      adminWriteTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -50,4 +54,20 @@ func (h *Host) serveMetrics(ctx context.Context) (stop func()) {
 		_ = s.Close()
 		<-ended
 	}
+}
+
+// named refuses requests for hosts that are not among Config.AllowedHosts, if there are any, as a page has made by DNS
+// rebinding. An address, by which collectors ask, is no name that leads elsewhere.
+func (h *Host) named(next http.Handler) http.Handler {
+	hosts, _ := origin.ParseHosts(h.cfg.AllowedHosts) // checked
+	if len(hosts) == 0 {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := netip.ParseAddr(nameOf(r.Host)); err != nil && !hosts.Has(r.Host) {
+			http.Error(w, "not a host of this server", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

@@ -13,7 +13,7 @@ import (
 
 // The address of the metrics shows them and nothing else, and one that cannot be had stops the start.
 func TestMetricsHaveAnAddress(t *testing.T) {
-	h, _ := newTestHost(t, Config{Port: AnyPort, NoAdmin: true, MetricsAddr: "127.0.0.1:0"})
+	h, _ := newTestHost(t, Config{Port: AnyPort, NoAdmin: true, MetricsAddr: "127.0.0.1:0", AllowedHosts: []string{"chat.example.com"}})
 	if err := h.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -29,6 +29,20 @@ func TestMetricsHaveAnAddress(t *testing.T) {
 		_ = res.Body.Close()
 		if res.StatusCode != want || want == 200 && !strings.Contains(string(body), "beanpole_sessions") {
 			t.Errorf("%s: %d, %.100s", path, res.StatusCode, body)
+		}
+	}
+	for host, want := range map[string]int{"": 200, "chat.example.com": 200, "10.0.0.5:9464": 200, "evil.example": 403, "localhost": 403} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+h.shown.Addr().String()+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = res.Body.Close(); res.StatusCode != want {
+			t.Errorf("host %q: %d, want %d", host, res.StatusCode, want)
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
