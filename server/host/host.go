@@ -202,9 +202,10 @@ func (h *Host) Handle(method, path string, handler http.Handler) {
 
 // Static serves the files of fsys for every path that has no route. Folders are served by their
 // index.html and never listed; names that start with a dot are hidden, and a link that leads to one, or out of fsys,
-// is not there. What can be compressed is, for who takes it. Call it before Run. Without an index.html, and a route of its own, / is not found, which Listen says.
+// is not there, as is what is no file, such as a named pipe. Text, scripts and the like of up to 8 MiB are compressed for
+// who takes it, once: 32 MiB of that are kept. Call it before Run. Without an index.html, and a route of its own, / is not found, which Listen says.
 func (h *Host) Static(fsys fs.FS) {
-	h.files = fileServer(fsys, h.cfg.SinglePage)
+	h.files = fileServer(fsys, h.cfg.SinglePage, newCompressor(h.memory.short.Load))
 	_, err := fs.Stat(fsys, "index.html")
 	h.indexed = err == nil
 }
