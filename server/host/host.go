@@ -62,6 +62,7 @@ type Host struct {
 	admin    atomic.Pointer[net.Listener] // set by Listen, or later, if at all
 	files    http.Handler                 // set by Static or Fallback before Run, or nil
 	indexed  bool                         // set by Static: / has a page
+	static   bool                         // set by Static: files are those of a file system
 
 	unroutable error // set by Handle before Run: routes that cannot be
 	draining   atomic.Bool
@@ -207,13 +208,15 @@ func (h *Host) Handle(method, path string, handler http.Handler) {
 func (h *Host) Static(fsys fs.FS) {
 	h.files = fileServer(fsys, h.cfg.SinglePage, newCompressor(h.memory.short.Load))
 	_, err := fs.Stat(fsys, "index.html")
-	h.indexed = err == nil
+	h.indexed, h.static = err == nil, true
 }
 
 // Fallback serves every path that has no route with handler, in the place of Static: an application that has a server
 // already, such as an http.ServeMux, comes with all its paths. Those of Socket.IO and of the health checks stay the
 // host's. Call it before Run.
-func (h *Host) Fallback(handler http.Handler) { h.files, h.indexed = handler, true }
+func (h *Host) Fallback(handler http.Handler) {
+	h.files, h.indexed, h.static = handler, true, false
+}
 
 // ServeHTTP serves a request as the listening host would, for tests and for embedding.
 func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {

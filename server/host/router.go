@@ -87,6 +87,9 @@ func (h *Host) closeRouter() (err error) {
 	if h.files != nil && !h.indexed && !slices.ContainsFunc(h.router.Routes(), func(r gin.RouteInfo) bool { return r.Path == "/" }) {
 		h.life.Warn("the folder of files has no index.html, and nothing else serves /: it is answered 404")
 	}
+	if h.cfg.SinglePage && !h.static {
+		h.life.Warn("BEANPOLE_SINGLE_PAGE has no effect: there are no files, which BEANPOLE_STATIC_DIR or the program's Static names")
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("a route of the application stands where Socket.IO is served, below %s: %v", h.cfg.Path, p)

@@ -186,6 +186,33 @@ func TestStaticWithoutAnIndexIsSaid(t *testing.T) {
 	}
 }
 
+// A page for paths that are no file's needs files, be they of a variable or of the program.
+func TestSinglePageWithoutFilesIsSaid(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cfg   Config
+		files func(*Host)
+		said  bool
+	}{
+		"nothing":    {Config{SinglePage: true}, func(*Host) {}, true},
+		"a fallback": {Config{SinglePage: true}, func(h *Host) { h.Fallback(http.NotFoundHandler()) }, true},
+		"a program":  {Config{SinglePage: true}, func(h *Host) { h.Static(fstest.MapFS{"index.html": {}}) }, false},
+		"a folder":   {Config{SinglePage: true, StaticDir: t.TempDir()}, func(*Host) {}, false},
+		"not set":    {Config{}, func(*Host) {}, false},
+	} {
+		tt.cfg.Port, tt.cfg.Host, tt.cfg.NoAdmin = AnyPort, "127.0.0.1", true
+		h, log := newTestHost(t, tt.cfg)
+		tt.files(h)
+		if err := h.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		_ = h.listener.Close()
+		h.flushLog()
+		if got := strings.Contains(log.String(), "BEANPOLE_SINGLE_PAGE"); got != tt.said {
+			t.Errorf("%s: said %v", name, got)
+		}
+	}
+}
+
 // A server that was there before comes with all its paths, but for those that are the host's.
 func TestFallback(t *testing.T) {
 	h, _ := newTestHost(t, Config{})
