@@ -176,7 +176,8 @@ func (h *Host) make() (err error) {
 }
 
 // Metrics returns the metrics that the admin listener shows and Config.MetricsAddr, for the application's own collectors, or
-// for a registry of its own, as it is a prometheus.Collector. Without either nothing of the server is in them.
+// for a registry of its own, as it is a prometheus.Collector. They watch the host's server already. Without either
+// nothing of the server is in them.
 func (h *Host) Metrics() *metrics.Metrics { return h.metrics }
 
 // Logger returns the logger of the host, for the application's own lines.
