@@ -8,18 +8,31 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 )
 
 // serveFile is the route of everything that has no other.
 func (h *Host) serveFile(c *gin.Context) {
+	defer h.sayWhereSocketIOIs(c)
 	if h.files == nil {
 		http.NotFound(c.Writer, c.Request)
 		return
 	}
 	c.Status(http.StatusOK) // for gin it is 404 until something else is said
 	h.files.ServeHTTP(c.Writer, c.Request)
+}
+
+// sayWhereSocketIOIs says, once a minute at most, that a client of Socket.IO has asked where nothing is.
+func (h *Host) sayWhereSocketIOIs(c *gin.Context) {
+	q := c.Request.URL.Query()
+	if c.Writer.Status() != http.StatusNotFound || !q.Has("EIO") || !q.Has("transport") || !h.notice.News("no Socket.IO there", time.Now()) {
+		return
+	}
+	asks := c.Request.URL.Path
+	h.log.Warn("a client of Socket.IO asks at a path that has nothing: set its option path to that of this server, or BEANPOLE_PATH to the "+
+		"client's; BEANPOLE_NO_TRAILING_SLASH is for clients that leave the slash out", "asks", asks[:min(len(asks), 100)], "path", h.cfg.Path)
 }
 
 // fileServer serves fsys without listing folders and without hidden files. Browsers are told to ask
