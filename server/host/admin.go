@@ -19,6 +19,9 @@ import (
 // be taken.
 const adminWriteTimeout = 30 * time.Second
 
+// adminHost is where the admin listener is.
+const adminHost = "127.0.0.1"
+
 // adminAgain is the time between two tries to have the port of the admin listener. The server before it may be stopping.
 const adminAgain = 500 * time.Millisecond
 
@@ -36,11 +39,7 @@ func (h *Host) listenAdmin() {
 
 // openAdmin opens the admin listener.
 func (h *Host) openAdmin() error {
-	port := h.cfg.AdminPort
-	if port == 0 && h.cfg.Port > 0 {
-		port = h.cfg.Port + 1
-	}
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(max(0, int(port)))))
+	l, err := net.Listen("tcp", net.JoinHostPort(adminHost, strconv.Itoa(max(0, int(h.cfg.adminPort())))))
 	if err == nil {
 		h.admin.Store(&l)
 	}

@@ -189,8 +189,8 @@ type Config struct {
 	AdminPort Port `env:"BEANPOLE_ADMIN_PORT" allow:"a port from 0 to 65535"`
 	// Leaves the listener for POST /drain out.
 	NoAdmin bool `env:"BEANPOLE_NO_ADMIN" allow:"true or false"`
-	// The address of a listener for GET /metrics and nothing else, for a Prometheus on another machine; it has no password, so
-	// that the network has to say who may ask. Without it, the listener for POST /drain alone has the metrics.
+	// The address of a listener for GET /metrics and nothing else, for a Prometheus on another machine, with a port that no other
+	// listener has; it has no password, so that the network has to say who may ask. Without it, the listener for POST /drain alone has the metrics.
 	MetricsAddr string `env:"BEANPOLE_METRICS_ADDR" allow:"an address with its port, such as :9464 or 10.0.0.5:9464"`
 	// Where figures for CloudWatch are written once a minute, in its embedded metric format, which it takes from a log
 	// that is streamed to it: among the lines of the log (log), or to a file of their own, which begins anew when it

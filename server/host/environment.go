@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -185,7 +186,7 @@ func (cfg *Config) wrong(folder func(name string) bool) (bad []error) {
 			bad = append(bad, badValue(f, text(field.Interface())))
 		}
 	}
-	for _, check := range []func() error{cfg.checkSites, cfg.checkTimes, cfg.checkAdminPort, cfg.checkRedisPassword, cfg.checkRecovery, cfg.checkAdminUI, cfg.checkTracing, cfg.checkJSONP} {
+	for _, check := range []func() error{cfg.checkSites, cfg.checkTimes, cfg.checkPorts, cfg.checkRedisPassword, cfg.checkRecovery, cfg.checkAdminUI, cfg.checkTracing, cfg.checkJSONP} {
 		if err := check(); err != nil {
 			bad = append(bad, err)
 		}
@@ -211,17 +212,42 @@ func (cfg *Config) checkTimes() error {
 	return nil
 }
 
-// checkAdminPort returns a *ValueError for a port that the admin listener cannot have, however long it tries.
-func (cfg *Config) checkAdminPort() error {
-	port := cmp.Or(cfg.Port, DefaultPort)
-	switch ip, err := netip.ParseAddr(cfg.Host); {
-	case cfg.NoAdmin:
-	case cfg.AdminPort == 0 && port == 65535:
+// adminPort is the port of the admin listener; none above 0 is any that is free.
+func (cfg *Config) adminPort() Port {
+	if port := cmp.Or(cfg.Port, DefaultPort); cfg.AdminPort == 0 && port > 0 {
+		return port + 1
+	}
+	return cfg.AdminPort
+}
+
+// checkPorts returns a *ValueError for two listeners that cannot both have their port, however long they try.
+func (cfg *Config) checkPorts() error {
+	port, admin := cmp.Or(cfg.Port, DefaultPort), cfg.adminPort()
+	at, digits, _ := net.SplitHostPort(cfg.MetricsAddr)
+	number, _ := strconv.ParseUint(digits, 10, 16)
+	metrics := Port(number)
+	if cfg.NoAdmin {
+		admin = AnyPort
+	}
+	switch {
+	case admin > 65535:
 		return &ValueError{"PORT", text(port), "65534 or less, or BEANPOLE_ADMIN_PORT set: without that the admin listener has the port after it"}
-	case cfg.AdminPort == port && port > 0 && (err != nil || ip.IsUnspecified() || ip.IsLoopback()):
+	case admin > 0 && admin == port && overlap(adminHost, cfg.Host):
 		return &ValueError{"BEANPOLE_ADMIN_PORT", text(cfg.AdminPort), "another port than PORT, or not set"}
+	case metrics > 0 && metrics == port && overlap(at, cfg.Host):
+		return &ValueError{"BEANPOLE_METRICS_ADDR", cfg.MetricsAddr, "an address with another port than PORT, which is " + text(port)}
+	case metrics > 0 && metrics == admin && overlap(at, adminHost):
+		return &ValueError{"BEANPOLE_METRICS_ADDR", cfg.MetricsAddr, "an address with another port than that of the admin listener, which is " +
+			text(admin) + ": BEANPOLE_ADMIN_PORT, or else the one after PORT"}
 	}
 	return nil
+}
+
+// overlap reports whether listeners of one port at two addresses are in each other's way. A name, or nothing, may be any.
+func overlap(a, b string) bool {
+	x, bad := netip.ParseAddr(a)
+	y, worse := netip.ParseAddr(b)
+	return bad != nil || worse != nil || x.IsUnspecified() || y.IsUnspecified() || x.Unmap() == y.Unmap()
 }
 
 // checkHealthdLog returns a *ValueError for what is there and no folder. One that is not there yet may come.

@@ -182,6 +182,34 @@ func TestAdminPortBesideThePort(t *testing.T) {
 	}
 }
 
+// Two listeners of a host that cannot both have their port are refused at the start, by a line that names the variable: one
+// of them would be missing for ever, the one that deployments drain by among them.
+func TestMetricsHaveAPortOfTheirOwn(t *testing.T) {
+	for environ, ok := range map[string]bool{
+		"BEANPOLE_METRICS_ADDR=:5000":                                    false,
+		"BEANPOLE_METRICS_ADDR=10.0.0.5:5000":                            false,
+		"BEANPOLE_METRICS_ADDR=:5001":                                    false,
+		"BEANPOLE_METRICS_ADDR=127.0.0.1:5001":                           false,
+		"BEANPOLE_METRICS_ADDR=localhost:5001":                           false,
+		"BEANPOLE_METRICS_ADDR=[::]:5001":                                false,
+		"BEANPOLE_METRICS_ADDR=:7000 PORT=8000 BEANPOLE_ADMIN_PORT=7000": false,
+		"BEANPOLE_METRICS_ADDR=:9464":                                    true,
+		"BEANPOLE_METRICS_ADDR=10.0.0.5:5001":                            true,
+		"BEANPOLE_METRICS_ADDR=10.0.0.5:5000 HOST=127.0.0.1":             true,
+		"BEANPOLE_METRICS_ADDR=:5001 BEANPOLE_ADMIN_PORT=7000":           true,
+		"BEANPOLE_METRICS_ADDR=:5001 BEANPOLE_NO_ADMIN=true":             true,
+		"BEANPOLE_METRICS_ADDR=:0":                                       true,
+		"BEANPOLE_METRICS_ADDR=:5001 PORT=0":                             true,
+		"BEANPOLE_METRICS_ADDR=:0 PORT=0 BEANPOLE_ADMIN_PORT=0":          true,
+	} {
+		_, err := fromEnv(strings.Fields(environ))
+		var bad *ValueError
+		if ok && err != nil || !ok && (!errors.As(err, &bad) || bad.Variable != "BEANPOLE_METRICS_ADDR") {
+			t.Errorf("%s: %v", environ, err)
+		}
+	}
+}
+
 func TestNoVariableTakesWhatIsOfNoUse(t *testing.T) {
 	texts := map[string][]string{
 		"HOST": {"a b", "[::1]", "0:5000", "host:", "é"}, "REDIS_PASSWORD": nil, "BEANPOLE_ADMIN_UI_USERNAME": nil,

@@ -62,6 +62,7 @@ type Host struct {
 	admin    atomic.Pointer[net.Listener] // set by Listen, or later, if at all
 	files    http.Handler                 // set by Static or Fallback before Run, or nil
 	indexed  bool                         // set by Static: / has a page
+	static   bool                         // set by Static: files are those of a file system
 
 	unroutable error // set by Handle before Run: routes that cannot be
 	draining   atomic.Bool
@@ -175,7 +176,8 @@ func (h *Host) make() (err error) {
 }
 
 // Metrics returns the metrics that the admin listener shows and Config.MetricsAddr, for the application's own collectors, or
-// for a registry of its own, as it is a prometheus.Collector. Without either nothing of the server is in them.
+// for a registry of its own, as it is a prometheus.Collector. They watch the host's server already. Without either
+// nothing of the server is in them.
 func (h *Host) Metrics() *metrics.Metrics { return h.metrics }
 
 // Logger returns the logger of the host, for the application's own lines.
@@ -194,25 +196,34 @@ func (h *Host) Router() *gin.Engine { return h.router }
 // Handle adds a route of the application. path is as in gin: /scores/:game takes part of the path, which r.PathValue("game") returns.
 // Call it before Run. A route that cannot be is in the log at once, and the error of Listen and Run, which do not start.
 func (h *Host) Handle(method, path string, handler http.Handler) {
-	if err := h.handle(method, path, handler); err != nil {
-		h.log.Error("route not added", "err", err)
-		h.unroutable = errors.Join(h.unroutable, err)
-	}
+	h.refuseRoute(h.handle(method, path, handler))
 }
 
 // Static serves the files of fsys for every path that has no route. Folders are served by their
 // index.html and never listed; names that start with a dot are hidden, and a link that leads to one, or out of fsys,
-// is not there. What can be compressed is, for who takes it. Call it before Run. Without an index.html, and a route of its own, / is not found, which Listen says.
+// is not there, as is what is no file, such as a named pipe. Text, scripts and the like of up to 8 MiB are compressed for
+// who takes it, once: 32 MiB of that are kept. Call it before Run. Without an index.html, and a route of its own, / is not found, which Listen says.
+// Nil is refused, as a route that cannot be.
 func (h *Host) Static(fsys fs.FS) {
-	h.files = fileServer(fsys, h.cfg.SinglePage)
+	if missing(fsys) {
+		h.refuseRoute(errors.New(`Static: no files: give it a file system, such as os.DirFS("public") or an embed.FS`))
+		return
+	}
+	h.files = fileServer(fsys, h.cfg.SinglePage, newCompressor(h.memory.short.Load))
 	_, err := fs.Stat(fsys, "index.html")
-	h.indexed = err == nil
+	h.indexed, h.static = err == nil, true
 }
 
 // Fallback serves every path that has no route with handler, in the place of Static: an application that has a server
 // already, such as an http.ServeMux, comes with all its paths. Those of Socket.IO and of the health checks stay the
-// host's. Call it before Run.
-func (h *Host) Fallback(handler http.Handler) { h.files, h.indexed = handler, true }
+// host's. Nil is refused, as a route that cannot be. Call it before Run.
+func (h *Host) Fallback(handler http.Handler) {
+	if missing(handler) {
+		h.refuseRoute(errors.New("Fallback: no handler: give it one, such as an http.ServeMux, or leave it out"))
+		return
+	}
+	h.files, h.indexed, h.static = handler, true, false
+}
 
 // ServeHTTP serves a request as the listening host would, for tests and for embedding.
 func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {

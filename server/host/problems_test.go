@@ -21,6 +21,7 @@ func TestProblemsAreThoseOfTheStart(t *testing.T) {
 			[]string{"BEANPOLE_ADMIN_UI_USERNAME", "BEANPOLE_ALLOWED_ORIGINS", "BEANPOLE_IDLE_TIMEOUT"}},
 		{map[string]string{"REDIS_URL": "redis://h:6379?no_such_option=1"}, []string{"REDIS_URL"}},
 		{map[string]string{"REDIS_URL": "redis://h:6379", "BEANPOLE_REDIS_MODE": "pubsub", "BEANPOLE_RECOVERY": "1m"}, []string{"BEANPOLE_REDIS_MODE"}},
+		{map[string]string{"BEANPOLE_METRICS_ADDR": ":5001"}, []string{"BEANPOLE_METRICS_ADDR"}},
 		{map[string]string{"BEANPOLE_STATIC_DIR": "missing"}, []string{"BEANPOLE_STATIC_DIR"}},
 		{map[string]string{"BEANPOLE_TRACING": "true", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_HEADERS": "x"},
 			[]string{"OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_PROTOCOL"}},

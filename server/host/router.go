@@ -43,7 +43,7 @@ func (h *Host) handle(method, path string, handler http.Handler) (err error) {
 	route := fmt.Sprintf("route %s %q", method, path)
 	bad := func(what string) error { return fmt.Errorf("%s: %s", route, what) }
 	switch {
-	case handler == nil || reflect.ValueOf(handler).Kind() == reflect.Func && reflect.ValueOf(handler).IsNil():
+	case missing(handler):
 		return bad("no handler")
 	case !methodName.MatchString(method):
 		return bad("the method must be in capital letters, such as GET")
@@ -66,6 +66,20 @@ func (h *Host) handle(method, path string, handler http.Handler) (err error) {
 	return nil
 }
 
+// refuseRoute notes what is wrong with a route, if anything is: Listen and Run return it.
+func (h *Host) refuseRoute(err error) {
+	if err != nil {
+		h.log.Error("route not added", "err", err)
+		h.unroutable = errors.Join(h.unroutable, err)
+	}
+}
+
+// missing reports whether v is nothing: nil, a pointer or a function that is.
+func missing(v any) bool {
+	r := reflect.ValueOf(v)
+	return !r.IsValid() || (r.Kind() == reflect.Func || r.Kind() == reflect.Pointer) && r.IsNil()
+}
+
 // methodName is a method as gin takes it.
 var methodName = regexp.MustCompile(`^[A-Z]+$`)
 
@@ -86,6 +100,9 @@ func (h *Host) closeRouter() (err error) {
 	}
 	if h.files != nil && !h.indexed && !slices.ContainsFunc(h.router.Routes(), func(r gin.RouteInfo) bool { return r.Path == "/" }) {
 		h.life.Warn("the folder of files has no index.html, and nothing else serves /: it is answered 404")
+	}
+	if h.cfg.SinglePage && !h.static {
+		h.life.Warn("BEANPOLE_SINGLE_PAGE has no effect: there are no files, which BEANPOLE_STATIC_DIR or the program's Static names")
 	}
 	defer func() {
 		if p := recover(); p != nil {

@@ -159,6 +159,24 @@ func TestRoutesThatCannotBe(t *testing.T) {
 	}
 }
 
+// What serves nothing is refused as a route is, with what to give instead.
+func TestNothingThatIsToBeServed(t *testing.T) {
+	var mux *http.ServeMux
+	for name, add := range map[string]func(*Host){
+		"Static":   func(h *Host) { h.Static(nil) },
+		"Fallback": func(h *Host) { h.Fallback(nil) },
+		"pointer":  func(h *Host) { h.Fallback(mux) },
+		"function": func(h *Host) { h.Fallback(http.HandlerFunc(nil)) },
+		"route":    func(h *Host) { h.Handle("GET", "/x", mux) },
+	} {
+		h, log := newTestHost(t, Config{Port: AnyPort, Host: "127.0.0.1", NoAdmin: true})
+		add(h)
+		if err := h.Listen(); err == nil || !strings.Contains(err.Error(), ": no ") || !strings.Contains(log.String(), "route not added") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Files without an index.html leave / without a page. That is said, unless another route has it.
 func TestStaticWithoutAnIndexIsSaid(t *testing.T) {
 	for _, tt := range []struct {
@@ -182,6 +200,59 @@ func TestStaticWithoutAnIndexIsSaid(t *testing.T) {
 		h.flushLog()
 		if got := strings.Contains(log.String(), "no index.html"); got != tt.said {
 			t.Errorf("%v, route %q: said %v", tt.files, tt.route, got)
+		}
+	}
+}
+
+// A page for paths that are no file's needs files, be they of a variable or of the program.
+func TestSinglePageWithoutFilesIsSaid(t *testing.T) {
+	for name, tt := range map[string]struct {
+		cfg   Config
+		files func(*Host)
+		said  bool
+	}{
+		"nothing":    {Config{SinglePage: true}, func(*Host) {}, true},
+		"a fallback": {Config{SinglePage: true}, func(h *Host) { h.Fallback(http.NotFoundHandler()) }, true},
+		"a program":  {Config{SinglePage: true}, func(h *Host) { h.Static(fstest.MapFS{"index.html": {}}) }, false},
+		"a folder":   {Config{SinglePage: true, StaticDir: t.TempDir()}, func(*Host) {}, false},
+		"not set":    {Config{}, func(*Host) {}, false},
+	} {
+		tt.cfg.Port, tt.cfg.Host, tt.cfg.NoAdmin = AnyPort, "127.0.0.1", true
+		h, log := newTestHost(t, tt.cfg)
+		tt.files(h)
+		if err := h.Listen(); err != nil {
+			t.Fatal(err)
+		}
+		_ = h.listener.Close()
+		h.flushLog()
+		if got := strings.Contains(log.String(), "BEANPOLE_SINGLE_PAGE"); got != tt.said {
+			t.Errorf("%s: said %v", name, got)
+		}
+	}
+}
+
+// A client that asks at another path than that of Socket.IO gets a 404, which tells nobody why: the log does, once.
+func TestClientsThatAskWhereSocketIOIsNot(t *testing.T) {
+	for name, files := range map[string]func(*Host){
+		"nothing":    func(*Host) {},
+		"files":      func(h *Host) { h.Static(fstest.MapFS{"index.html": {}}) },
+		"a fallback": func(h *Host) { h.Fallback(http.NotFoundHandler()) },
+	} {
+		h, log := newTestHost(t, Config{Path: "/live/"})
+		files(h)
+		for _, target := range []string{"/nothing", "/live/?EIO=4&transport=polling"} {
+			ask(h, "GET", target)
+		}
+		if got := log.String(); strings.Contains(got, "asks at a path") {
+			t.Errorf("%s: %s", name, got)
+		}
+		for range 3 {
+			if w := ask(h, "GET", "/socket.io/?EIO=4&transport=polling&t=x"); w.Code != http.StatusNotFound {
+				t.Errorf("%s: %d", name, w.Code)
+			}
+		}
+		if got := log.String(); strings.Count(got, "asks at a path") != 1 || !strings.Contains(got, "asks=/socket.io/ path=/live/") {
+			t.Errorf("%s: %s", name, got)
 		}
 	}
 }

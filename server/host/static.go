@@ -8,13 +8,14 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/klauspost/compress/gzhttp"
 )
 
 // serveFile is the route of everything that has no other.
 func (h *Host) serveFile(c *gin.Context) {
+	defer h.sayWhereSocketIOIs(c)
 	if h.files == nil {
 		http.NotFound(c.Writer, c.Request)
 		return
@@ -23,11 +24,22 @@ func (h *Host) serveFile(c *gin.Context) {
 	h.files.ServeHTTP(c.Writer, c.Request)
 }
 
+// sayWhereSocketIOIs says, once a minute at most, that a client of Socket.IO has asked where nothing is.
+func (h *Host) sayWhereSocketIOIs(c *gin.Context) {
+	q := c.Request.URL.Query()
+	if c.Writer.Status() != http.StatusNotFound || !q.Has("EIO") || !q.Has("transport") || !h.notice.News("no Socket.IO there", time.Now()) {
+		return
+	}
+	asks := c.Request.URL.Path
+	h.log.Warn("a client of Socket.IO asks at a path that has nothing: set its option path to that of this server, or BEANPOLE_PATH to the "+
+		"client's; BEANPOLE_NO_TRAILING_SLASH is for clients that leave the slash out", "asks", asks[:min(len(asks), 100)], "path", h.cfg.Path)
+}
+
 // fileServer serves fsys without listing folders and without hidden files. Browsers are told to ask
 // again each time, as the names of the files do not change when their content does.
-func fileServer(fsys fs.FS, singlePage bool) http.Handler {
+func fileServer(fsys fs.FS, singlePage bool, small *compressor) http.Handler {
 	files := http.FileServerFS(visible{fsys})
-	return gzhttp.GzipHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
@@ -39,8 +51,10 @@ func fileServer(fsys fs.FS, singlePage bool) http.Handler {
 			r = r.Clone(r.Context())
 			r.URL.Path = "/"
 		}
-		files.ServeHTTP(w, fewRanges(r))
-	}))
+		if !small.serve(w, r, visible{fsys}) {
+			files.ServeHTTP(w, fewRanges(r))
+		}
+	})
 }
 
 // isPage reports whether a browser asks for a page, by a name that is no file's.
@@ -70,7 +84,7 @@ func fewRanges(r *http.Request) *http.Request {
 }
 
 // visible is a file system of which only files, and folders with an index.html, can be opened, and nothing
-// hidden or outside it by a link.
+// hidden or outside it by a link. What is neither is not even tried: the opening of a named pipe has no end.
 type visible struct{ fs.FS }
 
 // Open opens the file of that name.
@@ -83,12 +97,18 @@ func (v visible) Open(name string) (fs.File, error) {
 	if strings.Contains(name, "\x00") || leadsAway(v.FS, name) {
 		return nil, notThere(name)
 	}
+	info, err := fs.Stat(v.FS, name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() && !info.Mode().IsRegular() {
+		return nil, notThere(name)
+	}
 	f, err := v.FS.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
+	if info.IsDir() {
 		var index fs.File
 		if index, err = v.Open(path.Join(name, "index.html")); err == nil {
 			err = index.Close()

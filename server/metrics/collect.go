@@ -11,9 +11,10 @@ import (
 )
 
 // collector reads the counters of a server when Prometheus asks.
-type collector struct{ s Source }
-
-func newCollector(s Source) prometheus.Collector { return collector{s} }
+type collector struct {
+	s Source
+	m *Metrics
+}
 
 // Describe sends nothing: some labels are not known before they are counted.
 func (collector) Describe(chan<- *prometheus.Desc) {}
@@ -95,6 +96,7 @@ func (c collector) engine(out sink) {
 
 func (c collector) sockets(out sink) {
 	st := c.s.Stats()
+	c.m.sayUntold(st.Disconnected)
 	out.count("sockets_connected_total", "Sockets that joined a namespace.", st.Connected)
 	out.count("sockets_disconnected_total", "Sockets that left a namespace.", st.Disconnected)
 	countEach(out, "sockets_refused_total", "Sockets refused, by cause.", "cause", st.RefusedBy)

@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/http"
 	"sync"
@@ -40,6 +41,9 @@ type Metrics struct {
 
 	events atomic.Pointer[map[string]*eventMetrics] // by event name; replaced, never changed
 	mu     sync.Mutex                               // held to replace it
+
+	watches atomic.Bool // a server
+	untold  sync.Once   // done: it has been said that nobody tells of handlers
 }
 
 // eventMetrics are the metrics of one event, looked up once.
@@ -96,8 +100,22 @@ type Source interface {
 
 var _ Source = (*server.Server)(nil)
 
-// Watch adds the counters of s. It panics when called twice.
-func (m *Metrics) Watch(s Source) { m.own.MustRegister(newCollector(s)) }
+// Watch adds the counters of s. It panics when called twice: the metrics of a host watch its server already.
+func (m *Metrics) Watch(s Source) {
+	if !m.watches.CompareAndSwap(false, true) {
+		panic("metrics: Watch is called twice; the metrics of a host watch its server already, and metrics are those of one server")
+	}
+	m.own.MustRegister(collector{s, m})
+}
+
+// sayUntold says once that the server watched has sockets come and go of which m is not told.
+func (m *Metrics) sayUntold(gone uint64) {
+	if gone > 0 && len(*m.events.Load()) == 0 {
+		m.untold.Do(func() {
+			slog.Warn("the metrics of handlers and acknowledgements stay empty: they are none of the server's observers; name them in Observers of server.Config")
+		})
+	}
+}
 
 // Register adds a collector of the application or of an adapter.
 func (m *Metrics) Register(c prometheus.Collector) error { return m.own.Register(c) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -122,6 +123,63 @@ func TestMetricsOfASession(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 	if text := scrape(t, m); !strings.Contains(text, `beanpole_sessions_closed_total{reason="`) {
 		t.Error("the end of the session was not counted")
+	}
+}
+
+// A second server is refused at once, and takes nothing away of what the first has: a host's metrics watch its own already.
+func TestWatchTwice(t *testing.T) {
+	m := metrics.New()
+	srv, err := server.New(server.Config{Observers: []server.Observer{m}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	m.Watch(srv)
+	func() {
+		defer func() {
+			if p := recover(); !strings.Contains(fmt.Sprint(p), "twice") {
+				t.Errorf("panic %v", p)
+			}
+		}()
+		m.Watch(srv)
+	}()
+	if text := scrape(t, m); !strings.Contains(text, "beanpole_sessions") {
+		t.Error("the server is not in the metrics any more")
+	}
+}
+
+// gone is a server that a socket has left.
+type gone struct{ *server.Server }
+
+func (g gone) Stats() server.Stats {
+	s := g.Server.Stats()
+	s.Connected, s.Disconnected = 1, 1
+	return s
+}
+
+// Metrics that are none of the observers have nothing of handlers, which is said, once.
+func TestMetricsThatAreNoObserver(t *testing.T) {
+	var log strings.Builder
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	srv, err := server.New(server.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer srv.Close()
+	for _, observes := range []bool{true, false} {
+		log.Reset()
+		m := metrics.New()
+		m.Watch(gone{srv})
+		if observes {
+			m.Handled(t.Context(), nil, "connection", true, time.Millisecond, nil)
+		}
+		scrape(t, m)
+		scrape(t, m)
+		if n := strings.Count(log.String(), "Observers"); n != map[bool]int{false: 1}[observes] {
+			t.Errorf("an observer: %v, said %d times", observes, n)
+		}
 	}
 }
 

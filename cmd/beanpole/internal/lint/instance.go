@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"regexp"
 	"strconv"
@@ -23,6 +24,11 @@ func checkInstance(m *model) {
 		}
 		m.add(Finding{Check: "admin-port", Severity: Error, File: admin.file, Line: admin.line, What: "the admin listener is to have port 80, which is nginx's",
 			Why: "deployments find nobody to drain, and nothing shows metrics", Fix: "leave BEANPOLE_ADMIN_PORT out: it is the one after PORT"})
+	}
+	metrics := m.property("BEANPOLE_METRICS_ADDR", "")
+	if _, n, err := net.SplitHostPort(metrics.value); err == nil && n == "80" {
+		m.add(Finding{Check: "metrics-port", Severity: Error, File: metrics.file, Line: metrics.line, What: "the metrics are to have port 80, which is nginx's",
+			Why: "the server does not start: every request is answered 502 by nginx, and the deployment fails", Fix: "another port, such as :9464"})
 	}
 	m.checkDrain(off)
 	m.checkForwarding(port)
