@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -327,8 +329,8 @@ func (s *Socket) leave(why Disconnection) (was int32) {
 	if !busy {
 		s.dropIdentity()
 	}
-	for _, answer := range acks {
-		answer(Args{}, ErrDisconnected)
+	for _, id := range slices.Sorted(maps.Keys(acks)) { // in the order that they were asked for
+		acks[id](Args{}, ErrDisconnected)
 	}
 	if was != stateConnected {
 		s.dropEvents() // which come to no handler
