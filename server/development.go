@@ -102,13 +102,24 @@ func (r *handlers) events() []string {
 	return out
 }
 
-// failed says what a handler, or a middleware of events, answers by its error.
-func (a *advice) failed(s *Socket, e *Event, err error) {
+// failed says what has become of the error of a handler, or of a middleware of events: the client may see that much of
+// it, and ended is how the answer has.
+func (a *advice) failed(s *Socket, e *Event, err error, seen failed, ended error) {
 	if errors.Is(err, ErrPanic) {
 		return // has been said
 	}
 	text, told := err.Error(), "it has nobody to be told"
-	if e.WantsAck() {
+	switch {
+	case errors.Is(ended, ErrNoAck):
+	case errors.Is(ended, ErrAcknowledged):
+		told = "the client has had an acknowledgement before"
+	case errors.Is(ended, ErrDisconnected):
+		told = "the client that waits for an acknowledgement has left"
+	case ended != nil:
+		told = "it cannot be sent, and the client's acknowledgement is internal error"
+	case seen.Error != text:
+		told = "the client's acknowledgement is what Config.MapError lets it see"
+	default:
 		told = "it is the client's acknowledgement"
 	}
 	what := "a handler has returned an error: " + told

@@ -159,7 +159,8 @@ func (e *Event) answer(values []any) error {
 		d.answer(s, e, data, len(attachments))
 	}
 	sendErr := s.send(transport.SendOptions{}, &o.packet)
-	if errors.Is(sendErr, ErrPanic) || errors.Is(sendErr, errUnsendable) { // the parser's doing
+	if sendErr != nil && !errors.Is(sendErr, ErrDisconnected) { // too large, or the parser's doing
+		s.client.server.unanswerable(s.client.log(), e, values, sendErr)
 		o.packet.Data, o.packet.Attachments = []byte("["+internalError+"]"), nil
 		_ = s.send(transport.SendOptions{}, &o.packet) // the first error tells more
 	}

@@ -294,12 +294,13 @@ func (s *Socket) handle(ctx context.Context, e *Event, lists *[3][]*handler) (fi
 // answerFailure tells a client that waits for an acknowledgement that its event failed.
 func (s *Socket) answerFailure(e *Event, err error) {
 	s.client.server.stats.handlerErrors.Add(1)
-	if a := s.client.server.advice; a != nil {
-		a.failed(s, e, err)
-	}
 	s.client.log().Debug("handler failed", "namespace", s.name, "event", e.Name, "err", err)
-	if err = s.seen(s.handling(), e.Name, err); e.WantsAck() {
-		_ = e.answer([]any{failure(err)}) // answered already, or gone
+	seen, told := failure(s.seen(s.handling(), e.Name, err)), ErrNoAck
+	if e.WantsAck() {
+		told = e.answer([]any{seen})
+	}
+	if a := s.client.server.advice; a != nil {
+		a.failed(s, e, err, seen, told)
 	}
 }
 
