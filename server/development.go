@@ -71,6 +71,16 @@ func (a *advice) unhandled(s *Socket, e *Event) {
 		"the client emits, in the namespace that it is connected to", args...)
 }
 
+// unheard says that nobody handles an event of another server, and which handler was probably meant.
+func (a *advice) unheard(n *Namespace, e *Event) {
+	args := []any{"namespace", n.name, "event", e.Name, "waits_for_an_answer", e.WantsAck()}
+	if meant := nearest(e.Name, n.serverSide.events()); meant != "" {
+		args = append(args, "perhaps_meant", meant)
+	}
+	a.say("unheard "+n.name+" "+e.Name, "an event of another server has no handler here, and who waits for an answer waits in vain: register one by "+
+		"OnServerSide, under the very name that ServerSideEmit has, in the same namespace", args...)
+}
+
 // nearest returns which of the known names was probably meant, or "".
 func nearest(name string, known []string) string {
 	for _, k := range known {

@@ -149,7 +149,7 @@ func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 		return
 	}
 	if n.made() && len(n.serverSide.get([]byte(e.Name))) == 0 {
-		n.unheard(e.Name)
+		n.unheard(e)
 		return
 	}
 	n.inTurn(m.Size(), func() {
@@ -157,7 +157,7 @@ func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 		run := func() {
 			list := n.serverSide.get([]byte(e.Name))
 			if len(list) == 0 {
-				n.unheard(e.Name)
+				n.unheard(e)
 			}
 			n.runServerSide(e, list)
 		}
@@ -170,9 +170,12 @@ func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 }
 
 // unheard notes an event of another server that has no handler: who asks for an answer gets none from here.
-func (n *Namespace) unheard(name string) {
+func (n *Namespace) unheard(e *Event) {
 	n.server.stats.unhandled.Add(1)
-	n.server.cfg.Logger.Debug("event of another server without a handler", "namespace", n.name, "event", name)
+	if n.server.advice != nil {
+		n.server.advice.unheard(n, e)
+	}
+	n.server.cfg.Logger.Debug("event of another server without a handler", "namespace", n.name, "event", e.Name)
 }
 
 // Event makes an Event of what an adapter carries in a namespace; reply, if it is not nil, gets the answer. ok is
