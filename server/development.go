@@ -178,9 +178,15 @@ func (a *advice) late(s *Socket, e *Event) {
 	})
 }
 
+// ofOneClient is what registers for one client alone what another method does for a whole namespace.
+var ofOneClient = map[string]string{
+	"On": "s.On", "Once": "s.Once", "UseEvents": "s.Use", "OnAny": "s.OnAny", "OnAnyOutgoing": "s.OnAnyOutgoing", "OnDisconnect": "s.OnDisconnect",
+}
+
 // registered says that what holds for a whole namespace was registered while a client connects, or for an event: it is
-// once more with each of them. method is what was called, on the caller's goroutine.
-func (a *advice) registered(method, event string) {
+// once more with each of them. method is what was called, on the caller's goroutine, and so many of its kind there are: for
+// an event the first may be of a namespace that is made on demand.
+func (a *advice) registered(n int, method, event string) {
 	if strings.HasPrefix(method, "Socket.") {
 		return
 	}
@@ -196,10 +202,17 @@ func (a *advice) registered(method, event string) {
 			}
 		case strings.HasPrefix(name, "(*Server).open"):
 			return // by an OnNamespace hook
-		case strings.HasPrefix(name, "(*Socket).connected"), strings.HasPrefix(name, "(*handler)."):
+		case strings.HasPrefix(name, "(*Socket).connected"), strings.HasPrefix(name, "(*handler).") && n > 1:
+			instead := ""
+			if own := ofOneClient[method[strings.LastIndexByte(method, '.')+1:]]; own != "" {
+				instead = ", or register by " + own + " what is for this client"
+			}
+			args := []any{"handler", fmt.Sprintf("%s (%s:%d)", outside.Function, filepath.Base(outside.File), outside.Line)}
+			if event != "" {
+				args = append(args, "event", event)
+			}
 			a.say("registered "+method+" "+outside.Function, method+" was called by a handler of one client, and holds for all of the namespace: there is one more with each, "+
-				"and every event runs them all; call it once, where the program starts, or register by s.On what is for this client",
-				"event", event, "handler", fmt.Sprintf("%s (%s:%d)", outside.Function, filepath.Base(outside.File), outside.Line))
+				"and all are called; call it once, where the program starts"+instead, args...)
 			return
 		}
 		if !more {

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/client"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/servertest"
@@ -212,13 +214,14 @@ func TestDebugShowsEvents(t *testing.T) {
 						want = append(want, said.find(append(of, `msg="event delivered"`, "sockets=1")...)...)
 					default:
 						want = append(want, said.find(append(of, `msg="event out"`, "rooms=[nobody]", "except=[")...)...)
+						want = append(want, said.find(append(of, `msg="event delivered"`, "sockets=0")...)...)
 					}
 				}
 				lines := 0
 				for _, what := range []string{"event in", "answer out", "event out", "event delivered"} {
 					lines += len(said.find(`msg="` + what + `"`))
 				}
-				both := strings.Count(strings.Join(c.shown, ","), "ask") + strings.Count(strings.Join(c.shown, ","), "local")
+				both := len(c.shown) - strings.Count(strings.Join(c.shown, ","), "one")
 				if len(want) != len(c.shown)+both || lines != len(want) {
 					t.Errorf("%d of %d lines, want %d:\n%s", len(want), lines, len(c.shown)+both, strings.Join(said.find(), ""))
 				}
@@ -242,5 +245,42 @@ func TestDebugWithoutDebugLevel(t *testing.T) {
 		servertest.Server(t, server.Config{Debug: "*", Logger: said.log(slog.LevelInfo)})
 		synctest.Wait()
 		said.once(t, "no events are shown")
+	})
+}
+
+// What holds for a namespace is said with what is for one client instead, if there is that; and not of namespaces that are
+// made on demand, each once.
+func TestDevelopmentKnowsWhatIsForOneClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said remarks
+		io := servertest.Server(t, server.Config{Development: true, Logger: said.log(slog.LevelWarn)})
+		io.OnConnection(func(s *server.Socket) {
+			io.OnRoom(func(adapter.RoomEvent) {})
+			io.OnAny(func(*server.Event) {})
+			io.UseEvents(func(context.Context, *server.Event) error { return nil })
+		})
+		io.On("open", func(name string) { io.Of("/"+name).On("x", func() {}) })
+		io.On("again", func() { io.Of("/one").On("again", func() {}) })
+		for range 40 {
+			c := servertest.Connect(t, io)
+			for _, event := range []string{"again", "open"} {
+				if err := c.Emit(event, fmt.Sprint(io.LocalCount())); err != nil {
+					t.Error(err)
+				}
+			}
+			synctest.Wait()
+		}
+		said.once(t, "Namespace.OnRoom was called by a handler of one client", "where the program starts\" handler=")
+		said.once(t, "Namespace.OnAny was called by a handler of one client", "register by s.OnAny what is for this client\" handler=")
+		said.once(t, "Namespace.UseEvents was called by a handler of one client", "register by s.Use what is for this client")
+		said.once(t, "Namespace.On was called by a handler of one client", "register by s.On what is for this client", "event=again")
+		for _, method := range []string{"OnRoom", "OnAny", "UseEvents", "On"} {
+			if len(said.find("handlers pile up", "method=Namespace."+method+" registered=32")) != 1 {
+				t.Errorf("%s: not said, or often: %s", method, said.find("handlers pile up"))
+			}
+		}
+		if lines := said.find("event=x"); len(lines) > 0 || len(said.find(`event=""`)) > 0 {
+			t.Error(said.find())
+		}
 	})
 }

@@ -18,6 +18,9 @@ func (l local) Name() string { return l.n.name }
 
 // Deliver encodes m once and sends the same bytes to every member.
 func (l local) Deliver(m adapter.Message, f adapter.Flags, to []adapter.Member) (after func()) {
+	if len(to) == 0 && l.n.server.debug == nil { // which shows that it reaches nobody
+		return nil
+	}
 	p := &packet.Packet{Type: packet.Event, Namespace: l.n.name, Data: m.Data, Attachments: m.Attachments}
 	if m.Offset != "" {
 		for _, m2 := range to {

@@ -84,6 +84,7 @@ func (n *Namespace) OnRoom(fn func(adapter.RoomEvent)) (off func()) {
 		if !ok {
 			panic("server: OnRoom needs an adapter that stands on adapter.Local")
 		}
+		n.server.crowded(int(s.watchers.Add(1)), "Namespace.OnRoom", "")
 		var over atomic.Bool
 		stop := a.Watch(func(e adapter.RoomEvent) {
 			s.roomTurns.take(n.server, len(e.Room), func() {
@@ -93,8 +94,10 @@ func (n *Namespace) OnRoom(fn func(adapter.RoomEvent)) (off func()) {
 			})
 		})
 		off = func() {
-			over.Store(true)
-			stop()
+			if !over.Swap(true) {
+				s.watchers.Add(-1)
+				stop()
+			}
 		}
 	})
 	return off

@@ -306,6 +306,12 @@ func (d *direction) check(t reflect.Type, seen map[reflect.Type]bool) *unfit {
 	}
 	seen[t] = true
 	switch t {
+	case typeContext, typeSocket, typeEvent, typeSocket.Elem(), typeEvent.Elem():
+		if d == result {
+			return &unfit{t, "of which nothing can travel: use what it tells, as the ID of a socket"}
+		}
+	}
+	switch t {
 	case typeSocket.Elem(), typeEvent.Elem():
 		return &unfit{t, "which is taken as *" + t.String() + ", before the arguments of the event"}
 	case typeContext, typeSocket, typeEvent:
