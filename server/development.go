@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,8 @@ import (
 type advice struct {
 	log    *slog.Logger // apart: some is said under locks
 	asking atomic.Int32 // events whose answers are waited for; see late
+	module string       // the application's
+	sent   sync.Map     // types of values that clients are sent; see sends
 
 	mu   sync.Mutex
 	said map[string]struct{} // guarded by mu; by cause
@@ -37,7 +40,11 @@ func newAdvice(cfg *Config, log *slog.Logger) *advice {
 	if !cfg.Development {
 		return nil
 	}
-	return &advice{log: log, said: make(map[string]struct{})}
+	a := &advice{log: log, said: make(map[string]struct{})}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		a.module = info.Main.Path
+	}
+	return a
 }
 
 // say warns, once for each cause.
@@ -224,9 +231,16 @@ func (a *advice) registered(n int, method, event string) {
 // ourPackage is what the names of this package's functions begin with.
 var ourPackage = reflect.TypeFor[Server]().PkgPath() + "."
 
-// sends says that fields of t, whose values are sent, have no names of their own and so travel with a capital.
-func (a *advice) sends(t reflect.Type) {
-	in, field := capital(t, map[reflect.Type]bool{})
+// sends says that fields of v, which clients are sent, have no names of their own and so travel with a capital.
+func (a *advice) sends(v any) {
+	t := reflect.TypeOf(v)
+	if t == nil {
+		return
+	}
+	if _, known := a.sent.LoadOrStore(t, true); known {
+		return
+	}
+	in, field := a.capital(t, map[reflect.Type]bool{})
 	if in == nil {
 		return
 	}
@@ -235,16 +249,20 @@ func (a *advice) sends(t reflect.Type) {
 		"A tag says its name, and those of the struct's other fields", "type", in.String(), "field", field, "tag", "`json:\""+lower+"\"`")
 }
 
-// capital returns a struct in t, and a field of it that travels under its name in Go, or nil.
-func capital(t reflect.Type, seen map[reflect.Type]bool) (in reflect.Type, field string) {
+// capital returns a struct of the application's in t, and a field of it that travels under its name in Go, or nil. A struct
+// of another module is as it is.
+func (a *advice) capital(t reflect.Type, seen map[reflect.Type]bool) (in reflect.Type, field string) {
 	if seen[t] || result.speaks(t) {
 		return nil, ""
 	}
 	seen[t] = true
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
-		return capital(t.Elem(), seen)
+		return a.capital(t.Elem(), seen)
 	case reflect.Struct:
+		if !a.own(t) {
+			return nil, ""
+		}
 	default:
 		return nil, ""
 	}
@@ -258,9 +276,16 @@ func capital(t reflect.Type, seen map[reflect.Type]bool) (in reflect.Type, field
 		case name == "" && !f.Anonymous && unicode.IsUpper(first):
 			return t, f.Name
 		}
-		if in, field := capital(f.Type, seen); in != nil {
+		if in, field := a.capital(f.Type, seen); in != nil {
 			return in, field
 		}
 	}
 	return nil, ""
+}
+
+// own reports whether t may be declared in the application: in its module, as far as that is known.
+func (a *advice) own(t reflect.Type) bool {
+	in := t.PkgPath() // none of a type without a name
+	rest, ours := strings.CutPrefix(in, a.module)
+	return in == "" || in == "main" || ours && (a.module == "" || rest == "" || rest[0] == '/' || rest == "_test")
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -77,6 +78,14 @@ type named struct {
 	*inner
 }
 
+// between travels between servers alone.
+type between struct{ Title string }
+
+// others is of types whose fields nobody here can name.
+type others struct {
+	Middle sql.NullString `json:"middle"`
+}
+
 type inner struct {
 	Of map[string]*named `json:"of"`
 }
@@ -95,6 +104,7 @@ func TestDevelopmentSaysWhatIsProbablyMeant(t *testing.T) {
 				io.On("late", func(server.Ack) {})
 				io.On("in time", func(answer server.Ack) { time.AfterFunc(time.Second, func() { _ = answer(1) }) })
 				io.On("worn", func() (map[string][]*worn, error) { return nil, nil })
+				io.On("others", func() (others, error) { return others{}, io.ServerSideEmit("told", between{}) })
 				io.On("named", func() (named, error) { return named{hidden: "x"}, nil })
 				io.OnConnection(func(s *server.Socket) {
 					io.On("once more", func() {})
@@ -111,7 +121,7 @@ func TestDevelopmentSaysWhatIsProbablyMeant(t *testing.T) {
 					if err := c.Emit("message", 1); err != nil {
 						t.Error(err)
 					}
-					for _, event := range []string{"late", "in time", "worn", "named", "message"} {
+					for _, event := range []string{"late", "in time", "worn", "others", "named", "message"} {
 						if err := c.EmitFunc(func(client.Args, error) {}, event, "hello"); err != nil {
 							t.Error(err)
 						}

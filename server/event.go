@@ -194,6 +194,9 @@ func (e *Event) reply(values []any) error {
 // appendAnswer is appendArgs of values that would not arrive as {}.
 func (s *Server) appendAnswer(dst []byte, values []any) (data []byte, attachments [][]byte, err error) {
 	for i, v := range values {
+		if s.advice != nil {
+			s.advice.sends(own(v))
+		}
 		if err := s.signatures.sendable(own(v)); err != nil {
 			return dst, nil, &packet.ArgError{Index: i, Err: fmt.Errorf("%w: %w", packet.ErrValue, err)}
 		}

@@ -76,7 +76,6 @@ var handles = map[reflect.Type]string{
 // signatures caches the signature of each function type, and of each type of an argument of Emit why it cannot travel.
 type signatures struct {
 	m, values sync.Map
-	sends     func(reflect.Type)                                     // is told each type of a value that is sent; may be nil
 	validate  func(ctx context.Context, event string, arg any) error // Config.Validate
 }
 
@@ -90,9 +89,6 @@ func (c *signatures) sendable(v any) error {
 	why, ok := c.values.Load(t)
 	if !ok {
 		why, _ = c.values.LoadOrStore(t, reason{result.shows(t)})
-		if c.sends != nil {
-			c.sends(t)
-		}
 	}
 	return why.(reason).err
 }
