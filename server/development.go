@@ -163,7 +163,8 @@ func (s *Socket) unanswered(e *Event, kept bool) {
 	}
 }
 
-// late is how long the client of an event may wait for an answer of a handler that has returned, until that is said; and
+// late is how long the client of an event may wait for an answer of a handler that has returned, or a handler may take
+// while other events wait, until that is said; and
 // maxAsking how many are looked at for it at a time.
 const (
 	late      = 10 * time.Second
@@ -188,6 +189,27 @@ func (a *advice) late(s *Socket, e *Event) {
 // ofOneClient is what registers for one client alone what another method does for a whole namespace.
 var ofOneClient = map[string]string{
 	"On": "s.On", "Once": "s.Once", "UseEvents": "s.Use", "OnAny": "s.OnAny", "OnAnyOutgoing": "s.OnAnyOutgoing", "OnDisconnect": "s.OnDisconnect",
+}
+
+// watch looks whether events of the client wait for a handler, or middleware, of events that takes long, until done.
+func (a *advice) watch(s *Socket, event string) (done func()) {
+	var over atomic.Bool
+	var look func()
+	look = func() {
+		switch {
+		case over.Load() || s.gone():
+		case s.queue.waits():
+			a.say("slow "+s.name+" "+event, "events wait for a handler that does not return: those of one client are handled one at a time; do on a "+
+				"goroutine what takes long, and what waits for another event of the client", "namespace", s.name, "event", event, "waiting", late)
+		default:
+			time.AfterFunc(late, look)
+		}
+	}
+	first := time.AfterFunc(late, look)
+	return func() {
+		over.Store(true)
+		first.Stop()
+	}
 }
 
 // registered says that what holds for a whole namespace was registered while a client connects, or for an event: it is

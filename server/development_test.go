@@ -294,3 +294,39 @@ func TestDevelopmentKnowsWhatIsForOneClient(t *testing.T) {
 		}
 	})
 }
+
+// A handler that does not return is said when events of its client wait for it, and only then.
+func TestDevelopmentSaysThatEventsWait(t *testing.T) {
+	for _, development := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			var said remarks
+			io := servertest.Server(t, server.Config{Development: development, Logger: said.log(slog.LevelWarn)})
+			io.On("slow", func() { time.Sleep(time.Hour) })
+			io.On("quick", func() {})
+			c, other := servertest.Connect(t, io), servertest.Connect(t, io)
+			send := func(c *servertest.Client, events ...string) {
+				for _, event := range events {
+					if err := c.Emit(event); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			send(c, "quick", "slow")
+			send(other, "slow")
+			time.Sleep(30 * time.Minute) // nothing waits
+			synctest.Wait()
+			if lines := said.find(); len(lines) > 0 {
+				t.Errorf("said of a handler for which nothing waits: %s", lines)
+			}
+			send(c, "quick")
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if development {
+				said.once(t, "events wait for a handler that does not return", "event=slow", "goroutine")
+			} else if lines := said.find(); len(lines) > 0 {
+				t.Errorf("said without it: %s", lines)
+			}
+			time.Sleep(time.Hour) // until the handlers have returned
+		})
+	}
+}

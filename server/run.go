@@ -146,6 +146,9 @@ func (s *Socket) event(e *Event, since *time.Duration) {
 	if d := s.client.server.debug; d != nil {
 		d.in(s, name, e)
 	}
+	if a := s.client.server.advice; a != nil {
+		defer a.watch(s, string(name[:min(len(name), maxLoggedName)]))()
+	}
 	hooks := s.incoming()
 	watched := len(hooks.any)+len(hooks.middlewares) > 0
 	if watched {
