@@ -111,7 +111,8 @@ type Namespace interface {
 	Name() string
 	// Deliver encodes m once and sends it to every one of to. It is called with the adapter's lock for the
 	// order of events held, and so must call neither the application nor the adapter: what is left to do
-	// of that kind is the function it returns, which may be nil and is called without the lock.
+	// of that kind is the function it returns, which may be nil and is called without the lock. Local calls
+	// it with none, too, for an event that reaches nobody here, for those who watch what becomes of events.
 	Deliver(m Message, f Flags, to []Member) (after func())
 	// DeliverWithAck does so and asks for acknowledgements: answer is called with the first value of
 	// each client's answer, at most once per member and from any goroutine; with a Message without

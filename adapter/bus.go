@@ -5,10 +5,11 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Bus makes servers of one process one cluster, in memory: for tests. Everything happens at once, and nothing is ever
-// lost.
+// lost; a question between servers whose context has no deadline waits for five seconds, as it does over Redis.
 type Bus struct {
 	vault *vault // nil without recovery
 	shelf *shelf
@@ -186,8 +187,16 @@ func (n *node) ServerSideEmit(m Message) error {
 	return nil
 }
 
+// busTimeout is how long a question between nodes waits when its context does not say it.
+const busTimeout = 5 * time.Second
+
 // ServerSideEmitWithAck waits for one answer of each other node.
 func (n *node) ServerSideEmitWithAck(ctx context.Context, m Message, answer func(Message)) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, busTimeout, ErrTimeout)
+		defer cancel()
+	}
 	a, others := NewAnswers(answer), n.others()
 	a.Ask()
 	for _, x := range others {

@@ -16,11 +16,16 @@ func (l *Local) Broadcast(m Message, t Target) { l.Deliver(m, t)() }
 // returned without it.
 func (l *Local) Deliver(m Message, t Target) (after func()) {
 	after = nothing
+	reached := false
 	l.Select(t, func(to []Member) {
+		reached = true
 		if fn := l.Namespace.Deliver(m, t.Flags, to); fn != nil {
 			after = fn
 		}
 	})
+	if !reached {
+		l.Namespace.Deliver(m, t.Flags, nil)
+	}
 	return after
 }
 
@@ -42,6 +47,9 @@ func (l *Local) Ask(m Message, t Target, answer func(Message)) (asked int, forge
 		asked = len(to)
 		forget = l.Namespace.DeliverWithAck(m, t.Flags, to, answer)
 	})
+	if asked == 0 {
+		l.Namespace.Deliver(m, t.Flags, nil)
+	}
 	if t.Sent != nil {
 		t.Sent()
 	}

@@ -25,9 +25,9 @@ type Rooms struct {
 	watched atomic.Bool // somebody watches
 
 	mu       sync.RWMutex
-	watchers []*func(RoomEvent) // replaced, never changed; see Watch
-	happened []RoomEvent        // what they have not been told
-	telling  bool               // they are being told
+	watchers []*watcher  // replaced, never changed; see Watch
+	happened []RoomEvent // what they have not been told
+	telling  bool        // they are being told
 
 	members map[string]int32 // id -> index in list
 	list    []Member

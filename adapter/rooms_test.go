@@ -349,3 +349,23 @@ func TestRoomsGiveTheirMemoryBack(t *testing.T) {
 	}
 	runtime.KeepAlive(stays)
 }
+
+// Who has been taken out is told nothing more of what has happened before, by itself, another or elsewhere.
+func TestRoomEventsEndWithOff(t *testing.T) {
+	var r adapter.Rooms
+	var told []string
+	var offs [2]func()
+	for i := range offs {
+		offs[i] = r.Watch(func(e adapter.RoomEvent) {
+			told = append(told, fmt.Sprint(i, " ", e.Kind, " ", e.Room))
+			if e.Room == "b" {
+				offs[0]()
+				offs[1]()
+			}
+		})
+	}
+	r.Join(named("a"), "b", "c") // several at once
+	if want := []string{"0 create-room a", "1 create-room a", "0 join-room a", "1 join-room a", "0 create-room b"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}

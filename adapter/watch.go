@@ -1,6 +1,9 @@
 package adapter
 
-import "slices"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // RoomEvent is what has happened to a room of one node. Node: the events create-room, join-room, leave-room and delete-room
 // of an adapter.
@@ -38,19 +41,27 @@ func (k RoomEventKind) String() string {
 
 // Watch has fn called for what happens to rooms, those named by the ids of members among them, until off is called: in its
 // order, one at a time, with no lock of the index held. An adapter may hold locks of its own: fn must neither block nor
-// call the adapter. Nothing is done for it while nobody watches.
+// call the adapter. What fn has not been told when off is called it is told no more; a call on its way ends. Nothing is
+// done for it while nobody watches.
 func (r *Rooms) Watch(fn func(RoomEvent)) (off func()) {
-	p := &fn
+	w := &watcher{fn: fn}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.watchers = append(slices.Clip(r.watchers), p)
+	r.watchers = append(slices.Clip(r.watchers), w)
 	r.watched.Store(true)
 	return func() {
+		w.off.Store(true)
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.watchers = slices.DeleteFunc(slices.Clone(r.watchers), func(q *func(RoomEvent)) bool { return q == p })
+		r.watchers = slices.DeleteFunc(slices.Clone(r.watchers), func(x *watcher) bool { return x == w })
 		r.watched.Store(len(r.watchers) > 0)
 	}
+}
+
+// watcher is who watches, until it is off.
+type watcher struct {
+	fn  func(RoomEvent)
+	off atomic.Bool
 }
 
 // enters notes that m has joined the room, which was not there before if it is new. Called with mu held.
@@ -91,8 +102,10 @@ func (r *Rooms) tell() {
 		r.happened = nil
 		r.mu.Unlock()
 		for _, e := range list {
-			for _, fn := range watchers {
-				(*fn)(e)
+			for _, w := range watchers {
+				if !w.off.Load() {
+					w.fn(e)
+				}
 			}
 		}
 		r.mu.Lock()

@@ -11,12 +11,15 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unsafe"
 
 	"github.com/beanpole/beanpole/adapter"
+	sio "github.com/beanpole/beanpole/client"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/server/servertest"
 )
 
 // Who waits for an answer gets one, whatever the handler has for it, and the log says what was wrong.
@@ -193,8 +196,8 @@ func TestSignaturesThatCannotWork(t *testing.T) {
 		{func(struct{ E *server.Event }) {}, before},
 		{func(map[string]context.Context) {}, before},
 		{func(...*server.Socket) {}, before},
-		{func() *server.Socket { return nil }, before},
-		{func() (int, context.Context) { return 0, nil }, before},
+		{func() *server.Socket { return nil }, "of which nothing can travel"},
+		{func() (int, context.Context) { return 0, nil }, "of which nothing can travel"},
 		{func(server.Ack, int) {}, last},
 		{func(server.Ack, server.Ack) {}, last},
 		{func(...server.Ack) {}, last},
@@ -231,7 +234,7 @@ func TestSignaturesThatCannotWork(t *testing.T) {
 		{func() struct{ A *server.Args } { return struct{ A *server.Args }{} }, "by Values or Scan"},
 		{func() ([]*server.RemoteSocket, error) { return srv.FetchSockets(t.Context()) }, "its ID and Rooms"},
 		{func() *server.RemoteSocket { return nil }, "its ID and Rooms"},
-		{func() []*server.Socket { return nil }, "may only stand before"},
+		{func() []*server.Socket { return nil }, "of which nothing can travel: use what it tells, as the ID"},
 		{func() []*server.Namespace { return nil }, "its Name"},
 		{func() server.Broadcast { return srv.To("x") }, "nothing can travel"},
 		{func() (server.Handshake, error) { return server.Handshake{}, nil }, "as its Addr"},
@@ -559,6 +562,106 @@ func TestDeepRawMessages(t *testing.T) {
 					t.Fatalf("%d deep: read %d bytes, %v", depth, len(data), err)
 				}
 			}
+		})
+	}
+}
+
+// endings keep how handlers have ended, as an observer is told.
+type endings struct{ list chan error }
+
+func (e endings) Handling(ctx context.Context, _ *server.Socket, _ string, _ bool) context.Context {
+	return ctx
+}
+
+func (e endings) Handled(_ context.Context, _ *server.Socket, event string, _ bool, _ time.Duration, err error) {
+	if event == "buy" {
+		e.list <- err
+	}
+}
+
+func (e endings) Acknowledged(*server.Socket, time.Duration, error) {}
+
+type loud struct{}
+
+func (loud) MarshalJSON() ([]byte, error) { panic("loud") }
+
+// What a handler has returned and what has become of its answer are two things: one that succeeds has not failed as
+// nobody can be told so.
+func TestWhatBecomesOfAnAnswerIsNoFailureOfTheHandler(t *testing.T) {
+	sell := func() { time.Sleep(time.Second) }
+	no := errors.New("no beans")
+	for name, c := range map[string]struct {
+		handler any
+		stays   bool  // the client
+		err     error // that the handler has returned
+		says    string
+	}{
+		"typed, left":          {func(string) (string, error) { sell(); return "sold", nil }, false, nil, ""},
+		"text, left":           {func(item string) string { sell(); return item }, false, nil, ""},
+		"JSON, left":           {func(item json.RawMessage) json.RawMessage { sell(); return item }, false, nil, ""},
+		"not encoded":          {func() any { return make(chan int) }, true, nil, ""},
+		"panics as JSON":       {func() loud { return loud{} }, true, nil, ""},
+		"too large":            {func() string { return strings.Repeat("x", 1<<20) }, true, nil, ""},
+		"fails, left":          {func() error { sell(); return no }, false, no, "the client that waits for an acknowledgement has left"},
+		"fails":                {func() error { return no }, true, no, "it is the client's acknowledgement"},
+		"fails, answered":      {func(ack server.Ack) error { _ = ack(1); return no }, true, no, "the client has had an acknowledgement before"},
+		"fails, mapped":        {func() error { return io.EOF }, true, io.EOF, "the client's acknowledgement is what Config.MapError lets it see"},
+		"fails, data not sent": {func() error { return &server.Error{Message: "no", Data: make(chan int)} }, true, &server.Error{}, "it cannot be sent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var said remarks
+				ended := endings{make(chan error, 9)}
+				cfg := server.Config{
+					Development: true, Observers: []server.Observer{ended}, Logger: said.log(slog.LevelDebug),
+					MapError: func(_ context.Context, _ *server.Socket, _ string, err error) error {
+						if err == no { //nolint:errorlint // the very one
+							return err
+						}
+						return nil
+					},
+				}
+				cfg.Transport.MaxSendBytes = 1 << 19
+				srv := servertest.Server(t, cfg)
+				srv.On("buy", c.handler)
+				client := servertest.Connect(t, srv)
+				answers := make(chan string, 1)
+				if err := client.EmitFunc(func(a sio.Args, _ error) { answers <- string(a.Raw(0)) }, "buy", "beans"); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if !c.stays {
+					client.Disconnect()
+				}
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				if len(answers) != 1 {
+					t.Error("the client has no answer")
+				}
+				if len(ended.list) != 1 {
+					t.Fatalf("%d handlers have ended", len(ended.list))
+				}
+				err := <-ended.list
+				if (err == nil) != (c.err == nil) {
+					t.Errorf("the observer is told %v, and the handler has returned %v", err, c.err)
+				}
+				if n := srv.Stats().HandlerErrors; n != 0 && c.err == nil || n != 1 && c.err != nil {
+					t.Errorf("%d errors", n)
+				}
+				if n := len(said.find("handler failed")); n != 0 && c.err == nil {
+					t.Error("the log has a failure")
+				}
+				if c.says == "" {
+					if lines := said.find("has returned an error"); len(lines) > 0 {
+						t.Error(lines)
+					}
+				} else {
+					said.once(t, "a handler has returned an error: "+c.says, "event=buy")
+				}
+				if n := len(said.find("handler panicked")); n > 1 || srv.Stats().Panics != uint64(n) {
+					t.Errorf("%d panics in the log, %d counted", n, srv.Stats().Panics)
+				}
+			})
 		})
 	}
 }

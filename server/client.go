@@ -332,9 +332,6 @@ func (c *client) watchAttachments() {
 
 // Closed ends all sockets of the client, once.
 func (c *client) Closed(reason transport.CloseReason, cause error) {
-	if cause != nil {
-		c.log().Debug("session closed", "reason", string(reason), "err", cause)
-	}
 	c.end(disconnection(reason, cause))
 	c.linger()
 	c.mu.Lock()

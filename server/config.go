@@ -75,7 +75,7 @@ type Config struct {
 	// does, and of an argument that is not what the handler takes (*packet.ArgError): it returns the error that is sent, with
 	// its data if that is an *Error, or nil. Then the client gets "internal error", and the log has err at Warn with the
 	// event, or at Debug if it is an argument's. An *Error itself is made for clients, as is a *LimitError, and sent as it
-	// is. event is "connect" for Namespace.Use. Without MapError the text of any error is sent, as in Node.
+	// is. event is "connect" for Namespace.Use. It is not asked about an answer that cannot be encoded. Without MapError the text of any error is sent, as in Node.
 	MapError func(ctx context.Context, s *Socket, event string, err error) error
 	// Validate, if not nil, is called with each argument of an event that has been decoded for a handler, before that is
 	// called. Its error is as one of the handler. What a handler decodes itself, of an *Event or Args, is not among them.

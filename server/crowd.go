@@ -15,14 +15,17 @@ const crowd = 32
 // crowded says once that n functions are too many.
 func (s *Server) crowded(n int, method, event string) {
 	if s.advice != nil {
-		s.advice.registered(method, event)
+		s.advice.registered(n, method, event)
 	}
 	if n != crowd || !s.bounds.notice.News(method, time.Now()) {
 		return
 	}
+	args := []any{"method", method, "registered", n}
+	if event != "" {
+		args = append(args, "event", event)
+	}
 	s.apart.Warn("handlers pile up: register those of a namespace once, where the program starts, and those of a socket in "+
-		"OnConnection, where s.On is a socket's own; never in a handler of events",
-		"method", method, "event", event, "registered", n)
+		"OnConnection, where s.On is a socket's own; never in a handler of events", args...)
 }
 
 // stuck is how long an event waits for a connection handler before that is taken for one that does not return, and

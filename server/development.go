@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,8 @@ import (
 type advice struct {
 	log    *slog.Logger // apart: some is said under locks
 	asking atomic.Int32 // events whose answers are waited for; see late
+	module string       // the application's
+	sent   sync.Map     // types of values that clients are sent; see sends
 
 	mu   sync.Mutex
 	said map[string]struct{} // guarded by mu; by cause
@@ -37,7 +40,11 @@ func newAdvice(cfg *Config, log *slog.Logger) *advice {
 	if !cfg.Development {
 		return nil
 	}
-	return &advice{log: log, said: make(map[string]struct{})}
+	a := &advice{log: log, said: make(map[string]struct{})}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		a.module = info.Main.Path
+	}
+	return a
 }
 
 // say warns, once for each cause.
@@ -71,6 +78,16 @@ func (a *advice) unhandled(s *Socket, e *Event) {
 		"the client emits, in the namespace that it is connected to", args...)
 }
 
+// unheard says that nobody handles an event of another server, and which handler was probably meant.
+func (a *advice) unheard(n *Namespace, e *Event) {
+	args := []any{"namespace", n.name, "event", e.Name, "waits_for_an_answer", e.WantsAck()}
+	if meant := nearest(e.Name, n.serverSide.events()); meant != "" {
+		args = append(args, "perhaps_meant", meant)
+	}
+	a.say("unheard "+n.name+" "+e.Name, "an event of another server has no handler here, and who waits for an answer waits in vain: register one by "+
+		"OnServerSide, under the very name that ServerSideEmit has, in the same namespace", args...)
+}
+
 // nearest returns which of the known names was probably meant, or "".
 func nearest(name string, known []string) string {
 	for _, k := range known {
@@ -102,13 +119,24 @@ func (r *handlers) events() []string {
 	return out
 }
 
-// failed says what a handler, or a middleware of events, answers by its error.
-func (a *advice) failed(s *Socket, e *Event, err error) {
+// failed says what has become of the error of a handler, or of a middleware of events: the client may see that much of
+// it, and ended is how the answer has.
+func (a *advice) failed(s *Socket, e *Event, err error, seen failed, ended error) {
 	if errors.Is(err, ErrPanic) {
 		return // has been said
 	}
 	text, told := err.Error(), "it has nobody to be told"
-	if e.WantsAck() {
+	switch {
+	case errors.Is(ended, ErrNoAck):
+	case errors.Is(ended, ErrAcknowledged):
+		told = "the client has had an acknowledgement before"
+	case errors.Is(ended, ErrDisconnected):
+		told = "the client that waits for an acknowledgement has left"
+	case ended != nil:
+		told = "it cannot be sent, and the client's acknowledgement is internal error"
+	case seen.Error != text:
+		told = "the client's acknowledgement is what Config.MapError lets it see"
+	default:
 		told = "it is the client's acknowledgement"
 	}
 	what := "a handler has returned an error: " + told
@@ -135,7 +163,8 @@ func (s *Socket) unanswered(e *Event, kept bool) {
 	}
 }
 
-// late is how long the client of an event may wait for an answer of a handler that has returned, until that is said; and
+// late is how long the client of an event may wait for an answer of a handler that has returned, or a handler may take
+// while other events wait, until that is said; and
 // maxAsking how many are looked at for it at a time.
 const (
 	late      = 10 * time.Second
@@ -157,9 +186,36 @@ func (a *advice) late(s *Socket, e *Event) {
 	})
 }
 
+// ofOneClient is what registers for one client alone what another method does for a whole namespace.
+var ofOneClient = map[string]string{
+	"On": "s.On", "Once": "s.Once", "UseEvents": "s.Use", "OnAny": "s.OnAny", "OnAnyOutgoing": "s.OnAnyOutgoing", "OnDisconnect": "s.OnDisconnect",
+}
+
+// watch looks whether events of the client wait for a handler, or middleware, of events that takes long, until done.
+func (a *advice) watch(s *Socket, event string) (done func()) {
+	var over atomic.Bool
+	var look func()
+	look = func() {
+		switch {
+		case over.Load() || s.gone():
+		case s.queue.waits():
+			a.say("slow "+s.name+" "+event, "events wait for a handler that does not return: those of one client are handled one at a time; do on a "+
+				"goroutine what takes long, and what waits for another event of the client", "namespace", s.name, "event", event, "waiting", late)
+		default:
+			time.AfterFunc(late, look)
+		}
+	}
+	first := time.AfterFunc(late, look)
+	return func() {
+		over.Store(true)
+		first.Stop()
+	}
+}
+
 // registered says that what holds for a whole namespace was registered while a client connects, or for an event: it is
-// once more with each of them. method is what was called, on the caller's goroutine.
-func (a *advice) registered(method, event string) {
+// once more with each of them. method is what was called, on the caller's goroutine, and so many of its kind there are: for
+// an event the first may be of a namespace that is made on demand.
+func (a *advice) registered(n int, method, event string) {
 	if strings.HasPrefix(method, "Socket.") {
 		return
 	}
@@ -175,10 +231,17 @@ func (a *advice) registered(method, event string) {
 			}
 		case strings.HasPrefix(name, "(*Server).open"):
 			return // by an OnNamespace hook
-		case strings.HasPrefix(name, "(*Socket).connected"), strings.HasPrefix(name, "(*handler)."):
+		case strings.HasPrefix(name, "(*Socket).connected"), strings.HasPrefix(name, "(*handler).") && n > 1:
+			instead := ""
+			if own := ofOneClient[method[strings.LastIndexByte(method, '.')+1:]]; own != "" {
+				instead = ", or register by " + own + " what is for this client"
+			}
+			args := []any{"handler", fmt.Sprintf("%s (%s:%d)", outside.Function, filepath.Base(outside.File), outside.Line)}
+			if event != "" {
+				args = append(args, "event", event)
+			}
 			a.say("registered "+method+" "+outside.Function, method+" was called by a handler of one client, and holds for all of the namespace: there is one more with each, "+
-				"and every event runs them all; call it once, where the program starts, or register by s.On what is for this client",
-				"event", event, "handler", fmt.Sprintf("%s (%s:%d)", outside.Function, filepath.Base(outside.File), outside.Line))
+				"and all are called; call it once, where the program starts"+instead, args...)
 			return
 		}
 		if !more {
@@ -190,9 +253,16 @@ func (a *advice) registered(method, event string) {
 // ourPackage is what the names of this package's functions begin with.
 var ourPackage = reflect.TypeFor[Server]().PkgPath() + "."
 
-// sends says that fields of t, whose values are sent, have no names of their own and so travel with a capital.
-func (a *advice) sends(t reflect.Type) {
-	in, field := capital(t, map[reflect.Type]bool{})
+// sends says that fields of v, which clients are sent, have no names of their own and so travel with a capital.
+func (a *advice) sends(v any) {
+	t := reflect.TypeOf(v)
+	if t == nil {
+		return
+	}
+	if _, known := a.sent.LoadOrStore(t, true); known {
+		return
+	}
+	in, field := a.capital(t, map[reflect.Type]bool{})
 	if in == nil {
 		return
 	}
@@ -201,16 +271,20 @@ func (a *advice) sends(t reflect.Type) {
 		"A tag says its name, and those of the struct's other fields", "type", in.String(), "field", field, "tag", "`json:\""+lower+"\"`")
 }
 
-// capital returns a struct in t, and a field of it that travels under its name in Go, or nil.
-func capital(t reflect.Type, seen map[reflect.Type]bool) (in reflect.Type, field string) {
+// capital returns a struct of the application's in t, and a field of it that travels under its name in Go, or nil. A struct
+// of another module is as it is.
+func (a *advice) capital(t reflect.Type, seen map[reflect.Type]bool) (in reflect.Type, field string) {
 	if seen[t] || result.speaks(t) {
 		return nil, ""
 	}
 	seen[t] = true
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
-		return capital(t.Elem(), seen)
+		return a.capital(t.Elem(), seen)
 	case reflect.Struct:
+		if !a.own(t) {
+			return nil, ""
+		}
 	default:
 		return nil, ""
 	}
@@ -224,9 +298,16 @@ func capital(t reflect.Type, seen map[reflect.Type]bool) (in reflect.Type, field
 		case name == "" && !f.Anonymous && unicode.IsUpper(first):
 			return t, f.Name
 		}
-		if in, field := capital(f.Type, seen); in != nil {
+		if in, field := a.capital(f.Type, seen); in != nil {
 			return in, field
 		}
 	}
 	return nil, ""
+}
+
+// own reports whether t may be declared in the application: in its module, as far as that is known.
+func (a *advice) own(t reflect.Type) bool {
+	in := t.PkgPath() // none of a type without a name
+	rest, ours := strings.CutPrefix(in, a.module)
+	return in == "" || in == "main" || ours && (a.module == "" || rest == "" || rest[0] == '/' || rest == "_test")
 }

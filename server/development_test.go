@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/client"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/servertest"
@@ -75,6 +78,14 @@ type named struct {
 	*inner
 }
 
+// between travels between servers alone.
+type between struct{ Title string }
+
+// others is of types whose fields nobody here can name.
+type others struct {
+	Middle sql.NullString `json:"middle"`
+}
+
 type inner struct {
 	Of map[string]*named `json:"of"`
 }
@@ -93,6 +104,7 @@ func TestDevelopmentSaysWhatIsProbablyMeant(t *testing.T) {
 				io.On("late", func(server.Ack) {})
 				io.On("in time", func(answer server.Ack) { time.AfterFunc(time.Second, func() { _ = answer(1) }) })
 				io.On("worn", func() (map[string][]*worn, error) { return nil, nil })
+				io.On("others", func() (others, error) { return others{}, io.ServerSideEmit("told", between{}) })
 				io.On("named", func() (named, error) { return named{hidden: "x"}, nil })
 				io.OnConnection(func(s *server.Socket) {
 					io.On("once more", func() {})
@@ -109,7 +121,7 @@ func TestDevelopmentSaysWhatIsProbablyMeant(t *testing.T) {
 					if err := c.Emit("message", 1); err != nil {
 						t.Error(err)
 					}
-					for _, event := range []string{"late", "in time", "worn", "named", "message"} {
+					for _, event := range []string{"late", "in time", "worn", "others", "named", "message"} {
 						if err := c.EmitFunc(func(client.Args, error) {}, event, "hello"); err != nil {
 							t.Error(err)
 						}
@@ -212,13 +224,14 @@ func TestDebugShowsEvents(t *testing.T) {
 						want = append(want, said.find(append(of, `msg="event delivered"`, "sockets=1")...)...)
 					default:
 						want = append(want, said.find(append(of, `msg="event out"`, "rooms=[nobody]", "except=[")...)...)
+						want = append(want, said.find(append(of, `msg="event delivered"`, "sockets=0")...)...)
 					}
 				}
 				lines := 0
 				for _, what := range []string{"event in", "answer out", "event out", "event delivered"} {
 					lines += len(said.find(`msg="` + what + `"`))
 				}
-				both := strings.Count(strings.Join(c.shown, ","), "ask") + strings.Count(strings.Join(c.shown, ","), "local")
+				both := len(c.shown) - strings.Count(strings.Join(c.shown, ","), "one")
 				if len(want) != len(c.shown)+both || lines != len(want) {
 					t.Errorf("%d of %d lines, want %d:\n%s", len(want), lines, len(c.shown)+both, strings.Join(said.find(), ""))
 				}
@@ -243,4 +256,77 @@ func TestDebugWithoutDebugLevel(t *testing.T) {
 		synctest.Wait()
 		said.once(t, "no events are shown")
 	})
+}
+
+// What holds for a namespace is said with what is for one client instead, if there is that; and not of namespaces that are
+// made on demand, each once.
+func TestDevelopmentKnowsWhatIsForOneClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said remarks
+		io := servertest.Server(t, server.Config{Development: true, Logger: said.log(slog.LevelWarn)})
+		io.OnConnection(func(s *server.Socket) {
+			io.OnRoom(func(adapter.RoomEvent) {})
+			io.OnAny(func(*server.Event) {})
+			io.UseEvents(func(context.Context, *server.Event) error { return nil })
+		})
+		io.On("open", func(name string) { io.Of("/"+name).On("x", func() {}) })
+		io.On("again", func() { io.Of("/one").On("again", func() {}) })
+		for range 40 {
+			c := servertest.Connect(t, io)
+			for _, event := range []string{"again", "open"} {
+				if err := c.Emit(event, fmt.Sprint(io.LocalCount())); err != nil {
+					t.Error(err)
+				}
+			}
+			synctest.Wait()
+		}
+		said.once(t, "Namespace.OnRoom was called by a handler of one client", "where the program starts\" handler=")
+		said.once(t, "Namespace.OnAny was called by a handler of one client", "register by s.OnAny what is for this client\" handler=")
+		said.once(t, "Namespace.UseEvents was called by a handler of one client", "register by s.Use what is for this client")
+		said.once(t, "Namespace.On was called by a handler of one client", "register by s.On what is for this client", "event=again")
+		for _, method := range []string{"OnRoom", "OnAny", "UseEvents", "On"} {
+			if len(said.find("handlers pile up", "method=Namespace."+method+" registered=32")) != 1 {
+				t.Errorf("%s: not said, or often: %s", method, said.find("handlers pile up"))
+			}
+		}
+		if lines := said.find("event=x"); len(lines) > 0 || len(said.find(`event=""`)) > 0 {
+			t.Error(said.find())
+		}
+	})
+}
+
+// A handler that does not return is said when events of its client wait for it, and only then.
+func TestDevelopmentSaysThatEventsWait(t *testing.T) {
+	for _, development := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			var said remarks
+			io := servertest.Server(t, server.Config{Development: development, Logger: said.log(slog.LevelWarn)})
+			io.On("slow", func() { time.Sleep(time.Hour) })
+			io.On("quick", func() {})
+			c, other := servertest.Connect(t, io), servertest.Connect(t, io)
+			send := func(c *servertest.Client, events ...string) {
+				for _, event := range events {
+					if err := c.Emit(event); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			send(c, "quick", "slow")
+			send(other, "slow")
+			time.Sleep(30 * time.Minute) // nothing waits
+			synctest.Wait()
+			if lines := said.find(); len(lines) > 0 {
+				t.Errorf("said of a handler for which nothing waits: %s", lines)
+			}
+			send(c, "quick")
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if development {
+				said.once(t, "events wait for a handler that does not return", "event=slow", "goroutine")
+			} else if lines := said.find(); len(lines) > 0 {
+				t.Errorf("said without it: %s", lines)
+			}
+			time.Sleep(time.Hour) // until the handlers have returned
+		})
+	}
 }

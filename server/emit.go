@@ -190,10 +190,21 @@ func (s *Server) serverSideMessage(event string, args []any) (adapter.Message, e
 	if packet.ReservedServerSide(event) {
 		return adapter.Message{}, fmt.Errorf("%q: %w", event, ErrReservedEvent)
 	}
-	return s.newMessage(event, args)
+	data, attachments, err := s.appendAnyEvent(nil, event, args)
+	return adapter.Message{Data: data, Attachments: attachments}, err
 }
 
+// appendEvent encodes an event for clients.
 func (s *Server) appendEvent(dst []byte, event string, args []any) (data []byte, attachments [][]byte, err error) {
+	if s.advice != nil {
+		for _, arg := range args {
+			s.advice.sends(arg)
+		}
+	}
+	return s.appendAnyEvent(dst, event, args)
+}
+
+func (s *Server) appendAnyEvent(dst []byte, event string, args []any) (data []byte, attachments [][]byte, err error) {
 	if packet.Reserved(event) {
 		return dst, nil, fmt.Errorf("%q: %w", event, ErrReservedEvent)
 	}

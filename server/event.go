@@ -159,7 +159,8 @@ func (e *Event) answer(values []any) error {
 		d.answer(s, e, data, len(attachments))
 	}
 	sendErr := s.send(transport.SendOptions{}, &o.packet)
-	if errors.Is(sendErr, ErrPanic) || errors.Is(sendErr, errUnsendable) { // the parser's doing
+	if sendErr != nil && !errors.Is(sendErr, ErrDisconnected) { // too large, or the parser's doing
+		s.client.server.unanswerable(s.client.log(), e, values, sendErr)
 		o.packet.Data, o.packet.Attachments = []byte("["+internalError+"]"), nil
 		_ = s.send(transport.SendOptions{}, &o.packet) // the first error tells more
 	}
@@ -193,6 +194,9 @@ func (e *Event) reply(values []any) error {
 // appendAnswer is appendArgs of values that would not arrive as {}.
 func (s *Server) appendAnswer(dst []byte, values []any) (data []byte, attachments [][]byte, err error) {
 	for i, v := range values {
+		if s.advice != nil {
+			s.advice.sends(own(v))
+		}
 		if err := s.signatures.sendable(own(v)); err != nil {
 			return dst, nil, &packet.ArgError{Index: i, Err: fmt.Errorf("%w: %w", packet.ErrValue, err)}
 		}

@@ -69,7 +69,8 @@ func fastAnswer[T any](fn any, e *Event) error {
 	if !e.WantsAck() {
 		return nil
 	}
-	return ignoreAcknowledged(e.answer([]any{answer}))
+	_ = e.answer([]any{answer}) // see handler.answer
+	return nil
 }
 
 // fastAnswerIn is fastAnswer with room in e for the argument and the answer.
@@ -82,10 +83,11 @@ func fastAnswerIn[T any](fn func(T) T, e *Event, room *T) error {
 		return nil
 	}
 	e.one[0] = room
-	return ignoreAcknowledged(e.answer(e.one[:]))
+	_ = e.answer(e.one[:]) // see handler.answer
+	return nil
 }
 
-// call runs the handler for e. The error is the handler's own or of decoding; the answer has been sent.
+// call runs the handler for e, and answers. The error is the handler's own or of decoding.
 func (h *handler) call(ctx context.Context, e *Event) error {
 	if h.fast != nil {
 		return h.fast(h.fn, e)
@@ -132,7 +134,9 @@ func (h *handler) argument(ctx context.Context, e *Event, i int, arg reflect.Val
 	return h.validate(ctx, h.event, arg.Elem().Interface())
 }
 
-// answer acknowledges e with what the handler returned, and returns the handler's error.
+// answer acknowledges e with what the handler returned, and returns the handler's error. What becomes of the answer is
+// another thing, and no failure of the handler: its client may have left, another handler may have answered before, and
+// what cannot be sent has been logged.
 func (h *handler) answer(e *Event, out []reflect.Value) error {
 	if h.fails {
 		if err, _ := out[h.results].Interface().(error); err != nil {
@@ -146,15 +150,8 @@ func (h *handler) answer(e *Event, out []reflect.Value) error {
 	for i := range values {
 		values[i] = out[i].Interface()
 	}
-	return ignoreAcknowledged(e.answer(values))
-}
-
-// ignoreAcknowledged drops the error of an answer that lost to an earlier one of another handler.
-func ignoreAcknowledged(err error) error {
-	if errors.Is(err, ErrAcknowledged) {
-		return nil
-	}
-	return err
+	_ = e.answer(values)
+	return nil
 }
 
 // failed is the answer to an event whose handler or middleware returned an error.

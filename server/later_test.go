@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/servertest"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -284,4 +286,30 @@ func TestBacklogIsAClientThatIsGone(t *testing.T) {
 			return
 		}
 	}
+}
+
+// What waits for answers when the client leaves is called in the order that it was asked in.
+func TestEmitThenKeepsItsOrderWhenTheClientLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		io := servertest.Server(t, server.Config{})
+		c := servertest.Connect(t, io)
+		s := io.Sockets()[0]
+		var got, want []int
+		for i := range 20 {
+			want = append(want, i)
+			if err := s.EmitThen(func(_ server.Args, err error) {
+				if !errors.Is(err, server.ErrDisconnected) {
+					t.Error(err)
+				}
+				got = append(got, i)
+			}, "really?"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Cut()
+		synctest.Wait()
+		if !slices.Equal(got, want) {
+			t.Errorf("called in the order %v", got)
+		}
+	})
 }

@@ -18,6 +18,9 @@ func (l local) Name() string { return l.n.name }
 
 // Deliver encodes m once and sends the same bytes to every member.
 func (l local) Deliver(m adapter.Message, f adapter.Flags, to []adapter.Member) (after func()) {
+	if len(to) == 0 && l.n.server.debug == nil { // which shows that it reaches nobody
+		return nil
+	}
 	p := &packet.Packet{Type: packet.Event, Namespace: l.n.name, Data: m.Data, Attachments: m.Attachments}
 	if m.Offset != "" {
 		for _, m2 := range to {
@@ -149,7 +152,7 @@ func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 		return
 	}
 	if n.made() && len(n.serverSide.get([]byte(e.Name))) == 0 {
-		n.unheard(e.Name)
+		n.unheard(e)
 		return
 	}
 	n.inTurn(m.Size(), func() {
@@ -157,7 +160,7 @@ func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 		run := func() {
 			list := n.serverSide.get([]byte(e.Name))
 			if len(list) == 0 {
-				n.unheard(e.Name)
+				n.unheard(e)
 			}
 			n.runServerSide(e, list)
 		}
@@ -170,9 +173,12 @@ func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 }
 
 // unheard notes an event of another server that has no handler: who asks for an answer gets none from here.
-func (n *Namespace) unheard(name string) {
+func (n *Namespace) unheard(e *Event) {
 	n.server.stats.unhandled.Add(1)
-	n.server.cfg.Logger.Debug("event of another server without a handler", "namespace", n.name, "event", name)
+	if n.server.advice != nil {
+		n.server.advice.unheard(n, e)
+	}
+	n.server.cfg.Logger.Debug("event of another server without a handler", "namespace", n.name, "event", e.Name)
 }
 
 // Event makes an Event of what an adapter carries in a namespace; reply, if it is not nil, gets the answer. ok is

@@ -36,11 +36,12 @@ type space struct {
 	told   atomic.Bool  // the log says that its clients need a function's leave
 	others []*Namespace // guarded by server.mu; the same for sockets that another Dynamic has let in
 
-	handlers   handlers // of events from any socket of the namespace
-	everyone   everyone // what sees the events of any socket
-	serverSide handlers // of events from other servers
-	turns      turns    // those events
-	roomTurns  turns    // what OnRoom tells
+	handlers   handlers     // of events from any socket of the namespace
+	everyone   everyone     // what sees the events of any socket
+	serverSide handlers     // of events from other servers
+	turns      turns        // those events
+	roomTurns  turns        // what OnRoom tells
+	watchers   atomic.Int32 // of OnRoom
 	ackID      atomic.Uint64
 
 	mu          sync.Mutex

@@ -15,7 +15,8 @@ type Observer interface {
 	// context for the handlers, which is or derives from ctx.
 	Handling(ctx context.Context, s *Socket, event string, known bool) context.Context
 	// Handled is called when the handlers have returned, with the context that Handling has returned, how long
-	// they took, and the first error, a panic included (ErrPanic). It is not called if Handling has panicked.
+	// they took, and the first error of theirs, a panic included (ErrPanic): what becomes of their answer is none. It is
+	// not called if Handling has panicked.
 	Handled(ctx context.Context, s *Socket, event string, known bool, took time.Duration, err error)
 	// Acknowledged is called when a wait for a client's acknowledgement has ended.
 	Acknowledged(s *Socket, took time.Duration, err error)

@@ -147,6 +147,13 @@ func (q *queue) push(it item, l *load, limits *Limits) (runnable bool, err error
 	return !q.running && first, nil
 }
 
+// waits reports whether something waits behind what is done.
+func (q *queue) waits() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.items != nil
+}
+
 // start claims the queue; it reports false when somebody has it.
 func (q *queue) start() bool {
 	q.mu.Lock()

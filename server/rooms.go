@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 
 	"github.com/beanpole/beanpole/adapter"
 )
@@ -67,7 +68,7 @@ func (s *Socket) Rooms() []string {
 
 // OnRoom calls fn for what happens to the rooms of this server, those named by the ids of sockets among them (Node: the
 // events create-room, join-room, leave-room and delete-room of an adapter), until what it returns is called: in its order, one
-// at a time, on a goroutine of its own and so a moment later. What the Member of an event is has joined or left here; of
+// at a time, on a goroutine of its own and so a moment later. What waits is told no more then; a call on its way ends. What the Member of an event is has joined or left here; of
 // others Rooms tells. Of an fn that takes long 64 MiB wait at most, and the rest is dropped and counted. It panics with an
 // adapter that does not stand on adapter.Local.
 func (n *Namespace) OnRoom(fn func(adapter.RoomEvent)) (off func()) {
@@ -83,11 +84,21 @@ func (n *Namespace) OnRoom(fn func(adapter.RoomEvent)) (off func()) {
 		if !ok {
 			panic("server: OnRoom needs an adapter that stands on adapter.Local")
 		}
-		off = a.Watch(func(e adapter.RoomEvent) {
+		n.server.crowded(int(s.watchers.Add(1)), "Namespace.OnRoom", "")
+		var over atomic.Bool
+		stop := a.Watch(func(e adapter.RoomEvent) {
 			s.roomTurns.take(n.server, len(e.Room), func() {
-				_ = n.server.protect("room", func() error { fn(e); return nil }) // logged
+				if !over.Load() {
+					_ = n.server.protect("room", func() error { fn(e); return nil }) // logged
+				}
 			})
 		})
+		off = func() {
+			if !over.Swap(true) {
+				s.watchers.Add(-1)
+				stop()
+			}
+		}
 	})
 	return off
 }

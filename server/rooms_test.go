@@ -4,11 +4,14 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/servertest"
 )
 
 // What happens to the rooms of a server is told in its order, also to one that blocks and one that fails.
@@ -117,4 +120,28 @@ func TestRoomEventsOfAServerThatStops(t *testing.T) {
 	if got := seen.take(); !slices.Equal(got, []string{"create-room", "join-room", "leave-room", "delete-room"}) {
 		t.Errorf("told %q", got)
 	}
+}
+
+// What waits for an fn that takes long is not told any more when it has been taken out.
+func TestRoomEventsEndWithOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		io := servertest.Server(t, server.Config{})
+		called := 0
+		off := io.OnRoom(func(adapter.RoomEvent) {
+			called++
+			time.Sleep(time.Second)
+		})
+		servertest.Connect(t, io)
+		s := io.Sockets()[0]
+		for i := range 50 {
+			s.Join(strconv.Itoa(i))
+		}
+		time.Sleep(3500 * time.Millisecond)
+		off()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if called != 4 {
+			t.Errorf("called %d times, four had begun", called)
+		}
+	})
 }

@@ -146,6 +146,9 @@ func (s *Socket) event(e *Event, since *time.Duration) {
 	if d := s.client.server.debug; d != nil {
 		d.in(s, name, e)
 	}
+	if a := s.client.server.advice; a != nil {
+		defer a.watch(s, string(name[:min(len(name), maxLoggedName)]))()
+	}
 	hooks := s.incoming()
 	watched := len(hooks.any)+len(hooks.middlewares) > 0
 	if watched {
@@ -294,12 +297,13 @@ func (s *Socket) handle(ctx context.Context, e *Event, lists *[3][]*handler) (fi
 // answerFailure tells a client that waits for an acknowledgement that its event failed.
 func (s *Socket) answerFailure(e *Event, err error) {
 	s.client.server.stats.handlerErrors.Add(1)
-	if a := s.client.server.advice; a != nil {
-		a.failed(s, e, err)
-	}
 	s.client.log().Debug("handler failed", "namespace", s.name, "event", e.Name, "err", err)
-	if err = s.seen(s.handling(), e.Name, err); e.WantsAck() {
-		_ = e.answer([]any{failure(err)}) // answered already, or gone
+	seen, told := failure(s.seen(s.handling(), e.Name, err)), ErrNoAck
+	if e.WantsAck() {
+		told = e.answer([]any{seen})
+	}
+	if a := s.client.server.advice; a != nil {
+		a.failed(s, e, err, seen, told)
 	}
 }
 

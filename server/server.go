@@ -62,9 +62,6 @@ func New(cfg Config) (*Server, error) {
 	if s.debug, err = newEventLog(&cfg, s.apart); err != nil {
 		return nil, err
 	}
-	if s.advice != nil {
-		s.signatures.sends = s.advice.sends
-	}
 	s.hurry.ctx, s.hurry.cancel = context.WithCancel(context.Background())
 	s.signatures.validate = cfg.Validate
 	s.bounds.init(&cfg.Limits)

@@ -76,7 +76,6 @@ var handles = map[reflect.Type]string{
 // signatures caches the signature of each function type, and of each type of an argument of Emit why it cannot travel.
 type signatures struct {
 	m, values sync.Map
-	sends     func(reflect.Type)                                     // is told each type of a value that is sent; may be nil
 	validate  func(ctx context.Context, event string, arg any) error // Config.Validate
 }
 
@@ -90,9 +89,6 @@ func (c *signatures) sendable(v any) error {
 	why, ok := c.values.Load(t)
 	if !ok {
 		why, _ = c.values.LoadOrStore(t, reason{result.shows(t)})
-		if c.sends != nil {
-			c.sends(t)
-		}
 	}
 	return why.(reason).err
 }
@@ -305,6 +301,12 @@ func (d *direction) check(t reflect.Type, seen map[reflect.Type]bool) *unfit {
 		return nil
 	}
 	seen[t] = true
+	switch t {
+	case typeContext, typeSocket, typeEvent, typeSocket.Elem(), typeEvent.Elem():
+		if d == result {
+			return &unfit{t, "of which nothing can travel: use what it tells, as the ID of a socket"}
+		}
+	}
 	switch t {
 	case typeSocket.Elem(), typeEvent.Elem():
 		return &unfit{t, "which is taken as *" + t.String() + ", before the arguments of the event"}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -259,7 +261,8 @@ func (s *Socket) OnAny(fn func(*Event)) (off func()) {
 
 // OnAnyOutgoing calls fn for every event that is sent to this socket: an event to it alone before it is sent, in
 // the emitter's goroutine, and a broadcast when it has been sent, in another for which the emitter waits, or the
-// adapter if the event comes from another server. So fn must not block.
+// adapter if the event comes from another server. So fn must not block. As in Node, with recovery the offset is the last of
+// an event's arguments, and what a recovered client has missed is sent without it.
 func (s *Socket) OnAnyOutgoing(fn func(*Event)) (off func()) {
 	need("OnAnyOutgoing", "a function", fn != nil)
 	defer s.watching.Store(true)
@@ -327,8 +330,8 @@ func (s *Socket) leave(why Disconnection) (was int32) {
 	if !busy {
 		s.dropIdentity()
 	}
-	for _, answer := range acks {
-		answer(Args{}, ErrDisconnected)
+	for _, id := range slices.Sorted(maps.Keys(acks)) { // in the order that they were asked for
+		acks[id](Args{}, ErrDisconnected)
 	}
 	if was != stateConnected {
 		s.dropEvents() // which come to no handler

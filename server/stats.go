@@ -90,7 +90,8 @@ type Stats struct {
 	ReadsHeld                            uint64 // times that a client was not read while its handlers caught up
 	// EventsDropped are the events received that came to no handler: their socket had left ten seconds before, or had
 	// been disconnected by the server, or the server stopped; and events of other servers for which handlers are too slow.
-	EventsDropped         uint64
+	EventsDropped uint64
+	// HandlerErrors are the errors of handlers and of middlewares of events, panics included, whatever became of answers.
 	HandlerErrors, Panics uint64
 }
 

@@ -188,7 +188,7 @@ func (n *Namespace) Deliver(m adapter.Message, f adapter.Flags, to []adapter.Mem
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.after == nil {
+	if n.after == nil || len(to) == 0 {
 		return nil
 	}
 	return func() { n.after(m) }

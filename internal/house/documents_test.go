@@ -98,8 +98,8 @@ func TestEachBlockHasALanguage(t *testing.T) {
 	}
 }
 
-// TestGoCompiles vets the programs that documents show, and looks for each piece of one in the examples
-// that are compiled with the tests.
+// TestGoCompiles vets the programs that documents show, runs those that are tests, and looks for each piece of one in the
+// examples that are compiled with the tests.
 func TestGoCompiles(t *testing.T) {
 	var compiled strings.Builder
 	for _, p := range packages(t) {
@@ -121,7 +121,11 @@ func TestGoCompiles(t *testing.T) {
 		if strings.HasPrefix(b.code, "package ") {
 			t.Run(b.document, func(t *testing.T) {
 				t.Parallel()
-				vet(t, b)
+				file := program(t, b)
+				run(t, b, "vet", file)
+				if strings.HasSuffix(file, "_test.go") {
+					run(t, b, "test", "-count=1", file)
+				}
 			})
 		} else if !strings.Contains(compiled.String(), flat(b.code)) {
 			t.Errorf("code that is in no example_test.go: %s", b)
@@ -140,16 +144,18 @@ func flat(code string) string {
 	return b.String()
 }
 
-func vet(t *testing.T, b block) {
+// run runs a command of go on what is of that block.
+func run(t *testing.T, b block, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "vet", program(t, b))
+	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%s\n%v\n%s", b, err, out)
 	}
 }
 
-// program writes a program as main.go, with the page of its document beside it, and returns its path.
+// program writes a program as main.go, or as main_test.go if it has tests, with the page of its document beside it, and
+// returns its path.
 func program(t *testing.T, b block) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -163,7 +169,11 @@ func program(t *testing.T, b block) string {
 	if err := os.WriteFile(filepath.Join(dir, "public", "index.html"), []byte(page), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(dir, "main.go")
+	name := "main.go"
+	if strings.Contains(b.code, "testing.T)") {
+		name = "main_test.go"
+	}
+	file := filepath.Join(dir, name)
 	if err := os.WriteFile(file, []byte(b.code), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // Ask emits an event, waits for the acknowledgement and returns its first value as a T. It fails the test when none
-// comes, when the value does not fit, and when it is a handler's error: that is what AskFails is for.
+// comes for as long as Expect waits, when the value does not fit, and when it is a handler's error: that is what AskFails is for.
 func Ask[T any](c *Client, name string, args ...any) (value T) {
 	c.t.Helper()
 	answer := c.ask(name, args)
@@ -34,7 +34,8 @@ func AskFails(c *Client, name string, args ...any) string {
 }
 
 // Expect waits for the next event of that name and returns its first argument as a T. Events of other names that have
-// come before stay, each for its own Expect.
+// come before stay, each for its own Expect. It fails the test when none comes for a day in a bubble of testing/synctest,
+// which takes no time there, and for ten seconds outside.
 func Expect[T any](c *Client, name string) (value T) {
 	c.t.Helper()
 	args := c.ExpectArgs(name)

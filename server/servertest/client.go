@@ -15,10 +15,10 @@ import (
 	"github.com/beanpole/beanpole/client"
 )
 
-// How long a test waits for what must come: virtual minutes take no time.
+// How long a test waits for what must come. A virtual day, with its heartbeats, takes 30 ms.
 const (
 	patience        = 10 * time.Second
-	virtualPatience = 5 * time.Minute
+	virtualPatience = 24 * time.Hour
 )
 
 // Client is one client of the server under test, in one namespace. It is a *client.Socket, and keeps the events that
@@ -210,8 +210,8 @@ func show(args client.Args) string {
 	return "[" + strings.Join(list, ", ") + "]"
 }
 
-// ExpectArgs waits for the next event of that name and returns its arguments, for events of several. Expect is simpler
-// where there is one.
+// ExpectArgs waits for the next event of that name, as long as Expect, and returns its arguments, for events of several.
+// Expect is simpler where there is one.
 func (c *Client) ExpectArgs(name string) (args client.Args) {
 	c.t.Helper()
 	if !c.await(func() (ok bool) { args, ok = c.take(name); return ok }) {
@@ -238,8 +238,8 @@ func (c *Client) ExpectNothing(names ...string) {
 	}
 }
 
-// ExpectDisconnect waits until the connection has ended, or one has that was not expected to, and returns why, as the
-// client sees it.
+// ExpectDisconnect waits, as long as Expect, until the connection has ended, or one has that was not expected to, and
+// returns why, as the client sees it.
 func (c *Client) ExpectDisconnect() client.Reason {
 	c.t.Helper()
 	var why client.Reason

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/beanpole/beanpole/adapter"
 	"net/http"
 	"runtime"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/client"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/servertest"
@@ -381,4 +381,21 @@ func TestFailuresSayWhatHappened(t *testing.T) {
 	if got := fails(t, func(t testing.TB) { servertest.Connect(t, io).ExpectNothing() }); !strings.Contains(got, "inside synctest.Test") {
 		t.Errorf("outside: %q", got)
 	}
+}
+
+// A day in a bubble is what a test waits for an event.
+func TestExpectWaitsForADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		io := servertest.Server(t, server.Config{})
+		c := servertest.Connect(t, io)
+		time.AfterFunc(24*time.Hour-time.Second, func() { _ = io.Emit("news", 1) })
+		if n := servertest.Expect[int](c, "news"); n != 1 {
+			t.Errorf("news: %d", n)
+		}
+		since := time.Now()
+		fails(t, func(t testing.TB) { servertest.Connect(t, io).ExpectArgs("news") })
+		if waited := time.Since(since); waited != 24*time.Hour {
+			t.Errorf("given up after %v", waited)
+		}
+	})
 }
