@@ -48,12 +48,9 @@ type Options struct {
 // MaxConnections bounds Options.Connections.
 const MaxConnections = 5000
 
-// MaxRequests is how many requests Run sends at most, beside those of Connections and Watch. Checks need some hundreds; but
+// MaxRequests is how many requests Run sends at most, beside those of Connections, and of Watch, which have a pace. Checks need some hundreds; but
 // the server at the other end may be anybody's, and answer so that there is always another to ask for.
 const MaxRequests = 5000
-
-// watchedPerSecond is how many requests there may be in a second of Watch, of all its clients.
-const watchedPerSecond = 100
 
 var errEnough = errors.New("as many requests were sent as a run may send")
 
@@ -187,7 +184,7 @@ func newDoctor(o Options) (*doctor, error) {
 	o.Samples = cmp.Or(o.Samples, 20)
 	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
 	o.Idle = cmp.Or(o.Idle, time.Minute)
-	o.requests = cmp.Or(o.requests, MaxRequests) + int64(o.Connections) + int64(o.Watch.Seconds()*watchedPerSecond)
+	o.requests = cmp.Or(o.requests, MaxRequests) + int64(o.Connections)
 	o.hold = cmp.Or(o.hold, 2*time.Second)
 	if o.lookup == nil {
 		o.lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {

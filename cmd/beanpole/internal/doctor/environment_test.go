@@ -79,6 +79,7 @@ type nginx struct {
 	slow      time.Duration // so is everything
 	ahead     time.Duration // its clock
 	life      time.Duration // WebSockets last no longer
+	still     *still        // what the instance says
 	serve     func(w http.ResponseWriter, r *http.Request) (done bool)
 }
 
@@ -428,6 +429,9 @@ func nginxPage(w http.ResponseWriter, status int) {
 // dial connects to an instance; with idle set the connection is cut when it is quiet.
 func (n nginx) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if err == nil && n.still != nil {
+		return stills{c, n.still}, nil
+	}
 	if err == nil && n.life > 0 {
 		return c, c.SetDeadline(time.Now().Add(n.life))
 	}
@@ -435,6 +439,22 @@ func (n nginx) dial(ctx context.Context, network, addr string) (net.Conn, error)
 		return c, err
 	}
 	return &quiet{Conn: c, idle: n.idle}, nil
+}
+
+// still holds back what an instance says, as one that is stopped, until it goes on.
+type still struct{ sync.RWMutex }
+
+// stills is a connection to one.
+type stills struct {
+	net.Conn
+	*still
+}
+
+func (s stills) Read(b []byte) (int, error) {
+	n, err := s.Conn.Read(b)
+	s.RLock()
+	defer s.RUnlock()
+	return n, err
 }
 
 // quiet is a connection that ends when nothing has been read or written for idle.
