@@ -77,7 +77,7 @@ type check struct {
 	once func(*doctor, context.Context) []Result
 	each func(*client, context.Context) Result
 	need bool // nothing more can be said when this fails: of the environment, or of an instance
-	long bool // takes its time and is not done twice; what it has seen counts when it is interrupted
+	long bool // takes its time and is not done twice
 }
 
 // checks are all there are, in the order of a client's way in.
@@ -132,8 +132,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 			o.Progress(c.name)
 		}
 		results := d.run(ctx, c)
-		interrupted := ctx.Err() != nil
-		if interrupted && !c.long {
+		interrupted, last := ctx.Err() != nil, i == len(all)-1 // which has seen enough then
+		if interrupted && !last {
 			results = nil // it would be said to be the environment's fault
 		}
 		for _, result := range results {
@@ -147,12 +147,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 			if errors.Is(context.Cause(ctx), errEnough) {
 				stopped = errEnough.Error()
 			}
-			means := "this check and those below have not looked"
-			if c.long {
-				means = "this check has looked until then, and those below have not"
-			}
-			if !c.long || i < len(all)-1 { // who ends the last one has seen enough
-				r.Results = append(r.Results, Result{Check: c.name, Verdict: Warning, Seen: stopped, Means: means})
+			if !last {
+				r.Results = append(r.Results, Result{Check: c.name, Verdict: Warning, Seen: stopped, Means: "this check and those below have not looked"})
 			}
 		case c.need && c.once != nil && worst(results) == Failure:
 			stopped = c.name + " failed"

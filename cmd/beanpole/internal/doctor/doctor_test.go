@@ -123,6 +123,35 @@ func TestInterruptedReportSaysWhatWasSeen(t *testing.T) {
 	}
 }
 
+// What an interruption has ended is nobody's fault, and has not passed.
+func TestInterruptedChecksHaveNotLooked(t *testing.T) {
+	for _, name := range []string{"instances", "idle", "connections"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := start(t, world{count: 1})
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			r, err := Run(ctx, Options{URL: e.front.URL, Timeout: 5 * time.Second, Deep: name == "idle", Connections: 50, Progress: func(check string) {
+				if check == name {
+					stop()
+				}
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var of []Result
+			for _, c := range r.Results {
+				if c.Check == name {
+					of = append(of, c)
+				}
+			}
+			if len(of) != 1 || of[0].Verdict != Warning || of[0].Seen != "interrupted" {
+				t.Errorf("%+v", of)
+			}
+		})
+	}
+}
+
 func TestInterruptedWatchSaysWhatItSaw(t *testing.T) {
 	e := start(t, world{count: 1})
 	ctx, stop := context.WithCancel(t.Context())

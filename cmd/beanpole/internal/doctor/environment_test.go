@@ -80,6 +80,7 @@ type nginx struct {
 	ahead     time.Duration // its clock
 	life      time.Duration // WebSockets last no longer
 	still     *still        // what the instance says
+	mute      time.Duration // connections that are older say nothing
 	serve     func(w http.ResponseWriter, r *http.Request) (done bool)
 }
 
@@ -432,6 +433,9 @@ func (n nginx) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	if err == nil && n.still != nil {
 		return stills{c, n.still}, nil
 	}
+	if err == nil && n.mute > 0 {
+		return &muted{Conn: c, at: time.Now().Add(n.mute), gone: make(chan struct{})}, nil
+	}
 	if err == nil && n.life > 0 {
 		return c, c.SetDeadline(time.Now().Add(n.life))
 	}
@@ -455,6 +459,28 @@ func (s stills) Read(b []byte) (int, error) {
 	s.RLock()
 	defer s.RUnlock()
 	return n, err
+}
+
+// muted is a connection that brings nothing after a while.
+type muted struct {
+	net.Conn
+	at   time.Time
+	once sync.Once
+	gone chan struct{}
+}
+
+func (m *muted) Read(b []byte) (int, error) {
+	n, err := m.Conn.Read(b)
+	if err == nil && time.Now().After(m.at) {
+		<-m.gone
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+func (m *muted) Close() error {
+	m.once.Do(func() { close(m.gone) })
+	return m.Conn.Close()
 }
 
 // quiet is a connection that ends when nothing has been read or written for idle.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -125,6 +126,9 @@ func (c *client) idlePoll(ctx context.Context, seen ...string) Result {
 	} else if err != nil {
 		return c.broken(ctx, err, "polling does not get through")
 	}
-	seen = append(seen, fmt.Sprintf("a poll was answered by %q after %v", strings.Join(packets, " "), took))
+	if !slices.Contains(packets, "2") {
+		return none("%s: an event answered a poll after %v, and none waited for a ping", strings.Join(append(seen, c.Namespace+" has events"), "; "), took)
+	}
+	seen = append(seen, fmt.Sprintf("a poll was answered by a ping after %v", took))
 	return ok("%s", strings.Join(seen, "; "))
 }

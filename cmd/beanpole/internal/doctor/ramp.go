@@ -60,8 +60,6 @@ func (d *doctor) ramp(ctx context.Context) Result {
 	wg.Wait()
 	var e errAnswer
 	switch {
-	case ctx.Err() != nil:
-		return none("%d of %d WebSockets opened when it was stopped", reached, d.Connections)
 	case errors.As(first, &e) && e.by() == byApplication && (e.status == http.StatusTooManyRequests || e.status == http.StatusServiceUnavailable):
 		return warn(fmt.Sprintf("%d of %d WebSockets opened, then: %s", reached, d.Connections, say(first)), "the server has reached a limit of its own, and said so",
 			roomFor+"; for one address (429) those that end in _PER_ADDR")

@@ -29,6 +29,36 @@ func watches(t *testing.T, e *environment, o Options) (*doctor, context.Context)
 	return d, ctx
 }
 
+// ticks has every instance emit often, until the test ends.
+func ticks(t *testing.T, e *environment) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			for _, n := range e.nodes {
+				_ = n.IO().Of("/").Emit("tick")
+			}
+			<-tick.C
+		}
+	}()
+	t.Cleanup(func() { stop(); <-done })
+}
+
+// A poll that an event has answered says nothing of how long polls may wait.
+func TestPollsAmongManyEventsHaveNotWaited(t *testing.T) {
+	t.Parallel()
+	e := start(t, world{count: 1})
+	d, ctx := watches(t, e, Options{})
+	ticks(t, e)
+	if r := d.clients[0].idlePoll(ctx); r.Verdict != NotApplicable || !strings.Contains(r.Seen, "none waited for a ping") {
+		t.Errorf("%+v", r)
+	}
+}
+
 // Where a poll is answered at once, and the next one too, a watch lasts for its time all the same, and asks no more often than it says.
 func TestWatchLastsItsTimeAmongManyEvents(t *testing.T) {
 	t.Parallel()
@@ -38,15 +68,7 @@ func TestWatchLastsItsTimeAmongManyEvents(t *testing.T) {
 		return false
 	}})
 	d, ctx := watches(t, e, Options{Watch: 4 * time.Second, requests: 1})
-	ticks, stop := context.WithCancel(t.Context())
-	defer stop()
-	go func() {
-		for tick := time.NewTicker(time.Millisecond); ticks.Err() == nil; <-tick.C {
-			for _, n := range e.nodes {
-				_ = n.IO().Of("/").Emit("tick")
-			}
-		}
-	}()
+	ticks(t, e)
 	began := time.Now()
 	r := d.checkWatch(ctx)[0]
 	if ctx.Err() != nil || r.Verdict != OK || !strings.HasPrefix(r.Seen, "10 clients stayed connected for 4") {
