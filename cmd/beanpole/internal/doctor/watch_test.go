@@ -51,7 +51,7 @@ func ticks(t *testing.T, e *environment) {
 // A poll that an event has answered says nothing of how long polls may wait.
 func TestPollsAmongManyEventsHaveNotWaited(t *testing.T) {
 	t.Parallel()
-	e := start(t, world{count: 1})
+	e := start(t, world{count: 1, config: func(_ int, c *host.Config) { c.PingInterval = 25 * time.Second }})
 	d, ctx := watches(t, e, Options{})
 	ticks(t, e)
 	if r := d.clients[0].idlePoll(ctx); r.Verdict != NotApplicable || !strings.Contains(r.Seen, "none waited for a ping") {
