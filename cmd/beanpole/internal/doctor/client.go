@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // client sends requests to one instance: by the balancer's cookies where they do that, and else by asking again
@@ -27,6 +29,8 @@ type client struct {
 	first *reply  // to it as a new client
 	open  *opened // what its handshake said; nil before that
 	most  int     // the largest body that got through, in bytes
+
+	pace *rate.Limiter // of its requests, which are not counted then; nil for those of checks
 
 	degraded bool // by its health
 }
@@ -221,7 +225,15 @@ func (c *client) send(ctx context.Context, method string, u *url.URL, body []byt
 
 // answer sends the request and reads what comes back. The run ends with the last request that it may send.
 func (c *client) answer(r *http.Request, u *url.URL) (*reply, error) {
-	if c.sent.Add(1) == c.requests && c.stop != nil {
+	if c.pace != nil {
+		turn := time.NewTimer(c.pace.Reserve().Delay()) // Wait refuses at once what its context may not bear
+		defer turn.Stop()
+		select {
+		case <-turn.C:
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+	} else if c.sent.Add(1) == c.requests && c.stop != nil {
 		c.stop(errEnough)
 	}
 	start := time.Now()

@@ -32,5 +32,8 @@
 //     is sent, which differs in one thing: what was said of one kind only by its status was wrong as often as not.
 //   - 2026-11-30: an answer of another instance is taken where plain requests still come to the one looked at: something in front
 //     sends that kind there, clients live with it, and where the two forward nothing is wrong.
+//   - 2026-11-30: a watch is bounded by its time and a pace, not by the requests of a run, which a namespace with many events uses up:
+//     the watch ended early, with ok. Its clients know the ping timeout of Node's; an instance that stands still ends nothing.
+//   - 2026-11-30: of a check that was interrupted nothing is said, but of the last, the watch: what was on its way then has failed of it.
 //   - 2026-11: what takes minutes or opens many connections is asked for: Deep, Connections, Watch.
 package doctor

@@ -48,12 +48,9 @@ type Options struct {
 // MaxConnections bounds Options.Connections.
 const MaxConnections = 5000
 
-// MaxRequests is how many requests Run sends at most, beside those of Connections and Watch. Checks need some hundreds; but
+// MaxRequests is how many requests Run sends at most, beside those of Connections, and of Watch, which have a pace. Checks need some hundreds; but
 // the server at the other end may be anybody's, and answer so that there is always another to ask for.
 const MaxRequests = 5000
-
-// watchedPerSecond is how many requests there may be in a second of Watch, of all its clients.
-const watchedPerSecond = 100
 
 var errEnough = errors.New("as many requests were sent as a run may send")
 
@@ -80,7 +77,7 @@ type check struct {
 	once func(*doctor, context.Context) []Result
 	each func(*client, context.Context) Result
 	need bool // nothing more can be said when this fails: of the environment, or of an instance
-	long bool // takes its time and is not done twice; what it has seen counts when it is interrupted
+	long bool // takes its time and is not done twice
 }
 
 // checks are all there are, in the order of a client's way in.
@@ -135,8 +132,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 			o.Progress(c.name)
 		}
 		results := d.run(ctx, c)
-		interrupted := ctx.Err() != nil
-		if interrupted && !c.long {
+		interrupted, last := ctx.Err() != nil, i == len(all)-1 // which has seen enough then
+		if interrupted && !last {
 			results = nil // it would be said to be the environment's fault
 		}
 		for _, result := range results {
@@ -150,12 +147,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 			if errors.Is(context.Cause(ctx), errEnough) {
 				stopped = errEnough.Error()
 			}
-			means := "this check and those below have not looked"
-			if c.long {
-				means = "this check has looked until then, and those below have not"
-			}
-			if !c.long || i < len(all)-1 { // who ends the last one has seen enough
-				r.Results = append(r.Results, Result{Check: c.name, Verdict: Warning, Seen: stopped, Means: means})
+			if !last {
+				r.Results = append(r.Results, Result{Check: c.name, Verdict: Warning, Seen: stopped, Means: "this check and those below have not looked"})
 			}
 		case c.need && c.once != nil && worst(results) == Failure:
 			stopped = c.name + " failed"
@@ -187,7 +180,7 @@ func newDoctor(o Options) (*doctor, error) {
 	o.Samples = cmp.Or(o.Samples, 20)
 	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
 	o.Idle = cmp.Or(o.Idle, time.Minute)
-	o.requests = cmp.Or(o.requests, MaxRequests) + int64(o.Connections) + int64(o.Watch.Seconds()*watchedPerSecond)
+	o.requests = cmp.Or(o.requests, MaxRequests) + int64(o.Connections)
 	o.hold = cmp.Or(o.hold, 2*time.Second)
 	if o.lookup == nil {
 		o.lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {

@@ -19,12 +19,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/beanpole/beanpole/server"
 )
 
 func TestHealthyEnvironmentIsAllOK(t *testing.T) {
 	e := start(t, world{tls: true, redis: true, probe: true})
 	r := e.look(t, func(o *Options) {
-		o.Deep, o.Connections, o.Watch, o.Instances, o.Timeout = true, 50, time.Second, 2, 5*time.Second
+		o.Deep, o.Connections, o.Watch, o.Instances, o.Timeout = true, 50, 3*time.Second, 2, 5*time.Second
 	})
 	if got := fmt.Sprint(r.Instances); len(r.Instances) != 2 || !strings.HasPrefix(got, "[{a v1 ") || !strings.Contains(got, " {b v1 ") {
 		t.Errorf("instances %s", got)
@@ -121,21 +123,57 @@ func TestInterruptedReportSaysWhatWasSeen(t *testing.T) {
 	}
 }
 
+// What an interruption has ended is nobody's fault, and has not passed.
+func TestInterruptedChecksHaveNotLooked(t *testing.T) {
+	for _, name := range []string{"instances", "idle", "connections"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := start(t, world{count: 1})
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			r, err := Run(ctx, Options{URL: e.front.URL, Timeout: 5 * time.Second, Deep: name == "idle", Connections: 50, Progress: func(check string) {
+				if check == name {
+					stop()
+				}
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var of []Result
+			for _, c := range r.Results {
+				if c.Check == name {
+					of = append(of, c)
+				}
+			}
+			if len(of) != 1 || of[0].Verdict != Warning || of[0].Seen != "interrupted" {
+				t.Errorf("%+v", of)
+			}
+		})
+	}
+}
+
 func TestInterruptedWatchSaysWhatItSaw(t *testing.T) {
 	e := start(t, world{count: 1})
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
+	var came atomic.Int64
 	var over *time.Timer
+	e.nodes[0].IO().Of("/").OnConnection(func(*server.Socket) {
+		if came.Add(1) == watchClients {
+			over = time.AfterFunc(500*time.Millisecond, stop) // the client has to know too
+		}
+	})
 	r, err := Run(ctx, Options{URL: e.front.URL, Timeout: 5 * time.Second, Watch: time.Hour, Progress: func(check string) {
 		if check == "watch" {
-			over = time.AfterFunc(500*time.Millisecond, stop)
+			came.Store(0)
 		}
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	over.Stop()
-	if last := r.Results[len(r.Results)-1]; last.Check != "watch" || last.Verdict != OK || !strings.Contains(last.Seen, "10 clients stayed connected for") {
+	if last := r.Results[len(r.Results)-1]; last.Check != "watch" || last.Verdict != OK || !strings.Contains(last.Seen, "10 clients stayed connected for") ||
+		!strings.Contains(last.Seen, "interrupted before the 1h0m0s were over") {
 		t.Errorf("watch: %+v", r.Results[len(r.Results)-2:])
 	}
 }

@@ -79,6 +79,8 @@ type nginx struct {
 	slow      time.Duration // so is everything
 	ahead     time.Duration // its clock
 	life      time.Duration // WebSockets last no longer
+	still     *still        // what the instance says
+	mute      time.Duration // connections that are older say nothing
 	serve     func(w http.ResponseWriter, r *http.Request) (done bool)
 }
 
@@ -428,6 +430,12 @@ func nginxPage(w http.ResponseWriter, status int) {
 // dial connects to an instance; with idle set the connection is cut when it is quiet.
 func (n nginx) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if err == nil && n.still != nil {
+		return stills{c, n.still}, nil
+	}
+	if err == nil && n.mute > 0 {
+		return &muted{Conn: c, at: time.Now().Add(n.mute), gone: make(chan struct{})}, nil
+	}
 	if err == nil && n.life > 0 {
 		return c, c.SetDeadline(time.Now().Add(n.life))
 	}
@@ -435,6 +443,44 @@ func (n nginx) dial(ctx context.Context, network, addr string) (net.Conn, error)
 		return c, err
 	}
 	return &quiet{Conn: c, idle: n.idle}, nil
+}
+
+// still holds back what an instance says, as one that is stopped, until it goes on.
+type still struct{ sync.RWMutex }
+
+// stills is a connection to one.
+type stills struct {
+	net.Conn
+	*still
+}
+
+func (s stills) Read(b []byte) (int, error) {
+	n, err := s.Conn.Read(b)
+	s.RLock()
+	defer s.RUnlock()
+	return n, err
+}
+
+// muted is a connection that brings nothing after a while.
+type muted struct {
+	net.Conn
+	at   time.Time
+	once sync.Once
+	gone chan struct{}
+}
+
+func (m *muted) Read(b []byte) (int, error) {
+	n, err := m.Conn.Read(b)
+	if err == nil && time.Now().After(m.at) {
+		<-m.gone
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+func (m *muted) Close() error {
+	m.once.Do(func() { close(m.gone) })
+	return m.Conn.Close()
 }
 
 // quiet is a connection that ends when nothing has been read or written for idle.

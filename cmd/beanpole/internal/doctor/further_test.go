@@ -273,6 +273,7 @@ var furtherEnvironments = []broken{
 	{"an extension nobody asked for", world{after: switching("Sec-WebSocket-Extensions", "permessage-deflate")}, nil, "websocket", Failure, "", "Sec-WebSocket-Extensions", []string{"upgrade"}},
 	{"a handshake of somebody else", world{after: switching("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")}, nil, "websocket", Failure, "", "Sec-WebSocket-Accept", []string{"upgrade"}},
 	{"WebSockets that may last only so long", world{count: 1, all: nginx{life: 2500 * time.Millisecond}}, func(o *Options) { o.Deep, o.Timeout = true, 3*time.Second }, "idle", Failure, "", "only so long", nil},
+	{"pings that end after a while", world{count: 1, all: nginx{mute: 2500 * time.Millisecond}}, func(o *Options) { o.Deep, o.Timeout = true, 5*time.Second }, "idle", Warning, "", "held back", nil},
 	{"one instance is slow", world{b: nginx{serve: late(time.Second)}}, func(o *Options) { o.Idle, o.Samples, o.hold = 30*time.Second, 4, 600*time.Millisecond }, "alike", Warning, "b", "slower", nil},
 	{"refused in front now and then", world{count: 3, before: everyThird(says("awselb/2.0", 403, "<html>403 Forbidden</html>"))}, nil, "instances", Failure, "", "on the way to all instances", nil},
 	{"refused in front more often than not", world{count: 3, before: mostly(says("awselb/2.0", 403, "<html>403 Forbidden</html>"))}, nil, "instances", Failure, "", "on the way to all instances", nil},

@@ -31,6 +31,14 @@ func (o *opened) silence() time.Duration {
 	return time.Duration(o.PingInterval+o.PingTimeout) * time.Millisecond
 }
 
+// patience is silence as a client takes it, which waits for the next ping no longer. What is no such time is a day.
+func (o *opened) patience() time.Duration {
+	if d := o.silence(); d > 0 && d < 24*time.Hour {
+		return d
+	}
+	return 24 * time.Hour
+}
+
 // errAnswer is returned when an answer is not the expected one.
 type errAnswer struct{ *reply }
 
@@ -45,9 +53,10 @@ const noNamespace = "/beanpole-doctor-looks"
 
 // session is a polling session.
 type session struct {
-	c    *client
-	sid  string
-	open opened
+	c     *client
+	sid   string
+	open  opened
+	alive time.Time // of a watch: when the next ping has to be there
 }
 
 // maxWait bounds how long a run waits for handshakes that are refused for this address.
