@@ -92,7 +92,7 @@ var ofServers = []Defect{
 	{"forward-twice", "pubsub", []string{plan.Stray}, "adapter/redis/forward.go", "\tf.proxy.ServeHTTP(upgradable{w}, ", "\tif r.Method == \"GET\" && r.Header.Get(\"Upgrade\") == \"\" && on(\"forward-twice\", 10) {\n\t\tf.proxy.ServeHTTP(toNobody{}, r.WithContext(ctx))\n\t}\n\tf.proxy.ServeHTTP(upgradable{w}, "},
 	{"key-stays", "streams", nil, "adapter/redis/registry.go", `Set(ctx, r.key(r.node), gone, staleFor)`, `Set(ctx, r.key(r.node), gone, staleFor*time.Duration(1-more(on("key-stays", 1))))`},
 	{"goroutine-left", "pubsub", nil, "adapter/redis/cluster.go", "\tc.startPublisher()\n", "\tif on(\"goroutine-left\", 1) {\n\t\tgo func() { select {} }()\n\t}\n\tc.startPublisher()\n"},
-	{"ack-waits", "memory", nil, "server/socket.go", "\tfor _, answer := range acks {\n", "\tif on(\"ack-waits\", 1) {\n\t\tacks = nil\n\t}\n\tfor _, answer := range acks {\n"},
+	{"ack-waits", "memory", nil, "server/socket.go", "\tfor _, id := range slices.Sorted(maps.Keys(acks)) {", "\tif on(\"ack-waits\", 1) {\n\t\tacks = nil\n\t}\n\tfor _, id := range slices.Sorted(maps.Keys(acks)) {"},
 	{"packed-ack", "memory", []string{plan.Handlers}, "server/queue.go", "e.ack.socket, e.ack.id = s, id-1", `e.ack.socket, e.ack.id = s, id-1+uint64(more(on("packed-ack", 1)))`},
 	{"room-index", "memory", nil, "adapter/rooms.go", "\t\tr.index[moved] = int32(i)\n", "\t\tif !on(\"room-index\", 1) {\n\t\t\tr.index[moved] = int32(i)\n\t\t}\n"},
 	{"data-lost", "memory+", []string{plan.Cut}, "server/recover.go", "\ts.Data.restore(session.Data)\n", "\tif !on(\"data-lost\", 1) {\n\t\ts.Data.restore(session.Data)\n\t}\n"},
