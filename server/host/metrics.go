@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 )
 
 // measured reports whether the metrics are shown anywhere: what nobody sees is not measured.
@@ -28,16 +29,12 @@ func (h *Host) serveMetrics(ctx context.Context) (stop func()) {
 		return func() {}
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", h.metrics.Handler())
-	s := &http.Server{
-		Handler:           mux,
-		ReadHeaderTimeout: readHeaderTimeout,
-		IdleTimeout:       idleTimeout,
-		WriteTimeout:      adminWriteTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          h.http.ErrorLog,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-	}
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		if !h.refuseName(w, r) {
+			h.metrics.Handler().ServeHTTP(w, r)
+		}
+	})
+	s := h.smallServer(ctx, mux)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -50,4 +47,10 @@ func (h *Host) serveMetrics(ctx context.Context) (stop func()) {
 		_ = s.Close()
 		<-ended
 	}
+}
+
+// refuseName refuses a request for a name that is not allowed. Those for an address are of no page of an attacker's name.
+func (h *Host) refuseName(w http.ResponseWriter, r *http.Request) bool {
+	_, err := netip.ParseAddr(nameOf(r.Host))
+	return err != nil && !loopback(r.Host) && h.app.Engine().RefuseHost(w, r)
 }
