@@ -86,15 +86,7 @@ func (h *Host) serveAdmin(ctx context.Context) (stop func()) {
 	mux.HandleFunc("GET /debug/pprof/profile", one.timed(false, pprof.Profile))
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", one.timed(false, pprof.Trace))
-	s := &http.Server{
-		Handler:           localOnly(mux),
-		ReadHeaderTimeout: readHeaderTimeout,
-		IdleTimeout:       idleTimeout,
-		WriteTimeout:      adminWriteTimeout, // package pprof adds the time a profile takes
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          h.http.ErrorLog,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-	}
+	s := h.smallServer(ctx, localOnly(mux))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -89,7 +89,7 @@ type Config struct {
 	AllowCredentials bool `env:"BEANPOLE_ALLOW_CREDENTIALS" allow:"true or false"`
 	// The names by which clients reach the server, separated by commas, each with or without a port, and none with a *.
 	// When set, requests for any other host are refused, whatever they are for, which ends DNS rebinding; health checks
-	// are answered by any, metrics by an address too, and the admin listener has its own rule.
+	// are answered by any, the metrics' address by its addresses too, and the admin listener has its own rule.
 	AllowedHosts []string `env:"BEANPOLE_ALLOWED_HOSTS" allow:"names such as chat.example.com,localhost:5000"`
 	// How many proxies stand in front, each of which appends the address it saw to X-Forwarded-For.
 	// nginx alone is 1, a load balancer with nginx behind it 2.

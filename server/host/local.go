@@ -1,12 +1,15 @@
 package host
 
 import (
+	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/beanpole/beanpole/transport"
 )
@@ -40,15 +43,42 @@ func loopback(host string) bool {
 	return strings.EqualFold(name, "localhost") || err == nil && ip.IsLoopback()
 }
 
-// nameOf returns the name or the address of a Host header.
+// nameOf returns a Host header without its port.
 func nameOf(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		return name
-	}
-	if inner, ok := strings.CutPrefix(host, "["); ok {
+	} else if inner, ok := strings.CutPrefix(host, "["); ok {
 		return strings.TrimSuffix(inner, "]")
 	}
 	return host
+}
+
+// maxSmallBody is how many bytes of a body are read that nobody asks for.
+const maxSmallBody = 64 << 10
+
+// smallServer returns the HTTP server of a listener beside the host's own, whose requests need no body: one that
+// comes has to be there in the time of a head.
+func (h *Host) smallServer(ctx context.Context, next http.Handler) *http.Server {
+	return &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.ContentLength != 0 {
+				control := http.NewResponseController(w)
+				_ = control.SetReadDeadline(time.Now().Add(readHeaderTimeout))
+				if _, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxSmallBody)); err != nil {
+					http.Error(w, "no body is taken", http.StatusRequestEntityTooLarge)
+					return
+				}
+				_ = control.SetReadDeadline(time.Time{}) // a drain takes longer
+			}
+			next.ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		WriteTimeout:      adminWriteTimeout, // package pprof adds the time a profile takes
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          h.http.ErrorLog,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
 }
 
 // maxProfileSeconds is how long one profile or trace may take.

@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-
-	"github.com/beanpole/beanpole/internal/origin"
 )
 
 // measured reports whether the metrics are shown anywhere: what nobody sees is not measured.
@@ -31,17 +29,12 @@ func (h *Host) serveMetrics(ctx context.Context) (stop func()) {
 		return func() {}
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", h.metrics.Handler())
-	s := &http.Server{
-		Handler:           h.named(mux),
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       bodyTimeout, // nobody has a body to send
-		IdleTimeout:       idleTimeout,
-		WriteTimeout:      adminWriteTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          h.http.ErrorLog,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-	}
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		if !h.refuseName(w, r) {
+			h.metrics.Handler().ServeHTTP(w, r)
+		}
+	})
+	s := h.smallServer(ctx, mux)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -56,18 +49,8 @@ func (h *Host) serveMetrics(ctx context.Context) (stop func()) {
 	}
 }
 
-// named refuses requests for hosts that are not among Config.AllowedHosts, if there are any, as a page has made by DNS
-// rebinding. An address, by which collectors ask, is no name that leads elsewhere.
-func (h *Host) named(next http.Handler) http.Handler {
-	hosts, _ := origin.ParseHosts(h.cfg.AllowedHosts) // checked
-	if len(hosts) == 0 {
-		return next
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := netip.ParseAddr(nameOf(r.Host)); err != nil && !hosts.Has(r.Host) {
-			http.Error(w, "not a host of this server", http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+// refuseName refuses a request for a name that is not allowed. Those for an address are of no page of an attacker's name.
+func (h *Host) refuseName(w http.ResponseWriter, r *http.Request) bool {
+	_, err := netip.ParseAddr(nameOf(r.Host))
+	return err != nil && !loopback(r.Host) && h.app.Engine().RefuseHost(w, r)
 }

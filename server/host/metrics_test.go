@@ -31,7 +31,7 @@ func TestMetricsHaveAnAddress(t *testing.T) {
 			t.Errorf("%s: %d, %.100s", path, res.StatusCode, body)
 		}
 	}
-	for host, want := range map[string]int{"": 200, "chat.example.com": 200, "10.0.0.5:9464": 200, "evil.example": 403, "localhost": 403} {
+	for host, want := range map[string]int{"": 200, "chat.example.com": 200, "10.0.0.5:9464": 200, "evil.example": 403, "localhost": 200} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+h.shown.Addr().String()+"/metrics", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -60,6 +60,45 @@ func TestMetricsHaveAnAddress(t *testing.T) {
 		t.Errorf("taken: %v", err)
 	}
 	_ = other.listener.Close()
+}
+
+// The listeners beside the host's own wait for no body without an end, and the metrics are for no page of an attacker's name.
+func TestMetricsAddressIsBounded(t *testing.T) {
+	h, _ := newTestHost(t, Config{Port: AnyPort, NoAdmin: true, MetricsAddr: "127.0.0.1:0", AllowedHosts: []string{"chat.example.com"}})
+	if err := h.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- h.Run(ctx) }()
+	for name, want := range map[string]string{"evil.example": "403", "chat.example.com": "200", "10.0.0.7:9464": "200", "[::1]:9464": "200", "localhost": "200"} {
+		if got := exchanged(t, h.shown.Addr().String(), "GET /metrics HTTP/1.1\r\nHost: "+name+"\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 "+want) {
+			t.Errorf("%s: %.100s", name, got)
+		}
+	}
+	const part = "POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nabc" // to the end of the connection, which comes
+	if got := exchanged(t, h.shown.Addr().String(), part); !strings.HasPrefix(got, "HTTP/1.1 413") {
+		t.Errorf("with part of a body: %.100s", got)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// exchanged sends text on a connection of its own and returns what comes until its end.
+func exchanged(t *testing.T, addr, text string) string {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := io.ReadAll(c)
+	return string(got)
 }
 
 // A page with its own paths is served for them, and what can be compressed is.
