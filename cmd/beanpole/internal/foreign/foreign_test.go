@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -262,5 +263,25 @@ func TestWorkTreesElsewhereAreRefused(t *testing.T) {
 	run(t, dir, "config", "core.worktree", filepath.Dir(dir))
 	if _, err := OpenGit(t.Context(), dir, Strangers); err == nil {
 		t.Error("it was opened")
+	}
+}
+
+// A repository in which there is a pipe, that Git would open and wait at, is said to be none that can be read.
+func TestPipesInARepositoryAreNotOpened(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip(err)
+	}
+	for _, name := range []string{"packed-refs", "HEAD", "config", "refs/heads/other"} {
+		dir := repository(t)
+		file := filepath.Join(dir, ".git", filepath.FromSlash(name))
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if err := syscall.Mkfifo(file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenGit(t.Context(), dir, Strangers); err == nil || errors.Is(err, ErrNoRepository) || !strings.Contains(err.Error(), "is no file") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

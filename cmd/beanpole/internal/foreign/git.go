@@ -60,6 +60,9 @@ func OpenGit(ctx context.Context, dir string, whose Whose) (g *Git, err error) {
 	if above(at) == "" {
 		return nil, ErrNoRepository
 	}
+	if err := files(filepath.Join(above(at), ".git")); err != nil {
+		return nil, err
+	}
 	paths := []string{"objects", "index", "info/exclude", "info/attributes"}
 	args := []string{"rev-parse", "--path-format=absolute", "--show-object-format", "--show-toplevel"}
 	for _, p := range paths {
@@ -89,10 +92,22 @@ func OpenGit(ctx context.Context, dir string, whose Whose) (g *Git, err error) {
 			err = errors.Join(err, g.Close())
 		}
 	}()
-	if g.Commit, err = g.resolve(ctx, "HEAD"); err != nil {
+	if g.Commit, err = g.resolve(ctx, "HEAD"); errors.Is(err, context.DeadlineExceeded) {
+		return nil, err
+	} else if err != nil {
 		g.Commit = "" // there is none yet
 	}
 	return g, errors.Join(g.make(said[0], whose, said[2:]), g.filters(ctx))
+}
+
+// files returns an error for a git directory in which there is a pipe or a device: Git would open it, and wait.
+func files(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type()&(fs.ModeNamedPipe|fs.ModeDevice) != 0 {
+			err = fmt.Errorf("git: %s is no file", path)
+		}
+		return err
+	})
 }
 
 // above returns the nearest folder, dir or around it, that is the top of a repository.
@@ -275,6 +290,9 @@ func git(ctx context.Context, dir string, env []string, args ...string) ([]byte,
 	out, said := &head{most: maxOutput}, &head{most: MaxText}
 	cmd.Stdout, cmd.Stderr = out, said
 	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
 		return nil, fmt.Errorf("git: %w: %s", err, strings.TrimSpace(said.kept.String()))
 	}
 	if out.more {
