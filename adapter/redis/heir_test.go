@@ -125,7 +125,7 @@ func TestReplacedMasterIsMissedNoMore(t *testing.T) {
 func TestEmitterKeepsOrderWhenAMasterDies(t *testing.T) {
 	t.Parallel()
 	list := redistest.ReplicatedCluster(t)
-	cfg := redis.Config{URL: redistest.ClusterURL(list), Prefix: unique(), Mode: redis.Sharded}
+	cfg := redis.Config{URL: redistest.ClusterURL(list), Prefix: unique(), Mode: redis.Sharded, RequestTimeout: adaptertest.Patience}
 	c := start(t, cfg)
 	m := adaptertest.NewMember("member-0000000000001")
 	adaptertest.NewNode(t, "/", c.Adapter()).Join(m, "room")
@@ -167,9 +167,9 @@ func TestEmitterKeepsOrderWhenAMasterDies(t *testing.T) {
 	stop()
 	wg.Wait()
 	main.Run()
-	ctx, cancel := context.WithTimeout(t.Context(), adaptertest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*adaptertest.Patience)
 	defer cancel()
-	_ = e.Close(ctx) // says what was on its way when the master died
+	_ = e.Close(ctx) // says what was on its way when the master died; it waits until the server, which may be slow to come back, misses nothing
 	adaptertest.Eventually(t, func() error {
 		if got := numbers(m); len(got) == 0 || got[len(got)-1] != int(sent.Load())-1 {
 			return fmt.Errorf("got %d of %d, %+v", len(got), sent.Load(), e.Stats())

@@ -50,7 +50,9 @@ type visits struct {
 
 	// Owned by run.
 	heard string // the finding of this node that was read first; empty when there is none
-	shut  int    // rounds in a row in which it has met none of several
+	last  string // the one read last, and since when
+	since time.Time
+	shut  int // rounds in a row in which it has met none of several
 
 	mu      sync.Mutex
 	listed  map[string]bool // nodes that take visits, and have this one's secret
@@ -288,7 +290,7 @@ func (v *visits) tell(ctx context.Context, s sight) {
 	case over:
 		if text, err := v.r.get(ctx, key); err == nil {
 			if m, ok := readMark(text, v.r.sharedSecret(), about); ok && m.from == v.r.node {
-				_ = again(ctx, func() error { return v.r.c.client.Del(ctx, key).Err() }) // else it expires
+				_ = again(ctx, func() error { return v.r.c.client.Del(ctx, key).Err() }) // else it is not renewed
 			}
 		}
 	}
@@ -358,10 +360,13 @@ func (v *visits) heed(ctx context.Context) {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return
 	}
+	if text != v.last {
+		v.last, v.since = text, time.Now()
+	}
 	var bad error
 	m, ok := readMark(text, v.r.sharedSecret(), aboutNode(v.r.node, at))
 	switch {
-	case !ok:
+	case !ok, time.Since(v.since) > v.renewed(): // who found it has ended, or found otherwise and could not say so
 		v.heard = ""
 	case v.heard == "":
 		v.heard = text
@@ -373,6 +378,11 @@ func (v *visits) heed(ctx context.Context) {
 		bad = fmt.Errorf("%w, %s: server %s found: %s", kind, at.addr, m.from, detail)
 	}
 	v.r.c.state.report(PartForwarding, ofReach, bad)
+}
+
+// renewed is how long a finding that lasts may take to be renewed.
+func (v *visits) renewed() time.Duration {
+	return 3*v.r.c.cfg.HeartbeatInterval + v.client.Timeout + lookupTimeout
 }
 
 // leave takes this node out of the list.

@@ -102,6 +102,20 @@ func TestAddressThatDoesNotLeadHere(t *testing.T) {
 	}
 }
 
+// TestFindingOfOneThatHasEndedIsOver: what a node has found of another does not outlast it.
+func TestFindingOfOneThatHasEndedIsOver(t *testing.T) {
+	t.Parallel()
+	prefix := unique()
+	var la, lb written
+	a := visited(t, "a", prefix, redis.ForwardConfig{}, &la)
+	b := visited(t, "b", prefix, redis.ForwardConfig{URL: fmt.Sprintf("http://127.0.0.1:%d", redistest.FreePort(t))}, &lb)
+	b.says(t, "reach", "connection refused")
+	if err := a.cluster.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.says(t, "reach", "")
+}
+
 // serveAt serves at an address until the end that it returns.
 func serveAt(t *testing.T, at string, h http.Handler) (end func()) {
 	t.Helper()
