@@ -5,15 +5,15 @@ package near
 func Name(name string, names []string, within int) string {
 	best, least := "", within
 	for _, n := range names {
-		if d := distance(name, n); d < least {
+		if d := Distance(name, n); d < least {
 			best, least = n, d
 		}
 	}
 	return best
 }
 
-// distance returns how many letters have to be changed, added or taken away to make b of a.
-func distance(a, b string) int {
+// Distance returns how many letters have to be changed, added or taken away to make b of a.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1) // of the letters of a so far
 	for j := range row {
 		row[j] = j

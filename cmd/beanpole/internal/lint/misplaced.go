@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"github.com/beanpole/beanpole/internal/near"
 )
 
 // checkMisplaced finds what is for the platform and lies where it does not look.
@@ -68,9 +70,9 @@ func checkMisplaced(m *model) {
 func folderMeant(name, next string) string {
 	bare, dot := strings.CutPrefix(strings.ToLower(name), ".")
 	switch {
-	case distance(bare, "ebextensions") <= 2:
+	case near.Distance(bare, "ebextensions") <= 2:
 		return ".ebextensions"
-	case dot && distance(bare, "platform") <= 2, bare == "platform" && inPlatform(next) == "" && strings.Contains("hooks confighooks nginx", next):
+	case dot && near.Distance(bare, "platform") <= 2, bare == "platform" && inPlatform(next) == "" && strings.Contains("hooks confighooks nginx", next):
 		return ".platform"
 	}
 	return ""
@@ -82,7 +84,7 @@ func inPlatform(name string) string {
 		return ".platform/nginx/conf.d"
 	}
 	for _, right := range []string{"hooks", "confighooks", "nginx"} {
-		if name != right && distance(strings.ToLower(name), right) <= 1 {
+		if name != right && near.Distance(strings.ToLower(name), right) <= 1 {
 			return ".platform/" + right
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/beanpole/beanpole/internal/near"
 )
 
 //go:embed options.tsv
@@ -127,7 +129,7 @@ func lookup(namespace string) (map[string]option, bool) {
 func didYouMean(name string, among []string) string {
 	best, least := "", 4+len(name)/5
 	for _, other := range among {
-		if d := distance(strings.ToLower(name), strings.ToLower(other)); d < least || (d == least && other < best) {
+		if d := near.Distance(strings.ToLower(name), strings.ToLower(other)); d < least || (d == least && other < best) {
 			best, least = other, d
 		}
 	}
@@ -135,27 +137,6 @@ func didYouMean(name string, among []string) string {
 		return "see the developer guide of Elastic Beanstalk, configuration options"
 	}
 	return "did you mean " + best + "?"
-}
-
-// distance counts the letters to change, add or leave out.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		above := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := above
-			if a[i] != b[j] {
-				cost++
-			}
-			above = row[j+1]
-			row[j+1] = min(cost, row[j]+1, above+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func keys[V any](m map[string]V) []string {

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/beanpole/beanpole/internal/near"
 )
 
 //go:embed resources.txt
@@ -57,7 +59,7 @@ func (m *model) resourceName(c config, name string, r resource) {
 		bad("resource-type", r.kind+" is no type of a resource", didYouMean(r.kind, resourceTypes()))
 	case strings.HasPrefix(r.kind, "AWS::") && !contains(resourceTypes(), r.kind):
 		for _, known := range resourceTypes() {
-			if distance(strings.ToLower(r.kind), strings.ToLower(known)) <= 1 {
+			if near.Distance(strings.ToLower(r.kind), strings.ToLower(known)) <= 1 {
 				bad("resource-type", "there is no type "+r.kind, "did you mean "+known+"?")
 				return
 			}

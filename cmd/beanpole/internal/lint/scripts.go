@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/beanpole/beanpole/cmd/beanpole/internal/foreign"
+	"github.com/beanpole/beanpole/internal/near"
 )
 
 // script looks at a file that the kernel executes by its #!.
@@ -76,7 +77,7 @@ func meantShell(name string) string {
 	}
 	for _, right := range []string{"/bin/bash", "/usr/bin/bash", "/usr/bin/env", "/bin/sh"} {
 		letters := func(s string) string { return string(slices.Sorted(slices.Values([]rune(s)))) }
-		if d := distance(name, right); d == 2 && letters(name) == letters(right) || d == 1 && right != "/bin/sh" && name != "/bin/env" {
+		if d := near.Distance(name, right); d == 2 && letters(name) == letters(right) || d == 1 && right != "/bin/sh" && name != "/bin/env" {
 			return right
 		}
 	}
