@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -86,23 +85,10 @@ func (h *Host) serveAdmin(ctx context.Context) (stop func()) {
 	mux.HandleFunc("GET /debug/pprof/profile", one.timed(false, pprof.Profile))
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", one.timed(false, pprof.Trace))
-	s := h.smallServer(ctx, localOnly(mux))
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		l := h.awaitAdmin(ctx)
-		if l == nil {
-			return
-		}
-		h.life.Info("admin listener", "addr", l.Addr().String())
-		if err := s.Serve(h.accepting(l)); !errors.Is(err, http.ErrServerClosed) {
-			h.life.Warn("admin listener ended", "err", err)
-		}
-	}()
+	end := h.serveSmall(ctx, "admin listener", localOnly(mux), func() net.Listener { return h.awaitAdmin(ctx) })
 	return func() {
 		cancel()
-		_ = s.Close()
-		<-ended
+		end()
 	}
 }
 

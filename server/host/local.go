@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -78,6 +79,28 @@ func (h *Host) smallServer(ctx context.Context, next http.Handler) *http.Server 
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          h.http.ErrorLog,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+}
+
+// serveSmall serves with such a server on a listener, for which it may wait and which may be none, until the function it
+// returns is called.
+func (h *Host) serveSmall(ctx context.Context, what string, next http.Handler, listener func() net.Listener) (stop func()) {
+	s := h.smallServer(ctx, next)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l := listener()
+		if l == nil {
+			return
+		}
+		h.life.Info(what, "addr", l.Addr().String())
+		if err := s.Serve(h.accepting(l)); !errors.Is(err, http.ErrServerClosed) {
+			h.life.Warn(what+" ended", "err", err)
+		}
+	}()
+	return func() {
+		_ = s.Close()
+		<-ended
 	}
 }
 

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -34,19 +33,7 @@ func (h *Host) serveMetrics(ctx context.Context) (stop func()) {
 			h.metrics.Handler().ServeHTTP(w, r)
 		}
 	})
-	s := h.smallServer(ctx, mux)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		h.life.Info("metrics", "addr", h.shown.Addr().String())
-		if err := s.Serve(h.accepting(h.shown)); !errors.Is(err, http.ErrServerClosed) {
-			h.life.Warn("metrics ended", "err", err)
-		}
-	}()
-	return func() {
-		_ = s.Close()
-		<-ended
-	}
+	return h.serveSmall(ctx, "metrics", mux, func() net.Listener { return h.shown })
 }
 
 // refuseName refuses a request for a name that is not allowed. Those for an address are of no page of an attacker's name.
