@@ -26,8 +26,11 @@ func (h *Host) serveFile(c *gin.Context) {
 
 // sayWhereSocketIOIs says, once a minute at most, that a client of Socket.IO has asked where nothing is.
 func (h *Host) sayWhereSocketIOIs(c *gin.Context) {
+	if c.Writer.Status() != http.StatusNotFound {
+		return
+	}
 	q := c.Request.URL.Query()
-	if c.Writer.Status() != http.StatusNotFound || !q.Has("EIO") || !q.Has("transport") || !h.notice.News("no Socket.IO there", time.Now()) {
+	if !q.Has("EIO") || !q.Has("transport") || !h.notice.News("no Socket.IO there", time.Now()) {
 		return
 	}
 	asks := c.Request.URL.Path
