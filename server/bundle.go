@@ -24,7 +24,7 @@ func bundleFile(path string) string {
 // noBundle answers a request for a file of the client bundle, which Node's server serves and this one does not: package
 // server/host does.
 func (s *Server) noBundle(w http.ResponseWriter, r *http.Request, name string) {
-	cdn := "https://cdn.socket.io/" + version.Client + "/" + name
+	cdn := version.OfClient(name)
 	if s.bounds.notice.News("bundle", time.Now()) {
 		s.cfg.Logger.Warn("a page asks for the client bundle, which a server by itself does not serve: have the page load it from the CDN, "+
 			"import socket.io-client from npm, or let package server/host serve it", "path", r.URL.Path, "cdn", cdn)

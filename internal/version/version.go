@@ -9,6 +9,9 @@ const Number = "0.1.0"
 // Client is the version of socket.io-client to which pages are led that have none.
 const Client = "4.8.3"
 
+// OfClient returns where a file of that socket.io-client is, such as socket.io.min.js.
+func OfClient(file string) string { return "https://cdn.socket.io/" + Client + "/" + file }
+
 // revision is set by the build of a release (-ldflags -X), which has no repository around it.
 var revision string
 

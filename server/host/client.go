@@ -120,7 +120,7 @@ func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) {
 	head.Set("Cache-Control", "public, max-age=0")
 	f, ok := b.files[name]
 	if !ok {
-		http.Redirect(w, r, "https://cdn.socket.io/"+version.Client+"/"+name, http.StatusFound)
+		http.Redirect(w, r, version.OfClient(name), http.StatusFound)
 		return
 	}
 	head.Set("ETag", b.etag)
