@@ -68,10 +68,16 @@ func newHoled(t *testing.T) *holed {
 // foreign appends an event of nobody who counts.
 func (h *holed) foreign(event string) {
 	h.t.Helper()
-	values := []string{"uid", "another", "nsp", "/hole", "type", "3", "data", `{"packet":{"type":2,"nsp":"/hole","data":["` + event + `"]},"opts":{"rooms":[],"except":[],"flags":{}}}`}
+	values := foreignEntry("/hole", event)
 	if err := shared.Client().XAdd(h.t.Context(), &goredis.XAddArgs{Stream: h.cfg.Stream, Values: values}).Err(); err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// foreignEntry are the fields of an entry of nobody who counts.
+func foreignEntry(nsp, event string) []string {
+	return []string{"uid", "another", "nsp", nsp, "type", "3", "data",
+		`{"packet":{"type":2,"nsp":"` + nsp + `","data":["` + event + `"]},"opts":{"rooms":[],"except":[],"flags":{}}}`}
 }
 
 // emit returns when the server knows that its event is in the stream.

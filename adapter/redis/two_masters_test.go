@@ -91,9 +91,8 @@ func (m *masters) lead(c net.Conn) {
 // add appends an event of nobody who counts.
 func (m *masters) add(id, event string, to ...*redistest.Server) {
 	m.t.Helper()
-	values := []string{"uid", "another", "nsp", "/masters", "type", "3", "data", `{"packet":{"type":2,"nsp":"/masters","data":["` + event + `"]},"opts":{"rooms":[],"except":[],"flags":{}}}`}
 	for _, s := range to {
-		if err := s.Client().XAdd(m.t.Context(), &goredis.XAddArgs{Stream: "s", ID: id, Values: values}).Err(); err != nil {
+		if err := s.Client().XAdd(m.t.Context(), &goredis.XAddArgs{Stream: "s", ID: id, Values: foreignEntry("/masters", event)}).Err(); err != nil {
 			m.t.Fatal(err)
 		}
 	}
