@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/beanpole/beanpole/adapter/adaptertest"
 	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/adapter/redis/redistest"
 )
@@ -168,6 +169,7 @@ func TestServerThatReachesNobody(t *testing.T) {
 	}
 	var la, lb, lc written
 	a, b := visited(t, "a", prefix, redis.ForwardConfig{}, &la), visited(t, "b", prefix, redis.ForwardConfig{}, &lb)
+	takesVisits(t, prefix, 2) // who does not reach one, and knows no other, cannot know whose fault that is
 	c := visited(t, "c", prefix, redis.ForwardConfig{Dial: out}, &lc)
 	c.says(t, "out", "reaches none of the others")
 	saidOnce(t, &lc)
@@ -184,6 +186,43 @@ func TestServerThatReachesNobody(t *testing.T) {
 	c.forwards(t, "a")
 	if text := la.String() + lb.String(); strings.Contains(text, "degraded") {
 		t.Errorf("the others say:\n%s", text)
+	}
+}
+
+// takesVisits waits until n nodes have said that they take visits.
+func takesVisits(t *testing.T, prefix string, n int64) {
+	t.Helper()
+	adaptertest.Eventually(t, func() error {
+		if got, err := shared.Client().ZCard(t.Context(), prefix+"-beanpole:{"+prefix+"}:visited").Result(); got != n || err != nil {
+			return fmt.Errorf("%d are listed, %v; want %d", got, err, n)
+		}
+		return nil
+	})
+}
+
+// Who does not reach the only one that it knows looks whether more have come, before it blames that one.
+func TestServerThatReachesNeitherOfTwo(t *testing.T) {
+	t.Parallel()
+	prefix := unique()
+	come := make(chan struct{})
+	out := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		select {
+		case <-come:
+		case <-ctx.Done():
+		}
+		return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ETIMEDOUT)}
+	}
+	var log written
+	_ = visited(t, "a", prefix, redis.ForwardConfig{}, new(written))
+	takesVisits(t, prefix, 1)
+	c := visited(t, "c", prefix, redis.ForwardConfig{Dial: out}, &log)
+	takesVisits(t, prefix, 2)
+	_ = visited(t, "b", prefix, redis.ForwardConfig{}, new(written))
+	takesVisits(t, prefix, 3)
+	close(come)
+	c.says(t, "out", "reaches none of the others")
+	if n, err := shared.Client().Exists(t.Context(), prefix+"-beanpole:unreached:a").Result(); n != 0 || err != nil {
+		t.Errorf("it has blamed the one that it knew first: %d, %v", n, err)
 	}
 }
 

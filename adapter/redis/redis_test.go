@@ -56,6 +56,7 @@ func TestMain(m *testing.M) {
 	if !given { // they wait for Redis, for time-outs and for each other, and not for the processor
 		_ = flag.Set("test.parallel", "4")
 	}
+	redis.LogLibrary(slog.New(slog.DiscardHandler)) // thousands of lines, of what tests do to Redis, hide the one that fails
 	var t main
 	shared = redistest.Start(&t)
 	if err := known.trust(t.TempDir()); err != nil {

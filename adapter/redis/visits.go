@@ -125,6 +125,9 @@ func (v *visits) round(ctx context.Context, all bool) {
 	v.mu.Unlock()
 	list := v.look(ctx, nodes)
 	if !slices.ContainsFunc(list, sight.met) && len(list) > 0 {
+		if !all {
+			v.list(ctx) // others may have come, who say whose fault it is
+		}
 		list = append(list, v.look(ctx, v.witnesses(nodes))...)
 	}
 	if ctx.Err() != nil || v.lost(list) {
