@@ -21,11 +21,12 @@ type gap struct {
 	before, counted uint64    // last and count before the last message
 	checked         time.Time // when its sender was last asked whether it has given last and want
 
-	doubt uint64    // the first question whose answer settles that nothing is missing; 0 if that is known
-	since time.Time // of an unknown lane: what was published before does not concern this node
-	heard time.Time // of an unknown lane: when its end was first said on another connection
-	// margin is by how much since is too early; an answer that takes longer may be of a later time. Zero if it need not be.
-	margin time.Duration
+	doubt  uint64        // the first question whose answer settles that nothing is missing; 0 if that is known
+	posed  time.Time     // when that was asked; zero if it was not yet
+	since  time.Time     // of an unknown lane: what was published before does not concern this node
+	heard  time.Time     // of an unknown lane: when its end was first said on another connection
+	margin time.Duration // by how much since is too early
+	lates  int           // how often in a row an answer has taken longer
 	asked  time.Time
 	begun  time.Time     // when something began to be missing; zero if nothing is
 	id     uint64        // of the last question
@@ -54,6 +55,29 @@ const maxHeld = 4 << 20
 
 // open reports whether something is missing, or may be.
 func (g *gap) open() bool { return g.doubt > 0 || g.last < g.want }
+
+// doubts has g in doubt until a question is answered that is asked after one.
+func (g *gap) doubts(asked uint64) { g.doubt, g.posed = asked+1, time.Time{} }
+
+// begins has g in doubt since a time, which is too early by a margin.
+func (g *gap) begins(since time.Time, margin time.Duration, asked uint64) {
+	g.since, g.margin, g.lates = since, margin, 0
+	g.doubts(asked)
+}
+
+// late reports whether the answer that has come may be of a later time than it should: its sender reckons back from when it got the
+// question, which may have waited. Then another is to be asked: of the same time, and if its answer takes as long again, of an
+// earlier one.
+func (g *gap) late(now time.Time) bool {
+	took := now.Sub(g.posed)
+	if took <= g.margin {
+		return false
+	}
+	if g.lates++; g.lates > 1 {
+		g.since, g.margin = g.since.Add(-took), g.margin+took
+	}
+	return true
+}
 
 // accept takes a message and returns what is to be delivered now. again is false for one that was had before.
 func (g *gap) accept(a arrival, deliver func(arrival)) (fresh bool) {

@@ -136,17 +136,17 @@ func (b *inbox) begin(s *source, n *namespace, key laneKey, g *gap, number uint6
 	if g.known || g.open() {
 		return
 	}
-	since, ok := b.missedSince(n, key)
-	// Perhaps it was sent since this node listens.
-	if at := b.c.bus.since(n.sub(key)); !ok && (said || (key.lane == wholeLane || time.Since(at) < young) && number > s.by(at)) {
-		since, ok, g.margin = at.Add(-margin), true, margin
+	if since, ok := b.missedSince(n, key); ok {
+		g.begins(since, slack, b.asked.Load())
+		return
 	}
-	if ok {
-		g.since, g.doubt = since, b.asked.Load()+1
+	// Perhaps it was sent since this node listens.
+	if at := b.c.bus.since(n.sub(key)); said || (key.lane == wholeLane || time.Since(at) < young) && number > s.by(at) {
+		g.begins(at.Add(-margin), margin, b.asked.Load())
 	}
 }
 
-// missedSince returns since when something of a lane of n may have been missed.
+// missedSince returns since when something of a lane of n may have been missed, too early by slack.
 func (b *inbox) missedSince(n *namespace, key laneKey) (since time.Time, ok bool) {
 	b.mu.RLock()
 	x, ok := b.breaks[key.nsp]
@@ -211,7 +211,8 @@ func (b *inbox) joined(n *namespace, uid []byte, rooms []string, number uint64, 
 		if g.known || g.open() {
 			continue
 		}
-		g.known, g.last, g.count, g.doubt = true, number, uncounted, b.asked.Load()+1
+		g.known, g.last, g.count = true, number, uncounted
+		g.doubts(b.asked.Load())
 		b.c.wg.Go(func() {
 			ctx, cancel := context.WithTimeout(b.c.ctx, b.c.cfg.RequestTimeout)
 			defer cancel()
@@ -219,7 +220,7 @@ func (b *inbox) joined(n *namespace, uid []byte, rooms []string, number uint64, 
 			s.order.Lock()
 			defer s.order.Unlock()
 			if g := s.gaps[key]; g != nil {
-				g.doubt = b.asked.Load() + 1
+				g.doubts(b.asked.Load())
 				b.ask(s, key)
 			}
 		})
@@ -299,7 +300,7 @@ func (b *inbox) suspect(uid string, keys []laneKey, since map[laneKey]time.Time)
 	s := b.source([]byte(uid))
 	s.order.Lock()
 	defer s.order.Unlock()
-	id := b.asked.Load() + 1
+	asked := b.asked.Load()
 	keys = slices.DeleteFunc(keys, func(key laneKey) bool {
 		n := b.c.namespace(key.nsp)
 		if n == nil {
@@ -307,9 +308,10 @@ func (b *inbox) suspect(uid string, keys []laneKey, since map[laneKey]time.Time)
 		}
 		g := s.gap(key, n.epoch)
 		if at := since[key]; g.doubt == 0 || at.Before(g.since) {
-			g.since = at
+			g.begins(at, slack, asked)
+		} else {
+			g.doubts(asked)
 		}
-		g.doubt = id
 		return false
 	})
 	switch now := time.Now(); {

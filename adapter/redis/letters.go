@@ -200,8 +200,16 @@ func (b *inbox) rooms(uid string, id uint64, nsp string, list []ending) {
 	s := b.source([]byte(uid))
 	s.order.Lock()
 	defer s.order.Unlock()
-	if g := s.gaps[laneKey{nsp, roomLanes}]; g != nil && g.doubt > 0 && id >= g.doubt {
-		g.doubt, g.tries = 0, 0
+	if key := (laneKey{nsp, roomLanes}); s.gaps[key] != nil && s.gaps[key].doubt > 0 {
+		g := s.gaps[key]
+		switch {
+		case id >= g.doubt && b.late(s, key, g):
+			return
+		case id >= g.doubt:
+			g.doubt, g.tries = 0, 0
+		case time.Since(g.posed) > g.margin: // the answer to the question says it all
+			return
+		}
 	}
 	var open []laneKey
 	for _, t := range list {
@@ -235,16 +243,8 @@ func (b *inbox) answered(uid string, id uint64, p *piece, list []arrival) {
 	if !g.known && g.doubt > 0 && id < g.doubt {
 		return // of a question from before
 	}
-	if !g.known && g.margin > 0 {
-		switch took := time.Since(g.asked); {
-		case id < g.id:
-			return // that of a later one comes, too
-		case took > g.margin:
-			g.since, g.margin = g.since.Add(-2*took), g.margin+2*took
-			g.doubt = b.asked.Load() + 1
-			b.ask(s, p.key)
-			return
-		}
+	if !g.known && b.late(s, p.key, g) {
+		return
 	}
 	before, doubt := g.last, g.doubt
 	fetched, lost := g.answered(p, list, n.arrived)
@@ -316,6 +316,16 @@ func (b *inbox) never(uid string, key laneKey, last uint64) {
 	if !g.back(last) {
 		b.count(s, lostGarbled, 1) // at least
 	}
-	g.doubt = b.asked.Load() + 1
+	g.doubts(b.asked.Load())
 	b.ask(s, key)
+}
+
+// late reports whether an answer for g has come too late, and asks again. Called with order held.
+func (b *inbox) late(s *source, key laneKey, g *gap) bool {
+	if g.doubt == 0 || !g.late(time.Now()) {
+		return false
+	}
+	g.doubts(b.asked.Load())
+	b.ask(s, key)
+	return true
 }

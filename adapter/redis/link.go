@@ -77,8 +77,8 @@ func (l *link) place() string {
 	return l.at
 }
 
-// slack is how long before the last sign of a connection something may have been published that it did not bring.
-// What others ask for since a time is also on its way for a while.
+// slack is how long before the last sign of a connection something may have been published that it did not bring, as what
+// others ask for since a time is on its way for a while.
 const slack = 2 * time.Second
 
 // proveEvery is how often a connection is asked whether it brings what is published.
@@ -88,7 +88,7 @@ const proveEvery = 10 * time.Second
 func (l *link) breaks(w *want) {
 	if w.confirmed && w.broken.IsZero() {
 		// It may have been connected to one that had been cut off from the others, and answered.
-		w.broken = time.Unix(0, min(l.proven.Load(), l.heard.Load()-int64(slack)))
+		w.broken = time.Unix(0, min(l.proven.Load(), l.heard.Load())).Add(-slack)
 	}
 	w.confirmed = false
 }

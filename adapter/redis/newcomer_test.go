@@ -141,3 +141,54 @@ func TestNewcomerIsNotMissedOverOneConnectionOfTwo(t *testing.T) {
 	p.Unblock()
 	m.Wait(t, 2*count)
 }
+
+// TestQuestionThatComesLate: a server learns of a newcomer when its subscription is back, and asks it for what it has published
+// meanwhile; the question takes longer than that is ago.
+func TestQuestionThatComesLate(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range channels() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			p, q := redistest.NewProxy(t, s.Addr()), redistest.NewProxy(t, s.Addr())
+			cfg.Prefix = unique()
+			cfg.HeartbeatInterval, cfg.HeartbeatMisses = time.Second, 30 // who says nothing for some seconds is not gone
+			begin := func(url string) (*redis.Cluster, *adaptertest.Node) {
+				cfg.URL = url
+				c := start(t, cfg)
+				return c, adaptertest.NewNode(t, "/", c.Adapter())
+			}
+			still, stillNode := begin(p.URL())
+			m := adaptertest.NewMember("member-0000000000000")
+			stillNode.Join(m, "room")
+			ready(t, still)
+			p.Block()
+			if err := s.Client().Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
+				t.Fatal(err)
+			}
+			newcomer, newNode := begin(q.URL())
+			if err := newcomer.Ready(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			const count = 100
+			for k := range count {
+				say(t, newNode, 2*k)
+				say(t, newNode, 2*k+1, "room")
+			}
+			published(t, newcomer)
+			q.Block()
+			p.Unblock()
+			pass(t, 4*time.Second) // longer than all of that has taken
+			q.Unblock()
+			adaptertest.Eventually(t, func() error {
+				got := numbers(m)
+				even := slices.DeleteFunc(slices.Clone(got), func(k int) bool { return k%2 != 0 })
+				odd := slices.DeleteFunc(got, func(k int) bool { return k%2 == 0 })
+				if len(even) != count || len(odd) != count || !slices.IsSorted(even) || !slices.IsSorted(odd) {
+					return fmt.Errorf("got %v and %v; %+v", even, odd, still.Stats())
+				}
+				return nil
+			})
+		})
+	}
+}

@@ -104,6 +104,9 @@ func (b *inbox) question(s *source, now time.Time, size int, keys []laneKey) {
 		if !g.known || key.lane == roomLanes {
 			w.ago = max(now.Sub(g.since), time.Millisecond)
 		}
+		if g.posed.IsZero() {
+			g.posed = now
+		}
 		g.asked, g.taken, g.id, g.waits = now, taken, id, true
 		if g.begun.IsZero() {
 			g.begun = now
@@ -185,7 +188,7 @@ func (b *inbox) sized(uid string, id uint64, next ending, size uint64) {
 	g.tries = 0
 	switch {
 	case !g.known:
-		if g.doubt > 0 && id < g.doubt {
+		if g.doubt > 0 && id < g.doubt || b.late(s, next.key, g) {
 			return
 		}
 		g.know(next.base, next.bases, n.arrived)

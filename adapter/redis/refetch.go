@@ -94,10 +94,15 @@ func (r *reader) begin(ctx context.Context, uid string, w *window, seq uint64) b
 	if !r.dropped {
 		return false
 	}
+	early := margin // as in gap.late
 	for t := (tries{since: time.Now()}); r.asks(ctx, uid, &t); {
-		a := r.ask(ctx, uid, 0, max(time.Since(r.since), time.Millisecond), &t)
-		switch {
+		asked := time.Now()
+		a := r.ask(ctx, uid, 0, time.Since(r.since)+early, &t)
+		switch took := time.Since(asked); {
 		case a == nil:
+			continue
+		case took > early:
+			early = 2 * took
 			continue
 		case a.n == 0 || a.base >= seq:
 			return false
