@@ -15,11 +15,11 @@ TOOLS = gcc:gcc node:nodejs npm:npm chromium:chromium redis-server:redis-server 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: client ## run the chat at http://localhost:5000/ (PORT=…)
+run: ## run the chat at http://localhost:5000/ (PORT=…)
 	PORT=$(PORT) BEANPOLE_DEVELOPMENT=true go run ./examples/chat
 
 .PHONY: cluster
-cluster: tools client ## EXAMPLE (chat) as three servers behind HAProxy and Redis (PORT=…)
+cluster: tools ## EXAMPLE (chat) as three servers behind HAProxy and Redis (PORT=…)
 	PORT=$(PORT) go run ./examples/cluster $(EXAMPLE)
 
 test: tools client venv ## everything: vet, unit, protocol, real clients, browser
@@ -118,16 +118,20 @@ tidy: ## format the code, tidy go.mod
 	gofmt -w $$(git ls-files '*.go')
 	go mod tidy
 
-screenshots: client ## take the pictures of the README anew
+screenshots: ## take the pictures of the README anew
 	cd test/browser && npm ci --no-audit --no-fund
 	go build -o build/examples/ ./examples/...
 	cd test/browser && PROGRAMS=../../build/examples node screenshots.mjs ../../docs/images
 
-# The client bundle that the examples serve. Without npm, or offline, the page falls back by itself.
-.PHONY: client
+# The client that tests run in Node.
+.PHONY: client bundle
 client:
-	@if [ ! -d node_modules/socket.io-client ] && command -v npm >/dev/null; then \
-	  npm ci --no-audit --no-fund --loglevel=error || echo "no client bundle from npm: the page does without"; fi
+	@[ -d node_modules/socket.io-client ] || npm ci --no-audit --no-fund --loglevel=error
+
+bundle: client ## the client bundle that server/host has in itself, of the version that package.json names
+	for f in socket.io.js socket.io.min.js socket.io.esm.min.js socket.io.msgpack.min.js; do \
+	  gzip -9n <node_modules/socket.io-client/dist/$$f >server/host/client/$$f.gz; done
+	cp node_modules/socket.io-client/LICENSE server/host/client/LICENSE
 
 # The EB CLI and cfn-lint, against which tests of cmd/beanpole hold the bundle. Offline they do without; CI does not.
 VENV_NEEDS = cmd/beanpole/internal/ebcli/requirements.txt

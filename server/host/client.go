@@ -3,8 +3,10 @@ package host
 import (
 	"bytes"
 	"compress/gzip"
+	"embed"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,8 +14,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/beanpole/beanpole/internal/version"
 )
 
 // clientFiles are the files of the bundle. Source: socket.io/lib/index.ts, dotMapRegex and CLIENT_FILES.
@@ -24,46 +24,49 @@ var clientFiles = [...]string{
 	"socket.io.msgpack.min.js", "socket.io.msgpack.min.js.map",
 }
 
-// bundle is the client bundle found at start, or the CDN when files is nil. Read only.
+// own are the files of socket.io-client of version ownVersion, as npm has them, compressed, and without the maps, which only a debugger
+// asks for. make bundle renews them.
+//
+//go:embed client/*.gz
+var own embed.FS
+
+const ownVersion = "4.8.4"
+
+// bundle is a client bundle. Read only.
 type bundle struct {
 	etag  string
 	files map[string]bundleFile
 }
 
-// bundleFile is one file. gzip is the compressed form, made when first asked for, or nil for those that
-// only a debugger asks for.
-type bundleFile struct {
-	plain []byte
-	gzip  func() []byte
+// bundleFile is one file, made when first asked for. gzip is nil for maps.
+type bundleFile struct{ plain, gzip func() []byte }
+
+// findBundle reads the bundle of an installed socket.io-client in dir, which holds the bundle or node_modules. Without dir it is the one
+// that came with this package.
+func findBundle(dir string) (*bundle, error) {
+	if dir == "" {
+		return ownBundle(), nil
+	}
+	for _, at := range []string{dir, filepath.Join(dir, "node_modules", "socket.io-client", "dist")} {
+		if _, err := os.Stat(filepath.Join(at, "socket.io.min.js")); err == nil {
+			return readBundle(at)
+		}
+	}
+	return nil, &ValueError{"BEANPOLE_CLIENT_DIR", dir,
+		"a folder that holds socket.io.min.js or node_modules/socket.io-client"}
 }
 
-// findBundle reads the bundle of an installed socket.io-client. dir holds the bundle or node_modules;
-// "" means the working directory or one above it. Without dir, finding nothing is no error.
-func findBundle(dir string) (*bundle, error) {
-	if dir != "" {
-		for _, at := range []string{dir, filepath.Join(dir, "node_modules", "socket.io-client", "dist")} {
-			if _, err := os.Stat(filepath.Join(at, "socket.io.min.js")); err == nil {
-				return readBundle(at)
+func ownBundle() *bundle {
+	b := &bundle{etag: `W/"` + ownVersion + `"`, files: make(map[string]bundleFile)}
+	for _, name := range clientFiles {
+		if small, err := own.ReadFile("client/" + name + ".gz"); err == nil {
+			b.files[name] = bundleFile{
+				plain: sync.OnceValue(func() []byte { return decompressed(small) }),
+				gzip:  func() []byte { return small },
 			}
 		}
-		return nil, &ValueError{"BEANPOLE_CLIENT_DIR", dir,
-			"a folder that holds socket.io.min.js or node_modules/socket.io-client"}
 	}
-	at, err := os.Getwd()
-	if err != nil {
-		return &bundle{}, nil //nolint:nilerr // no working directory is as good as none with a bundle
-	}
-	for {
-		dist := filepath.Join(at, "node_modules", "socket.io-client", "dist")
-		if _, err := os.Stat(filepath.Join(dist, "socket.io.min.js")); err == nil {
-			return readBundle(dist)
-		}
-		above := filepath.Dir(at)
-		if above == at {
-			return &bundle{}, nil
-		}
-		at = above
-	}
+	return b
 }
 
 func readBundle(dist string) (*bundle, error) {
@@ -76,13 +79,13 @@ func readBundle(dist string) (*bundle, error) {
 		if err != nil {
 			return nil, fmt.Errorf("client bundle: %w", err)
 		}
-		f := bundleFile{plain: plain}
+		f := bundleFile{plain: func() []byte { return plain }}
 		if !strings.HasSuffix(name, ".map") {
 			f.gzip = sync.OnceValue(func() []byte { return compressed(plain) })
 		}
 		b.files[name] = f
 	}
-	b.etag = `W/"` + packageVersion(filepath.Dir(dist), b.files["socket.io.min.js"].plain) + `"`
+	b.etag = `W/"` + packageVersion(filepath.Dir(dist), b.files["socket.io.min.js"].plain()) + `"`
 	return b, nil
 }
 
@@ -92,6 +95,16 @@ func compressed(plain []byte) []byte {
 	_, _ = w.Write(plain) // a bytes.Buffer takes everything
 	_ = w.Close()
 	return out.Bytes()
+}
+
+// decompressed returns what compressed was given.
+func decompressed(small []byte) []byte {
+	r, err := gzip.NewReader(bytes.NewReader(small))
+	if err != nil {
+		return nil // not of what is embedded, which a test reads
+	}
+	plain, _ := io.ReadAll(r)
+	return plain
 }
 
 // packageVersion returns the version of the npm package in dir. Without a package.json, as when the
@@ -120,7 +133,7 @@ func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) {
 	head.Set("Cache-Control", "public, max-age=0")
 	f, ok := b.files[name]
 	if !ok {
-		http.Redirect(w, r, version.OfClient(name), http.StatusFound)
+		http.Error(w, "This file is not part of the client bundle that the server has.", http.StatusNotFound)
 		return
 	}
 	head.Set("ETag", b.etag)
@@ -132,10 +145,10 @@ func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) {
 	}
 	content := f.plain
 	if f.gzip != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
-		content = f.gzip()
+		content = f.gzip
 		head.Set("Content-Encoding", "gzip")
 	}
-	http.ServeContent(w, fewRanges(r), "", time.Time{}, bytes.NewReader(content))
+	http.ServeContent(w, fewRanges(r), "", time.Time{}, bytes.NewReader(content()))
 }
 
 // acceptsGzip reports whether an Accept-Encoding header names gzip without refusing it.

@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/beanpole/beanpole/internal/version"
 )
 
 // installed makes a folder with a socket.io-client as npm installs it.
@@ -92,28 +90,39 @@ func TestClientBundleCompressed(t *testing.T) {
 	}
 }
 
-func TestClientBundleFoundAbove(t *testing.T) {
-	dir := installed(t)
-	below := filepath.Join(dir, "cmd", "app")
-	if err := os.MkdirAll(below, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Chdir(below)
-	h, _ := newTestHost(t, Config{})
-	if w := ask(h, "GET", "/socket.io/socket.io.js"); w.Code != 200 {
-		t.Errorf("status %d", w.Code)
+// A program needs neither npm nor the Internet for its page: the server has the client in itself.
+func TestClientBundleOfItsOwn(t *testing.T) {
+	h, _ := newTestHost(t, Config{Path: "/rt/"})
+	for _, name := range clientFiles {
+		w := ask(h, "GET", "/rt/"+name)
+		if strings.HasSuffix(name, ".map") {
+			if w.Code != 404 || w.Header().Get("ETag") != "" {
+				t.Errorf("%s: %d %v", name, w.Code, w.Header())
+			}
+			continue
+		}
+		if w.Code != 200 || !strings.HasPrefix(w.Body.String(), "/*!\n * Socket.IO v"+ownVersion+"\n") || w.Header().Get("ETag") != `W/"`+ownVersion+`"` {
+			t.Errorf("%s: %d %.60q %v", name, w.Code, w.Body.String(), w.Header())
+		}
+		if w.Header().Get("Access-Control-Allow-Origin") != "*" {
+			t.Error("a module of another origin may not load it")
+		}
+		small := ask(h, "GET", "/rt/"+name, "Accept-Encoding", "gzip")
+		if small.Header().Get("Content-Encoding") != "gzip" || !bytes.Equal(decompressed(small.Body.Bytes()), w.Body.Bytes()) {
+			t.Errorf("%s, compressed: %v", name, small.Header())
+		}
 	}
 }
 
-func TestClientBundleFromTheCDN(t *testing.T) {
-	t.Chdir(t.TempDir())
-	h, _ := newTestHost(t, Config{Path: "/rt/"})
-	w := ask(h, "GET", "/rt/socket.io.esm.min.js")
-	if want := "https://cdn.socket.io/" + version.Client + "/socket.io.esm.min.js"; w.Code != 302 || w.Header().Get("Location") != want {
-		t.Errorf("%d to %q, want 302 to %q", w.Code, w.Header().Get("Location"), want)
+// An older client has fewer files, and none of another version is mixed in.
+func TestClientBundleThatHasFewerFiles(t *testing.T) {
+	dir := installed(t)
+	if err := os.Remove(filepath.Join(dir, "node_modules", "socket.io-client", "dist", "socket.io.esm.min.js")); err != nil {
+		t.Fatal(err)
 	}
-	if w.Header().Get("Access-Control-Allow-Origin") != "*" {
-		t.Error("a module of another origin may not follow the redirect")
+	h, _ := newTestHost(t, Config{ClientDir: dir})
+	if w := ask(h, "GET", "/socket.io/socket.io.esm.min.js"); w.Code != 404 {
+		t.Errorf("%d %v", w.Code, w.Header())
 	}
 }
 

@@ -74,9 +74,8 @@ type Config struct {
 	// Answers a browser that asks for a page which is not among the files with their index.html, for programs that have their
 	// paths in the page: those whose last part has a dot are files all the same.
 	SinglePage bool `env:"BEANPOLE_SINGLE_PAGE" allow:"true or false"`
-	// Where the client bundle is: a folder that holds socket.io.min.js or node_modules. Without it,
-	// node_modules is looked for in the working directory and those above; not found, the bundle is
-	// redirected to the official CDN.
+	// Where another client bundle is than the one of socket.io-client 4.8.4 that the server has in itself: a folder that holds
+	// socket.io.min.js or node_modules.
 	ClientDir string `env:"BEANPOLE_CLIENT_DIR" allow:"a folder"`
 
 	// Origins that pages of other sites may connect from, separated by commas. Entries are exact

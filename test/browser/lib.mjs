@@ -13,12 +13,11 @@ const checkout = fileURLToPath(new URL("../..", import.meta.url));
 
 export const startChat = (env, options) => start("chat", env, options);
 
-// start runs an example and waits for the line with its address. bare starts it where no client bundle
-// can be found; arguments go to the program.
-export async function start(name, env = {}, { bare = false, args = [] } = {}) {
+// start runs an example, where no other file is, and waits for the line with its address; arguments go to the program.
+export async function start(name, env = {}, { args = [] } = {}) {
   if (!programs) throw new Error("PROGRAMS must name the folder of the programs: use make browser");
   const child = spawn(join(programs, name), args, {
-    cwd: bare ? tmpdir() : checkout,
+    cwd: tmpdir(),
     env: { ...process.env, PORT: "0", HOST: "127.0.0.1", BEANPOLE_LOG_LEVEL: "warn", ...env },
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -277,16 +277,12 @@ func (in *instance) startNginx(t *testing.T) {
 func (in *instance) startApp(t *testing.T) {
 	t.Helper()
 	in.version++
-	here, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
 	env := []string{
 		fmt.Sprintf("PORT=%d", in.appPort), fmt.Sprintf("BEANPOLE_ADMIN_PORT=%d", in.adminPort), // and no HOST: nginx knows it by several addresses
 		"BEANPOLE_INSTANCE=" + in.name, fmt.Sprintf("BEANPOLE_VERSION=v%d", in.version), "BEANPOLE_TRUSTED_HOPS=2", "BEANPOLE_RECOVERY=2m",
 		"BEANPOLE_PING_INTERVAL=2500ms", "BEANPOLE_PING_TIMEOUT=2s", "BEANPOLE_IDLE_TIMEOUT=6s", "BEANPOLE_PROBE_TOKEN=" + probeToken,
 		// The platform's nginx drops the port from Host, which on a real load balancer is the scheme's own.
-		"BEANPOLE_CLIENT_DIR=" + here, "BEANPOLE_ALLOWED_ORIGINS=" + origin + fmt.Sprintf(",https://localhost:%d", in.e.https), "BEANPOLE_ALLOW_CREDENTIALS=true",
+		"BEANPOLE_ALLOWED_ORIGINS=" + origin + fmt.Sprintf(",https://localhost:%d", in.e.https), "BEANPOLE_ALLOW_CREDENTIALS=true",
 	}
 	if in.e.redis != nil {
 		env = append(env, "REDIS_URL="+reached(t, in.e.redis.URL()))

@@ -1,7 +1,6 @@
 // The chat's page: what people do and what the server says.
 
-import { loadClient } from "./client.js";
-import { $, showNode, showState, transports } from "./look.js";
+import { $, loadClient, showNode, showState, transports } from "./look.js";
 import { Log, Typing, showPeople, showRooms } from "./view.js";
 
 const answerWithin = 8000; // milliseconds

@@ -14,8 +14,7 @@ export function el(tag, className, text) {
 
 const patience = 5000; // milliseconds
 
-// loadClient returns the function that opens a socket: that of the bundle which the server has or
-// redirects to.
+// loadClient returns the function that opens a socket: that of the bundle which the server has.
 export async function loadClient() {
   await script("/socket.io/socket.io.min.js");
   if (typeof window.io !== "function") throw new Error("the client has not loaded");
@@ -57,7 +56,7 @@ export async function open(options) {
     io = await loadClient();
   } catch {
     showState("off");
-    banner("The Socket.IO client could not be loaded. Is the server still there? Does it have the client: npm ci in its folder?");
+    banner("The Socket.IO client could not be loaded. Is the server still there?");
     return undefined;
   }
   const socket = io({
