@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -21,9 +22,13 @@ func (a Args) first() adapter.Message {
 
 // answers collects acknowledgements from any goroutine.
 type answers struct {
-	mu   sync.Mutex
-	list []Args
-	done bool
+	of *client // in whose load they count, until release; or nil
+
+	mu      sync.Mutex
+	list    []Args
+	done    bool
+	bytes   int // of what counts
+	refused int // answers that were not kept
 }
 
 func (a *answers) add(m adapter.Message) {
@@ -31,6 +36,8 @@ func (a *answers) add(m adapter.Message) {
 	defer a.mu.Unlock()
 	switch {
 	case a.done:
+	case a.of != nil && !a.counts(m):
+		a.refused++
 	case string(m.Data) == "null": // what servers, Node's too, say of an answer without a value
 		a.list = append(a.list, Args{})
 	default:
@@ -45,6 +52,38 @@ func (a *answers) take() []Args {
 	a.done = true
 	return a.list
 }
+
+// counts has an answer count as an event, if there is room. Others give it, who are not to have the session closed, or read more
+// slowly. Called with mu held.
+func (a *answers) counts(m adapter.Message) bool {
+	size := len(m.Data) + eventCost
+	for _, b := range m.Attachments {
+		size += len(b)
+	}
+	l := &a.of.load
+	if l.exceeds(&a.of.server.cfg.Limits, 4) || !l.put(size) {
+		return false
+	}
+	a.bytes += size
+	return true
+}
+
+// short returns err, or what it is if answers were not kept.
+func (a *answers) short(err error) error {
+	if a.refused == 0 {
+		return err
+	}
+	e := &adapter.PartialError{Err: ErrQueueFull}
+	if part := (*adapter.PartialError)(nil); errors.As(err, &part) {
+		*e = *part
+		e.Err = errors.Join(part.Err, ErrQueueFull)
+	}
+	e.Clients += a.refused
+	return e
+}
+
+// release has them count no more.
+func (a *answers) release() { a.of.lighten(len(a.list), a.bytes) }
 
 // expectAck registers who is told the client's answer to the packet with that id, once: its values, or
 // ErrDisconnected when none can come any more. answer must not block.

@@ -130,21 +130,32 @@ func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (
 // and waits for the answers. When the sockets of this server have been sent the event, sent is called, if it is not
 // nil; with an adapter that does not stand on adapter.Local never.
 func (b Broadcast) Ask(event string, args ...any) (ask func(ctx context.Context, sent func()) ([]Args, error), err error) {
-	m, err := b.nsp.server.newMessage(event, args)
+	put, err := b.question(event, args)
 	if err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context, sent func()) ([]Args, error) {
+		var into answers
+		err := put(ctx, sent, &into)
+		return into.take(), err
+	}, nil
+}
+
+// question encodes an event. What it returns sends it, as that of Ask does, and waits for answers.
+func (b Broadcast) question(event string, args []any) (put func(ctx context.Context, sent func(), into *answers) error, err error) {
+	m, err := b.nsp.server.newMessage(event, args)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, sent func(), into *answers) error {
 		b.show(m)
-		var answers answers
-		err := b.ask(ctx, func(ctx context.Context, a adapter.Adapter, t adapter.Target) error {
+		return b.ask(ctx, func(ctx context.Context, a adapter.Adapter, t adapter.Target) error {
 			if b.from != nil {
 				b.from.client.session.Yield() // we may be inside a handler of its
 			}
 			t.Sent = sent
-			return a.BroadcastWithAck(ctx, m, t, answers.add)
+			return a.BroadcastWithAck(ctx, m, t, into.add)
 		})
-		return answers.take(), err
 	}, nil
 }
 

@@ -13,9 +13,14 @@ func (s *Socket) later(fn func()) {
 	s.client.server.wg.Go(s.client.Work) // nobody else need be about to run the queue
 }
 
-// nextCall takes the function that later has put there first.
+// nextCall takes the function that later has put there first, and keeps nothing of it.
 func (s *Socket) nextCall() (fn func()) {
-	s.hook(func(h *hooks) { fn, h.calls = h.calls[0], h.calls[1:] })
+	s.hook(func(h *hooks) {
+		fn, h.calls[0] = h.calls[0], nil
+		if h.calls = h.calls[1:]; len(h.calls) == 0 {
+			h.calls = nil
+		}
+	})
 	return fn
 }
 
@@ -73,21 +78,31 @@ func (u Unicast) EmitThen(then func(Args, error), event string, args ...any) err
 
 // EmitThen is EmitWithAck for those who do not wait: it returns when the sockets of this server have been sent the event,
 // and then is called once, with what EmitWithAck returns. Of a socket's broadcast that is in the socket's turn, see
-// Socket.EmitThen, and else on a goroutine of its own. After an error of EmitThen, which is that of an event that cannot be
-// encoded, it is not called. With an adapter that does not stand on adapter.Local it waits for the answers.
+// Socket.EmitThen, and else on a goroutine of its own. Answers to a socket's broadcast are not kept while a quarter of what may
+// wait for the socket's handlers does: then the error is an *adapter.PartialError of ErrQueueFull. After an error of EmitThen,
+// which is that of an event that cannot be encoded, it is not called. With an adapter that does not stand on adapter.Local it
+// waits for the answers.
 func (b Broadcast) EmitThen(then func([]Args, error), event string, args ...any) error {
 	need("EmitThen", "a function", then != nil)
-	ask, err := b.Ask(event, args...)
+	put, err := b.question(event, args)
 	if err != nil {
 		return err
 	}
 	srv := b.nsp.server
 	sent, answered := make(chan struct{}), make(chan struct{})
 	srv.wg.Go(func() {
-		list, err := ask(srv.hurry.ctx, func() { close(sent) })
-		close(answered)
+		var into answers
 		if b.from != nil {
-			b.from.later(func() { then(list, err) })
+			into.of = b.from.client
+		}
+		err := put(srv.hurry.ctx, func() { close(sent) }, &into)
+		close(answered)
+		list := into.take()
+		if err = into.short(err); b.from != nil {
+			b.from.later(func() {
+				defer into.release()
+				then(list, err)
+			})
 			return
 		}
 		_ = srv.protect(event, func() error { then(list, err); return nil }) // logged

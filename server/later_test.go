@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
@@ -311,5 +313,101 @@ func TestEmitThenKeepsItsOrderWhenTheClientLeaves(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("called in the order %v", got)
 		}
+	})
+}
+
+// Answers to a socket's broadcast come from others: they wait for its handlers within bounds, and do not have it closed.
+func TestAnswersToABroadcastsEmitThenCount(t *testing.T) {
+	const questions = 20
+	let := make(chan struct{})
+	inside := make(chan bool, 1)
+	type outcome struct {
+		answers []server.Args
+		err     error
+	}
+	outcomes := make(chan outcome, questions)
+	srv, url := start(t, server.Config{Limits: server.Limits{MaxQueuedBytes: 64 << 10}}, func(io *server.Server) {
+		io.On("join", func(s *server.Socket) string {
+			s.Join("all")
+			return "in"
+		})
+		io.On("ask", func(s *server.Socket) error {
+			return s.To("all").EmitThen(func(list []server.Args, err error) { outcomes <- outcome{list, err} }, "?")
+		})
+		io.On("hold", func() {
+			inside <- true
+			<-let
+		})
+	})
+	asks, _ := join(t, url, "/")
+	answers, _ := join(t, url, "/")
+	answers.Send(`420["join"]`)
+	answers.Expect(`430["in"]`)
+	for id := range questions {
+		asks.Send(`42["ask"]`)
+		answers.Expect(fmt.Sprintf(`42%d["?"]`, id+1))
+	}
+	asks.Send(`42["hold"]`)
+	await(t, inside)
+	for id := range questions {
+		answers.Send(fmt.Sprintf(`43%d["%s"]`, id+1, strings.Repeat("x", 8<<10)))
+	}
+	answers.Send(`420["join"]`)
+	answers.Expect(`430["in"]`) // all are there
+	close(let)
+	kept := 0
+	for range questions {
+		x := await(t, outcomes)
+		if part := (*adapter.PartialError)(nil); x.err != nil && (!errors.Is(x.err, server.ErrQueueFull) || !errors.As(x.err, &part) || part.Clients != 1) {
+			t.Error(x.err)
+		}
+		kept += len(x.answers)
+	}
+	if kept == 0 || kept > 3 {
+		t.Errorf("%d answers of 8 KiB have waited, where 16 KiB may", kept)
+	}
+	if n := srv.Stats().QueueFull; n > 0 {
+		t.Errorf("%d sessions were closed", n)
+	}
+	asks.Send(`42["ask"]`)
+	answers.Expect(fmt.Sprintf(`42%d["?"]`, questions+1))
+	answers.Send(fmt.Sprintf(`43%d["x"]`, questions+1))
+	if x := await(t, outcomes); x.err != nil || len(x.answers) != 1 {
+		t.Errorf("later: %v, %v", x.answers, x.err)
+	}
+}
+
+// What a function of EmitThen has is not kept when it has returned, as long as the session may live.
+func TestNothingIsKeptOfEmitThen(t *testing.T) {
+	const questions = 8
+	let := make(chan struct{})
+	var kept [questions]weak.Pointer[[64]string]
+	done := make(chan bool, questions)
+	asked := 0
+	_, url := start(t, server.Config{}, func(io *server.Server) {
+		io.On("ask", func(s *server.Socket) error {
+			x := new([64]string)
+			kept[asked] = weak.Make(x)
+			asked++
+			return s.EmitThen(func(server.Args, error) { done <- x[0] == "" }, "?")
+		})
+		io.On("hold", func() { <-let })
+	})
+	p, _ := join(t, url, "/")
+	for id := range questions {
+		p.Send(`42["ask"]`)
+		p.Expect(fmt.Sprintf(`42%d["?"]`, id+1))
+	}
+	p.Send(`42["hold"]`)
+	for id := range questions {
+		p.Send(fmt.Sprintf(`43%d["x"]`, id+1))
+	}
+	close(let)
+	for range questions {
+		await(t, done)
+	}
+	eventually(t, "what functions had is kept", func() bool {
+		runtime.GC()
+		return !slices.ContainsFunc(kept[:], func(x weak.Pointer[[64]string]) bool { return x.Value() != nil })
 	})
 }

@@ -104,6 +104,21 @@ func (l *load) add(size int, limits *Limits) bool {
 	return true
 }
 
+// put adds what is no event of the session's own, unless that has ended.
+func (l *load) put(size int) bool {
+	l.events.Add(1)
+	for {
+		b := l.bytes.Load()
+		if b&ended != 0 {
+			l.events.Add(-1)
+			return false
+		}
+		if l.bytes.CompareAndSwap(b, b+int64(size)) {
+			return true
+		}
+	}
+}
+
 // exceeds reports whether the load is above the part 1/n of the limits.
 func (l *load) exceeds(limits *Limits, n int) bool {
 	return int(l.events.Load()) > limits.MaxQueuedEvents/n || l.size() > limits.MaxQueuedBytes/n
