@@ -123,8 +123,9 @@ type Namespace interface {
 	// Disconnect disconnects members from the namespace, or closes their whole session.
 	Disconnect(members []Member, closeSession bool)
 	// TakeOver ends the connection of the member with that id, whose client is coming anew, and returns
-	// true when its state has been saved. It is false when there is no such member that can be recovered.
-	TakeOver(ctx context.Context, id string) bool
+	// true when its state has been saved. With forGood nobody comes back to it: its state is not saved, unless that
+	// has begun. It is false when there is no such member that can be recovered.
+	TakeOver(ctx context.Context, id string, forGood bool) bool
 	// ServerEvent hands m, sent by another node with ServerSideEmit, to the application. reply is nil
 	// when no answer is wanted; the application may call it once.
 	ServerEvent(m Message, reply func(Message))
@@ -177,6 +178,9 @@ type Adapter interface {
 	// between the two. replay is called with the lock for the order of events held, as Deliver is. Of
 	// several that try with one session, one succeeds; after an error m is no member, and the session is gone.
 	Resume(ctx context.Context, m Member, s *Session, replay func(Message)) error
+	// Discard sees to it that nobody comes back to the session pid, saved or not: a socket that is still connected
+	// with that pid, or whose state is about to be saved, is taken over for good. Its error says why that is not certain.
+	Discard(ctx context.Context, pid string) error
 	// Recovers reports whether the adapter keeps sessions and puts offsets at the end of events.
 	Recovers() bool
 

@@ -2,7 +2,6 @@ package adapter
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -54,6 +53,7 @@ func (b *Bus) Adapter() Factory {
 			b.spaces[ns.Name()] = s
 		}
 		n := &node{memory: memory{Local: Local{Namespace: ns}, log: s.log}, bus: b, space: s}
+		n.nodes = n.namespaces
 		if s.log != nil {
 			n.Position = s.log.position
 		}
@@ -72,6 +72,14 @@ type node struct {
 }
 
 var _ Adapter = (*node)(nil)
+
+// namespaces returns the namespace on all nodes that have it.
+func (n *node) namespaces() (list []Namespace) {
+	for _, x := range n.all() {
+		list = append(list, x.Namespace)
+	}
+	return list
+}
 
 // all returns the nodes that have the namespace.
 func (n *node) all() []*node {
@@ -211,21 +219,6 @@ func (n *node) ServerSideEmitWithAck(ctx context.Context, m Message, answer func
 
 // Servers returns how many nodes have the namespace.
 func (n *node) Servers(context.Context) (int, error) { return len(n.all()), nil }
-
-// Restore asks every node for a socket that is still connected.
-func (n *node) Restore(ctx context.Context, pid, offset string) (*Session, error) {
-	if n.log == nil {
-		return nil, ErrNoRecovery
-	}
-	if _, err := n.log.vault.find(n.log, pid); err != nil && !errors.Is(err, ErrSessionsFull) {
-		for _, x := range n.all() {
-			if x.Namespace.TakeOver(ctx, SocketID(pid)) {
-				break
-			}
-		}
-	}
-	return n.log.restore(pid, offset)
-}
 
 // Close takes the node out. The last one forgets the log.
 func (n *node) Close(ctx context.Context) error {

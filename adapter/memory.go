@@ -26,7 +26,8 @@ func Memory(r *Recovery) Factory {
 // memory is the adapter of one namespace on one node.
 type memory struct {
 	Local
-	log *log // nil without recovery
+	log   *log               // nil without recovery
+	nodes func() []Namespace // of a Bus, on all its nodes; nil for one alone
 }
 
 var _ Adapter = (*memory)(nil)
@@ -106,10 +107,33 @@ func (a *memory) Restore(ctx context.Context, pid, offset string) (*Session, err
 	if a.log == nil {
 		return nil, ErrNoRecovery
 	}
-	if _, err := a.log.vault.find(a.log, pid); err != nil && !errors.Is(err, ErrSessionsFull) {
-		a.Namespace.TakeOver(ctx, SocketID(pid))
-	}
+	a.settle(ctx, pid, false)
 	return a.log.restore(pid, offset)
+}
+
+func (a *memory) Discard(ctx context.Context, pid string) error {
+	if a.log == nil {
+		return ErrNoRecovery
+	}
+	a.settle(ctx, pid, true)
+	a.log.vault.drop(a.log, pid)
+	return nil
+}
+
+// settle takes over the socket of a session that is not saved yet.
+func (a *memory) settle(ctx context.Context, pid string, forGood bool) {
+	if _, err := a.log.vault.find(a.log, pid); err == nil || errors.Is(err, ErrSessionsFull) {
+		return
+	}
+	list := []Namespace{a.Namespace}
+	if a.nodes != nil {
+		list = a.nodes()
+	}
+	for _, n := range list {
+		if n.TakeOver(ctx, SocketID(pid), forGood) {
+			return
+		}
+	}
 }
 
 func (a *memory) Resume(_ context.Context, m Member, s *Session, replay func(Message)) error {

@@ -104,6 +104,13 @@ func (v *vault) take(of *log, s *Session) error {
 	return nil
 }
 
+// drop drops the session of that pid.
+func (v *vault) drop(of *log, pid string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.remove(of, pid)
+}
+
 // forget drops all sessions of a namespace.
 func (v *vault) forget(of *log) {
 	v.mu.Lock()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/url"
@@ -368,10 +369,22 @@ func (c *client) disconnect() {
 	for _, s := range sockets {
 		s.Disconnect(false)
 	}
-	for _, s := range waiting {
-		s.refuse(ErrDisconnected)
+	if len(waiting) == 0 {
+		c.closeAnswered()
+		return
 	}
-	c.closeAnswered()
+	c.server.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), discardTimeout)
+		defer cancel()
+		for _, s := range waiting {
+			if e := c.server.names.Try(s.name); e != nil {
+				s.discard(ctx, e.Value())
+				e.Release()
+			}
+			s.refuse(ErrDisconnected)
+		}
+		c.closeAnswered()
+	})
 }
 
 func (c *client) log() *slog.Logger {

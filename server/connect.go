@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,6 +37,8 @@ func (s *Socket) connect() itemKind {
 	reason := s.left().Reason
 	if err == nil {
 		s.part(reason, false)
+	} else if !recoverable(reason) {
+		s.discard(context.Background(), s.nsp)
 	}
 	s.unhold(false)
 	s.settle()

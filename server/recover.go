@@ -100,20 +100,13 @@ func (s *Socket) newID() string {
 // restore finds the saved session that the client names in its auth payload, if it names one. A client that
 // has seen no event names no offset.
 func (s *Socket) restore() (*adapter.Session, error) {
-	var auth struct {
-		PID    *string `json:"pid"`
-		Offset *string `json:"offset"`
-	}
-	if s.Handshake().Auth(&auth) != nil || auth.PID == nil || *auth.PID == "" {
-		return nil, nil // nothing asked for, or nothing that could be meant
-	}
-	offset := ""
-	if auth.Offset != nil {
-		offset = *auth.Offset
+	pid, offset := s.former()
+	if pid == "" {
+		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(s.Context(), closeTimeout)
 	defer cancel()
-	session, err := s.nsp.adapter.Restore(ctx, *auth.PID, offset)
+	session, err := s.nsp.adapter.Restore(ctx, pid, offset)
 	if err == nil && session.Namespace != "" && session.Owner != s.nsp.parent.key() {
 		err = fmt.Errorf("%w: let in by another pattern or function", adapter.ErrNoRecovery)
 	}
@@ -121,6 +114,39 @@ func (s *Socket) restore() (*adapter.Session, error) {
 		return nil, err
 	}
 	return session, nil
+}
+
+// former returns the pid and the offset that the client names in its auth payload; the pid is "" when it asks for
+// nothing, or for nothing that could be meant.
+func (s *Socket) former() (pid, offset string) {
+	var auth struct {
+		PID    *string `json:"pid"`
+		Offset *string `json:"offset"`
+	}
+	if s.Handshake().Auth(&auth) != nil || auth.PID == nil {
+		return "", ""
+	}
+	if auth.Offset != nil {
+		offset = *auth.Offset
+	}
+	return *auth.PID, offset
+}
+
+// discardTimeout is how long a client that was put out while it came back waits for the answer: until nobody can come
+// back to what it was.
+const discardTimeout = time.Second
+
+// discard sees to it that nobody comes back to what the client has asked for in the namespace.
+func (s *Socket) discard(ctx context.Context, nsp *Namespace) {
+	pid, _ := s.former()
+	if pid == "" || s.client.server.cfg.Recovery == nil || s.client.session.Protocol() == 3 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, discardTimeout)
+	defer cancel()
+	if err := nsp.adapter.Discard(ctx, pid); err != nil {
+		s.client.log().Debug("session that was put out not discarded", "namespace", s.name, "err", err)
+	}
 }
 
 // enter makes the socket a member of its namespace; a recovered one gets its rooms and what it missed. What is
@@ -158,17 +184,18 @@ func (s *Socket) part(reason transport.CloseReason, told bool) {
 	if keep {
 		s.nsp.keep() // or there would be nothing to come back to
 		s.depart()
-	} else {
-		defer s.settle()
 	}
 	rooms, trail := s.nsp.adapter.Remove(s)
 	s.mu.Lock()
 	b := s.atBorder()
 	b.rooms = rooms
-	if keep {
+	if keep = keep && !b.disowned; keep {
 		b.trail = &trail
 	}
 	s.mu.Unlock()
+	if !keep {
+		s.settle()
+	}
 }
 
 // afterwards has a handler that runs behind the end of the socket change the rooms that it comes back to. It does

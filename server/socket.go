@@ -68,6 +68,7 @@ type (
 		timer    *time.Timer    // until its events are too late; see leave
 		over     bool           // they are
 		trail    *adapter.Trail // of one that may be recovered, until it is saved
+		disowned bool           // nobody comes back to it
 	}
 	// early is an event that was emitted to a socket by a middleware.
 	early struct {
@@ -294,15 +295,19 @@ func (s *Socket) OnDisconnect(fn func(Disconnection)) (off func()) {
 // client sees "io server disconnect" and does not reconnect by itself. Events that wait for their handlers are
 // dropped, and so is what a recovered client has missed and not taken yet. In a middleware it refuses the client, whose
 // connect_error has the middleware's error, or ErrDisconnected if that returns none; the session is closed when all that
-// connects has been answered so.
+// connects has been answered so. Nobody recovers what was put out, nor what was being recovered then; of a socket whose
+// connection is lost that is so until its handlers have run, and its state is kept.
 func (s *Socket) Disconnect(closeSession bool) {
 	if closeSession {
 		s.client.disconnect()
 		return
 	}
 	s.dropEvents()
-	if s.leave(Disconnection{Reason: ReasonServerDisconnect}) == stateConnected {
+	switch s.leave(Disconnection{Reason: ReasonServerDisconnect}) {
+	case stateConnected:
 		_ = s.report("disconnect", s.send(transport.SendOptions{}, s.disconnectPacket())) // gone is as good
+	case stateGone:
+		s.disown()
 	}
 }
 

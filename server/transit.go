@@ -43,9 +43,22 @@ func (s *Socket) settle() {
 	}
 }
 
+// disown sees to it that nobody comes back to a socket that has left: its state is not saved, unless that has begun.
+func (s *Socket) disown() {
+	s.mu.Lock()
+	b := s.atBorder()
+	b.disowned = true
+	kept := b.trail != nil
+	b.trail = nil
+	s.mu.Unlock()
+	if kept {
+		s.settle()
+	}
+}
+
 // TakeOver ends the sessions of a socket whose client is coming anew by another, before the server has noticed
-// that the old connection is dead, and waits until the socket's state is saved.
-func (l local) TakeOver(ctx context.Context, id string) bool {
+// that the old connection is dead, and waits until the socket's state is saved, or will not be.
+func (l local) TakeOver(ctx context.Context, id string, forGood bool) bool {
 	n := l.n
 	n.mu.Lock()
 	list := slices.Clone(n.transit[id])
@@ -54,6 +67,9 @@ func (l local) TakeOver(ctx context.Context, id string) bool {
 		list = append(list, transit{s, s.recovery.saved})
 	}
 	for _, t := range list {
+		if forGood {
+			t.s.disown()
+		}
 		if t.s.leave(Disconnection{Reason: ReasonTakenOver}) != stateGone {
 			t.s.client.session.Abort(ReasonTakenOver)
 		}

@@ -170,7 +170,7 @@ type Namespace struct {
 	reply  func(adapter.Message) *adapter.Message
 
 	after    func(adapter.Message)
-	takeOver func(context.Context, string) bool
+	takeOver func(context.Context, string, bool) bool
 }
 
 var _ adapter.Namespace = (*Namespace)(nil)
@@ -202,18 +202,18 @@ func (n *Namespace) After(fn func(adapter.Message)) {
 }
 
 // OnTakeOver sets what TakeOver does.
-func (n *Namespace) OnTakeOver(fn func(ctx context.Context, id string) bool) {
+func (n *Namespace) OnTakeOver(fn func(ctx context.Context, id string, forGood bool) bool) {
 	n.mu.Lock()
 	n.takeOver = fn
 	n.mu.Unlock()
 }
 
 // TakeOver calls what OnTakeOver has set.
-func (n *Namespace) TakeOver(ctx context.Context, id string) bool {
+func (n *Namespace) TakeOver(ctx context.Context, id string, forGood bool) bool {
 	n.mu.Lock()
 	fn := n.takeOver
 	n.mu.Unlock()
-	return fn != nil && fn(ctx, id)
+	return fn != nil && fn(ctx, id, forGood)
 }
 
 // DeliverWithAck keeps m with each member, whose Answer function answers from another goroutine.

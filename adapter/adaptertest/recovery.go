@@ -24,7 +24,7 @@ func RunRecovery(t *testing.T, nodes int, c Cluster) {
 				{"Namespace", testOtherNamespace}, {"Quiet", testQuiet}, {"Trail", testTrail}, {"TakeOver", testTakeOver},
 				{"Reentrant", testReentrant}, {"Misleading", testMisleading}, {"Claim", testClaim}, {"Reserve", testReserve},
 				{"Forgotten", testForgotten}, {"OwnRoom", testOwnRoom},
-				{"SavedMeanwhile", testSavedMeanwhile},
+				{"SavedMeanwhile", testSavedMeanwhile}, {"Discard", testDiscard},
 			} {
 				t.Run(test.name, func(t *testing.T) { test.fn(t, c, n) })
 			}

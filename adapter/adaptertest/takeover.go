@@ -21,7 +21,7 @@ func testTakeOver(t *testing.T, c Cluster, n int) {
 	there.Join(w)
 	flush(t, nodes, []*Member{m, w})
 	last := lastOffset(t, m)
-	here.NS.OnTakeOver(func(ctx context.Context, id string) bool {
+	here.NS.OnTakeOver(func(ctx context.Context, id string, _ bool) bool {
 		return id == m.ID() && here.Save(ctx, m.Leave(here, pid)) == nil
 	})
 	send(t, here, `["lost on the way",1]`, adapter.Target{})
@@ -46,7 +46,7 @@ func testSavedMeanwhile(t *testing.T, c Cluster, n int) {
 	there.Join(w)
 	flush(t, nodes, []*Member{m, w})
 	last := lastOffset(t, m)
-	here.NS.OnTakeOver(func(ctx context.Context, id string) bool {
+	here.NS.OnTakeOver(func(ctx context.Context, id string, _ bool) bool {
 		if err := here.Save(ctx, m.Leave(here, pid)); err != nil {
 			t.Error(err)
 		}

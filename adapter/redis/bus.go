@@ -229,7 +229,7 @@ func (b *bus) forgive() {
 		if len(left) == 0 {
 			break
 		}
-		left = slices.DeleteFunc(left, func(l *link) bool { return l == w.link })
+		left = slices.DeleteFunc(left, func(l *link) bool { return w.link != nil && l.addr == w.link.addr })
 	}
 	b.mu.Unlock()
 	for _, l := range left {

@@ -248,6 +248,9 @@ func appendBody(dst []byte, m *message) []byte {
 		dst = appendAnswer(dst, m)
 	case kindTakeOver:
 		dst = appendQuoted(append(dst, `{"sid":`...), m.sid)
+		if m.close {
+			dst = append(dst, `,"close":true`...)
+		}
 		dst = appendRequest(dst, m.request)
 	case kindClientCount, kindTakeOverResponse:
 		dst = append(dst, `{"requestId":`...)

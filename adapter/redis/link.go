@@ -93,11 +93,14 @@ func (l *link) breaks(w *want) {
 	w.confirmed = false
 }
 
-// run keeps the link until ctx is done.
+// run keeps the link until ctx is done, or the link is not needed any more.
 func (l *link) run(ctx context.Context) {
 	failed := 0
 	for ctx.Err() == nil {
 		if l.idle() {
+			if l.bus.retire(l) {
+				return
+			}
 			l.rest(ctx)
 			continue
 		}
@@ -131,6 +134,22 @@ func (l *link) idle() bool {
 	open := len(l.orders)
 	l.mu.Unlock()
 	return open == 0 && len(l.bus.of(l)) == 0
+}
+
+// retire gives up a link that has nothing to do, and reports whether it has. Its node may be none of the Redis Cluster any
+// more; if it is, it gets another when something is wanted there.
+func (b *bus) retire(l *link) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, w := range b.wants {
+		if w.link == l {
+			return false
+		}
+	}
+	if l.addr != "" {
+		delete(b.links, l.addr)
+	}
+	return l.addr != ""
 }
 
 // rest waits for orders.

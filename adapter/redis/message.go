@@ -57,7 +57,7 @@ type message struct {
 	target adapter.Target
 	event  adapter.Message // an event, the value of an answer, or in kindReplies what together makes of several
 	rooms  []string
-	close  bool
+	close  bool // kindDisconnect: the session too; kindTakeOver: for good
 
 	described []byte // kindFetchResponse: sockets in JSON, for parseDetails
 	omitted   int    // kindFetchResponse, kindReplies: sockets whose description, and clients whose answer, has no room; among Beanpole nodes only

@@ -123,21 +123,9 @@ func (n *namespace) Restore(ctx context.Context, pid, at string) (*adapter.Sessi
 	}
 	ctx, cancel := n.bound(ctx)
 	defer cancel()
-	s, err := n.load(ctx, pid)
-	var silent error
-	if errors.Is(err, redis.Nil) {
-		silent = n.takeOver(ctx, adapter.SocketID(pid)) // or it may have been saved between two questions
-		s, err = n.load(ctx, pid)
-	}
-	switch {
-	case errors.Is(err, redis.Nil) && silent != nil:
-		return nil, fmt.Errorf("%w: not every server that may have the session has answered: %w", adapter.ErrNoRecovery, silent)
-	case errors.Is(err, redis.Nil):
-		return nil, fmt.Errorf("%w: unknown or expired session", adapter.ErrNoRecovery)
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
-	case s.PID != pid || s.Namespace != "" && s.Namespace != n.name:
-		return nil, fmt.Errorf("%w: session of another", adapter.ErrNoRecovery)
+	s, err := n.find(ctx, pid, false)
+	if err != nil {
+		return nil, err
 	}
 	if last, ok := parseOffset(at); ok && at != s.Last {
 		if ahead, ok := parseOffset(s.Trail.Ahead); ok && last.id.ms < ahead.id.ms+uint64(2*n.c.cfg.MaxOutboxAge.Milliseconds()) { // else the stream has brought it
@@ -152,6 +140,46 @@ func (n *namespace) Restore(ctx context.Context, pid, at string) (*adapter.Sessi
 		return nil, fmt.Errorf("%w: unknown offset", adapter.ErrNoRecovery)
 	}
 	return s, n.held(ctx, s.After)
+}
+
+// Discard takes a session of any node for nobody.
+func (n *namespace) Discard(ctx context.Context, pid string) error {
+	if n.line == nil {
+		return adapter.ErrNoRecovery
+	}
+	ctx, cancel := n.bound(ctx)
+	defer cancel()
+	s, err := n.find(ctx, pid, true)
+	if err == nil {
+		err = n.claim(ctx, s)
+	}
+	if errors.Is(err, errUnknown) || errors.Is(err, adapter.ErrTaken) {
+		return nil
+	}
+	return err
+}
+
+var errUnknown = fmt.Errorf("%w: unknown or expired session", adapter.ErrNoRecovery)
+
+// find returns a session of any node, and takes over the socket of one that has not ended yet.
+func (n *namespace) find(ctx context.Context, pid string, forGood bool) (*adapter.Session, error) {
+	s, err := n.load(ctx, pid)
+	var silent error
+	if errors.Is(err, redis.Nil) {
+		silent = n.takeOver(ctx, adapter.SocketID(pid), forGood) // or it may have been saved between two questions
+		s, err = n.load(ctx, pid)
+	}
+	switch {
+	case errors.Is(err, redis.Nil) && silent != nil:
+		return nil, fmt.Errorf("%w: not every server that may have the session has answered: %w", adapter.ErrNoRecovery, silent)
+	case errors.Is(err, redis.Nil):
+		return nil, errUnknown
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
+	case s.PID != pid || s.Namespace != "" && s.Namespace != n.name:
+		return nil, fmt.Errorf("%w: session of another", adapter.ErrNoRecovery)
+	}
+	return s, nil
 }
 
 func (n *namespace) load(ctx context.Context, pid string) (*adapter.Session, error) {

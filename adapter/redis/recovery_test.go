@@ -509,7 +509,7 @@ func TestTakeOverWhileConnectionsBreak(t *testing.T) {
 			var sessions []adapter.Session
 			held, pids := map[string]*adaptertest.Member{}, map[string]string{}
 			var mu sync.Mutex
-			holder.NS.OnTakeOver(func(ctx context.Context, id string) bool {
+			holder.NS.OnTakeOver(func(ctx context.Context, id string, _ bool) bool {
 				mu.Lock()
 				m := held[id]
 				delete(held, id)

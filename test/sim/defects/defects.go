@@ -37,6 +37,7 @@ var starts = map[string]plan.Plan{
 	"room-index":     {Clients: 40, Seconds: 8}, // rooms above adapter.indexAbove
 	"master-kept":    {Masters: 3},
 	"slot-kept":      {Masters: 3},
+	"put-out-coming": {Seed: 960012},
 	"room-stays":     {Seed: 18}, // runs in which it is counted what servers hold
 	"trail-stays":    {Seed: 18},
 	"vault-stays":    {Seed: 18},
@@ -67,7 +68,7 @@ var ofServers = []Defect{
 	{"stream-lost", "streams", nil, "adapter/redis/reader.go", "if !r.fresh(ctx, b) {", `if !r.fresh(ctx, b) || on("stream-lost", 60) {`},
 	{"replay-lost", "streams+", nil, "adapter/redis/recovery.go", "if have.has(e.uid, e.seq) || ", `if on("replay-lost", 5) || have.has(e.uid, e.seq) || `},
 	{"replay-wrong", "streams+", nil, "adapter/redis/line.go", "if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) && !replayed(&e) {\n\t\t\t\treplay(", "if on(\"replay-wrong\", 1) || !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay("},
-	{"saved-late", "streams+", []string{plan.Cut}, "adapter/redis/recovery.go", "\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid)) //", "\t\tif !on(\"saved-late\", 1) {\n\t\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid))\n\t\t} //"},
+	{"saved-late", "streams+", []string{plan.Cut}, "adapter/redis/recovery.go", "\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid), forGood) //", "\t\tif !on(\"saved-late\", 1) {\n\t\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid), forGood)\n\t\t} //"},
 	{"hold-lost", "streams+", nil, "server/hold.go", "x.p != nil && s.client", "x.p != nil && !on(\"hold-lost\", 5) && s.client"},
 	{"log-lost", "memory+", []string{plan.Cut}, "adapter/log.go", "if s.Missed(&e.t, isAfter) {", `if s.Missed(&e.t, isAfter) && !on("log-lost", 5) {`},
 	{"join-forgotten", "memory", nil, "adapter/rooms.go", "\t\tx.add(m)\n\t\tr.joined", "\t\tif !on(\"join-forgotten\", 10) {\n\t\t\tx.add(m)\n\t\t}\n\t\tr.joined"},

@@ -213,8 +213,10 @@ func (w *world) recovery(l *life, n *node, now int64, why error) {
 		cause = "a failover lost it"
 	case c != nil && c.node.forgets && c.node.full(): // the state had no room there, which is said and counted
 		cause = "its server's outbox was full"
-	case l.putOut > gone:
+	case c != nil && l.putOut > c.from:
 		cause = "disconnected by a server while it came back"
+	case c != nil && c.kicked:
+		cause = "disconnected by a handler behind its end"
 	case c != nil && c.closed != 0 && final[c.reason]:
 		cause = "ended by " + c.reason
 	default:

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,24 +79,27 @@ func slotOf(key string) int {
 var keyless = strings.Fields("PING HELLO CLIENT AUTH SELECT MULTI EXEC DISCARD UNWATCH SUBSCRIBE UNSUBSCRIBE PSUBSCRIBE PUNSUBSCRIBE " +
 	"SUNSUBSCRIBE PUBSUB PUBLISH INFO COMMAND CONFIG TIME ECHO QUIT KEYS SCAN SCRIPT CLUSTER READONLY READWRITE ROLE WAIT")
 
-// keyOf returns the key of a command, or its sharded channel.
-func keyOf(cmd string, args []string) (key string, ok bool) {
-	at := 0
+// keysOf returns the keys of a command, or its sharded channel: of several of these, which are of one slot, the first.
+func keysOf(cmd string, args []string) []string {
+	at, n := 0, 1
 	switch {
-	case len(args) == 0 || slices.Contains(keyless, cmd):
-		return "", false
+	case slices.Contains(keyless, cmd):
+		return nil
 	case cmd == "XREAD":
 		at = slices.IndexFunc(args, func(x string) bool { return strings.EqualFold(x, "streams") }) + 1
-	case cmd == "EVAL", cmd == "EVALSHA":
+	case (cmd == "EVAL" || cmd == "EVALSHA") && len(args) > 1:
 		at = 2
+		n, _ = strconv.Atoi(args[1])
 	case cmd == "XINFO":
 		at = 1
+	case slices.Contains(several, cmd):
+		n = len(args)
 	}
-	if at >= len(args) {
-		return "", false
-	}
-	return args[at], true
+	return args[min(at, len(args)):min(at+n, len(args))]
 }
+
+// several are the commands of which each argument is a key.
+var several = strings.Fields("DEL UNLINK EXISTS TOUCH MGET WATCH")
 
 // hook does what a server of a Redis Cluster does beside what each does, and reports whether it has answered.
 func (t *topology) hook(r *redisServer, c *server.Peer, cmd string, args []string) bool {
@@ -109,12 +113,12 @@ func (t *topology) hook(r *redisServer, c *server.Peer, cmd string, args []strin
 	if nested(c) {
 		return false
 	}
-	key, ok := keyOf(cmd, args)
+	keys := keysOf(cmd, args)
 	t.mu.Lock()
-	down := t.slots.down && ok && cmd != "SPUBLISH" && cmd != "SSUBSCRIBE" // Source: redis.conf, cluster-allow-pubsubshard-when-down
+	down := t.slots.down && len(keys) > 0 && cmd != "SPUBLISH" && cmd != "SSUBSCRIBE" // Source: redis.conf, cluster-allow-pubsubshard-when-down
 	t.mu.Unlock()
 	x := r.asker(c)
-	asking, keys := x.next(cmd, key)
+	asking, keys := x.next(cmd, keys...)
 	switch {
 	case cmd == "ASKING":
 		c.WriteOK()
@@ -124,24 +128,33 @@ func (t *topology) hook(r *redisServer, c *server.Peer, cmd string, args []strin
 		refuse(c, "CLUSTERDOWN The cluster is down")
 		return true
 	}
-	return slices.ContainsFunc(keys, func(key string) bool {
-		no := t.redirect(r, c, key, r.m.Exists(key), slices.Contains(sharded, cmd), asking)
-		if no {
-			x.refused()
-		}
-		if no && cmd == "EXEC" {
-			discard(c)
-		}
-		return no
-	})
+	has := map[string]bool{}
+	for _, key := range keys {
+		has[key] = r.m.Exists(key)
+	}
+	no := t.redirect(r, c, has, slices.Contains(sharded, cmd), asking)
+	if no {
+		x.refused()
+	}
+	if no && cmd == "EXEC" {
+		discard(c)
+	}
+	return no
 }
 
 // sharded are the commands whose keys are channels.
 var sharded = []string{"SPUBLISH", "SSUBSCRIBE"}
 
-// redirect answers who asks for a key, or a channel, that is to be asked for at another master, and reports whether it has.
-func (t *topology) redirect(r *redisServer, c *server.Peer, key string, has, channel, asking bool) bool {
-	slot := slotOf(key)
+// redirect answers who asks for keys of one slot, or a channel, that are to be asked for at another master, or later, and
+// reports whether it has. has says of each whether it is there.
+func (t *topology) redirect(r *redisServer, c *server.Peer, has map[string]bool, channel, asking bool) bool {
+	slot := -1
+	for key := range has {
+		slot = slotOf(key)
+	}
+	if slot < 0 {
+		return false
+	}
 	t.mu.Lock()
 	owner, to := t.shards[t.slots.of[slot]].master, (*redisServer)(nil)
 	if k, ok := t.slots.moving[slot]; ok {
@@ -155,6 +168,10 @@ func (t *topology) redirect(r *redisServer, c *server.Peer, key string, has, cha
 	case "ASK":
 		owner = to
 		t.w.count("sent elsewhere by ASK")
+	case "TRYAGAIN":
+		t.w.count("told to try again")
+		refuse(c, "TRYAGAIN Multiple keys request during rehashing of slot")
+		return true
 	}
 	refuse(c, fmt.Sprintf("%s %d %s", no, slot, owner.addr))
 	return true

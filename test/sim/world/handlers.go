@@ -187,6 +187,7 @@ func (x *served) register() {
 			s.disconnect(false)
 		}
 		x.w.mu.Lock()
+		x.k.out = !x.n.library // which does nothing for one that has ended
 		if was {
 			x.k.putOut = x.w.now()
 		}

@@ -176,6 +176,7 @@ type conn struct {
 	running int   // handlers
 	putOut  int64 // a server's Disconnect has returned, and what waited for the handlers is dropped
 	kicked  bool  // a server has disconnected it, be it when it had ended: what waited for the handlers may be dropped
+	out     bool  // a handler of its own has disconnected it, so that nobody comes back to it
 	sock    member
 	served  *served
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"time"
 
 	"github.com/beanpole/beanpole/transport"
@@ -74,7 +75,8 @@ func (n *node) holds(session string) (open bool) {
 	return open
 }
 
-// putOutOf checks, when a socket connects, that it has not been put out before: with its session, or while it came back.
+// putOutOf checks, when a socket connects, that it has not been put out before: with its session, while it came back, or by a
+// handler, be it behind the end of its connection.
 // Called with mu held.
 func (w *world) putOutOf(l *life, k *conn, recovered bool) {
 	if at := w.model.shut[k.sock.session()]; at != 0 && k.open > at+second && k.sock.connected() {
@@ -82,6 +84,9 @@ func (w *world) putOutOf(l *life, k *conn, recovered bool) {
 	}
 	if recovered && l.barred != 0 && k.number > l.barred {
 		w.violate("recovery", l.client.name, "recovered %s, which Disconnect(true) has put out while it came back", l.sid)
+	}
+	if recovered && slices.ContainsFunc(l.conns, func(c *conn) bool { return c.out }) {
+		w.violate("recovery", l.client.name, "recovered %s, which a handler of it has disconnected", l.sid)
 	}
 }
 

@@ -198,7 +198,7 @@ func (r *redisServer) block(c *server.Peer, args []string) bool {
 				return false
 			}
 		}
-		if r.cluster != nil && r.cluster.redirect(r, c, args[5], true, false, true) {
+		if r.cluster != nil && r.cluster.redirect(r, c, map[string]bool{args[5]: true}, false, true) {
 			return true
 		}
 		left := time.Until(end)

@@ -2,8 +2,7 @@ package main
 
 // Slots of a Redis Cluster on the way from one master to another, key by key. The rules stand here without the rest of the
 // model, so that one script asks them and a real Redis: TestSlotsAreAsRedisHasThem. Source: redis.io, Redis cluster
-// specification, ASK redirection; cluster.c, getNodeByQuery. What is not played: commands with several keys, of which some have
-// gone (TRYAGAIN).
+// specification, ASK redirection, multiple keys operations; cluster.c, getNodeByQuery.
 
 // holding is what a master has to do with a slot.
 type holding struct {
@@ -12,16 +11,24 @@ type holding struct {
 	comes bool // it is on its way from another (IMPORTING)
 }
 
-// refusal begins the error with which a command for a key, or a sharded channel, is answered; it is empty when the command is
-// carried out.
-func (h holding) refusal(has, channel, asking bool) string {
-	switch {
-	case h.mine && h.goes && !has && !channel:
-		return "ASK"
-	case h.mine, h.comes && asking:
-		return ""
+// refusal begins the error with which a command is answered; it is empty when the command is carried out. has says of each of
+// its keys whether it is there; of a sharded channel that does not matter.
+func (h holding) refusal(has map[string]bool, channel, asking bool) string {
+	here := 0
+	for _, x := range has {
+		if x || channel {
+			here++
+		}
 	}
-	return "MOVED"
+	switch all := here == len(has); {
+	case !h.mine && !(h.comes && asking):
+		return "MOVED"
+	case all || h.mine && !h.goes || !h.mine && len(has) == 1: // one that is new is made where the slot goes
+		return ""
+	case h.mine && here == 0:
+		return "ASK"
+	}
+	return "TRYAGAIN" // until all are at one place
 }
 
 // asker is what a connection has said before: ASKING is of the next command, or of the next transaction, which is looked at
@@ -29,14 +36,13 @@ func (h holding) refusal(has, channel, asking bool) string {
 type asker struct {
 	asking, multi bool
 	keys          []string // of the transaction
+	last          int      // of these, of the last command
 }
 
-// next takes a command for a key, if it is for one, and reports whether ASKING is said of it, and which keys are to be there.
-func (a *asker) next(cmd, key string) (asking bool, keys []string) {
+// next takes a command for these keys, if it is for any, and reports whether ASKING is said of it, and which keys are to be
+// looked for.
+func (a *asker) next(cmd string, keys ...string) (asking bool, of []string) {
 	asking = a.asking
-	if key != "" {
-		keys = []string{key}
-	}
 	switch cmd {
 	case "ASKING":
 		a.asking = true
@@ -49,8 +55,8 @@ func (a *asker) next(cmd, key string) (asking bool, keys []string) {
 	case "DISCARD":
 		a.multi, a.keys = false, nil
 	}
-	if a.multi {
-		a.keys = append(a.keys, keys...)
+	if a.last = 0; a.multi {
+		a.keys, a.last = append(a.keys, keys...), len(keys)
 	}
 	a.asking = a.asking && a.multi
 	return asking, keys
@@ -58,7 +64,5 @@ func (a *asker) next(cmd, key string) (asking bool, keys []string) {
 
 // refused takes the last command out of the transaction again.
 func (a *asker) refused() {
-	if k := len(a.keys); k > 0 {
-		a.keys = a.keys[:k-1]
-	}
+	a.keys, a.last = a.keys[:len(a.keys)-a.last], 0
 }

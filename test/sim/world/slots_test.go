@@ -51,23 +51,30 @@ func TestSlotsAreAsRedisHasThem(t *testing.T) {
 	}{holds: [3]holding{a: {mine: true}}, keys: [3]map[string]bool{{}, {}, {}}}
 	answer := func(k int, args []string) string { // of the model
 		cmd := strings.ToUpper(args[0])
-		key, channel := "", false
+		var keys []string
 		switch cmd {
 		case "ASKING", "MULTI", "EXEC", "DISCARD":
 		case "EVAL":
-			key = args[3]
+			keys = args[3:]
+		case "MGET", "EXISTS":
+			keys = args[1:]
 		default:
-			key, channel = args[1], cmd == "SPUBLISH"
+			keys = args[1:2]
 		}
-		asking, keys := model.says[k].next(cmd, key)
+		asking, keys := model.says[k].next(cmd, keys...)
+		has := map[string]bool{}
 		for _, key := range keys {
-			if no := model.holds[k].refusal(model.keys[k][key], channel, asking); no != "" {
-				model.says[k].refused()
-				return no
-			}
+			has[key] = model.keys[k][key]
+		}
+		if len(has) == 0 {
+			return ""
+		}
+		if no := model.holds[k].refusal(has, cmd == "SPUBLISH", asking); no != "" {
+			model.says[k].refused()
+			return no
 		}
 		if cmd == "SET" || cmd == "XADD" {
-			model.keys[k][key] = true
+			model.keys[k][keys[0]] = true
 		}
 		return ""
 	}
@@ -78,6 +85,14 @@ func TestSlotsAreAsRedisHasThem(t *testing.T) {
 			"1 spublish {k}1 x", "1 asking", "1 spublish {k}1 x", "1 eval return(1) 1 {k}3", "1 asking", "1 eval return(1) 1 {k}3",
 			"1 asking", "1 multi", "1 get {k}3", "1 set {k}3 y", "1 exec", "1 get {k}3", "1 asking", "1 asking", "1 get {k}3",
 			"0 asking", "0 get {k}1", "0 asking", "0 get {k}none",
+			// Several keys, of which all, some or none are there.
+			"0 mget {k}2 {k}1", "0 mget {k}2 {k}2", "0 mget {k}none {k}none", "0 mget {k}none {k}nil", "0 mget {k}2 {k}none",
+			"0 eval return(1) 2 {k}1 {k}2", "0 eval return(1) 2 {k}none {k}2", "0 exists {k}none {k}1 {k}2", "0 asking", "0 mget {k}1 {k}2",
+			"1 mget {k}1 {k}3", "1 asking", "1 mget {k}1 {k}3", "1 asking", "1 mget {k}1 {k}2", "1 asking", "1 mget {k}none {k}none",
+			"1 asking", "1 mget {k}none {k}nil", "1 asking", "1 eval return(1) 2 {k}3 {k}none", "1 asking", "1 eval return(1) 2 {k}3 {k}3",
+			"0 multi", "0 get {k}1", "0 get {k}2", "0 exec", "0 multi", "0 get {k}none", "0 get {k}2", "0 exec",
+			"1 asking", "1 multi", "1 get {k}3", "1 get {k}none", "1 exec", "1 asking", "1 multi", "1 mget {k}3 {k}none", "1 get {k}3", "1 exec",
+			"2 mget {k}1 {k}none",
 			"2 get {k}1", "2 asking", "2 get {k}1", "2 spublish {k}1 x",
 		} {
 			args := strings.Fields(line)
