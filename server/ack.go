@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -27,7 +28,8 @@ type answers struct {
 	mu      sync.Mutex
 	list    []Args
 	done    bool
-	bytes   int // of what counts
+	events  int // that count
+	bytes   int
 	refused int // answers that were not kept
 }
 
@@ -36,7 +38,7 @@ func (a *answers) add(m adapter.Message) {
 	defer a.mu.Unlock()
 	switch {
 	case a.done:
-	case a.of != nil && !a.counts(m):
+	case a.of != nil && !a.room(m):
 		a.refused++
 	case string(m.Data) == "null": // what servers, Node's too, say of an answer without a value
 		a.list = append(a.list, Args{})
@@ -53,18 +55,31 @@ func (a *answers) take() []Args {
 	return a.list
 }
 
-// counts has an answer count as an event, if there is room. Others give it, who are not to have the session closed, or read more
+// questionCost is about what a question to many takes until it is answered, in bytes: a goroutine, and who waits for whom.
+const questionCost = 8 << 10
+
+// ask has the question itself count as an event, if there is room.
+func (a *answers) ask() bool { return a.counts(questionCost) }
+
+// room has an answer count as an event, if there is room. Others give it, who are not to have the session closed, or read more
 // slowly. Called with mu held.
-func (a *answers) counts(m adapter.Message) bool {
+func (a *answers) room(m adapter.Message) bool {
 	size := len(m.Data) + eventCost
 	for _, b := range m.Attachments {
 		size += len(b)
 	}
+	return a.counts(size)
+}
+
+// counts is ask and room for so many bytes. What ends with a session that has ended counts nowhere.
+func (a *answers) counts(size int) bool {
 	l := &a.of.load
-	if l.exceeds(&a.of.server.cfg.Limits, 4) || !l.put(size) {
+	if l.exceeds(&a.of.server.cfg.Limits, 4) {
 		return false
 	}
-	a.bytes += size
+	if l.put(size) {
+		a.events, a.bytes = a.events+1, a.bytes+size
+	}
 	return true
 }
 
@@ -83,7 +98,7 @@ func (a *answers) short(err error) error {
 }
 
 // release has them count no more.
-func (a *answers) release() { a.of.lighten(len(a.list), a.bytes) }
+func (a *answers) release() { a.of.lighten(a.events, a.bytes) }
 
 // expectAck registers who is told the client's answer to the packet with that id, once: its values, or
 // ErrDisconnected when none can come any more. answer must not block.
@@ -98,15 +113,45 @@ func (s *Socket) expectAck(id uint64, answer func(Args, error)) {
 		s.acks = make(map[uint64]func(Args, error), 1)
 	}
 	s.acks[id] = answer
+	var old []func(Args, error)
+	if c := s.client; int(c.questions.Add(1)) > c.server.cfg.Limits.MaxQuestions {
+		old = s.giveUp()
+	}
 	s.mu.Unlock()
+	if len(old) == 0 {
+		return
+	}
+	srv := s.client.server
+	if srv.bounds.notice.News("questions", time.Now()) {
+		srv.cfg.Logger.Warn("a client leaves more questions unanswered than it may: those asked first are given up", "session", s.client.session.ID(),
+			"namespace", s.name, "given up", len(old), "limit", srv.cfg.Limits.MaxQuestions)
+	}
+	srv.wg.Go(func() {
+		for _, answer := range old {
+			answer(Args{}, ErrQueueFull)
+		}
+	})
+}
+
+// giveUp forgets the quarter of the questions that was asked first, and returns who is to be told. Called with mu held.
+func (s *Socket) giveUp() (told []func(Args, error)) {
+	ids := slices.Sorted(maps.Keys(s.acks))
+	for _, id := range ids[:(len(ids)+2)/4] { // not the only one
+		told = append(told, s.acks[id])
+		delete(s.acks, id)
+	}
+	s.client.questions.Add(-int32(len(told)))
+	return told
 }
 
 // forgetAck reports whether nobody has been told yet, and nobody will be.
 func (s *Socket) forgetAck(id uint64) (waiting bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, waiting = s.acks[id]
-	delete(s.acks, id)
+	if _, waiting = s.acks[id]; waiting {
+		delete(s.acks, id)
+		s.client.questions.Add(-1)
+	}
 	return waiting
 }
 
@@ -127,6 +172,7 @@ func (s *Socket) onAck(p *packet.Packet) {
 	if !ok {
 		return
 	}
+	s.client.questions.Add(-1)
 	data := append([]byte(nil), p.Data...)
 	at, err := packet.Index(nil, data, len(data))
 	if err != nil {
@@ -136,8 +182,8 @@ func (s *Socket) onAck(p *packet.Packet) {
 	s.client.catchUp() // with answers that wait, see Hold
 }
 
-// EmitFunc is EmitThen without a turn and without a time: answer is called once, with the client's answer or
-// ErrDisconnected, on the goroutine that reads from the client, and so must not block. After an error of EmitFunc, one that
+// EmitFunc is EmitThen without a turn and without a time: answer is called once, with the client's answer, ErrDisconnected, or
+// ErrQueueFull when Limits.MaxQuestions has it given up, on the goroutine that reads from the client, and so must not block. After an error of EmitFunc, one that
 // EmitWithAck has, it is not called.
 func (s *Socket) EmitFunc(answer func(Args, error), event string, args ...any) error {
 	data, attachments, err := s.client.server.appendEvent(nil, event, args)

@@ -37,6 +37,7 @@ type client struct {
 	connecting int16         // guarded by mu; CONNECTs in progress
 	connects   int16         // guarded by mu; CONNECTs so far, up to unpaced
 	load       load          // of the handlers
+	questions  atomic.Int32  // that the client has not answered, of all sockets
 
 	mu      sync.Mutex
 	lobby   *lobby         // guarded by mu; nil until a CONNECT has to wait
@@ -253,18 +254,19 @@ func (c *client) joined(s *Socket) {
 	c.mu.Unlock()
 }
 
-// enqueue gives a socket something to do; Work will see to it.
-func (c *client) enqueue(s *Socket, it item) {
+// enqueue gives a socket something to do, and reports whether nobody does yet: then Work is to be called.
+func (c *client) enqueue(s *Socket, it item) (runnable bool) {
 	runnable, err := s.queue.push(it, &c.load, &c.server.cfg.Limits)
 	if err != nil {
 		c.full(err)
-		return
+		return false
 	}
 	if runnable {
 		c.mu.Lock()
 		c.ready = append(c.ready, s)
 		c.mu.Unlock()
 	}
+	return runnable
 }
 
 // full closes the session of a client of which too much waits.

@@ -23,6 +23,7 @@ const (
 	DefaultMaxQueuedEvents = 1 << 18
 	DefaultMaxQueuedBytes  = 16 << 20
 	DefaultMaxEarlyEvents  = 32
+	DefaultMaxQuestions    = 1 << 14
 	DefaultMaxConnecting   = 16
 	DefaultConnectRate     = 20
 	DefaultMaxAuthBytes    = 256 << 10
@@ -123,6 +124,9 @@ type Limits struct {
 	// CONNECT; together they may have a sixteenth of MaxQueuedBytes. Beyond it the session is closed.
 	// Default DefaultMaxEarlyEvents.
 	MaxEarlyEvents int
+	// MaxQuestions bounds the events of which a session's client has not given the acknowledgement yet. Beyond it a quarter of them,
+	// the oldest of the socket that is asked, is given up: whoever waits is told ErrQueueFull. Default DefaultMaxQuestions.
+	MaxQuestions int
 	// EventsPerSecond bounds the events a session may send, with bursts of two seconds' worth.
 	// Beyond it the session is closed with ReasonRateLimited. Zero means no limit.
 	EventsPerSecond int
@@ -199,6 +203,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		{"ConnectsPerSecond", &cfg.Limits.ConnectsPerSecond, DefaultConnectRate},
 		{"MaxAuthBytes", &cfg.Limits.MaxAuthBytes, DefaultMaxAuthBytes},
 		{"MaxEarlyEvents", &cfg.Limits.MaxEarlyEvents, DefaultMaxEarlyEvents},
+		{"MaxQuestions", &cfg.Limits.MaxQuestions, DefaultMaxQuestions},
 		{"MaxQueuedEvents", &cfg.Limits.MaxQueuedEvents, DefaultMaxQueuedEvents},
 		{"MaxQueuedBytes", &cfg.Limits.MaxQueuedBytes, DefaultMaxQueuedBytes},
 		{"EventsPerSecond", &cfg.Limits.EventsPerSecond, 0},

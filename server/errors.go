@@ -20,8 +20,9 @@ var (
 	// ErrTimeout is returned when answers did not come in the time given by Timeout, of one client or of many: there
 	// it is the cause of an *adapter.PartialError. A context that ends first is its own error.
 	ErrTimeout = adapter.ErrTimeout
-	// ErrQueueFull is the cause of the *adapter.PartialError of a broadcast's EmitThen of which answers were not kept: too much
-	// waits for the handlers of the socket that asked.
+	// ErrQueueFull says that too much waits: of a question, that the client leaves Limits.MaxQuestions unanswered, and this was
+	// the oldest; of a broadcast's EmitThen, that its socket has asked, or is to be told, too much at a time. There it is the
+	// cause of an *adapter.PartialError if answers were not kept.
 	ErrQueueFull = errQueueFull
 	// ErrAcknowledged is returned by the second answer to one event.
 	ErrAcknowledged = errors.New("event already acknowledged")

@@ -9,8 +9,9 @@ import (
 // later has fn called in the socket's turn: between its handlers, behind those of the events that have been received.
 func (s *Socket) later(fn func()) {
 	s.hook(func(h *hooks) { h.calls = append(h.calls, fn) })
-	s.client.enqueue(s, item{kind: itemCall})
-	s.client.server.wg.Go(s.client.Work) // nobody else need be about to run the queue
+	if s.client.enqueue(s, item{kind: itemCall}) {
+		s.client.server.wg.Go(s.client.Work) // nobody else need be about to run the queue
+	}
 }
 
 // nextCall takes the function that later has put there first, and keeps nothing of it.
@@ -80,21 +81,23 @@ func (u Unicast) EmitThen(then func(Args, error), event string, args ...any) err
 // and then is called once, with what EmitWithAck returns. Of a socket's broadcast that is in the socket's turn, see
 // Socket.EmitThen, and else on a goroutine of its own. Answers to a socket's broadcast are not kept while a quarter of what may
 // wait for the socket's handlers does: then the error is an *adapter.PartialError of ErrQueueFull. After an error of EmitThen,
-// which is that of an event that cannot be encoded, it is not called. With an adapter that does not stand on adapter.Local it
-// waits for the answers.
+// which is that of an event that cannot be encoded, or ErrQueueFull where so much waits, it is not called. With an adapter that
+// does not stand on adapter.Local it waits for the answers.
 func (b Broadcast) EmitThen(then func([]Args, error), event string, args ...any) error {
 	need("EmitThen", "a function", then != nil)
 	put, err := b.question(event, args)
 	if err != nil {
 		return err
 	}
-	srv := b.nsp.server
+	srv, into := b.nsp.server, answers{}
+	if b.from != nil {
+		into.of = b.from.client
+		if !into.ask() {
+			return ErrQueueFull
+		}
+	}
 	sent, answered := make(chan struct{}), make(chan struct{})
 	srv.wg.Go(func() {
-		var into answers
-		if b.from != nil {
-			into.of = b.from.client
-		}
 		err := put(srv.hurry.ctx, func() { close(sent) }, &into)
 		close(answered)
 		list := into.take()

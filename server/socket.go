@@ -321,6 +321,7 @@ func (s *Socket) leave(why Disconnection) (was int32) {
 	s.mu.Lock()
 	acks := s.acks
 	s.acks = nil
+	s.client.questions.Add(-int32(len(acks)))
 	b := s.atBorder()
 	b.why = why
 	if s.hooks != nil {
