@@ -16,5 +16,7 @@
 //
 //   - 2026-11: A nil slice and a nil map travel as null, so their types say so: pages that forget it fail when they are
 //     compiled and not when they run.
+//   - 2026-11: A struct has its name, and so has whatever else holds itself: its schema would have no end. Other slices and maps
+//     are written out, as in TypeScript their names would say nothing.
 //   - 2026-11: Arguments have no names in Go's reflection. They get those of their types.
 package contract

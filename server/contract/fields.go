@@ -24,8 +24,8 @@ func (r *reflector) object(t reflect.Type) *Schema {
 		switch {
 		case f.text && (p.Type == "integer" || p.Type == "number" || p.Type == "boolean"):
 			p = &Schema{Type: "string"}
-		case f.optional && len(p.AnyOf) == 2 && p.AnyOf[1].Type == "null":
-			p = p.AnyOf[0] // what would be null is left out
+		case f.optional:
+			p = bare(p) // what would be null is left out
 		}
 		s.Properties[f.name] = p
 		if !f.optional {

@@ -7,6 +7,7 @@ import (
 	"path"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -63,14 +64,20 @@ func null(s *Schema) *Schema {
 	return &Schema{AnyOf: []*Schema{s, {Type: "null"}}}
 }
 
+// bare is s without null.
+func bare(s *Schema) *Schema {
+	if len(s.AnyOf) == 2 && s.AnyOf[1].Type == "null" {
+		return s.AnyOf[0]
+	}
+	return s
+}
+
 func (r *reflector) schema(t reflect.Type) *Schema {
-	if t.Kind() == reflect.Pointer {
-		return null(r.schema(t.Elem()))
-	}
-	if list := values(t); list != nil {
-		return r.name(t, func() *Schema { return &Schema{Type: kindOf(t.Kind()), Enum: list} })
-	}
+	list := values(t)
 	switch {
+	case t.Kind() == reflect.Pointer: // has the methods of what it points to
+	case list != nil:
+		return r.name(t, func() *Schema { return &Schema{Type: kindOf(t.Kind()), Enum: list} })
 	case t == typeTime:
 		return &Schema{Type: "string", Format: "date-time"}
 	case t == typeNumber:
@@ -80,23 +87,53 @@ func (r *reflector) schema(t reflect.Type) *Schema {
 	case implements(t, textMarshaler):
 		return &Schema{Type: "string"}
 	}
+	var s *Schema
+	if t.Name() != "" && (t.Kind() == reflect.Struct || returns(t, t, map[reflect.Type]bool{})) {
+		s = r.name(t, func() *Schema { return r.shape(t) })
+	} else {
+		s = r.shape(t)
+	}
 	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return null(s)
+	}
+	return s
+}
+
+// shape returns what values of t are that are not null.
+func (r *reflector) shape(t reflect.Type) *Schema {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return bare(r.schema(t.Elem()))
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 {
-			return null(&Schema{Type: "string", Format: "binary"})
+			return &Schema{Type: "string", Format: "binary"}
 		}
-		return null(&Schema{Type: "array", Items: r.schema(t.Elem())})
+		return &Schema{Type: "array", Items: r.schema(t.Elem())}
 	case reflect.Array:
 		return &Schema{Type: "array", Items: r.schema(t.Elem()), MinItems: t.Len(), MaxItems: t.Len()}
 	case reflect.Map:
-		return null(&Schema{Type: "object", Additional: r.schema(t.Elem())})
+		return &Schema{Type: "object", Additional: r.schema(t.Elem())}
 	case reflect.Struct:
-		if t.Name() == "" {
-			return r.object(t)
-		}
-		return r.name(t, func() *Schema { return r.object(t) })
+		return r.object(t)
 	}
 	return &Schema{Type: kindOf(t.Kind())}
+}
+
+// returns reports whether what from holds leads to t, but for what structs with a name hold: a reference stands for those.
+// Each type that holds itself has one with a name on the way.
+func returns(t, from reflect.Type, seen map[reflect.Type]bool) bool {
+	if seen[from] {
+		return from == t
+	}
+	seen[from] = true
+	switch from.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		return returns(t, from.Elem(), seen)
+	case reflect.Struct:
+		return from.Name() == "" && slices.ContainsFunc(fields(from), func(f field) bool { return returns(t, f.typ, seen) })
+	}
+	return false
 }
 
 // kindOf returns the type in JSON of what is neither a list nor an object, "" for whatever else.

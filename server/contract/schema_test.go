@@ -2,8 +2,11 @@ package contract
 
 import (
 	"encoding/json"
+	"maps"
 	"math/big"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -70,5 +73,57 @@ func TestNamesAreDistinct(t *testing.T) {
 			t.Errorf("%s is %q", typ, ref)
 		}
 		seen[ref] = true
+	}
+}
+
+type (
+	tree    map[string]tree
+	array   []array
+	ring    [2][]ring
+	pointer *map[string]pointer
+	between []map[string]*between
+	hollow   []struct{ Kids hollow }
+	outer   []struct{ Inner }
+	Inner   struct{ Kids outer }
+	kids    []node // is none by itself
+	node    struct{ Kids kids }
+	names   map[string][]string
+)
+
+// A type that holds itself has a name, by which it does; another that is no struct has none.
+func TestTypesThatHoldThemselves(t *testing.T) {
+	for _, c := range []struct {
+		of   reflect.Type
+		want string // the named, and the type itself
+	}{
+		{reflect.TypeFor[tree](), `{"Tree":{"type":"object","additionalProperties":{"anyOf":[{"$ref":"#Tree"},{"type":"null"}]}}} {"anyOf":[{"$ref":"#Tree"},{"type":"null"}]}`},
+		{reflect.TypeFor[*array](), `{"Array":{"type":"array","items":{"anyOf":[{"$ref":"#Array"},{"type":"null"}]}}} {"anyOf":[{"$ref":"#Array"},{"type":"null"}]}`},
+		{reflect.TypeFor[ring](), `{"Ring":{"type":"array","items":{"anyOf":[{"type":"array","items":{"$ref":"#Ring"}},{"type":"null"}]},"minItems":2,"maxItems":2}} {"$ref":"#Ring"}`},
+		{reflect.TypeFor[pointer](), `{"Pointer":{"type":"object","additionalProperties":{"anyOf":[{"$ref":"#Pointer"},{"type":"null"}]}}} {"anyOf":[{"$ref":"#Pointer"},{"type":"null"}]}`},
+		{reflect.TypeFor[[]between](), `{"Between":{"type":"array","items":{"anyOf":[{"type":"object","additionalProperties":{"anyOf":[{"$ref":"#Between"},{"type":"null"}]}},{"type":"null"}]}}} {"anyOf":[{"type":"array","items":{"anyOf":[{"$ref":"#Between"},{"type":"null"}]}},{"type":"null"}]}`},
+		{reflect.TypeFor[names](), `null {"anyOf":[{"type":"object","additionalProperties":{"anyOf":[{"type":"array","items":{"type":"string"}},{"type":"null"}]}},{"type":"null"}]}`},
+	} {
+		var r reflector
+		got, err := json.Marshal(r.schema(c.of))
+		if err != nil {
+			t.Fatal(err)
+		}
+		named, err := json.Marshal(r.named)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := strings.ReplaceAll(string(named)+" "+string(got), place, "#"); all != c.want {
+			t.Errorf("%s: %s, want %s", c.of, all, c.want)
+		}
+	}
+	for of, want := range map[reflect.Type][]string{
+		reflect.TypeFor[hollow](): {"Hollow"}, reflect.TypeFor[outer](): {"Outer"}, reflect.TypeFor[Inner](): {"Inner", "Outer"},
+		reflect.TypeFor[kids](): {"Node"}, reflect.TypeFor[node](): {"Node"},
+	} {
+		var r reflector
+		r.schema(of)
+		if got := slices.Sorted(maps.Keys(r.named)); !slices.Equal(got, want) {
+			t.Errorf("%s has the named %q, want %q", of, got, want)
+		}
 	}
 }

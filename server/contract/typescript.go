@@ -28,9 +28,12 @@ func (c *Contract) TypeScript() []byte {
 	p.line("}")
 	for _, name := range slices.Sorted(maps.Keys(c.Schemas)) {
 		p.line("")
-		if s := c.Schemas[name]; s.Type == "object" && s.Additional == nil {
+		switch s := c.Schemas[name]; {
+		case s.Type == "object" && s.Additional == nil:
 			p.line("export interface " + named(name) + " " + p.typ(s, ""))
-		} else {
+		case s.Type == "object": // a Record must not name itself
+			p.line("export interface " + named(name) + " {\n  [name: string]: " + p.typ(s.Additional, "  ") + ";\n}")
+		default:
 			p.line("export type " + named(name) + " = " + p.typ(s, "") + ";")
 		}
 	}
@@ -50,8 +53,8 @@ type printer struct{ strings.Builder }
 
 func (p *printer) line(s string) { p.WriteString(s + "\n") }
 
-// own are the names that the file has beside those of the contract's types.
-var own = []string{"Binary", "Failure", "ServerToClientEvents", "ClientToServerEvents"}
+// own are the names that the file has, or uses, beside those of the contract's types.
+var own = []string{"Binary", "Failure", "ServerToClientEvents", "ClientToServerEvents", "ArrayBuffer", "Uint8Array", "Record"}
 
 func named(name string) string {
 	if slices.Contains(own, name) {

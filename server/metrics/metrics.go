@@ -23,6 +23,8 @@ const (
 	maxEvents = 100
 	// other is the label of events without one of their own.
 	other = "other"
+	// maxServed is how many are shown the metrics at a time: what has been gathered for one is held until it has been read.
+	maxServed = 4
 )
 
 // buckets of times, in seconds: 50 microseconds to 10 seconds.
@@ -33,6 +35,7 @@ var buckets = []float64{50e-6, 250e-6, 1e-3, 5e-3, 25e-3, .1, .5, 2.5, 10}
 type Metrics struct {
 	registry *prometheus.Registry     // what Handler shows: own, the process and the Go runtime
 	own      *prometheus.Registry     // of the server, and what Register adds
+	handler  http.Handler             // of all that show registry
 	handlers *prometheus.HistogramVec // by event
 	failures *prometheus.CounterVec   // by event
 	panics   *prometheus.CounterVec   // by event
@@ -85,6 +88,7 @@ func New() *Metrics {
 	m.own.MustRegister(m.handlers, m.failures, m.panics, m.acks, m.ackFails)
 	m.registry.MustRegister(m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxServed})
 	return m
 }
 
@@ -127,10 +131,9 @@ func (m *Metrics) Describe(chan<- *prometheus.Desc) {}
 // prometheus.MustRegister(m).
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) { m.own.Collect(ch) }
 
-// Handler serves the metrics in Prometheus' text form.
-func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
-}
+// Handler serves the metrics in Prometheus' text form, to four who ask at a time, of all handlers of m together; others
+// are answered 503. One who does not read is one of the four until the WriteTimeout of the http.Server ends it.
+func (m *Metrics) Handler() http.Handler { return m.handler }
 
 // Handling does nothing: all is known when the handlers have returned.
 func (m *Metrics) Handling(ctx context.Context, _ *server.Socket, _ string, _ bool) context.Context {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -228,5 +229,46 @@ func TestMetricsInARegistryOfOnesOwn(t *testing.T) {
 	}
 	if text := scrape(t, m); !strings.Contains(text, "go_goroutines") || !strings.Contains(text, "games_running") {
 		t.Error("the handler shows less than before")
+	}
+}
+
+// unread is an answer that its client does not read until it is released.
+type unread struct {
+	http.ResponseWriter
+	held     chan<- struct{}
+	released <-chan struct{}
+}
+
+func (u unread) Write(b []byte) (int, error) {
+	select {
+	case u.held <- struct{}{}:
+	case <-u.released:
+	}
+	<-u.released
+	return u.ResponseWriter.Write(b)
+}
+
+// What is gathered for clients that do not read it is bounded in number, wherever it is shown.
+func TestThoseWhoDoNotReadAreFew(t *testing.T) {
+	const most = 4
+	m := metrics.New()
+	held, released := make(chan struct{}), make(chan struct{})
+	ask := func(w http.ResponseWriter) {
+		m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	}
+	var all sync.WaitGroup
+	for range most {
+		all.Go(func() { ask(unread{httptest.NewRecorder(), held, released}) })
+		<-held
+	}
+	w := httptest.NewRecorder()
+	if ask(w); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("beside %d who do not read: %d", most, w.Code)
+	}
+	close(released)
+	all.Wait()
+	w = httptest.NewRecorder()
+	if ask(w); w.Code != http.StatusOK {
+		t.Errorf("when they have read: %d", w.Code)
 	}
 }

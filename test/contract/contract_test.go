@@ -41,6 +41,15 @@ type Article struct {
 	Tags  []string  `json:"tags"`
 }
 
+// Menu, Path and Record hold themselves, or have a name that TypeScript has for its own.
+type (
+	Menu   map[string]Menu
+	Path   []map[string]Path
+	Record struct {
+		Menus map[string]Menu `json:"menus"`
+	}
+)
+
 var (
 	news  = server.Declare[Article]("news")
 	photo = server.Declare[[]byte]("photo")
@@ -61,6 +70,7 @@ func quiet(io *server.Server) {
 	io.On("mark", func(label string, at ...int) error { return nil })
 	io.On("raw", func(*server.Event) {})
 	io.On("later", func(text string, ack server.Ack) {})
+	io.On("menu", func(Path) Record { return Record{} })
 	io.Sends(news, photo, tick, ready)
 	io.Of("/admin").On("stop", func(when string) {})
 }

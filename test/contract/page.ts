@@ -1,6 +1,6 @@
 // What an application's page does with the server's contract.
 import { io, Socket } from "socket.io-client";
-import type { AdminClientToServerEvents, AdminServerToClientEvents, Binary, ClientToServerEvents, Failure, Line, ServerToClientEvents } from "./events";
+import type { AdminClientToServerEvents, AdminServerToClientEvents, Binary, ClientToServerEvents, Failure, Line, Menu, ServerToClientEvents } from "./events";
 
 const socket: Socket<ServerToClientEvents, ClientToServerEvents> = io();
 const line: Line = { item: "beans", count: 2, photo: new Uint8Array(3), notes: null };
@@ -43,3 +43,8 @@ socket.on("ready?", (ack) => ack(true));
 
 const admin: Socket<AdminServerToClientEvents, AdminClientToServerEvents> = io("/admin");
 admin.emit("stop", "now");
+
+socket.emit("menu", [{ lunch: [null, {}] }], (record) => {
+  const soup: Menu | null | undefined = record.menus?.lunch?.soup;
+  console.log(soup);
+});
