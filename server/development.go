@@ -51,13 +51,17 @@ func newAdvice(cfg *Config, log *slog.Logger) *advice {
 func (a *advice) say(cause, text string, args ...any) {
 	a.mu.Lock()
 	_, known := a.said[cause]
-	full := len(a.said) >= maxAdvice
-	if !full {
+	n := len(a.said)
+	if n <= maxAdvice {
 		a.said[cause] = struct{}{}
 	}
 	a.mu.Unlock()
-	if !known && !full {
+	switch {
+	case known:
+	case n < maxAdvice:
 		a.log.Warn(text, args...)
+	case n == maxAdvice:
+		a.log.Warn("development mode has named as many mistakes as it does, and names no others until the server starts anew", "mistakes", n)
 	}
 }
 

@@ -177,6 +177,7 @@ func TestDevelopmentIsBounded(t *testing.T) {
 			t.Errorf("%d lines", n)
 		}
 		said.once(t, "event="+strings.Repeat("x", 64)+" ")
+		said.once(t, "names no others", "mistakes=1000")
 	})
 }
 

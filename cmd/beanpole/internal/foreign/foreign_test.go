@@ -2,6 +2,7 @@ package foreign
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -266,22 +267,73 @@ func TestWorkTreesElsewhereAreRefused(t *testing.T) {
 	}
 }
 
-// A repository in which there is a pipe, that Git would open and wait at, is said to be none that can be read.
-func TestPipesInARepositoryAreNotOpened(t *testing.T) {
+// A repository in which there is what Git would open and wait at, follow, or take for nothing, is said to be none that can be read.
+func TestOnlyFilesOfARepositoryAreOpened(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip(err)
 	}
-	for _, name := range []string{"packed-refs", "HEAD", "config", "refs/heads/other"} {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fifo := func(at string) error { return syscall.Mkfifo(at, 0o600) }
+	link := func(at string) error { return os.Symlink(pipe, at) }
+	folder := func(at string) error { return os.Mkdir(at, 0o700) }
+	for _, c := range []struct {
+		name string
+		make func(at string) error
+	}{
+		{".git/packed-refs", fifo}, {".git/HEAD", fifo}, {".git/config", fifo}, {".git/refs/heads/other", fifo},
+		{".git/packed-refs", link}, {".git/refs/heads/other", link}, {".git/config", link}, {".git/objects/info/packs", link},
+		{".git/packed-refs", folder}, {".gitignore", fifo}, {"sub/.gitattributes", fifo},
+	} {
 		dir := repository(t)
-		file := filepath.Join(dir, ".git", filepath.FromSlash(name))
+		file := filepath.Join(dir, filepath.FromSlash(c.name))
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
-		if err := syscall.Mkfifo(file, 0o644); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), c.make(file)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := OpenGit(t.Context(), dir, Strangers); err == nil || errors.Is(err, ErrNoRepository) || !strings.Contains(err.Error(), "is no file") {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v", c.name, err)
 		}
+	}
+}
+
+// expired is a context whose end is that of its time.
+type expired struct{ context.Context }
+
+func (x expired) Err() error {
+	if x.Context.Err() != nil {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// A question of Git's that takes too long is an error like any other.
+func TestRepositoryOfWhichNothingComesInTime(t *testing.T) {
+	git, err := exec.LookPath("git")
+	if err != nil {
+		t.Skip(err)
+	}
+	dir, bin := repository(t), t.TempDir()
+	asked := filepath.Join(bin, "asked")
+	if err := syscall.Mkfifo(asked, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *--verify*) echo >%s; exec sleep 100;; esac\nexec %s \"$@\"\n", asked, git)
+	if err := os.WriteFile(filepath.Join(bin, "git"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		_, _ = os.ReadFile(asked) // the repository is being asked for its commit
+		cancel()
+	}()
+	if g, err := OpenGit(expired{ctx}, dir, Strangers); g != nil || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, %v", g, err)
 	}
 }

@@ -60,7 +60,7 @@ func OpenGit(ctx context.Context, dir string, whose Whose) (g *Git, err error) {
 	if above(at) == "" {
 		return nil, ErrNoRepository
 	}
-	if err := files(filepath.Join(above(at), ".git")); err != nil {
+	if err := errors.Join(files(filepath.Join(above(at), ".git")), patterns(above(at))); err != nil {
 		return nil, err
 	}
 	paths := []string{"objects", "index", "info/exclude", "info/attributes"}
@@ -83,30 +83,52 @@ func OpenGit(ctx context.Context, dir string, whose Whose) (g *Git, err error) {
 	if top != above(at) {
 		return nil, fmt.Errorf("git: the repository of %s has its files in %s", at, top)
 	}
-	g = &Git{top: top, at: at}
-	if g.dir, err = os.MkdirTemp("", "beanpole-git-"); err != nil {
+	made := &Git{top: top, at: at}
+	if made.dir, err = os.MkdirTemp("", "beanpole-git-"); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, g.Close())
+			g, err = nil, errors.Join(err, made.Close())
 		}
 	}()
-	if g.Commit, err = g.resolve(ctx, "HEAD"); errors.Is(err, context.DeadlineExceeded) {
+	if made.Commit, err = made.resolve(ctx, "HEAD"); errors.Is(err, context.DeadlineExceeded) {
 		return nil, err
 	} else if err != nil {
-		g.Commit = "" // there is none yet
+		made.Commit = "" // there is none yet
 	}
-	return g, errors.Join(g.make(said[0], whose, said[2:]), g.filters(ctx))
+	return made, errors.Join(made.make(said[0], whose, said[2:]), made.filters(ctx))
 }
 
-// files returns an error for a git directory in which there is a pipe or a device: Git would open it, and wait.
+// files returns an error for a git directory in which there is a pipe or a device, which Git would open, and wait, or a link, which
+// it would follow; and for anything else in the place of a file without which it takes the repository for another one.
 func files(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type()&(fs.ModeNamedPipe|fs.ModeDevice) != 0 {
-			err = fmt.Errorf("git: %s is no file", path)
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path == filepath.Join(dir, "hooks"):
+			return fs.SkipDir // none of them is run
+		case d.Type()&(fs.ModeNamedPipe|fs.ModeDevice|fs.ModeSymlink) != 0,
+			!d.Type().IsRegular() && filepath.Dir(path) == dir && slices.Contains([]string{"HEAD", "config", "index", "packed-refs"}, d.Name()):
+			return fmt.Errorf("git: %s is no file", path)
 		}
-		return err
+		return nil
+	})
+}
+
+// patterns returns an error for a work tree in which that is no file which Git reads in each of its folders. It follows no link there.
+func patterns(top string) error {
+	return filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil && path == top:
+			return err
+		case err != nil, d.IsDir() && d.Name() == ".git":
+			return fs.SkipDir // what cannot be read is said where it is
+		case (d.Name() == ".gitignore" || d.Name() == ".gitattributes") && d.Type()&^(fs.ModeDir|fs.ModeSymlink) != 0:
+			return fmt.Errorf("git: %s is no file", path)
+		}
+		return nil
 	})
 }
 
