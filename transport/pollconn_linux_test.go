@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -95,6 +96,57 @@ func TestBlockedWorkReadsOn(t *testing.T) {
 	}
 	r.messages(t, 5)
 	close(blocked)
+}
+
+// An upgrade ends the turn of a POST whose Work is under way; the connection of the POST, which may be a proxy's and the
+// way of other sessions, is read on all the same, whatever becomes of that Work.
+func TestUpgradeDuringWorkReadsOn(t *testing.T) {
+	for _, how := range []string{"returns", "blocks", "exits"} {
+		t.Run(how, func(t *testing.T) {
+			var works atomic.Int32
+			working, upgraded, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+			defer close(done)
+			h := newReturning(t, Config{}, func(r *recorder) {
+				r.onWork = func(r *recorder) {
+					s := r.session
+					if s.Num() == 1 || works.Add(1) != 2 {
+						return
+					}
+					s.mu.Lock()
+					if s.takeover != nil { // else a machine that stands still has shown less
+						s.takeover.timer.Stop()
+					}
+					s.mu.Unlock()
+					close(working)
+					<-upgraded
+					switch how {
+					case "blocks":
+						<-done
+					case "exits":
+						runtime.Goexit()
+					}
+				}
+			})
+			_, other := h.openRaw()
+			p, r := h.openOurs()
+			eventually(t, "end of the first work", func() bool {
+				r.session.mu.Lock()
+				defer r.session.mu.Unlock()
+				return works.Load() == 1 && !r.session.working
+			})
+			p.post(r, "4b")
+			receive(t, "work", working)
+			w := h.dial("EIO=4&transport=websocket&sid=" + r.session.ID())
+			w.send("5")
+			eventually(t, "upgraded", func() bool { return r.session.Transport() == WebSocket })
+			close(upgraded)
+			for range 3 {
+				p.post(other, "4c")
+			}
+			w.send("4d")
+			want(t, "message", r.messages(t, 3)[2], "d")
+		})
+	}
 }
 
 // A connection between two requests ends when the http.Server says so, parked or read.

@@ -16,6 +16,8 @@ import "time"
 // Who reads is decided under Session.mu and only there: a turn has a number, taking over moves the number
 // on, and a goroutine that comes back from Work goes on reading only if the number is still its own. A
 // timer that fires late so takes over too early a turn, if one is in Work, or nothing; either is right.
+// An upgrade takes over too, from the Work of a POST: the turns that follow are the WebSocket's, but the connection
+// of the POST, which may be a proxy's, has others to serve.
 // A Work that ends its goroutine never returns, and has the reader replaced likewise.
 // The reader's own fields (wsConn) are not touched during Work, so the hand-over needs no more than the
 // lock. The goroutine that takes over is added to Server.wg while the other is still counted.
@@ -24,11 +26,10 @@ import "time"
 // that, and a goroutine is started no more than 200 times a second for a session with slow handlers.
 const takeoverAfter = 5 * time.Millisecond
 
-// beginTurn makes what is sent be gathered. Called with mu held.
+// beginTurn makes what is sent be gathered. No turn is in Work. Called with mu held.
 func (s *Session) beginTurn() {
 	s.turn++
 	s.gathering = true
-	s.working = false
 }
 
 // turnReader is what a turn's goroutine reads, a WebSocket or the connection of a POST.
@@ -41,9 +42,6 @@ type turnReader interface {
 // more, or by another. It returns the turn's number for endWork. Called with mu held.
 func (s *Session) beginWork(c turnReader) (turn uint64) {
 	s.working = true
-	if s.takeover != nil { // of a POST's Work, whose turn an upgrade has ended
-		s.takeover.stop()
-	}
 	s.takeover = startTakeover(s, c)
 	return s.turn
 }
@@ -131,7 +129,15 @@ func (s *Session) endGather() {
 func (s *Session) yield(turn uint64) turnReader {
 	s.mu.Lock()
 	defer s.unlock()
-	if !s.working || turn != 0 && s.turn != turn {
+	if turn != 0 && s.turn != turn {
+		return nil
+	}
+	return s.cutTurn()
+}
+
+// cutTurn is yield, of any turn. Called with mu held.
+func (s *Session) cutTurn() turnReader {
+	if !s.working {
 		return nil
 	}
 	c := s.takeover.c

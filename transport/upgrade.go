@@ -163,7 +163,9 @@ func (s *Session) completeUpgrade() {
 	s.upgrade.stop()
 	s.upgrade = nil
 	s.ws = c
-	s.gathering = false // a POST's turn ends; what it sends leaves on its own, or in the turn that follows
+	if post := s.cutTurn(); post != nil { // what its Work sends leaves on its own, or in the turn that follows
+		go post.readLoop()
+	}
 	s.srv.counters.upgrades.Add(1)
 	if s.poll != nil {
 		s.answerPoll(kindNoop)
