@@ -301,6 +301,24 @@ func TestOnlyFilesOfARepositoryAreOpened(t *testing.T) {
 	}
 }
 
+// A repository whose commit cannot be found is not taken for one that has none yet.
+func TestBranchThatIsNoise(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip(err)
+	}
+	dir := repository(t)
+	list, err := filepath.Glob(filepath.Join(dir, ".git", "refs", "heads", "*"))
+	if err != nil || len(list) == 0 {
+		t.Fatal(list, err)
+	}
+	if err := os.WriteFile(list[0], []byte("noise"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if g, err := OpenGit(t.Context(), dir, Strangers); g != nil || err == nil || errors.Is(err, ErrNoRepository) {
+		t.Errorf("%v, %v", g, err)
+	}
+}
+
 // expired is a context whose end is that of its time.
 type expired struct{ context.Context }
 
@@ -310,6 +328,8 @@ func (x expired) Err() error {
 	}
 	return nil
 }
+
+func (x expired) Value(any) any { return nil } // else the end of the one in it is passed on
 
 // A question of Git's that takes too long is an error like any other.
 func TestRepositoryOfWhichNothingComesInTime(t *testing.T) {

@@ -92,7 +92,7 @@ func OpenGit(ctx context.Context, dir string, whose Whose) (g *Git, err error) {
 			g, err = nil, errors.Join(err, made.Close())
 		}
 	}()
-	if made.Commit, err = made.resolve(ctx, "HEAD"); errors.Is(err, context.DeadlineExceeded) {
+	if made.Commit, err = made.resolve(ctx, "HEAD"); errors.Is(err, context.DeadlineExceeded) || err != nil && begun(filepath.Join(top, ".git")) {
 		return nil, err
 	} else if err != nil {
 		made.Commit = "" // there is none yet
@@ -115,6 +115,20 @@ func files(dir string) error {
 		}
 		return nil
 	})
+}
+
+// begun reports whether a git directory names any commit.
+func begun(dir string) (named bool) {
+	if _, err := os.Lstat(filepath.Join(dir, "packed-refs")); err == nil {
+		return true
+	}
+	_ = filepath.WalkDir(filepath.Join(dir, "refs", "heads"), func(_ string, d fs.DirEntry, err error) error {
+		if named = err == nil && !d.IsDir(); named {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return named
 }
 
 // patterns returns an error for a work tree in which that is no file which Git reads in each of its folders. It follows no link there.
