@@ -1,14 +1,20 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/beanpole/beanpole/client"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/packet"
+	"github.com/beanpole/beanpole/server/servertest"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -97,3 +103,79 @@ func (v *virtual) post(body string) {
 
 // poll returns the answer to a poll, for which it waits.
 func (v *virtual) poll() string { return v.serve("GET", "") }
+
+// What clients close their connection for is said once, whichever way it leaves; not where it does not leave, or more are taken.
+func TestMoreBinariesThanClientsTakeAreSaid(t *testing.T) {
+	type way = func(io *server.Server, s *server.Socket, c *servertest.Client)
+	many := slices.Repeat([]any{[]byte{1}}, 11)
+	said := func(cfg server.Config, emit way) (lines int) {
+		synctest.Test(t, func(t *testing.T) {
+			var log remarks
+			cfg.Logger = log.log(slog.LevelWarn)
+			io := servertest.Server(t, cfg)
+			io.On("answer", func(list ...any) []any { return many })
+			io.On("ack", func(ack server.Ack) { _ = ack(many...) })
+			c := servertest.Connect(t, io)
+			emit(io, io.Sockets()[0], c)
+			emit(io, io.Sockets()[0], c)
+			synctest.Wait()
+			lines = len(log.find("a packet has more binaries than clients take", "binaries=11"))
+		})
+		return lines
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, emit := range map[string]way{
+		"Emit": func(io *server.Server, s *server.Socket, c *servertest.Client) { _ = s.Emit("x", many...) },
+		"inside": func(io *server.Server, s *server.Socket, c *servertest.Client) {
+			_ = s.Emit("x", 1, map[string]any{"all": many})
+		},
+		"EmitWithAck": func(io *server.Server, s *server.Socket, c *servertest.Client) {
+			_, _ = s.EmitWithAck(ctx, "x", many...)
+		},
+		"EmitThen": func(io *server.Server, s *server.Socket, c *servertest.Client) {
+			_ = s.EmitThen(func(server.Args, error) {}, "x", many...)
+		},
+		"EmitFunc": func(io *server.Server, s *server.Socket, c *servertest.Client) {
+			_ = s.EmitFunc(func(server.Args, error) {}, "x", many...)
+		},
+		"a broadcast": func(io *server.Server, s *server.Socket, c *servertest.Client) { _ = io.To("room").Emit("x", many...) },
+		"a broadcast that asks": func(io *server.Server, s *server.Socket, c *servertest.Client) {
+			_, _ = io.All().EmitWithAck(ctx, "x", many...)
+		},
+		"an answer": func(io *server.Server, s *server.Socket, c *servertest.Client) {
+			_ = c.EmitFunc(func(client.Args, error) {}, "answer")
+		},
+		"an Ack": func(io *server.Server, s *server.Socket, c *servertest.Client) {
+			_ = c.EmitFunc(func(client.Args, error) {}, "ack")
+		},
+	} {
+		for _, cfg := range []server.Config{{}, {Recovery: &server.Recovery{}}} {
+			if n := said(cfg, emit); n != 1 {
+				t.Errorf("%s, recovery %v: said %d times", name, cfg.Recovery != nil, n)
+			}
+		}
+	}
+	all := func(io *server.Server, s *server.Socket, c *servertest.Client) { _ = io.Emit("x", many...) }
+	for name, c := range map[string]struct {
+		cfg  server.Config
+		emit way
+	}{
+		"to servers": {server.Config{}, func(io *server.Server, s *server.Socket, c *servertest.Client) { _ = io.ServerSideEmit("x", many...) }},
+		"ten":        {server.Config{}, func(io *server.Server, s *server.Socket, c *servertest.Client) { _ = s.Emit("x", many[1:]...) }},
+		"raised":     {server.Config{Limits: server.Limits{Limits: packet.Limits{MaxAttachments: 11}}}, all},
+	} {
+		if n := said(c.cfg, c.emit); n != 0 {
+			t.Errorf("%s: said %d times", name, n)
+		}
+	}
+	var log remarks
+	io, err := server.New(server.Config{Parser: packet.MsgPack(), Logger: log.log(slog.LevelWarn)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer io.Close()
+	if err := io.Emit("x", many...); err != nil || len(log.find("binaries")) != 0 {
+		t.Errorf("MessagePack: %v, %q", err, log.find("binaries"))
+	}
+}

@@ -167,6 +167,23 @@ func (s *Socket) unanswered(e *Event, kept bool) {
 	}
 }
 
+// clientAttachments is how many attachments of a packet a client takes by default. Source: socket.io-parser 4.2.6, Decoder.
+const clientAttachments = 10
+
+// attached says that an event, or its answer, has more attachments than clients take, which is a mistake wherever it is found:
+// each that is sent it loses its connection, and with recovery comes back for it. Where clients may send as many, theirs is
+// taken to be raised too.
+func (s *Server) attached(event string, attachments int) {
+	if attachments <= max(clientAttachments, s.cfg.Limits.MaxAttachments) || s.cfg.Parser != packet.Text() {
+		return
+	}
+	if s.bounds.notice.News("attachments", time.Now()) {
+		s.cfg.Logger.Warn("a packet has more binaries than clients take, and those of socket.io-parser 4.2.6 and later close their connection "+
+			"for it: send fewer in one, or raise maxAttachments of the clients' parser, and Limits.MaxAttachments here",
+			"event", event, "binaries", attachments, "clients_take", clientAttachments)
+	}
+}
+
 // late is how long the client of an event may wait for an answer of a handler that has returned, or a handler may take
 // while other events wait, until that is said; and
 // maxAsking how many are looked at for it at a time.

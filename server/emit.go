@@ -201,7 +201,9 @@ func (s *Server) appendEvent(dst []byte, event string, args []any) (data []byte,
 			s.advice.sends(arg)
 		}
 	}
-	return s.appendAnyEvent(dst, event, args)
+	data, attachments, err = s.appendAnyEvent(dst, event, args)
+	s.attached(event, len(attachments))
+	return data, attachments, err
 }
 
 func (s *Server) appendAnyEvent(dst []byte, event string, args []any) (data []byte, attachments [][]byte, err error) {

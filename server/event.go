@@ -148,6 +148,7 @@ func (e *Event) answer(values []any) error {
 		s.client.server.unanswerable(s.client.log(), e, values, err)
 		data, attachments = append(o.payload[:0], "["+internalError+"]"...), nil
 	}
+	s.client.server.attached(e.Name, len(attachments))
 	o.payload = data
 	if a.sent.Swap(true) {
 		return ErrAcknowledged

@@ -3,6 +3,7 @@ package server_test
 import (
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -40,6 +41,7 @@ func TestSmallMistakes(t *testing.T) {
 			s.On("order", func(o order) string { return o.Item })
 			s.On("stock", func() any { return map[string]any{"updates": make(chan int)} })
 			s.On("remember", func(order) {})
+			s.On("pictures", func(n int) [][]byte { return slices.Repeat([][]byte{{1}}, n) })
 			s.On("count", func() struct{ Beans int } { return struct{ Beans int }{7} })
 			io.On("bye", func() {})
 		})
@@ -71,7 +73,16 @@ func TestSmallMistakes(t *testing.T) {
 			t.Error(err)
 		}
 		time.Sleep(10 * time.Second)
+		if got := servertest.Ask[[][]byte](c, "pictures", 10); len(got) != 10 || len(said.find("binaries")) != 0 {
+			t.Errorf("%d binaries, %q", len(got), said.find("binaries"))
+		}
+		if err := c.EmitFunc(func(client.Args, error) {}, "pictures", 11); err != nil {
+			t.Error(err)
+		}
 		synctest.Wait()
+		if c.Connected() {
+			t.Error("a client has taken 11 binaries")
+		}
 
 		says("an event has no handler", "event=oder", "perhaps_meant=order", "register one by On")
 		says("a handler was not called, as the client sends something else than it takes", "event=order", "expected object, got string")
@@ -79,6 +90,7 @@ func TestSmallMistakes(t *testing.T) {
 		says("events wait for a connection handler that does not return", "mistakes_test.go:", "start a goroutine")
 		says("Namespace.On was called by a handler of one client", "event=bye", "mistakes_test.go:", "call it once, where the program starts")
 		says("a client waits for an acknowledgement that no handler gives", "event=remember", "let one return a value")
+		says("a packet has more binaries than clients take", "event=pictures", "binaries=11", "clients_take=10", "maxAttachments")
 		says("a field is sent under its name in Go", "field=Beans", `json:\"beans\"`)
 	})
 }

@@ -82,7 +82,7 @@ type (
 	ring    [2][]ring
 	pointer *map[string]pointer
 	between []map[string]*between
-	hollow   []struct{ Kids hollow }
+	hollow  []struct{ Kids hollow }
 	outer   []struct{ Inner }
 	Inner   struct{ Kids outer }
 	kids    []node // is none by itself

@@ -63,7 +63,7 @@ func (e *event) replace(named []any) {
 	}
 	args := e.args
 	e.decode = func(i int, v any) error {
-		data, attachments, err := packet.AppendValue(nil, nil, wire(args[i]))
+		data, attachments, err := packet.AppendValue(nil, nil, wires(args[i : i+1])[0])
 		if err != nil {
 			return err
 		}

@@ -255,6 +255,8 @@ func TestAnswersAlwaysCome(t *testing.T) {
 					ack([]any{panics{}}, nil)
 				case "no buffer":
 					ack([]any{(*types.BytesBuffer)(nil)}, nil)
+				case "itself":
+					ack([]any{itself()}, nil)
 				case "panic":
 					panic("handler")
 				}
@@ -280,6 +282,9 @@ func TestAnswersAlwaysCome(t *testing.T) {
 				_ = io.Sockets().Emit("bad", func() {})
 				_ = s.Emit("bad", (*types.BytesBuffer)(nil))
 				_ = io.Sockets().Emit("bad", (*types.BytesBuffer)(nil))
+				_ = s.Emit("bad", itself())
+				_ = io.Sockets().Emit("bad", []any{1, itself()})
+				s.SetData(itself())
 				s.SetData(panics{})
 				_ = s.Emit("good", math.Inf(1))
 			})
@@ -292,7 +297,7 @@ func TestAnswersAlwaysCome(t *testing.T) {
 	const internal = `{"error":"internal error"}`
 	for i, c := range []struct{ event, what, want string }{
 		{"answer", "NaN", "null"}, {"answer", "channel", internal}, {"answer", "panics", internal}, {"answer", "panic", internal},
-		{"answer", "no buffer", internal},
+		{"answer", "no buffer", internal}, {"answer", "itself", internal},
 		{"typed", "NaN", "null"}, {"typed", "channel", internal}, {"typed", "panics", internal}, {"typed", "panic", internal},
 		{"typed", "nil", internal},
 	} {
@@ -303,6 +308,13 @@ func TestAnswersAlwaysCome(t *testing.T) {
 	p.Expect(`42["good",null]`)
 	p.Send("40/no,")
 	p.Expect(`44/no,{"message":"no"}`)
+}
+
+// itself is a value that contains itself, and so has no end.
+func itself() any {
+	object, list := map[string]any{}, make([]any, 2)
+	object["list"], list[0], list[1] = list, object, list
+	return object
 }
 
 // typedError is an error whose methods cannot be called on nil.

@@ -54,26 +54,36 @@ func buffered(v any) any {
 	return v
 }
 
-// wires is wire for every value: what cannot be encoded when one of them panics.
+// wires is wire for every value: what cannot be encoded when one of them panics, or contains itself.
 func wires(list []any) (out []any) {
 	defer func() {
-		if v := recover(); v != nil {
-			out = []any{broken{v}}
+		switch v := recover().(type) {
+		case nil:
+		case error, string:
+			out = []any{broken{fmt.Sprint(v)}}
+		default: // package fmt may go round in it
+			out = []any{broken{fmt.Sprintf("a %T", v)}}
 		}
 	}()
-	return wire(list).([]any)
+	return wire(list, 0).([]any)
 }
 
 // broken is in the place of values that have panicked.
-type broken struct{ panic any }
+type broken struct{ panic string }
 
 // MarshalJSON returns an error.
-func (b broken) MarshalJSON() ([]byte, error) { return nil, fmt.Errorf("%w: %v", errPanic, b.panic) }
+func (b broken) MarshalJSON() ([]byte, error) { return nil, fmt.Errorf("%w: %s", errPanic, b.panic) }
+
+// maxDepth bounds the nesting of values, which may contain themselves. What is sent may nest less.
+const maxDepth = 2000
 
 // wire returns a copy of v, as the library makes one, in which the readers and buffers that it allows as values are
 // texts and bytes. Nil lists and maps are empty. Buffers are not emptied, so that they can be sent again, and binaries
-// are copied, as applications of the library may change them.
-func wire(v any) any {
+// are copied, as applications of the library may change them. It panics when v nests too deep.
+func wire(v any, depth int) any {
+	if depth > maxDepth {
+		panic("a value that contains itself, or nests too deep")
+	}
 	switch v := v.(type) {
 	case *types.StringBuffer:
 		return v.String()
@@ -96,13 +106,13 @@ func wire(v any) any {
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {
-			out[i] = wire(e)
+			out[i] = wire(e, depth+1)
 		}
 		return out
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, e := range v {
-			out[k] = wire(e)
+			out[k] = wire(e, depth+1)
 		}
 		return out
 	}
