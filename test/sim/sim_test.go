@@ -113,7 +113,7 @@ func TestSlotsMove(t *testing.T) {
 	}
 	asked, moved := 0, 0
 	for _, mode := range []string{"pubsub", "sharded", "streams+"} {
-		p := plan.Plan{Seed: 1, Mode: mode, Masters: 3, Faults: []string{plan.Failover}}.Fill()
+		p := plan.Plan{Seed: 2, Mode: mode, Masters: 3, Faults: []string{plan.Failover}}.Fill()
 		out := runOne(t, r, p)
 		if len(out.Violations) > 0 {
 			var b strings.Builder
