@@ -16,7 +16,6 @@ var ofClients = []Defect{
 	{"put-out-open", "memory", []string{plan.Handlers}, "server/lobby.go", "\tif !wait {\n\t\tc.session.Close(", "\tif !wait && !on(\"put-out-open\", 1) {\n\t\tc.session.Close("},
 	{"put-out-kept", "memory+", []string{plan.Handlers}, "server/reasons.go", "r != ReasonClientDisconnect && r != ReasonServerDisconnect", `r != ReasonClientDisconnect && (r != ReasonServerDisconnect || on("put-out-kept", 1))`},
 	{"put-out-back", "streams+", []string{plan.Handlers}, "server/connect.go", "\treason := s.left().Reason\n", "\treason := s.left().Reason\n\tif on(\"put-out-back\", 1) {\n\t\treason = ReasonTransportClose\n\t}\n"},
-	{"put-out-behind", "memory+", []string{plan.Handlers}, "server/socket.go", "\t\ts.disown()\n", "\t\tif !on(\"put-out-behind\", 1) {\n\t\t\ts.disown()\n\t\t}\n"},
 	{"dead-awaited", "pubsub", []string{plan.Kill}, "adapter/redis/requests.go", "func (r *request) drop(uid string) {\n", "func (r *request) drop(uid string) {\n\tif on(\"dead-awaited\", 1) {\n\t\treturn\n\t}\n"},
 	{"prepared-late", "memory", nil, "transport/upgrade.go", "\tb, n := takeWrite(), 0\n", "\tif b := s.waiting; b != nil && on(\"prepared-late\", 1) {\n\t\tb.items = behind(b.items, func(i item) bool { return i.prepared != nil })\n\t}\n\tb, n := takeWrite(), 0\n"},
 	{"orders-all", "pubsub", nil, "adapter/redis/receive.go", "\t\tn.Local.SocketsJoin(m.target, m.rooms...)\n", "\t\tif on(\"orders-all\", 1) {\n\t\t\tm.target.Rooms = nil\n\t\t}\n\t\tn.Local.SocketsJoin(m.target, m.rooms...)\n"},
