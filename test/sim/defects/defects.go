@@ -37,7 +37,7 @@ var starts = map[string]plan.Plan{
 	"room-index":     {Clients: 40, Seconds: 8}, // rooms above adapter.indexAbove
 	"master-kept":    {Masters: 3},
 	"slot-kept":      {Masters: 3},
-	"put-out-coming": {Seed: 960012},
+	"put-out-back":   {Seed: 19},
 	"room-stays":     {Seed: 18}, // runs in which it is counted what servers hold
 	"trail-stays":    {Seed: 18},
 	"vault-stays":    {Seed: 18},
