@@ -208,12 +208,7 @@ func (c *pollConn) unpark() {
 
 // abandon ends c if it is parked between two requests.
 func (c *pollConn) abandon() {
-	c.mu.Lock()
-	idle := c.parked && c.poll == nil
-	c.mu.Unlock()
-	if idle {
-		c.close()
-	}
+	c.closeIf(func() bool { return c.parked && c.poll == nil })
 }
 
 // waits has c wait for the answer to p, the GET of s that it has brought. Called with Session.mu held.
@@ -226,19 +221,19 @@ func (c *pollConn) waits(s *Session, p *poll) {
 // answered lets c go on when the answer to its GET has been written, or not.
 func (c *pollConn) answered(err error) {
 	c.note(http.StateIdle)
-	c.mu.Lock()
-	c.session, c.poll = nil, nil
-	last := err != nil || c.ending && !c.busy
-	held := c.held
-	c.held = false
-	if c.parked && !last {
-		c.watchIdle()
-	}
-	c.mu.Unlock()
-	switch {
-	case last:
-		c.close()
-	case held:
+	held := false
+	c.closeIf(func() bool {
+		c.session, c.poll = nil, nil
+		if err != nil || c.ending && !c.busy {
+			return true
+		}
+		held, c.held = c.held, false
+		if c.parked {
+			c.watchIdle()
+		}
+		return false
+	})
+	if held {
 		go c.serve()
 	}
 }
@@ -259,13 +254,7 @@ func (c *pollConn) isLast() bool {
 
 // end ends c when nothing is being served on it any more.
 func (c *pollConn) end() {
-	c.mu.Lock()
-	c.ending = true
-	idle := !c.busy && c.poll == nil
-	c.mu.Unlock()
-	if idle {
-		c.close()
-	}
+	c.closeIf(func() bool { c.ending = true; return !c.busy && c.poll == nil })
 }
 
 // lost ends c, whose client has gone, and the session whose GET waits.
@@ -282,8 +271,15 @@ func (c *pollConn) lost() {
 }
 
 // close closes the connection. Further times it does nothing.
-func (c *pollConn) close() {
-	if c.leave() {
+func (c *pollConn) close() { c.closeIf(func() bool { return true }) }
+
+// closeIf closes the connection if over, which is called with mu held, says so: no request is begun in between, whose
+// answer would be lost.
+func (c *pollConn) closeIf(over func() bool) {
+	c.mu.Lock()
+	left := over() && c.leave()
+	c.mu.Unlock()
+	if left {
 		c.stream.close()
 		c.note(http.StateClosed)
 		c.srv.conns.remove(c)
@@ -292,7 +288,10 @@ func (c *pollConn) close() {
 
 // detach returns the connection, which is the caller's then.
 func (c *pollConn) detach() net.Conn {
-	if c.leave() {
+	c.mu.Lock()
+	left := c.leave()
+	c.mu.Unlock()
+	if left {
 		c.stream.setDeadline(time.Time{})
 		c.note(http.StateHijacked)
 		c.srv.conns.remove(c)
@@ -305,10 +304,8 @@ func (c *pollConn) giveBack(b []byte) {
 	c.srv.returns.put(&earlyConn{Conn: c.detach(), early: b})
 }
 
-// leave reports whether c was there until now.
+// leave reports whether c was there until now. Called with mu held.
 func (c *pollConn) leave() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.gone {
 		return false
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
 	"sync"
@@ -43,7 +44,8 @@ type ForwardConfig struct {
 	// means TCP. DialTimeout does not bound it.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// AnswerTimeout bounds how long another node may take to begin its answer, which for a poll is a ping
-	// interval at most. Zero means a minute.
+	// interval at most. A POST that has waited for a quarter of that is told in the log when it is given up, by the client
+	// or by this node. Zero means a minute.
 	AnswerTimeout time.Duration
 }
 
@@ -88,6 +90,7 @@ type Forwarder struct {
 	left  sync.Once
 
 	counts map[string]*atomic.Uint64
+	toldAt atomic.Int64 // when unanswered was last told, in Unix seconds
 }
 
 // Forward makes this node known to others and returns a Forwarder. It ends with the cluster, which
@@ -188,6 +191,7 @@ type attempt struct {
 	w          http.ResponseWriter
 	addr, mark string
 	err        error
+	sent       atomic.Int64 // when a POST had been sent, in Unix nanoseconds, or zero
 }
 
 type attemptKey struct{}
@@ -236,8 +240,18 @@ func (f *Forwarder) forward(w http.ResponseWriter, r *http.Request, sid string) 
 	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), attemptKey{}, a))
 	defer cancel()
 	defer context.AfterFunc(f.reg.c.ctx, cancel)()
+	if r.Method == http.MethodPost {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) {
+			if info.Err == nil {
+				a.sent.Store(time.Now().UnixNano())
+			}
+		}})
+	}
 	f.counts[CauseForwarded].Add(1) // now, as a poll takes its time
 	f.proxy.ServeHTTP(upgradable{w}, r.WithContext(ctx))
+	if sent := a.sent.Load(); a.err != nil && sent != 0 {
+		f.unanswered(node, a.addr, time.Since(time.Unix(0, sent)))
+	}
 	switch {
 	case a.err == nil:
 		return CauseForwarded
@@ -251,6 +265,15 @@ func (f *Forwarder) forward(w http.ResponseWriter, r *http.Request, sid string) 
 		f.seen.doubt(node)
 		f.log.Debug("node not reached", "node", node, "error", a.err)
 		return CauseUnreachable
+	}
+}
+
+// unanswered says, once a minute, that a node has had a POST for long, whose answer waits for nothing there, and has not
+// answered; whoever gave up, this node or the client.
+func (f *Forwarder) unanswered(node, addr string, waited time.Duration) {
+	now, last := time.Now().Unix(), f.toldAt.Load()
+	if waited >= f.cfg.AnswerTimeout/4 && now-last >= 60 && f.toldAt.CompareAndSwap(last, now) {
+		f.log.Warn("a server does not answer what is forwarded to it", "node", node, "address", addr, "waited", waited.Round(time.Millisecond))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -347,6 +348,55 @@ func TestForwardedBodyThatDoesNotCome(t *testing.T) {
 			_ = conn.Close()
 		}
 	}
+}
+
+// A node that takes a POST and does not answer it is named in the log, whoever gives up first; this node answers then.
+func TestForwardedPostThatIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	defer http.DefaultClient.CloseIdleConnections()
+	for name, patience := range map[string]time.Duration{"node": time.Minute, "client": 200 * time.Millisecond} {
+		prefix, silent := unique(), make(chan struct{})
+		b := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-silent
+		}))
+		of := start(t, redis.Config{URL: shared.URL(), Prefix: prefix, HeartbeatInterval: 100 * time.Millisecond})
+		if _, err := of.Forward(redis.ForwardConfig{Node: "b", NodeOf: nodeOf, URL: b.URL}); err != nil {
+			t.Fatal(err)
+		}
+		lines := make(said, 100)
+		a := newFrontWith(t, "a", "127.0.0.1:0", redis.ForwardConfig{AnswerTimeout: 400 * time.Millisecond},
+			redis.Config{URL: shared.URL(), Prefix: prefix, HeartbeatInterval: 100 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(lines, nil))})
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		r, err := http.NewRequestWithContext(ctx, "POST", a.URL+"/socket.io/?EIO=4&sid=b-1", strings.NewReader("body"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res, err := http.DefaultClient.Do(r); err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode != 400 {
+				t.Errorf("%s: status %d", name, res.StatusCode)
+			}
+		} else if name == "node" {
+			t.Error(err)
+		}
+		for !strings.Contains(<-lines, `level=WARN msg="a server does not answer what is forwarded to it" node=b`) {
+		}
+		cancel()
+		close(silent)
+		b.Close()
+	}
+}
+
+// said gets the lines of a log.
+type said chan string
+
+func (s said) Write(line []byte) (int, error) {
+	select {
+	case s <- string(line):
+	default:
+	}
+	return len(line), nil
 }
 
 // The session of a node that is gone is unknown at once, whether or not its entry has expired.
