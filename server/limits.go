@@ -20,6 +20,8 @@ type bounds struct {
 	identities *limit.Table
 	holders    *limit.Holders[*client] // the sessions of each identity
 
+	vain *limit.Tally // of recoveries that bring a client the same events; see Socket.inVain
+
 	notice   limit.Notice
 	watchers atomic.Int32 // see Socket.watchConnection
 }
@@ -29,6 +31,7 @@ func (b *bounds) init(l *Limits) {
 	b.addresses = limit.NewTable(l.EventsPerSecondPerAddr, eventBurst)
 	b.identities = limit.NewTable(l.EventsPerSecondPerIdentity, eventBurst)
 	b.holders = limit.NewHolders[*client](l.MaxSessionsPerIdentity)
+	b.vain = limit.NewTally(maxVain, 10*time.Minute)
 }
 
 // LimitError says that a socket is refused because a limit is reached. Returned by a middleware, its fields

@@ -18,6 +18,7 @@ type recovery struct {
 	err       error // why not
 
 	identity string // the identity of the session it was recovered from
+	place    string // whose place in the events it was recovered at, and which
 
 	last    atomic.Pointer[string] // the offset of the last event that was sent to the client, if any
 	version string                 // of the session it was recovered from
@@ -34,7 +35,7 @@ func (s *Socket) identify() *adapter.Session {
 		s.id = s.newID()
 		return nil
 	}
-	session, err := s.restore()
+	session, place, err := s.restore()
 	if err != nil {
 		s.anew(err)
 		return nil
@@ -44,7 +45,7 @@ func (s *Socket) identify() *adapter.Session {
 		return nil
 	}
 	s.id = session.SID
-	s.recovery = &recovery{pid: session.PID, recovered: true, identity: session.Identity,
+	s.recovery = &recovery{pid: session.PID, recovered: true, identity: session.Identity, place: place,
 		version: session.Version, session: session, saved: make(chan struct{})}
 	s.sent(&session.Last)
 	s.Data.restore(session.Data)
@@ -99,10 +100,10 @@ func (s *Socket) newID() string {
 
 // restore finds the saved session that the client names in its auth payload, if it names one. A client that
 // has seen no event names no offset.
-func (s *Socket) restore() (*adapter.Session, error) {
+func (s *Socket) restore() (_ *adapter.Session, place string, _ error) {
 	pid, offset := s.former()
 	if pid == "" {
-		return nil, nil
+		return nil, "", nil
 	}
 	ctx, cancel := context.WithTimeout(s.Context(), closeTimeout)
 	defer cancel()
@@ -110,10 +111,27 @@ func (s *Socket) restore() (*adapter.Session, error) {
 	if err == nil && session.Namespace != "" && session.Owner != s.nsp.parent.key() {
 		err = fmt.Errorf("%w: let in by another pattern or function", adapter.ErrNoRecovery)
 	}
-	if err != nil {
-		return nil, err
+	place = pid + " " + offset
+	if err == nil && s.client.server.bounds.vain.Count(place, time.Now()) >= maxVain {
+		err = s.inVain()
 	}
-	return session, nil
+	if err != nil {
+		return nil, "", err
+	}
+	return session, place, nil
+}
+
+// maxVain is how often, within ten minutes, a client is brought the same events that it missed.
+const maxVain = 10
+
+// inVain is the error of a recovery that would bring a client once more what it has lost its connection for each time: as
+// it would for ever, if it is an event that the client does not take.
+func (s *Socket) inVain() error {
+	if s.client.server.bounds.notice.News("recoveries in vain", time.Now()) {
+		s.client.log().Warn("a client is not recovered any more: it loses its connection each time that it is sent what it missed. It may be an "+
+			"event that it does not take, as one of too many binaries", "namespace", s.name, "recoveries", maxVain)
+	}
+	return fmt.Errorf("%w: what was missed has been sent %d times, and none of it has come", adapter.ErrNoRecovery, maxVain)
 }
 
 // former returns the pid and the offset that the client names in its auth payload; the pid is "" when it asks for
@@ -166,10 +184,15 @@ func (s *Socket) enter(session *adapter.Session) error {
 	// Not ended by the client's going: what has been taken is saved again then.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.Context()), closeTimeout)
 	defer cancel()
+	missed := false
 	err := s.nsp.adapter.Resume(ctx, s, session, func(m adapter.Message) {
+		missed = true
 		s.sent(&m.Offset)
 		s.keep(held{m: m})
 	})
+	if missed {
+		s.client.server.bounds.vain.Add(s.recovery.place, time.Now())
+	}
 	if err == nil {
 		s.joinLate(len(rooms))
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
@@ -319,4 +320,70 @@ func TestStopDoesNotWaitForStates(t *testing.T) {
 	if err := await(t, ended); !errors.Is(err, context.Canceled) {
 		t.Errorf("the state was waited for until %v", err)
 	}
+}
+
+// A client that loses its connection each time that it is brought the same events begins anew; one that has had some of them,
+// or that has missed nothing, does not.
+func TestRecoveriesInVainEnd(t *testing.T) {
+	var said remarks
+	refused := make(chan error, 1)
+	io, url := start(t, server.Config{Recovery: &server.Recovery{}, Logger: said.log(slog.LevelWarn)}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			if !s.Recovered() {
+				refused <- s.RecoveryError()
+			}
+		})
+	})
+	emit := func() {
+		t.Helper()
+		if err := io.Emit("x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	come := func(auth string, missed int) (w welcome, at string) {
+		t.Helper()
+		p := dial(t, url)
+		w = p.connect(auth)
+		for range missed {
+			at = offset(t, p.Text())
+		}
+		if missed == 0 && auth == "" {
+			<-refused
+			emit()
+			at = offset(t, p.Text())
+		}
+		p.Send("1")
+		p.ExpectClosed()
+		return w, at
+	}
+	const often = 10
+	first, at := come("", 0)
+	auth := func() string { return fmt.Sprintf(`{"pid":%q,"offset":%q}`, first.PID, at) }
+	for range often + 5 {
+		if w, _ := come(auth(), 0); w != first {
+			t.Fatal("who has missed nothing begins anew")
+		}
+	}
+	for range often + 5 {
+		emit()
+		emit()
+		w, next := come(auth(), 2)
+		if w != first {
+			t.Fatal("who has had what it missed begins anew")
+		}
+		at = next
+	}
+	emit()
+	for range often {
+		if w, _ := come(auth(), 1); w != first {
+			t.Fatal("a client begins anew too early")
+		}
+	}
+	if w, _ := come(auth(), 0); w.SID == first.SID {
+		t.Error("a client is brought the same events for ever")
+	}
+	if err := <-refused; !errors.Is(err, adapter.ErrNoRecovery) || !strings.Contains(err.Error(), "none of it has come") {
+		t.Errorf("the error is %v", err)
+	}
+	said.once(t, "a client is not recovered any more", "recoveries=10")
 }
