@@ -90,11 +90,14 @@ func (b Broadcast) EmitThen(then func([]Args, error), event string, args ...any)
 		return err
 	}
 	srv, into := b.nsp.server, answers{}
-	if b.from != nil {
-		into.of = b.from.client
-		if !into.ask() {
+	switch {
+	case b.from != nil:
+		if into.of = b.from.client; !into.ask() {
 			return ErrQueueFull
 		}
+	case int(srv.bounds.questions.Add(1)) > srv.cfg.Limits.MaxQuestions:
+		srv.bounds.questions.Add(-1)
+		return ErrQueueFull
 	}
 	sent, answered := make(chan struct{}), make(chan struct{})
 	srv.wg.Go(func() {
@@ -108,6 +111,7 @@ func (b Broadcast) EmitThen(then func([]Args, error), event string, args ...any)
 			})
 			return
 		}
+		srv.bounds.questions.Add(-1)
 		_ = srv.protect(event, func() error { then(list, err); return nil }) // logged
 	})
 	select {

@@ -433,7 +433,10 @@ func TestQuestionsAreBounded(t *testing.T) {
 			done <- true
 		})
 	}
+	var all server.Broadcast
 	_, url := start(t, server.Config{Limits: server.Limits{MaxQuestions: bound}}, func(io *server.Server) {
+		all = io.In("everybody")
+		io.OnConnection(func(s *server.Socket) { s.Join("everybody") })
 		io.On("then", func(s *server.Socket) error {
 			return ask(s, func(then func(error)) error { return s.EmitThen(func(_ server.Args, err error) { then(err) }, "?") })
 		})
@@ -455,6 +458,28 @@ func TestQuestionsAreBounded(t *testing.T) {
 	}
 	p.Send(`421["end"]`)
 	p.Expect(`431["x"]`)
+	const times = 50 * time.Millisecond
+	told := make(chan error, 2*bound+1)
+	for i := range 2*bound + 1 { // whom a client that is given up has not answered
+		err := all.Timeout(times).EmitThen(func(_ []server.Args, err error) { told <- err }, "?")
+		switch {
+		case errors.Is(err, server.ErrQueueFull) && i >= bound:
+			told <- nil
+		case err != nil:
+			t.Error(err)
+		default:
+			p.Expect(fmt.Sprintf(`42%d["?"]`, questions+i+1))
+		}
+	}
+	silent := 0
+	for range 2*bound + 1 {
+		if part := (*adapter.PartialError)(nil); errors.As(await(t, told), &part) && part.Clients == 1 {
+			silent++
+		}
+	}
+	if silent < bound {
+		t.Errorf("%d of the questions to many end with an error", silent)
+	}
 	p.HangUp()
 	eventually(t, "questions are open whose client has gone", func() bool { return open.Load() == 0 })
 	if full.Load() < questions-bound || full.Load()+gone.Load() != questions {
