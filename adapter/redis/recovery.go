@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -66,6 +67,7 @@ func (n *namespace) Save(ctx context.Context, s adapter.Session) error {
 	if invalid := func(s string) bool { return !utf8.ValidString(s) }; invalid(s.Identity) || slices.ContainsFunc(s.Rooms, invalid) {
 		return errors.New("redis: session with an identity or a room that is no UTF-8: it would come back as another")
 	}
+	n.line.r.places.vouch(ctx, &s.Trail)
 	b, err := toMsgpack(nil, appendSession(nil, &s, n.name), nil)
 	if err != nil {
 		return fmt.Errorf("redis: encode session: %w", err)
@@ -138,6 +140,8 @@ func (n *namespace) Restore(ctx context.Context, pid, at string) (*adapter.Sessi
 		return nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
 	case s.PID != pid || s.Namespace != "" && s.Namespace != n.name:
 		return nil, fmt.Errorf("%w: session of another", adapter.ErrNoRecovery)
+	case s.Trail.Forgot == doubted:
+		return nil, errTorn
 	}
 	if last, ok := parseOffset(at); ok && at != s.Last {
 		if ahead, ok := parseOffset(s.Trail.Ahead); ok && last.id.ms < ahead.id.ms+uint64(2*n.c.cfg.MaxOutboxAge.Milliseconds()) { // else the stream has brought it
@@ -247,10 +251,6 @@ func (n *namespace) Resume(ctx context.Context, m adapter.Member, s *adapter.Ses
 		}
 	}
 	t, end := n.line.follow()
-	if n.line.r.places.miss(have.id) {
-		n.line.leave(t)
-		return errTorn
-	}
 	missed, seen, err := n.missed(ctx, s, have, end)
 	if err == nil && (have.id == end || have.id == (streamID{})) { // else it has been met
 		err = n.held(ctx, s.After)
@@ -338,6 +338,9 @@ func (n *namespace) noted(ctx context.Context, err error) {
 func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset, end streamID) (
 	list []tailEvent, seen map[string]uint64, err error,
 ) {
+	if from, err := n.line.r.places.whole(ctx); err != nil || have.id.less(from) {
+		return nil, nil, cmp.Or(err, errTorn)
+	}
 	seen = map[string]uint64{}
 	bytes, last := 0, have.id
 	after := have.id.before() // with what the client has: who has that no more may have less than was behind it
@@ -360,11 +363,7 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 				met, seen[source] = true, e.seq
 				continue
 			}
-			torn, repeats := n.line.r.places.at(e.id)
-			if torn {
-				return nil, nil, errTorn
-			}
-			if repeats {
+			if n.line.r.places.repeated(e.id) {
 				continue
 			}
 			if last := seen[source]; e.dense && last > 0 && e.seq > last+1 {
