@@ -1,8 +1,8 @@
 package server
 
 import (
-	"errors"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/beanpole/beanpole/adapter"
