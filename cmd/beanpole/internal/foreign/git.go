@@ -87,10 +87,9 @@ func OpenGit(ctx context.Context, dir string, whose Whose) (g *Git, err error) {
 	if g.dir, err = os.MkdirTemp("", "beanpole-git-"); err != nil {
 		return nil, err
 	}
-	made := g // which a return may have left out
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, made.Close())
+			err = errors.Join(err, g.Close())
 		}
 	}()
 	if g.Commit, err = g.resolve(ctx, "HEAD"); errors.Is(err, context.DeadlineExceeded) {
@@ -101,21 +100,13 @@ func OpenGit(ctx context.Context, dir string, whose Whose) (g *Git, err error) {
 	return g, errors.Join(g.make(said[0], whose, said[2:]), g.filters(ctx))
 }
 
-// files returns an error for a git directory in which there is a pipe, a device or a socket, or a link to one: Git would open
-// it, and wait.
+// files returns an error for a git directory in which there is a pipe or a device: Git would open it, and wait.
 func files(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+		if err == nil && d.Type()&(fs.ModeNamedPipe|fs.ModeDevice) != 0 {
+			err = fmt.Errorf("git: %s is no file", path)
 		}
-		kind := d.Type()
-		if to, err := os.Stat(path); kind&fs.ModeSymlink != 0 && err == nil {
-			kind = to.Mode()
-		}
-		if kind&(fs.ModeNamedPipe|fs.ModeDevice|fs.ModeSocket) != 0 {
-			return fmt.Errorf("git: %s is no file", path)
-		}
-		return nil
+		return err
 	})
 }
 
