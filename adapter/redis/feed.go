@@ -89,7 +89,11 @@ func (f *feed) close() {
 
 // ask asks for what a stream has after an entry, count entries at most, and then whether it has another, unless that is zero.
 func (f *feed) ask(stream string, after streamID, count int64, mark streamID) error {
-	b := appendCommand(f.out[:0], "XREAD", "COUNT", strconv.FormatInt(count, 10), "BLOCK", strconv.FormatInt(max(1, f.block.Milliseconds()), 10),
+	block := max(1, f.block.Milliseconds())
+	if f.out == nil { // others may wait to know about what was read on the connection before
+		block = 1
+	}
+	b := appendCommand(f.out[:0], "XREAD", "COUNT", strconv.FormatInt(count, 10), "BLOCK", strconv.FormatInt(block, 10),
 		"STREAMS", stream, after.String())
 	if id := mark.String(); mark != (streamID{}) {
 		b = appendCommand(b, "XRANGE", stream, id, id, "COUNT", "1")
