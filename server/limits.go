@@ -24,6 +24,7 @@ type bounds struct {
 
 	notice    limit.Notice
 	questions atomic.Int32 // of EmitThen to many, by no socket
+	answers   atomic.Int64 // bytes of those to questions to many, but for those of a socket's EmitThen
 	watchers  atomic.Int32 // see Socket.watchConnection
 }
 
