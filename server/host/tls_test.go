@@ -126,6 +126,9 @@ func TestHostSpeaksTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := c.Socket().Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		secure, err := client.Ask[bool](t.Context(), c.Socket(), "ask")
 		if err != nil || !secure {
 			t.Errorf("%v: secure %v, %v", transports, secure, err)
