@@ -356,6 +356,29 @@ func ExampleServer_ServeHTTP() {
 	}))
 }
 
+func ExampleServer_ServeHTTP_context() {
+	type userKey struct{}
+
+	io, err := server.New(server.Config{Transport: transport.Config{KeepContext: true}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	http.Handle(io.Path(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, ok := sessionOf(r); ok {
+			r = r.WithContext(context.WithValue(r.Context(), userKey{}, user))
+		}
+		io.ServeHTTP(w, r)
+	}))
+	io.Use(func(s *server.Socket) error {
+		user, ok := s.Handshake().Context().Value(userKey{}).(string)
+		if !ok {
+			return errors.New("log in first")
+		}
+		s.Join("user:" + user)
+		return nil
+	})
+}
+
 func ExampleNamespace_UseEvents() {
 	io := new(server.Server)
 

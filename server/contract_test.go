@@ -67,8 +67,8 @@ func TestContract(t *testing.T) {
 		ts := string(c.TypeScript())
 		for _, want := range []string{
 			`  store: (entry: Entry, ack: (answer: Entry | Failure) => void) => void;`,
-			`  list: (ack: (answer: PageEntry) => void) => void;`,
-			`  sum: (...rest: [...number[], (answer: number) => void]) => void;`,
+			`  list: (ack: (answer: PageEntry | Failure) => void) => void;`,
+			`  sum: (...rest: [...number[], (answer: number | Failure) => void]) => void;`,
 			`  typing: (ack?: (failure?: Failure) => void) => void;`,
 			`  any: (...rest: any[]) => void;`,
 			`  ask: (arg1: string, ack?: (...answer: any[]) => void) => void;`,

@@ -168,6 +168,65 @@ func TestEmitThenOfABroadcast(t *testing.T) {
 	}
 }
 
+// A socket that was described is asked as one that is here, and so is all of a namespace.
+func TestEmitThenOfADescribedSocket(t *testing.T) {
+	type answer struct {
+		text string
+		err  error
+	}
+	got := make(chan answer, 1)
+	sockets, gone := make(chan *server.Socket, 1), make(chan server.Disconnection, 1)
+	srv, url := start(t, server.Config{}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) {
+			s.OnDisconnect(func(d server.Disconnection) { gone <- d })
+			sockets <- s
+		})
+	})
+	p, _ := join(t, url, "/")
+	r := await(t, sockets).Describe()
+	then := func(a server.Args, err error) {
+		var text string
+		if err == nil {
+			err = a.Scan(&text)
+		}
+		got <- answer{text, err}
+	}
+	if err := r.EmitThen(then, "ready?"); err != nil {
+		t.Error(err)
+	}
+	p.Expect(`421["ready?"]`)
+	p.Send(`431["yes"]`)
+	if a := await(t, got); a.text != "yes" || a.err != nil {
+		t.Errorf("the answer is %+v", a)
+	}
+	if err := r.Timeout(time.Millisecond).EmitThen(then, "ready?"); err != nil {
+		t.Error(err)
+	}
+	if a := await(t, got); !errors.Is(a.err, server.ErrTimeout) {
+		t.Errorf("in time: %+v", a)
+	}
+	p.Expect(`422["ready?"]`)
+	if err := r.EmitThen(then, "connect"); !errors.Is(err, server.ErrReservedEvent) {
+		t.Errorf("reserved: %v", err)
+	}
+	if err := srv.EmitThen(func(list []server.Args, err error) { then(append(list, server.Args{})[0], err) }, "ready?"); err != nil {
+		t.Error(err)
+	}
+	p.Expect(`423["ready?"]`)
+	p.Send(`433["all"]`)
+	if a := await(t, got); a.text != "all" || a.err != nil {
+		t.Errorf("the answer of all is %+v", a)
+	}
+	p.HangUp()
+	await(t, gone)
+	if err := r.EmitThen(then, "ready?"); err != nil {
+		t.Error(err)
+	}
+	if a := await(t, got); !errors.Is(a.err, server.ErrDisconnected) {
+		t.Errorf("gone: %+v", a)
+	}
+}
+
 // Ask is answered alike by a socket of this server and by one described, on this server or another.
 func TestAskOverRedis(t *testing.T) {
 	inEveryMode(t, func(t *testing.T, start node) {

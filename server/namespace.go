@@ -203,6 +203,11 @@ func (n *Namespace) EmitWithAck(ctx context.Context, event string, args ...any) 
 	return n.All().EmitWithAck(ctx, event, args...)
 }
 
+// EmitThen is Broadcast.EmitThen for every socket of the namespace.
+func (n *Namespace) EmitThen(then func([]Args, error), event string, args ...any) error {
+	return n.All().EmitThen(then, event, args...)
+}
+
 // All selects every socket of the namespace, in the whole cluster: for what is to be selected further, or is not known here.
 func (n *Namespace) All() Broadcast { return Broadcast{nsp: n} }
 

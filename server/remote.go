@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 )
@@ -12,6 +13,7 @@ import (
 type RemoteSocket struct {
 	nsp     *Namespace
 	details *adapter.Details
+	timeout time.Duration
 	Data    Data // a copy; changes stay here
 }
 
@@ -43,7 +45,7 @@ func (r *RemoteSocket) MarshalJSON() ([]byte, error) {
 	return nil, errors.New("server.RemoteSocket cannot be sent: send what it tells, as its ID")
 }
 
-func (r *RemoteSocket) broadcast() Broadcast { return r.nsp.To(r.details.ID) }
+func (r *RemoteSocket) broadcast() Broadcast { return r.nsp.To(r.details.ID).Timeout(r.timeout) }
 
 // Emit sends the socket an event.
 func (r *RemoteSocket) Emit(event string, args ...any) error {
@@ -53,12 +55,31 @@ func (r *RemoteSocket) Emit(event string, args ...any) error {
 // EmitWithAck sends an event and returns the client's answer, or ErrDisconnected when the socket is gone. Without an
 // answer when ctx ends, after 5 s if it has no deadline, the errors are those of Broadcast.EmitWithAck.
 func (r *RemoteSocket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
-	answers, err := r.broadcast().EmitWithAck(ctx, event, args...)
+	return only(r.broadcast().EmitWithAck(ctx, event, args...))
+}
+
+// EmitThen is EmitWithAck for those who do not wait: then is called once, on a goroutine of its own, with what EmitWithAck
+// returns. After an error of EmitThen, which is that of Broadcast.EmitThen, it is not called.
+func (r *RemoteSocket) EmitThen(then func(Args, error), event string, args ...any) error {
+	need("EmitThen", "a function", then != nil)
+	return r.broadcast().EmitThen(func(answers []Args, err error) { then(only(answers, err)) }, event, args...)
+}
+
+// Timeout returns the socket, as it was fetched, with a bound for EmitWithAck and EmitThen, which then end with ErrTimeout.
+// Zero is 5 s, unless the context has a deadline.
+func (r *RemoteSocket) Timeout(d time.Duration) *RemoteSocket {
+	bounded := newRemoteSocket(r.nsp, r.details)
+	bounded.timeout = d
+	return bounded
+}
+
+// only returns the answer of one socket.
+func only(answers []Args, err error) (Args, error) {
+	if err == nil && len(answers) == 0 {
+		err = ErrDisconnected
+	}
 	if err != nil {
 		return Args{}, err
-	}
-	if len(answers) == 0 {
-		return Args{}, ErrDisconnected
 	}
 	return answers[0], nil
 }

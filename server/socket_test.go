@@ -14,7 +14,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/beanpole/beanpole/client"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/servertest"
 	"github.com/beanpole/beanpole/transport"
 	"github.com/gobwas/ws/wsutil"
 )
@@ -551,5 +553,38 @@ func TestQuestionsInAMiddlewareAreTooEarly(t *testing.T) {
 		if err := await(t, failed); !errors.Is(err, server.ErrNotConnected) {
 			t.Error(err)
 		}
+	}
+}
+
+// What a handler around the server puts into the context of the request that opens a session is the socket's, on both
+// transports, and outlives the request.
+func TestContextOfTheRequestReachesTheSocket(t *testing.T) {
+	type user struct{}
+	for _, name := range []client.Transport{client.Polling, client.WebSocket} {
+		synctest.Test(t, func(t *testing.T) {
+			io := servertest.Server(t, server.Config{Transport: transport.Config{KeepContext: true}})
+			io.Use(func(s *server.Socket) error {
+				if s.Handshake().Context().Value(user{}) != "ada" {
+					return errors.New("log in first")
+				}
+				return nil
+			})
+			io.On("who", func(s *server.Socket) (any, error) {
+				ctx := s.Handshake().Context()
+				return ctx.Value(user{}), ctx.Err()
+			})
+			cfg := client.Config{Transports: []client.Transport{name}}
+			known := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				ctx, end := context.WithCancel(context.WithValue(r.Context(), user{}, "ada"))
+				defer end()
+				io.ServeHTTP(w, r.WithContext(ctx))
+			})
+			if got := servertest.Ask[string](servertest.ConnectTo(t, known, "/", cfg), "who"); got != "ada" {
+				t.Errorf("by %s it is %q", name, got)
+			}
+			if err := servertest.Refused(t, io, "/", cfg); err.Message != "log in first" {
+				t.Errorf("by %s a stranger is told %v", name, err)
+			}
+		})
 	}
 }

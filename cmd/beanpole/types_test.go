@@ -50,6 +50,8 @@ func TestTypesOfAProject(t *testing.T) {
 			t.Errorf("types %q: %d, want %d\n%s", args, code, want, out)
 		}
 	}
+	types(exitOK, "  said: (arg1: string) => void;") // of a new project
+	types(exitOK, "  say: (arg1: string, ack: (answer: number | Failure) => void) => void;")
 	write(handlers("string"))
 	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qm", "one"}} {
 		if out, err := exec.CommandContext(t.Context(), "git", args...).CombinedOutput(); err != nil {

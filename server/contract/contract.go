@@ -78,7 +78,11 @@ func (b *Builder) Partial(namespace string) {
 func (b *Builder) Receives(namespace, event string, f Function) {
 	b.Namespace(namespace)
 	n := b.namespaces[namespace]
-	n.ClientToServer = add(n.ClientToServer, b.event(event, f))
+	e := b.event(event, f)
+	if e.Answer != nil { // an argument that does not fit, a middleware or a panic is answered so, whatever the handler returns
+		e.Answer.Fails = true
+	}
+	n.ClientToServer = add(n.ClientToServer, e)
 }
 
 // Sends is described at Receives.

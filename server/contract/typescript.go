@@ -22,7 +22,7 @@ func (c *Contract) TypeScript() []byte {
 	p.line("/** A []byte of the server: an ArrayBuffer in browsers, a Buffer in Node. */")
 	p.line("export type Binary = ArrayBuffer | Uint8Array;")
 	p.line("")
-	p.line("/** What acknowledges an event whose handler returned an error. */")
+	p.line("/** What acknowledges an event that failed. */")
 	p.line("export interface Failure {")
 	p.line("  error: string;")
 	p.line("  data?: unknown;")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 
@@ -29,6 +30,26 @@ func ExampleMain() {
 func sessionOf(r *http.Request) (user string, ok bool) {
 	user, _, ok = r.BasicAuth()
 	return user, ok
+}
+
+type userKey struct{}
+
+// The values of the context that a middleware gives a request reach the sockets of its session.
+func ExampleMainWith() {
+	host.MainWith(func(c *host.Config) error {
+		c.Adjust = func(s *server.Config) { s.Transport.KeepContext = true }
+		return nil
+	}, func(h *host.Host) error {
+		h.Router().Use(func(c *gin.Context) {
+			if user, ok := sessionOf(c.Request); ok {
+				c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), userKey{}, user))
+			}
+		})
+		h.IO().OnConnection(func(s *server.Socket) {
+			log.Print(s.Handshake().Context().Value(userKey{}))
+		})
+		return nil
+	})
 }
 
 // Middlewares of requests are gin's. What one sets is in Handshake().Header() of the sockets; one that aborts refuses.

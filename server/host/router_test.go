@@ -12,8 +12,10 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/beanpole/beanpole/client"
 	"github.com/beanpole/beanpole/internal/wsclient"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/server/servertest"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -52,6 +54,22 @@ func TestMiddlewaresOfTheRouterSeeSocketIO(t *testing.T) {
 	}
 	if w := ask(h, "GET", "/healthz"); w.Code != http.StatusOK { // load balancers have no token
 		t.Errorf("health check: %d", w.Code)
+	}
+}
+
+// The values of the context that a middleware gives the request are those of the session's sockets.
+func TestContextOfAMiddlewareReachesTheSocket(t *testing.T) {
+	type user struct{}
+	h, _ := newTestHost(t, Config{Adjust: func(c *server.Config) { c.Transport.KeepContext = true }})
+	h.Router().Use(func(c *gin.Context) {
+		c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), user{}, c.GetHeader("Authorization")))
+	})
+	h.IO().On("who", func(s *server.Socket) (any, error) { return s.Handshake().Context().Value(user{}), nil })
+	for _, name := range []client.Transport{client.Polling, client.WebSocket} {
+		c := servertest.ConnectTo(t, h, "/", client.Config{Transports: []client.Transport{name}, Header: http.Header{"Authorization": {"ada"}}})
+		if got := servertest.Ask[string](c, "who"); got != "ada" {
+			t.Errorf("by %s it is %q", name, got)
+		}
 	}
 }
 

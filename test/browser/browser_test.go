@@ -40,7 +40,7 @@ func TestExamplesInChromium(t *testing.T) {
 		}
 	}
 	programs := t.TempDir()
-	run(command("../..", "go", "build", "-o", programs, "./examples/..."))
+	run(command("../..", "go", "build", "-o", programs, "./examples/...", "./cmd/beanpole", "./cmd/beanpole/internal/project/template"))
 
 	// One file at a time: each has a browser that wants the processor for itself.
 	test := command(".", node, "--test", "--test-reporter=spec", "--test-concurrency=1")

@@ -2,9 +2,11 @@
 // fits a phone and a desktop, light and dark, complains of nothing, can be used from the keyboard, and axe-core
 // finds nothing that keeps people out.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join as path } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { openBrowser, run, start, Visitor } from "./lib.mjs";
 
@@ -154,3 +156,58 @@ for (const name of ["chat", "game", "zishang"]) {
     await second.stop();
   });
 }
+
+// The page of a new project keeps what is typed while its server is gone.
+test("a new project", async (t) => {
+  const first = await start("template");
+  const visitors = views.map((view) => Object.assign(new Visitor(), { view }));
+  t.after(() => Promise.all(visitors.map((v) => v.leave())));
+  for (const v of visitors) {
+    await v.open(browser, first.url, { ...v.view, still: true });
+    await v.sees("#state", "connected over");
+    await v.page.evaluate(axe);
+    await good(v, "at first");
+    await v.page.type("#text", "Hello");
+    await v.press("button");
+    await v.sees("#said", "Hello (you, 5 bytes)");
+    await good(v, "inside");
+  }
+  assert.equal(await first.stop(), 0);
+  const typed = "Are you there?";
+  for (const v of visitors) {
+    await v.page.bringToFront();
+    await v.sees("#state", "not connected: trying again");
+    await v.page.type("#text", typed);
+    await v.press("button");
+    assert.equal(await v.page.$eval("#text", (e) => e.value), typed);
+    await good(v, "server gone");
+  }
+  const second = await start("template", { PORT: first.port });
+  const [v] = visitors;
+  await v.page.bringToFront();
+  await v.sees("#state", "connected over");
+  await v.press("button");
+  await v.sees("#said", `${typed} (you`);
+  assert.equal(await second.stop(), 0);
+  assert.deepEqual(visitors.flatMap((v) => v.errors), []);
+});
+
+test("the report of a load", async (t) => {
+  const project = await start("template");
+  t.after(() => project.stop());
+  const folder = await mkdtemp(path(tmpdir(), "report-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const report = path(folder, "report.html");
+  assert.equal(await run("beanpole", ["load", project.url, "--sessions=3", "--rate=20", "--event=say", "--duration=3s", `--html=${report}`]), 0);
+  for (const view of views) {
+    const v = Object.assign(new Visitor(), { view });
+    t.after(() => v.leave());
+    await v.open(browser, pathToFileURL(report).href, { ...view, still: true });
+    await v.page.evaluate(axe);
+    assert.ok(await v.page.$("svg"), "no plot");
+    await good(v, "at first");
+    await v.press("summary");
+    await good(v, "all figures");
+    assert.deepEqual(v.errors, []);
+  }
+});

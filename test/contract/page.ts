@@ -20,8 +20,9 @@ socket.emit("order", line, (answer) => {
 async function ask() {
   const answer = await socket.timeout(1000).emitWithAck("order", line);
   if (!failed(answer)) console.log(answer.price * 2);
-  const sum: number = await socket.emitWithAck("sum", 1, 2, 3);
-  console.log(sum + (await socket.emitWithAck("total", 1.5, 2)));
+  const sum = await socket.emitWithAck("sum", 1, 2, 3);
+  const total = await socket.emitWithAck("total", 1.5, 2);
+  if (!failed(sum) && !failed(total)) console.log(sum + total);
 }
 void ask();
 
@@ -45,6 +46,7 @@ const admin: Socket<AdminServerToClientEvents, AdminClientToServerEvents> = io("
 admin.emit("stop", "now");
 
 socket.emit("menu", [{ lunch: [null, {}] }], (record) => {
+  if (failed(record)) return;
   const soup: Menu | null | undefined = record.menus?.lunch?.soup;
   const table: number | undefined = record.table;
   console.log(soup, table);
