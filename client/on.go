@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/beanpole/beanpole/internal/shrink"
 	"github.com/beanpole/beanpole/server/packet"
 )
 
@@ -124,8 +125,7 @@ func (s *Socket) work() {
 			s.mu.Unlock()
 			return
 		}
-		fn := s.queue[0]
-		s.queue = s.queue[1:]
+		fn := shrink.First(&s.queue)
 		s.mu.Unlock()
 		fn()
 	}

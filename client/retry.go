@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"time"
+
+	"github.com/beanpole/beanpole/internal/shrink"
 )
 
 // retried is an event that is sent until it is acknowledged.
@@ -37,8 +39,7 @@ func (s *Socket) retryAll() {
 			s.mu.Unlock()
 			return
 		}
-		r := s.retries[0]
-		s.retries = s.retries[1:]
+		r := shrink.First(&s.retries)
 		s.mu.Unlock()
 		r.done(s.attempt(r))
 	}

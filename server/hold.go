@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/internal/shrink"
 	"github.com/beanpole/beanpole/server/packet"
 	"github.com/beanpole/beanpole/transport"
 )
@@ -96,9 +97,7 @@ func (s *Socket) reserve(bytes int) bool {
 
 // take takes the first thing out of the hold. Called with h.mu held.
 func (s *Socket) take(h *hold) held {
-	x := h.list[0]
-	h.list[0] = held{}
-	h.list = h.list[1:]
+	x := shrink.First(&h.list)
 	if x.p == nil {
 		n := min(h.reserved, x.m.Size())
 		h.reserved -= n

@@ -3,6 +3,8 @@ package server
 import (
 	"sync"
 	"time"
+
+	"github.com/beanpole/beanpole/internal/shrink"
 )
 
 // turns calls functions one at a time, in the order they come, off the goroutine that brings them. It borrows a goroutine
@@ -92,9 +94,8 @@ func (t *turns) call(srv *Server) {
 			t.mu.Unlock()
 			return
 		}
-		next := t.list[0]
-		t.list[0] = turn{}
-		t.list, t.bytes = t.list[1:], t.bytes-next.size
+		next := shrink.First(&t.list)
+		t.bytes -= next.size
 		t.mu.Unlock()
 		next.fn()
 	}

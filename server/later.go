@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"github.com/beanpole/beanpole/internal/shrink"
 )
 
 // later has fn called in the socket's turn: between its handlers, behind those of the events that have been received.
@@ -16,12 +18,7 @@ func (s *Socket) later(fn func()) {
 
 // nextCall takes the function that later has put there first, and keeps nothing of it.
 func (s *Socket) nextCall() (fn func()) {
-	s.hook(func(h *hooks) {
-		fn, h.calls[0] = h.calls[0], nil
-		if h.calls = h.calls[1:]; len(h.calls) == 0 {
-			h.calls = nil
-		}
-	})
+	s.hook(func(h *hooks) { fn = shrink.First(&h.calls) })
 	return fn
 }
 

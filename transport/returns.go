@@ -4,6 +4,8 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+
+	"github.com/beanpole/beanpole/internal/shrink"
 )
 
 // Returns returns a listener for the http.Server which serves s. It must serve it beside its own:
@@ -67,10 +69,7 @@ func (l *returns) Accept() (net.Conn, error) {
 			return nil, net.ErrClosed
 		}
 		if len(l.conns) > 0 {
-			conn := l.conns[0]
-			l.conns[0] = nil
-			l.conns = l.conns[1:]
-			return conn, nil
+			return shrink.First(&l.conns), nil
 		}
 		more := make(chan struct{})
 		l.more = more

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/beanpole/beanpole/internal/shrink"
 )
 
 // gap is what a node knows of a lane of another: up to where it has all, and, while something is missing, what
@@ -142,8 +144,7 @@ func (g *gap) skip(n, count uint64, deliver func(arrival)) (lost uint64) {
 		return 0
 	}
 	for len(g.held) > 0 && g.held[0].n <= n {
-		a := g.held[0]
-		g.held = g.held[1:]
+		a := shrink.First(&g.held)
 		g.bytes -= len(a.payload) + keptCost
 		if a.spot.count > g.count+1 {
 			lost += a.spot.count - g.count - 1

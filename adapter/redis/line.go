@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/internal/shrink"
 )
 
 // line brings the events of a namespace with recovery to the sockets of this node, one after the other: those
@@ -103,7 +104,8 @@ func (l *line) send(c *command, m adapter.Message, t adapter.Target) error {
 	}
 	t.Rooms, t.Except = slices.Clone(t.Rooms), slices.Clone(t.Except)
 	if l.own = append(l.own, ownEvent{m: m, t: t, seq: l.last}); len(l.own) > l.n.c.cfg.MaxOutboxMessages {
-		l.own, l.lost = l.own[1:], true
+		shrink.First(&l.own)
+		l.lost = true
 	}
 	return nil
 }
@@ -171,8 +173,7 @@ func (l *line) take(seq uint64) (o ownEvent, ok bool) {
 	}
 	o = l.own[i]
 	if i == 0 { // as ever, unless Redis has refused some: what is behind need not move
-		l.own[0] = ownEvent{}
-		l.own = l.own[1:]
+		shrink.First(&l.own)
 	} else {
 		l.own = slices.Delete(l.own, i, i+1)
 	}

@@ -1,9 +1,10 @@
-// Package shrink gives back the memory of maps that were large once. The runtime keeps the room of a map's largest
+// Package shrink gives back the memory of maps that were large once, and of what is taken from lists. The runtime keeps the room of a map's largest
 // moment as long as the map lives: a million keys of 16 bytes that have gone are some 40 MB.
 //
 // # Files
 //
-//	map.go   Map
+//	map.go    Map
+//	list.go   First
 //
 // # Decisions
 //

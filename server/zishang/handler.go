@@ -15,6 +15,7 @@ import (
 	"github.com/zishang520/socket.io/v2/socket"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/internal/shrink"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/transport"
 )
@@ -218,15 +219,15 @@ func (l *line) work(h *Handler, life context.Context) {
 	}()
 	for !done {
 		l.mu.Lock()
-		list := l.list
-		if done = len(list) == 0; done {
+		var first func(bool)
+		if done = len(l.list) == 0; done {
 			l.busy = false
 		} else {
-			l.list = list[1:]
+			first = shrink.First(&l.list)
 		}
 		l.mu.Unlock()
 		if !done {
-			list[0](h.hurry.Err() != nil)
+			first(h.hurry.Err() != nil)
 		}
 	}
 }
