@@ -2,7 +2,9 @@ package transport
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -82,6 +84,56 @@ func TestDeadlineThatCutsPolls(t *testing.T) {
 			serving.Wait()
 			want(t, "warnings", strings.Count(log.String(), "polls are cut off by a deadline"), tt.said)
 			want(t, "writers", strings.Count(log.String(), "writer=*http.timeoutWriter"), tt.said)
+		})
+	}
+}
+
+// So is the application whose middleware has read what clients on polling say, and nobody when a client sends less than it
+// promised.
+func TestBodyThatHasBeenRead(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before func(r *http.Request)
+		sent   string
+		said   int
+	}{
+		"read":      {func(r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }, "40", 1},
+		"in part":   {func(r *http.Request) { _, _ = io.ReadFull(r.Body, make([]byte, 1)) }, "40", 1},
+		"closed":    {func(r *http.Request) { _ = r.Body.Close() }, "40", 1},
+		"put back":  {func(r *http.Request) { b, _ := io.ReadAll(r.Body); r.Body = io.NopCloser(bytes.NewReader(b)) }, "40", 0},
+		"cut short": {func(*http.Request) {}, "4", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			h := newHarness(t, Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}, nil)
+			web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPost {
+					tt.before(r)
+				}
+				h.srv.ServeHTTP(w, r)
+			}))
+			for range 2 {
+				res, err := http.Get(web.URL + "/?EIO=4&transport=polling")
+				if err != nil {
+					t.Fatal(err)
+				}
+				open, _ := io.ReadAll(res.Body)
+				_ = res.Body.Close()
+				_, sid, _ := strings.Cut(string(open), `"sid":"`)
+				sid, _, _ = strings.Cut(sid, `"`)
+				conn, err := net.Dial("tcp", web.Listener.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = io.WriteString(conn, "POST /?EIO=4&transport=polling&sid="+sid+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n"+tt.sent)
+				_ = conn.(*net.TCPConn).CloseWrite()
+				_, _ = io.Copy(io.Discard, conn)
+				_ = conn.Close()
+				if s := h.srv.lookup(sid); s != nil {
+					s.Close(ReasonForcedClose)
+				}
+			}
+			web.Close() // when all handlers have returned
+			want(t, "warnings", strings.Count(log.String(), "the body of a POST had been read"), tt.said)
 		})
 	}
 }

@@ -62,6 +62,7 @@ func (s *Session) servePost(req *request) {
 	defer putWrite(body)
 	err := readBody(body, req.r, s.srv.cfg.MaxHTTPBufferSize)
 	s.srv.counters.bytesIn.Add(uint64(len(body.b)))
+	s.srv.seeBody(req, len(body.b), err)
 	if err != nil {
 		s.failPost(req, err)
 		return
@@ -137,6 +138,16 @@ func readBody(b *buffer, r *http.Request, limit int64) error {
 		return errBodyTooBig
 	}
 	return err
+}
+
+// seeBody says so when a middleware has read the body of a POST, or a part of it: of a client that has sent less than it
+// promised net/http says otherwise.
+func (s *Server) seeBody(req *request, got int, err error) {
+	read := err == nil && int64(got) < req.r.ContentLength || errors.Is(err, http.ErrBodyReadAfterClose)
+	if read && s.notice.News("body", time.Now()) {
+		s.log.Warn("the body of a POST had been read before it came here, so that nothing arrives of what clients on polling say: leave the path "+
+			"of Socket.IO out of the middleware that reads bodies, or have it put the body back", "length", req.r.ContentLength, "left", got)
+	}
 }
 
 // errUpgraded is the fate of a POST whose session was upgraded while its body was read.

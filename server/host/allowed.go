@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -91,6 +92,9 @@ func allowed(f reflect.StructField, value any, folder func(name string) bool) bo
 		host, port, err := net.SplitHostPort(value.(string))
 		_, bad := strconv.ParseUint(port, 10, 16)
 		return err == nil && bad == nil && (host == "" || hostName.MatchString(host) || net.ParseIP(host) != nil)
+	case "StaticImmutable":
+		name := strings.Trim(value.(string), "/")
+		return fs.ValidPath(name) && name != "."
 	case "StaticDir", "ClientDir":
 		return folder(value.(string))
 	}

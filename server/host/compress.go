@@ -62,10 +62,8 @@ func newCompressor(short func() bool) *compressor {
 // serve answers r with the compressed form of a file of fsys and reports whether it did: not for who asks for a part of
 // it, or on a condition that is not of caches.
 func (c *compressor) serve(w http.ResponseWriter, r *http.Request, fsys fs.FS) bool {
-	name := strings.TrimPrefix(path.Clean("/"+r.URL.Path), "/")
-	if strings.HasSuffix(r.URL.Path, "/") {
-		name = path.Join(name, "index.html")
-	} else if path.Base(name) == "index.html" {
+	name := fileName(r)
+	if !strings.HasSuffix(r.URL.Path, "/") && path.Base(name) == "index.html" {
 		return false // is redirected to its folder
 	}
 	if !compressible(cmp.Or(mime.TypeByExtension(path.Ext(name)), "text/")) {

@@ -78,6 +78,10 @@ type Config struct {
 	NoTrailingSlash bool `env:"BEANPOLE_NO_TRAILING_SLASH" allow:"true or false"`
 	// A folder of files to serve at /, read when they are asked for.
 	StaticDir string `env:"BEANPOLE_STATIC_DIR" allow:"a folder"`
+	// The folder among the files whose names change when their content does, as bundlers write them (Vite: assets): browsers keep
+	// those for a year, and do not ask again. A file there that changes under its name is not seen by who has it. Without it,
+	// they ask each time whether a file has changed.
+	StaticImmutable string `env:"BEANPOLE_STATIC_IMMUTABLE" allow:"a folder below the files, such as assets/"`
 	// Answers a browser that asks for a page which is not among the files with their index.html, for programs that have their
 	// paths in the page: those whose last part has a dot are files all the same.
 	SinglePage bool `env:"BEANPOLE_SINGLE_PAGE" allow:"true or false"`

@@ -27,7 +27,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 	dir := t.TempDir()
 	values := map[string]string{
 		"PORT": "8080", "HOST": "127.0.0.1", "REDIS_URL": "rediss://redis.example.com:6379/1", "REDIS_PASSWORD": "pw",
-		"BEANPOLE_TLS_CERT": "cert.pem", "BEANPOLE_TLS_KEY": "key.pem",
+		"BEANPOLE_STATIC_IMMUTABLE": "assets/", "BEANPOLE_TLS_CERT": "cert.pem", "BEANPOLE_TLS_KEY": "key.pem",
 		"BEANPOLE_PATH": "/ws/", "BEANPOLE_STATIC_DIR": dir, "BEANPOLE_CLIENT_DIR": dir,
 		"BEANPOLE_ALLOWED_ORIGINS": "https://a.example.com, https://*.b.example.com",
 		"BEANPOLE_ALLOWED_HOSTS":   "chat.example.com, localhost:5000", "BEANPOLE_JSONP": "despite-origins",
@@ -220,8 +220,8 @@ func TestNoVariableTakesWhatIsOfNoUse(t *testing.T) {
 		"BEANPOLE_METRICS_ADDR": {"9464", "host", ":", ":x", ":65536", "http://h:9464", "a b:1"},
 		"BEANPOLE_NODE_URL": {"http://h:99999", "http://h:0", "http://:99999", "h:5000", "http://h:5000/x",
 			"http://h:5000?x=1", "http://me@h:5000", "http://0.0.0.0:5000", "http://[::]:5000", "http://255.255.255.255", "http://224.0.0.1"}, "BEANPOLE_NODE_SECRET": {"short"},
-		"BEANPOLE_PATH":       {"/a/../b/", "/./", "/..", "/a//b/", "/a\nb/", "/a%20b/", `/a\b/`, "/a?b", "/:a/", "/*/", "/"},
-		"BEANPOLE_STATIC_DIR": {"/no/such/folder"}, "BEANPOLE_CLIENT_DIR": {"/no/such/folder"},
+		"BEANPOLE_PATH":             {"/a/../b/", "/./", "/..", "/a//b/", "/a\nb/", "/a%20b/", `/a\b/`, "/a?b", "/:a/", "/*/", "/"},
+		"BEANPOLE_STATIC_IMMUTABLE": {"/", "../x", "a/../b", "a//b", "."}, "BEANPOLE_STATIC_DIR": {"/no/such/folder"}, "BEANPOLE_CLIENT_DIR": {"/no/such/folder"},
 		"BEANPOLE_ALLOWED_ORIGINS": {"example.com", ",", "https://a.example,"}, "BEANPOLE_ALLOWED_HOSTS": {"a b", ",", "h:99999"},
 		"BEANPOLE_TRANSPORTS": {"webtransport", ",", "polling,"}, "BEANPOLE_JSONP": {"yes"}, "BEANPOLE_COOKIE": {"é", "a=b", "a b", "a\nb", "a(b)"},
 		"BEANPOLE_LOG_LEVEL": {"loud"}, "BEANPOLE_DEBUG": {",", "/chat,"}, "BEANPOLE_LOG_FORMAT": {"xml"}, "BEANPOLE_ACCESS_LOG": {"some"},

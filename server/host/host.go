@@ -210,14 +210,15 @@ func (h *Host) Handle(method, path string, handler http.Handler) {
 // Static serves the files of fsys for every path that has no route. Folders are served by their
 // index.html and never listed; names that start with a dot are hidden, and a link that leads to one, or out of fsys,
 // is not there, as is what is no file, such as a named pipe. Text, scripts and the like of up to 8 MiB are compressed for
-// who takes it, once: 32 MiB of that are kept. Call it before Run. Without an index.html, and a route of its own, / is not found, which Listen says.
+// who takes it, once: 32 MiB of that are kept. Browsers ask again each time whether a file has changed, by its time, or its content where
+// it has none (embed.FS); those of Config.StaticImmutable never. Call it before Run. Without an index.html, and a route of its own, / is not found, which Listen says.
 // Nil is refused, as a route that cannot be.
 func (h *Host) Static(fsys fs.FS) {
 	if missing(fsys) {
 		h.refuseRoute(errors.New(`Static: no files: give it a file system, such as os.DirFS("public") or an embed.FS`))
 		return
 	}
-	h.files = fileServer(fsys, h.cfg.SinglePage, newCompressor(h.memory.short.Load))
+	h.files = fileServer(fsys, h.cfg.SinglePage, strings.Trim(h.cfg.StaticImmutable, "/"), newCompressor(h.memory.short.Load))
 	_, err := fs.Stat(fsys, "index.html")
 	h.indexed, h.static = err == nil, true
 }

@@ -2,12 +2,16 @@ package host
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -39,9 +43,11 @@ func (h *Host) sayWhereSocketIOIs(c *gin.Context) {
 }
 
 // fileServer serves fsys without listing folders and without hidden files. Browsers are told to ask
-// again each time, as the names of the files do not change when their content does.
-func fileServer(fsys fs.FS, singlePage bool, small *compressor) http.Handler {
+// again each time, as the names of the files do not change when their content does; but for those of the folder immutable,
+// if there is one.
+func fileServer(fsys fs.FS, singlePage bool, immutable string, small *compressor) http.Handler {
 	files := http.FileServerFS(visible{fsys})
+	var tags contentTags
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -54,10 +60,85 @@ func fileServer(fsys fs.FS, singlePage bool, small *compressor) http.Handler {
 			r = r.Clone(r.Context())
 			r.URL.Path = "/"
 		}
+		name := fileName(r)
+		if under := path.Join(immutable, "*"); immutable != "" && strings.HasPrefix(name, under[:len(under)-1]) && path.Ext(name) != "" && path.Base(name) != "index.html" {
+			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable") // what answers with an error takes it back
+		}
+		if tag := tags.tag(visible{fsys}, name); tag != "" {
+			w.Header().Set("Etag", tag)
+		}
 		if !small.serve(w, r, visible{fsys}) {
 			files.ServeHTTP(w, fewRanges(r))
 		}
 	})
+}
+
+// fileName is the name of the file that r asks for.
+func fileName(r *http.Request) string {
+	name := strings.TrimPrefix(path.Clean("/"+r.URL.Path), "/")
+	if strings.HasSuffix(r.URL.Path, "/") {
+		name = path.Join(name, "index.html")
+	}
+	return name
+}
+
+// contentTags are the ETags of files that have no time, as those of an embed.FS, by which else nobody could ask whether they
+// have changed. The zero value is ready.
+type contentTags struct {
+	making sync.Mutex // by one, as for a compressed file
+
+	mu sync.Mutex            // may be locked under making
+	of map[string]contentTag // guarded by mu; by name
+}
+
+// contentTag is that of a file as long as it has its size, as with what is kept compressed.
+type contentTag struct {
+	size int64
+	tag  string
+}
+
+// maxContentTags is how many are kept.
+const maxContentTags = 10_000
+
+// tag returns the ETag of a file without a time, "" for any other. It is a weak one, of the compressed form too. RFC 9110
+// section 8.8.3.
+func (c *contentTags) tag(fsys fs.FS, name string) string {
+	file, err := fsys.Open(name)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil || info.IsDir() || !info.ModTime().IsZero() || info.Size() > mostCompressed {
+		return ""
+	}
+	if tag, ok := c.get(name, info.Size()); ok {
+		return tag
+	}
+	c.making.Lock()
+	defer c.making.Unlock()
+	if tag, ok := c.get(name, info.Size()); ok {
+		return tag
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return ""
+	}
+	made := contentTag{info.Size(), fmt.Sprintf(`W/"%x"`, sum.Sum(nil)[:16])}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil || len(c.of) >= maxContentTags {
+		c.of = make(map[string]contentTag)
+	}
+	c.of[name] = made
+	return made.tag
+}
+
+func (c *contentTags) get(name string, size int64) (tag string, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kept, ok := c.of[name]
+	return kept.tag, ok && kept.size == size
 }
 
 // isPage reports whether a browser asks for a page, by a name that is no file's.
