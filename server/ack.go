@@ -23,7 +23,8 @@ func (a Args) first() adapter.Message {
 
 // answers collects acknowledgements from any goroutine.
 type answers struct {
-	of *client // in whose load they count, until release; or nil
+	of  *client // in whose load they count, until release; or nil
+	srv *Server // among whose they count, if that is nil; or nil, too
 
 	mu      sync.Mutex
 	list    []Args
@@ -38,7 +39,7 @@ func (a *answers) add(m adapter.Message) {
 	defer a.mu.Unlock()
 	switch {
 	case a.done:
-	case a.of != nil && !a.room(m):
+	case !a.room(m):
 		a.refused++
 	case string(m.Data) == "null": // what servers, Node's too, say of an answer without a value
 		a.list = append(a.list, Args{})
@@ -68,8 +69,22 @@ func (a *answers) room(m adapter.Message) bool {
 	for _, b := range m.Attachments {
 		size += len(b)
 	}
-	return a.counts(size)
+	switch {
+	case a.of != nil:
+		return a.counts(size)
+	case a.srv == nil:
+		return true
+	}
+	if n := int(a.srv.bounds.answers.Add(int64(size))); n > manyAnswers*a.srv.cfg.Limits.MaxQueuedBytes && n > size {
+		a.srv.bounds.answers.Add(-int64(size))
+		return false
+	}
+	a.bytes += size
+	return true
 }
+
+// manyAnswers is how many times MaxQueuedBytes answers to questions to many may have together that no socket asks by EmitThen.
+const manyAnswers = 4
 
 // counts is ask and room for so many bytes. What ends with a session that has ended counts nowhere.
 func (a *answers) counts(size int) bool {
@@ -98,7 +113,13 @@ func (a *answers) short(err error) error {
 }
 
 // release has them count no more.
-func (a *answers) release() { a.of.lighten(a.events, a.bytes) }
+func (a *answers) release() {
+	if a.of != nil {
+		a.of.lighten(a.events, a.bytes)
+	} else {
+		a.srv.bounds.answers.Add(-int64(a.bytes))
+	}
+}
 
 // expectAck registers who is told the client's answer to the packet with that id, once: its values, or
 // ErrDisconnected when none can come any more. answer must not block.

@@ -135,9 +135,10 @@ func (b Broadcast) Ask(event string, args ...any) (ask func(ctx context.Context,
 		return nil, err
 	}
 	return func(ctx context.Context, sent func()) ([]Args, error) {
-		var into answers
+		into := answers{srv: b.nsp.server}
+		defer into.release()
 		err := put(ctx, sent, &into)
-		return into.take(), err
+		return into.take(), into.short(err)
 	}, nil
 }
 

@@ -65,8 +65,9 @@ func (a *advice) say(cause, text string, args ...any) {
 	}
 }
 
-// unhandled says that nobody handles an event, and which handler was probably meant.
-func (a *advice) unhandled(s *Socket, e *Event) {
+// unhandled says that nobody handles an event, and which handler was probably meant: nothing, where there is none, of one that
+// catch-all listeners have seen, which may do all there is to do.
+func (a *advice) unhandled(s *Socket, e *Event, watched bool) {
 	name := e.Name[:min(len(e.Name), maxLoggedName)]
 	known := append(s.handlers.events(), s.nsp.handlers.events()...)
 	if s.nsp.parent != nil {
@@ -77,6 +78,8 @@ func (a *advice) unhandled(s *Socket, e *Event) {
 		args = append(args, "perhaps_meant", meant)
 	} else if elsewhere := s.client.server.handledIn(name); elsewhere != "" {
 		args = append(args, "handled_in_namespace", elsewhere)
+	} else if watched {
+		return
 	}
 	a.say("unhandled "+s.name+" "+name, "an event has no handler, and its client is not told: register one by On, under the very name that "+
 		"the client emits, in the namespace that it is connected to", args...)
@@ -151,21 +154,23 @@ func (a *advice) failed(s *Socket, e *Event, err error, seen failed, ended error
 }
 
 // unanswered sees to an event whose client waits for an acknowledgement and has none when its handlers have returned.
-// kept says that somebody may still give it.
-func (s *Socket) unanswered(e *Event, kept bool) {
+// kept says that one of them may still give it, and watched that a catch-all listener or a middleware may.
+func (s *Socket) unanswered(e *Event, kept, watched bool) {
 	srv := s.client.server
 	switch {
 	case e.ack.sent.Load() || !s.Connected():
-	case !kept:
+	case !kept && !watched:
 		// A mistake wherever it is found. What has handlers has one of the application's few names.
 		if srv.bounds.notice.News("no answer "+e.Name, time.Now()) {
-			srv.cfg.Logger.Warn("a client waits for an acknowledgement that no handler gives: let one return a value, or an error, or take "+
-				"a server.Ack; a client that needs none emits without a function", "namespace", s.name, "event", e.Name)
+			srv.cfg.Logger.Warn(noAnswer, "namespace", s.name, "event", e.Name)
 		}
 	case srv.advice != nil:
-		srv.advice.late(s, e)
+		srv.advice.late(s, e, kept)
 	}
 }
+
+const noAnswer = "a client waits for an acknowledgement that no handler gives: let one return a value, or an error, or take " +
+	"a server.Ack; a client that needs none emits without a function"
 
 // clientAttachments is how many attachments of a packet a client takes by default. Source: socket.io-parser 4.2.6, Decoder.
 const clientAttachments = 10
@@ -192,15 +197,19 @@ const (
 	maxAsking = 64
 )
 
-// late looks at e again when its handlers may have answered.
-func (a *advice) late(s *Socket, e *Event) {
+// late looks at e again when its handlers, or if they keep nothing whoever else has seen it, may have answered.
+func (a *advice) late(s *Socket, e *Event, kept bool) {
 	if a.asking.Add(1) > maxAsking {
 		a.asking.Add(-1)
 		return
 	}
 	time.AfterFunc(late, func() {
 		defer a.asking.Add(-1)
-		if !e.ack.sent.Load() && s.Connected() {
+		switch {
+		case e.ack.sent.Load() || !s.Connected():
+		case !kept:
+			a.say("late "+s.name+" "+e.Name, noAnswer, "namespace", s.name, "event", e.Name)
+		default:
 			a.say("late "+s.name+" "+e.Name, "a client still waits for an acknowledgement: a handler that takes a server.Ack or a *server.Event "+
 				"has returned and not answered; it has to, on every way out", "namespace", s.name, "event", e.Name, "waiting", late)
 		}

@@ -155,6 +155,39 @@ func TestDevelopmentSaysWhatIsProbablyMeant(t *testing.T) {
 	}
 }
 
+// A catch-all listener, as one that logs, hides no mistake that can be told from what it may do itself.
+func TestDevelopmentBesideCatchAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said remarks
+		io := servertest.Server(t, server.Config{Development: true, Logger: said.log(slog.LevelWarn)})
+		io.OnAny(func(e *server.Event) {
+			if e.Name == "by itself" {
+				time.AfterFunc(time.Second, func() { _ = e.Ack(1) })
+			}
+		})
+		io.Of("/game").On("move", func() {})
+		for _, event := range []string{"message", "by itself"} {
+			io.On(event, func(string) {})
+		}
+		io.On("late", func(server.Ack) {})
+		c := servertest.Connect(t, io)
+		for _, event := range []string{"mesage", "move", "nothing like it", "message", "by itself", "late"} {
+			if err := c.EmitFunc(func(client.Args, error) {}, event, "hello"); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		said.once(t, "event=mesage", "an event has no handler", "perhaps_meant=message")
+		said.once(t, "event=move", "handled_in_namespace=/game")
+		said.once(t, "a client waits for an acknowledgement that no handler gives", "event=message")
+		said.once(t, "a client still waits for an acknowledgement", "event=late")
+		if n := len(said.find()); n != 4 {
+			t.Errorf("%d lines:\n%s", n, strings.Join(said.find(), ""))
+		}
+	})
+}
+
 // Names of events are the clients': what is kept of them is bounded.
 func TestDevelopmentIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

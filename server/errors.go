@@ -21,8 +21,8 @@ var (
 	// it is the cause of an *adapter.PartialError. A context that ends first is its own error.
 	ErrTimeout = adapter.ErrTimeout
 	// ErrQueueFull says that too much waits: of a question, that the client leaves Limits.MaxQuestions unanswered, and this was
-	// the oldest; of a broadcast's EmitThen, that its socket has asked, or is to be told, too much at a time. There it is the
-	// cause of an *adapter.PartialError if answers were not kept.
+	// the oldest; of EmitThen to many, that too much is asked at a time. It is the cause of an *adapter.PartialError if answers of
+	// many were not kept.
 	ErrQueueFull = errQueueFull
 	// ErrAcknowledged is returned by the second answer to one event.
 	ErrAcknowledged = errors.New("event already acknowledged")

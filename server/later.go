@@ -89,26 +89,31 @@ func (b Broadcast) EmitThen(then func([]Args, error), event string, args ...any)
 	if err != nil {
 		return err
 	}
-	srv, into := b.nsp.server, answers{}
-	if b.from != nil {
-		into.of = b.from.client
-		if !into.ask() {
+	srv, into := b.nsp.server, answers{srv: b.nsp.server}
+	switch {
+	case b.from != nil:
+		if into.of = b.from.client; !into.ask() {
 			return ErrQueueFull
 		}
+	case int(srv.bounds.questions.Add(1)) > max(1, srv.cfg.Limits.MaxQuestions/4):
+		srv.bounds.questions.Add(-1)
+		return ErrQueueFull
 	}
 	sent, answered := make(chan struct{}), make(chan struct{})
 	srv.wg.Go(func() {
 		err := put(srv.hurry.ctx, func() { close(sent) }, &into)
 		close(answered)
 		list := into.take()
-		if err = into.short(err); b.from != nil {
-			b.from.later(func() {
-				defer into.release()
-				then(list, err)
-			})
+		told := func() {
+			defer into.release()
+			then(list, into.short(err))
+		}
+		if b.from != nil {
+			b.from.later(told)
 			return
 		}
-		_ = srv.protect(event, func() error { then(list, err); return nil }) // logged
+		srv.bounds.questions.Add(-1)
+		_ = srv.protect(event, func() error { told(); return nil }) // logged
 	})
 	select {
 	case <-sent:

@@ -492,7 +492,10 @@ func TestQuestionsAreBounded(t *testing.T) {
 			done <- true
 		})
 	}
+	var all server.Broadcast
 	_, url := start(t, server.Config{Limits: server.Limits{MaxQuestions: bound}}, func(io *server.Server) {
+		all = io.In("everybody")
+		io.OnConnection(func(s *server.Socket) { s.Join("everybody") })
 		io.On("then", func(s *server.Socket) error {
 			return ask(s, func(then func(error)) error { return s.EmitThen(func(_ server.Args, err error) { then(err) }, "?") })
 		})
@@ -514,6 +517,28 @@ func TestQuestionsAreBounded(t *testing.T) {
 	}
 	p.Send(`421["end"]`)
 	p.Expect(`431["x"]`)
+	const times = 50 * time.Millisecond
+	told := make(chan error, 2*bound+1)
+	for i := range 2*bound + 1 { // whom a client that is given up has not answered
+		err := all.Timeout(times).EmitThen(func(_ []server.Args, err error) { told <- err }, "?")
+		switch {
+		case errors.Is(err, server.ErrQueueFull) && i >= bound/4:
+			told <- nil
+		case err != nil:
+			t.Error(err)
+		default:
+			p.Expect(fmt.Sprintf(`42%d["?"]`, questions+i+1))
+		}
+	}
+	silent := 0
+	for range 2*bound + 1 {
+		if part := (*adapter.PartialError)(nil); errors.As(await(t, told), &part) && part.Clients == 1 {
+			silent++
+		}
+	}
+	if silent < bound/4 {
+		t.Errorf("%d of the questions to many end with an error", silent)
+	}
 	p.HangUp()
 	eventually(t, "questions are open whose client has gone", func() bool { return open.Load() == 0 })
 	if full.Load() < questions-bound || full.Load()+gone.Load() != questions {
@@ -551,5 +576,43 @@ func TestQuestionsToManyAreBounded(t *testing.T) {
 	}
 	if refused < 20 || refused == 32 {
 		t.Errorf("%d of 32 were refused", refused)
+	}
+}
+
+// Answers to a question to many wait for the last of them within bounds, whoever asks.
+func TestAnswersOfManyAreBounded(t *testing.T) {
+	const questions = 40
+	io, url := start(t, server.Config{Limits: server.Limits{MaxQueuedBytes: 64 << 10}}, func(io *server.Server) {
+		io.OnConnection(func(s *server.Socket) { s.Join("all") })
+		io.On("x", func(ack server.Ack) error { return ack() })
+	})
+	answers, _ := join(t, url, "/")
+	silent, _ := join(t, url, "/")
+	for _, p := range []*peer{answers, silent} { // both are in the room
+		p.Send(`420["x"]`)
+		p.Expect(`430[]`)
+	}
+	full := make(chan error, questions)
+	for range questions {
+		if err := io.To("all").Timeout(2*time.Second).EmitThen(func(_ []server.Args, err error) { full <- err }, "?"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id := range questions {
+		answers.Expect(fmt.Sprintf(`42%d["?"]`, id+1))
+		answers.Send(fmt.Sprintf(`43%d["%s"]`, id+1, strings.Repeat("x", 16<<10)))
+	}
+	n := 0
+	for range questions {
+		if err := await(t, full); errors.Is(err, server.ErrQueueFull) {
+			n++
+		}
+	}
+	if n < 20 || n == questions {
+		t.Errorf("%d of %d answers of 16 KiB were not kept, where 256 KiB may be", n, questions)
+	}
+	list, err := io.In("all").Timeout(100*time.Millisecond).EmitWithAck(t.Context(), "?")
+	if errors.Is(err, server.ErrQueueFull) || len(list) > 0 {
+		t.Errorf("later: %v, %v", list, err)
 	}
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -103,11 +104,12 @@ func (l local) DeliverWithAck(m adapter.Message, f adapter.Flags, to []adapter.M
 	to = slices.Clone(to) // the adapter takes it back
 	for _, m := range to {
 		m.(*Socket).expectAck(id, func(a Args, err error) {
-			if err != nil {
+			switch {
+			case err == nil:
+				answer(a.first())
+			case !errors.Is(err, ErrQueueFull): // else it may have answered some day
 				answer(adapter.Message{})
-				return
 			}
-			answer(a.first())
 		})
 	}
 	after := l.send(&packet.Packet{

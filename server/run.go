@@ -171,14 +171,16 @@ func (s *Socket) event(e *Event, since *time.Duration) {
 	if s.nsp.parent != nil {
 		lists[2] = s.nsp.parent.handlers.get(name)
 	}
-	known, kept := false, watched // somebody else may know e from here on
+	known, held := false, false // by a handler
 	wanted, weight := 0, packet.Weight{}
 	for _, list := range lists {
 		for _, h := range list {
 			known = true
-			kept = kept || h.kept
+			held = held || h.kept
 			wanted, weight = max(wanted, h.wanted), weight.Max(h.weight)
-			e.Name = h.event
+			if !watched { // which has it, and may have handed e to others
+				e.Name = h.event
+			}
 		}
 	}
 	if !known {
@@ -196,10 +198,11 @@ func (s *Socket) event(e *Event, since *time.Duration) {
 		}
 		defer done()
 	}
+	kept := held || watched // somebody else may know e
 	// Each error has been answered.
 	_ = s.observe(s.handling(), e.Name, known, since, func(ctx context.Context) error { return s.handle(ctx, e, &lists) })
 	if known && e.WantsAck() {
-		s.unanswered(e, kept)
+		s.unanswered(e, held, watched)
 	}
 	if !kept {
 		e.release()
@@ -213,8 +216,8 @@ const maxLoggedName = 64
 func (s *Socket) unhandled(e *Event, watched bool) {
 	srv := s.client.server
 	srv.stats.unhandled.Add(1)
-	if srv.advice != nil && !watched { // or a catch-all listener may do all there is to do
-		srv.advice.unhandled(s, e)
+	if srv.advice != nil {
+		srv.advice.unhandled(s, e, watched)
 	}
 	if name := e.Name; srv.cfg.Logger.Enabled(context.Background(), slog.LevelDebug) {
 		s.client.log().Debug("event has no handler", "namespace", s.name, "event", name[:min(len(name), maxLoggedName)])

@@ -69,9 +69,10 @@
 //	entries.go    the entries that come on it
 //	load.go       how many entries it may have, for their bytes
 //	refetch.go    which entries of a source it has had, and what is missing, asked of who added it
-//	places.go     where the stream has holes, and what it repeats, for recoveries
+//	places.go     whether the stream has all that was had of it, and what it repeats, for recoveries
 //	line.go       the order of events with recovery
 //	recovery.go   connection state recovery over streams
+//	former.go     the session of a client that is back, of any node
 //	reads.go      how much of them recoveries read at a time
 //	takeover.go   the socket of a client that is back before its server has noticed
 //	emitter.go    Emitter, for processes that serve no clients
@@ -146,6 +147,10 @@
 //     a load balancer or in a container, and what it reaches of it proves nothing. One small request in five heartbeats, to
 //     one other; none to a node that is not in the list of those that take visits, as those of versions before it. Who meets none of
 //     several says so of itself, and nothing of them.
+//   - 2026-11-30: An offset says what a client has only if its server had had all of the stream up to there. So a server that may not have,
+//     or has had more, takes part in no recovery for a while, on either side (places.go). Ids alone do not tell that a stream was
+//     emptied: each read asks besides, in one go with it, whether an entry is there that was read before. What each sender
+//     had numbered last, in each saved state, would tell as well, and would be kilobytes a client in a large cluster.
 //   - 2026-11-29: A stream is read on a connection that the library makes and greets, and that is read here: as strings
 //     in maps an entry costs 1.9 us before anybody has looked at it, from one buffer 0.4. Buckets of rooms, each a
 //     stream, were thought through and not made: docs/scale.md has the figures.

@@ -15,8 +15,7 @@ import (
 // (socket.io-adapter/lib/cluster-adapter.ts, ClusterMessage). In MessagePack it is the same object.
 // Members that only Beanpole knows, and Node ignores: count, counted, gone, sid, own, piece, more, next, omitted, asked, free, left, answers.
 
-// lenient reads what Node writes: it may hold lone surrogates, and JavaScript takes the last of two
-// members with one name.
+// lenient reads what Node writes: it may hold lone surrogates, and JavaScript takes the last of two members with one name.
 var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 
 // names is a list of rooms. Numbers, which some Node applications use for rooms, become their text.

@@ -87,21 +87,32 @@ func (f *feed) close() {
 	_ = f.client.Close()
 }
 
-// ask asks for what a stream has after an entry, count entries at most.
-func (f *feed) ask(stream string, after streamID, count int64) error {
-	args := [...]string{"XREAD", "COUNT", strconv.FormatInt(count, 10), "BLOCK", strconv.FormatInt(max(1, f.block.Milliseconds()), 10),
-		"STREAMS", stream, after.String()}
-	b := strconv.AppendInt(append(f.out[:0], '*'), int64(len(args)), 10)
-	for _, s := range args {
-		b = append(strconv.AppendInt(append(b, "\r\n$"...), int64(len(s)), 10), "\r\n"...)
-		b = append(b, s...)
+// ask asks for what a stream has after an entry, count entries at most, and then whether it has another, unless that is zero.
+func (f *feed) ask(stream string, after streamID, count int64, mark streamID) error {
+	block := max(1, f.block.Milliseconds())
+	if f.out == nil { // others may wait to know about what was read on the connection before
+		block = 1
 	}
-	f.out = append(b, "\r\n"...)
+	b := appendCommand(f.out[:0], "XREAD", "COUNT", strconv.FormatInt(count, 10), "BLOCK", strconv.FormatInt(block, 10),
+		"STREAMS", stream, after.String())
+	if id := mark.String(); mark != (streamID{}) {
+		b = appendCommand(b, "XRANGE", stream, id, id, "COUNT", "1")
+	}
+	f.out = b
 	if err := f.conn.SetWriteDeadline(time.Now().Add(publishTimeout)); err != nil {
 		return err
 	}
 	_, err := f.conn.Write(f.out)
 	return err
+}
+
+func appendCommand(b []byte, args ...string) []byte {
+	b = strconv.AppendInt(append(b, '*'), int64(len(args)), 10)
+	for _, s := range args {
+		b = strconv.AppendInt(append(b, "\r\n$"...), int64(len(s)), 10)
+		b = append(append(b, "\r\n"...), s...)
+	}
+	return append(b, "\r\n"...)
 }
 
 // value has fn read one value, again from its start as long as bytes are missing.
@@ -160,6 +171,23 @@ func (f *feed) begin(stream string) (n int, err error) {
 	return n, err
 }
 
+// has reads whether the stream has an entry.
+func (f *feed) has() (has bool, err error) {
+	var text []byte
+	err = f.value(func(w *resp) {
+		if text = w.refusal(); text != nil {
+			return
+		}
+		if has = w.list() > 0; has {
+			w.entry()
+		}
+	})
+	if err == nil && text != nil {
+		err = refusal(strings.TrimSpace(string(text)))
+	}
+	return has, err
+}
+
 // done ends an answer.
 func (f *feed) done() {
 	if cap(f.buf) > 16*feedBuffer && f.at == len(f.buf) { // that was for a large entry
@@ -190,7 +218,11 @@ func (r *reader) pull(ctx context.Context, after streamID) (n, size int, err err
 			r.leave()
 		}
 	}()
-	if err := f.ask(r.stream, after, r.page); err != nil {
+	mark := r.mark
+	if r.c.cfg.Recovery == nil {
+		mark = streamID{}
+	}
+	if err := f.ask(r.stream, after, r.page, mark); err != nil {
 		return 0, 0, err
 	}
 	of, err := f.begin(r.stream)
@@ -198,15 +230,27 @@ func (r *reader) pull(ctx context.Context, after streamID) (n, size int, err err
 	if errors.As(err, &no) {
 		return 0, 0, r.refused(ctx, err, after)
 	}
+	if of > 0 && mark != (streamID{}) {
+		r.places.begin()
+	}
+	small, apart := streamID{}, int(min(maxApart, r.maxLen()/4))
 	for n < of && err == nil {
 		var e brought
 		var known bool
 		if err = f.value(func(w *resp) { e, known = w.entry() }); err != nil {
 			break
 		}
-		if n++; known {
-			size += r.handle(ctx, &e)
+		if n++; !known {
+			continue
 		}
+		one := r.handle(ctx, &e)
+		size += one
+		if r.marked++; one <= maxMark || r.marked > apart {
+			small, r.marked = e.id, 0
+		}
+	}
+	if err == nil {
+		err = r.joined(mark, small, of)
 	}
 	f.done()
 	return n, size, err

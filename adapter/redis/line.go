@@ -152,7 +152,7 @@ func (l *line) settle() {
 	k := 0
 	for ; k < len(l.own) && l.own[k].id != (streamID{}) && !pos.less(l.own[k].id); k++ {
 		if l.r.start.less(l.own[k].id) {
-			l.r.places.lost(l.own[k].id)
+			l.r.tear(&l.r.own)
 		}
 	}
 	clear(l.own[:k])

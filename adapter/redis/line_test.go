@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 )
@@ -34,24 +35,29 @@ func TestResumedGetsNothingTwice(t *testing.T) {
 	}
 }
 
-// TestOwnEntryThatIsLostIsAHole: an event of this node that its reader has passed and not met is a hole in the stream, over
-// which nobody recovers, though no entry behind it tells.
+// TestOwnEntryThatIsLostIsAHole: an event of this node that its reader has passed and not met is a hole in the stream, of which
+// others may not know, until something of this node comes behind it.
 func TestOwnEntryThatIsLostIsAHole(t *testing.T) {
-	r := &reader{start: streamID{ms: 10}, pos: streamID{ms: 30}, begun: true}
-	l := newLine(&namespace{c: &Cluster{uid: "here"}}, r)
-	l.own = []ownEvent{{seq: 1, id: streamID{ms: 9}}, {seq: 2, id: streamID{ms: 20}}, {seq: 3, id: streamID{ms: 40}}}
-	l.follow()
-	for at, miss := range map[uint64]bool{8: true, 19: true, 20: false, 30: false} {
-		if got := r.places.miss(streamID{ms: at}); got != miss {
-			t.Errorf("who has the stream up to %d may miss something: %v", at, got)
-		}
+	r := &reader{c: &Cluster{uid: "here"}, start: streamID{ms: 10}, pos: streamID{ms: 30}, begun: true}
+	r.c.cfg.BlockTime = time.Minute
+	l := newLine(&namespace{c: r.c}, r)
+	whole := func() (streamID, error) { return r.places.whole(t.Context()) }
+	l.own = []ownEvent{{seq: 1, id: streamID{ms: 9}}} // from before the reader began
+	if l.follow(); len(l.own) > 0 {
+		t.Error("what is from before the reader began is on its way")
 	}
-	if len(l.own) != 1 {
+	if from, err := whole(); err != nil || from != (streamID{}) {
+		t.Error("what is in the stream from before the reader began is taken for lost")
+	}
+	l.own = []ownEvent{{seq: 2, id: streamID{ms: 20}}, {seq: 3, id: streamID{ms: 40}}}
+	if l.follow(); len(l.own) != 1 {
 		t.Errorf("%d of this node are on their way", len(l.own))
 	}
-	other := newLine(&namespace{c: &Cluster{uid: "here"}}, &reader{start: streamID{ms: 10}, pos: streamID{ms: 30}, begun: true})
-	other.own = []ownEvent{{seq: 1, id: streamID{ms: 9}}} // from before the reader began
-	if other.follow(); other.r.places.miss(streamID{ms: 8}) {
-		t.Error("what is in the stream from before the reader began is taken for lost")
+	if _, err := whole(); err == nil {
+		t.Error("the stream is said to have all, though one is lost")
+	}
+	r.mend(r.window([]byte("here")), streamID{ms: 40})
+	if from, err := whole(); err != nil || from != (streamID{ms: 40}) {
+		t.Errorf("behind what is missing it has all from %v on, %v", from, err)
 	}
 }

@@ -14,8 +14,13 @@ import (
 	"github.com/beanpole/beanpole/adapter"
 )
 
-// What Redis has lost of a stream, servers fetch from its sender, unless they had read it before. A client that comes
-// back is given what the stream has, and would miss it. So each reader remembers where something is missing.
+// What Redis has lost of a stream, servers fetch from its sender, unless they had read it before. So an offset says what a
+// client has only if the server that gave it has had all of the stream up to there, and what the client misses is what the
+// stream has behind only if the server to which it comes has had all, and no more. Each reader knows when that is in doubt: it has had
+// something that is not in the stream, may have missed something that was, or what it reads does not hang together with what
+// it read before, as the stream has been emptied or trimmed meanwhile. Until others know of it, too, nobody recovers there, and what
+// a server in doubt has saved nobody is given. A server that is in no doubt may have missed something all the same, and then so
+// has every other that is in none.
 
 // errTorn refuses a recovery over a hole in the stream.
 var errTorn = fmt.Errorf("%w: events missing in the stream", adapter.ErrNoRecovery)
@@ -26,97 +31,177 @@ var errTrimmed = fmt.Errorf("%w: events trimmed", adapter.ErrNoRecovery)
 // maxPlaces is how many places are remembered.
 const maxPlaces = 10_000
 
-// places are entries of a stream that are not what they seem to who reads them later, for a recovery.
+// places are what a reader knows of a stream that is not as it seems to who reads it later, for a recovery.
 type places struct {
 	keep time.Duration // how old a state can be that a client comes back with
 
-	mu     sync.Mutex
-	torn   map[streamID]bool    // entries: whether something of their sender is missing before them. Others repeat one
-	open   map[*window]streamID // what is missing of senders of which nothing has come since: who has less may miss it
-	before streamID             // where more are than are remembered, or what this node knows to be lost
+	mu      sync.Mutex
+	repeats map[streamID]struct{} // entries that repeat one
+	open    map[*window]time.Time // of whom something may be missing, and until when others may not know it; nil is anyone
+	before  streamID              // who has less of the stream may miss something that it has not
+	reading bool                  // what is being read may not hang together with what was read before
+	known   chan struct{}         // closed when that is known; nil if nobody waits for it
 }
 
-// note notes an entry before which something of its sender is missing, or that repeats one.
-func (p *places) note(id streamID, torn bool) {
+// repeat notes an entry that repeats one. Of too many, those are forgotten for which nobody can come back any more, or all.
+func (p *places) repeat(id streamID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.bound(id)
-	if p.torn == nil {
-		p.torn = map[streamID]bool{}
+	if len(p.repeats) >= maxPlaces {
+		old := streamID{ms: id.ms - min(id.ms, uint64((p.keep+time.Minute).Milliseconds()))}
+		maps.DeleteFunc(p.repeats, func(id streamID, _ struct{}) bool { return id.less(old) })
+		if len(p.repeats) >= maxPlaces/2 {
+			clear(p.repeats)
+			p.lost(id)
+		}
 	}
-	p.torn[id] = torn
+	if p.repeats == nil {
+		p.repeats = map[streamID]struct{}{}
+	}
+	p.repeats[id] = struct{}{}
 }
 
-// bound makes room for a place: of what nobody can come back for any more, or of all. Called with mu held.
-func (p *places) bound(id streamID) {
-	most := func() int { return max(len(p.torn), len(p.open)) }
-	if most() < maxPlaces {
-		return
-	}
-	old := streamID{ms: id.ms - min(id.ms, uint64((p.keep+time.Minute).Milliseconds()))}
-	maps.DeleteFunc(p.torn, func(id streamID, _ bool) bool { return id.less(old) })
-	maps.DeleteFunc(p.open, func(_ *window, id streamID) bool { return id.less(old) })
-	if most() >= maxPlaces/2 {
-		clear(p.torn)
-		clear(p.open)
-		p.before = id
-	}
+// repeated reports whether an entry repeats one.
+func (p *places) repeated(id streamID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.repeats[id]
+	return ok
 }
 
-// lost notes that an entry, of this node, is not in the stream any more, in which nothing need tell of it.
+// lost notes that who has the stream up to before an entry may miss something. Called with mu held.
 func (p *places) lost(id streamID) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.before.less(id) {
 		p.before = id
 	}
 }
 
-// at reports what is known of an entry.
-func (p *places) at(id streamID) (torn, repeats bool) {
+// begin notes that entries are about to be handed on of which it is not known whether they hang together with those before.
+func (p *places) begin() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	torn, noted := p.torn[id]
-	return torn, noted && !torn
+	p.reading = true
 }
 
-// miss reports whether who has the stream up to an entry may miss something of which no entry tells.
-func (p *places) miss(id streamID) bool {
+// end notes that that is known: what is in doubt has been noted.
+func (p *places) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if id.less(p.before) {
-		return true
+	p.reading = false
+	p.tell()
+}
+
+// tell has those go on that wait. Called with mu held.
+func (p *places) tell() {
+	if p.known != nil {
+		close(p.known)
+		p.known = nil
 	}
-	for _, upto := range p.open {
-		if !upto.less(id) {
-			return true
+}
+
+// whole returns from where on this server has had all of the stream, and what is in it only, as far as it has handed it on by now, or
+// why that is not known.
+func (p *places) whole(ctx context.Context) (from streamID, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reading && len(p.open) == 0 {
+		if p.known == nil {
+			p.known = make(chan struct{})
 		}
+		known := p.known
+		p.mu.Unlock()
+		select {
+		case <-known:
+		case <-ctx.Done():
+			err = fmt.Errorf("%w: %w", adapter.ErrNoRecovery, ctx.Err())
+		}
+		p.mu.Lock()
 	}
-	return false
+	if len(p.open) > 0 {
+		err = errTorn
+	}
+	return p.before, err
 }
 
-// tear notes that something of a sender is missing in the stream behind what it has there. Another server may come further
-// before it notices that. Called by run.
+// doubted is Trail.Forgot of a session whose server did not know what it had given its client of the stream.
+const doubted = "18446744073709551615-0"
+
+// vouch says in the trail of a session that is to be saved up to where its client must have the stream to come back.
+func (p *places) vouch(ctx context.Context, t *adapter.Trail) {
+	if from, err := p.whole(ctx); err != nil {
+		t.Forgot = doubted
+	} else if o, _ := parseOffset(t.Forgot); o.id.less(from) {
+		t.Forgot = from.String()
+	}
+}
+
+// tear notes that something of a sender is missing in the stream, or of anyone, which others may not know yet.
 func (r *reader) tear(w *window) {
-	pos, _ := r.where()
-	pos.ms += uint64((r.c.cfg.BlockTime + r.c.cfg.HeartbeatInterval + maxTries*askTimeout).Milliseconds())
-	w.torn = true
+	until := time.Now().Add(r.c.cfg.BlockTime + r.c.cfg.HeartbeatInterval + maxTries*askTimeout)
 	p := &r.places
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.bound(pos)
-	if p.open == nil {
-		p.open = map[*window]streamID{}
+	if len(p.open) >= maxPlaces {
+		clear(p.open)
+		w = nil
 	}
-	p.open[w] = pos
+	if p.open == nil {
+		p.open = map[*window]time.Time{}
+	}
+	if p.open[w] = until; w != nil {
+		w.torn.Store(true)
+	}
+	p.tell()
 }
 
-// mend ends tear. Called by run.
-func (r *reader) mend(w *window) {
-	w.torn = false
+const (
+	// maxMark is how large an entry is, in bytes, that is asked for only to see whether it is there, unless maxApart others have
+	// come behind the last that was.
+	maxMark  = 4096
+	maxApart = 100
+)
+
+// joined reads whether the stream has an entry still that was read before the last n: else it has lost what was read since, and
+// perhaps what was not. next is one of these n that will do the next time, or zero. Called by run.
+func (r *reader) joined(mark, next streamID, n int) error {
+	has := true
+	if mark != (streamID{}) {
+		var err error
+		if has, err = r.feed.has(); err != nil {
+			return err
+		}
+	}
+	if !has {
+		r.tear(nil)
+		if next == (streamID{}) && n > 0 {
+			next, _ = r.where()
+		}
+	}
+	if next != (streamID{}) {
+		r.mark = next
+	}
+	r.places.end()
+	return nil
+}
+
+// mend ends tear, with an entry of the sender: whoever has that knows what is missing before it. Called by run.
+func (r *reader) mend(w *window, id streamID) {
+	w.torn.Store(false)
 	r.places.mu.Lock()
 	defer r.places.mu.Unlock()
 	delete(r.places.open, w)
+	r.places.lost(id)
+}
+
+// expire ends tear where everybody has had the time to notice, as the reader has come to the end of the stream.
+func (p *places) expire(pos streamID, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.open)
+	maps.DeleteFunc(p.open, func(_ *window, until time.Time) bool { return until.Before(now) })
+	if len(p.open) < n {
+		p.lost(pos)
+	}
 }
 
 // remember remembers an entry that was read, of the sender with a window. Called by run.
@@ -170,10 +255,11 @@ func (r *reader) anew(ctx context.Context) error {
 	last := streamID{}
 	if kept > 0 {
 		last = read[kept-1].id
-	} else {
-		for _, w := range r.windows {
-			r.tear(w)
+		if last.less(r.mark) {
+			r.mark = last
 		}
+	} else {
+		r.tear(nil)
 	}
 	r.stretches.drop()
 	r.recent, r.next, r.end = read[:kept], 0, streamID{}

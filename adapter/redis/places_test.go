@@ -32,7 +32,7 @@ func TestRecoveryOverAHole(t *testing.T) {
 	}
 }
 
-// holed are two servers that share a stream, and a client at each that stays.
+// holed are servers that share a stream, and a client at each that stays.
 type holed struct {
 	t        *testing.T
 	cfg      redis.Config
@@ -42,20 +42,16 @@ type holed struct {
 	stayed   map[string]*adaptertest.Member
 }
 
-func newHoled(t *testing.T) *holed {
+func newHoled(t *testing.T, more ...string) *holed {
 	t.Helper()
 	h := &holed{t: t, nodes: map[string]*adaptertest.Node{}, proxies: map[string]*redistest.Proxy{}, clusters: map[string]*redis.Cluster{}, stayed: map[string]*adaptertest.Member{}}
 	h.cfg = redis.Config{Mode: redis.Streams, Recovery: &adapter.Recovery{}, Prefix: unique(), HeartbeatInterval: 100 * time.Millisecond, HeartbeatMisses: 300, BlockTime: 100 * time.Millisecond}
 	h.cfg.Stream, h.cfg.SessionPrefix = h.cfg.Prefix, h.cfg.Prefix+":session:"
 	h.foreign("before all")
 	var list []*redis.Cluster
-	for _, name := range []string{"sender", "other"} {
-		h.proxies[name] = redistest.NewProxy(t, shared.Addr())
-		h.cfg.URL = h.proxies[name].URL()
-		c := start(t, h.cfg)
-		h.clusters[name], list = c, append(list, c)
-		h.nodes[name] = adaptertest.NewNode(t, "/hole", c.Adapter())
-		h.nodes[name].Ready = c.Ready
+	for _, name := range append(more, "sender", "other") {
+		h.add(name)
+		list = append(list, h.clusters[name])
 	}
 	ready(t, list...)
 	for name, n := range h.nodes {
@@ -65,11 +61,26 @@ func newHoled(t *testing.T) *holed {
 	return h
 }
 
+// add starts a server.
+func (h *holed) add(name string) {
+	h.t.Helper()
+	h.proxies[name] = redistest.NewProxy(h.t, shared.Addr())
+	h.cfg.URL = h.proxies[name].URL()
+	c := start(h.t, h.cfg)
+	h.clusters[name], h.nodes[name] = c, adaptertest.NewNode(h.t, "/hole", c.Adapter())
+	h.nodes[name].Ready = c.Ready
+}
+
 // foreign appends an event of nobody who counts.
 func (h *holed) foreign(event string) {
 	h.t.Helper()
+	h.foreignAt("*", event)
+}
+
+func (h *holed) foreignAt(id, event string) {
+	h.t.Helper()
 	values := foreignEntry("/hole", event)
-	if err := shared.Client().XAdd(h.t.Context(), &goredis.XAddArgs{Stream: h.cfg.Stream, Values: values}).Err(); err != nil {
+	if err := shared.Client().XAdd(h.t.Context(), &goredis.XAddArgs{Stream: h.cfg.Stream, ID: id, Values: values}).Err(); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -200,5 +211,114 @@ func TestSenderOutOfReachIsWaitedFor(t *testing.T) {
 	}
 	if lost := h.clusters["other"].Stats().LostOf; len(lost) > 0 {
 		t.Errorf("lost %v", lost)
+	}
+}
+
+// TestRecoveryOverAnEmptiedStream: a stream is emptied, or trimmed, when one server has not read all of it, and that server does not know
+// what it has missed. Who leaves it with what came behind gets the rest elsewhere or begins anew; and who comes to it from
+// where all had been read gets nothing twice.
+func TestRecoveryOverAnEmptiedStream(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"deleted", "trimmed", "lower"} {
+		for _, away := range []string{"cut", "blocked"} {
+			for _, from := range []string{"other", "third"} {
+				for _, to := range []string{"sender", "other", "third", "new"} {
+					if from == to {
+						continue
+					}
+					t.Run(fmt.Sprintf("%s,%s,from=%s,to=%s", how, away, from, to), func(t *testing.T) {
+						t.Parallel()
+						recoveryOverAnEmptiedStream(t, how, away == "cut", from, to)
+					})
+				}
+			}
+		}
+	}
+}
+
+// until waits until a member has had an event, and returns it.
+func until(t *testing.T, m *adaptertest.Member, event string) string {
+	t.Helper()
+	for n := 1; ; n++ {
+		if got := m.Wait(t, n)[n-1]; strings.Contains(got, event) {
+			return got
+		}
+	}
+}
+
+func recoveryOverAnEmptiedStream(t *testing.T, how string, cut bool, from, to string) {
+	h := newHoled(t, "third")
+	left := adaptertest.NewMember("member-left")
+	h.nodes[from].Join(left)
+	h.emit("sender", "first")
+	h.all(1, "sender", "other", "third")
+	left.Wait(t, 1)
+	if cut {
+		h.proxies["other"].Cut(true)
+	} else {
+		h.proxies["other"].Block() // what it waits for comes later
+	}
+	h.emit("sender", "read")
+	h.all(2, "sender", "third")
+	h.emit("sender", "lost")
+	h.all(3, "sender", "third")
+	c := shared.Client()
+	id := "*"
+	var err error
+	switch how {
+	case "deleted":
+		err = c.Del(t.Context(), h.cfg.Stream).Err()
+	case "trimmed":
+		err = c.XTrimMaxLen(t.Context(), h.cfg.Stream, 0).Err()
+	case "lower":
+		id, err = "1-1", c.Del(t.Context(), h.cfg.Stream).Err()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if to != "sender" {
+		h.proxies["sender"].Block() // so that the other does not learn what it has missed
+	}
+	if cut {
+		h.proxies["other"].Cut(false)
+	} else {
+		h.proxies["other"].Unblock()
+	}
+	h.foreignAt(id, "behind")
+	last := adaptertest.Offset(t, until(t, left, "behind"))
+	if to == "new" {
+		h.add(to)
+		if err := h.clusters[to].Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := left.Leave(h.nodes[from], "pid")
+	if err := h.nodes[from].Save(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	again, n := adaptertest.NewMember(s.SID), h.nodes[to]
+	restored, err := n.Restore(t.Context(), s.PID, last)
+	if err == nil {
+		err = n.Resume(t.Context(), again, restored, again.Replay)
+	}
+	for _, name := range []string{"other", "third"} {
+		until(t, h.stayed[name], "behind")
+	}
+	h.proxies["sender"].Unblock()
+	h.emit("sender", "later")
+	h.all(5, "other", "third")
+	switch {
+	case errors.Is(err, adapter.ErrNoRecovery):
+		return
+	case err != nil:
+		t.Fatal(err)
+	}
+	until(t, again, "later")
+	got := strings.Join(append(left.Got(), again.Got()...), "")
+	for _, event := range []string{"first", "read", "lost", "behind", "later"} {
+		if strings.Count(got, event) != 1 {
+			t.Errorf("recovered, and got %q and then %q", left.Got(), again.Got())
+			break
+		}
 	}
 }

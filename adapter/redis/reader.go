@@ -21,6 +21,8 @@ type reader struct {
 	full    int                // how many reads in a row have brought ReadCount entries or more
 	recent  []readEntry        // the last entries read
 	next    int                // the oldest of recent, once there are maxRecent
+	mark    streamID           // an entry that was read, by which it is seen whether what comes hangs together with it
+	marked  int                // how many entries were read since
 	looked  time.Time          // when was last looked how far behind it is
 	seen    extent             // what the stream held when it was looked
 	end     streamID           // its end at an earlier look, which is not reached yet
@@ -34,6 +36,7 @@ type reader struct {
 	open    atomic.Pointer[feed] // feed, for others to look at
 	replies chan reply           // to a question for what is missing
 
+	own       window // of this node
 	places    places // for recoveries
 	stretches stretches
 	load      load
@@ -172,7 +175,7 @@ func (r *reader) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.start, r.recent = last, append(r.recent, readEntry{id: last})
+		r.start, r.mark, r.recent = last, last, append(r.recent, readEntry{id: last})
 		r.moveTo(last)
 	}
 	tails := r.told()
@@ -257,7 +260,7 @@ func (r *reader) handle(ctx context.Context, b *brought) int {
 	done := func() { r.moveTo(b.id) }
 	if !r.fresh(ctx, b) { // sent again although it had arrived
 		r.c.stats.skipped.Add(1)
-		r.places.note(b.id, false)
+		r.places.repeat(b.id)
 		done()
 		return size
 	}
@@ -327,15 +330,14 @@ func (r *reader) fresh(ctx context.Context, e *brought) bool {
 			}
 		case w.begins(), asks && r.begin(ctx, string(source), w, seq):
 			if !r.fetch(ctx, string(source), asks, w, seq-1) {
-				r.mend(w)
+				r.mend(w, streamID{})
 				r.c.garbled(source, errNumber, "stream", r.stream, "id", e.id.String())
 				return false
 			}
 		}
 	}
-	if seq > w.max && w.torn {
-		r.places.note(e.id, true)
-		r.mend(w)
+	if seq > w.max && w.torn.Load() {
+		r.mend(w, e.id)
 	}
 	if w.take(seq) {
 		return true

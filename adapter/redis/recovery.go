@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -8,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -66,6 +66,7 @@ func (n *namespace) Save(ctx context.Context, s adapter.Session) error {
 	if invalid := func(s string) bool { return !utf8.ValidString(s) }; invalid(s.Identity) || slices.ContainsFunc(s.Rooms, invalid) {
 		return errors.New("redis: session with an identity or a room that is no UTF-8: it would come back as another")
 	}
+	n.line.r.places.vouch(ctx, &s.Trail)
 	b, err := toMsgpack(nil, appendSession(nil, &s, n.name), nil)
 	if err != nil {
 		return fmt.Errorf("redis: encode session: %w", err)
@@ -127,6 +128,9 @@ func (n *namespace) Restore(ctx context.Context, pid, at string) (*adapter.Sessi
 	if err != nil {
 		return nil, err
 	}
+	if s.Trail.Forgot == doubted {
+		return nil, errTorn
+	}
 	if last, ok := parseOffset(at); ok && at != s.Last {
 		if ahead, ok := parseOffset(s.Trail.Ahead); ok && last.id.ms < ahead.id.ms+uint64(2*n.c.cfg.MaxOutboxAge.Milliseconds()) { // else the stream has brought it
 			at = last.and(ahead).String()
@@ -140,66 +144,6 @@ func (n *namespace) Restore(ctx context.Context, pid, at string) (*adapter.Sessi
 		return nil, fmt.Errorf("%w: unknown offset", adapter.ErrNoRecovery)
 	}
 	return s, n.held(ctx, s.After)
-}
-
-// Discard takes a session of any node for nobody.
-func (n *namespace) Discard(ctx context.Context, pid string) error {
-	if n.line == nil {
-		return adapter.ErrNoRecovery
-	}
-	ctx, cancel := n.bound(ctx)
-	defer cancel()
-	s, err := n.find(ctx, pid, true)
-	if err == nil {
-		err = n.claim(ctx, s)
-	}
-	if errors.Is(err, errUnknown) || errors.Is(err, adapter.ErrTaken) {
-		return nil
-	}
-	return err
-}
-
-var errUnknown = fmt.Errorf("%w: unknown or expired session", adapter.ErrNoRecovery)
-
-// find returns a session of any node, and takes over the socket of one that has not ended yet.
-func (n *namespace) find(ctx context.Context, pid string, forGood bool) (*adapter.Session, error) {
-	s, err := n.load(ctx, pid)
-	var silent error
-	if errors.Is(err, redis.Nil) {
-		silent = n.takeOver(ctx, adapter.SocketID(pid), forGood) // or it may have been saved between two questions
-		s, err = n.load(ctx, pid)
-	}
-	switch {
-	case errors.Is(err, redis.Nil) && silent != nil:
-		return nil, fmt.Errorf("%w: not every server that may have the session has answered: %w", adapter.ErrNoRecovery, silent)
-	case errors.Is(err, redis.Nil):
-		return nil, errUnknown
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", adapter.ErrNoRecovery, err)
-	case s.PID != pid || s.Namespace != "" && s.Namespace != n.name:
-		return nil, fmt.Errorf("%w: session of another", adapter.ErrNoRecovery)
-	}
-	return s, nil
-}
-
-func (n *namespace) load(ctx context.Context, pid string) (*adapter.Session, error) {
-	var text string
-	err := persist(ctx, func() (err error) {
-		text, err = n.c.client.Get(ctx, n.c.cfg.SessionPrefix+pid).Result()
-		return err
-	})
-	n.noted(ctx, err)
-	if err != nil {
-		return nil, err
-	}
-	if strings.HasPrefix(text, takenMark) {
-		return nil, redis.Nil
-	}
-	s, err := parseSession(text)
-	if err == nil {
-		s.Version = takenBy(text)
-	}
-	return s, err
 }
 
 // held returns nil when the stream still has all after an offset.
@@ -275,10 +219,6 @@ func (n *namespace) Resume(ctx context.Context, m adapter.Member, s *adapter.Ses
 		}
 	}
 	t, end := n.line.follow()
-	if n.line.r.places.miss(have.id) {
-		n.line.leave(t)
-		return errTorn
-	}
 	missed, seen, err := n.missed(ctx, s, have, end)
 	if err == nil && (have.id == end || have.id == (streamID{})) { // else it has been met
 		err = n.held(ctx, s.After)
@@ -366,6 +306,9 @@ func (n *namespace) noted(ctx context.Context, err error) {
 func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset, end streamID) (
 	list []tailEvent, seen map[string]uint64, err error,
 ) {
+	if from, err := n.line.r.places.whole(ctx); err != nil || have.id.less(from) {
+		return nil, nil, cmp.Or(err, errTorn)
+	}
 	seen = map[string]uint64{}
 	bytes, last := 0, have.id
 	after := have.id.before() // with what the client has: who has that no more may have less than was behind it
@@ -388,11 +331,7 @@ func (n *namespace) missed(ctx context.Context, s *adapter.Session, have offset,
 				met, seen[source] = true, e.seq
 				continue
 			}
-			torn, repeats := n.line.r.places.at(e.id)
-			if torn {
-				return nil, nil, errTorn
-			}
-			if repeats {
+			if n.line.r.places.repeated(e.id) {
 				continue
 			}
 			if last := seen[source]; e.dense && last > 0 && e.seq > last+1 {

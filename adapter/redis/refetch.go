@@ -64,8 +64,10 @@ func (r *reader) told() map[string]uint64 {
 func (r *reader) atEnd(ctx context.Context, tails map[string]uint64) {
 	r.mu.Lock()
 	r.lag = 0
+	pos := r.pos
 	maps.DeleteFunc(r.tails, func(uid string, n uint64) bool { return n == tails[uid] })
 	r.mu.Unlock()
+	r.places.expire(pos, time.Now())
 	for uid, n := range tails {
 		w := r.window([]byte(uid))
 		if uid == r.c.uid {
@@ -94,6 +96,7 @@ func (r *reader) begin(ctx context.Context, uid string, w *window, seq uint64) b
 	if !r.dropped {
 		return false
 	}
+	r.tear(w)
 	early := margin // as in gap.late
 	for t := (tries{since: time.Now()}); r.asks(ctx, uid, &t); {
 		asked := time.Now()
@@ -105,6 +108,7 @@ func (r *reader) begin(ctx context.Context, uid string, w *window, seq uint64) b
 			early = 2 * took
 			continue
 		case a.n == 0 || a.base >= seq:
+			r.mend(w, streamID{})
 			return false
 		}
 		w.max, w.begun = a.base, true
@@ -346,12 +350,15 @@ type window struct {
 	begun   bool                // everything behind max concerns the reader, though it has had nothing
 	missing map[uint64]struct{} // below max
 	deaf    bool                // it has not answered
-	torn    bool                // some up to max are not in the stream, and nothing behind them is yet
+	torn    atomic.Bool         // some up to max may not be in the stream, and nothing behind them is yet
 	checked time.Time           // when its node was last asked whether it has added max
 }
 
 // window returns that of a source.
 func (r *reader) window(source []byte) *window {
+	if string(source) == r.c.uid {
+		return &r.own
+	}
 	w := r.windows[string(source)]
 	if w == nil {
 		if len(r.windows) > 10_000 { // of nodes long gone

@@ -2,13 +2,16 @@
 //
 //	health http://127.0.0.1:5000/livez
 //
-// Its exit status is 0 when the answer is 2xx, 1 when it is not or none comes within two seconds, and 64 when
+// Where that is https:// on this machine, any certificate will do: it is made out to the name that clients ask for. Its
+// exit status is 0 when the answer is 2xx, 1 when it is not or none comes within two seconds, and 64 when
 // it is called wrongly. It is a program of its own since a small instance builds it with every deployment.
 package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -29,11 +32,15 @@ func main() {
 }
 
 func ask(ctx context.Context, url string) error {
+	var client http.Client
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(r)
+	if ip := net.ParseIP(r.URL.Hostname()); ip != nil && ip.IsLoopback() {
+		client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
+	}
+	res, err := client.Do(r)
 	if err != nil {
 		return err
 	}

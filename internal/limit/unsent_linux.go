@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"crypto/tls"
 	"net"
 	"syscall"
 
@@ -11,9 +12,12 @@ import (
 const maxUnsent = 128 << 10
 
 // KeepUnsentSmall has a connection take more as soon as the client has taken some: by default a third of a buffer of
-// up to 4 MiB has to be free, and who reads 40 KB a second looks as if he took nothing for half a minute. It does
-// nothing to what is no TCP connection. tcp(7), TCP_NOTSENT_LOWAT.
+// up to 4 MiB has to be free, and who reads 40 KB a second looks as if he took nothing for half a minute. Of TLS it is the
+// connection below. It does nothing to what is no TCP connection. tcp(7), TCP_NOTSENT_LOWAT.
 func KeepUnsentSmall(conn net.Conn) {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
 	s, ok := conn.(syscall.Conn)
 	if !ok {
 		return

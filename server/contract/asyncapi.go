@@ -17,8 +17,9 @@ type object map[string]any
 // list of an event's arguments; a reply is the list of an acknowledgement's values.
 func (c *Contract) AsyncAPI(info Info) ([]byte, error) {
 	channels, operations := object{}, object{}
-	for _, n := range c.Namespaces {
-		channel := identifier(n.Name)
+	names := c.identifiers()
+	for i, n := range c.Namespaces {
+		channel := names[i]
 		if channel == "" {
 			channel = "main"
 		}

@@ -41,7 +41,7 @@ func (r *reflector) object(t reflect.Type) *Schema {
 func fields(t reflect.Type) (list []field) {
 	byName := map[string][]field{}
 	var names []string
-	collect(t, 0, map[reflect.Type]bool{}, func(f field) {
+	collect(t, 0, false, map[reflect.Type]bool{}, func(f field) {
 		if byName[f.name] == nil {
 			names = append(names, f.name)
 		}
@@ -70,8 +70,9 @@ func dominant(of []field) (field, bool) {
 	return of[0], true
 }
 
-// collect calls found with each member of t, and of what is embedded in it.
-func collect(t reflect.Type, depth int, within map[reflect.Type]bool, found func(field)) {
+// collect calls found with each member of t, and of what is embedded in it. Those of a pointer that is embedded are absent
+// where it is nil.
+func collect(t reflect.Type, depth int, optional bool, within map[reflect.Type]bool, found func(field)) {
 	if within[t] {
 		return
 	}
@@ -90,10 +91,10 @@ func collect(t reflect.Type, depth int, within map[reflect.Type]bool, found func
 			continue
 		}
 		if embedded && name == "" {
-			collect(inner, depth+1, within, found)
+			collect(inner, depth+1, optional || inner != f.Type, within, found)
 			continue
 		}
-		one := field{name: f.Name, typ: f.Type, depth: depth}
+		one := field{name: f.Name, typ: f.Type, depth: depth, optional: optional}
 		if name != "" {
 			one.name, one.tagged = name, true
 		}

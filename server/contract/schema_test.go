@@ -127,3 +127,31 @@ func TestTypesThatHoldThemselves(t *testing.T) {
 		}
 	}
 }
+
+// Namespaces whose names differ in signs alone are told apart, in both forms.
+func TestNamespacesHaveIdentifiersOfTheirOwn(t *testing.T) {
+	c := &Contract{}
+	for _, name := range []string{"/", "/-", "/a-b", "/a_b", "/a/b", "/ab"} {
+		c.Namespaces = append(c.Namespaces, Namespace{Name: name})
+	}
+	if got, want := c.identifiers(), []string{"", "_2", "AB", "AB2", "AB3", "Ab"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	doc, err := c.AsyncAPI(Info{})
+	if err != nil || strings.Count(string(doc), `"address"`) != len(c.Namespaces) {
+		t.Errorf("%v\n%s", err, doc)
+	}
+}
+
+// The members of a pointer that is embedded are absent where it is nil.
+func TestEmbeddedPointersAreOptional(t *testing.T) {
+	var r reflector
+	type guest struct {
+		Name string
+		*Other
+	}
+	r.schema(reflect.TypeFor[guest]())
+	if got := r.named["Guest"]; !slices.Equal(got.Required, []string{"Name"}) || got.Properties["X"] == nil {
+		t.Errorf("required: %q of %v", got.Required, got.Properties)
+	}
+}

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -29,16 +30,17 @@ func (c *Contract) TypeScript() []byte {
 	for _, name := range slices.Sorted(maps.Keys(c.Schemas)) {
 		p.line("")
 		switch s := c.Schemas[name]; {
-		case s.Type == "object" && s.Additional == nil:
+		case s.Type == "object" && len(s.Properties) > 0:
 			p.line("export interface " + named(name) + " " + p.typ(s, ""))
-		case s.Type == "object": // a Record must not name itself
+		case s.Type == "object" && s.Additional != nil: // a Record must not name itself
 			p.line("export interface " + named(name) + " {\n  [name: string]: " + p.typ(s.Additional, "  ") + ";\n}")
 		default:
 			p.line("export type " + named(name) + " = " + p.typ(s, "") + ";")
 		}
 	}
-	for _, n := range c.Namespaces {
-		prefix := identifier(n.Name)
+	names := c.identifiers()
+	for i, n := range c.Namespaces {
+		prefix := names[i]
 		p.line("")
 		p.line("/** What the clients of " + n.Name + " are sent. */")
 		p.events(prefix+"ServerToClientEvents", n.ServerToClient, false)
@@ -61,6 +63,18 @@ func named(name string) string {
 		return name + "_"
 	}
 	return name
+}
+
+// identifiers returns the identifier of each namespace, with a number where another has it already, as that of "/a_b" beside "/a-b".
+func (c *Contract) identifiers() (list []string) {
+	for _, n := range c.Namespaces {
+		name := identifier(n.Name)
+		for i, first := 2, cmp.Or(name, "_"); slices.Contains(list, name); i++ {
+			name = fmt.Sprint(first, i)
+		}
+		list = append(list, name)
+	}
+	return list
 }
 
 // identifier makes the name of a namespace the beginning of one in TypeScript: "/chat/room" becomes ChatRoom, "/" nothing.

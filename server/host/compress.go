@@ -43,8 +43,16 @@ type compressor struct {
 type compressedFile struct {
 	modified time.Time
 	size     int64
+	change   change
 	mime     string
 	gzip     []byte // nil for one that does not become smaller, or is not to be compressed
+}
+
+// change is when a file of the operating system was made or changed, whatever time it has been given: a build that is the same
+// again has all its times alike. The zero value is that of others.
+type change struct {
+	file uint64
+	time int64
 }
 
 func newCompressor(short func() bool) *compressor {
@@ -110,7 +118,7 @@ func (c *compressor) of(ctx context.Context, fsys fs.FS, name string) (kept comp
 	if c.short() || !c.begin(name) {
 		return compressedFile{}
 	}
-	kept = compressedFile{modified: info.ModTime(), size: info.Size(), mime: mime.TypeByExtension(path.Ext(name))}
+	kept = compressedFile{modified: info.ModTime(), size: info.Size(), change: changeOf(info), mime: mime.TypeByExtension(path.Ext(name))}
 	if kept.gzip, kept.mime, err = compressFile(file, info.Size(), kept.mime); err != nil {
 		return compressedFile{} // it is being written, or cannot be read, of which the plain answer tells
 	}
@@ -150,7 +158,7 @@ func (c *compressor) get(name string, now fs.FileInfo) (compressedFile, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	kept, ok := c.files[name]
-	return kept, ok && kept.size == now.Size() && kept.modified.Equal(now.ModTime())
+	return kept, ok && kept.size == now.Size() && kept.modified.Equal(now.ModTime()) && kept.change == changeOf(now)
 }
 
 // begin reports whether there is room for at least the name of another file. A compressor that has been full forgets

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -160,6 +161,62 @@ func TestWhatIsKeptCompressedIsBounded(t *testing.T) {
 	compressed()
 	if n := compressed(); n != 100 || c.room < 0 {
 		t.Errorf("%d files of the next", n)
+	}
+}
+
+// A file is another when it has been written or replaced, though its size and its time are the same, as those of a reproducible
+// build are.
+func TestFilesOfTheSameTimeAreToldApart(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the time of a change is not known")
+	}
+	dir := t.TempDir()
+	name := filepath.Join(dir, "app.js")
+	write := func(to string, letter string) string {
+		t.Helper()
+		text := strings.Repeat(letter, 10_000)
+		if err := os.WriteFile(to, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(to, time.Unix(1e9, 0), time.Unix(1e9, 0)); err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	var last os.FileInfo
+	h, _ := newTestHost(t, Config{StaticDir: dir})
+	for _, change := range []struct {
+		how string
+		do  func() string
+	}{
+		{"at first", func() string { return write(name, "a") }},
+		{"in place", func() string {
+			for { // until the clock of the files has gone on
+				text := write(name, "b")
+				if now, err := os.Stat(name); err != nil || changeOf(now) != changeOf(last) {
+					return text
+				}
+			}
+		}},
+		{"replaced", func() string {
+			text := write(name+".new", "c")
+			if err := os.Rename(name+".new", name); err != nil {
+				t.Fatal(err)
+			}
+			return text
+		}},
+	} {
+		want := change.do()
+		for range 2 {
+			w := ask(h, http.MethodGet, "/app.js", "Accept-Encoding", "gzip")
+			if got := unzipped(t, w.Body.Bytes()); got != want {
+				t.Errorf("%s: %.3s…, want %.3s…", change.how, got, want)
+			}
+		}
+		var err error
+		if last, err = os.Stat(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -26,6 +26,13 @@ type Config struct {
 	Port Port `env:"PORT" default:"5000" allow:"a port from 0 to 65535"`
 	// The address to listen on; without it, all of the machine's.
 	Host string `env:"HOST" allow:"an IP address or a host name"`
+	// The certificate with which the port speaks https, and nothing else: a file in PEM, with the certificates between it and
+	// its authority behind it. Both files are read again when they change, so that a renewed certificate needs no restart.
+	// Without it the port speaks http, for a proxy or a load balancer at which TLS ends. The admin listener and the metrics'
+	// address speak http in any case.
+	TLSCert string `env:"BEANPOLE_TLS_CERT" allow:"a file of certificates in PEM, with its key in BEANPOLE_TLS_KEY"`
+	// The private key of the certificate: a file in PEM, without a password.
+	TLSKey string `env:"BEANPOLE_TLS_KEY" secret:"true" allow:"a file in PEM with the key of the certificate in BEANPOLE_TLS_CERT"`
 	// The Redis that joins several servers to one cluster, redis:// or rediss://.
 	RedisURL string `env:"REDIS_URL" allow:"a URL such as redis://:password@host:6379/0 or rediss://host:6379"`
 	// The password for REDIS_URL, which has none then: for one that comes from a store of secrets by itself.

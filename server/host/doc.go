@@ -21,8 +21,9 @@
 //   - application.go: what a host carries, of package server or package zishang
 //   - host.go: Host, its routes, its life; run.go: signals and the graceful stop
 //   - log.go: the log, for whose reader nobody waits; accept.go: what is said when there are no descriptors left
-//   - router.go: the gin router; access.go: the access log; static.go: files, compress.go: their compressed form
+//   - router.go: the gin router; access.go: the access log; static.go: files, compress.go: their compressed form, change_linux.go: whether they are those still
 //   - client.go: the client bundle; health.go: /healthz and /livez
+//   - tls.go: https, and the certificate that is read again
 //   - proxy.go: the client's address behind trusted proxies
 //   - drain.go: sessions closed a few at a time; admin.go: the loopback listener that a deployment drains
 //     by; exchange.go: how long a request waits for its client; connections.go: those that a stop
@@ -51,6 +52,8 @@
 //     an application's guard has to hold for Socket.IO too. Health checks are there from the start, without it.
 //   - 2026-11: requests of the protocol pass the router by where no middleware of the application's and no log is to see
 //     them: what the router and the host's own middlewares did for them was a twentieth of a handshake.
+//   - 2026-11: with a certificate the port speaks HTTP/1.1 alone. WebSockets need it, and a stop looks at connections, of
+//     which each has one request at a time.
 //   - 2026-11: spans are sent by an exporter of our own. The official one brings gRPC along, even for HTTP:
 //     examples/chat is 51 MB with it, 33 MB with ours and 32 MB with none.
 //   - 2026-11: http.Server has neither ReadTimeout nor WriteTimeout, which count from the request's beginning: they

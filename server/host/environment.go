@@ -186,7 +186,7 @@ func (cfg *Config) wrong(folder func(name string) bool) (bad []error) {
 			bad = append(bad, badValue(f, text(field.Interface())))
 		}
 	}
-	for _, check := range []func() error{cfg.checkSites, cfg.checkTimes, cfg.checkPorts, cfg.checkRedisPassword, cfg.checkRecovery, cfg.checkAdminUI, cfg.checkTracing, cfg.checkJSONP} {
+	for _, check := range []func() error{cfg.checkSites, cfg.checkTLS, cfg.checkTimes, cfg.checkPorts, cfg.checkRedisPassword, cfg.checkRecovery, cfg.checkAdminUI, cfg.checkTracing, cfg.checkJSONP} {
 		if err := check(); err != nil {
 			bad = append(bad, err)
 		}

@@ -27,6 +27,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 	dir := t.TempDir()
 	values := map[string]string{
 		"PORT": "8080", "HOST": "127.0.0.1", "REDIS_URL": "rediss://redis.example.com:6379/1", "REDIS_PASSWORD": "pw",
+		"BEANPOLE_TLS_CERT": "cert.pem", "BEANPOLE_TLS_KEY": "key.pem",
 		"BEANPOLE_PATH": "/ws/", "BEANPOLE_STATIC_DIR": dir, "BEANPOLE_CLIENT_DIR": dir,
 		"BEANPOLE_ALLOWED_ORIGINS": "https://a.example.com, https://*.b.example.com",
 		"BEANPOLE_ALLOWED_HOSTS":   "chat.example.com, localhost:5000", "BEANPOLE_JSONP": "despite-origins",
@@ -212,7 +213,7 @@ func TestMetricsHaveAPortOfTheirOwn(t *testing.T) {
 
 func TestNoVariableTakesWhatIsOfNoUse(t *testing.T) {
 	texts := map[string][]string{
-		"HOST": {"a b", "[::1]", "0:5000", "host:", "é"}, "REDIS_PASSWORD": nil, "BEANPOLE_ADMIN_UI_USERNAME": nil,
+		"HOST": {"a b", "[::1]", "0:5000", "host:", "é"}, "BEANPOLE_TLS_CERT": {"cert.pem"}, "BEANPOLE_TLS_KEY": {"key.pem"}, "REDIS_PASSWORD": nil, "BEANPOLE_ADMIN_UI_USERNAME": nil,
 		"REDIS_URL": {"redis", "redis://", "redis://127.0.0.1:99999", "redis://127.0.0.1:0", "redis://127.0.0.1:6379/-1", "redis://127.0.0.1:6379/x",
 			"redis://127.0.0.1?db=-1", "redis://127.0.0.1:6379?cluster=true&addr=127.0.0.2:99999", "rediss://127.0.0.1?master_name=m&addr=h:0"},
 		"BEANPOLE_REDIS_MODE": {"stream"}, "BEANPOLE_REDIS_SUBSCRIPTIONS": {"all"}, "BEANPOLE_REDIS_PREFIX": {"a b", "é"},

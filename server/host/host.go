@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -51,6 +52,8 @@ type Host struct {
 	cluster *cluster
 	client  *bundle
 
+	certificate *certificate // or nil
+
 	clientOf clientAddr            // whose a request is
 	metrics  *metrics.Metrics      // nil without the admin listener
 	adminUI  *adminui.UI           // or nil
@@ -94,6 +97,9 @@ func newHost(cfg Config, logged func(*slog.Logger)) (*Host, error) {
 	logged(h.log)
 	h.openHealthd()
 	var err error
+	if h.certificate, err = newCertificate(&h.cfg, h.life); err != nil {
+		return nil, err
+	}
 	if h.cluster, err = newCluster(&h.cfg, h.log); err != nil {
 		return nil, err
 	}
@@ -168,7 +174,9 @@ func (h *Host) make() (err error) {
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
+		ErrorLog:          log.New(errorLog{h}, "", 0),
+		TLSConfig:         h.certificate.tlsConfig(),
+		Protocols:         onlyHTTP1(),
 		ConnContext:       h.connections.context,
 		ConnState:         h.connections.note,
 	}
@@ -282,7 +290,8 @@ func (h *Host) URL() string {
 	if ip := net.ParseIP(name); ip == nil || ip.IsUnspecified() {
 		name = "localhost"
 	}
-	return "http://" + strings.TrimSuffix(net.JoinHostPort(name, port), ":80") + "/"
+	scheme := h.cfg.scheme()
+	return scheme + "://" + strings.TrimSuffix(net.JoinHostPort(name, port), map[string]string{"http": ":80", "https": ":443"}[scheme]) + "/"
 }
 
 // Shutdown drains, closes every session in the way after which clients reconnect elsewhere, spread over

@@ -12,5 +12,15 @@ func TestMain(m *testing.M) {
 		program()
 		return
 	}
-	goleak.VerifyTestMain(m)
+	folder, err := os.MkdirTemp("", "authority")
+	if err == nil {
+		err = testAuthority.write(folder)
+	}
+	if err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(folder)
+		os.Exit(code)
+	}))
 }

@@ -73,7 +73,7 @@ func (p *place) guess(ctx context.Context) (string, error) {
 				Advice: "set BEANPOLE_NODE_URL to where the other servers reach this one, or BEANPOLE_NO_FORWARDING where they need not"}
 		}
 	}
-	return "http://" + net.JoinHostPort(ip.String(), port), nil
+	return p.cfg.scheme() + "://" + net.JoinHostPort(ip.String(), port), nil
 }
 
 // way is how this machine reaches Redis.

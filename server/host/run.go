@@ -107,7 +107,7 @@ func (h *Host) Run(ctx context.Context) error {
 
 	defer h.watchMemory(ctx)() // before the first session
 	served := make(chan error, 1)
-	go func() { served <- h.http.Serve(h.accepting(transport.Listener(h.listener))) }()
+	go func() { served <- h.serve(h.accepting(transport.Listener(h.listener))) }()
 	stopReturns := h.serveReturns()
 	defer stopReturns()
 	defer h.watchLifecycle(ctx)()
@@ -115,7 +115,7 @@ func (h *Host) Run(ctx context.Context) error {
 	stopAdmin := h.serveAdmin(ctx)
 	defer stopAdmin()
 	defer h.serveMetrics(ctx)()
-	h.life.Info("listening", "addr", h.listener.Addr().String(), "path", h.cfg.Path)
+	h.life.Info("listening", "addr", h.listener.Addr().String(), "scheme", h.cfg.scheme(), "path", h.cfg.Path)
 
 	select {
 	case err := <-served:

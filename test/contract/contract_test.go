@@ -41,13 +41,18 @@ type Article struct {
 	Tags  []string  `json:"tags"`
 }
 
-// Menu, Path and Record hold themselves, or have a name that TypeScript has for its own.
+// Menu and Path hold themselves, Record has a name that TypeScript has for its own, and Ping nothing.
 type (
 	Menu   map[string]Menu
 	Path   []map[string]Path
 	Record struct {
 		Menus map[string]Menu `json:"menus"`
+		*Place
 	}
+	Place struct {
+		Table int `json:"table"`
+	}
+	Ping struct{}
 )
 
 var (
@@ -71,6 +76,9 @@ func quiet(io *server.Server) {
 	io.On("raw", func(*server.Event) {})
 	io.On("later", func(text string, ack server.Ack) {})
 	io.On("menu", func(Path) Record { return Record{} })
+	io.On("ping", func(p Ping) Ping { return p })
+	io.Of("/a-b").On("dash", func(string) {})
+	io.Of("/a_b").On("line", func(string) {})
 	io.Sends(news, photo, tick, ready)
 	io.Of("/admin").On("stop", func(when string) {})
 }

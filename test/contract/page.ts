@@ -1,6 +1,6 @@
 // What an application's page does with the server's contract.
 import { io, Socket } from "socket.io-client";
-import type { AdminClientToServerEvents, AdminServerToClientEvents, Binary, ClientToServerEvents, Failure, Line, Menu, ServerToClientEvents } from "./events";
+import type { AdminClientToServerEvents, AdminServerToClientEvents, Binary, ClientToServerEvents, Failure, Line, Menu, ServerToClientEvents, ABClientToServerEvents, AB2ClientToServerEvents, ABServerToClientEvents } from "./events";
 
 const socket: Socket<ServerToClientEvents, ClientToServerEvents> = io();
 const line: Line = { item: "beans", count: 2, photo: new Uint8Array(3), notes: null };
@@ -48,5 +48,13 @@ admin.emit("stop", "now");
 socket.emit("menu", [{ lunch: [null, {}] }], (record) => {
   if (failed(record)) return;
   const soup: Menu | null | undefined = record.menus?.lunch?.soup;
-  console.log(soup);
+  const table: number | undefined = record.table;
+  console.log(soup, table);
 });
+socket.emit("ping", {}, (ping) => console.log(ping));
+const dash: Socket<ABServerToClientEvents, ABClientToServerEvents> = io("/a-b");
+dash.emit("dash", "x");
+// @ts-expect-error: an event of the other namespace
+dash.emit("line", "x");
+const line2: keyof AB2ClientToServerEvents = "line";
+console.log(line2);

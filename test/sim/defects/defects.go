@@ -68,7 +68,7 @@ var ofServers = []Defect{
 	{"stream-lost", "streams", nil, "adapter/redis/reader.go", "if !r.fresh(ctx, b) {", `if !r.fresh(ctx, b) || on("stream-lost", 60) {`},
 	{"replay-lost", "streams+", nil, "adapter/redis/recovery.go", "if have.has(e.uid, e.seq) || ", `if on("replay-lost", 5) || have.has(e.uid, e.seq) || `},
 	{"replay-wrong", "streams+", nil, "adapter/redis/line.go", "if !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) && !replayed(&e) {\n\t\t\t\treplay(", "if on(\"replay-wrong\", 1) || !have.has(e.uid, e.seq) && s.Missed(&e.t, e.after) {\n\t\t\t\treplay("},
-	{"saved-late", "streams+", []string{plan.Cut}, "adapter/redis/recovery.go", "\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid), forGood) //", "\t\tif !on(\"saved-late\", 1) {\n\t\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid), forGood)\n\t\t} //"},
+	{"saved-late", "streams+", []string{plan.Cut}, "adapter/redis/former.go", "\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid), forGood) //", "\t\tif !on(\"saved-late\", 1) {\n\t\t\tsilent = n.takeOver(ctx, adapter.SocketID(pid), forGood)\n\t\t} //"},
 	{"hold-lost", "streams+", nil, "server/hold.go", "x.p != nil && s.client", "x.p != nil && !on(\"hold-lost\", 5) && s.client"},
 	{"log-lost", "memory+", []string{plan.Cut}, "adapter/log.go", "if s.Missed(&e.t, isAfter) {", `if s.Missed(&e.t, isAfter) && !on("log-lost", 5) {`},
 	{"join-forgotten", "memory", nil, "adapter/rooms.go", "\t\tx.add(m)\n\t\tr.joined", "\t\tif !on(\"join-forgotten\", 10) {\n\t\t\tx.add(m)\n\t\t}\n\t\tr.joined"},

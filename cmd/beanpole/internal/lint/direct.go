@@ -31,6 +31,15 @@ func checkDirect(m *model) {
 		}
 	}
 	m.checkDirectGroups(port)
+	protocol := m.processOption(m.socketProcess(), "Protocol", "HTTP")
+	if cert, secure := m.certificate(); m.balancer() == "application" && secure != (protocol.value == "HTTPS") {
+		at, want := protocol, "HTTP, or set BEANPOLE_TLS_CERT and BEANPOLE_TLS_KEY"
+		if secure {
+			at, want = cert, "HTTPS"
+		}
+		m.add(Finding{Check: "direct-tls", Severity: Error, File: at.file, Line: at.line, What: "the load balancer speaks " + protocol.value + " to the application, which speaks the other",
+			Why: "with BEANPOLE_TLS_CERT the port speaks TLS alone, and without it HTTP: every instance is unhealthy", Fix: "Protocol of the process: " + want})
+	}
 }
 
 // checkDirectGroups looks for the rules that let the load balancer reach the port. By itself Elastic Beanstalk opens 80, as

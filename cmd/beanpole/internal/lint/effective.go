@@ -232,12 +232,24 @@ func (m *model) accessLogs(t tree, http *directive, scope []*directive) {
 	}
 }
 
+// certificate returns where the certificate is set with which the application speaks TLS, if it does.
+func (m *model) certificate() (setting, bool) {
+	_, set := m.variables()
+	s, ok := set["BEANPOLE_TLS_CERT"]
+	return s, ok && s.value != ""
+}
+
 // upstream holds where nginx passes requests to against where the server listens.
 func (m *model) upstream(t tree, http *directive, a answer) {
 	p := a.by
-	if strings.HasPrefix(a.pass, "https://") {
+	cert, secure := m.certificate()
+	switch over := strings.HasPrefix(a.pass, "https://"); {
+	case over && !secure:
 		m.add(Finding{Check: "upstream-tls", Severity: Error, File: t.where(p.file), Line: p.line, What: "requests are passed on over TLS",
 			Why: "the application speaks HTTP: 502 on everything", Fix: "proxy_pass http://…"})
+	case secure && !over && !m.direct():
+		m.add(Finding{Check: "upstream-tls", Severity: Error, File: cert.file, Line: cert.line, What: "BEANPOLE_TLS_CERT is set, and nginx passes requests on over HTTP",
+			Why: "with a certificate the port speaks TLS alone: 400 on everything", Fix: "delete it and BEANPOLE_TLS_KEY, as TLS ends at the load balancer; or proxy_pass https://…"})
 	}
 	if m.platform == Docker {
 		if target(a) != "docker" && t.ours[p.file] {

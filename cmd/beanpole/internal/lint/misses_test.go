@@ -199,6 +199,12 @@ var missedBundles = []bundleCase{
 		breaks: steps(direct, swap(application, `HOPS: "1"`, `HOPS: "2"`)), mends: direct},
 	{about: "a port past nginx, and nobody who writes nginx's log", check: "direct-healthd", where: balancer + "|    Port:",
 		breaks: steps(direct, swap(application, "    BEANPOLE_HEALTHD_LOG: /var/log/nginx/healthd\n", "")), mends: direct},
+	{about: "a port past nginx that speaks TLS, and a load balancer that does not", check: "direct-tls", where: more + ":3",
+		breaks: steps(direct, withCertificate), mends: swap(balancer, "Protocol: HTTP", "Protocol: HTTPS")},
+	{about: "TLS to a port past nginx that speaks none", check: "direct-tls", where: balancer + "|Protocol",
+		breaks: steps(direct, swap(balancer, "Protocol: HTTP", "Protocol: HTTPS")), mends: withCertificate},
+	{about: "a certificate behind nginx, which speaks HTTP", check: "upstream-tls", where: more + ":3",
+		breaks: withCertificate, mends: drop(more)},
 	{about: "a port past nginx that no security group opens", check: "direct-closed", where: balancer + "|    Port:",
 		breaks: steps(direct, drop(appPort)), mends: direct},
 	{about: "a port past nginx, and a way out of the load balancer's group alone", check: "direct-closed", where: balancer + "|    Port:",
@@ -334,6 +340,11 @@ func direct(t *testing.T, b *Bundle) {
 		t.Fatal(err)
 	}
 	drop(strings.Fields(string(remove))...)(t, b)
+}
+
+// withCertificate has the application speak TLS.
+func withCertificate(t *testing.T, b *Bundle) {
+	properties("BEANPOLE_TLS_CERT: /etc/pki/cert.pem", "BEANPOLE_TLS_KEY: /etc/pki/key.pem")(t, b)
 }
 
 // program64 is a program for a machine in the place of the bundle's.

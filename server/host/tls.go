@@ -1,0 +1,224 @@
+package host
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// certificateEvery is the time between two looks at the files of the certificate.
+const certificateEvery = 5 * time.Second
+
+// certificate is that of Config.TLSCert and TLSKey. It is read again when the files change, which is seen by a client's
+// handshake: programs that renew certificates replace the files.
+type certificate struct {
+	// Set by newCertificate, then read only.
+	cfg   *Config
+	log   *slog.Logger
+	every time.Duration // from one look to the next
+
+	served  atomic.Pointer[tls.Certificate]
+	looking sync.Mutex // by one: the others need not wait for a disk
+
+	// Guarded by looking.
+	looked time.Time
+	files  [2]fileState // as served was read
+	failed bool         // the last look found files that could not be used
+	said   string       // of the failures of files as they are now, the last in the log
+}
+
+// fileState is what tells a file from what was there before.
+type fileState struct{ size, modified int64 }
+
+func stateOf(name string) (s fileState) {
+	if info, err := os.Stat(name); err == nil {
+		s = fileState{info.Size(), info.ModTime().UnixNano()}
+	}
+	return s
+}
+
+// newCertificate returns the certificate of cfg, or nil if it has none. The error is a *ValueError.
+func newCertificate(cfg *Config, log *slog.Logger) (*certificate, error) {
+	if cfg.TLSCert == "" {
+		return nil, nil
+	}
+	c := &certificate{cfg: cfg, log: log, every: certificateEvery, looked: time.Now(), files: [2]fileState{stateOf(cfg.TLSCert), stateOf(cfg.TLSKey)}}
+	pair, err := cfg.readCertificate()
+	if err != nil {
+		return nil, err
+	}
+	c.serve(pair, "certificate", c.looked)
+	return c, nil
+}
+
+// serve has clients get pair from now on.
+func (c *certificate) serve(pair *tls.Certificate, what string, now time.Time) {
+	c.served.Store(pair)
+	until := pair.Leaf.NotAfter
+	if now.After(until) {
+		c.log.Warn("the certificate has ended: clients do not connect with it", "until", until, "advice", "renew it: the new files are read by themselves")
+		return
+	}
+	c.log.Info(what, "until", until)
+}
+
+// get is tls.Config.GetCertificate.
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if c.looking.TryLock() {
+		c.look(time.Now())
+		c.looking.Unlock()
+	}
+	return c.served.Load(), nil
+}
+
+// look reads the files if they have changed. What cannot be used is tried again with each look, and said from the second
+// on: the two are replaced one after the other.
+func (c *certificate) look(now time.Time) {
+	if now.Sub(c.looked) < c.every {
+		return
+	}
+	c.looked = now
+	files := [2]fileState{stateOf(c.cfg.TLSCert), stateOf(c.cfg.TLSKey)}
+	if files == c.files {
+		c.failed, c.said = false, ""
+		return
+	}
+	pair, err := c.cfg.readCertificate()
+	if err == nil {
+		c.files, c.failed, c.said = files, false, ""
+		c.serve(pair, "the certificate has been renewed", now)
+		return
+	}
+	if c.failed && c.said != err.Error() {
+		c.said = err.Error()
+		c.log.Warn("the new files of the certificate cannot be used: clients get the old one", "err", err, "until", c.served.Load().Leaf.NotAfter)
+	}
+	c.failed = true
+}
+
+// readCertificate reads the two files. The error is a *ValueError for the one that is wrong.
+func (cfg *Config) readCertificate() (*tls.Certificate, error) {
+	chain, err := os.ReadFile(cfg.TLSCert)
+	if err == nil {
+		err = checkChain(chain)
+	}
+	if err != nil {
+		return nil, badFile("TLSCert", cfg.TLSCert, err)
+	}
+	key, err := os.ReadFile(cfg.TLSKey)
+	if err != nil {
+		return nil, badFile("TLSKey", cfg.TLSKey, err)
+	}
+	pair, err := tls.X509KeyPair(chain, key)
+	if err != nil {
+		return nil, badFile("TLSKey", cfg.TLSKey, err)
+	}
+	return &pair, nil
+}
+
+// checkChain says what is wrong with the file of the certificate by itself.
+func checkChain(chain []byte) error {
+	found := false
+	for block, rest := pem.Decode(chain); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return err
+		}
+		found = true
+	}
+	if !found {
+		return errors.New("there is no certificate in it")
+	}
+	return nil
+}
+
+// badFile is the error for a file that cannot be used, without its name where that is none to tell.
+func badFile(field, name string, err error) error {
+	if of := (*fs.PathError)(nil); errors.As(err, &of) {
+		err = of.Err
+	}
+	f, _ := reflect.TypeFor[Config]().FieldByName(field)
+	bad := badValue(f, name).(*ValueError)
+	bad.Allowed += "; " + err.Error()
+	return bad
+}
+
+// checkTLS returns a *ValueError for a file without the other.
+func (cfg *Config) checkTLS() error {
+	have, lack := "TLSCert", "TLSKey"
+	switch {
+	case (cfg.TLSCert == "") == (cfg.TLSKey == ""):
+		return nil
+	case cfg.TLSCert == "":
+		have, lack = lack, have
+	}
+	missing, _ := reflect.TypeFor[Config]().FieldByName(lack)
+	return badFile(have, cfg.TLSCert+cfg.TLSKey, errors.New(missing.Tag.Get("env")+" is not set"))
+}
+
+// scheme is what the host speaks on its port.
+func (cfg *Config) scheme() string {
+	if cfg.TLSCert != "" {
+		return "https"
+	}
+	return "http"
+}
+
+// tlsConfig is that of the http.Server; nil without a certificate.
+func (c *certificate) tlsConfig() *tls.Config {
+	if c == nil {
+		return nil
+	}
+	return &tls.Config{GetCertificate: c.get}
+}
+
+// onlyHTTP1 are the protocols of the host: WebSockets need HTTP/1.1, and a stop looks at connections, of which each has
+// to have one request at a time.
+func onlyHTTP1() *http.Protocols {
+	var p http.Protocols
+	p.SetHTTP1(true)
+	return &p
+}
+
+// serve serves l, by TLS if there is a certificate.
+func (h *Host) serve(l net.Listener) error {
+	if h.certificate == nil {
+		return h.http.Serve(l)
+	}
+	return h.http.ServeTLS(l, "", "")
+}
+
+// errorLog takes what http.Server has to say. A handshake of TLS that fails is the client's matter, and lines of it are
+// as many as anybody likes: one a minute is in the log, as it may be a certificate that nobody trusts, or a proxy that speaks
+// plain HTTP. One that only looks whether the port is open is in none.
+type errorLog struct{ h *Host }
+
+// Write writes a line.
+func (e errorLog) Write(line []byte) (int, error) {
+	text := string(bytes.TrimSpace(line))
+	_, what, ok := strings.Cut(text, "TLS handshake error from ")
+	switch {
+	case !ok:
+		e.h.log.Warn(text)
+	case strings.HasSuffix(what, ": EOF"), strings.HasSuffix(what, "connection reset by peer"), !e.h.notice.News("TLS handshake", time.Now()):
+		e.h.log.Debug("TLS handshake failed", "err", what)
+	default:
+		e.h.log.Warn("TLS handshake failed; others that do are at level debug", "err", what,
+			"advice", "clients and proxies have to speak https to this port, and to trust the authority of its certificate for the name they ask for")
+	}
+	return len(line), nil
+}
