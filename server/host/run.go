@@ -64,8 +64,20 @@ func run(form *LogFormat, configure func(*Config) error, setup func(*Host) error
 	if err := h.Listen(); err != nil {
 		return err
 	}
-	tell(os.Stdout, h.cfg.LogFormat, slog.LevelInfo, fmt.Sprintf("Beanpole is ready at %s (Socket.IO at %s, stop with Ctrl+C)", h.URL(), h.cfg.Path))
+	tell(os.Stdout, h.cfg.LogFormat, slog.LevelInfo, h.greeting(os.Stdout))
 	return h.Run(context.Background())
+}
+
+// greeting is what Main says when it listens. At a terminal, where whoever writes the application looks, it names development
+// mode if nobody has said whether that is wanted.
+func (h *Host) greeting(out *os.File) string {
+	more := ""
+	info, err := out.Stat()
+	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
+	if _, said := os.LookupEnv("BEANPOLE_DEVELOPMENT"); terminal && !said && !h.cfg.Development {
+		more = "; with BEANPOLE_DEVELOPMENT=true mistakes are named"
+	}
+	return fmt.Sprintf("Beanpole is ready at %s (Socket.IO at %s, stop with Ctrl+C%s)", h.URL(), h.cfg.Path, more)
 }
 
 // writeContract writes what clients and the server say to each other.
