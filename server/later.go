@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 
@@ -94,7 +95,11 @@ func (b Broadcast) EmitThen(then func([]Args, error), event string, args ...any)
 		}
 	case int(srv.bounds.questions.Add(1)) > max(1, srv.cfg.Limits.MaxQuestions/4):
 		srv.bounds.questions.Add(-1)
-		return ErrQueueFull
+		if srv.bounds.notice.News("questions to many", time.Now()) {
+			srv.cfg.Logger.Warn("questions to many are refused, as so many are not answered yet: ask by the socket for whom it is (s.To), whose "+
+				"own they are then, and bound what a client may send (EventsPerSecond)", "namespace", b.nsp.name, "open", srv.cfg.Limits.MaxQuestions/4)
+		}
+		return fmt.Errorf("%w: so many questions to many are not answered yet", ErrQueueFull)
 	}
 	sent, answered := make(chan struct{}), make(chan struct{})
 	srv.wg.Go(func() {

@@ -16,7 +16,7 @@ var (
 	errAttachments       = errors.New("attachments of a packet do not come")
 	errTooEarly          = errors.New("too many events before the answer to CONNECT")
 	errRateLimited       = errors.New("too many events per second")
-	errQueueFull         = errors.New("too many events wait for the handlers")
+	errQueueFull         = errors.New("too much waits")
 )
 
 // item is one thing a socket has to do, in its turn. An event is itself or, behind many others, packed.
