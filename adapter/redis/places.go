@@ -137,7 +137,7 @@ func (p *places) vouch(ctx context.Context, t *adapter.Trail) {
 
 // tear notes that something of a sender is missing in the stream, or of anyone, which others may not know yet.
 func (r *reader) tear(w *window) {
-	until := time.Now().Add(r.c.cfg.BlockTime + r.c.cfg.HeartbeatInterval + maxTries*askTimeout)
+	until := time.Now().Add(r.doubtful())
 	p := &r.places
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -152,6 +152,11 @@ func (r *reader) tear(w *window) {
 		w.torn.Store(true)
 	}
 	p.tell()
+}
+
+// doubtful is how long others may take to notice.
+func (r *reader) doubtful() time.Duration {
+	return r.c.cfg.BlockTime + r.c.cfg.HeartbeatInterval + maxTries*askTimeout
 }
 
 const (
@@ -173,6 +178,11 @@ func (r *reader) joined(mark, next streamID, n int) error {
 	}
 	if !has {
 		r.tear(nil)
+		if now := time.Now(); now.Sub(r.emptied) > time.Minute {
+			r.emptied = now
+			r.c.cfg.Logger.Warn("a stream has lost what was read of it: nobody recovers from or to this server until all must have noticed",
+				"stream", r.stream, "for", r.doubtful(), "advice", lostAdvice[lostStream])
+		}
 		if next == (streamID{}) && n > 0 {
 			next, _ = r.where()
 		}

@@ -28,6 +28,7 @@ type reader struct {
 	end     streamID           // its end at an earlier look, which is not reached yet
 	caught  int64              // how many entries up to end were read since
 	warned  time.Time          // when was last said that it is far
+	emptied time.Time          // when was last said that the stream has lost what was read
 	since   time.Time          // when it began
 	start   streamID           // where it began; does not change once that is known
 	checked time.Time          // when was last looked whether the stream has dropped anything since
