@@ -54,17 +54,23 @@ func newNode(t *testing.T, r *redistest.Server, cfg Config) *Host {
 	return h
 }
 
+// acquainted waits until two hosts know of each other.
+func acquainted(t *testing.T, a, b *Host) {
+	t.Helper()
+	eventually(t, "each knows of the other", func() bool {
+		na, _ := a.IO().Servers(t.Context())
+		nb, _ := b.IO().Servers(t.Context())
+		return na == 2 && nb == 2 && a.cluster.health() == nil && b.cluster.health() == nil
+	})
+}
+
 func TestHostsOnOneRedisAreOneCluster(t *testing.T) {
 	for _, mode := range []RedisMode{"", "pubsub", "sharded", "streams"} {
 		t.Run("mode="+string(mode), func(t *testing.T) {
 			r := redistest.Start(t)
 			cfg := Config{RedisMode: mode, RedisPrefix: "test", DrainTime: 10 * time.Millisecond, ShutdownTimeout: 5 * time.Second}
 			a, b := newNode(t, r, cfg), newNode(t, r, cfg)
-			eventually(t, "each knows of the other", func() bool {
-				na, _ := a.IO().Servers(t.Context())
-				nb, _ := b.IO().Servers(t.Context())
-				return na == 2 && nb == 2 && a.cluster.health() == nil && b.cluster.health() == nil
-			})
+			acquainted(t, a, b)
 			session := connect(t, a)
 			if err := b.IO().Emit("hello", "from b"); err != nil {
 				t.Fatal(err)

@@ -41,18 +41,10 @@ type compressor struct {
 
 // compressedFile is what is kept of a file as it was at some time.
 type compressedFile struct {
+	state    fileState
 	modified time.Time
-	size     int64
-	change   change
 	mime     string
 	gzip     []byte // nil for one that does not become smaller, or is not to be compressed
-}
-
-// change is when a file of the operating system was made or changed, whatever time it has been given: a build that is the same
-// again has all its times alike. The zero value is that of others.
-type change struct {
-	file uint64
-	time int64
 }
 
 func newCompressor(short func() bool) *compressor {
@@ -60,9 +52,8 @@ func newCompressor(short func() bool) *compressor {
 }
 
 // serve answers r with the compressed form of a file of fsys and reports whether it did: not for who asks for a part of
-// it, or on a condition that is not of caches.
-func (c *compressor) serve(w http.ResponseWriter, r *http.Request, fsys fs.FS) bool {
-	name := fileName(r)
+// it, or on a condition that is not of caches. info is of the file with that name, nil if there is none.
+func (c *compressor) serve(w http.ResponseWriter, r *http.Request, fsys fs.FS, name string, info fs.FileInfo) bool {
 	if !strings.HasSuffix(r.URL.Path, "/") && path.Base(name) == "index.html" {
 		return false // is redirected to its folder
 	}
@@ -78,7 +69,7 @@ func (c *compressor) serve(w http.ResponseWriter, r *http.Request, fsys fs.FS) b
 	if !acceptsGzip(strings.Join(r.Header.Values("Accept-Encoding"), ",")) {
 		return false
 	}
-	f := c.of(r.Context(), fsys, name)
+	f := c.of(r.Context(), fsys, name, info)
 	if f.gzip == nil {
 		return false
 	}
@@ -91,14 +82,8 @@ func (c *compressor) serve(w http.ResponseWriter, r *http.Request, fsys fs.FS) b
 }
 
 // of returns what there is of a file. It waits while others are compressed, as long as its client does.
-func (c *compressor) of(ctx context.Context, fsys fs.FS, name string) (kept compressedFile) {
-	file, err := fsys.Open(name)
-	if err != nil {
-		return compressedFile{}
-	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil || info.IsDir() || info.Size() < leastCompressed || info.Size() > mostCompressed {
+func (c *compressor) of(ctx context.Context, fsys fs.FS, name string, info fs.FileInfo) (kept compressedFile) {
+	if !worthwhile(info) {
 		return compressedFile{}
 	}
 	if kept, ok := c.get(name, info); ok {
@@ -110,17 +95,30 @@ func (c *compressor) of(ctx context.Context, fsys fs.FS, name string) (kept comp
 	case <-ctx.Done():
 		return compressedFile{}
 	}
+	file, err := fsys.Open(name)
+	if err != nil {
+		return compressedFile{}
+	}
+	defer func() { _ = file.Close() }()
+	if info, err = file.Stat(); err != nil || !worthwhile(info) { // it may be another by now
+		return compressedFile{}
+	}
 	if kept, ok := c.get(name, info); ok {
 		return kept
 	}
 	if c.short() || !c.begin(name) {
 		return compressedFile{}
 	}
-	kept = compressedFile{modified: info.ModTime(), size: info.Size(), change: changeOf(info), mime: mime.TypeByExtension(path.Ext(name))}
+	kept = compressedFile{state: stateOf(info), modified: info.ModTime(), mime: mime.TypeByExtension(path.Ext(name))}
 	if kept.gzip, kept.mime, err = compressFile(file, info.Size(), kept.mime); err != nil {
 		return compressedFile{} // it is being written, or cannot be read, of which the plain answer tells
 	}
 	return c.put(name, kept)
+}
+
+// worthwhile reports whether there is a file that is neither too small nor too large to be compressed.
+func worthwhile(info fs.FileInfo) bool {
+	return info != nil && !info.IsDir() && info.Size() >= leastCompressed && info.Size() <= mostCompressed
 }
 
 // compressFile returns the compressed form of a file of that size, or nil if there is no use in one.
@@ -156,7 +154,7 @@ func (c *compressor) get(name string, now fs.FileInfo) (compressedFile, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	kept, ok := c.files[name]
-	return kept, ok && kept.size == now.Size() && kept.modified.Equal(now.ModTime()) && kept.change == changeOf(now)
+	return kept, ok && kept.state == stateOf(now)
 }
 
 // begin reports whether there is room for at least the name of another file. A compressor that has been full forgets

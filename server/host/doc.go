@@ -21,7 +21,7 @@
 //   - application.go: what a host carries, of package server or package zishang
 //   - host.go: Host, its routes, its life; run.go: signals and the graceful stop
 //   - log.go: the log, for whose reader nobody waits; accept.go: what is said when there are no descriptors left
-//   - router.go: the gin router; access.go: the access log; static.go: files, compress.go: their compressed form, change_linux.go: whether they are those still
+//   - router.go: the gin router; access.go: the access log; static.go: files, compress.go: their compressed form, change.go: whether they are those still
 //   - client.go: the client bundle; health.go: /healthz and /livez
 //   - tls.go: https, and the certificate that is read again
 //   - proxy.go: the client's address behind trusted proxies

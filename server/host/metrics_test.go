@@ -11,15 +11,28 @@ import (
 	"testing/fstest"
 )
 
-// The address of the metrics shows them and nothing else, and one that cannot be had stops the start.
-func TestMetricsHaveAnAddress(t *testing.T) {
-	h, _ := newTestHost(t, Config{Port: AnyPort, NoAdmin: true, MetricsAddr: "127.0.0.1:0", AllowedHosts: []string{"chat.example.com"}})
+// showing runs a host that has an address for its metrics, until it is stopped.
+func showing(t *testing.T) (h *Host, stop func()) {
+	t.Helper()
+	h, _ = newTestHost(t, Config{Port: AnyPort, NoAdmin: true, MetricsAddr: "127.0.0.1:0", AllowedHosts: []string{"chat.example.com"}})
 	if err := h.Listen(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
+	return h, func() {
+		t.Helper()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The address of the metrics shows them and nothing else, and one that cannot be had stops the start.
+func TestMetricsHaveAnAddress(t *testing.T) {
+	h, stop := showing(t)
 	for path, want := range map[string]int{"/metrics": 200, "/drain": 404, "/": 404} {
 		res, err := http.Get("http://" + h.shown.Addr().String() + path)
 		if err != nil {
@@ -46,10 +59,7 @@ func TestMetricsHaveAnAddress(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	stop()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -64,13 +74,7 @@ func TestMetricsHaveAnAddress(t *testing.T) {
 
 // The listeners beside the host's own wait for no body without an end, and the metrics are for no page of an attacker's name.
 func TestMetricsAddressIsBounded(t *testing.T) {
-	h, _ := newTestHost(t, Config{Port: AnyPort, NoAdmin: true, MetricsAddr: "127.0.0.1:0", AllowedHosts: []string{"chat.example.com"}})
-	if err := h.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- h.Run(ctx) }()
+	h, stop := showing(t)
 	for name, want := range map[string]string{"evil.example": "403", "chat.example.com": "200", "10.0.0.7:9464": "200", "[::1]:9464": "200", "localhost": "200"} {
 		if got := exchanged(t, h.shown.Addr().String(), "GET /metrics HTTP/1.1\r\nHost: "+name+"\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 "+want) {
 			t.Errorf("%s: %.100s", name, got)
@@ -80,10 +84,7 @@ func TestMetricsAddressIsBounded(t *testing.T) {
 	if got := exchanged(t, h.shown.Addr().String(), part); !strings.HasPrefix(got, "HTTP/1.1 413") {
 		t.Errorf("with part of a body: %.100s", got)
 	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	stop()
 }
 
 // exchanged sends text on a connection of its own and returns what comes until its end.

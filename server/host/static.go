@@ -64,10 +64,14 @@ func fileServer(fsys fs.FS, singlePage bool, immutable string, small *compressor
 		if under := path.Join(immutable, "*"); immutable != "" && strings.HasPrefix(name, under[:len(under)-1]) && path.Ext(name) != "" && path.Base(name) != "index.html" {
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable") // what answers with an error takes it back
 		}
-		if tag := tags.tag(visible{fsys}, name); tag != "" {
+		info, err := fs.Stat(visible{fsys}, name)
+		if err != nil {
+			info = nil
+		}
+		if tag := tags.tag(visible{fsys}, name, info); tag != "" {
 			w.Header().Set("Etag", tag)
 		}
-		if !small.serve(w, r, visible{fsys}) {
+		if !small.serve(w, r, visible{fsys}, name, info) {
 			files.ServeHTTP(w, fewRanges(r))
 		}
 	})
@@ -91,10 +95,10 @@ type contentTags struct {
 	of map[string]contentTag // guarded by mu; by name
 }
 
-// contentTag is that of a file as long as it has its size, as with what is kept compressed.
+// contentTag is that of a file as long as it is the same, as with what is kept compressed.
 type contentTag struct {
-	size int64
-	tag  string
+	state fileState
+	tag   string
 }
 
 // maxContentTags is how many are kept.
@@ -102,29 +106,29 @@ const maxContentTags = 10_000
 
 // tag returns the ETag of a file without a time, "" for any other. It is a weak one, of the compressed form too. RFC 9110
 // section 8.8.3.
-func (c *contentTags) tag(fsys fs.FS, name string) string {
+func (c *contentTags) tag(fsys fs.FS, name string, info fs.FileInfo) string {
+	if info == nil || info.IsDir() || !info.ModTime().IsZero() || info.Size() > mostCompressed {
+		return ""
+	}
+	state := stateOf(info)
+	if tag, ok := c.get(name, state); ok {
+		return tag
+	}
+	c.making.Lock()
+	defer c.making.Unlock()
+	if tag, ok := c.get(name, state); ok {
+		return tag
+	}
 	file, err := fsys.Open(name)
 	if err != nil {
 		return ""
 	}
 	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil || info.IsDir() || !info.ModTime().IsZero() || info.Size() > mostCompressed {
-		return ""
-	}
-	if tag, ok := c.get(name, info.Size()); ok {
-		return tag
-	}
-	c.making.Lock()
-	defer c.making.Unlock()
-	if tag, ok := c.get(name, info.Size()); ok {
-		return tag
-	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, file); err != nil {
 		return ""
 	}
-	made := contentTag{info.Size(), fmt.Sprintf(`W/"%x"`, sum.Sum(nil)[:16])}
+	made := contentTag{state, fmt.Sprintf(`W/"%x"`, sum.Sum(nil)[:16])}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.of == nil || len(c.of) >= maxContentTags {
@@ -134,11 +138,11 @@ func (c *contentTags) tag(fsys fs.FS, name string) string {
 	return made.tag
 }
 
-func (c *contentTags) get(name string, size int64) (tag string, ok bool) {
+func (c *contentTags) get(name string, now fileState) (tag string, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	kept, ok := c.of[name]
-	return kept.tag, ok && kept.size == size
+	return kept.tag, ok && kept.state == now
 }
 
 // isPage reports whether a browser asks for a page, by a name that is no file's.

@@ -39,14 +39,14 @@ type certificate struct {
 	said   string       // of the failures of files as they are now, the last in the log
 }
 
-// fileState is what tells a file from what was there before.
-type fileState struct{ size, modified int64 }
-
-func stateOf(name string) (s fileState) {
-	if info, err := os.Stat(name); err == nil {
-		s = fileState{info.Size(), info.ModTime().UnixNano()}
+// states returns those of the two files; of one that is not there the zero value.
+func (cfg *Config) states() (files [2]fileState) {
+	for i, name := range []string{cfg.TLSCert, cfg.TLSKey} {
+		if info, err := os.Stat(name); err == nil {
+			files[i] = stateOf(info)
+		}
 	}
-	return s
+	return files
 }
 
 // newCertificate returns the certificate of cfg, or nil if it has none. The error is a *ValueError.
@@ -54,7 +54,7 @@ func newCertificate(cfg *Config, log *slog.Logger) (*certificate, error) {
 	if cfg.TLSCert == "" {
 		return nil, nil
 	}
-	c := &certificate{cfg: cfg, log: log, every: certificateEvery, looked: time.Now(), files: [2]fileState{stateOf(cfg.TLSCert), stateOf(cfg.TLSKey)}}
+	c := &certificate{cfg: cfg, log: log, every: certificateEvery, looked: time.Now(), files: cfg.states()}
 	pair, err := cfg.readCertificate()
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (c *certificate) look(now time.Time) {
 		return
 	}
 	c.looked = now
-	files := [2]fileState{stateOf(c.cfg.TLSCert), stateOf(c.cfg.TLSKey)}
+	files := c.cfg.states()
 	if files == c.files {
 		c.failed, c.said = false, ""
 		return

@@ -175,11 +175,7 @@ func TestForwardingOverTLS(t *testing.T) {
 	r := redistest.Start(t)
 	cfg := withTLS(t, Config{DrainTime: 10 * time.Millisecond, ShutdownTimeout: 5 * time.Second})
 	a, b := newNode(t, r, cfg), newNode(t, r, cfg)
-	eventually(t, "each knows of the other", func() bool {
-		na, _ := a.IO().Servers(t.Context())
-		nb, _ := b.IO().Servers(t.Context())
-		return na == 2 && nb == 2 && a.cluster.health() == nil && b.cluster.health() == nil
-	})
+	acquainted(t, a, b)
 	session := connect(t, a)
 	if err := a.IO().Emit("hello", "through b"); err != nil {
 		t.Fatal(err)
