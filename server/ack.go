@@ -65,10 +65,7 @@ func (a *answers) ask() bool { return a.counts(questionCost) }
 // room has an answer count as an event, if there is room. Others give it, who are not to have the session closed, or read more
 // slowly. Called with mu held.
 func (a *answers) room(m adapter.Message) bool {
-	size := len(m.Data) + eventCost
-	for _, b := range m.Attachments {
-		size += len(b)
-	}
+	size := m.Size() + eventCost
 	switch {
 	case a.of != nil:
 		return a.counts(size)
@@ -203,9 +200,9 @@ func (s *Socket) onAck(p *packet.Packet) {
 	s.client.catchUp() // with answers that wait, see Hold
 }
 
-// EmitFunc is EmitThen without a turn and without a time: answer is called once, with the client's answer, ErrDisconnected, or
-// ErrQueueFull when Limits.MaxQuestions has it given up, on the goroutine that reads from the client, and so must not block. After an error of EmitFunc, one that
-// EmitWithAck has, it is not called.
+// EmitFunc is EmitThen without a turn and without a time: answer is called once, with the client's answer or ErrDisconnected,
+// on the goroutine that reads from the client, and so must not block; or, when Limits.MaxQuestions has it given up, with
+// ErrQueueFull on another. After an error of EmitFunc, one that EmitWithAck has, it is not called.
 func (s *Socket) EmitFunc(answer func(Args, error), event string, args ...any) error {
 	data, attachments, err := s.client.server.appendEvent(nil, event, args)
 	if err != nil {

@@ -87,7 +87,7 @@ func (s *Socket) waitForRoom(cost int) bool {
 		case <-timeout.C:
 			if c.session.Open() {
 				c.server.stats.queueFull.Add(1)
-				c.refusedPacket(ReasonQueueFull, errQueueFull)
+				c.refusedPacket(ReasonQueueFull, ErrQueueFull)
 			}
 		}
 		c.server.stats.eventsDropped.Add(1)

@@ -23,7 +23,7 @@ var (
 	// ErrQueueFull says that too much waits: of a question, that the client leaves Limits.MaxQuestions unanswered, and this was
 	// the oldest; of EmitThen to many, that too much is asked at a time. It is the cause of an *adapter.PartialError if answers of
 	// many were not kept.
-	ErrQueueFull = errQueueFull
+	ErrQueueFull = errors.New("too much waits for handlers or answers")
 	// ErrAcknowledged is returned by the second answer to one event.
 	ErrAcknowledged = errors.New("event already acknowledged")
 	// ErrPanic is what the error of a handler that panicked is, for an Observer: errors.Is(err, ErrPanic).

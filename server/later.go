@@ -58,7 +58,7 @@ func (u Unicast) EmitThen(then func(Args, error), event string, args ...any) err
 		// It waits as an event does, and so counts among these.
 		c, size := s.client, a.size()+eventCost
 		if !c.load.add(size, &c.server.cfg.Limits) {
-			c.full(errQueueFull)
+			c.full(ErrQueueFull)
 			answered(Args{}, ErrDisconnected)
 			return
 		}

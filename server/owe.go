@@ -18,7 +18,7 @@ func (s *Socket) Hold(a Args, parked bool) (release func(), ok bool) {
 		c.load.bytes.Add(int64(size))
 	} else if !c.load.add(size, &c.server.cfg.Limits) {
 		c.server.stats.queueFull.Add(1)
-		c.refusedPacket(ReasonQueueFull, errQueueFull)
+		c.refusedPacket(ReasonQueueFull, ErrQueueFull)
 		return nil, false
 	}
 	switch {

@@ -16,7 +16,6 @@ var (
 	errAttachments       = errors.New("attachments of a packet do not come")
 	errTooEarly          = errors.New("too many events before the answer to CONNECT")
 	errRateLimited       = errors.New("too many events per second")
-	errQueueFull         = errors.New("too much waits")
 )
 
 // item is one thing a socket has to do, in its turn. An event is itself or, behind many others, packed.
@@ -139,7 +138,7 @@ type queue struct {
 // calling notes that connection handler n runs, counted from one, or that none does any more.
 func (q *queue) calling(n int) { q.handler.Store(uint32(n)) } //nolint:gosec // they are few
 
-// push appends it. It reports whether the caller must have the queue run, or errQueueFull.
+// push appends it. It reports whether the caller must have the queue run, or ErrQueueFull.
 func (q *queue) push(it item, l *load, limits *Limits) (runnable bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -149,7 +148,7 @@ func (q *queue) push(it item, l *load, limits *Limits) (runnable bool, err error
 			return false, nil
 		}
 		if !l.add(it.size(), limits) {
-			return false, errQueueFull
+			return false, ErrQueueFull
 		}
 	case itemDisconnect:
 		l.bytes.Add(job)
