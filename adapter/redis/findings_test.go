@@ -2,13 +2,8 @@ package redis_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"log"
 	"math/big"
@@ -16,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -26,55 +20,15 @@ import (
 	"github.com/beanpole/beanpole/adapter/adaptertest"
 	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/adapter/redis/redistest"
+	"github.com/beanpole/beanpole/internal/authority"
 )
 
 // known is the authority that this process trusts, as it is made before anything has asked for those of the system.
-var known = newAuthority()
-
-// authority makes out certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority() *authority {
-	a := &authority{}
-	a.cert = &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: rand.Text()}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotAfter: time.Now().Add(time.Hour)}
-	der, key := a.sign(a.cert)
-	a.cert, _ = x509.ParseCertificate(der)
-	a.key = key
-	return a
-}
-
-// sign signs x, with its own key if a has none yet.
-func (a *authority) sign(x *x509.Certificate) (der []byte, key *ecdsa.PrivateKey) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	by := a.key
-	if by == nil {
-		by = key
-	}
-	if der, err = x509.CreateCertificate(rand.Reader, x, a.cert, key.Public(), by); err != nil {
-		panic(err)
-	}
-	return der, key
-}
-
-// trust has this process trust a, and nobody else.
-func (a *authority) trust(dir string) error {
-	file := filepath.Join(dir, "authority.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), 0o600); err != nil {
-		return err
-	}
-	return os.Setenv("SSL_CERT_FILE", file)
-}
+var known = authority.New()
 
 // serves is a server's TLS, with a certificate for an address that ends after some time.
-func (a *authority) serves(ip string, ends time.Duration) *tls.Config {
-	der, key := a.sign(&x509.Certificate{SerialNumber: big.NewInt(2), IPAddresses: []net.IP{net.ParseIP(ip)},
+func serves(a *authority.Authority, ip string, ends time.Duration) *tls.Config {
+	der, key := a.Sign(&x509.Certificate{SerialNumber: big.NewInt(2), IPAddresses: []net.IP{net.ParseIP(ip)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(ends)})
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 }
@@ -101,7 +55,7 @@ func serveTLS(t *testing.T, at string, cfg *tls.Config, h http.Handler) (end fun
 func TestAddressWithoutTheTLSThatItAnnounces(t *testing.T) {
 	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
-	good := known.serves("127.0.0.1", time.Hour)
+	good := serves(known, "127.0.0.1", time.Hour)
 	with := func(change func(*tls.Config)) *tls.Config {
 		cfg := good.Clone()
 		change(cfg)
@@ -112,9 +66,9 @@ func TestAddressWithoutTheTLSThatItAnnounces(t *testing.T) {
 		serves       *tls.Config // nil: none
 		says, advice string
 	}{
-		"a certificate that has ended":          {"https", known.serves("127.0.0.1", -time.Minute), "is not in force", "renew the certificate"},
-		"a certificate of another name":         {"https", known.serves("127.0.0.9", time.Hour), "is of another name", "announce a name that the certificate has"},
-		"a certificate of an unknown authority": {"https", newAuthority().serves("127.0.0.1", time.Hour), "authority that the others do not know", "trust this authority"},
+		"a certificate that has ended":          {"https", serves(known, "127.0.0.1", -time.Minute), "is not in force", "renew the certificate"},
+		"a certificate of another name":         {"https", serves(known, "127.0.0.9", time.Hour), "is of another name", "announce a name that the certificate has"},
+		"a certificate of an unknown authority": {"https", serves(authority.New(), "127.0.0.1", time.Hour), "authority that the others do not know", "trust this authority"},
 		"no TLS":                                {"https", nil, "no TLS is spoken", "announce the address with http://"},
 		"TLS that was not announced":            {"http", good, "TLS is spoken", "announce the address with https://"},
 		"an old version of TLS":                 {"https", with(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), "do not agree on TLS", "TLS 1.2 or later"},

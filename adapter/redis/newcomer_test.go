@@ -30,18 +30,33 @@ func TestNewcomerIsNotMissedByOneThatStoodStill(t *testing.T) {
 	}
 }
 
+// begin starts a node at an address of Redis.
+func begin(t *testing.T, cfg redis.Config, url string) (*redis.Cluster, *adaptertest.Node) {
+	t.Helper()
+	cfg.URL = url
+	c := start(t, cfg)
+	return c, adaptertest.NewNode(t, "/", c.Adapter())
+}
+
+// hasBoth returns an error unless a member has n of the even numbers that are said to all, in order, and of the odd ones that are said
+// to a room.
+func hasBoth(m *adaptertest.Member, c *redis.Cluster, n int) error {
+	got := slices.DeleteFunc(numbers(m), func(k int) bool { return k < 0 })
+	all := slices.DeleteFunc(slices.Clone(got), func(k int) bool { return k%2 != 0 })
+	room := slices.DeleteFunc(slices.Clone(got), func(k int) bool { return k%2 == 0 })
+	if len(all) != n || len(room) != n || !slices.IsSorted(all) || !slices.IsSorted(room) {
+		return fmt.Errorf("got %v; %+v", got, c.Stats())
+	}
+	return nil
+}
+
 func standsStill(t *testing.T, cfg redis.Config, more int) {
 	s := redistest.Start(t)
 	p := redistest.NewProxy(t, s.Addr())
 	cfg.Prefix = unique()
 	cfg.HeartbeatInterval = 10 * time.Second // the newcomer is not in the list of servers yet when the subscription is back
-	begin := func(url string) (*redis.Cluster, *adaptertest.Node) {
-		cfg.URL = url
-		c := start(t, cfg)
-		return c, adaptertest.NewNode(t, "/", c.Adapter())
-	}
-	old, oldNode := begin(s.URL())
-	still, stillNode := begin(p.URL())
+	old, oldNode := begin(t, cfg, s.URL())
+	still, stillNode := begin(t, cfg, p.URL())
 	m := adaptertest.NewMember("member-0000000000000")
 	stillNode.Join(m, "room")
 	ready(t, old, still)
@@ -56,7 +71,7 @@ func standsStill(t *testing.T, cfg redis.Config, more int) {
 	if err := s.Client().Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
 		t.Fatal(err)
 	}
-	newcomer, newNode := begin(s.URL())
+	newcomer, newNode := begin(t, cfg, s.URL())
 	if err := newcomer.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -72,19 +87,7 @@ func standsStill(t *testing.T, cfg redis.Config, more int) {
 		say(t, newNode, 2*(count+k)+1, "room")
 	}
 	adaptertest.Eventually(t, func() error {
-		got := slices.DeleteFunc(numbers(m), func(k int) bool { return k < 0 })
-		var all, room []int
-		for _, k := range got {
-			if k%2 == 0 {
-				all = append(all, k)
-			} else {
-				room = append(room, k)
-			}
-		}
-		if len(all) != count+more || len(room) != count+more || !slices.IsSorted(all) || !slices.IsSorted(room) {
-			return fmt.Errorf("got %v; %+v", got, still.Stats())
-		}
-		return nil
+		return hasBoth(m, still, count+more)
 	})
 }
 
@@ -153,12 +156,7 @@ func TestQuestionThatComesLate(t *testing.T) {
 			p, q := redistest.NewProxy(t, s.Addr()), redistest.NewProxy(t, s.Addr())
 			cfg.Prefix = unique()
 			cfg.HeartbeatInterval, cfg.HeartbeatMisses = time.Second, 30 // who says nothing for some seconds is not gone
-			begin := func(url string) (*redis.Cluster, *adaptertest.Node) {
-				cfg.URL = url
-				c := start(t, cfg)
-				return c, adaptertest.NewNode(t, "/", c.Adapter())
-			}
-			still, stillNode := begin(p.URL())
+			still, stillNode := begin(t, cfg, p.URL())
 			m := adaptertest.NewMember("member-0000000000000")
 			stillNode.Join(m, "room")
 			ready(t, still)
@@ -166,7 +164,7 @@ func TestQuestionThatComesLate(t *testing.T) {
 			if err := s.Client().Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
 				t.Fatal(err)
 			}
-			newcomer, newNode := begin(q.URL())
+			newcomer, newNode := begin(t, cfg, q.URL())
 			if err := newcomer.Ready(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -181,13 +179,7 @@ func TestQuestionThatComesLate(t *testing.T) {
 			pass(t, 4*time.Second) // longer than all of that has taken
 			q.Unblock()
 			adaptertest.Eventually(t, func() error {
-				got := numbers(m)
-				even := slices.DeleteFunc(slices.Clone(got), func(k int) bool { return k%2 != 0 })
-				odd := slices.DeleteFunc(got, func(k int) bool { return k%2 == 0 })
-				if len(even) != count || len(odd) != count || !slices.IsSorted(even) || !slices.IsSorted(odd) {
-					return fmt.Errorf("got %v and %v; %+v", even, odd, still.Stats())
-				}
-				return nil
+				return hasBoth(m, still, count)
 			})
 		})
 	}

@@ -59,7 +59,7 @@ func TestMain(m *testing.M) {
 	redis.LogLibrary(slog.New(slog.DiscardHandler)) // thousands of lines, of what tests do to Redis, hide the one that fails
 	var t main
 	shared = redistest.Start(&t)
-	if err := known.trust(t.TempDir()); err != nil {
+	if _, err := known.Trust(t.TempDir()); err != nil {
 		t.Fatalf("%v", err)
 	}
 	code := m.Run()

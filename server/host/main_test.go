@@ -14,7 +14,7 @@ func TestMain(m *testing.M) {
 	}
 	folder, err := os.MkdirTemp("", "authority")
 	if err == nil {
-		err = testAuthority.write(folder)
+		authorityFile, err = testAuthority.Trust(folder)
 	}
 	if err != nil {
 		panic(err)

@@ -4,12 +4,8 @@ import (
 	"bufio"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"io"
@@ -25,49 +21,22 @@ import (
 
 	"github.com/beanpole/beanpole/adapter/redis/redistest"
 	"github.com/beanpole/beanpole/client"
+	"github.com/beanpole/beanpole/internal/authority"
 	"github.com/beanpole/beanpole/internal/logs"
 	"github.com/beanpole/beanpole/server"
 )
 
-// testAuthority is an authority that this process trusts: package x509 reads SSL_CERT_FILE once, when it is first asked.
-var testAuthority authority
-
-type authority struct {
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-	file string
-}
-
-// write makes the authority, and has the process trust it.
-func (a *authority) write(folder string) (err error) {
-	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		return err
-	}
-	a.cert = &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of a test"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, a.cert, a.cert, a.key.Public(), a.key)
-	if err != nil {
-		return err
-	}
-	a.file = filepath.Join(folder, "authority.pem")
-	if err := os.WriteFile(a.file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		return err
-	}
-	return os.Setenv("SSL_CERT_FILE", a.file)
-}
+// testAuthority is an authority that this process trusts, by a file.
+var (
+	testAuthority = authority.New()
+	authorityFile string
+)
 
 // issue writes a certificate for 127.0.0.1 and its key over those that are there.
-func (a *authority) issue(t *testing.T, cfg Config, serial int64, until time.Time) {
+func issue(t *testing.T, cfg Config, serial int64, until time.Time) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(serial), NotBefore: time.Now().Add(-time.Hour), NotAfter: until,
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}, a.cert, key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	der, key := testAuthority.Sign(&x509.Certificate{SerialNumber: big.NewInt(serial), NotBefore: time.Now().Add(-time.Hour), NotAfter: until,
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}})
 	writeFile(t, cfg.TLSCert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	writeFile(t, cfg.TLSKey, keyPEM(t, key))
 }
@@ -93,7 +62,7 @@ func withTLS(t *testing.T, cfg Config) Config {
 	t.Helper()
 	folder := t.TempDir()
 	cfg.TLSCert, cfg.TLSKey = filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")
-	testAuthority.issue(t, cfg, 2, time.Now().Add(time.Hour))
+	issue(t, cfg, 2, time.Now().Add(time.Hour))
 	return cfg
 }
 
@@ -164,7 +133,7 @@ func nodeOverTLS(t *testing.T, url string) {
 			socket.disconnect();
 		}`, url)
 	cmd.Dir = "../.."
-	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+testAuthority.file)
+	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+authorityFile)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -212,14 +181,14 @@ func TestCertificateIsRenewed(t *testing.T) {
 		warned int
 	}{
 		{"nothing has changed", func() {}, 2, 0},
-		{"renewed", func() { testAuthority.issue(t, cfg, 33333, now.Add(time.Hour)) }, 33333, 0},
+		{"renewed", func() { issue(t, cfg, 33333, now.Add(time.Hour)) }, 33333, 0},
 		{"being written", func() { writeFile(t, cfg.TLSCert, []byte("-----BEGIN")) }, 33333, 0},
 		{"left half written", func() {}, 33333, 1},
 		{"and left so", func() {}, 33333, 1},
 		{"gone", func() { _ = os.Remove(cfg.TLSCert) }, 33333, 2},
-		{"there again", func() { testAuthority.issue(t, cfg, 4444444, now.Add(time.Hour)) }, 4444444, 2},
-		{"another's key", func() { writeFile(t, cfg.TLSKey, keyPEM(t, testAuthority.key)); look() }, 4444444, 3},
-		{"ended already", func() { testAuthority.issue(t, cfg, 555555555, now.Add(-time.Minute)) }, 555555555, 4},
+		{"there again", func() { issue(t, cfg, 4444444, now.Add(time.Hour)) }, 4444444, 2},
+		{"another's key", func() { writeFile(t, cfg.TLSKey, keyPEM(t, testAuthority.Key)); look() }, 4444444, 3},
+		{"ended already", func() { issue(t, cfg, 555555555, now.Add(-time.Minute)) }, 555555555, 4},
 	}
 	for _, s := range steps {
 		s.change()
@@ -255,7 +224,7 @@ func TestBadCertificateStopsTheStart(t *testing.T) {
 		{file("bad", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), good.TLSKey, "BEANPOLE_TLS_CERT", "malformed certificate"},
 		{good.TLSCert, filepath.Join(folder, "none"), "BEANPOLE_TLS_KEY", "no such file or directory"},
 		{good.TLSCert, good.TLSCert, "BEANPOLE_TLS_KEY", ""},
-		{good.TLSCert, file("other", string(keyPEM(t, testAuthority.key))), "BEANPOLE_TLS_KEY", "private key does not match public key"},
+		{good.TLSCert, file("other", string(keyPEM(t, testAuthority.Key))), "BEANPOLE_TLS_KEY", "private key does not match public key"},
 		{good.TLSCert, string(text), "BEANPOLE_TLS_KEY", ""}, // what should be in the file
 	} {
 		_, err := New(Config{TLSCert: c.cert, TLSKey: c.key})
