@@ -3,9 +3,10 @@ package doctor
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -97,7 +98,7 @@ func (e errMoved) Error() string {
 // add one.
 func (d *doctor) target(query string) *url.URL {
 	u := *d.base
-	u.Path, u.RawQuery = d.Path, query+"&t="+rand.Text()[:10]
+	u.Path, u.RawQuery = d.Path, query+"&t="+crand.Text()[:10]
 	return &u
 }
 
@@ -125,8 +126,13 @@ func (c *client) insist(ctx context.Context, send func() (*reply, error)) (*repl
 	}
 	var unnamed, other *reply
 	var failed error
+	var start time.Time
 	tries := 4 + 6*len(c.found)
 	for n := tries; n > 0 && ctx.Err() == nil; n-- {
+		if other != nil || unnamed != nil {
+			outOfStep(ctx, time.Since(start))
+		}
+		start = time.Now()
 		r, err := send()
 		switch {
 		case err != nil && failed != nil:
@@ -172,12 +178,25 @@ func (c *client) place(r *reply) string {
 // sends elsewhere. What differs between the two is the kind of request alone.
 func (c *client) instead(ctx context.Context, r *reply, tries int) (*reply, error) {
 	for ; tries > 0 && ctx.Err() == nil; tries-- {
+		start := time.Now()
 		if own, err := c.plain(ctx); err == nil && own.name() == c.name {
 			return r, nil
 		}
+		outOfStep(ctx, time.Since(start))
 	}
 	r.drop()
 	return nil, errMoved{c.label, orElse(r.name(), "somebody without a name"), !c.stays}
+}
+
+// outOfStep waits for up to twice the time that a request took. Checks of several instances run at once: of two that ask
+// again as soon as they are answered, a balancer that takes turns would bring each to the other's instance every time.
+func outOfStep(ctx context.Context, took time.Duration) {
+	turn := time.NewTimer(rand.N(2*min(took, time.Second) + 1))
+	defer turn.Stop()
+	select {
+	case <-turn.C:
+	case <-ctx.Done():
+	}
 }
 
 // plain is ask of whoever answers.

@@ -10,7 +10,10 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/beanpole/beanpole/server/host"
@@ -42,6 +45,36 @@ func TestWhoHasGoneIsTold(t *testing.T) {
 			t.Errorf("%v means %q, want %q", err, means, test.also)
 		}
 	}
+}
+
+// turns is a balancer that takes turns between a and b, with requests that all take the same time.
+type turns struct{ n atomic.Int64 }
+
+// RoundTrip answers as whose turn it is.
+func (l *turns) RoundTrip(r *http.Request) (*http.Response, error) {
+	time.Sleep(500 * time.Microsecond)
+	name := string(rune('a' + l.n.Add(1)%2))
+	time.Sleep(500 * time.Microsecond)
+	return &http.Response{StatusCode: http.StatusBadRequest, Request: r, Body: http.NoBody, Header: http.Header{host.InstanceHeader: {name + " v1"}}}, nil
+}
+
+// TestTwoInStepFindTheirInstances: checks of two instances that ask at the same pace are not kept from them for ever by
+// whose turn it is.
+func TestTwoInStepFindTheirInstances(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base := &url.URL{Scheme: "http", Host: "balancer"}
+		d := &doctor{Options: Options{Path: "/socket.io/", Timeout: 5 * time.Second}, base: base, http: &http.Client{Transport: &turns{}}, found: make([]Instance, 2)}
+		var wg sync.WaitGroup
+		for _, name := range []string{"a", "b"} { // the first turn is b's
+			wg.Go(func() {
+				if r, err := (&client{doctor: d, name: name, label: name}).ask(t.Context()); err != nil || r.name() != name {
+					t.Errorf("%s is not found: %v", name, err)
+				}
+			})
+			time.Sleep(100 * time.Microsecond)
+		}
+		wg.Wait()
+	})
 }
 
 // TestWhatIsNoHTTPIsSaid: an answer that has no end before its body, or is none, has been refused by nobody.
