@@ -1,6 +1,7 @@
 package host
 
 import (
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -85,6 +86,7 @@ func (cfg *Config) idle() (idle [][2]string) {
 		{!serves(transport.Polling) || !serves(transport.WebSocket), "BEANPOLE_TRANSPORTS=polling,websocket", []string{"NoUpgrades", "UpgradeTimeout"}},
 		{len(cfg.AllowedOrigins) == 0, "BEANPOLE_ALLOWED_ORIGINS", []string{"AllowCredentials"}},
 		{cfg.Debug == "", "BEANPOLE_DEBUG", []string{"DebugPayloads"}},
+		{cfg.Logger == nil && cfg.LogLevel > slog.LevelDebug, "BEANPOLE_LOG_LEVEL=debug", []string{"Debug"}},
 		{cfg.CloudWatchMetrics == "", "BEANPOLE_CLOUDWATCH_METRICS", []string{"Environment"}},
 	} {
 		for _, name := range rule.fields {

@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/beanpole/beanpole/server/host"
@@ -52,6 +53,12 @@ func checkEnvironment(m *model) {
 			}
 		}
 		m.add(f)
+	}
+	for _, name := range []string{"BEANPOLE_DEVELOPMENT", "BEANPOLE_DEBUG_PAYLOADS"} {
+		if on, _ := strconv.ParseBool(variables[name]); on {
+			m.add(Finding{Check: "for-development", Severity: Warning, File: set[name].file, Line: set[name].line, What: name + " is on in an environment",
+				Why: "it is for the programmer's own machine: it costs time with each event, and what clients send comes into the log", Fix: "delete it here"})
+		}
 	}
 	sum, last := 0, setting{}
 	for _, s := range m.settings {
