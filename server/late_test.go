@@ -2,7 +2,10 @@ package server_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -202,5 +205,41 @@ func TestStopEndsTheContextOfLateHandlers(t *testing.T) {
 	}
 	if n := srv.Stats().EventsDropped; n != 1 || len(begun) != 1 {
 		t.Errorf("%d dropped, %d begun during the stop, want one each", n, len(begun))
+	}
+}
+
+// A stop that comes to the end of its time names the handlers that it has waited for, and where they are.
+func TestHandlersThatHoldUpAStopAreNamed(t *testing.T) {
+	t.Parallel()
+	type order struct{ Item string }
+	hold, begun := make(chan struct{}), make(chan struct{}, 4)
+	log := &lines{}
+	srv, err := server.New(server.Config{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := func() { begun <- struct{}{}; <-hold }
+	srv.On("work", func(ctx context.Context) { waits() })
+	srv.On("order", func(s *server.Socket, o order) (string, error) { waits(); return o.Item, nil })
+	web := httptest.NewServer(srv)
+	t.Cleanup(func() { close(hold); web.Close() })
+	one, _ := join(t, web.URL, "/")
+	two, _ := join(t, web.URL, "/")
+	three, _ := join(t, web.URL, "/")
+	one.Flood(1, `42["work"]`)
+	two.Flood(1, `42["work"]`)
+	three.Flood(1, `42["order",{"Item":"beans"}]`)
+	for range 3 {
+		await(t, begun)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := srv.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown returned %v", err)
+	}
+	for _, want := range []string{`server_test.TestHandlersThatHoldUpAStopAreNamed`, "late_test.go:", "chan receive", "2 times"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in %s", want, log.String())
+		}
 	}
 }

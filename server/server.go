@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -217,6 +218,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.engine.Shutdown(ctx)
 	if err == nil {
 		err = waitFor(ctx, s.wg.Wait)
+	}
+	if err != nil {
+		s.cfg.Logger.Warn("the server stops before its handlers have ended: each has to end soon after the context of its event does, "+
+			"as Shutdown waits no longer than its own", "running", strings.Join(running(), "; "), "err", err)
 	}
 	s.closeErr = errors.Join(err, s.names.Shutdown(ctx))
 	close(s.closed)

@@ -58,6 +58,9 @@ func (h *Host) lookAtLifecycle(ctx context.Context) {
 	target, err := l.imds.get(ctx, "autoscaling/target-lifecycle-state")
 	notice, bad := l.interruption(ctx)
 	if err = errors.Join(err, bad); err == nil {
+		if l.deaf >= lifecycleDoubt {
+			h.life.Info("the instance's metadata answers again")
+		}
 		l.deaf = 0
 	} else if l.deaf++; l.deaf == lifecycleDoubt {
 		h.life.Warn("the instance's metadata does not answer, or not as it should: nobody may be drained before this instance is taken away; "+

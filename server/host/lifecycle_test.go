@@ -229,6 +229,9 @@ func TestInstanceThatStaysAfterAll(t *testing.T) {
 	}
 	delete(f.items, "spot/instance-action")
 	look(lifecycleDoubt)
+	if h.flushLog(); strings.Count(log.String(), "not as it should") != 1 || strings.Count(log.String(), "answers again") != 1 {
+		t.Errorf("what is said of the metadata: %s", log)
+	}
 	if h.draining.Load() || h.lifecycle.leaving.Load() {
 		t.Error("it takes no clients")
 	}
