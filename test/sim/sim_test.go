@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 3, "how many seeds of each mode")
+	seeds = flag.Int("seeds", 2, "how many seeds of each mode")
 	from  = flag.Uint64("from", 1, "the first seed")
 )
 
