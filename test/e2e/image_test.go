@@ -41,6 +41,7 @@ func dockerfile(t *testing.T) (list []step) {
 // folder with exactly what .dockerignore lets through, the result in a root that has nothing else, as the user and
 // with the command and health check that the image names.
 func TestImageStages(t *testing.T) {
+	ofNoHost(t)
 	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("chroot takes root")

@@ -133,6 +133,7 @@ func TestThreeThousandWebSocketsThroughOneNginx(t *testing.T) {
 }
 
 func TestStockNginxEndsAtAThousand(t *testing.T) {
+	ofNoHost(t)
 	e := start(t, settings{alone: true, stock: true})
 	url := fmt.Sprintf("http://127.0.0.1:%d", e.instances[0].port)
 	if got := doctor(t, url, "--connections", "3000")["connections"]; got[0] != "failure" {

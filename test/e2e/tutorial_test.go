@@ -31,6 +31,7 @@ type tutorial struct {
 // TestTutorial does what docs/tutorial.md says, in its order: it runs each command and writes each file. The EB CLI is one that
 // deploys into the environment of these tests.
 func TestTutorial(t *testing.T) {
+	ofNoHost(t)
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/tutorial.md")
 	if err != nil {
