@@ -70,7 +70,7 @@ var remedies = []remedy{
 	{is: []error{errPlain}, advice: "announce the address with http://, or have TLS there " + announced},
 	{is: []error{errSecure}, advice: "announce the address with https://, or one where this server itself listens " + announced},
 	{is: []error{errHandshake}, advice: "have TLS 1.2 or later there, for this name, and ask for no certificate; or announce another address " + announced},
-	{is: []error{errShut}, advice: "let this server connect to the others (rules for what goes out, routes, names, authorities of certificates, its clock); where all servers " +
+	{is: []error{errShut, errBarred}, advice: "let this server connect to the others (rules for what goes out, routes, names, authorities of certificates, its clock); where all servers " +
 		"say so, let them connect to each other"},
 	{is: []error{errSecrets}, advice: "give all servers the same Secret, or none (BEANPOLE_NODE_SECRET of a host)"},
 }

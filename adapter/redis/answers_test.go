@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/beanpole/beanpole/adapter"
 )
@@ -23,7 +24,7 @@ func TestAnswerThatComesTwiceCountsOnce(t *testing.T) {
 		"a number": {kindFetch, message{kind: kindFetchResponse, counted: true, count: 2}, []string{"4"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := &namespace{c: &Cluster{inflow: newInflow()}, requests: map[string]*request{}}
+			n := &namespace{c: &Cluster{inflow: newInflow(time.Now)}, requests: map[string]*request{}}
 			var got []string
 			r := newRequest(x.kind, func(m adapter.Message) { got = append(got, string(m.Data)) })
 			n.requests["q"] = r

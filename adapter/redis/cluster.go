@@ -81,7 +81,7 @@ func New(cfg Config) (*Cluster, error) {
 		p.turns = true
 		c.bus.noPatterns = c.turn
 	}
-	c.inbox, c.inflow = newInbox(c), newInflow()
+	c.inbox, c.inflow = newInbox(c), newInflow(func() time.Time { return c.members.proved() })
 	c.bus.regained = c.inbox.regained
 	c.bus.cut = func(l *link, cause error) error {
 		c.members.look() // and so renew the entry

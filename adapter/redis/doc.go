@@ -80,6 +80,7 @@
 //	forward.go    requests of sessions that live on another node
 //	mark.go       what says of them, signed, whose they are
 //	visits.go     whether addresses lead to their nodes
+//	witnesses.go  whose fault it is when they do not
 //	findings.go   one visit, and what it finds
 //
 // # The way out
@@ -145,8 +146,8 @@
 //     messages is that of all emitters, as Node's servers take any other for a server's; its name stands behind their numbers.
 //   - 2026-11-30: Whether an address leads to its node the others say (visits.go): a node may not reach its own, as behind
 //     a load balancer or in a container, and what it reaches of it proves nothing. One small request in five heartbeats, to
-//     one other; none to a node that is not in the list of those that take visits, as those of versions before it. Who meets none of
-//     several says so of itself, and nothing of them.
+//     one other; none to a node that is not in the list of those that take visits, as those of versions before it. Who was not met is told
+//     so when most of some others do not meet it either, who are asked in a visit to them; else it is the fault of who asks (witnesses.go).
 //   - 2026-11-30: An offset says what a client has only if its server had had all of the stream up to there. So a server that may not have,
 //     or has had more, takes part in no recovery for a while, on either side (places.go). Ids alone do not tell that a stream was
 //     emptied: each read asks besides, in one go with it, whether an entry is there that was read before. What each sender

@@ -40,6 +40,7 @@ var (
 	errSecure     = errors.New("TLS is spoken at the address of http:// that this server announces")
 	errHandshake  = errors.New("the others and what listens at the address that this server announces do not agree on TLS")
 	errShut       = errors.New("this server reaches none of the others")
+	errBarred     = errors.New("this server does not reach another, and others do")
 	errAstray     = errors.New("the address that this server announces does not lead the others to it")
 	errSecrets    = errors.New("another server has another secret, so that neither believes what the other says of a forwarded client")
 	errAway       = errors.New("a server does not answer, and is not known to have ended")

@@ -145,7 +145,7 @@ func TestNodeDiesWhileItIsAsked(t *testing.T) {
 			f := pair(t, cfg, s.URL(), p.URL())
 			asked := make(chan struct{})
 			f.nodes[1].NS.Reply(func(adapter.Message) *adapter.Message { close(asked); return nil })
-			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*adaptertest.Patience) // whose end is an error
 			defer cancel()
 			done := make(chan error, 1)
 			go func() {

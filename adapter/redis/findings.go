@@ -55,13 +55,13 @@ func reading(text string) (kind error, detail string) {
 	return kind, detail
 }
 
-// visit asks at an address for a node, and returns what is wrong; empty if that node answers. looked is false if this one
-// could not ask.
-func (v *visits) visit(ctx context.Context, node, addr string) (found string, looked bool) {
+// visit asks at an address for a node, and returns what is wrong; empty if that node answers, and then what it says of the nodes of
+// about. looked is false if this one could not ask.
+func (v *visits) visit(ctx context.Context, node, addr string, about []string) (found, votes string, looked bool) {
 	secret, sid := v.r.sharedSecret(), "visit."+rand.Text() // no session has such an id
 	u, err := url.Parse(addr)
 	if err != nil {
-		return findUnreached + " " + short(err), true
+		return findUnreached + " " + short(err), "", true
 	}
 	there := url.URL{Scheme: u.Scheme, Host: u.Host, Path: v.path, RawQuery: "sid=" + sid} // as Forwarder.rewrite
 	var greeting atomic.Bool
@@ -69,13 +69,13 @@ func (v *visits) visit(ctx context.Context, node, addr string) (found string, lo
 		TLSHandshakeDone: func(_ tls.ConnectionState, err error) { greeting.Store(err != nil) }})
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, there.String(), nil)
 	if err != nil {
-		return findUnreached + " " + short(err), true
+		return findUnreached + " " + short(err), "", true
 	}
-	r.Header.Set(forwardedHeader, mark{at: time.Now().Unix(), from: v.r.node}.sign(secret, sid))
+	r.Header.Set(forwardedHeader, mark{at: time.Now().Unix(), from: v.r.node, addr: strings.Join(about, " ")}.sign(secret, sid))
 	res, err := v.client.Do(r)
 	if err != nil {
 		if slices.ContainsFunc(lacking, func(own error) bool { return errors.Is(err, own) }) {
-			return "", false
+			return "", "", false
 		}
 		found = finding(err, greeting.Load()) + " " + short(err)
 	} else {
@@ -84,16 +84,16 @@ func (v *visits) visit(ctx context.Context, node, addr string) (found string, lo
 		case !ok:
 			found = fmt.Sprintf("%s what answers there, with status %d, does not show that it is one of them", findElsewhere, res.StatusCode)
 		case m.from != node:
-			return findElsewhere + " server " + m.from + " answers there", true
+			return findElsewhere + " server " + m.from + " answers there", "", true
 		default:
-			return "", true
+			return "", m.addr, true
 		}
 	}
 	if u.Scheme == "http" && !strings.HasPrefix(found, findUnreached) && v.greets(ctx, u) {
 		_, detail := reading(found)
 		found = findSecure + " " + detail
 	}
-	return found, true
+	return found, "", true
 }
 
 // greets reports whether TLS is spoken at an address of http://.

@@ -263,6 +263,7 @@ func (m *members) own(n uint64) {
 	m.seen = max(m.seen, n)
 	if n == m.beat {
 		m.lag = time.Since(m.sent)
+		m.proven.Store(m.sent.UnixNano())
 	}
 	m.quiet = time.Time{}
 	told := m.toldAny()

@@ -29,8 +29,9 @@ const (
 	minUnasked = 256
 	// countBytes is more than an answer has that is a number.
 	countBytes = 256
-	// lostAfter is how long a node is silent when what it was asked for is taken for lost, and half of it how much later
-	// something else was asked of it that has come: what comes slowly is not asked for twice, as it would come slower then.
+	// lostAfter is how long a node is silent when the first of what it was asked for is taken for lost, and half of it how much later
+	// something else was asked of it that has come, or this node has sent itself: what comes slowly is not asked for twice, as it would
+	// come slower then, and both be on their way.
 	lostAfter = 2 * time.Second
 	// relook is how often it is looked at most what is lost.
 	relook = 100 * time.Millisecond
@@ -52,6 +53,7 @@ type inflow struct {
 	unasked  int                 // bytes that may come of itself
 	waiting  []*turn             // by the numbers of their questions
 	looked   time.Time
+	proven   func() time.Time // when this node last sent itself something that has come
 }
 
 // loanKey is what is on its way: a piece of the answer of a node to a question.
@@ -78,8 +80,8 @@ type turn struct {
 	take  func()   // is called when there is room, without a lock
 }
 
-func newInflow() *inflow {
-	return &inflow{open: map[*request]uint64{}, loans: map[loanKey]loan{}, fetching: map[string]int{}, heard: map[string]heard{}}
+func newInflow(proven func() time.Time) *inflow {
+	return &inflow{proven: proven, open: map[*request]uint64{}, loans: map[loanKey]loan{}, fetching: map[string]int{}, heard: map[string]heard{}}
 }
 
 // enter waits until r may be asked of nodes, and reports whether that took any time. end is called in any case.
@@ -190,19 +192,30 @@ func (f *inflow) lend(t *turn, now time.Time) {
 	}
 }
 
-// forget gives back the room of what is lost. Called with mu held.
+// forget gives back the room of what is lost. Of a node that is silent that is one piece, and the next when it has been silent as long
+// again: it may be slow, and all of them come. Called with mu held.
 func (f *inflow) forget(now time.Time) {
 	if now.Sub(f.looked) < relook {
 		return
 	}
 	f.looked = now
+	proven := f.proven()
+	silent := map[string]loanKey{}
 	for key, l := range f.loans {
 		h := f.heard[key.uid]
-		if h.asked.Sub(l.at) >= lostAfter/2 || now.Sub(l.at) >= lostAfter && now.Sub(h.at) >= lostAfter {
+		if h.asked.Sub(l.at) >= lostAfter/2 {
 			f.settle(key)
+		} else if now.Sub(l.at) >= lostAfter && now.Sub(h.at) >= lostAfter && proven.Sub(l.at) >= lostAfter/2 {
+			if first, ok := silent[key.uid]; !ok || l.at.Before(f.loans[first].at) {
+				silent[key.uid] = key
+			}
 		}
 	}
 	maps.DeleteFunc(f.heard, func(_ string, h heard) bool { return now.Sub(h.at) >= lostAfter })
+	for uid, key := range silent {
+		f.settle(key)
+		f.heard[uid] = heard{at: now}
+	}
 }
 
 // expects reports whether something is on its way.

@@ -25,7 +25,7 @@ func TestQuestionsTogetherAreBounded(t *testing.T) {
 			t.Parallel()
 			s := redistest.Start(t, "--client-output-buffer-limit", "pubsub 4mb 0 0")
 			way := redistest.NewProxy(t, s.Addr())
-			cfg.Prefix, cfg.RequestTimeout, cfg.HeartbeatInterval = unique(), 3*adaptertest.Patience, 5*time.Second
+			cfg.Prefix, cfg.RequestTimeout, cfg.HeartbeatInterval = unique(), 20*adaptertest.Patience, 5*time.Second
 			cfg.URL = s.URL()
 			b := start(t, cfg)
 			cfg.URL = way.URL()

@@ -21,6 +21,7 @@ type members struct {
 	goodbye time.Duration                                            // how long a node given up is remembered
 	silence time.Duration                                            // how long a beat may take to come back
 	doubted atomic.Bool                                              // connections are to be looked at, too
+	proven  atomic.Int64                                             // when the last beat was sent that came back, in nanoseconds since 1970
 	entered chan struct{}                                            // closed when this node is in the roster and has read it, or Redis lets it have none
 	enter   func()                                                   // closes it
 
@@ -138,6 +139,11 @@ func (m *members) delay() time.Duration {
 		return max(m.lag, time.Since(m.sent))
 	}
 	return m.lag
+}
+
+// proved returns when the last beat was sent that came back: what was published before has come, too.
+func (m *members) proved() time.Time {
+	return time.Unix(0, m.proven.Load())
 }
 
 // trim forgets nodes known by their beats only, if there are more than n: those first that have been silent

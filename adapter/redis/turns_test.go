@@ -12,7 +12,7 @@ import (
 // is over.
 func TestTheOldestQuestionIsCompletedFirst(t *testing.T) {
 	t.Parallel()
-	f := newInflow()
+	f := newInflow(time.Now)
 	clients := &request{id: "to clients, who take their time", kind: kindBroadcast}
 	f.allow(clients, 1)
 	defer f.end(clients, true)
@@ -47,7 +47,7 @@ func TestTheOldestQuestionIsCompletedFirst(t *testing.T) {
 // TestFewQuestionsFetchAtATime: the others wait, and those that are asked only then need not.
 func TestFewQuestionsFetchAtATime(t *testing.T) {
 	t.Parallel()
-	f := newInflow()
+	f := newInflow(time.Now)
 	var asked []int
 	piece := func(r *request, number, piece int) {
 		f.wait(&turn{r, []string{"node"}, piece, nextPiece, func() { asked = append(asked, number) }})
@@ -81,11 +81,18 @@ func TestFewQuestionsFetchAtATime(t *testing.T) {
 	}
 }
 
-// TestWhatComesSlowlyIsNotLost: only what a silent node was asked for is, and what came later was overtaken by.
+// TestWhatComesSlowlyIsNotLost: only the first of what a silent node was asked for is, when this one hears itself, and what came later was
+// overtaken by.
 func TestWhatComesSlowlyIsNotLost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newInflow()
+		var deaf time.Time
+		f := newInflow(func() time.Time {
+			if deaf.IsZero() {
+				return time.Now()
+			}
+			return deaf
+		})
 		r := &request{id: "r"}
 		nodes := []string{"dead", "slow", "well"}
 		if _, err := f.enter(t.Context(), r, nodes, firstPiece); err != nil {
@@ -109,6 +116,18 @@ func TestWhatComesSlowlyIsNotLost(t *testing.T) {
 		if f.tick(); expects("dead") || !expects("slow") || expects("well") {
 			t.Errorf("on their way: dead %v, slow %v, well %v", expects("dead"), expects("slow"), expects("well"))
 		}
+		deaf = time.Now().Add(-10 * lostAfter)
+		time.Sleep(lostAfter)
+		if f.tick(); !expects("slow") {
+			t.Error("lost while this node does not hear itself")
+		}
+		deaf = time.Time{}
+		time.Sleep(relook)
+		if f.tick(); expects("slow") || !f.expects(loanKey{"r", "slow", 2}) {
+			t.Error("not one piece alone is lost of a node that is silent")
+		}
+		time.Sleep(lostAfter)
+		f.tick()
 		time.Sleep(lostAfter)
 		f.end(r, true)
 		if f.tick(); f.coming != 0 || len(f.loans)+len(f.heard) > 0 {

@@ -64,7 +64,9 @@ type visits struct {
 type doubt struct {
 	missed, met int // how often in a row
 	told        bool
-	elsewhere   bool // another has answered
+	elsewhere   bool  // another has answered
+	reached     bool  // by as many others as do not, when they were last asked: so it is this node that does not reach it
+	last        sight // of those that did not meet it
 }
 
 func newVisits(r *registry, cfg *ForwardConfig) *visits {
@@ -123,12 +125,14 @@ func (v *visits) round(ctx context.Context, all bool) {
 		nodes = append(nodes, v.next)
 	}
 	v.mu.Unlock()
-	list := v.look(ctx, nodes)
-	if !slices.ContainsFunc(list, sight.met) && len(list) > 0 {
+	list := v.look(ctx, nodes, nil)
+	if missed, ask := v.missed(list); len(missed) > 0 && (all || ask) {
 		if !all {
 			v.list(ctx) // others may have come, who say whose fault it is
 		}
-		list = append(list, v.look(ctx, v.witnesses(nodes))...)
+		asked := v.look(ctx, v.witnesses(nodes), missed)
+		v.weigh(missed, asked)
+		list = append(list, asked...)
 	}
 	if ctx.Err() != nil || v.lost(list) {
 		for _, s := range list {
@@ -139,49 +143,7 @@ func (v *visits) round(ctx context.Context, all bool) {
 	for _, s := range list {
 		v.tell(ctx, s)
 	}
-}
-
-// sight is what a visit to a node has found: nothing if it was met.
-type sight struct {
-	node  string
-	at    place
-	found string
-}
-
-func (s sight) met() bool { return s.found == "" }
-
-// witnesses are some others than nodes: who is met there shows that this node gets out.
-func (v *visits) witnesses(nodes []string) (others []string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for node := range v.listed {
-		if len(others) < maxWitnesses && !slices.Contains(nodes, node) {
-			others = append(others, node)
-		}
-	}
-	return others
-}
-
-// lost reports whether what was found is no more likely to be of those that were visited than of this node, which has met none
-// of several. It says so of itself when none of them can be one that has ended, whose entry is still there.
-func (v *visits) lost(list []sight) bool {
-	long := v.r.c.cfg.HeartbeatMisses + 1
-	v.mu.Lock()
-	nobody := len(list) == 0 && len(v.doubted) == 0
-	v.mu.Unlock()
-	switch {
-	case nobody, slices.ContainsFunc(list, sight.met), len(list) == 1 && v.shut <= long:
-		v.shut = 0
-		v.r.c.state.report(PartForwarding, ofOut, nil)
-		return false
-	case len(list) == 0: // it could not look
-		return true
-	}
-	if v.shut++; v.shut > long {
-		_, detail := reading(list[0].found)
-		v.r.c.state.report(PartForwarding, ofOut, fmt.Errorf("%w: of server %s, at %s: %s", errShut, list[0].node, list[0].at.addr, detail))
-	}
-	return true
+	v.r.c.state.report(PartForwarding, ofOut, v.barred())
 }
 
 // list renews this node's place in the list, and reads it.
@@ -252,8 +214,8 @@ func (v *visits) doubt(node string) {
 	}
 }
 
-// look visits nodes, and returns what it has found of those that it could.
-func (v *visits) look(ctx context.Context, nodes []string) (list []sight) {
+// look visits nodes, and returns what it has found of those that it could. Each is asked whether it reaches the nodes of about.
+func (v *visits) look(ctx context.Context, nodes, about []string) (list []sight) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, node := range nodes {
@@ -268,11 +230,11 @@ func (v *visits) look(ctx context.Context, nodes []string) (list []sight) {
 				v.mu.Unlock()
 				return
 			}
-			found, looked := v.visit(ctx, node, at.addr)
+			found, votes, looked := v.visit(ctx, node, at.addr, about)
 			mu.Lock()
 			defer mu.Unlock()
 			if looked {
-				list = append(list, sight{node, at, found})
+				list = append(list, sight{node, at, found, votes})
 			}
 		})
 	}
@@ -282,7 +244,7 @@ func (v *visits) look(ctx context.Context, nodes []string) (list []sight) {
 
 // tell tells a node when it was not met, or is again.
 func (v *visits) tell(ctx context.Context, s sight) {
-	told, over := v.judge(s.node, s.found)
+	told, over := v.judge(s)
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	key, about := v.findingKey(s.node), aboutNode(s.node, s.at)
@@ -300,15 +262,15 @@ func (v *visits) tell(ctx context.Context, s sight) {
 }
 
 // judge notes what was found of a node, and says whether it is to be told that, or that it is over.
-func (v *visits) judge(node, found string) (told, over bool) {
+func (v *visits) judge(s sight) (told, over bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	d := v.doubted[node]
-	if found == "" {
+	d := v.doubted[s.node]
+	if s.met() {
 		if d != nil {
 			d.missed = 0
 			if d.met++; !d.elsewhere || d.met >= metOften {
-				delete(v.doubted, node)
+				delete(v.doubted, s.node)
 				return false, d.told
 			}
 		}
@@ -319,12 +281,13 @@ func (v *visits) judge(node, found string) (told, over bool) {
 			return false, false
 		}
 		d = new(doubt)
-		v.doubted[node] = d
+		v.doubted[s.node] = d
 	}
-	d.missed, d.met = d.missed+1, 0
-	d.elsewhere = d.elsewhere || strings.HasPrefix(found, findElsewhere)
-	d.told = d.told || d.elsewhere || d.missed >= missedOften
-	return d.told, false
+	d.missed, d.met, d.last = d.missed+1, 0, s
+	d.elsewhere = d.elsewhere || s.elsewhere()
+	before := d.told
+	d.told = d.elsewhere || !d.reached && (d.told || d.missed >= missedOften)
+	return d.told, before && !d.told
 }
 
 // answerTo and aboutNode are what an answer to a visit, and a finding, are signed for, so that each is good for nothing else.
@@ -345,10 +308,12 @@ func (v *visits) visited(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	secret := v.r.sharedSecret()
-	if _, ok := readMark(texts[0], secret, sid); !ok {
+	m, ok := readMark(texts[0], secret, sid)
+	if !ok {
 		return false
 	}
-	w.Header().Set(forwardedHeader, mark{at: time.Now().Unix(), from: v.r.node}.sign(secret, answerTo(sid)))
+	votes := v.votes(r.Context(), strings.Fields(m.addr))
+	w.Header().Set(forwardedHeader, mark{at: time.Now().Unix(), from: v.r.node, addr: votes}.sign(secret, answerTo(sid)))
 	w.WriteHeader(http.StatusNoContent)
 	return true
 }
@@ -385,7 +350,7 @@ func (v *visits) heed(ctx context.Context) {
 
 // renewed is how long a finding that lasts may take to be renewed.
 func (v *visits) renewed() time.Duration {
-	return 3*v.r.c.cfg.HeartbeatInterval + v.client.Timeout + lookupTimeout
+	return 3*v.r.c.cfg.HeartbeatInterval + 2*v.client.Timeout + lookupTimeout
 }
 
 // leave takes this node out of the list.
