@@ -62,7 +62,7 @@ func (u Unicast) EmitThen(then func(Args, error), event string, args ...any) err
 			return
 		}
 		s.later(func() {
-			defer c.lighten(1, size)
+			defer c.lighten(1, int64(size))
 			then(a, nil)
 		})
 	})

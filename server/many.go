@@ -108,7 +108,7 @@ func (a *answers) short(err error) error {
 // release has them count no more.
 func (a *answers) release() {
 	if a.of != nil {
-		a.of.lighten(a.events, a.bytes)
+		a.of.lighten(a.events, int64(a.bytes))
 	} else {
 		a.srv.bounds.answers.Add(-int64(a.bytes))
 	}
