@@ -32,8 +32,6 @@ type Flags struct {
 type Target struct {
 	Rooms, Except []string
 	Flags
-	// Sent, if not nil, is called by Local.Ask when the sockets of this node have been sent the event.
-	Sent func()
 }
 
 // Selection is a Target as an application puts it together, room by room. The zero value selects everybody; it is a
@@ -116,8 +114,9 @@ type Namespace interface {
 	Deliver(m Message, f Flags, to []Member) (after func())
 	// DeliverWithAck does so and asks for acknowledgements: answer is called with the first value of
 	// each client's answer, at most once per member and from any goroutine; with a Message without
-	// Data when the member is gone and will not answer. forget ends the wait.
-	DeliverWithAck(m Message, f Flags, to []Member, answer func(Message)) (forget func())
+	// Data when the member is gone and will not answer, or is missing: it is there, and not waited for any longer.
+	// forget ends the wait.
+	DeliverWithAck(m Message, f Flags, to []Member, answer func(m Message, missing bool)) (forget func())
 	// Describe describes members for Fetch.
 	Describe(of []Member) []Details
 	// Disconnect disconnects members from the namespace, or closes their whole session.
@@ -148,9 +147,11 @@ type Adapter interface {
 
 	// Broadcast delivers the event m to what t selects, here and (unless t.Local) on other nodes.
 	Broadcast(m Message, t Target) error
-	// BroadcastWithAck does so and calls answer with each client's answer until all that were asked
-	// have answered or ctx is done; then it returns nil or an error saying what is missing.
-	BroadcastWithAck(ctx context.Context, m Message, t Target, answer func(Message)) error
+	// BroadcastWithAck does so, and returns when the sockets of this node have been sent the event. It calls answer with
+	// each client's answer, one at a time, until all that were asked have answered or ctx is done; then it calls done, once
+	// and on a goroutine of its own, with nil or an error saying what is missing. A question that is open should cost no
+	// goroutine; Answers.Then sees to that.
+	BroadcastWithAck(ctx context.Context, m Message, t Target, answer func(Message), done func(error))
 	// Fetch describes the sockets t selects, Count counts them.
 	Fetch(ctx context.Context, t Target) ([]Details, error)
 	Count(ctx context.Context, t Target) (int, error)
@@ -234,6 +235,9 @@ var (
 	// ErrTimeout says that the time given to a question has ended: by the Timeout of an emit, or where neither that
 	// nor a context bounds it, by default. It is the cause of the context that an adapter gets; see Ended.
 	ErrTimeout = errors.New("operation has timed out")
+	// ErrQueueFull says that too much waits. It is the cause of a PartialError of clients that are there, and have left so
+	// much unanswered that they were not waited for any longer.
+	ErrQueueFull = errors.New("too much waits for handlers or answers")
 	// ErrDegraded is returned when the network between nodes is down: what could be done locally was.
 	ErrDegraded = errors.New("cluster degraded: done on this node only")
 )

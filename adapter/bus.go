@@ -126,24 +126,23 @@ func (n *node) Broadcast(m Message, t Target) error {
 }
 
 // BroadcastWithAck asks the members of all nodes.
-func (n *node) BroadcastWithAck(ctx context.Context, m Message, t Target, answer func(Message)) error {
+func (n *node) BroadcastWithAck(ctx context.Context, m Message, t Target, answer func(Message), done func(error)) {
 	a, nodes := NewAnswers(answer), n.meant(t)
 	for range nodes {
 		a.Ask()
 	}
+	var list []func()
 	for _, x := range nodes {
-		asked := t
-		if x != n {
-			asked.Sent = nil
-		}
-		count, forget := x.Ask(m, asked, a.Put)
-		defer forget()
+		count, forget := x.Ask(m, t, a.Put)
+		list = append(list, forget)
 		a.Expect(count)
 	}
-	if err := a.Wait(ctx); err != nil {
-		return &PartialError{Clients: a.Missing(), Err: err}
-	}
-	return nil
+	a.Then(ctx, func(err error) {
+		for _, forget := range list {
+			forget()
+		}
+		done(a.Short(err))
+	})
 }
 
 // Fetch describes the members of all nodes.
@@ -208,7 +207,7 @@ func (n *node) ServerSideEmitWithAck(ctx context.Context, m Message, answer func
 	a, others := NewAnswers(answer), n.others()
 	a.Ask()
 	for _, x := range others {
-		x.Namespace.ServerEvent(m, a.Put)
+		x.Namespace.ServerEvent(m, func(m Message) { a.Put(m, false) })
 	}
 	a.Expect(len(others))
 	if err := a.Wait(ctx); err != nil {

@@ -41,7 +41,7 @@ func nothing() {}
 
 // Ask delivers m to the members that t selects, asks for acknowledgements and hands each to answer.
 // It returns how many were asked, and what ends the wait (never nil).
-func (l *Local) Ask(m Message, t Target, answer func(Message)) (asked int, forget func()) {
+func (l *Local) Ask(m Message, t Target, answer func(m Message, missing bool)) (asked int, forget func()) {
 	forget = func() {}
 	l.Select(t, func(to []Member) {
 		asked = len(to)
@@ -50,23 +50,19 @@ func (l *Local) Ask(m Message, t Target, answer func(Message)) (asked int, forge
 	if asked == 0 {
 		l.Namespace.Deliver(m, t.Flags, nil)
 	}
-	if t.Sent != nil {
-		t.Sent()
-	}
 	return asked, forget
 }
 
 // BroadcastWithAck is Adapter.BroadcastWithAck on this node alone.
-func (l *Local) BroadcastWithAck(ctx context.Context, m Message, t Target, answer func(Message)) error {
+func (l *Local) BroadcastWithAck(ctx context.Context, m Message, t Target, answer func(Message), done func(error)) {
 	a := NewAnswers(answer)
 	a.Ask()
 	n, forget := l.Ask(m, t, a.Put)
-	defer forget()
 	a.Expect(n)
-	if err := a.Wait(ctx); err != nil {
-		return &PartialError{Clients: a.Missing(), Err: err}
-	}
-	return nil
+	a.Then(ctx, func(err error) {
+		forget()
+		done(a.Short(err))
+	})
 }
 
 // Fetch describes the members that t selects.

@@ -61,8 +61,8 @@ func (a *memory) Remove(m Member) ([]string, Trail) {
 	return a.Local.Remove(m)
 }
 
-func (a *memory) BroadcastWithAck(ctx context.Context, m Message, t Target, answer func(Message)) error {
-	return a.Local.BroadcastWithAck(ctx, m, t, answer)
+func (a *memory) BroadcastWithAck(ctx context.Context, m Message, t Target, answer func(Message), done func(error)) {
+	a.Local.BroadcastWithAck(ctx, m, t, answer, done)
 }
 
 func (a *memory) Fetch(_ context.Context, t Target) ([]Details, error) { return a.Local.Fetch(t), nil }

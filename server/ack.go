@@ -2,10 +2,8 @@ package server
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -19,103 +17,6 @@ func (a Args) first() adapter.Message {
 		return adapter.Message{Data: []byte("null")}
 	}
 	return adapter.Message{Data: slices.Clone(raw), Attachments: a.attachments} // and not what is behind it
-}
-
-// answers collects acknowledgements from any goroutine.
-type answers struct {
-	of  *client // in whose load they count, until release; or nil
-	srv *Server // among whose they count, if that is nil; or nil, too
-
-	mu      sync.Mutex
-	list    []Args
-	done    bool
-	events  int // that count
-	bytes   int
-	refused int // answers that were not kept
-}
-
-func (a *answers) add(m adapter.Message) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch {
-	case a.done:
-	case !a.room(m):
-		a.refused++
-	case string(m.Data) == "null": // what servers, Node's too, say of an answer without a value
-		a.list = append(a.list, Args{})
-	default:
-		a.list = append(a.list, Args{data: m.Data, at: []uint32{0}, attachments: m.Attachments})
-	}
-}
-
-// take returns what has come; later answers are dropped.
-func (a *answers) take() []Args {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.done = true
-	return a.list
-}
-
-// questionCost is about what a question to many takes until it is answered, in bytes: a goroutine, and who waits for whom.
-const questionCost = 8 << 10
-
-// ask has the question itself count as an event, if there is room.
-func (a *answers) ask() bool { return a.counts(questionCost) }
-
-// room has an answer count as an event, if there is room. Others give it, who are not to have the session closed, or read more
-// slowly. Called with mu held.
-func (a *answers) room(m adapter.Message) bool {
-	size := m.Size() + eventCost
-	switch {
-	case a.of != nil:
-		return a.counts(size)
-	case a.srv == nil:
-		return true
-	}
-	if n := int(a.srv.bounds.answers.Add(int64(size))); n > manyAnswers*a.srv.cfg.Limits.MaxQueuedBytes && n > size {
-		a.srv.bounds.answers.Add(-int64(size))
-		return false
-	}
-	a.bytes += size
-	return true
-}
-
-// manyAnswers is how many times MaxQueuedBytes answers to questions to many may have together that no socket asks by EmitThen.
-const manyAnswers = 4
-
-// counts is ask and room for so many bytes. What ends with a session that has ended counts nowhere.
-func (a *answers) counts(size int) bool {
-	l := &a.of.load
-	if l.exceeds(&a.of.server.cfg.Limits, 4) {
-		return false
-	}
-	if l.put(size) {
-		a.events, a.bytes = a.events+1, a.bytes+size
-	}
-	return true
-}
-
-// short returns err, or what it is if answers were not kept.
-func (a *answers) short(err error) error {
-	if a.refused == 0 {
-		return err
-	}
-	e := &adapter.PartialError{Err: ErrQueueFull}
-	if part := (*adapter.PartialError)(nil); errors.As(err, &part) {
-		*e = *part
-		e.Err = errors.Join(part.Err, ErrQueueFull)
-	}
-	e.Clients += a.refused
-	return e
-}
-
-// release has them count no more.
-func (a *answers) release() {
-	if a.of != nil {
-		a.of.lighten(a.events, a.bytes)
-	} else {
-		a.srv.bounds.answers.Add(-int64(a.bytes))
-	}
 }
 
 // expectAck registers who is told the client's answer to the packet with that id, once: its values, or

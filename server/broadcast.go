@@ -8,10 +8,6 @@ import (
 	"github.com/beanpole/beanpole/server/packet"
 )
 
-// defaultAckTimeout bounds EmitWithAck whose context has no deadline and that has no Timeout, so that one client that never
-// answers does not hold it for ever.
-const defaultAckTimeout = 5 * time.Second
-
 // Broadcast selects sockets of a namespace in the whole cluster and acts on them. It begins with a
 // method of Namespace, Server or Socket and is a value: every method returns a changed copy, so one may
 // be kept and used from many goroutines.
@@ -104,60 +100,13 @@ func (b Broadcast) act(do func(adapter.Adapter, adapter.Target) error) error {
 	return do(n.adapter, b.target.Target)
 }
 
-// ask is act for what waits for answers, within its time.
-func (b Broadcast) ask(ctx context.Context, do func(context.Context, adapter.Adapter, adapter.Target) error) error {
+// look is act for what waits for other servers, within its time.
+func (b Broadcast) look(ctx context.Context, do func(context.Context, adapter.Adapter, adapter.Target) error) error {
 	return b.act(func(a adapter.Adapter, t adapter.Target) error {
 		ctx, cancel := within(ctx, b.timeout)
 		defer cancel()
 		return do(ctx, a, t)
 	})
-}
-
-// EmitWithAck sends an event and returns the acknowledgements of all clients selected, each with at
-// most one value, in the order they came. Between servers an answer without a value is null: one of null has none, whoever
-// gave it. When the time given by Timeout (5 s when neither that nor ctx says one) or
-// ctx ends first, or servers do not answer, it returns those that have come together with an
-// *adapter.PartialError, whose cause is ErrTimeout, the error of ctx, or adapter.ErrDegraded.
-func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
-	ask, err := b.Ask(event, args...)
-	if err != nil {
-		return nil, err
-	}
-	return ask(ctx, nil)
-}
-
-// Ask is EmitWithAck in two steps, for those who wait elsewhere: it encodes the event, and what it returns sends it
-// and waits for the answers. When the sockets of this server have been sent the event, sent is called, if it is not
-// nil; with an adapter that does not stand on adapter.Local never.
-func (b Broadcast) Ask(event string, args ...any) (ask func(ctx context.Context, sent func()) ([]Args, error), err error) {
-	put, err := b.question(event, args)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, sent func()) ([]Args, error) {
-		into := answers{srv: b.nsp.server}
-		defer into.release()
-		err := put(ctx, sent, &into)
-		return into.take(), into.short(err)
-	}, nil
-}
-
-// question encodes an event. What it returns sends it, as that of Ask does, and waits for answers.
-func (b Broadcast) question(event string, args []any) (put func(ctx context.Context, sent func(), into *answers) error, err error) {
-	m, err := b.nsp.server.newMessage(event, args)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, sent func(), into *answers) error {
-		b.show(m)
-		return b.ask(ctx, func(ctx context.Context, a adapter.Adapter, t adapter.Target) error {
-			if b.from != nil {
-				b.from.client.session.Yield() // we may be inside a handler of its
-			}
-			t.Sent = sent
-			return a.BroadcastWithAck(ctx, m, t, into.add)
-		})
-	}, nil
 }
 
 // given returns ctx, or the background for nil, which is no mistake worth a panic.
@@ -172,7 +121,7 @@ func given(ctx context.Context) context.Context {
 // the others together with an *adapter.PartialError that names them. See EmitWithAck for its cause.
 func (b Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 	var details []adapter.Details
-	err := b.ask(ctx, func(ctx context.Context, a adapter.Adapter, t adapter.Target) (err error) {
+	err := b.look(ctx, func(ctx context.Context, a adapter.Adapter, t adapter.Target) (err error) {
 		details, err = a.Fetch(ctx, t)
 		return err
 	})
@@ -185,7 +134,7 @@ func (b Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 
 // Count returns how many sockets are selected, without describing them.
 func (b Broadcast) Count(ctx context.Context) (n int, err error) {
-	err = b.ask(ctx, func(ctx context.Context, a adapter.Adapter, t adapter.Target) (err error) {
+	err = b.look(ctx, func(ctx context.Context, a adapter.Adapter, t adapter.Target) (err error) {
 		n, err = a.Count(ctx, t)
 		return err
 	})

@@ -416,8 +416,8 @@ func (a deaf) called() error { a.t.Error("the adapter was called"); return nil }
 
 func (a deaf) Broadcast(adapter.Message, adapter.Target) error { return a.called() }
 
-func (a deaf) BroadcastWithAck(context.Context, adapter.Message, adapter.Target, func(adapter.Message)) error {
-	return a.called()
+func (a deaf) BroadcastWithAck(_ context.Context, _ adapter.Message, _ adapter.Target, _ func(adapter.Message), done func(error)) {
+	go done(a.called())
 }
 
 func (a deaf) Fetch(context.Context, adapter.Target) ([]adapter.Details, error) {

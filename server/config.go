@@ -125,9 +125,9 @@ type Limits struct {
 	// Default DefaultMaxEarlyEvents.
 	MaxEarlyEvents int
 	// MaxQuestions bounds the events of which a session's client has not given the acknowledgement yet. Beyond it a quarter of them,
-	// the oldest of the socket that is asked, is given up: whoever waits is told ErrQueueFull, or of a question to many, when its
-	// time is over, that this client has not answered. A quarter as many questions to many may be open that EmitThen asks
-	// for no socket; others are refused. Default DefaultMaxQuestions.
+	// the oldest of the socket that is asked, is given up: whoever waits is told ErrQueueFull, or of a question to many, which goes
+	// on with the others, that this client has not answered. Four times as many questions to many may be open that EmitThen asks
+	// for no socket; beyond that the oldest is given up. Default DefaultMaxQuestions.
 	MaxQuestions int
 	// EventsPerSecond bounds the events a session may send, with bursts of two seconds' worth.
 	// Beyond it the session is closed with ReasonRateLimited. Zero means no limit.

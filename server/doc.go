@@ -16,7 +16,7 @@
 // socket does, in its turn), connect.go (what stands before its first event), hold.go (what waits for the
 // answer to CONNECT), recover.go (connection state recovery), queue.go (the turn), handler.go and signature.go
 // (typed handlers), guard.go (the one recovery point), event.go and args.go (their raw form), everyone.go (what sees the events of all sockets), seen.go (what clients see of errors), later.go (asking without waiting), cost.go (what they make the server hold), emit.go and
-// ack.go (to one socket), broadcast.go and remote.go (to many, anywhere in the cluster), local.go (what the
+// ack.go (to one socket), broadcast.go and remote.go (to many, anywhere in the cluster), many.go (what is asked of them), local.go (what the
 // adapter sees), client.go (one session and its sockets), keep.go (what is kept for a session), crowd.go (handlers that
 // pile up), lobby.go (CONNECTs
 // that wait), rooms.go, transit.go (sockets between two connections), data.go, config.go, errors.go, reasons.go (why sockets

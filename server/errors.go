@@ -21,9 +21,9 @@ var (
 	// it is the cause of an *adapter.PartialError. A context that ends first is its own error.
 	ErrTimeout = adapter.ErrTimeout
 	// ErrQueueFull says that too much waits: of a question, that the client leaves Limits.MaxQuestions unanswered, and this was
-	// the oldest; of EmitThen to many, that too much is asked at a time. It is the cause of an *adapter.PartialError if answers of
-	// many were not kept.
-	ErrQueueFull = errors.New("too much waits for handlers or answers")
+	// the oldest; of EmitThen of a socket to many, that too much waits for it already. It is the cause of an *adapter.PartialError
+	// if answers of many were not kept, or not waited for any longer.
+	ErrQueueFull = adapter.ErrQueueFull
 	// ErrAcknowledged is returned by the second answer to one event.
 	ErrAcknowledged = errors.New("event already acknowledged")
 	// ErrPanic is what the error of a handler that panicked is, for an Observer: errors.Is(err, ErrPanic).

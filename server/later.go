@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"time"
 
@@ -63,7 +62,7 @@ func (u Unicast) EmitThen(then func(Args, error), event string, args ...any) err
 			return
 		}
 		s.later(func() {
-			defer c.lighten(1, size)
+			defer c.lighten(1, int64(size))
 			then(a, nil)
 		})
 	})
@@ -75,54 +74,9 @@ func (u Unicast) EmitThen(then func(Args, error), event string, args ...any) err
 	return nil
 }
 
-// EmitThen is EmitWithAck for those who do not wait: it returns when the sockets of this server have been sent the event,
-// and then is called once, with what EmitWithAck returns. Of a socket's broadcast that is in the socket's turn, see
-// Socket.EmitThen, and else on a goroutine of its own. Answers to a socket's broadcast are not kept while a quarter of what may
-// wait for the socket's handlers does: then the error is an *adapter.PartialError of ErrQueueFull. After an error of EmitThen,
-// which is that of an event that cannot be encoded, or ErrQueueFull where so much waits, it is not called. With an adapter that
-// does not stand on adapter.Local it waits for the answers.
-func (b Broadcast) EmitThen(then func([]Args, error), event string, args ...any) error {
-	need("EmitThen", "a function", then != nil)
-	put, err := b.question(event, args)
-	if err != nil {
-		return err
-	}
-	srv, into := b.nsp.server, answers{srv: b.nsp.server}
-	switch {
-	case b.from != nil:
-		if into.of = b.from.client; !into.ask() {
-			return ErrQueueFull
-		}
-	case int(srv.bounds.questions.Add(1)) > max(1, srv.cfg.Limits.MaxQuestions/4):
-		srv.bounds.questions.Add(-1)
-		if srv.bounds.notice.News("questions to many", time.Now()) {
-			srv.cfg.Logger.Warn("questions to many are refused, as so many are not answered yet: ask by the socket for whom it is (s.To), whose "+
-				"own they are then, and bound what a client may send (EventsPerSecond)", "namespace", b.nsp.name, "open", srv.cfg.Limits.MaxQuestions/4)
-		}
-		return fmt.Errorf("%w: so many questions to many are not answered yet", ErrQueueFull)
-	}
-	sent, answered := make(chan struct{}), make(chan struct{})
-	srv.wg.Go(func() {
-		err := put(srv.hurry.ctx, func() { close(sent) }, &into)
-		close(answered)
-		list := into.take()
-		told := func() {
-			defer into.release()
-			then(list, into.short(err))
-		}
-		if b.from != nil {
-			b.from.later(told)
-			return
-		}
-		srv.bounds.questions.Add(-1)
-		_ = srv.protect(event, func() error { told(); return nil }) // logged
-	})
-	select {
-	case <-sent:
-	case <-answered:
-	}
-	return nil
-}
+// defaultAckTimeout bounds EmitWithAck whose context has no deadline and that has no Timeout, so that one client that never
+// answers does not hold it for ever.
+const defaultAckTimeout = 5 * time.Second
 
 // Ask emits an event to one client, waits for its acknowledgement, and returns the first value of that as a T. to is a
 // *Socket, a *RemoteSocket, or what Timeout and the like return. The errors are those of EmitWithAck, and that of a value

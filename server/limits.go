@@ -22,10 +22,10 @@ type bounds struct {
 
 	vain *limit.Tally // of recoveries that bring a client the same events; see Socket.inVain
 
-	notice    limit.Notice
-	questions atomic.Int32 // of EmitThen to many, by no socket
-	answers   atomic.Int64 // bytes of those to questions to many, but for those of a socket's EmitThen
-	watchers  atomic.Int32 // see Socket.watchConnection
+	notice   limit.Notice
+	asked    asked
+	answers  atomic.Int64 // bytes of those to questions to many, but for those of a socket's EmitThen
+	watchers atomic.Int32 // see Socket.watchConnection
 }
 
 func (b *bounds) init(l *Limits) {

@@ -319,9 +319,9 @@ func (c *client) catchUp() {
 }
 
 // lighten notes that so many events of that size together, or a job, have been handled, or dropped.
-func (c *client) lighten(events, size int) {
+func (c *client) lighten(events int, size int64) {
 	c.load.events.Add(-int32(events))
-	if c.load.bytes.Add(-int64(size)) == ended {
+	if c.load.bytes.Add(-size) == ended {
 		c.vacate()
 	}
 	if c.load.watched.Load() && !c.load.exceeds(&c.server.cfg.Limits, 4) && c.load.watched.CompareAndSwap(true, false) {

@@ -98,19 +98,19 @@ func tell(watched []*Socket, p *packet.Packet) {
 
 // DeliverWithAck does so and collects the answers. One id serves all members, as in Node.
 func (l local) DeliverWithAck(m adapter.Message, f adapter.Flags, to []adapter.Member,
-	answer func(adapter.Message),
+	answer func(m adapter.Message, missing bool),
 ) (forget func()) {
 	id := l.n.ackID.Add(1)
 	to = slices.Clone(to) // the adapter takes it back
+	answered := func(a Args, err error) {
+		if err == nil {
+			answer(a.first(), false)
+		} else {
+			answer(adapter.Message{}, errors.Is(err, ErrQueueFull))
+		}
+	}
 	for _, m := range to {
-		m.(*Socket).expectAck(id, func(a Args, err error) {
-			switch {
-			case err == nil:
-				answer(a.first())
-			case !errors.Is(err, ErrQueueFull): // else it may have answered some day
-				answer(adapter.Message{})
-			}
-		})
+		m.(*Socket).expectAck(id, answered)
 	}
 	after := l.send(&packet.Packet{
 		Type: packet.Event, Namespace: l.n.name, ID: id, HasID: true, Data: m.Data, Attachments: m.Attachments,

@@ -16,7 +16,9 @@ import (
 type node func(setup func(*server.Server)) (io *server.Server, url string, ready func())
 
 // nodes returns what starts the servers of a cluster over one Redis.
-func nodes(t *testing.T, cfg redis.Config) node {
+func nodes(t testing.TB, cfg redis.Config) node { return nodesWithin(t, cfg, server.Limits{}) }
+
+func nodesWithin(t testing.TB, cfg redis.Config, limits server.Limits) node {
 	cfg.URL = redistest.Start(t).URL()
 	return func(setup func(*server.Server)) (*server.Server, string, func()) {
 		t.Helper()
@@ -29,7 +31,7 @@ func nodes(t *testing.T, cfg redis.Config) node {
 			defer cancel()
 			_ = c.Close(ctx)
 		})
-		io, url := start(t, server.Config{Adapter: c.Adapter()}, setup)
+		io, url := start(t, server.Config{Adapter: c.Adapter(), Limits: limits}, setup)
 		ready := func() {
 			t.Helper()
 			if err := c.Ready(t.Context()); err != nil {

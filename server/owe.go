@@ -27,13 +27,13 @@ func (s *Socket) Hold(a Args, parked bool) (release func(), ok bool) {
 		c.inLobby().open += cost
 		c.mu.Unlock()
 	case cost > 0 && !s.waitForRoom(cost):
-		c.lighten(1, size)
+		c.lighten(1, int64(size))
 		return nil, false
 	}
 	return func() {
 		if cost > 0 {
 			c.leaveRoom(cost)
 		}
-		c.lighten(1, size)
+		c.lighten(1, int64(size))
 	}, true
 }

@@ -11,7 +11,7 @@ import (
 // begun is an item that the queue is at.
 type begun struct {
 	item
-	size int   // with the client's load: an event's, or a job
+	size int64 // with the client's load: an event's, or a job
 	err  error // why it was broken off
 
 	since time.Duration // when the event before it had been handled, if nothing has come between; see observe
@@ -64,7 +64,7 @@ func (s *Socket) work(b begun) {
 		if b.size = job; b.kind != itemEvent {
 			continue
 		}
-		b.size = b.item.size()
+		b.size = int64(b.item.size())
 		if s.client.server.hurries() {
 			s.client.server.stats.eventsDropped.Add(1)
 			b.kind = 0
@@ -246,7 +246,7 @@ func (s *Socket) tooLate() {
 func (s *Socket) dropEvents() {
 	if n, bytes := s.queue.dropEvents(); n > 0 {
 		s.client.server.stats.eventsDropped.Add(uint64(n))
-		s.client.lighten(n, bytes)
+		s.client.lighten(n, int64(bytes))
 	}
 }
 

@@ -217,7 +217,7 @@ func (n *Namespace) TakeOver(ctx context.Context, id string, forGood bool) bool 
 }
 
 // DeliverWithAck keeps m with each member, whose Answer function answers from another goroutine.
-func (n *Namespace) DeliverWithAck(m adapter.Message, f adapter.Flags, to []adapter.Member, answer func(adapter.Message)) func() {
+func (n *Namespace) DeliverWithAck(m adapter.Message, f adapter.Flags, to []adapter.Member, answer func(m adapter.Message, missing bool)) func() {
 	var over atomic.Bool
 	for _, x := range to {
 		x := x.(*Member)
@@ -230,7 +230,7 @@ func (n *Namespace) DeliverWithAck(m adapter.Message, f adapter.Flags, to []adap
 		}
 		go func() {
 			if a := fn(m); a != nil && !over.Load() {
-				answer(*a)
+				answer(*a, false)
 			}
 		}()
 	}

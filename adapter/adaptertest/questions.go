@@ -26,7 +26,7 @@ func testAcks(t *testing.T, c Cluster, n int) {
 	for _, node := range nodes {
 		var got []string
 		ctx, cancel := context.WithTimeout(t.Context(), Patience)
-		err := node.BroadcastWithAck(ctx, Event(`["ask"]`), adapter.Target{}, func(m adapter.Message) {
+		err := node.Ask(ctx, Event(`["ask"]`), adapter.Target{}, func(m adapter.Message) {
 			got = append(got, string(m.Data)+string(slices.Concat(m.Attachments...)))
 		})
 		cancel()
@@ -44,7 +44,7 @@ func testAcks(t *testing.T, c Cluster, n int) {
 		}
 		got = nil
 		ctx, cancel = context.WithTimeout(t.Context(), Patience)
-		err = node.BroadcastWithAck(ctx, Event(`["ask room"]`), adapter.Target{Rooms: []string{id(2*n - 1)}}, func(m adapter.Message) {
+		err = node.Ask(ctx, Event(`["ask room"]`), adapter.Target{Rooms: []string{id(2*n - 1)}}, func(m adapter.Message) {
 			got = append(got, string(m.Data))
 		})
 		cancel()
@@ -54,7 +54,7 @@ func testAcks(t *testing.T, c Cluster, n int) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
-	if err := nodes[0].BroadcastWithAck(ctx, Event(`["ask"]`), adapter.Target{Rooms: []string{"nobody"}}, func(adapter.Message) {
+	if err := nodes[0].Ask(ctx, Event(`["ask"]`), adapter.Target{Rooms: []string{"nobody"}}, func(adapter.Message) {
 		t.Error("an answer of nobody")
 	}); err != nil {
 		t.Errorf("asking nobody: %v", err)
@@ -73,7 +73,7 @@ func testAcksPartial(t *testing.T, c Cluster, n int) {
 	for wait := time.Second / 20; ; wait *= 2 {
 		got := 0
 		ctx, cancel := context.WithTimeoutCause(t.Context(), wait, adapter.ErrTimeout)
-		err := nodes[n-1].BroadcastWithAck(ctx, Event(`["ask"]`), adapter.Target{}, func(adapter.Message) { got++ })
+		err := nodes[n-1].Ask(ctx, Event(`["ask"]`), adapter.Target{}, func(adapter.Message) { got++ })
 		cancel()
 		var p *adapter.PartialError
 		partial := errors.As(err, &p) && errors.Is(err, adapter.ErrTimeout)

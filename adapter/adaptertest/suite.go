@@ -166,3 +166,10 @@ func every(n int) []int {
 func without(s []int, not ...int) []int {
 	return slices.DeleteFunc(slices.Clone(s), func(x int) bool { return slices.Contains(not, x) })
 }
+
+// Ask is BroadcastWithAck, and returns when that is done.
+func (n *Node) Ask(ctx context.Context, m adapter.Message, t adapter.Target, answer func(adapter.Message)) error {
+	done := make(chan error, 1)
+	n.BroadcastWithAck(ctx, m, t, answer, func(err error) { done <- err })
+	return <-done
+}

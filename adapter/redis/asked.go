@@ -54,11 +54,12 @@ func (n *namespace) lacks(m *message) {
 
 // remind says to the nodes that have not answered a question, and are there, which it was. Where messages have no numbers
 // one may be lost, and nobody can say that it has not come.
-func (n *namespace) remind(r *request, id string, x *round) {
+func (n *namespace) remind(r *request, id string, x *round) (reminded bool) {
 	if strings.Contains(n.name, "#") || !r.waitsFor(x.named) {
-		return
+		return false
 	}
 	_ = n.publish(&message{kind: kindSocketsJoin, target: adapter.Target{Rooms: []string{id}}, asked: true}, "") // or the next round does
+	return true
 }
 
 // waitsFor reports whether one of the nodes has not answered.

@@ -25,7 +25,7 @@ func TestWhoHasOpenedTheNamespaceAgainWasNotAsked(t *testing.T) {
 			return err
 		},
 		"BroadcastWithAck": func(ctx context.Context, n *adaptertest.Node) error {
-			return n.BroadcastWithAck(ctx, adaptertest.Event(`["x"]`), adapter.Target{}, func(adapter.Message) {})
+			return n.Ask(ctx, adaptertest.Event(`["x"]`), adapter.Target{}, func(adapter.Message) {})
 		},
 		"ServerSideEmitWithAck": func(ctx context.Context, n *adaptertest.Node) error {
 			return n.ServerSideEmitWithAck(ctx, adaptertest.Event(`["x"]`), func(adapter.Message) {})

@@ -51,6 +51,8 @@
 //	letters.go    what they ask and answer each other about it
 //	resend.go     the form of that
 //	requests.go   questions to other nodes and their answers
+//	questions.go  those to clients, of which many may be open
+//	rounds.go     who is missing of those that were asked
 //	asked.go      who has the namespace, and was not asked
 //	pieces.go     answers that are given in pieces
 //	replies.go    those of clients and handlers

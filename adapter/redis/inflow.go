@@ -111,19 +111,20 @@ func (f *inflow) enter(ctx context.Context, r *request, nodes []string, bytes in
 	}
 }
 
-// allow returns how many bytes of the answer to r may come unasked of each of some nodes. end is called in any case.
-func (f *inflow) allow(r *request, nodes int) int {
-	if nodes == 0 {
-		return 0
-	}
+// allow returns how many bytes of the answer to r may come unasked of each of some nodes, and not ok when r is over. end is
+// called in any case.
+func (f *inflow) allow(r *request, nodes int) (free int, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if nodes == 0 || r.over {
+		return 0, !r.over
+	}
 	f.asked++
 	f.open[r] = f.asked
-	free := max(minUnasked, min(firstPiece, (maxUnasked-f.unasked)/(16*nodes)))
+	free = max(minUnasked, min(firstPiece, (maxUnasked-f.unasked)/(16*nodes)))
 	r.unasked = free * nodes
 	f.unasked += r.unasked
-	return free
+	return free, true
 }
 
 // wait has turns of open questions wait, and serves those for which there is room.
@@ -279,6 +280,7 @@ func (f *inflow) came(key loanKey) {
 // end notes that a question is over, and has its whole answer or not. What is on its way for it still has its room.
 func (f *inflow) end(r *request, whole bool) {
 	f.mu.Lock()
+	r.over = true
 	f.gathered -= r.gathered
 	if delete(f.open, r); whole {
 		f.unasked -= r.unasked

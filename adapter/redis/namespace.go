@@ -29,6 +29,7 @@ type namespace struct {
 	parcels   map[string]*parcel  // by node and question: answers that are to come, or that it may fetch more of
 	parcelled int                 // what they count for
 	omitted   map[string]struct{} // sockets of which it has been said that they cannot be described
+	asks      questions
 	closed    bool
 
 	counting chan struct{} // has a token while the other nodes are counted for questions that wait
@@ -139,25 +140,36 @@ func (n *namespace) Broadcast(m adapter.Message, t adapter.Target) error {
 	return n.publish(&message{kind: kindBroadcast, target: t, event: m}, "")
 }
 
-func (n *namespace) BroadcastWithAck(ctx context.Context, m adapter.Message, t adapter.Target, answer func(adapter.Message)) error {
+func (n *namespace) BroadcastWithAck(ctx context.Context, m adapter.Message, t adapter.Target, answer func(adapter.Message), done func(error)) {
 	if t.Local {
-		return n.Local.BroadcastWithAck(ctx, m, t, answer)
+		n.Local.BroadcastWithAck(ctx, m, t, answer, done)
+		return
 	}
 	ctx, cancel := n.bound(ctx)
-	defer cancel()
 	r := newRequest(kindBroadcast, answer)
+	r.failed = errNotAsked
 	r.answers.Ask()
 	local, forget := n.Ask(m, t, r.answers.Put)
-	defer forget()
 	r.answers.Expect(local)
 	q := &message{kind: kindBroadcast, target: t, event: m}
-	return n.finish(ctx, q, r, n.start(ctx, q, r))
+	closed := n.later(&question{ctx, q, r})
+	if closed != nil {
+		n.posed(r, closed)
+	}
+	r.answers.Then(ctx, func(err error) {
+		cancel()
+		forget()
+		if closed == nil {
+			n.ended()
+		}
+		done(n.conclude(r, err))
+	})
 }
 
 // bound gives ctx a deadline if it has none.
 func (n *namespace) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
-		return context.WithCancel(ctx)
+		return ctx, func() {}
 	}
 	return context.WithTimeoutCause(ctx, n.c.cfg.RequestTimeout, adapter.ErrTimeout)
 }

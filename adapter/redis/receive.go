@@ -134,7 +134,7 @@ func (n *namespace) replier(m *message) func(adapter.Message) {
 			x := n.newReplies(m, 1)
 			x.open = true
 			n.keep(x.key, x, 0, m.lasts(keepParcel))
-			x.add(a)
+			x.add(a, false)
 		})
 	}
 }

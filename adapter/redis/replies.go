@@ -45,8 +45,8 @@ func (n *namespace) newReplies(q *message, due int) *replies {
 	return &replies{n: n, q: q, key: q.parcel(), due: due, free: q.free}
 }
 
-// add takes an answer; without data it will not come.
-func (a *replies) add(v adapter.Message) {
+// add takes an answer; without data it will not come, and with missing although its client is there.
+func (a *replies) add(v adapter.Message, missing bool) {
 	a.mu.Lock()
 	a.due--
 	switch size := weight(v); {
@@ -58,6 +58,7 @@ func (a *replies) add(v adapter.Message) {
 		}
 	case v.Data == nil:
 		a.gone++
+		a.omitted += b2i(missing)
 	case size > a.n.most():
 		a.omit(lostLarge)
 	case a.n.c.held.Add(int64(size)) > int64(a.n.c.cfg.MaxOutboxBytes):

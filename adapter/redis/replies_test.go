@@ -53,7 +53,7 @@ func TestAnswersOfClientsAndServersAreBounded(t *testing.T) {
 			for range questions {
 				wg.Go(func() {
 					got := map[string]int{}
-					err := x.BroadcastWithAck(t.Context(), adaptertest.Event(`["x"]`), adapter.Target{}, func(m adapter.Message) {
+					err := x.Ask(t.Context(), adaptertest.Event(`["x"]`), adapter.Target{}, func(m adapter.Message) {
 						who, _, _ := strings.Cut(string(m.Data), ",")
 						got[who] = len(m.Data)
 						for _, b := range m.Attachments {
@@ -118,7 +118,7 @@ func TestSmallAnswersOfClientsAreGathered(t *testing.T) {
 			published(t, b)
 			asked, answered := a.Stats().Published, b.Stats().Published
 			got := map[string]bool{}
-			err := x.BroadcastWithAck(t.Context(), adaptertest.Event(`["x"]`), adapter.Target{}, func(m adapter.Message) { got[string(m.Data)] = true })
+			err := x.Ask(t.Context(), adaptertest.Event(`["x"]`), adapter.Target{}, func(m adapter.Message) { got[string(m.Data)] = true })
 			if len(got) != members || err != nil {
 				t.Errorf("%d of %d, %v", len(got), members, err)
 			}
@@ -162,7 +162,7 @@ func TestAnswersThatHaveNoRoom(t *testing.T) {
 			ready(t, a, b)
 			way.Slow(20 * time.Millisecond) // what has come is not fetched before all have come
 			began, n := time.Now(), 0
-			err := x.BroadcastWithAck(t.Context(), adaptertest.Event(`["x"]`), adapter.Target{}, func(adapter.Message) { n++ })
+			err := x.Ask(t.Context(), adaptertest.Event(`["x"]`), adapter.Target{}, func(adapter.Message) { n++ })
 			var p *adapter.PartialError
 			if !errors.As(err, &p) || p.Clients != members-n || n < 2 || !errors.Is(err, redis.ErrTooLarge) || p.Clients != int(b.Stats().Lost["outbox full"]) {
 				t.Errorf("%d of %d, %v; %v", n, members, err, b.Stats().Lost)

@@ -36,6 +36,7 @@ type request struct {
 	begun   time.Time // before the others were counted: what breaks from then on may keep answers from coming
 
 	mu       sync.Mutex
+	failed   error          // why it could not be asked
 	waiting  map[string]int // named node -> answers of clients that are due, unheard before the first
 	heard    map[string]bool
 	named    []string             // nodes asked by name
@@ -51,8 +52,12 @@ type request struct {
 	omitted  int    // sockets that their nodes could not describe
 	enough   func() // of kindTakeOver: ends it
 
-	gathered int // guarded by inflow.mu; bytes of its answer
-	unasked  int // guarded by inflow.mu; bytes of it that may come unasked
+	due   time.Time     // guarded by namespace.mu; when it is looked after next
+	every time.Duration // guarded by namespace.mu
+
+	over     bool // guarded by inflow.mu
+	gathered int  // guarded by inflow.mu; bytes of its answer
+	unasked  int  // guarded by inflow.mu; bytes of it that may come unasked
 }
 
 const unheard = -1
@@ -120,7 +125,7 @@ func (r *request) put(uid string, m adapter.Message, gone bool) {
 		r.answers.Less(1)
 		return
 	}
-	r.answers.Put(m)
+	r.answers.Put(m, false)
 }
 
 // drop gives up a node that is gone.
@@ -174,6 +179,9 @@ func (r *request) known(named []string) (n int) {
 func (r *request) partial(err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.answers.GivenUp() > 0 {
+		err = errors.Join(err, adapter.ErrQueueFull)
+	}
 	if err == nil && r.lost > 0 {
 		return &adapter.PartialError{Nodes: r.lost, Clients: r.omitted, Err: errNodeGone}
 	}
@@ -198,7 +206,7 @@ func (r *request) leftOut() error {
 	if r.kind == kindFetch {
 		return fmt.Errorf("%w: descriptions of sockets", ErrTooLarge)
 	}
-	return fmt.Errorf("%w, or their server had no room for more: answers", ErrTooLarge)
+	return fmt.Errorf("%w, or their server had no room for more, or their clients leave too much unanswered: answers", ErrTooLarge)
 }
 
 func newID() string {
@@ -209,21 +217,41 @@ func newID() string {
 
 // start registers a question, and asks it of the nodes there are. m gets its id.
 func (n *namespace) start(ctx context.Context, m *message, r *request) error {
+	if err := n.enlist(m, r); err != nil {
+		return err
+	}
+	p, err := n.whom(ctx)
+	return n.pose(ctx, m, r, p, err)
+}
+
+// enlist registers a question. m gets its id.
+func (n *namespace) enlist(m *message, r *request) error {
 	m.request, m.own = newID(), true
 	r.id = m.request
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	if n.closed {
-		n.mu.Unlock()
 		return ErrClosed
 	}
 	n.requests[m.request] = r
-	n.mu.Unlock()
-	live, _ := n.c.members.names()
+	return nil
+}
+
+// whom is present, if Redis works: else it names those that are known, with an error.
+func (n *namespace) whom(ctx context.Context) (present, error) {
 	if !n.c.state.works() {
-		r.ask(live, 0)
-		return adapter.ErrDegraded
+		live, _ := n.c.members.names()
+		return present{named: live}, adapter.ErrDegraded
 	}
 	p, err := n.present(ctx)
+	if err != nil {
+		err = errors.Join(adapter.ErrDegraded, err)
+	}
+	return p, err
+}
+
+// pose asks a question of the nodes that are present, or, with an error, of none.
+func (n *namespace) pose(ctx context.Context, m *message, r *request, p present, err error) error {
 	if m.kind == kindTakeOver {
 		p.strangers = 0 // they do not know the question
 	}
@@ -235,7 +263,7 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 		}
 		var waited bool
 		if waited, late = n.c.inflow.enter(ctx, r, p.named, size); waited && late == nil {
-			p, err = n.present(ctx) // others may have come
+			p, err = n.whom(ctx) // others may have come
 		}
 	}
 	named := slices.Concat(p.named, p.away)
@@ -244,7 +272,7 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 	r.silent = p.silent
 	r.mu.Unlock()
 	if err != nil {
-		return errors.Join(adapter.ErrDegraded, err)
+		return err
 	}
 	if late != nil {
 		return late
@@ -253,7 +281,10 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 		return nil
 	}
 	if m.kind == kindBroadcast || m.kind == kindServerSideEmit {
-		m.free = n.c.inflow.allow(r, len(named)+p.unheard)
+		var ok bool
+		if m.free, ok = n.c.inflow.allow(r, len(named)+p.unheard); !ok {
+			return nil
+		}
 	}
 	if d, ok := ctx.Deadline(); ok && (m.kind == kindBroadcast || m.kind == kindFetch) {
 		m.timeoutMS = max(1, time.Until(d).Milliseconds())
@@ -262,123 +293,44 @@ func (n *namespace) start(ctx context.Context, m *message, r *request) error {
 }
 
 // finish waits for the answers to a question and ends it. err is what start returned.
-func (n *namespace) finish(ctx context.Context, m *message, r *request, err error) (e error) {
-	defer func() {
-		n.mu.Lock()
-		delete(n.requests, m.request)
-		n.mu.Unlock()
-		n.enough(r)
-		n.c.inflow.end(r, e == nil)
-	}()
-	r.answers.Expect(0)
-	if err != nil {
-		// Those that could not be asked will not answer; but clients here may.
-		r.mu.Lock()
-		asked := len(r.waiting) + r.unnamed
-		r.mu.Unlock()
+func (n *namespace) finish(ctx context.Context, m *message, r *request, err error) error {
+	n.posed(r, err)
+	return n.conclude(r, n.await(ctx, r, m, err == nil))
+}
+
+// posed notes that a question has been asked of other nodes, or could not be.
+func (n *namespace) posed(r *request, err error) {
+	r.mu.Lock()
+	r.failed = err
+	asked := len(r.waiting) + r.unnamed
+	r.mu.Unlock()
+	if err != nil { // those that could not be asked will not answer; but clients here may
 		for range asked {
 			r.answers.Expect(0)
 		}
-		if e := n.await(ctx, r, m, false); e != nil && r.kind == kindBroadcast {
-			err = errors.Join(err, e)
-		}
-		return r.partial(err)
 	}
-	return r.partial(n.await(ctx, r, m, true))
+	r.answers.Expect(0)
 }
 
-// await returns nil when all answers to a question are in, the error of ctx otherwise.
-func (n *namespace) await(ctx context.Context, r *request, m *message, recount bool) error {
-	if !recount {
-		return r.answers.Wait(ctx)
-	}
-	began, asked := time.Now(), r.begun
-	last, every := (*round)(nil), firstCount
-	for ; ; every = min(2*every, recountEvery) {
-		tctx, cancel := context.WithTimeout(ctx, every)
-		err := r.answers.Poll(tctx)
-		cancel()
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return r.answers.Wait(ctx)
-		}
-		n.fetchMore(r)
-		now := n.count(ctx, every/2)
-		if now == nil {
-			continue
-		}
-		if (m.kind == kindFetch || m.kind == kindTakeOver) && n.c.bus.broke().After(asked) { // perhaps with answers to what may be asked twice
-			asked = time.Now()
-			_ = n.publish(m, "") // or it is waited for in vain
-		}
-		if now != last && now.at.After(began) {
-			r.compare(now)
-			n.remind(r, m.request, now)
-			last = now
-		}
-	}
-}
-
-// round is one count of the other nodes, for all questions that wait then.
-type round struct {
-	present
-	at time.Time
-}
-
-// count counts the other nodes, or returns a count that is not older than some time, for all questions that wait. It is
-// nil when that was not possible.
-func (n *namespace) count(ctx context.Context, old time.Duration) *round {
-	select {
-	case n.counting <- struct{}{}:
-	case <-ctx.Done(): // who counts may have more time, and Redis may stand still
-		return nil
-	}
-	defer func() { <-n.counting }()
-	if n.counted != nil && time.Since(n.counted.at) < old {
-		return n.counted
-	}
-	p, err := n.others(ctx)
-	if err != nil {
-		return nil
-	}
-	n.counted = &round{p, time.Now()}
-	return n.counted
-}
-
-// compare gives up nodes asked by name that rounds in a row do not have for long enough: one alone may have met a connection
-// being made again. Who has no connection at all is waited for as long as the roster has it. Node peers have no name to be
-// counted by, though they answer with one: those that have are waited for until their clients have.
-func (r *request) compare(x *round) {
+// conclude ends a question, the wait for which has ended with err, and returns what is missing.
+func (n *namespace) conclude(r *request, err error) (e error) {
+	n.mu.Lock()
+	delete(n.requests, r.id)
+	n.mu.Unlock()
+	n.enough(r)
+	defer func() { n.c.inflow.end(r, e == nil) }()
 	r.mu.Lock()
-	var gone []string
-	for uid := range r.waiting {
-		switch since, ok := r.absent[uid]; {
-		case !slices.Contains(r.named, uid):
-		case slices.Contains(x.named, uid), slices.Contains(x.away, uid):
-			delete(r.absent, uid)
-		case !ok:
-			r.absent[uid] = x.at
-		case x.at.Sub(since) >= awayFor:
-			gone = append(gone, uid)
-		}
-	}
-	now := x.strangers + x.unheard + r.known(x.named)
-	recount := false
-	switch {
-	case r.unnamed == 0 || now >= r.total:
-		r.fewer = time.Time{}
-	case r.fewer.IsZero():
-		r.fewer = x.at
-	default:
-		recount = x.at.Sub(r.fewer) >= recountEvery
-	}
+	failed := r.failed
 	r.mu.Unlock()
-	for _, uid := range gone {
-		r.drop(uid)
+	switch {
+	case errors.Is(failed, errNotAsked):
+		live, _ := n.c.members.names()
+		r.ask(live, 0)
+		err = errors.Join(adapter.ErrDegraded, err)
+	case failed != nil && r.kind == kindBroadcast:
+		err = errors.Join(failed, err)
+	case failed != nil:
+		err = failed
 	}
-	if recount {
-		r.recount(now)
-	}
+	return r.partial(err)
 }

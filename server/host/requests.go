@@ -62,11 +62,12 @@ func (a asking) measure(kind string, local bool, start time.Time, err error) {
 	a.requests.outcomes.WithLabelValues(kind, outcome).Inc()
 }
 
-func (a asking) BroadcastWithAck(ctx context.Context, m adapter.Message, t adapter.Target, answer func(adapter.Message)) error {
+func (a asking) BroadcastWithAck(ctx context.Context, m adapter.Message, t adapter.Target, answer func(adapter.Message), done func(error)) {
 	start := time.Now()
-	err := a.Adapter.BroadcastWithAck(ctx, m, t, answer)
-	a.measure("acks", t.Local, start, err)
-	return err
+	a.Adapter.BroadcastWithAck(ctx, m, t, answer, func(err error) {
+		a.measure("acks", t.Local, start, err)
+		done(err)
+	})
 }
 
 func (a asking) Fetch(ctx context.Context, t adapter.Target) ([]adapter.Details, error) {

@@ -24,7 +24,7 @@ func Split(dst [][]byte, data []byte) ([][]byte, error) {
 // Index is Split for those who want few of many elements: it appends where the first most begin, for a sixth of the
 // memory, and Element finds one.
 func Index(dst []uint32, data []byte, most int) ([]uint32, error) {
-	if len(data) > math.MaxUint32 {
+	if uint64(len(data)) > math.MaxUint32 {
 		return dst, ErrPayload
 	}
 	i, err := opening(data)

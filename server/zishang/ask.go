@@ -21,9 +21,6 @@ import (
 const (
 	// settle is how long the library has for the four instructions between its two calls.
 	settle = 5 * time.Millisecond
-	// turn bounds how long a broadcast waits until it is on its way. It takes microseconds where the processor is free,
-	// and longer than settle where it is not: what is emitted next would overtake it.
-	turn = time.Second
 	// timeoutMargin is how much earlier than the library's timer a wait ends, so that only one of the two
 	// tells the application.
 	timeoutMargin = 3 * time.Millisecond
@@ -41,30 +38,20 @@ func (n *namespace) BroadcastWithAck(p *parser.Packet, o *socket.BroadcastOption
 			limit = *o.Flags.Timeout
 		}
 	}
-	var ask func(context.Context, func()) ([]server.Args, error)
 	name, args, err := eventOf(p.Data)
 	if err == nil {
-		ask, err = n.selection(o).Ask(name, args...)
+		settled := time.Now().Add(settle)
+		err = n.selection(o).Timeout(max(limit-timeoutMargin, limit/2, 1)).EmitThen(func(got []server.Args, err error) {
+			select {
+			case <-time.After(time.Until(settled)):
+			case <-n.h.lifetime.Done():
+			}
+			n.h.protect("acknowledgement", func() { tell(firstOf(got), err == nil, single, count, ack) })
+		}, name, args...)
 	}
-	if err != nil {
+	if err != nil { // the library's timer tells the application
 		n.h.failed(n.name, "broadcast of "+name, err)
-		return // the library's timer tells the application
 	}
-	sent, settled := context.WithTimeout(n.h.lifetime, turn)
-	n.h.background(func() {
-		ctx, cancel := context.WithTimeout(n.h.lifetime, max(limit-timeoutMargin, limit/2))
-		defer cancel()
-		enough := time.After(settle)
-		got, err := ask(ctx, settled)
-		settled() // also when it could not be sent
-		select {
-		case <-enough:
-		case <-ctx.Done():
-		}
-		n.h.protect("acknowledgement", func() { tell(firstOf(got), err == nil, single, count, ack) })
-	})
-	<-sent.Done() // what is emitted next comes behind it
-	settled()
 }
 
 // tell calls the library's callbacks such that the last call completes the wait, if it is complete.

@@ -51,7 +51,7 @@ func (s *space) Deliver(msg adapter.Message, f adapter.Flags, to []adapter.Membe
 
 // DeliverWithAck does so too.
 func (s *space) DeliverWithAck(msg adapter.Message, f adapter.Flags, to []adapter.Member,
-	answer func(adapter.Message),
+	answer func(m adapter.Message, missing bool),
 ) (forget func()) {
 	notify := s.notifying(msg, to)
 	forget = s.Namespace.DeliverWithAck(msg, f, to, answer)

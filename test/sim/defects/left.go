@@ -7,6 +7,6 @@ var ofLeft = []Defect{
 	{"trail-stays", "memory+", nil, "adapter/rooms.go", "\tr.trails = r.hadTrails.Delete(r.trails, m)\n", "\tif !on(\"trail-stays\", 1) {\n\t\tr.trails = r.hadTrails.Delete(r.trails, m)\n\t}\n"},
 	{"vault-stays", "memory+", nil, "adapter/vault.go", "\t\tfor l.Len() > 0 && l.Front()", "\t\tfor !on(\"vault-stays\", 1) && l.Len() > 0 && l.Front()"},
 	{"asked-stays", "pubsub", nil, "adapter/redis/pieces.go", "\tdelete(n.parcels, key)\n", "\tif !on(\"asked-stays\", 1) {\n\t\tdelete(n.parcels, key)\n\t}\n"},
-	{"question-stays", "sharded", nil, "adapter/redis/requests.go", "\t\tdelete(n.requests, m.request)\n", "\t\tif !on(\"question-stays\", 1) {\n\t\t\tdelete(n.requests, m.request)\n\t\t}\n"},
+	{"question-stays", "sharded", nil, "adapter/redis/requests.go", "\tdelete(n.requests, r.id)\n", "\tif !on(\"question-stays\", 1) {\n\t\tdelete(n.requests, r.id)\n\t}\n"},
 	{"lane-stays", "pubsub", nil, "adapter/redis/sweep.go", "\t\t\t\ts.gaps = s.had.Delete(s.gaps, key)\n", "\t\t\t\tif !on(\"lane-stays\", 1) {\n\t\t\t\t\ts.gaps = s.had.Delete(s.gaps, key)\n\t\t\t\t}\n"},
 }

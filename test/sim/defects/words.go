@@ -18,8 +18,8 @@ var ofWords = []Defect{
 	{"said-elsewhere", "pubsub", nil, "adapter/redis/receive.go", "\tcase kindServerSideEmit:\n\t\tn.Namespace", "\tcase kindServerSideEmit:\n\t\tif n.name != \"/\" && on(\"said-elsewhere\", 1) {\n\t\t\treturn\n\t\t}\n\t\tn.Namespace"},
 	{"said-unanswered", "pubsub", nil, "adapter/redis/receive.go", "\t\tif r.answered(m.uid, 1) {\n", "\t\tif r.answered(m.uid, 1) && on(\"said-unanswered\", 2) {\n\t\t\tr.answers.Less(1)\n\t\t} else if true {\n"},
 	{"details-rooms", "pubsub", nil, "server/local.go", "Rooms: s.Rooms(), Data: data}", "Rooms: s.Rooms()[:len(s.Rooms())*(1-more(on(\"details-rooms\", 1)))], Data: data}"},
-	{"ask-nobody", "pubsub", nil, "adapter/redis/requests.go", "\tif !n.c.state.works() {\n\t\tr.ask(live, 0)\n", "\tif !n.c.state.works() || on(\"ask-nobody\", 1) {\n\t\tr.ask(live, 0)\n"},
-	{"acks-empty", "memory", nil, "adapter/local.go", "\tn, forget := l.Ask(m, t, a.Put)\n\tdefer forget()\n", "\tn, forget := l.Ask(m, t, a.Put)\n\tdefer forget()\n\tif n > 0 && on(\"acks-empty\", 1) {\n\t\treturn &PartialError{Clients: n, Err: ErrTimeout}\n\t}\n"},
+	{"ask-nobody", "pubsub", nil, "adapter/redis/requests.go", "\tif !n.c.state.works() {\n\t\tlive, _", "\tif !n.c.state.works() || on(\"ask-nobody\", 1) {\n\t\tlive, _"},
+	{"acks-empty", "memory", nil, "adapter/local.go", "\tn, forget := l.Ask(m, t, a.Put)\n", "\tn, forget := l.Ask(m, t, a.Put)\n\tif n > 0 && on(\"acks-empty\", 1) {\n\t\tforget()\n\t\tgo done(&PartialError{Clients: n, Err: ErrTimeout})\n\t\treturn\n\t}\n"},
 	{"timeout-early", "memory", nil, "server/later.go", "\treturn context.WithTimeoutCause(ctx, ackTimeout(timeout), ErrTimeout)\n", "\treturn context.WithTimeoutCause(ctx, ackTimeout(timeout)/time.Duration(1+3*more(on(\"timeout-early\", 1))), ErrTimeout)\n"},
 	{"full-silent", "pubsub", []string{plan.RedisOff}, "adapter/redis/outbox.go", "\tif errors.Is(err, errOutbox) {\n", "\tif errors.Is(err, errOutbox) && on(\"full-silent\", 1) {\n\t\treturn nil\n\t}\n\tif errors.Is(err, errOutbox) {\n"},
 }
