@@ -11,6 +11,9 @@ import (
 // Join puts the socket into rooms; from a middleware, once it is connected. A socket that has disconnected is in
 // none; if its client may recover, it comes back to these.
 func (s *Socket) Join(rooms ...string) {
+	if a := s.client.server.advice; a != nil && slices.Contains(rooms, "") {
+		a.nameless(s)
+	}
 	if s.gone() {
 		s.afterwards(func(list []string, t *adapter.Trail) []string { return t.Join(list, rooms) })
 		return
