@@ -153,7 +153,7 @@ func (h *Host) make() (err error) {
 	}
 	if cfg.measured() {
 		h.metrics.Watch(h.app)
-		own := []prometheus.Collector{drainCollector{h}, logCollector{h.lines}, memoryCollector{&h.memory}}
+		own := []prometheus.Collector{drainCollector{h}, logCollector{h.lines}, memoryCollector{&h.memory}, certificateCollector{h.certificate}}
 		if h.cluster.redis != nil {
 			own = append(own, clusterCollector{h.cluster}, asked.took, asked.outcomes)
 		}
