@@ -29,6 +29,6 @@ ENV PORT=5000
 ENV BEANPOLE_VERSION=
 # The platform stops a container with SIGTERM and kills it 10 s later.
 ENV BEANPOLE_SHUTDOWN_TIMEOUT=8s
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/bin/health", "http://127.0.0.1:5000/livez"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/bin/health", "/livez"]
 # Exec form: the signal reaches the server and not a shell.
 CMD ["/bin/application"]

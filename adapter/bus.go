@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"time"
 )
 
 // Bus makes servers of one process one cluster, in memory: for tests. Everything happens at once, and nothing is ever
@@ -39,8 +38,9 @@ func NewBus(r *Recovery) (*Bus, error) {
 	return b, nil
 }
 
-// Adapter makes the adapters of one more node: each server wants its own.
+// Adapter makes the adapters of one more node: each server wants its own. They have the method Link() *Link.
 func (b *Bus) Adapter() Factory {
+	link := &Link{}
 	return func(ns Namespace) (Adapter, error) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -52,7 +52,7 @@ func (b *Bus) Adapter() Factory {
 			}
 			b.spaces[ns.Name()] = s
 		}
-		n := &node{memory: memory{Local: Local{Namespace: ns}, log: s.log}, bus: b, space: s}
+		n := &node{memory: memory{Local: Local{Namespace: ns}, log: s.log}, bus: b, link: link, space: s}
 		n.nodes = n.namespaces
 		if s.log != nil {
 			n.Position = s.log.position
@@ -68,8 +68,12 @@ func (b *Bus) Adapter() Factory {
 type node struct {
 	memory
 	bus   *Bus
+	link  *Link
 	space *space
 }
+
+// Link returns what connects the node with the others.
+func (n *node) Link() *Link { return n.link }
 
 var _ Adapter = (*node)(nil)
 
@@ -93,17 +97,18 @@ func (n *node) others() []*node {
 	return slices.DeleteFunc(slices.Clone(n.all()), func(x *node) bool { return x == n })
 }
 
-// meant returns the nodes that t is for.
-func (n *node) meant(t Target) []*node {
+// meant returns the nodes that t is for, as far as they are reached, and which of the others a question to them misses.
+func (n *node) meant(t Target) (reached []*node, short *missing) {
 	if t.Local {
-		return []*node{n}
+		return []*node{n}, nil
 	}
-	return n.all()
+	others, short := n.reached()
+	return append([]*node{n}, others...), short
 }
 
 // Broadcast delivers m on every node before the next event that is kept.
 func (n *node) Broadcast(m Message, t Target) error {
-	nodes := n.meant(t)
+	nodes, short := n.meant(t)
 	deliver := func(m Message) (after func()) {
 		var list []func()
 		for _, x := range nodes {
@@ -117,17 +122,18 @@ func (n *node) Broadcast(m Message, t Target) error {
 	}
 	if n.log == nil {
 		deliver(m)()
-		return nil
+		return short.degraded()
 	}
 	kept := t
-	kept.Volatile = t.Volatile || t.Local // what is for this server alone is of no use on another
+	kept.Volatile = t.Volatile || t.Local || short.degraded() != nil // what is for this server alone is of no use on another
 	n.log.deliver(m, kept, deliver)
-	return nil
+	return short.degraded()
 }
 
 // BroadcastWithAck asks the members of all nodes.
 func (n *node) BroadcastWithAck(ctx context.Context, m Message, t Target, answer func(Message), done func(error)) {
-	a, nodes := NewAnswers(answer), n.meant(t)
+	a := NewAnswers(answer)
+	nodes, short := n.meant(t)
 	for range nodes {
 		a.Ask()
 	}
@@ -141,83 +147,90 @@ func (n *node) BroadcastWithAck(ctx context.Context, m Message, t Target, answer
 		for _, forget := range list {
 			forget()
 		}
-		done(a.Short(err))
+		if err = a.Short(err); err == nil {
+			err = short.await(ctx)
+		}
+		done(err)
 	})
 }
 
 // Fetch describes the members of all nodes.
-func (n *node) Fetch(_ context.Context, t Target) ([]Details, error) {
+func (n *node) Fetch(ctx context.Context, t Target) ([]Details, error) {
 	list := []Details{}
-	for _, x := range n.meant(t) {
+	nodes, short := n.meant(t)
+	for _, x := range nodes {
 		list = append(list, x.Local.Fetch(t)...)
 	}
-	return list, nil
+	return list, short.await(ctx)
 }
 
 // Count counts the members of all nodes.
-func (n *node) Count(_ context.Context, t Target) (sum int, err error) {
-	for _, x := range n.meant(t) {
+func (n *node) Count(ctx context.Context, t Target) (sum int, err error) {
+	nodes, short := n.meant(t)
+	for _, x := range nodes {
 		sum += x.Rooms.Count(t)
 	}
-	return sum, nil
+	return sum, short.await(ctx)
 }
 
 // SocketsJoin acts on the members of all nodes.
 func (n *node) SocketsJoin(t Target, rooms ...string) error {
-	for _, x := range n.meant(t) {
+	nodes, short := n.meant(t)
+	for _, x := range nodes {
 		x.Local.SocketsJoin(t, rooms...)
 	}
-	return nil
+	return short.degraded()
 }
 
 // SocketsLeave acts on the members of all nodes.
 func (n *node) SocketsLeave(t Target, rooms ...string) error {
-	for _, x := range n.meant(t) {
+	nodes, short := n.meant(t)
+	for _, x := range nodes {
 		x.Local.SocketsLeave(t, rooms...)
 	}
-	return nil
+	return short.degraded()
 }
 
 // Disconnect acts on the members of all nodes.
 func (n *node) Disconnect(t Target, closeSession bool) error {
-	for _, x := range n.meant(t) {
+	nodes, short := n.meant(t)
+	for _, x := range nodes {
 		x.Local.Disconnect(t, closeSession)
 	}
-	return nil
+	return short.degraded()
 }
 
 // ServerSideEmit hands m to the other nodes' applications.
 func (n *node) ServerSideEmit(m Message) error {
-	for _, x := range n.others() {
+	others, short := n.reached()
+	for _, x := range others {
 		x.Namespace.ServerEvent(m, nil)
 	}
-	return nil
+	return short.degraded()
 }
-
-// busTimeout is how long a question between nodes waits when its context does not say it.
-const busTimeout = 5 * time.Second
 
 // ServerSideEmitWithAck waits for one answer of each other node.
 func (n *node) ServerSideEmitWithAck(ctx context.Context, m Message, answer func(Message)) error {
-	if _, bounded := ctx.Deadline(); !bounded {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, busTimeout, ErrTimeout)
-		defer cancel()
-	}
-	a, others := NewAnswers(answer), n.others()
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	a := NewAnswers(answer)
+	others, short := n.reached()
 	a.Ask()
 	for _, x := range others {
 		x.Namespace.ServerEvent(m, func(m Message) { a.Put(m, false) })
 	}
 	a.Expect(len(others))
 	if err := a.Wait(ctx); err != nil {
-		return &PartialError{Nodes: a.Missing(), Err: err}
+		return &PartialError{Nodes: a.Missing() + short.count(), Err: err}
 	}
-	return nil
+	return short.await(ctx)
 }
 
-// Servers returns how many nodes have the namespace.
-func (n *node) Servers(context.Context) (int, error) { return len(n.all()), nil }
+// Servers returns how many nodes have the namespace and are reached, or have been until a moment ago.
+func (n *node) Servers(context.Context) (int, error) {
+	others, short := n.reached()
+	return 1 + len(others) + short.count(), short.degraded()
+}
 
 // Close takes the node out. The last one forgets the log.
 func (n *node) Close(ctx context.Context) error {

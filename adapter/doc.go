@@ -16,6 +16,7 @@
 //	acks.go     Answers, which gathers the answers of many to one question
 //	memory.go   Memory, the adapter of a single node
 //	bus.go      Bus, the adapters of a cluster in one process, for tests
+//	link.go     Link, by which a node of it is cut off from the others
 //	trail.go    Trail, what a member should have got: in which rooms it was when
 //	log.go      the events Memory keeps for recovery
 //	vault.go    the sessions Memory keeps for recovery

@@ -33,8 +33,8 @@ type Client struct {
 	closed    bool
 	attempts  int           // to reconnect, in a row
 	hurry     chan struct{} // ends the pause before the next attempt
-	attempted []func(attempt int)
-	failed    []func(error)
+	attempted []*func(attempt int)
+	failed    []*func(error)
 }
 
 // New checks cfg and returns a Client of the server at an http or https URL (ws and wss mean the same), which does not
@@ -102,18 +102,15 @@ func (c *Client) Of(namespace string) *Socket {
 }
 
 // OnReconnectAttempt has fn called before each attempt to connect again, with its number from 1 on, and
-// OnReconnectFailed when no more is made, with the last error. Neither may block, nor call the Client.
-func (c *Client) OnReconnectAttempt(fn func(attempt int)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.attempted = append(c.attempted, fn)
+// OnReconnectFailed when no more is made, with the last error. Neither may block, nor call the Client. off
+// takes fn out again.
+func (c *Client) OnReconnectAttempt(fn func(attempt int)) (off func()) {
+	return listed(&c.mu, &c.attempted, fn)
 }
 
 // OnReconnectFailed is described at OnReconnectAttempt.
-func (c *Client) OnReconnectFailed(fn func(err error)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.failed = append(c.failed, fn)
+func (c *Client) OnReconnectFailed(fn func(err error)) (off func()) {
+	return listed(&c.mu, &c.failed, fn)
 }
 
 // Transport returns the transport in use, "" without a connection.
@@ -294,7 +291,7 @@ func (c *Client) again(last error) bool {
 			s.refused(last, true)
 		}
 		for _, fn := range fails {
-			fn(last)
+			(*fn)(last)
 		}
 		return false
 	}
@@ -306,7 +303,7 @@ func (c *Client) again(last error) bool {
 	case <-c.ctx.Done():
 	}
 	for _, fn := range calls {
-		fn(n)
+		(*fn)(n)
 	}
 	return true
 }

@@ -134,7 +134,7 @@ func (s *Socket) encode(event string, args []any) (p payload, err error) {
 	if len(hooks) > 0 {
 		a := arguments(&packet.Packet{Data: p.data, Attachments: p.attachments}, 1)
 		for _, fn := range hooks {
-			fn(event, a)
+			(*fn)(event, a)
 		}
 	}
 	return p, nil

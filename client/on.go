@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/beanpole/beanpole/internal/shrink"
@@ -14,9 +15,8 @@ import (
 // handler is a function registered for an event.
 type handler struct {
 	*signature
-	fn    reflect.Value
-	once  bool
-	watch func(error) // instead, see watchRefusals
+	fn   reflect.Value
+	once bool
 }
 
 // On registers a handler of an event. fn is a function whose parameters are the arguments of the event, decoded into
@@ -61,17 +61,28 @@ func (s *Socket) Off(event string) {
 }
 
 // OnAny has fn called for every event, before its handlers and as they are.
-func (s *Socket) OnAny(fn func(event string, args Args)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hooks.any = append(s.hooks.any, fn)
+func (s *Socket) OnAny(fn func(event string, args Args)) (off func()) {
+	return listed(&s.mu, &s.hooks.any, fn)
 }
 
 // OnAnyOutgoing has fn called with every event that is emitted, by whoever emits it.
-func (s *Socket) OnAnyOutgoing(fn func(event string, args Args)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hooks.sent = append(s.hooks.sent, fn)
+func (s *Socket) OnAnyOutgoing(fn func(event string, args Args)) (off func()) {
+	return listed(&s.mu, &s.hooks.sent, fn)
+}
+
+// listed adds fn, a function, to a list that mu guards, and returns what takes it out.
+func listed[F any](mu *sync.Mutex, list *[]*F, fn F) (off func()) {
+	if reflect.ValueOf(fn).IsNil() {
+		panic("client: what is to be called is nil")
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	*list = append(*list, &fn)
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		*list = slices.DeleteFunc(slices.Clone(*list), func(x *F) bool { return x == &fn }) // others may be going through it
+	}
 }
 
 // Ack is the type of a handler's last parameter through which it answers by itself, once, at any time. It is never nil.
@@ -140,7 +151,7 @@ func (s *Socket) handle(event string, a Args, ack Ack, wanted bool) {
 	}
 	s.mu.Unlock()
 	for _, fn := range anys {
-		fn(event, a)
+		(*fn)(event, a)
 	}
 	for _, h := range list {
 		values, err := h.call(s.c.ctx, h.fn, a, ack)

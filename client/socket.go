@@ -41,10 +41,11 @@ type Socket struct {
 
 // hooks are the functions told of what is no event of the server's.
 type hooks struct {
-	connected    []func()
-	disconnected []func(Reason, error)
-	refused      []func(error)
-	any, sent    []func(event string, args Args)
+	connected    []*func()
+	disconnected []*func(Reason, error)
+	refused      []*func(error)
+	watching     []*func(error) // called with mu held; of Connect
+	any, sent    []*func(event string, args Args)
 }
 
 // Client returns the client the socket belongs to.
@@ -67,26 +68,18 @@ func (s *Socket) Recovered() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.r
 func (s *Socket) Active() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.active }
 
 // OnConnect has fn called whenever the socket is connected, before the events of that connection, and OnDisconnect
-// when it no longer is, with why. Both are called as handlers are.
-func (s *Socket) OnConnect(fn func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hooks.connected = append(s.hooks.connected, fn)
-}
+// when it no longer is, with why. Both are called as handlers are, and off takes fn out again, as with all that is registered.
+func (s *Socket) OnConnect(fn func()) (off func()) { return listed(&s.mu, &s.hooks.connected, fn) }
 
 // OnDisconnect is described at OnConnect. err is the cause of a transport error, and may be nil.
-func (s *Socket) OnDisconnect(fn func(reason Reason, err error)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hooks.disconnected = append(s.hooks.disconnected, fn)
+func (s *Socket) OnDisconnect(fn func(reason Reason, err error)) (off func()) {
+	return listed(&s.mu, &s.hooks.disconnected, fn)
 }
 
 // OnConnectError has fn called when an attempt to connect fails: with a *ConnectError when the server refuses, after
 // which it is not asked again; else the client tries again if Active. It is called as handlers are.
-func (s *Socket) OnConnectError(fn func(err error)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hooks.refused = append(s.hooks.refused, fn)
+func (s *Socket) OnConnectError(fn func(err error)) (off func()) {
+	return listed(&s.mu, &s.hooks.refused, fn)
 }
 
 // Connect connects the socket and waits until the server has let it in. It returns a *ConnectError when the server
@@ -102,7 +95,7 @@ func (s *Socket) Connect(ctx context.Context) error {
 	s.waiters = append(s.waiters, w)
 	s.mu.Unlock()
 	var last error
-	off := s.watchRefusals(func(err error) { last = err })
+	off := listed(&s.mu, &s.hooks.watching, func(err error) { last = err })
 	defer off()
 	if err := s.Open(); err != nil {
 		return err
@@ -116,16 +109,6 @@ func (s *Socket) Connect(ctx context.Context) error {
 		s.waiters = slices.DeleteFunc(s.waiters, func(x chan error) bool { return x == w })
 		return errors.Join(ctx.Err(), last)
 	}
-}
-
-// watchRefusals has fn called, with mu held, with every error of an attempt.
-func (s *Socket) watchRefusals(fn func(error)) (off func()) {
-	h := &handler{watch: fn}
-	const key = "\x00" // no event of a server has handlers under it
-	s.mu.Lock()
-	s.handlers[key] = append(s.handlers[key], h)
-	s.mu.Unlock()
-	return func() { s.remove(key, h) }
 }
 
 // Open has the socket connect, and returns at once, with ErrClosed after Client.Close.
@@ -185,7 +168,7 @@ func (s *Socket) leave(reason Reason, err error) {
 		fn(Args{}, ErrDisconnected)
 	}
 	for _, fn := range s.hooks.disconnected {
-		s.later(func() { fn(reason, err) })
+		s.later(func() { (*fn)(reason, err) })
 	}
 }
 
@@ -259,15 +242,15 @@ func (s *Socket) refused(err error, final bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asking, s.early = nil, nil
-	for _, h := range s.handlers["\x00"] {
-		h.watch(err)
+	for _, fn := range s.hooks.watching {
+		(*fn)(err)
 	}
 	if final {
 		s.active = false
 		s.answer(err)
 	}
 	for _, fn := range s.hooks.refused {
-		s.later(func() { fn(err) })
+		s.later(func() { (*fn)(err) })
 	}
 }
 
@@ -358,7 +341,7 @@ func (s *Socket) welcome(e *engine, p *packet.Packet) {
 	}
 	s.pid = w.PID
 	for _, fn := range s.hooks.connected {
-		s.later(fn)
+		s.later(*fn)
 	}
 	for _, take := range s.early {
 		take()

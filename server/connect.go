@@ -179,6 +179,9 @@ func (s *Socket) disconnectPacket() *packet.Packet {
 // refuse answers CONNECT_ERROR. Source: socket.io/lib/namespace.ts, _add.
 func (s *Socket) refuse(err error) {
 	cause := refusalCause(err)
+	if a := s.client.server.advice; a != nil && errors.Is(err, errInvalidNamespace) {
+		a.nowhere(s.client.server, s.name)
+	}
 	err = s.seen(s.Context(), "connect", err)
 	var data any
 	var withData *Error

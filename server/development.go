@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"runtime"
@@ -13,7 +14,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/beanpole/beanpole/internal/near"
@@ -153,6 +153,47 @@ func (a *advice) failed(s *Socket, e *Event, err error, seen failed, ended error
 	a.say("failed "+s.name+" "+e.Name+" "+text[:min(len(text), maxLoggedName)], what, "namespace", s.name, "event", e.Name, "err", err)
 }
 
+// refused says that a middleware has refused a client.
+func (a *advice) refused(s *Socket, fn any, err error) {
+	if errors.Is(err, ErrPanic) || s.gone() {
+		return // has been said, or was the middleware's own doing by Disconnect
+	}
+	text := err.Error()
+	a.say("refused "+s.name+" "+text[:min(len(text), maxLoggedName)], "a middleware has refused a client, whose connect_error has the text of this error, or what "+
+		"Config.MapError lets it see: a client that is not to be refused needs nil", "namespace", s.name, "middleware", funcName(fn), "err", err)
+}
+
+// nowhere says that a client has asked for a namespace that there is not for it, and which was probably meant.
+func (a *advice) nowhere(s *Server, name string) {
+	name = name[:min(len(name), maxLoggedName)]
+	s.mu.Lock()
+	known := slices.AppendSeq([]string{"/"}, maps.Keys(s.own))
+	s.mu.Unlock()
+	args := []any{"namespace", name}
+	if meant := nearest(name, known); meant != "" {
+		args = append(args, "perhaps_meant", meant)
+	}
+	a.say("nowhere "+name, "a client asks for a namespace that is not there, or that no pattern or function allows it, and gets a connect_error: register a handler "+
+		"or a middleware by Of, under the very name that the client gives behind the address, before it comes", args...)
+}
+
+// unsent says that an event could not be emitted, and returns err, as a nil advice does too.
+func (a *advice) unsent(event string, err error) error {
+	if a == nil {
+		return err
+	}
+	text := err.Error()
+	a.say("unsent "+event+" "+text[:min(len(text), 4*maxLoggedName)], "an event was not sent, and only the error that Emit has returned tells why: log what Emit returns, or handle it",
+		"event", event[:min(len(event), maxLoggedName)], "err", err)
+	return err
+}
+
+// nameless says that a room has no name.
+func (a *advice) nameless(s *Socket) {
+	a.say("nameless "+s.name, "a socket joins a room whose name is empty, as that of a field is which the client has not sent, or has sent under another "+
+		"name: all that happens so are in one room", "namespace", s.name)
+}
+
 // unanswered sees to an event whose client waits for an acknowledgement and has none when its handlers have returned.
 // kept says that one of them may still give it, and watched that a catch-all listener or a middleware may.
 func (s *Socket) unanswered(e *Event, kept, watched bool) {
@@ -246,8 +287,9 @@ func (a *advice) watch(s *Socket, event string) (done func()) {
 // once more with each of them. method is what was called, on the caller's goroutine, and so many of its kind there are: for
 // an event the first may be of a namespace that is made on demand.
 func (a *advice) registered(n int, method, event string) {
-	if strings.HasPrefix(method, "Socket.") {
-		return
+	ofClient := strings.HasPrefix(method, "Socket.")
+	if ofClient && (n == 1 || method != "Socket.On") {
+		return // others are there until they have been called once, or end with what they belong to
 	}
 	var calls [64]uintptr
 	frames := runtime.CallersFrames(calls[:runtime.Callers(2, calls[:])])
@@ -261,12 +303,16 @@ func (a *advice) registered(n int, method, event string) {
 			}
 		case strings.HasPrefix(name, "(*Server).open"):
 			return // by an OnNamespace hook
-		case strings.HasPrefix(name, "(*Socket).connected"), strings.HasPrefix(name, "(*handler).") && n > 1:
+		case ofClient && strings.HasPrefix(name, "(*handler)."):
+			a.say("registered "+method+" "+event, "Socket.On was called by a handler of an event, and there was one of that event before: there is one more each time, "+
+				"and all are called; call it in OnConnection, or take out by what it returns the one before", "event", event, "handler", called(outside))
+			return
+		case !ofClient && strings.HasPrefix(name, "(*Socket).connected"), strings.HasPrefix(name, "(*handler).") && n > 1:
 			instead := ""
 			if own := ofOneClient[method[strings.LastIndexByte(method, '.')+1:]]; own != "" {
 				instead = ", or register by " + own + " what is for this client"
 			}
-			args := []any{"handler", fmt.Sprintf("%s (%s:%d)", outside.Function, filepath.Base(outside.File), outside.Line)}
+			args := []any{"handler", called(outside)}
 			if event != "" {
 				args = append(args, "event", event)
 			}
@@ -280,64 +326,10 @@ func (a *advice) registered(n int, method, event string) {
 	}
 }
 
+// called says which function f is in, by name and line.
+func called(f runtime.Frame) string {
+	return fmt.Sprintf("%s (%s:%d)", f.Function, filepath.Base(f.File), f.Line)
+}
+
 // ourPackage is what the names of this package's functions begin with.
 var ourPackage = reflect.TypeFor[Server]().PkgPath() + "."
-
-// sends says that fields of v, which clients are sent, have no names of their own and so travel with a capital.
-func (a *advice) sends(v any) {
-	t := reflect.TypeOf(v)
-	if t == nil {
-		return
-	}
-	if _, known := a.sent.LoadOrStore(t, true); known {
-		return
-	}
-	in, field := a.capital(t, map[reflect.Type]bool{})
-	if in == nil {
-		return
-	}
-	lower := strings.ToLower(field[:1]) + field[1:]
-	a.say("capital "+in.String(), "a field is sent under its name in Go, with a capital: a page that reads it without one finds undefined. "+
-		"A tag says its name, and those of the struct's other fields", "type", in.String(), "field", field, "tag", "`json:\""+lower+"\"`")
-}
-
-// capital returns a struct of the application's in t, and a field of it that travels under its name in Go, or nil. A struct
-// of another module is as it is.
-func (a *advice) capital(t reflect.Type, seen map[reflect.Type]bool) (in reflect.Type, field string) {
-	if seen[t] || result.speaks(t) {
-		return nil, ""
-	}
-	seen[t] = true
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
-		return a.capital(t.Elem(), seen)
-	case reflect.Struct:
-		if !a.own(t) {
-			return nil, ""
-		}
-	default:
-		return nil, ""
-	}
-	for i := range t.NumField() {
-		f := t.Field(i)
-		tag := f.Tag.Get("json")
-		name, _, _ := strings.Cut(tag, ",")
-		switch first, _ := utf8.DecodeRuneInString(f.Name); {
-		case tag == "-" || !f.IsExported() && !f.Anonymous:
-			continue
-		case name == "" && !f.Anonymous && unicode.IsUpper(first):
-			return t, f.Name
-		}
-		if in, field := a.capital(f.Type, seen); in != nil {
-			return in, field
-		}
-	}
-	return nil, ""
-}
-
-// own reports whether t may be declared in the application: in its module, as far as that is known.
-func (a *advice) own(t reflect.Type) bool {
-	in := t.PkgPath() // none of a type without a name
-	rest, ours := strings.CutPrefix(in, a.module)
-	return in == "" || in == "main" || ours && (a.module == "" || rest == "" || rest[0] == '/' || rest == "_test")
-}

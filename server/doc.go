@@ -12,7 +12,7 @@
 //	http.Handle("/socket.io/", io)
 //
 // The files: server.go (Server), names.go (whose a name is, and how a namespace comes and goes), namespace.go
-// (Namespace), dynamic.go (Dynamic, for names by pattern or function), socket.go (Socket), run.go (what a
+// (Namespace), dynamic.go (Dynamic, for names by pattern or function), socket.go (Socket), handshake.go, run.go (what a
 // socket does, in its turn), connect.go (what stands before its first event), hold.go (what waits for the
 // answer to CONNECT), recover.go (connection state recovery), queue.go (the turn), handler.go and signature.go
 // (typed handlers), guard.go (the one recovery point), event.go and args.go (their raw form), everyone.go (what sees the events of all sockets), seen.go (what clients see of errors), later.go (asking without waiting), cost.go (what they make the server hold), emit.go and
@@ -20,7 +20,7 @@
 // adapter sees), client.go (one session and its sockets), keep.go (what is kept for a session), crowd.go (handlers that
 // pile up), lobby.go (CONNECTs
 // that wait), rooms.go, transit.go (sockets between two connections), data.go, config.go, errors.go, reasons.go (why sockets
-// end), stats.go, contract.go (what clients and server say to each other), development.go (what is probably meant
+// end), stats.go, contract.go (what clients and server say to each other), development.go and development_values.go (what is probably meant
 // otherwise), debug.go (events in the log), running.go (what holds up a stop), bundle.go (where the client is).
 //
 // # Guarantees

@@ -188,7 +188,7 @@ func (s *Server) newMessage(event string, args []any) (adapter.Message, error) {
 // serverSideMessage is newMessage for other servers, of which Node's would take some events for their own, and end.
 func (s *Server) serverSideMessage(event string, args []any) (adapter.Message, error) {
 	if packet.ReservedServerSide(event) {
-		return adapter.Message{}, fmt.Errorf("%q: %w", event, ErrReservedEvent)
+		return adapter.Message{}, s.advice.unsent(event, fmt.Errorf("%q: %w", event, ErrReservedEvent))
 	}
 	data, attachments, err := s.appendAnyEvent(nil, event, args)
 	return adapter.Message{Data: data, Attachments: attachments}, err
@@ -208,11 +208,11 @@ func (s *Server) appendEvent(dst []byte, event string, args []any) (data []byte,
 
 func (s *Server) appendAnyEvent(dst []byte, event string, args []any) (data []byte, attachments [][]byte, err error) {
 	if packet.Reserved(event) {
-		return dst, nil, fmt.Errorf("%q: %w", event, ErrReservedEvent)
+		return dst, nil, s.advice.unsent(event, fmt.Errorf("%q: %w", event, ErrReservedEvent))
 	}
 	for _, arg := range args {
 		if err := s.signatures.sendable(arg); err != nil {
-			return dst, nil, fmt.Errorf("event %q: %w", event, err)
+			return dst, nil, s.advice.unsent(event, fmt.Errorf("event %q: %w", event, err))
 		}
 	}
 	data, attachments, err = encodeEvent(dst, event, args)
@@ -221,10 +221,10 @@ func (s *Server) appendAnyEvent(dst []byte, event string, args []any) (data []by
 	}
 	for _, arg := range args {
 		if t := reflect.TypeOf(arg); t != nil && t.Kind() == reflect.Func {
-			err = s.callback(event, t)
+			return dst, nil, fmt.Errorf("event %q: %w", event, s.callback(event, t)) // which has said it
 		}
 	}
-	return dst, nil, fmt.Errorf("event %q: %w", event, err)
+	return dst, nil, s.advice.unsent(event, fmt.Errorf("event %q: %w", event, err))
 }
 
 // encodeEvent is packet.AppendEvent of values of the application's.

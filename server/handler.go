@@ -89,6 +89,7 @@ func fastAnswerIn[T any](fn func(T) T, e *Event, room *T) error {
 
 // call runs the handler for e, and answers. The error is the handler's own or of decoding.
 func (h *handler) call(ctx context.Context, e *Event) error {
+	h.advice.counted(h, e)
 	if h.fast != nil {
 		return h.fast(h.fn, e)
 	}
@@ -128,8 +129,12 @@ func (h *handler) call(ctx context.Context, e *Event) error {
 
 // argument decodes an argument of e into what arg points to.
 func (h *handler) argument(ctx context.Context, e *Event, i int, arg reflect.Value) error {
-	if err := e.Decode(i, arg.Interface()); err != nil || h.validate == nil {
+	if err := e.Decode(i, arg.Interface()); err != nil {
 		return err
+	}
+	h.advice.takes(h.event, arg.Interface(), e.Raw(i))
+	if h.validate == nil {
+		return nil
 	}
 	return h.validate(ctx, h.event, arg.Elem().Interface())
 }

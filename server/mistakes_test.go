@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"slices"
@@ -42,6 +43,8 @@ func TestSmallMistakes(t *testing.T) {
 			s.On("stock", func() any { return map[string]any{"updates": make(chan int)} })
 			s.On("remember", func(order) {})
 			s.On("pictures", func(n int) [][]byte { return slices.Repeat([][]byte{{1}}, n) })
+			s.On("join", func(o order) { s.Join(o.Item); s.On("left", func() {}) })
+			s.On("news", func(int) error { return s.Emit("news", time.Second, make(chan int)) })
 			s.On("count", func() struct{ Beans int } { return struct{ Beans int }{7} })
 			io.On("bye", func() {})
 		})
@@ -68,6 +71,17 @@ func TestSmallMistakes(t *testing.T) {
 		if got := servertest.Ask[map[string]int](c, "count"); got["Beans"] != 7 {
 			t.Errorf("counted %v", got)
 		}
+		for range 2 {
+			if err := c.Emit("join", map[string]string{"room": "beans"}, "now"); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := c.Emit("news"); err != nil {
+			t.Error(err)
+		}
+		io.Of("/staff").Use(func(*server.Socket) error { return errors.New("who are you?") })
+		servertest.Refused(t, io, "/staff", client.Config{})
+		servertest.Refused(t, io, "/stuff", client.Config{})
 		clock := servertest.ConnectTo(t, io, "/clock", client.Config{})
 		if err := clock.Emit("stop"); err != nil {
 			t.Error(err)
@@ -91,6 +105,14 @@ func TestSmallMistakes(t *testing.T) {
 		says("Namespace.On was called by a handler of one client", "event=bye", "mistakes_test.go:", "call it once, where the program starts")
 		says("a client waits for an acknowledgement that no handler gives", "event=remember", "let one return a value")
 		says("a packet has more binaries than clients take", "event=pictures", "binaries=11", "clients_take=10", "maxAttachments")
+		says("an event was not sent", "event=news", "chan int")
+		says("a middleware has refused a client", "mistakes_test.go:", "who are you?")
+		says("a client asks for a namespace that is not there", "namespace=/stuff", "perhaps_meant=/staff")
+		says("a field that is sent has no place in the struct", "event=join", "field=room", `json:\"room\"`)
+		says("a client sends more arguments than the handler takes", "event=join", "sent=2", "taken=1")
+		says("a client sends fewer arguments than the handler takes", "event=news", "sent=0", "taken=1")
+		says("a socket joins a room whose name is empty", "namespace=/")
+		says("Socket.On was called by a handler of an event", "event=left", "call it in OnConnection")
 		says("a field is sent under its name in Go", "field=Beans", `json:\"beans\"`)
 	})
 }

@@ -137,6 +137,9 @@ func (n *Namespace) admit(s *Socket, recovered bool) error {
 			continue
 		}
 		if err := s.protect("middleware", func() error { return m.fn(s) }); err != nil {
+			if a := n.server.advice; a != nil {
+				a.refused(s, m.fn, err)
+			}
 			return err
 		}
 	}

@@ -11,6 +11,9 @@ import (
 // Join puts the socket into rooms; from a middleware, once it is connected. A socket that has disconnected is in
 // none; if its client may recover, it comes back to these.
 func (s *Socket) Join(rooms ...string) {
+	if a := s.client.server.advice; a != nil && slices.Contains(rooms, "") {
+		a.nameless(s)
+	}
 	if s.gone() {
 		s.afterwards(func(list []string, t *adapter.Trail) []string { return t.Join(list, rooms) })
 		return
@@ -69,7 +72,7 @@ func (s *Socket) Rooms() []string {
 // OnRoom calls fn for what happens to the rooms of this server, those named by the ids of sockets among them (Node: the
 // events create-room, join-room, leave-room and delete-room of an adapter), until what it returns is called: in its order, one
 // at a time, on a goroutine of its own and so a moment later. What waits is told no more then; a call on its way ends. What the Member of an event is has joined or left here; of
-// others Rooms tells. Of an fn that takes long 64 MiB wait at most, and the rest is dropped and counted. It panics with an
+// others Rooms tells, and docs/presence.md has the cluster's. Of an fn that takes long 64 MiB wait at most, and the rest is dropped and counted. It panics with an
 // adapter that does not stand on adapter.Local.
 func (n *Namespace) OnRoom(fn func(adapter.RoomEvent)) (off func()) {
 	need("OnRoom", "a function", fn != nil)

@@ -64,7 +64,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.hurry.ctx, s.hurry.cancel = context.WithCancel(context.Background())
-	s.signatures.validate = cfg.Validate
+	s.signatures.validate, s.signatures.advice = cfg.Validate, s.advice
 	s.bounds.init(&cfg.Limits)
 	s.names = names.New(names.Config[*Namespace]{
 		Close: s.closeNamespace, Failed: s.notClosed, CloseTimeout: closeTimeout,

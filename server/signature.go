@@ -31,6 +31,7 @@ type signature struct {
 	fast func(fn any, e *Event) error
 
 	validate func(ctx context.Context, event string, arg any) error // nil if nobody wants to
+	advice   *advice                                                // nil unless Config.Development
 }
 
 type param struct {
@@ -77,6 +78,7 @@ var handles = map[reflect.Type]string{
 type signatures struct {
 	m, values sync.Map
 	validate  func(ctx context.Context, event string, arg any) error // Config.Validate
+	advice    *advice                                                // the server's
 }
 
 // sendable returns why v, an argument of an event, would arrive as {}, or nil.
@@ -134,6 +136,7 @@ func (c *signatures) handler(event string, fn any) *handler {
 	if err != nil {
 		panic(fmt.Sprintf("server: handler of %q: %v", event, err))
 	}
+	s.advice = c.advice
 	if s.validate = c.validate; s.validate == nil {
 		s.fast = fastCall(fn)
 	}

@@ -3,16 +3,13 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
-	"github.com/beanpole/beanpole/server/packet"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -166,7 +163,9 @@ func (s *Socket) ID() string { return s.id }
 func (s *Socket) Namespace() *Namespace { return s.nsp }
 
 // Handshake tells how the client connected.
-func (s *Socket) Handshake() Handshake { return Handshake{s.client.session.Handshake(), s.auth} }
+func (s *Socket) Handshake() Handshake {
+	return Handshake{s.client.session.Handshake(), s.auth, s.client.server.advice}
+}
 
 // Session returns the transport session beneath (Node: socket.conn).
 func (s *Socket) Session() *transport.Session { return s.client.session }
@@ -351,50 +350,4 @@ func (s *Socket) leave(why Disconnection) (was int32) {
 		s.client.server.wg.Go(s.client.Work)
 	}
 	return was
-}
-
-// Handshake tells how a client connected to a namespace: the first request of its session, and the auth
-// payload it sent for this namespace.
-type Handshake struct {
-	*transport.Handshake
-	auth json.RawMessage
-}
-
-// Auth decodes the auth payload into what v points to, which is left as it is without one. An error's text names what was
-// expected and may go to the client.
-func (h Handshake) Auth(v any) error {
-	if len(h.auth) == 0 {
-		return target(v)
-	}
-	if err := packet.Decode(h.auth, nil, v); err != nil {
-		return fmt.Errorf("auth: %w", err)
-	}
-	return nil
-}
-
-// RawAuth returns the auth payload as JSON, or nil when the client sent none.
-func (h Handshake) RawAuth() json.RawMessage { return h.auth }
-
-// Issued returns when the client connected, in milliseconds since 1970.
-func (h Handshake) Issued() int64 { return h.Time().UnixMilli() }
-
-// describe is the handshake in Node's form.
-func (h Handshake) describe() adapter.Handshake {
-	t := h.Time()
-	d := adapter.Handshake{
-		Headers: make(map[string]string), Query: make(map[string]string),
-		Time: t.UTC().Format("Mon Jan 02 2006 15:04:05 GMT-0700 (MST)"), Issued: t.UnixMilli(),
-		Address: h.Addr(), XDomain: h.CrossOrigin(), Secure: h.Secure(), URL: h.URL(), Auth: adapter.Raw(h.auth),
-	}
-	for name, value := range h.Fields() {
-		name = strings.ToLower(name)
-		if before, more := d.Headers[name]; more {
-			value = before + ", " + value
-		}
-		d.Headers[name] = value
-	}
-	for k, v := range h.Query() {
-		d.Query[k] = v[len(v)-1]
-	}
-	return d
 }

@@ -67,7 +67,7 @@ health=$(about '.Docker.Config.Healthcheck.Test')
 port=$(about '.Docker.Config.ExposedPorts')
 [ "$user" = 65532:65532 ] || fail "the user is $user"
 [ "$command" = "[/bin/application]" ] || fail "the command is $command"
-[ "$health" = "[CMD /bin/health http://127.0.0.1:5000/livez]" ] || fail "the health check is $health"
+[ "$health" = "[CMD /bin/health /livez]" ] || fail "the health check is $health"
 [ "$port" = "map[5000/tcp:{}]" ] || fail "the ports are $port"
 c=$(b from --pull=never localhost/beanpole)
 root=$(b mount "$c")

@@ -22,6 +22,9 @@ type poll struct {
 // servePoll answers a GET of the session: at once if something waits, else when something does.
 func (s *Session) servePoll(req *request) {
 	initial := req.query.sid == ""
+	if !initial {
+		s.srv.unheard.polled(s)
+	}
 	s.mu.Lock()
 	switch {
 	case s.state == stateClosed && !initial:

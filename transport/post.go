@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -147,6 +149,51 @@ func (s *Server) seeBody(req *request, got int, err error) {
 	if read && s.notice.News("body", time.Now()) {
 		s.log.Warn("the body of a POST had been read before it came here, so that nothing arrives of what clients on polling say: leave the path "+
 			"of Socket.IO out of the middleware that reads bodies, or have it put the body back", "length", req.r.ContentLength, "left", got)
+	}
+}
+
+// unheard knows sessions that poll, as long as no POST has come, whoever's.
+type unheard struct {
+	known atomic.Bool // that POSTs come, or that they do not
+
+	mu       sync.Mutex
+	sessions int           // guarded by mu
+	last     uint64        // guarded by mu; the session counted last
+	first    time.Duration // guarded by mu; uptime when the first was
+}
+
+// over notes that a POST has come.
+func (u *unheard) over() {
+	if !u.known.Load() {
+		u.known.Store(true)
+	}
+}
+
+// minUnheard is how many sessions must have polled without a word; and a slow POST may be behind its poll by slowPost.
+const (
+	minUnheard = 3
+	slowPost   = 5 * time.Second
+)
+
+// polled notes a poll, and says so when clients begin anew again and again and none is heard: each that is polls and sends a
+// POST at once, or a PONG after a PingInterval, whose end the first of these has not reached.
+func (u *unheard) polled(s *Session) {
+	if u.known.Load() {
+		return
+	}
+	u.mu.Lock()
+	now := s.srv.uptime()
+	if u.sessions == 0 {
+		u.first = now
+	}
+	if s.num > u.last {
+		u.last, u.sessions = s.num, u.sessions+1
+	}
+	n, in := u.sessions, now-u.first
+	u.mu.Unlock()
+	if cfg := &s.srv.cfg; n >= minUnheard && in >= cfg.PingInterval+min(cfg.PingTimeout, slowPost) && !u.known.Swap(true) {
+		s.srv.log.Warn("clients poll, and no POST has ever come: they begin anew again and again, as nothing arrives of what they say. Let the path of "+
+			"Socket.IO be for all methods, as mux.Handle(\"/socket.io/\", io) and Any of gin and echo have it, and not for GET alone; in a proxy too", "sessions", n)
 	}
 }
 

@@ -38,6 +38,7 @@ type Server struct {
 	short    atomic.Bool // of memory
 	counters counters
 	notice   limit.Notice
+	unheard  unheard
 
 	byAddrRate *limit.Table // handshakes per second of each address; nil without that limit
 
@@ -212,6 +213,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.cors(w, r) {
 		return
+	}
+	if r.Method == http.MethodPost {
+		s.unheard.over()
 	}
 	req.query = parseQuery(r.URL.RawQuery)
 	// A preflight must not say whether a session exists, so the sid is not looked at.

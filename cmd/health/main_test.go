@@ -9,6 +9,25 @@ import (
 	"testing"
 )
 
+// A path alone is asked where the variables of a host have it listen.
+func TestAddress(t *testing.T) {
+	for _, c := range []struct {
+		ask       string
+		variables map[string]string
+		want      string
+	}{
+		{"http://127.0.0.1:5000/livez", map[string]string{"PORT": "1", "BEANPOLE_TLS_CERT": "cert.pem"}, "http://127.0.0.1:5000/livez"},
+		{"/livez", nil, "http://127.0.0.1:5000/livez"},
+		{"/livez", map[string]string{"PORT": " 8080 ", "HOST": "0.0.0.0"}, "http://127.0.0.1:8080/livez"},
+		{"/livez", map[string]string{"HOST": "::", "BEANPOLE_TLS_CERT": "cert.pem"}, "https://[::1]:5000/livez"},
+		{"/livez", map[string]string{"HOST": "10.0.0.5", "BEANPOLE_TLS_CERT": " "}, "http://10.0.0.5:5000/livez"},
+	} {
+		if got := address(c.ask, func(name string) string { return c.variables[name] }); got != c.want {
+			t.Errorf("%s with %v is %s, want %s", c.ask, c.variables, got, c.want)
+		}
+	}
+}
+
 func TestHealth(t *testing.T) {
 	status := http.StatusOK
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))

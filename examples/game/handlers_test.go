@@ -48,6 +48,22 @@ func TestPlayersSeeTheGarden(t *testing.T) {
 	})
 }
 
+// Two players with one name are two.
+func TestNamesakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGame(servertest.Server(t, server.Config{}), "a")
+		one := servertest.Ask[Welcome](servertest.Connect(t, g.io), "join", "Ada")
+		two := servertest.Ask[Welcome](servertest.Connect(t, g.io), "join", "Ada")
+		found := map[uint32]string{}
+		for _, r := range two.Runners {
+			found[r.ID] = r.Name
+		}
+		if one.ID == two.ID || found[one.ID] != "Ada" || found[two.ID] != "Ada" {
+			t.Errorf("%d and %d of %v", one.ID, two.ID, found)
+		}
+	})
+}
+
 func TestServersShareTheGarden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var games []*game

@@ -1,9 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"sort"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,9 +30,15 @@ const (
 // once, or each of them would have every server asked and everybody told.
 const announceAfter = 200 * time.Millisecond
 
+// person is somebody in the chat: two with one name have two ids.
+type person struct {
+	ID   socket.SocketId `json:"id"`
+	Name string          `json:"name"`
+}
+
 // line is one line of the chat.
 type line struct {
-	Name string `json:"name"`
+	person
 	Text string `json:"text"`
 	At   int64  `json:"at"` // milliseconds since 1970
 }
@@ -65,7 +72,7 @@ func setup(io *socket.Server) {
 		come()
 		_ = s.On("typing", func(...any) {
 			if limit.Allow() {
-				_ = s.Broadcast().Emit("typing", nameOf(s.Data()))
+				_ = s.Broadcast().Emit("typing", person{s.Id(), nameOf(s.Data())})
 			}
 		})
 		_ = s.On("disconnect", func(...any) { come() })
@@ -78,7 +85,7 @@ func setup(io *socket.Server) {
 			if text == "" || utf8.RuneCountInString(text) > maxText {
 				return line{}, errors.New("a message has 1 to 500 characters")
 			}
-			l := line{Name: nameOf(s.Data()), Text: text, At: time.Now().UnixMilli()}
+			l := line{person{s.Id(), nameOf(s.Data())}, text, time.Now().UnixMilli()}
 			return l, s.Broadcast().Emit("message", l)
 		})
 	})
@@ -102,17 +109,17 @@ func (l *limiters) of(session engine.Socket) *rate.Limiter {
 // announce tells everybody who is there, on all servers.
 func announce(io *socket.Server) {
 	io.FetchSockets()(func(sockets []*socket.RemoteSocket, _ error) {
-		names := make([]string, 0, len(sockets)) // of those that answered, should one server not
+		people := make([]person, 0, len(sockets)) // of those that answered, should one server not
 		for _, s := range sockets {
-			names = append(names, nameOf(s.Data()))
+			people = append(people, person{s.Id(), nameOf(s.Data())})
 		}
-		sort.Strings(names)
-		_ = io.Emit("people", names[:min(len(names), maxShown)])
+		slices.SortFunc(people, func(a, b person) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+		_ = io.Emit("people", people[:min(len(people), maxShown)])
 	})
 }
 
-// tidy returns a name without what does not print. Two people can have the same one here: examples/chat shows
-// what it takes that they cannot.
+// tidy returns a name without what does not print. Two people can have the same one here, which the page tells apart by their
+// ids: examples/chat shows what it takes that they cannot.
 func tidy(name string) string {
 	return strings.Join(strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' }), " ")
 }

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +69,29 @@ func (p *talker) until(start string) string {
 	}
 }
 
+// here waits until those are there, and returns their ids.
+func (p *talker) here(names ...string) (ids []string) {
+	p.t.Helper()
+	for {
+		var event []json.RawMessage
+		var list []person
+		if err := json.Unmarshal([]byte(p.until(`42["people",`)[2:]), &event); err != nil {
+			p.t.Fatal(err)
+		}
+		if err := json.Unmarshal(event[1], &list); err != nil {
+			p.t.Fatal(err)
+		}
+		var got []string
+		ids = nil
+		for _, one := range list {
+			got, ids = append(got, one.Name), append(ids, string(one.ID))
+		}
+		if slices.Equal(got, names) {
+			return ids
+		}
+	}
+}
+
 func TestChatAndItsPage(t *testing.T) {
 	cfg := host.Config{NoAdmin: true, Logger: slog.New(slog.DiscardHandler)}
 	if err := configure(&cfg); err != nil {
@@ -92,19 +117,19 @@ func TestChatAndItsPage(t *testing.T) {
 	})
 
 	ada := enter(t, web.URL, "Ada")
-	ada.until(`42["people",["Ada"]`)
+	ada.here("Ada")
 	bob := enter(t, web.URL, "Bob")
-	bob.until(`42["people",["Ada","Bob"]`)
-	ada.until(`42["people",["Ada","Bob"]`)
+	bob.here("Ada", "Bob")
+	ids := ada.here("Ada", "Bob")
 	ada.say(`42["typing"]`)
-	bob.until(`42["typing","Ada"`)
+	bob.until(fmt.Sprintf(`42["typing",{"id":%q,"name":"Ada"}`, ids[0]))
 	ada.say(`421["message","hello"]`)
-	ada.until(`431[{"name":"Ada","text":"hello","at":`)
-	bob.until(`42["message",{"name":"Ada","text":"hello","at":`)
+	ada.until(fmt.Sprintf(`431[{"id":%q,"name":"Ada","text":"hello","at":`, ids[0]))
+	bob.until(fmt.Sprintf(`42["message",{"id":%q,"name":"Ada","text":"hello","at":`, ids[0]))
 	ada.say(`422["message"," "]`)
 	ada.until(`432[{"error":"a message has 1 to 500 characters"}]`)
 	bob.say("41")
-	ada.until(`42["people",["Ada"]`)
+	ada.here("Ada")
 	enter(t, web.URL, "").until(`44{"message":"a name has 1 to 24 characters"}`)
 	enter(t, web.URL, "\u202e\u200b").until(`44{"message":"a name has 1 to 24 characters"}`)
 	for i := range 100 {

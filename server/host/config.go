@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/beanpole/beanpole/adapter"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/transport"
@@ -249,6 +251,9 @@ type Config struct {
 
 	// Logger replaces the logger that LogLevel and LogFormat describe.
 	Logger *slog.Logger `env:"-"`
+	// Traces makes the spans, whatever Tracing and the OTEL_ variables say: its resource, its sampler and where it sends them are
+	// its own, and the host flushes and ends nothing of it.
+	Traces trace.TracerProvider `env:"-"`
 	// Adapter replaces the adapter that RedisURL describes.
 	Adapter adapter.Factory `env:"-"`
 	// Server, if not nil, makes the application that the host carries instead of a *server.Server, of the

@@ -26,6 +26,7 @@ import (
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/adminui"
 	"github.com/beanpole/beanpole/server/metrics"
+	"github.com/beanpole/beanpole/server/tracing"
 )
 
 // Limits of the HTTP server. Each bounds what a client may hold that has no session yet.
@@ -135,12 +136,14 @@ func (h *Host) make() (err error) {
 	if cfg.measured() {
 		sc.Observers = append(sc.Observers, h.metrics)
 	}
-	if cfg.Tracing {
-		spans, err := h.newTracing(context.Background())
-		if err != nil {
+	if cfg.Traces == nil && cfg.Tracing {
+		if err := h.newTracing(context.Background()); err != nil {
 			return err
 		}
-		sc.Observers = append(sc.Observers, spans)
+		cfg.Traces = h.traces
+	}
+	if cfg.Traces != nil {
+		sc.Observers = append(sc.Observers, tracing.New(tracing.Config{Provider: cfg.Traces}))
 	}
 	if err = h.newApplication(sc); err != nil {
 		return err
@@ -150,7 +153,7 @@ func (h *Host) make() (err error) {
 	}
 	if cfg.measured() {
 		h.metrics.Watch(h.app)
-		own := []prometheus.Collector{drainCollector{h}, logCollector{h.lines}, memoryCollector{&h.memory}}
+		own := []prometheus.Collector{drainCollector{h}, logCollector{h.lines}, memoryCollector{&h.memory}, certificateCollector{h.certificate}}
 		if h.cluster.redis != nil {
 			own = append(own, clusterCollector{h.cluster}, asked.took, asked.outcomes)
 		}

@@ -58,7 +58,7 @@ func (cfg *Config) checkNew(variables map[string]string) (bad []error) {
 			bad = append(bad, cfg.badRedisURL(err))
 		}
 	}
-	if cfg.Tracing {
+	if cfg.Tracing && cfg.Traces == nil {
 		bad = append(bad, checkTraces(func(name string) string { return variables[name] })...)
 	}
 	return bad

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // certificateEvery is the time between two looks at the files of the certificate.
@@ -36,6 +38,8 @@ type certificate struct {
 	looked time.Time
 	files  [2]fileState // as served was read
 	failed bool         // the last look found files that could not be used
+	warned time.Time    // when the end of served was said last
+	ended  bool         // what was said then
 	said   string       // of the failures of files as they are now, the last in the log
 }
 
@@ -66,12 +70,35 @@ func newCertificate(cfg *Config, log *slog.Logger) (*certificate, error) {
 // serve has clients get pair from now on.
 func (c *certificate) serve(pair *tls.Certificate, what string, now time.Time) {
 	c.served.Store(pair)
-	until := pair.Leaf.NotAfter
-	if now.After(until) {
-		c.log.Warn("the certificate has ended: clients do not connect with it", "until", until, "advice", "renew it: the new files are read by themselves")
-		return
+	c.warned = time.Time{}
+	if !c.ends(now) {
+		c.log.Info(what, "until", pair.Leaf.NotAfter)
 	}
-	c.log.Info(what, "until", until)
+}
+
+// soonest is how long before its end a certificate should have been renewed, or a sixth of its time if that is shorter: what renews
+// them does so when a third is left, or half of a few days. What is wrong is said again every day.
+const (
+	soonest    = 7 * 24 * time.Hour
+	warnsEvery = 24 * time.Hour
+)
+
+// ends reports whether the certificate that clients get ends soon, or has ended, and says so.
+func (c *certificate) ends(now time.Time) bool {
+	leaf := c.served.Load().Leaf
+	left := leaf.NotAfter.Sub(now)
+	if left > min(soonest, leaf.NotAfter.Sub(leaf.NotBefore)/6) {
+		return false
+	}
+	what := "the certificate ends soon and has not been renewed: clients will not connect with it then"
+	if left < 0 {
+		what = "the certificate has ended: clients do not connect with it"
+	}
+	if ended := left < 0; now.Sub(c.warned) >= warnsEvery || ended != c.ended {
+		c.warned, c.ended = now, ended
+		c.log.Error(what, "until", leaf.NotAfter, "advice", "renew it: the new files are read by themselves")
+	}
+	return true
 }
 
 // get is tls.Config.GetCertificate.
@@ -90,6 +117,7 @@ func (c *certificate) look(now time.Time) {
 		return
 	}
 	c.looked = now
+	c.ends(now)
 	files := c.cfg.states()
 	if files == c.files {
 		c.failed, c.said = false, ""
@@ -221,4 +249,22 @@ func (e errorLog) Write(line []byte) (int, error) {
 			"advice", "clients and proxies have to speak https to this port, and to trust the authority of its certificate for the name they ask for")
 	}
 	return len(line), nil
+}
+
+var certificateEnd = prometheus.NewDesc("beanpole_certificate_end_timestamp_seconds",
+	"When the certificate that clients get ends (BEANPOLE_TLS_CERT), in seconds since 1970; 0 without one.", nil, nil)
+
+// certificateCollector shows the end of the certificate to Prometheus. It has none if c is nil.
+type certificateCollector struct{ c *certificate }
+
+// Describe names the metric.
+func (certificateCollector) Describe(out chan<- *prometheus.Desc) { out <- certificateEnd }
+
+// Collect sends it.
+func (m certificateCollector) Collect(out chan<- prometheus.Metric) {
+	end := 0.0
+	if m.c != nil {
+		end = float64(m.c.served.Load().Leaf.NotAfter.Unix())
+	}
+	out <- prometheus.MustNewConstMetric(certificateEnd, prometheus.GaugeValue, end)
 }

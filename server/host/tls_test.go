@@ -12,9 +12,11 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -196,12 +198,48 @@ func TestCertificateIsRenewed(t *testing.T) {
 			t.Errorf("%s: the certificate has number %d, want %d", s.about, got, s.serial)
 		}
 		logs.Flush(h.life, time.Minute)
-		if got := strings.Count(log.String(), "level=WARN"); got != s.warned {
+		if got := strings.Count(log.String(), "level=WARN") + strings.Count(log.String(), "level=ERROR"); got != s.warned {
 			t.Errorf("%s: %d warnings, want %d:\n%s", s.about, got, s.warned, log)
 		}
 	}
 	if strings.Contains(log.String(), "BEGIN") {
 		t.Error("what is in the files is in the log")
+	}
+}
+
+// A certificate that nobody renews is an error in the log from a week before its end on, or a sixth of its time, once a day; and its end is
+// in the metrics, without it too.
+func TestCertificateEnds(t *testing.T) {
+	const hour, day = time.Hour, 24 * time.Hour
+	for _, c := range []struct {
+		lasts time.Duration
+		looks []time.Duration // before the end
+		said  int
+	}{
+		{90 * day, []time.Duration{30 * day, 8 * day}, 0},
+		{90 * day, []time.Duration{7 * day, 7*day - hour, 6*day - hour}, 2},
+		{90 * day, []time.Duration{hour, -hour, -2 * hour, -26 * hour}, 3},
+		{day, []time.Duration{8 * hour, 5 * hour}, 0},
+		{day, []time.Duration{4 * hour, 3 * hour}, 1},
+	} {
+		cfg := withTLS(t, Config{})
+		end := time.Now().Add(c.lasts)
+		issue(t, cfg, 2, end)
+		h, log := newTestHost(t, cfg)
+		for _, before := range c.looks {
+			h.certificate.look(end.Add(-before))
+		}
+		logs.Flush(h.life, time.Minute)
+		if got := strings.Count(log.String(), "level=ERROR"); got != c.said {
+			t.Errorf("of %v, %v before the end: said %d times, want %d:\n%s", c.lasts, c.looks, got, c.said, log)
+		}
+		shown := httptest.NewRecorder()
+		h.Metrics().Handler().ServeHTTP(shown, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		_, text, _ := strings.Cut(shown.Body.String(), "\nbeanpole_certificate_end_timestamp_seconds ")
+		text, _, _ = strings.Cut(text, "\n")
+		if got, err := strconv.ParseFloat(text, 64); err != nil || int64(got) != end.Unix() {
+			t.Errorf("the metric is %q, want %d", text, end.Unix())
+		}
 	}
 }
 

@@ -15,9 +15,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
-
-	"github.com/beanpole/beanpole/server"
-	"github.com/beanpole/beanpole/server/tracing"
 )
 
 const (
@@ -84,15 +81,15 @@ func (cfg *Config) checkTracing() error {
 	return err
 }
 
-// newTracing returns the observer that sends spans to the collector that the OTEL_ variables name. It does
+// newTracing makes what sends spans to the collector that the OTEL_ variables name. It does
 // not wait for the collector. h.traces has to be shut down.
-func (h *Host) newTracing(ctx context.Context) (server.Observer, error) {
+func (h *Host) newTracing(ctx context.Context) error {
 	if bad := checkTraces(os.Getenv); len(bad) > 0 {
-		return nil, bad[0]
+		return bad[0]
 	}
 	header, err := parseHeaders(h.cfg.TracesHeaders)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	exporter := &otlp{
 		url:    strings.TrimSuffix(cmp.Or(h.cfg.TracesEndpoint, defaultCollector), "/") + "/v1/traces",
@@ -106,11 +103,11 @@ func (h *Host) newTracing(ctx context.Context) (server.Observer, error) {
 		attribute.String("service.version", h.cfg.version()),
 	), resource.WithFromEnv(), resource.WithTelemetrySDK())
 	if err != nil {
-		return nil, fmt.Errorf("traces: %w", err)
+		return fmt.Errorf("traces: %w", err)
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { h.log.Warn("traces not sent", "err", err) }))
 	h.traces = trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(about))
-	return tracing.New(tracing.Config{Provider: h.traces}), nil
+	return nil
 }
 
 // endTracing sends what is left and ends it.

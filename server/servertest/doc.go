@@ -21,7 +21,7 @@
 //	server.go  a server for a test
 //	client.go  a client of it, and what it expects
 //	ask.go     the generic part of that
-//	fault.go   connections that break, clients that do not read
+//	fault.go   connections that break, clients that do not read, servers that are cut off
 //	line.go    what lies between a client and its server
 //	wire.go    a connection in memory
 //

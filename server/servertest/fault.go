@@ -2,7 +2,35 @@ package servertest
 
 import (
 	"net/http"
+	"testing"
+
+	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server"
 )
+
+// CutOff cuts a server of a Cluster off from the others, as when it cannot reach Redis. Its clients stay, and what it sends them; its
+// broadcasts reach no others, which their error says, and its questions tell what is missing. The others wait for it with theirs, and
+// after adapter.LinkForgotten take it for dead. What is sent meanwhile is never made up for, where over Redis most of it is: an application that
+// bears this bears that. A server that has died looks the same to the others. It lasts until Rejoin.
+func CutOff(t testing.TB, io *server.Server) {
+	t.Helper()
+	link(t, io).Cut()
+}
+
+// Rejoin ends CutOff.
+func Rejoin(t testing.TB, io *server.Server) {
+	t.Helper()
+	link(t, io).Mend()
+}
+
+func link(t testing.TB, io *server.Server) *adapter.Link {
+	t.Helper()
+	a, ok := io.Adapter().(interface{ Link() *adapter.Link })
+	if !ok {
+		t.Fatal("only a server of servertest.Cluster can be cut off from others")
+	}
+	return a.Link()
+}
 
 // Cut breaks the connection as a network does, for both ends, and none can be made until Back. It returns when the
 // client has noticed, and in a bubble of testing/synctest the server too; there it begins when what is under way has

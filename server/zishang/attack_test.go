@@ -56,6 +56,8 @@ func TestOptionsAfterNew(t *testing.T) {
 		"":        func(*socket.Server) {},
 		"opts":    func(srv *socket.Server) { srv.Opts().(*socket.ServerOptions).SetPingTimeout(time.Second) },
 		"timeout": func(srv *socket.Server) { srv.SetConnectTimeout(time.Second) },
+		"path":    func(srv *socket.Server) { srv.SetPath("/ws") },
+		"bundle":  func(srv *socket.Server) { srv.SetServeClient(!srv.ServeClient()) },
 		"adapter": func(srv *socket.Server) { srv.SetAdapter(&socket.AdapterBuilder{}) },
 	} {
 		var log bytes.Buffer

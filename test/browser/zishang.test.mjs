@@ -50,6 +50,19 @@ test("two people talk, over WebSocket and polling", async (t) => {
   assert.deepEqual(await lines(ben), await lines(ada));
 });
 
+test("two people with one name are two", async (t) => {
+  const one = await enter(t, "Eve", "");
+  await one.sees("#people", "Eve");
+  const two = await enter(t, "Eve", "");
+  await two.sees("#people", "Eve (");
+  await two.page.type("#text", "I am the other.");
+  await two.page.keyboard.press("Enter");
+  await one.sees("#lines", "I am the other.");
+  const names = (await one.page.$eval("#people", (e) => e.textContent)).match(/Eve \(.{4}\)/g);
+  assert.equal(new Set(names).size, 2);
+  assert.ok(names.includes(await one.page.$eval("#lines .line:last-child b", (e) => e.textContent)));
+});
+
 test("a name that the middleware refuses", async (t) => {
   const v = await enter(t, "Ada", "");
   await v.sees("#people", "Ada");

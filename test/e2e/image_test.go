@@ -110,8 +110,9 @@ func TestImageStages(t *testing.T) {
 			t.Fatal("the server does not answer")
 		}
 	}
-	args := words(t, strings.ReplaceAll(health, "http://127.0.0.1:5000", url))
+	args := words(t, health)
 	check := exec.Command(args[0], args[1:]...)
+	check.Env = app.Env
 	check.Dir, check.SysProcAttr = "/", inside
 	if said, err := check.CombinedOutput(); err != nil {
 		t.Errorf("health check: %v: %s", err, said)

@@ -26,6 +26,7 @@ import (
 
 	"github.com/beanpole/beanpole/client"
 	"github.com/beanpole/beanpole/server"
+	"github.com/beanpole/beanpole/transport"
 )
 
 // journal is a log that is read while it is written.
@@ -134,7 +135,7 @@ func TestRouters(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/h2=%v", name, h2), func(t *testing.T) {
 				t.Parallel()
 				var said journal
-				url, carrier := serve(t, c.handler, &said, h2)
+				url, carrier := serve(t, c.handler, &said, h2, transport.Config{})
 				cfg := client.Config{Path: cmp.Or(c.at, path), RoundTripper: carrier}
 				cfg.Transports = []client.Transport{client.Polling}
 				play(t, url, cfg, client.Polling)
@@ -162,15 +163,70 @@ func TestRouters(t *testing.T) {
 	}
 }
 
+// Routes that are for GET alone leave clients on polling without a voice, which the log says once; and nothing of clients whose
+// POSTs come.
+func TestRoutesForGETAlone(t *testing.T) {
+	gin.SetMode(gin.ReleaseMode)
+	for name, around := range map[string]func(io http.Handler) http.Handler{
+		"http.ServeMux": func(io http.Handler) http.Handler {
+			m := http.NewServeMux()
+			m.Handle("GET /socket.io/", io)
+			return m
+		},
+		"gin": func(io http.Handler) http.Handler {
+			e := gin.New()
+			e.GET("/socket.io/*any", gin.WrapH(io))
+			return e
+		},
+		"chi": func(io http.Handler) http.Handler {
+			r := chi.NewRouter()
+			r.Get("/socket.io/*", io.ServeHTTP)
+			return r
+		},
+		"all methods": func(io http.Handler) http.Handler { return io },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var said journal
+			url, carrier := serve(t, around, &said, false, transport.Config{PingInterval: 200 * time.Millisecond, PingTimeout: 200 * time.Millisecond})
+			c, err := client.New(url, client.Config{
+				RoundTripper: carrier, Transports: []client.Transport{client.Polling}, Logger: slog.New(slog.DiscardHandler),
+				ReconnectionDelay: 10 * time.Millisecond, ReconnectionDelayMax: 20 * time.Millisecond,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			go func() { _ = c.Socket().Connect(ctx) }() // it tries again and again
+			const sentence = "clients poll, and no POST has ever come"
+			if name == "all methods" {
+				for range 5 {
+					play(t, url, client.Config{RoundTripper: carrier, Transports: []client.Transport{client.Polling}}, client.Polling)
+				}
+			}
+			for !strings.Contains(said.String(), sentence) && name != "all methods" && ctx.Err() == nil {
+				time.Sleep(time.Millisecond)
+			}
+			if err := c.Close(ctx); err != nil {
+				t.Error(err)
+			}
+			if n := strings.Count(said.String(), sentence); (n == 1) == (name == "all methods") {
+				t.Errorf("said %d times: %s", n, said.String())
+			}
+		})
+	}
+}
+
 // quiet is a logger for chi.
 type quiet struct{}
 
 func (quiet) Print(...any) {}
 
 // serve starts a server behind a handler, over TLS with HTTP/2 or not, and returns what carries requests to it.
-func serve(t *testing.T, around func(http.Handler) http.Handler, said *journal, h2 bool) (url string, carrier http.RoundTripper) {
+func serve(t *testing.T, around func(http.Handler) http.Handler, said *journal, h2 bool, cfg transport.Config) (url string, carrier http.RoundTripper) {
 	t.Helper()
-	io, err := server.New(server.Config{Logger: slog.New(slog.NewTextHandler(said, nil))})
+	io, err := server.New(server.Config{Logger: slog.New(slog.NewTextHandler(said, nil)), Transport: cfg})
 	if err != nil {
 		t.Fatal(err)
 	}

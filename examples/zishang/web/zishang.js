@@ -5,6 +5,7 @@ import { $, banner, el, open } from "./look.js";
 const answerWithin = 8000; // milliseconds
 const most = 500; // lines on the page
 let me = "";
+let people = []; // who is there: { id, name }
 let typer; // timer that clears who is typing
 
 $("name").focus();
@@ -25,10 +26,13 @@ const opened = open({ auth: (use) => use({ name: me }) }).then((s) => {
     banner("");
     $("refused").textContent = error.message;
   });
-  s?.on("people", (names) => ($("people").textContent = `Here now: ${names.join(", ")}`));
+  s?.on("people", (list) => {
+    people = list;
+    $("people").textContent = `Here now: ${list.map(called).join(", ")}`;
+  });
   s?.on("message", put);
-  s?.on("typing", (name) => {
-    $("typing").textContent = `${name} is typing…`;
+  s?.on("typing", (who) => {
+    $("typing").textContent = `${called(who)} is typing…`;
     clearTimeout(typer);
     typer = setTimeout(() => ($("typing").textContent = ""), 2500);
   });
@@ -53,9 +57,14 @@ $("text").addEventListener("input", () => {
   socket.volatile.emit("typing");
 });
 
+// called is the name of somebody, with a part of the id if somebody else has that name.
+function called({ id, name }) {
+  return people.some((p) => p.name === name && p.id !== id) ? `${name} (${id.slice(0, 4)})` : name;
+}
+
 function put(line, mine) {
   const item = el("li", mine === true ? "line mine" : "line");
-  item.append(el("b", "", line.name), el("span", "", line.text));
+  item.append(el("b", "", called(line)), el("span", "", line.text));
   $("lines").append(item);
   if ($("lines").children.length > most) $("lines").firstElementChild.remove();
   $("scroll").scrollTop = $("scroll").scrollHeight;
