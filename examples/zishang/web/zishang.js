@@ -2,21 +2,32 @@
 
 import { $, banner, el, open } from "./look.js";
 
+/**
+ * What the server and the page say to each other. Handlers of the library have no types, so that nothing holds these
+ * against them: chat.go has the events.
+ * @typedef {{ name: string, text: string }} Line
+ * @typedef {{ people(names: string[]): void, message(line: Line): void, typing(name: string): void }} ServerToClientEvents
+ * @typedef {{ message(text: string, ack: (line: Line | { error: string }) => void): void, typing(): void }} ClientToServerEvents
+ * @typedef {import("socket.io-client").Socket<ServerToClientEvents, ClientToServerEvents>} ChatSocket
+ */
+
 const answerWithin = 8000; // milliseconds
 const most = 500; // lines on the page
 let me = "";
+/** @type {ReturnType<typeof setTimeout> | undefined} */
 let typer; // timer that clears who is typing
 
 $("name").focus();
-$("join").addEventListener("submit", (e) => {
+$("join").addEventListener("submit", (/** @type {SubmitEvent} */ e) => {
   e.preventDefault();
   me = $("name").value.trim();
   $("refused").textContent = me ? "" : "You need a name.";
   if (me) opened.then((s) => s?.connect());
 });
 
+/** @type {ChatSocket | undefined} */
 let socket;
-const opened = open({ auth: (use) => use({ name: me }) }).then((s) => {
+const opened = open({ auth: (use) => use({ name: me }) }).then((/** @type {ChatSocket | undefined} */ s) => {
   socket = s;
   s?.on("connect", () => show("chat"));
   s?.on("connect_error", (error) => {
@@ -26,7 +37,7 @@ const opened = open({ auth: (use) => use({ name: me }) }).then((s) => {
     $("refused").textContent = error.message;
   });
   s?.on("people", (names) => ($("people").textContent = `Here now: ${names.join(", ")}`));
-  s?.on("message", put);
+  s?.on("message", (line) => put(line));
   s?.on("typing", (name) => {
     $("typing").textContent = `${name} is typing…`;
     clearTimeout(typer);
@@ -35,13 +46,14 @@ const opened = open({ auth: (use) => use({ name: me }) }).then((s) => {
   return s;
 });
 
-$("compose").addEventListener("submit", (e) => {
+$("compose").addEventListener("submit", (/** @type {SubmitEvent} */ e) => {
   e.preventDefault();
   const text = $("text").value.trim();
   if (!text || !socket?.connected) return;
   $("text").value = "";
   socket.timeout(answerWithin).emit("message", text, (error, line) => {
-    if (error || line.error) return banner(line?.error ?? "The message has not arrived.");
+    if (error) return banner("The message has not arrived.");
+    if ("error" in line) return banner(line.error);
     put(line, true);
   });
 });
@@ -53,8 +65,9 @@ $("text").addEventListener("input", () => {
   socket.volatile.emit("typing");
 });
 
-function put(line, mine) {
-  const item = el("li", mine === true ? "line mine" : "line");
+/** @param {Line} line */
+function put(line, mine = false) {
+  const item = el("li", mine ? "line mine" : "line");
   item.append(el("b", "", line.name), el("span", "", line.text));
   $("lines").append(item);
   if ($("lines").children.length > most) $("lines").firstElementChild.remove();
@@ -62,6 +75,7 @@ function put(line, mine) {
   $("typing").textContent = "";
 }
 
+/** @param {"welcome" | "chat"} part */
 function show(part) {
   $("welcome").hidden = part !== "welcome";
   $("chat").hidden = part !== "chat";
