@@ -1,4 +1,5 @@
-// Package contract compiles the TypeScript that a server's contract becomes, with the types of socket.io-client.
+// Package contract compiles the TypeScript that a server's contract becomes, with the types of socket.io-client, and holds the
+// document of AsyncAPI against what goes over the wire.
 package contract
 
 import (

@@ -23,7 +23,7 @@ var changes = map[string]struct{ file, old, new, says string }{
 }
 
 // TestExamplesCompileAgainstTheirContracts compiles the pages of all examples against what their programs say now, which is what
-// is written beside them; and against that of changed ones, which the compiler complains of in each page.
+// is written beside them, and as AsyncAPI is what that wants; and against that of changed ones, which the compiler complains of in each page.
 func TestExamplesCompileAgainstTheirContracts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs every example twice")
@@ -48,6 +48,13 @@ func TestExamplesCompileAgainstTheirContracts(t *testing.T) {
 		events := filepath.Join("examples", name, "events.ts")
 		if out, err := types(nil, "--check", "-o", events, "./examples/"+name); err != nil {
 			t.Errorf("%s: %v\n%s", events, err, out)
+		}
+		document := filepath.Join(t.TempDir(), "asyncapi.json")
+		if out, err := types(nil, "--asyncapi", document, "./examples/"+name); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		if raw, err := os.ReadFile(document); err == nil {
+			look(t, raw, []message{})
 		}
 		overlay := "GOFLAGS=" + strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlaid(t, filepath.Join(root, "examples", name, c.file), c.old, c.new))
 		if out, err := types([]string{overlay}, "-o", filepath.Join(changed, events), "./examples/"+name); err != nil || !strings.Contains(out, "wrote ") {
