@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/beanpole/beanpole/internal/version"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -29,9 +30,9 @@ func TestClientBundleIsElsewhere(t *testing.T) {
 		if err != nil || r.StatusCode != want {
 			t.Errorf("%s: status %d, want %d, %v", path, r.StatusCode, want, err)
 		}
-		if _, file, ok := strings.Cut(path, "/socket.io/socket"); ok && !strings.Contains(string(body), "https://cdn.socket.io/4.8.3/socket"+file) {
+		if _, file, ok := strings.Cut(path, "/socket.io/socket"); ok && !strings.Contains(string(body), version.OfClient("socket"+file)) {
 			t.Errorf("%s: %s", path, body)
 		}
 	}
-	said.once(t, "a page asks for the client bundle", "cdn=https://cdn.socket.io/")
+	said.once(t, "a page asks for the client bundle", "cdn="+version.OfClient(""))
 }

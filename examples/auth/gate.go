@@ -30,11 +30,19 @@ type gate struct {
 	nobody []byte            // the hash for a name there is not, so that names cannot be told by the time
 
 	mu      sync.Mutex
-	expired uint64 // guarded by mu; sockets that were disconnected for it
+	expired uint64                         // guarded by mu; sockets that were disconnected for it
+	ends    map[*server.Socket]*time.Timer // guarded by mu; of each, when its token ends
 }
 
+// What the page is sent, which is in events.ts with what it may send.
+var (
+	welcome = server.Declare[session]("welcome")
+	expired = server.DeclareFunc[func()]("expired")
+)
+
 func newGate(io *server.Server, from func(*http.Request) string, t *tokens, passwords map[string]string, cost int) (*gate, error) {
-	g := &gate{io: io, from: from, tokens: t, logins: newLogins(), people: make(map[string][]byte)}
+	g := &gate{io: io, from: from, tokens: t, logins: newLogins(), people: make(map[string][]byte),
+		ends: make(map[*server.Socket]*time.Timer)}
 	var err error
 	if g.nobody, err = bcrypt.GenerateFromPassword([]byte("nobody"), cost); err != nil {
 		return nil, err
@@ -45,7 +53,10 @@ func newGate(io *server.Server, from func(*http.Request) string, t *tokens, pass
 		}
 	}
 	io.Use(g.admit)
+	io.Sends(welcome, expired)
 	io.OnConnection(g.connected)
+	io.On("renew", g.renew)
+	io.On("leave everywhere", func(s *server.Socket) error { return g.leave(name(s), time.Now()) })
 	io.OnServerSide("left", func(name string, at time.Time) { g.tokens.end(name, at) })
 	return g, nil
 }
@@ -149,7 +160,7 @@ type session struct {
 
 // connected has the socket end with its token, unless a new one comes in time.
 func (g *gate) connected(s *server.Socket) {
-	name, _ := server.Value[string](&s.Data, "name")
+	name := name(s)
 	made, _ := server.Value[time.Time](&s.Data, "made")
 	expires, _ := server.Value[time.Time](&s.Data, "expires")
 	if g.tokens.ended(pass{name: name, made: made}) {
@@ -160,24 +171,43 @@ func (g *gate) connected(s *server.Socket) {
 		g.mu.Lock()
 		g.expired++
 		g.mu.Unlock()
-		_ = s.Emit("expired") // gone is as good
-		s.Disconnect(true)    // after which a client does not come back by itself
+		_ = s.Emit(expired.Event()) // gone is as good
+		s.Disconnect(true)          // after which a client does not come back by itself
 	})
-	s.OnDisconnect(func(server.Disconnection) { end.Stop() })
-	s.On("renew", func(token string) (session, error) {
-		p, err := g.tokens.check(token)
-		if err != nil || p.name != name { // a socket does not change hands
-			return session{}, errToken
-		}
-		if !end.Reset(time.Until(p.expires)) {
+	g.mu.Lock()
+	g.ends[s] = end
+	g.mu.Unlock()
+	s.OnDisconnect(func(server.Disconnection) {
+		end.Stop()
+		g.mu.Lock()
+		delete(g.ends, s)
+		g.mu.Unlock()
+	})
+	_ = welcome.Emit(s, session{name, expires})
+}
+
+// renew takes a new token for that of the socket.
+func (g *gate) renew(s *server.Socket, token string) (session, error) {
+	p, err := g.tokens.check(token)
+	if err != nil || p.name != name(s) { // a socket does not change hands
+		return session{}, errToken
+	}
+	g.mu.Lock()
+	end := g.ends[s]
+	g.mu.Unlock()
+	if end == nil || !end.Reset(time.Until(p.expires)) {
+		if end != nil {
 			end.Stop()
-			return session{}, errToken // too late: it is being disconnected
 		}
-		s.Data.Set("expires", p.expires)
-		return session{name, p.expires}, nil
-	})
-	s.On("leave everywhere", func() error { return g.leave(name, time.Now()) })
-	_ = s.Emit("welcome", session{name, expires})
+		return session{}, errToken // too late: it is being disconnected
+	}
+	s.Data.Set("expires", p.expires)
+	return session{p.name, p.expires}, nil
+}
+
+func name(s *server.Socket) string {
+	v, _ := server.Value[string](&s.Data, "name")
+	return v
 }
 
 // leave ends the tokens of a person and its sockets on every server. The tokens come first: a socket that is

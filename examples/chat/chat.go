@@ -34,12 +34,26 @@ type Message struct {
 	Time time.Time `json:"time"`
 }
 
+// Draft is a Message as its author's page sends it.
+type Draft struct {
+	ID   string `json:"id"`
+	Text string `json:"text"`
+}
+
 // Entry is the answer to somebody who enters a room.
 type Entry struct {
 	Room    string    `json:"room"`
 	History []Message `json:"history"`
 	Node    string    `json:"node,omitempty"` // the server that answers, in a cluster
 }
+
+// What the page is sent, which is in events.ts with what it may send.
+var (
+	you     = server.Declare[string]("you") // who one is to the others
+	said    = server.DeclareFunc[func(room string, m Message)]("message")
+	typing  = server.DeclareFunc[func(room string, who Person)]("typing")
+	present = server.Declare[People]("people")
+)
 
 // chat answers the events of the page.
 type chat struct {
@@ -53,6 +67,7 @@ func newChat(io *server.Server, node string) *chat {
 	c := &chat{io: io, node: node}
 	c.news.tell = c.tellWhoIsHere
 	io.Use(admit)
+	io.Sends(you, said, typing, present)
 	io.On("enter", c.enter)
 	io.On("message", c.message)
 	io.On("typing", c.typing)
@@ -60,7 +75,7 @@ func newChat(io *server.Server, node string) *chat {
 	io.OnServerSide("history", func(room string) []Message { return c.history.of(room) })
 	io.OnConnection(func(s *server.Socket) {
 		s.Use(server.Keep(s, newLimits).pass)
-		_ = s.Emit("you", by(s)) // it is gone again otherwise
+		_ = you.Emit(s, by(s)) // it is gone again otherwise
 		if s.Recovered() {
 			c.back(s)
 		}
@@ -130,22 +145,22 @@ func (c *chat) learn(ctx context.Context, in string) {
 }
 
 // message sends a message to everybody in the author's room; the author gets it as the answer.
-func (c *chat) message(s *server.Socket, m Message) (Message, error) {
+func (c *chat) message(s *server.Socket, d Draft) (Message, error) {
 	in := room(s)
-	text := strings.TrimSpace(m.Text)
+	text := strings.TrimSpace(d.Text)
 	switch {
 	case in == "":
 		return Message{}, errors.New("enter a room first")
 	case text == "" || utf8.RuneCountInString(text) > maxText:
 		return Message{}, errors.New("a message has 1 to 2000 characters")
-	case m.ID == "" || len(m.ID) > 64:
+	case d.ID == "" || len(d.ID) > 64:
 		return Message{}, errors.New("a message needs an id")
 	}
-	m, isNew := c.history.add(in, Message{By: by(s), ID: m.ID, Name: name(s), Text: text, Time: time.Now().UTC()})
+	m, isNew := c.history.add(in, Message{By: by(s), ID: d.ID, Name: name(s), Text: text, Time: time.Now().UTC()})
 	if !isNew {
 		return m, nil // sent again, as the page did not get the first answer
 	}
-	err := errors.Join(s.To(key(in)).Emit("message", in, m),
+	err := errors.Join(s.To(key(in)).Emit(said.Event(), in, m),
 		c.io.ServerSideEmit("message", in, m)) // into the history of the other servers
 	if errors.Is(err, adapter.ErrDegraded) {
 		return m, nil // here it was said, and the others get it later if they can
@@ -159,7 +174,7 @@ func (c *chat) typing(s *server.Socket) error {
 	if in == "" {
 		return nil
 	}
-	return s.To(key(in)).Volatile().Emit("typing", in, Person{by(s), name(s)})
+	return s.To(key(in)).Volatile().Emit(typing.Event(), in, Person{by(s), name(s)})
 }
 
 // key is the Socket.IO room of a room of the chat: never the id of a socket.

@@ -209,7 +209,7 @@ func (c *chat) tellWhoIsHere(in string) {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.By, b.By))
 	})
 	people = slices.Compact(people)
-	_ = c.io.To(key(in)).Emit("people", People{ // fails only for values that are not JSON
+	_ = present.Emit(c.io.To(key(in)), People{ // fails only for values that are not JSON
 		Room: in, People: people[:min(len(people), maxShown)], Count: len(people), At: at,
 	})
 }

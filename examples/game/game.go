@@ -26,19 +26,34 @@ type Runner struct {
 
 // Welcome answers who joins.
 type Welcome struct {
-	ID      uint32             `json:"id"`
-	Node    string             `json:"node,omitempty"` // the server that answers, in a cluster
-	Rules   map[string]float64 `json:"rules"`
-	Runners []Runner           `json:"runners"`
+	ID      uint32   `json:"id"`
+	Node    string   `json:"node,omitempty"` // the server that answers, in a cluster
+	Rules   Rules    `json:"rules"`
+	Runners []Runner `json:"runners"`
 }
 
-var rules = map[string]float64{
-	"width": width, "height": height, "radius": radius, "speed": speed, "dt": dt, "grip": grip, "scale": scale,
+// Rules are what the page needs to know of the world, by which it predicts.
+type Rules struct {
+	Width  float64 `json:"width"`
+	Height float64 `json:"height"`
+	Radius float64 `json:"radius"`
+	Speed  float64 `json:"speed"` // a second
+	DT     float64 `json:"dt"`    // seconds of a step
+	Grip   float64 `json:"grip"`
+	Scale  float64 `json:"scale"` // of what travels in bytes
 }
+
+var rules = Rules{Width: width, Height: height, Radius: radius, Speed: speed, DT: dt, Grip: grip, Scale: scale}
 
 const (
 	maxName      = 16 // characters
 	runnersEvery = 10 // steps: who comes and goes meanwhile is told together
+)
+
+// What the page is sent, which is in events.ts with what it may send.
+var (
+	whoRuns = server.Declare[[]Runner]("runners")
+	state   = server.Declare[[]byte]("state") // see appendState
 )
 
 // playing is the room of those who get the states.
@@ -61,6 +76,7 @@ func newGame(io *server.Server, node string) *game {
 	if g.name == "" {
 		g.name = crand.Text()
 	}
+	io.Sends(whoRuns, state)
 	io.On("join", g.join)
 	io.On("input", g.input)
 	io.On("latency", func() error { return nil }) // the acknowledgement is all
@@ -148,10 +164,10 @@ func (g *game) step(now time.Time) {
 	here := g.io.Local().To(playing)
 	if r := runners(all); g.number%runnersEvery == 0 && !slices.Equal(r, g.runners) {
 		g.runners = r
-		_ = here.Emit("runners", r)
+		_ = whoRuns.Emit(here, r)
 	}
 	g.number++
-	_ = here.Volatile().Emit("state", appendState(nil, g.number, taken, all))
+	_ = state.Emit(here.Volatile(), appendState(nil, g.number, taken, all))
 }
 
 func runners(players []*Player) []Runner {

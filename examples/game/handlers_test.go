@@ -16,7 +16,7 @@ func TestPlayersSeeTheGarden(t *testing.T) {
 		g := newGame(servertest.Server(t, server.Config{}), "a")
 		ada, guest := servertest.Connect(t, g.io), servertest.Connect(t, g.io)
 		w := servertest.Ask[Welcome](ada, "join", "Ada")
-		if len(w.Runners) != 1+botsEach || w.Node != "a" || w.Rules["width"] != width {
+		if len(w.Runners) != 1+botsEach || w.Node != "a" || w.Rules.Width != width {
 			t.Errorf("welcome is %+v", w)
 		}
 		if got := servertest.AskFails(guest, "join", "\u200b"); got != "a name has 1 to 16 characters" {

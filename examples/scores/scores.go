@@ -24,6 +24,13 @@ const askTimeout = 2 * time.Second
 // maxBody bounds an event that comes by HTTP, in bytes.
 const maxBody = 64 << 10
 
+// What the page is sent, which is in events.ts.
+var (
+	live     = server.DeclareFunc[func()]("live") // what was missed has come
+	standing = server.Declare[Board]("board")
+	happened = server.Declare[match.Event]("event")
+)
+
 // scores answers those who connect, and takes events from the admin program.
 type scores struct {
 	io    *server.Server
@@ -41,6 +48,7 @@ func newScores(io *server.Server, node, token string) (*scores, error) {
 		return nil, fmt.Errorf("SCORES_TOKEN has %d letters, and needs %d", len(token), minToken)
 	}
 	s := &scores{io: io, node: node, token: token}
+	io.Sends(live, standing, happened)
 	io.OnConnection(s.connected)
 	// The emitter tells the clients itself; the servers keep what it says for those who come late.
 	io.OnServerSide("event", func(e match.Event) { s.board.add(e) })
@@ -52,13 +60,13 @@ func newScores(io *server.Server, node, token string) (*scores, error) {
 // before this handler runs, and is told that this was all.
 func (s *scores) connected(c *server.Socket) {
 	if c.Recovered() {
-		_ = c.Emit("live") // it is gone again otherwise
+		_ = c.Emit(live.Event()) // it is gone again otherwise
 		return
 	}
 	s.asked.Do(s.ask)
 	b := s.board.look()
 	b.Node = s.node
-	_ = c.Emit("board", b)
+	_ = standing.Emit(c, b)
 }
 
 // ask learns from the other servers what happened before this one began.
@@ -79,7 +87,7 @@ func (s *scores) publish(e match.Event) error {
 	if !s.board.add(e) {
 		return nil // sent again
 	}
-	return errors.Join(s.io.ServerSideEmit("event", e), s.io.Emit("event", e))
+	return errors.Join(s.io.ServerSideEmit("event", e), happened.Emit(s.io, e))
 }
 
 // ServeHTTP takes an event by POST, from this machine or with the token.

@@ -43,6 +43,12 @@ type Past struct {
 	Prices []float64 `json:"prices"`
 }
 
+// What the page is sent, which is in events.ts with what it may send.
+var (
+	welcome = server.Declare[Welcome]("welcome")
+	tick    = server.DeclareFunc[func(symbol string, at int64, price float64)]("tick") // at: milliseconds since 1970
+)
+
 // ticker answers the events of the page and sends the ticks.
 type ticker struct {
 	io      *server.Server
@@ -56,9 +62,10 @@ func newTicker(io *server.Server, node string) *ticker {
 	for _, s := range t.stocks {
 		t.symbols[s.Symbol] = s
 	}
+	io.Sends(welcome, tick)
 	io.OnConnection(func(s *server.Socket) {
 		s.Use(server.Keep(s, newLimits).pass)
-		_ = s.Emit("welcome", t.welcome(time.Now())) // it is gone again otherwise
+		_ = welcome.Emit(s, t.welcome(time.Now())) // it is gone again otherwise
 	})
 	io.On("follow", t.follow)
 	io.On("unfollow", func(s *server.Socket, symbol string) { s.Leave(room(symbol)) })
@@ -120,7 +127,7 @@ func (t *ticker) run(ctx context.Context) {
 // volatile: a client that cannot take it now goes without. It is local, as every server has the feed.
 func (t *ticker) tick(at time.Time) {
 	for _, s := range t.stocks {
-		_ = t.io.Local().To(room(s.Symbol)).Volatile().Emit("tick", s.Symbol, at.UnixMilli(), s.price(at))
+		_ = t.io.Local().To(room(s.Symbol)).Volatile().Emit(tick.Event(), s.Symbol, at.UnixMilli(), s.price(at))
 	}
 }
 

@@ -82,7 +82,7 @@ func TestEachBlockHasALanguage(t *testing.T) {
 	known := []string{
 		"go", "js", "html", "sh", // the tests below
 		"text",      // is no code
-		"ts", "tsx", // package contract of the black-box tests compiles it
+		"ts", "tsx", "vue", "svelte", // packages contract and frameworks of the black-box tests compile it
 		"java", "python", "rust", "swift", // clients: package clients runs what it can get hold of
 		"dart", "cpp", "csharp",
 	}

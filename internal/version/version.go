@@ -6,11 +6,14 @@ import "runtime/debug"
 // Number is the version of this module, by Semantic Versioning. CHANGELOG.md has what each brought.
 const Number = "0.1.0"
 
-// Client is the version of socket.io-client to which pages are led that have none.
-const Client = "4.8.3"
+// Client is the version of socket.io-client that server/host has in itself, and to which pages are led that have none.
+const Client = "4.8.4"
 
-// OfClient returns where a file of that socket.io-client is, such as socket.io.min.js.
-func OfClient(file string) string { return "https://cdn.socket.io/" + Client + "/" + file }
+// OfClient returns where a file of that socket.io-client is, such as socket.io.min.js: at what serves npm's packages as they are.
+// cdn.socket.io is filled by hand, and has some versions late or never.
+func OfClient(file string) string {
+	return "https://cdn.jsdelivr.net/npm/socket.io-client@" + Client + "/dist/" + file
+}
 
 // revision is set by the build of a release (-ldflags -X), which has no repository around it.
 var revision string

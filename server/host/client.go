@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/beanpole/beanpole/internal/version"
 )
 
 // clientFiles are the files of the bundle. Source: socket.io/lib/index.ts, dotMapRegex and CLIENT_FILES.
@@ -24,13 +26,11 @@ var clientFiles = [...]string{
 	"socket.io.msgpack.min.js", "socket.io.msgpack.min.js.map",
 }
 
-// own are the files of socket.io-client of version ownVersion, as npm has them, compressed, and without the maps, which only a debugger
+// own are the files of socket.io-client of version.Client, as npm has them, compressed, and without the maps, which only a debugger
 // asks for. make bundle renews them.
 //
 //go:embed client/*.gz
 var own embed.FS
-
-const ownVersion = "4.8.4"
 
 // bundle is a client bundle. Read only.
 type bundle struct {
@@ -57,7 +57,7 @@ func findBundle(dir string) (*bundle, error) {
 }
 
 func ownBundle() *bundle {
-	b := &bundle{etag: `W/"` + ownVersion + `"`, files: make(map[string]bundleFile)}
+	b := &bundle{etag: `W/"` + version.Client + `"`, files: make(map[string]bundleFile)}
 	for _, name := range clientFiles {
 		if small, err := own.ReadFile("client/" + name + ".gz"); err == nil {
 			b.files[name] = bundleFile{

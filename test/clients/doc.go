@@ -1,5 +1,5 @@
 // Package clients runs the Socket.IO clients that people have against the server, each over polling only,
-// over WebSocket only and from one to the other. There are two suites, and one test of a client of ours:
+// over WebSocket only and from one to the other. There are two suites, and tests of clients of ours:
 //
 // TestClients runs the clients of npm, versions 2.5, 3.1, 4.4 and 4.8, through everything they offer. Its
 // tests are JavaScript (*.test.mjs, lib/) and run by node --test; each feature of each client becomes a
@@ -10,6 +10,9 @@
 // in front of two nodes (balancer_test.go), set as docs/clients.md says. Each language has a program in
 // programs/ that prints one line of JSON for each cell, Go with package client; programs_test.go, java_test.go, python_test.go and
 // rust_test.go start them, and fetch what they need, held to checksums.
+//
+// TestGoClient has package client do all it can on Node's server and on ours, with one and the same expectation of both, and
+// TestGoClientOfNodesServer runs its cells of the matrix, with cuts, recovery and two nodes, on Node's.
 //
 // TestLoadOfNodesServer is the other way round: beanpole load on Node's server, with the handlers of docs/load.md.
 //

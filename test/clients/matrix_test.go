@@ -47,6 +47,15 @@ type urls struct {
 	page     string // PAGE: the bundle, for the browser
 }
 
+// serve starts the servers, Node's or ours, and what stands before them.
+func (u *urls) serve(t *testing.T, nodes bool) {
+	t.Helper()
+	list := []string{startFixture(t, u.page, nodes), startFixture(t, u.page, nodes)}
+	u.direct = list[0]
+	u.relay = fmt.Sprintf("http://127.0.0.1:%d", newBalancer(t, list[0]))
+	u.balancer = fmt.Sprintf("http://localhost:%d", newBalancer(t, list...))
+}
+
 func (u urls) env() []string {
 	return []string{"DIRECT=" + u.direct, "RELAY=" + u.relay, "BALANCER=" + u.balancer, "PAGE=" + u.page}
 }
@@ -67,10 +76,7 @@ func TestMatrix(t *testing.T) {
 	install(t)
 	var u urls
 	u.page = servePage(t)
-	nodes := []string{startFixture(t, u.page), startFixture(t, u.page)}
-	u.direct = nodes[0]
-	u.relay = fmt.Sprintf("http://127.0.0.1:%d", newBalancer(t, nodes[0]))
-	u.balancer = fmt.Sprintf("http://localhost:%d", newBalancer(t, nodes...))
+	u.serve(t, *reference)
 
 	var mu sync.Mutex
 	var cells []cell // guarded by mu
@@ -246,11 +252,11 @@ var fixture = sync.OnceValues(func() (string, error) {
 	return compile(dir)
 })
 
-// startFixture starts the server, or Node's with -reference, and returns its address.
-func startFixture(t *testing.T, origin string) string {
+// startFixture starts the server, Node's or ours, and returns its address.
+func startFixture(t *testing.T, origin string, nodes bool) string {
 	t.Helper()
 	command := []string{"node", "reference.mjs"}
-	if !*reference {
+	if !nodes {
 		path, err := fixture()
 		if err != nil {
 			t.Fatal(err)

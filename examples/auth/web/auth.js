@@ -2,11 +2,20 @@
 
 import { $, banner, open, showState } from "./look.js";
 
+/**
+ * What the server and the page say to each other: beanpole types made events.ts of the server's handlers.
+ * @import { ClientToServerEvents, ServerToClientEvents, Session } from "../events"
+ * @typedef {import("socket.io-client").Socket<ServerToClientEvents, ClientToServerEvents>} AuthSocket
+ */
+
+/** @type {string | undefined} */
 let token; // in memory only: what is in localStorage can be read by any script of the page
+/** @type {string | undefined} */
 let password; // so that the page can renew; an application has a refresh token in an HttpOnly cookie
 let expires = 0;
 let begun = 0;
 
+/** @param {string} name @param {string | undefined} secret */
 async function login(name, secret) {
   const res = await fetch("login", {
     method: "POST",
@@ -18,15 +27,16 @@ async function login(name, secret) {
 }
 
 // auth is a function, so that a socket that comes back shows the newest token.
+/** @type {AuthSocket | undefined} */
 const socket = await open({ auth: (give) => give({ token }) });
 
-$("login").addEventListener("submit", async (e) => {
+$("login").addEventListener("submit", async (/** @type {SubmitEvent} */ e) => {
   e.preventDefault();
   $("refused").textContent = "";
   try {
     token = await login($("name").value, $("password").value);
   } catch (error) {
-    $("refused").textContent = error.message;
+    $("refused").textContent = messageOf(error);
     return;
   }
   password = $("password").value;
@@ -35,6 +45,7 @@ $("login").addEventListener("submit", async (e) => {
   socket?.connect();
 });
 
+/** @param {Session} session */
 function inside(session) {
   expires = Date.parse(session.expires);
   begun = Date.now();
@@ -43,6 +54,7 @@ function inside(session) {
   $("inside").hidden = false;
 }
 
+/** @param {string} why */
 function outside(why) {
   $("login").hidden = false;
   $("inside").hidden = true;
@@ -61,31 +73,35 @@ socket?.on("disconnect", (reason) => {
 // refused: a server that has been restarted has another key, unless AUTH_KEY names it, and tokens end while one is
 // away. Who has their token renewed in time gets a new one here too.
 socket?.on("connect_error", async (error) => {
-  if (socket.active) return;
+  if (socket?.active) return;
   if (error.message !== "not authorized") return outside(`The server says: ${error.message}.`);
   try {
     if (!$("keep").checked || !password) throw new Error("");
     token = await login($("who").textContent, password);
-    socket.connect();
+    socket?.connect();
   } catch {
     token = password = undefined;
     outside("The server does not take your token any more. Log in again.");
   }
 });
 
-$("everywhere").addEventListener("click", () => socket.emit("leave everywhere"));
+$("everywhere").addEventListener("click", () => socket?.emit("leave everywhere"));
+
+/** @param {unknown} error */
+const messageOf = (error) => (error instanceof Error ? error.message : String(error));
 
 let renewing = false;
-async function renew() {
+/** @param {AuthSocket} socket */
+async function renew(socket) {
   renewing = true;
   try {
     const fresh = await login($("who").textContent, password);
     const answer = await socket.timeout(3000).emitWithAck("renew", fresh);
-    if (answer.error) throw new Error(answer.error);
+    if ("error" in answer) throw new Error(answer.error);
     token = fresh;
     inside(answer);
   } catch (error) {
-    banner(`The token could not be renewed: ${error.message}.`);
+    banner(`The token could not be renewed: ${messageOf(error)}.`);
   }
   renewing = false;
 }
@@ -94,5 +110,5 @@ setInterval(() => {
   const left = Math.max(0, expires - Date.now());
   $("left").textContent = `${(left / 1000).toFixed(1)} s`;
   $("meter").value = left / Math.max(1, expires - begun);
-  if ($("keep").checked && !renewing && socket.connected && left < (expires - begun) / 3) renew();
+  if ($("keep").checked && !renewing && socket?.connected && left < (expires - begun) / 3) renew(socket);
 }, 100);

@@ -3,17 +3,26 @@
 import { $, loadClient, showNode, showState, transports } from "./look.js";
 import { Log, Typing, showPeople, showRooms } from "./view.js";
 
+/**
+ * What the server and the page say to each other: beanpole types made events.ts of the server's handlers.
+ * @import { ClientToServerEvents, Message, ServerToClientEvents } from "../events"
+ * @import { Line } from "./view.js"
+ * @typedef {import("socket.io-client").Socket<ServerToClientEvents, ClientToServerEvents>} ChatSocket
+ */
+
 const answerWithin = 8000; // milliseconds
 const rooms = ["Lobby", "Coffee", "Help"];
 
 const log = new Log();
 const typing = new Typing();
+/** @type {Map<string, Line>} */
 const drafts = new Map(); // messages that the server does not have yet, by id
 
 // key shows that we are who we were. The server makes a name of it that nobody else can have.
 const key = remembered("key") || newID();
 remember("key", key);
 
+/** @type {ChatSocket} */
 let socket; // once somebody has joined
 let me = "";
 let you = ""; // who we are to the server, by our key
@@ -29,7 +38,7 @@ $("room").value = roomOfAddress() || remembered("room") || rooms[0];
 showRooms(rooms, "");
 ($("name").value ? $("room") : $("name")).focus();
 
-$("join").addEventListener("submit", async (e) => {
+$("join").addEventListener("submit", async (/** @type {SubmitEvent} */ e) => {
   e.preventDefault();
   const [name, to] = [tidy($("name").value), tidy($("room").value)];
   $("refused").textContent = !name ? "You need a name." : !to ? "Which room?" : "";
@@ -62,6 +71,7 @@ function leave() {
 // The client is loaded with the page, and not when somebody joins: with the server gone by then, it says so and
 // goes on trying.
 const opened = loadClient().then((io) => {
+  /** @type {ChatSocket} */
   const s = io({
     auth: (use) => use({ name: me, key }),
     transports: transports(),
@@ -100,22 +110,24 @@ const opened = loadClient().then((io) => {
   s.on("people", (p) => {
     if (!isHere(p.room) || p.at < peopleAt) return;
     peopleAt = p.at;
-    showPeople(p.people, you, p.count);
+    showPeople(p.people ?? [], you, p.count);
   });
   return s;
 });
 
-// refused goes back to where a name and a room are chosen.
+/** refused goes back to where a name and a room are chosen. @param {string} why */
 function refused(why) {
   show("welcome");
   $("refused").textContent = sentence(why);
 }
 
+/** @param {string} why */
 function lost(why) {
   showState("lost");
   banner(why);
 }
 
+/** @param {string} why */
 function banner(why, again = false) {
   $("banner").hidden = why === "";
   $("why").textContent = why;
@@ -129,10 +141,11 @@ $("again").addEventListener("click", () => {
 
 // ---- rooms
 
-// choose moves the page to a room; the server hears of it when there is a connection.
+/** choose moves the page to a room; the server hears of it when there is a connection. @param {string} to */
 function choose(to) {
-  if (!rooms.some((r) => r.toLowerCase() === to.toLowerCase())) rooms.push(to);
-  room = rooms.find((r) => r.toLowerCase() === to.toLowerCase());
+  const known = rooms.find((r) => r.toLowerCase() === to.toLowerCase());
+  if (!known) rooms.push(to);
+  room = known ?? to;
   entered = false;
   peopleAt = 0;
   drafts.clear();
@@ -157,13 +170,13 @@ function enter() {
   socket.timeout(answerWithin).emit("enter", to, (error, entry) => {
     if (to !== room) return;
     if (error) return void (socket.connected && enter());
-    if (entry.error) {
+    if ("error" in entry) {
       leave();
       return refused(entry.error);
     }
     entered = true;
     showNode(entry.node);
-    for (const m of entry.history) put(m);
+    for (const m of entry.history ?? []) put(m);
     for (const m of drafts.values()) transmit(m);
   });
 }
@@ -173,7 +186,7 @@ addEventListener("hashchange", () => {
   if (to && room && to.toLowerCase() !== room.toLowerCase()) choose(to);
 });
 
-$("open").addEventListener("submit", (e) => {
+$("open").addEventListener("submit", (/** @type {SubmitEvent} */ e) => {
   e.preventDefault();
   const to = tidy($("other").value);
   $("other").value = "";
@@ -184,7 +197,7 @@ $("menu").addEventListener("click", () => side(!document.body.classList.contains
 $("shade").addEventListener("click", () => side(false));
 addEventListener("keydown", (e) => e.key === "Escape" && side(false));
 
-// side opens or closes the drawer that the rooms and people are in on a phone.
+/** side opens or closes the drawer that the rooms and people are in on a phone. @param {boolean} open */
 function side(open) {
   const wasOpen = document.body.classList.contains("side");
   document.body.classList.toggle("side", open);
@@ -195,10 +208,11 @@ function side(open) {
 
 // ---- messages
 
-$("compose").addEventListener("submit", (e) => {
+$("compose").addEventListener("submit", (/** @type {SubmitEvent} */ e) => {
   e.preventDefault();
   const text = $("text").value.trim();
   if (!text) return;
+  /** @type {Line} */
   const m = { id: newID(), by: you, name: me, text, time: Date.now(), mine: true, state: "sending" };
   drafts.set(m.id, m);
   log.put(m);
@@ -209,21 +223,27 @@ $("compose").addEventListener("submit", (e) => {
   $("text").focus();
 });
 
-// transmit sends a draft if it can now; enter does so later otherwise. The server knows a message of ours
-// that it gets a second time by its id.
+/**
+ * transmit sends a draft if it can now; enter does so later otherwise. The server knows a message of ours
+ * that it gets a second time by its id.
+ * @param {Line} m
+ */
 function transmit(m) {
   if (!entered) return;
   socket.timeout(answerWithin).emit("message", { id: m.id, text: m.text }, (error, answer) => {
     if (!drafts.has(m.id)) return;
     if (error) return void (socket.connected && transmit(m));
     drafts.delete(m.id);
-    if (answer.error) return log.put({ ...m, state: "failed", why: sentence(answer.error) });
+    if ("error" in answer) return log.put({ ...m, state: "failed", why: sentence(answer.error) });
     put(answer);
   });
 }
 
-// put shows what the server says. Ids are the authors' own: another's message is never taken for one of ours,
-// whatever its id.
+/**
+ * put shows what the server says. Ids are the authors' own: another's message is never taken for one of ours,
+ * whatever its id.
+ * @param {Message} m
+ */
 function put(m) {
   const mine = m.by === you;
   const id = mine ? m.id : `${m.by}/${m.id}`;
@@ -237,7 +257,7 @@ $("text").addEventListener("input", () => {
   lastTyped = Date.now();
   socket.volatile.emit("typing");
 });
-$("text").addEventListener("keydown", (e) => {
+$("text").addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => {
   if (e.key !== "Enter" || e.shiftKey || e.isComposing) return; // a phone's Send is Enter too
   e.preventDefault();
   $("compose").requestSubmit();
@@ -256,6 +276,7 @@ document.addEventListener("visibilitychange", () => {
 
 // ---- odds and ends
 
+/** @param {"welcome" | "chat"} part */
 function show(part) {
   $("welcome").hidden = part !== "welcome";
   $("chat").hidden = part !== "chat";
@@ -263,14 +284,17 @@ function show(part) {
   if (part === "chat" && matchMedia("(pointer: fine)").matches) $("text").focus();
 }
 
+/** @param {string} where */
 function isHere(where) {
   return where.toLowerCase() === room.toLowerCase();
 }
 
+/** @param {string} text */
 function tidy(text) {
   return text.replace(/\s+/g, " ").trim();
 }
 
+/** @param {string} text */
 function sentence(text) {
   return `${text[0].toUpperCase()}${text.slice(1)}.`;
 }
@@ -288,7 +312,7 @@ function newID() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 }
 
-// Browsers may forbid storage; then nothing is remembered.
+/** Browsers may forbid storage; then nothing is remembered. @param {string} key */
 function remembered(key) {
   try {
     return localStorage.getItem(`beanpole.${key}`) ?? "";
@@ -297,6 +321,7 @@ function remembered(key) {
   }
 }
 
+/** @param {string} key @param {string} value */
 function remember(key, value) {
   try {
     localStorage.setItem(`beanpole.${key}`, value);

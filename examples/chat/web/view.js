@@ -4,19 +4,28 @@ import { $, el } from "./look.js";
 
 const most = 500; // messages on the page
 
-// avatar is a coloured circle with a person's initials. The colour is the person's, not the name's.
+/**
+ * A message on the page. Of one's own, state says how far it has come.
+ * @typedef {{ id: string, by: string, name: string, text: string, time: number, mine: boolean,
+ *   state?: "sending" | "sent" | "failed", why?: string }} Line
+ * @typedef {{ m: Line, element: HTMLElement }} Item
+ * @import { Person } from "../events"
+ */
+
+/** avatar is a coloured circle with a person's initials. The colour is the person's, not the name's. @param {Person} person */
 export function avatar({ by, name }) {
   const e = el("span", "avatar", initials(name));
   e.setAttribute("aria-hidden", "true");
   let hash = 0;
-  for (const c of by) hash = (hash * 31 + c.codePointAt(0)) >>> 0;
-  e.style.setProperty("--hue", hash % 360);
+  for (const c of by) hash = (hash * 31 + (c.codePointAt(0) ?? 0)) >>> 0;
+  e.style.setProperty("--hue", String(hash % 360));
   return e;
 }
 
+/** @param {string} name */
 function initials(name) {
   const words = name.split(" ").filter(Boolean);
-  const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0]];
+  const letters = words.length > 1 ? [words[0], words[words.length - 1]] : [words[0]];
   return letters.map((w) => [...w][0]).join("").toUpperCase();
 }
 
@@ -25,7 +34,8 @@ const ticks = { sending: ["◷", "Sending"], sent: ["✓", "Delivered to the ser
 
 // Log shows the messages of one room, in their order, and keeps to the end unless one reads above.
 export class Log {
-  #items = new Map(); // by message id: { m, element }
+  /** @type {Map<string | undefined, Item>} */
+  #items = new Map(); // by message id
 
   constructor() {
     let following = true; // a keyboard that comes up must not hide the last message
@@ -41,7 +51,7 @@ export class Log {
     $("log").replaceChildren();
     $("empty").hidden = false;
   }
-  // put adds a message or brings the one with its id up to date.
+  /** put adds a message or brings the one with its id up to date. @param {Line} m */
   put(m) {
     const known = this.#items.get(m.id);
     if (known) {
@@ -78,21 +88,23 @@ export class Log {
     const s = $("scroll");
     return s.scrollHeight - s.scrollTop - s.clientHeight < 60;
   }
+  /** @param {number} time @returns {Item | undefined} */
   #lastBefore(time) {
     let last;
     for (let e = $("log").lastElementChild; e && !last; e = e.previousElementSibling) {
       const item = this.#items.get(e.dataset.id);
-      if (item.m.time <= time) last = item;
+      if (item && item.m.time <= time) last = item;
     }
     return last;
   }
-  // group joins a message to the one above if that is by the same person and not long ago.
+  /** group joins a message to the one above if that is by the same person and not long ago. @param {any} element */
   #group(element) {
     const above = this.#items.get(element.previousElementSibling?.dataset.id)?.m;
-    const m = this.#items.get(element.dataset.id).m;
-    const joined = above && above.mine === m.mine && above.by === m.by && m.time - above.time < 5 * 60_000;
+    const m = this.#items.get(element.dataset.id)?.m;
+    const joined = above && m && above.mine === m.mine && above.by === m.by && m.time - above.time < 5 * 60_000;
     element.classList.toggle("joined", Boolean(joined));
   }
+  /** @param {Item} item */
   #fill({ m, element }) {
     const bubble = el("div", "bubble");
     bubble.append(el("span", m.mine ? "by hidden" : "by", m.name));
@@ -117,12 +129,15 @@ export class Log {
 
 // Typing shows who types; a name goes by itself when nothing more is heard.
 export class Typing {
-  #names = new Map(); // name to timer
+  /** @type {Map<string, ReturnType<typeof setTimeout>>} */
+  #names = new Map(); // timers by name
+  /** @param {string} name */
   heard(name) {
     clearTimeout(this.#names.get(name));
     this.#names.set(name, setTimeout(() => this.over(name), 4000));
     this.#show();
   }
+  /** @param {string} name */
   over(name) {
     clearTimeout(this.#names.get(name));
     this.#names.delete(name);
@@ -141,7 +156,10 @@ export class Typing {
   }
 }
 
-// showPeople fills the list of who is here: the first of them, and how many there are.
+/**
+ * showPeople fills the list of who is here: the first of them, and how many there are.
+ * @param {Person[]} people @param {string} you @param {number} count
+ */
 export function showPeople(people, you, count) {
   $("count").textContent = count;
   $("people").replaceChildren(...people.map((p) => {
@@ -156,7 +174,7 @@ export function showPeople(people, you, count) {
     : count <= 4 ? `You, ${others.join(", ")}` : `${count} people`;
 }
 
-// showRooms fills the list of rooms.
+/** showRooms fills the list of rooms. @param {string[]} rooms @param {string} current */
 export function showRooms(rooms, current) {
   $("rooms").replaceChildren(...rooms.map((room) => {
     const a = el("a", "", room);

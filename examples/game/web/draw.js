@@ -6,46 +6,56 @@ const font = '600 15px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans"
 const beyond = 44; // how much is seen behind the wall
 const tau = 2 * Math.PI;
 
+/**
+ * @import { Rules } from "../events"
+ * @import { Moving, Place } from "./net.js"
+ * @typedef {Moving & { name: string, hue: number }} Shown
+ * @typedef {CanvasRenderingContext2D} Ctx
+ */
+
 export class Garden {
   #canvas;
   #ctx;
   #rules;
   #colours = palette("soil", "bed", "plant", "wall", "beanlight", "glow", "ink", "page", "card", "beetle");
-  #camera; // the middle of what is seen
+  /** @type {Map<number, number>} */
   #facing = new Map(); // by player: which way it looks
-  #pops = []; // beans just taken: { x, y, at }
+  /** @type {(Place & { mine: boolean, at: number })[]} */
+  #pops = []; // beans just taken
   #view = { scale: 1, left: 0, top: 0 };
+  /** @param {HTMLCanvasElement} canvas @param {Rules} rules */
   constructor(canvas, rules) {
     this.#canvas = canvas;
-    this.#ctx = canvas.getContext("2d");
+    this.#ctx = /** @type {Ctx} */ (canvas.getContext("2d"));
     this.#rules = rules;
   }
-  // toWorld returns the place in the garden under a point of the canvas.
+  /** toWorld returns the place in the garden under a point of the canvas. @param {number} x @param {number} y @returns {Place} */
   toWorld(x, y) {
     const v = this.#view;
     return { x: v.left + x / v.scale, y: v.top + y / v.scale };
   }
+  /** @param {Place} bean @param {boolean} mine */
   pop(bean, mine) {
     this.#pops.push({ ...bean, mine, at: performance.now() });
   }
-  // toCanvas returns the point of the canvas where a place in the garden is.
+  /** toCanvas returns the point of the canvas where a place in the garden is. @param {Place} place @returns {Place} */
   toCanvas({ x, y }) {
     const v = this.#view;
     return { x: (x - v.left) * v.scale, y: (y - v.top) * v.scale };
   }
-  // draw shows the garden around me. players have x, y, vx, vy, name, hue; ghost is a place or undefined.
+  /**
+   * draw shows the garden around the middle.
+   * @param {{ players: Map<number, Shown>, me: number, beans: Place[], ghost: Place | undefined, middle: Place }} what
+   */
   draw({ players, me, beans, ghost, middle }) {
     const ctx = this.#ctx;
     const { width, height } = fit(this.#canvas, ctx);
     const { width: w, height: h, radius } = this.#rules;
     const c = this.#colours;
     const scale = Math.max(width / (w + 2 * beyond), height / (h + 2 * beyond));
-    const clamp = (v, seen, all) => Math.min(Math.max(v, seen / 2 - beyond), all + beyond - seen / 2);
-    this.#camera = {
-      x: clamp(middle.x, width / scale, w),
-      y: clamp(middle.y, height / scale, h),
-    };
-    this.#view = { scale, left: this.#camera.x - width / scale / 2, top: this.#camera.y - height / scale / 2 };
+    /** first is what of a side of the garden is seen first. @param {number} at @param {number} seen @param {number} all */
+    const first = (at, seen, all) => Math.min(Math.max(at, seen / 2 - beyond), all + beyond - seen / 2) - seen / 2;
+    this.#view = { scale, left: first(middle.x, width / scale, w), top: first(middle.y, height / scale, h) };
     ctx.fillStyle = c.page;
     ctx.fillRect(0, 0, width, height);
     ctx.save();
@@ -65,9 +75,11 @@ export class Garden {
       ctx.setLineDash([]);
     }
     for (const [id, p] of players) if (id !== me) this.#beetle(id, p, false, time);
-    if (players.has(me)) this.#beetle(me, players.get(me), true, time);
+    const mine = players.get(me);
+    if (mine) this.#beetle(me, mine, true, time);
     ctx.restore();
   }
+  /** @param {number} w @param {number} h */
   #ground(w, h) {
     const ctx = this.#ctx;
     const c = this.#colours;
@@ -98,6 +110,7 @@ export class Garden {
     ctx.lineWidth = 10;
     ctx.strokeRect(5, 5, w - 10, h - 10);
   }
+  /** @param {Place} place @param {number} i @param {number} time */
   #bean({ x, y }, i, time) {
     const ctx = this.#ctx;
     const c = this.#colours;
@@ -122,6 +135,7 @@ export class Garden {
     ctx.fill();
     ctx.restore();
   }
+  /** @param {number} time */
   #taken(time) {
     const ctx = this.#ctx;
     this.#pops = this.#pops.filter((p) => time - p.at < 600);
@@ -141,6 +155,7 @@ export class Garden {
     }
     ctx.globalAlpha = 1;
   }
+  /** @param {number} id @param {Shown} p @param {boolean} mine @param {number} time */
   #beetle(id, p, mine, time) {
     const ctx = this.#ctx;
     const c = this.#colours;
@@ -211,9 +226,9 @@ export class Garden {
   }
 }
 
-// trace draws the delays of the last minute.
+/** trace draws the delays of the last minute. @param {HTMLCanvasElement} canvas @param {number[]} values @param {string} colour */
 export function trace(canvas, values, colour) {
-  const ctx = canvas.getContext("2d");
+  const ctx = /** @type {Ctx} */ (canvas.getContext("2d"));
   const { width, height } = fit(canvas, ctx);
   ctx.clearRect(0, 0, width, height);
   const most = Math.max(20, ...values);
@@ -228,6 +243,7 @@ export function trace(canvas, values, colour) {
   });
 }
 
+/** @param {Ctx} ctx @param {number} x @param {number} y @param {number} r */
 function disc(ctx, x, y, r) {
   ctx.beginPath();
   ctx.arc(x, y, r, 0, tau);

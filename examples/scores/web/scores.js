@@ -3,17 +3,26 @@
 import { $, banner, open, showNode, showState } from "./look.js";
 import { addEvent, clearFeed, showMatch, showMatches } from "./view.js";
 
+/**
+ * What the server and the page say to each other: beanpole types made events.ts of the server's handlers.
+ * @import { ClientToServerEvents, Event, ServerToClientEvents } from "../events"
+ * @typedef {import("socket.io-client").Socket<ServerToClientEvents, ClientToServerEvents>} ScoresSocket
+ */
+
 const away = 8; // seconds
 
 showState("connecting");
+/** @type {ScoresSocket | undefined} */
 const socket = await open();
 const seen = new Set(); // ids of events
+/** @type {number | undefined} */
 let missed; // how many events have come again so far, while they do; undefined otherwise
+/** @type {number | undefined} */
 let lostAt;
 
 // Of a recovered connection the missed events come first, then "live". Of any other comes the board.
 socket?.on("connect", () => {
-  missed = socket.recovered ? 0 : undefined;
+  missed = socket?.recovered ? 0 : undefined;
 });
 socket?.on("live", () => {
   if (missed === undefined) return;
@@ -26,9 +35,10 @@ socket?.on("board", (board) => {
   missed = undefined;
   seen.clear();
   clearFeed();
-  showMatches(board.matches);
-  $("empty").hidden = board.matches.length + board.events.length > 0;
-  for (const e of board.events) take(e);
+  const { matches, events } = { matches: board.matches ?? [], events: board.events ?? [] };
+  showMatches(matches);
+  $("empty").hidden = matches.length + events.length > 0;
+  for (const e of events) take(e);
   showNode(board.node);
   if (lostAt) tell("Back, but away for too long: everything was loaded anew.");
 });
@@ -43,16 +53,18 @@ socket?.on("disconnect", () => {
   $("recovery").hidden = true;
 });
 
-// take puts an event into the list, unless it is there.
+/** take puts an event into the list, unless it is there. @param {Event} e */
 function take(e, isNew = false) {
   if (seen.has(e.id)) return;
   seen.add(e.id);
   const recovered = missed !== undefined;
-  if (recovered) missed++;
+  if (missed !== undefined) missed++;
   addEvent(e, { recovered, isNew });
 }
 
+/** @type {ReturnType<typeof setTimeout> | undefined} */
 let telling;
+/** @param {string} words */
 function tell(words) {
   $("recovery").textContent = words;
   $("recovery").hidden = false;
@@ -65,6 +77,7 @@ function tell(words) {
 // The connection is cut as a tunnel would cut it: nobody says goodbye. Then the client waits longer than
 // it usually does until it tries again.
 $("lose").addEventListener("click", () => {
+  if (!socket) return;
   const usual = socket.io.reconnectionDelay();
   const most = socket.io.reconnectionDelayMax();
   const spread = socket.io.randomizationFactor();

@@ -11,28 +11,32 @@ const signs = {
   whistle: "M9 5v14M15 5v14",
   news: "M4 10v4h3l8 5V5l-8 5zM18.500 9a4 4 0 0 1 0 6",
 };
+/** @type {Record<string, keyof typeof signs>} */
 const names = { goal: "goal", card: "booked", chance: "chance", "kick-off": "begins", whistle: "whistle", news: "news" };
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
 const most = 60; // events on the page
 
-const matches = new Map(); // by id: { element, seq }
+/** @import { Event, Match, Team } from "../events" */
+/** @type {Map<string, { element: HTMLElement, seq: number }>} */
+const matches = new Map(); // by id
 
+/** @param {Match[]} list */
 export function showMatches(list) {
   matches.clear();
   $("matches").replaceChildren();
   for (const m of list) showMatch(m);
 }
 
-// showMatch brings a match up to date; cheer says that a goal has been scored.
+/** showMatch brings a match up to date; cheer says that a goal has been scored. @param {Match} m */
 export function showMatch(m, cheer = false) {
   let known = matches.get(m.id);
   if (known && m.seq < known.seq && m.seq !== 1) return;
   if (!known) {
-    known = { element: el("li", "match") };
+    known = { element: el("li", "match"), seq: m.seq };
     known.element.id = m.id;
     matches.set(m.id, known);
-    const next = [...matches.keys()].sort()[[...matches.keys()].sort().indexOf(m.id) + 1];
-    $("matches").insertBefore(known.element, next ? matches.get(next).element : null);
+    const next = [...matches.keys()].sort().find((id) => id > m.id);
+    $("matches").insertBefore(known.element, next ? matches.get(next)?.element : null);
   }
   const { element } = known;
   const sides = el("div", "sides");
@@ -47,7 +51,7 @@ export function showMatch(m, cheer = false) {
     cards.title = "Yellow cards";
     when.append(cards);
   }
-  element.replaceChildren(when, sides, ...(m.goals.length > 0 ? [goals(m)] : []));
+  element.replaceChildren(when, sides, ...(m.goals?.length ? [goals(m.goals)] : []));
   element.classList.toggle("still", m.phase !== "");
   if (cheer) {
     element.classList.remove("goal");
@@ -57,26 +61,28 @@ export function showMatch(m, cheer = false) {
   known.seq = m.seq;
 }
 
+/** @param {Team} team */
 function team({ name, hue }) {
   const t = el("div", "team");
   t.append(crest(hue), el("span", "", name));
   return t;
 }
 
-function goals(m) {
+/** @param {NonNullable<Match["goals"]>} list */
+function goals(list) {
   const lists = el("div", "goals");
   for (const side of [0, 1]) {
     const ul = el("ul");
-    for (const g of m.goals.filter((g) => g.side === side)) ul.append(el("li", "", `${g.player} ${g.minute}′`));
+    for (const g of list.filter((g) => g.side === side)) ul.append(el("li", "", `${g.player} ${g.minute}′`));
     lists.append(ul);
   }
   return lists;
 }
 
-// crest is a shield in a team's colour.
+/** crest is a shield in a team's colour. @param {number} hue */
 function crest(hue) {
   const span = el("span", "crest");
-  span.style.setProperty("--hue", hue);
+  span.style.setProperty("--hue", String(hue));
   span.setAttribute("aria-hidden", "true");
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 42 48");
@@ -93,6 +99,7 @@ function crest(hue) {
   return span;
 }
 
+/** @param {string} path */
 function icon(path) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
@@ -106,12 +113,12 @@ export function clearFeed() {
   $("feed").replaceChildren();
 }
 
-// addEvent puts an event on top of the list.
+/** addEvent puts an event on top of the list. @param {Event} e @param {{ recovered: boolean, isNew: boolean }} how */
 export function addEvent(e, { recovered, isNew }) {
   const name = names[e.kind] ?? "news";
   const li = el("li", `event ${name}`);
   li.dataset.id = e.id;
-  li.dataset.recovered = recovered;
+  li.dataset.recovered = String(recovered);
   const sign = el("span", "sign");
   sign.append(icon(signs[name]));
   sign.setAttribute("aria-hidden", "true");

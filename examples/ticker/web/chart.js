@@ -4,7 +4,15 @@ import { fit, palette } from "./look.js";
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 const font = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
+/** @type {Record<number, number>} */
 const gaps = { 15000: 3000, 60000: 15000, 300000: 60000 }; // between two lines of the grid, milliseconds
+
+/**
+ * @import { Series } from "./series.js"
+ * @typedef {{ left: number, right: number, top: number, bottom: number }} Area
+ * @typedef {(value: number) => number} Along where a time or a price is on the canvas
+ * @typedef {CanvasRenderingContext2D} Ctx
+ */
 
 // Chart is the large one: a line of one series against a grid, its last price, and the price under the
 // pointer.
@@ -12,11 +20,14 @@ export class Chart {
   #canvas;
   #ctx;
   #colours = palette("up", "down", "grid", "soft", "ink", "card", "page", "line");
-  #scale; // { low, high }, which follows the prices softly
+  /** @type {{ low: number, high: number } | undefined} */
+  #scale; // follows the prices softly
+  /** @type {number | undefined} */
   #pointer;
+  /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.#canvas = canvas;
-    this.#ctx = canvas.getContext("2d");
+    this.#ctx = /** @type {Ctx} */ (canvas.getContext("2d"));
     canvas.addEventListener("pointermove", (e) => (this.#pointer = e.offsetX));
     canvas.addEventListener("pointerleave", () => (this.#pointer = undefined));
   }
@@ -24,7 +35,10 @@ export class Chart {
   reset() {
     this.#scale = undefined;
   }
-  // draw shows what series has from end - span to end; open says what is up and what down.
+  /**
+   * draw shows what series has from end - span to end; open says what is up and what down.
+   * @param {Series} series @param {{ end: number, span: number, open: number }} what
+   */
   draw(series, { end, span, open }) {
     const ctx = this.#ctx;
     const { width, height } = fit(this.#canvas, ctx);
@@ -34,12 +48,14 @@ export class Chart {
     ctx.font = font;
     const { points, low, high } = series.window(end - span, end, span / Math.max(100, area.right - area.left));
     if (points.length === 0) return { low: undefined, high: undefined };
-    this.#follow(low, high);
+    const scale = this.#follow(low, high);
+    /** @type {Along} */
     const x = (t) => area.right - ((end - t) / span) * (area.right - area.left);
-    const y = (p) => area.bottom - ((p - this.#scale.low) / (this.#scale.high - this.#scale.low)) * (area.bottom - area.top);
-    this.#grid(area, x, y, end, span);
+    /** @type {Along} */
+    const y = (p) => area.bottom - ((p - scale.low) / (scale.high - scale.low)) * (area.bottom - area.top);
+    this.#grid(area, scale, x, y, end, span);
 
-    const price = points.at(-1)[1];
+    const [last, price] = points[points.length - 1];
     const colour = price >= open ? c.up : c.down;
     ctx.save();
     ctx.beginPath();
@@ -51,7 +67,7 @@ export class Chart {
     ctx.lineWidth = 2;
     ctx.lineJoin = ctx.lineCap = "round";
     ctx.stroke();
-    const [tipX, tipY] = [x(points.at(-1)[0]), y(price)];
+    const [tipX, tipY] = [x(last), y(price)];
     ctx.lineTo(tipX, area.bottom);
     ctx.lineTo(x(points[0][0]), area.bottom);
     const fade = ctx.createLinearGradient(0, area.top, 0, area.bottom);
@@ -74,18 +90,21 @@ export class Chart {
     this.#cross(area, x, y, series, end, span);
     return { low, high };
   }
+  /** @param {number} low @param {number} high */
   #follow(low, high) {
     const room = Math.max((high - low) * 0.14, high * 0.0004);
     const want = { low: low - room, high: high + room };
-    if (!this.#scale) return void (this.#scale = want);
-    for (const k of ["low", "high"]) this.#scale[k] += (want[k] - this.#scale[k]) * 0.12;
+    const now = (this.#scale ??= want);
+    now.low += (want.low - now.low) * 0.12;
+    now.high += (want.high - now.high) * 0.12;
+    return now;
   }
-  #grid(area, x, y, end, span) {
+  /** @param {Area} area @param {{ low: number, high: number }} scale @param {Along} x @param {Along} y @param {number} end @param {number} span */
+  #grid(area, { low, high }, x, y, end, span) {
     const ctx = this.#ctx;
     ctx.strokeStyle = this.#colours.grid;
     ctx.fillStyle = this.#colours.soft;
     ctx.lineWidth = 1;
-    const { low, high } = this.#scale;
     const step = nice((high - low) / Math.max(2, (area.bottom - area.top) / 56));
     ctx.textAlign = "left";
     ctx.textBaseline = "middle";
@@ -103,6 +122,7 @@ export class Chart {
       ctx.fillText(clock.format(t), at, area.bottom + 14);
     }
   }
+  /** @param {Area} area @param {Along} x @param {Along} y @param {Series} series @param {number} end @param {number} span */
   #cross(area, x, y, series, end, span) {
     if (this.#pointer === undefined || this.#pointer < area.left || this.#pointer > area.right) return;
     const time = end - ((area.right - this.#pointer) / (area.right - area.left)) * span;
@@ -125,6 +145,7 @@ export class Chart {
     ctx.textAlign = "center";
     ctx.fillText(words, left + wide / 2, area.top + 4.5);
   }
+  /** @param {number} x @param {number} y @param {string} words @param {string} colour @param {string} ink */
   #tag(x, y, words, colour, ink) {
     const ctx = this.#ctx;
     const wide = ctx.measureText(words).width + 14;
@@ -139,9 +160,12 @@ export class Chart {
   }
 }
 
-// spark draws the small line of a row.
+/**
+ * spark draws the small line of a row.
+ * @param {HTMLCanvasElement} canvas @param {Series} series @param {{ end: number, span: number, colour: string }} what
+ */
 export function spark(canvas, series, { end, span, colour }) {
-  const ctx = canvas.getContext("2d");
+  const ctx = /** @type {Ctx} */ (canvas.getContext("2d"));
   const { width, height } = fit(canvas, ctx);
   ctx.clearRect(0, 0, width, height);
   const { points, low, high } = series.window(end - span, end, span / width);
@@ -156,6 +180,7 @@ export function spark(canvas, series, { end, span, colour }) {
   ctx.stroke();
 }
 
+/** @param {Ctx} ctx @param {number} x1 @param {number} y1 @param {number} x2 @param {number} y2 */
 function line(ctx, x1, y1, x2, y2) {
   ctx.beginPath();
   ctx.moveTo(x1, y1);
@@ -163,19 +188,20 @@ function line(ctx, x1, y1, x2, y2) {
   ctx.stroke();
 }
 
+/** @param {Ctx} ctx @param {number} x @param {number} y @param {number} r */
 function disc(ctx, x, y, r) {
   ctx.beginPath();
   ctx.arc(x, y, r, 0, 2 * Math.PI);
   ctx.fill();
 }
 
-// see is a colour rgb(…) made transparent.
+/** see is a colour rgb(…) made transparent. @param {string} colour @param {number} alpha */
 function see(colour, alpha) {
   return colour.replace("rgb(", "rgba(").replace(")", `, ${alpha})`);
 }
 
-// nice is the next of 1, 2, 5 times a power of ten.
+/** nice is the next of 1, 2, 5 times a power of ten. @param {number} step */
 function nice(step) {
   const power = 10 ** Math.floor(Math.log10(step));
-  return [1, 2, 5, 10].find((n) => n * power >= step) * power;
+  return ([1, 2, 5].find((n) => n * power >= step) ?? 10) * power;
 }

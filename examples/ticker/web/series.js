@@ -1,8 +1,11 @@
 // Series is what is known of one price: times in milliseconds since 1970 by the server's clock, in order.
 export class Series {
+  /** @type {number[]} */
   times = [];
+  /** @type {number[]} */
   prices = [];
   #keep;
+  /** @param {number} keep milliseconds that are kept */
   constructor(keep) {
     this.#keep = keep;
   }
@@ -12,7 +15,7 @@ export class Series {
   get end() {
     return this.times.at(-1) ?? 0;
   }
-  // before puts what was before the first tick in front.
+  /** before puts what was before the first tick in front. @param {{ step: number, end: number, prices: number[] }} past */
   before({ step, end, prices }) {
     const first = this.times[0] ?? Infinity;
     const times = prices.map((_, i) => end - (prices.length - 1 - i) * step);
@@ -20,6 +23,7 @@ export class Series {
     this.times = times.slice(0, n < 0 ? undefined : n).concat(this.times);
     this.prices = prices.slice(0, n < 0 ? undefined : n).concat(this.prices);
   }
+  /** @param {number} time @param {number} price */
   add(time, price) {
     if (time <= this.end) return;
     this.times.push(time);
@@ -34,7 +38,7 @@ export class Series {
     this.times = [];
     this.prices = [];
   }
-  // #from returns the index of the first price not before that time.
+  /** #from returns the index of the first price not before that time. @param {number} time */
   #from(time) {
     let [low, high] = [0, this.times.length];
     while (low < high) {
@@ -44,14 +48,18 @@ export class Series {
     }
     return low;
   }
-  // at returns the price at that time, or undefined before the first.
+  /** at returns the price at that time, or undefined before the first. @param {number} time @returns {number | undefined} */
   at(time) {
     return this.prices[Math.max(0, this.#from(time + 1) - 1)];
   }
-  // window returns the points from one time to another, at most one or two per step so that a long time
-  // costs no more to draw than a short one, with the lowest and highest price.
+  /**
+   * window returns the points from one time to another, at most one or two per step so that a long time
+   * costs no more to draw than a short one, with the lowest and highest price.
+   * @param {number} from @param {number} to @param {number} step
+   */
   window(from, to, step) {
     step = Math.ceil(step); // whole, or rounding could let the loop stand still
+    /** @type {[time: number, price: number][]} */
     const points = [];
     let [low, high] = [Infinity, -Infinity];
     for (let i = Math.max(0, this.#from(from) - 1); i < this.times.length && this.times[i] <= to;) {

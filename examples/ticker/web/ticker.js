@@ -4,12 +4,24 @@ import { Chart, spark } from "./chart.js";
 import { $, el, open, palette, showNode, showState } from "./look.js";
 import { Series } from "./series.js";
 
+/**
+ * What the server and the page say to each other: beanpole types made events.ts of the server's handlers.
+ * @import { ClientToServerEvents, Listing, ServerToClientEvents } from "../events"
+ * @typedef {import("socket.io-client").Socket<ServerToClientEvents, ClientToServerEvents>} TickerSocket
+ */
+
 const keep = 320_000; // milliseconds of each series
 const minute = 60_000;
 const atFirst = ["BEAN", "MOSS", "HIVE", "FERN"];
 const star = "M12 3.500l2.600 5.300 5.900.9-4.300 4.100 1 5.800L12 16.900l-5.200 2.700 1-5.800L3.500 9.700l5.900-.9z";
 
-const rows = new Map(); // by symbol: { listing, series, followed, element… }
+/**
+ * @typedef {{ listing: Listing, series: Series, followed: boolean, tick: number, still: number, element: HTMLElement,
+ *   pick: HTMLButtonElement, spark: HTMLCanvasElement, last: HTMLElement, price: HTMLElement, change: HTMLElement,
+ *   toggle: HTMLButtonElement }} Row
+ */
+/** @type {Map<string, Row>} */
+const rows = new Map(); // by symbol
 const chart = new Chart($("chart"));
 const colours = palette("up", "down");
 
@@ -18,14 +30,16 @@ let span = minute;
 let interval = 20;
 let ahead = -Infinity; // how far the server's clock is ahead of ours, less the way, in milliseconds
 let received = 0;
-const skips = []; // { at, count }
+/** @type {{ at: number, count: number }[]} */
+const skips = [];
 
 showState("connecting");
+/** @type {TickerSocket | undefined} */
 const socket = await open();
 socket?.on("welcome", (w) => {
   interval = w.interval;
   showNode(w.node);
-  for (const listing of w.listings) {
+  for (const listing of w.listings ?? []) {
     const row = rows.get(listing.symbol) ?? make(listing);
     row.listing = listing;
     row.series.clear();
@@ -48,38 +62,40 @@ socket?.connect();
 
 // ---- following
 
-// follow asks for the ticks of a symbol, which the server puts us into a room for.
+/** follow asks for the ticks of a symbol, which the server puts us into a room for. @param {Row} row */
 function follow(row) {
   row.followed = true;
   row.tick = 0;
   mark(row);
-  socket.emit("follow", row.listing.symbol, (past) => {
-    if (row.followed && !past.error) row.series.before(past);
+  socket?.emit("follow", row.listing.symbol, (past) => {
+    if (row.followed && !("error" in past)) row.series.before({ ...past, prices: past.prices ?? [] });
   });
 }
 
+/** @param {Row} row */
 function unfollow(row) {
   row.followed = false;
   mark(row);
-  socket.emit("unfollow", row.listing.symbol);
+  socket?.emit("unfollow", row.listing.symbol);
 }
 
+/** @param {Listing} listing */
 function make(listing) {
-  const row = { listing, series: new Series(keep), followed: atFirst.includes(listing.symbol), tick: 0 };
-  row.element = el("li", "row");
+  /** @type {Row} */
+  const row = {
+    listing, series: new Series(keep), followed: atFirst.includes(listing.symbol), tick: 0, still: listing.price,
+    element: el("li", "row"), pick: el("button", "pick"), spark: el("canvas", "spark"), last: el("p", "last number"),
+    price: el("b"), change: el("span"), toggle: el("button", "toggle"),
+  };
   row.element.id = listing.symbol;
-  row.pick = el("button", "pick");
   row.pick.type = "button";
   row.pick.append(el("b", "", listing.symbol), el("span", "", listing.name));
   row.pick.addEventListener("click", () => {
     if (!row.followed) follow(row);
     choose(listing.symbol);
   });
-  row.spark = el("canvas", "spark");
   row.spark.ariaHidden = "true"; // the numbers beside it say the same
-  row.last = el("p", "last number");
-  row.last.append(el("b"), el("span"));
-  row.toggle = el("button", "toggle");
+  row.last.append(row.price, row.change);
   row.toggle.type = "button";
   row.toggle.append(icon(star));
   row.toggle.addEventListener("click", () => (row.followed ? unfollow(row) : follow(row)));
@@ -90,28 +106,32 @@ function make(listing) {
   return row;
 }
 
+/** @param {Row} row */
 function mark(row) {
   row.element.classList.toggle("on", row.followed);
-  row.toggle.setAttribute("aria-pressed", row.followed);
+  row.toggle.setAttribute("aria-pressed", String(row.followed));
   row.toggle.setAttribute("aria-label", `Follow ${row.listing.symbol}`);
   row.toggle.title = row.followed ? "Following" : "Follow";
   $("followed").textContent = [...rows.values()].filter((r) => r.followed).length;
 }
 
+/** @param {string} symbol */
 function choose(symbol) {
   current = symbol;
-  for (const [name, row] of rows) row.element.setAttribute("aria-current", name === symbol);
+  for (const [name, row] of rows) row.element.setAttribute("aria-current", String(name === symbol));
   $("symbol").textContent = symbol;
-  $("name").textContent = rows.get(symbol).listing.name;
+  $("name").textContent = rows.get(symbol)?.listing.name ?? "";
   document.title = `${symbol} · Beanpole ticker`;
   chart.reset();
   frame();
 }
 
-for (const button of document.querySelectorAll("[data-span]")) {
+/** @type {NodeListOf<HTMLButtonElement>} */
+const spans = document.querySelectorAll("[data-span]");
+for (const button of spans) {
   button.addEventListener("click", () => {
     span = Number(button.dataset.span);
-    for (const b of document.querySelectorAll("[data-span]")) b.setAttribute("aria-pressed", b === button);
+    for (const b of spans) b.setAttribute("aria-pressed", String(b === button));
     chart.reset();
   });
 }
@@ -136,18 +156,19 @@ function frame() {
   price(row, $("price"), $("change"));
   for (const r of rows.values()) {
     if (!r.followed) continue;
-    price(r, r.last.firstChild, r.last.lastChild);
+    price(r, r.price, r.change);
     if (frames % 3 === 0) continue;
-    spark(r.spark, r.series, { end: now, span: minute, colour: r.series.last >= r.listing.open ? colours.up : colours.down });
+    spark(r.spark, r.series, { end: now, span: minute, colour: (r.series.last ?? r.still) >= r.listing.open ? colours.up : colours.down });
   }
 }
 
-// show fills a row that is not followed with the price at the time we connected.
+/** show fills a row that is not followed with the price at the time we connected. @param {Row} row @param {number} at */
 function show(row, at) {
   row.still = at;
-  price(row, row.last.firstChild, row.last.lastChild);
+  price(row, row.price, row.change);
 }
 
+/** @param {Row} row @param {HTMLElement} whole @param {HTMLElement} change */
 function price(row, whole, change) {
   const at = row.series.last ?? row.still;
   const percent = (at / row.listing.open - 1) * 100;
@@ -166,6 +187,7 @@ setInterval(() => {
 
 requestAnimationFrame(draw);
 
+/** @param {string} path */
 function icon(path) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 24");

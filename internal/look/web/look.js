@@ -1,12 +1,17 @@
 // What the pages of the examples share: elements, colours for a canvas, and the connection.
 
+/** @param {string} id @returns {any} an element of whatever kind the page has there */
 export const $ = (id) => document.getElementById(id);
 
-// el makes an element; text is never read as markup.
+/**
+ * el makes an element; text is never read as markup.
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag @param {string} [className] @param {string | number} [text]
+ */
 export function el(tag, className, text) {
   const e = document.createElement(tag);
   if (className) e.className = className;
-  if (text !== undefined) e.textContent = text;
+  if (text !== undefined) e.textContent = String(text);
   return e;
 }
 
@@ -14,18 +19,23 @@ export function el(tag, className, text) {
 
 const patience = 5000; // milliseconds
 
-// loadClient returns the function that opens a socket: that of the bundle which the server has.
+/**
+ * loadClient returns the function that opens a socket: that of the bundle which the server has.
+ * @returns {Promise<typeof import("socket.io-client").io>}
+ */
 export async function loadClient() {
   await script("/socket.io/socket.io.min.js");
-  if (typeof window.io !== "function") throw new Error("the client has not loaded");
-  return window.io;
+  const { io } = /** @type {any} */ (window);
+  if (typeof io !== "function") throw new Error("the client has not loaded");
+  return io;
 }
 
+/** @param {string} src @returns {Promise<void>} */
 function script(src) {
   return new Promise((resolve, reject) => {
     const element = document.createElement("script");
     const timer = setTimeout(() => fail("too slow"), patience);
-    const fail = (why) => {
+    const fail = (/** @type {string} */ why) => {
       clearTimeout(timer);
       element.remove();
       reject(new Error(`${src}: ${why}`));
@@ -44,12 +54,17 @@ function script(src) {
 export function transports() {
   const all = ["polling", "websocket"];
   const asked = new URLSearchParams(location.search).get("transport");
-  return all.filter((t) => t === asked || !all.includes(asked));
+  return all.filter((t) => t === asked || !asked || !all.includes(asked));
 }
 
-// open returns a socket that connects when asked to, and shows how it is at the top of the page. It
-// returns nothing, having said so, when there is no client. Pages call it when they are loaded, and not when
-// somebody joins: with the server gone by then, the client says so and goes on trying.
+/**
+ * open returns a socket that connects when asked to, and shows how it is at the top of the page. It
+ * returns nothing, having said so, when there is no client. Pages call it when they are loaded, and not when
+ * somebody joins: with the server gone by then, the client says so and goes on trying. The page says what type the
+ * events have.
+ * @param {Partial<import("socket.io-client").ManagerOptions & import("socket.io-client").SocketOptions>} [options]
+ * @returns {Promise<import("socket.io-client").Socket<any, any> | undefined>}
+ */
 export async function open(options) {
   let io;
   try {
@@ -67,7 +82,7 @@ export async function open(options) {
     socket.io.engine.on("upgrade", (t) => showState("online", t.name));
     banner("");
   });
-  const lost = (why) => {
+  const lost = (/** @type {string} */ why) => {
     showState("lost");
     banner(why);
   };
@@ -85,22 +100,29 @@ export async function open(options) {
   return socket;
 }
 
+/** @param {string} why */
 export function banner(why) {
   $("banner").hidden = why === "";
   $("banner").textContent = why;
 }
 
-// showState shows the state of the connection and the transport in use.
+/**
+ * showState shows the state of the connection and the transport in use.
+ * @param {"off" | "connecting" | "online" | "lost"} state @param {string} [transport]
+ */
 export function showState(state, transport) {
   const words = { off: "Not connected", connecting: "Connecting", online: "Connected", lost: "Reconnecting" };
   $("status").dataset.state = state;
   document.body.dataset.state = state;
   $("state").textContent = words[state];
   $("transport").hidden = !transport;
-  $("transport").textContent = { websocket: "WebSocket", polling: "Polling" }[transport] ?? "";
+  $("transport").textContent = transport === "websocket" ? "WebSocket" : transport === "polling" ? "Polling" : "";
 }
 
-// showNode shows which server of a cluster answers; "" when there is only one.
+/**
+ * showNode shows which server of a cluster answers; nothing when there is only one.
+ * @param {string} [name]
+ */
 export function showNode(name) {
   $("node").hidden = !name;
   $("node").textContent = name ? `on ${name}` : "";
@@ -108,9 +130,13 @@ export function showNode(name) {
 
 // ---- a canvas
 
-// palette returns the page's colours by name in a form that a canvas takes, and keeps them right when
-// light turns to dark.
+/**
+ * palette returns the page's colours by name in a form that a canvas takes, and keeps them right when
+ * light turns to dark.
+ * @param {string[]} names
+ */
 export function palette(...names) {
+  /** @type {Record<string, string>} */
   const colours = {};
   const probe = el("span", "hidden");
   document.body.append(probe);
@@ -125,7 +151,10 @@ export function palette(...names) {
   return colours;
 }
 
-// fit gives a canvas as many points as the screen has for it, and returns its size in CSS pixels.
+/**
+ * fit gives a canvas as many points as the screen has for it, and returns its size in CSS pixels.
+ * @param {HTMLCanvasElement} canvas @param {CanvasRenderingContext2D} ctx
+ */
 export function fit(canvas, ctx) {
   const { clientWidth: width, clientHeight: height } = canvas;
   const scale = Math.min(window.devicePixelRatio || 1, 2);

@@ -1,0 +1,4 @@
+import { createApp } from "vue";
+import News from "./News.vue";
+
+createApp(News).mount("#app");
