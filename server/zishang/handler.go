@@ -79,7 +79,9 @@ func New(cfg Config) (*socket.Server, *Handler, error) {
 	options.SetParser(handover{})
 	options.SetAdapter(constructor{h})
 	h.io = socket.NewServer(nil, options)
-	h.settings = func() string { return fmt.Sprint(*options, h.io.ConnectTimeout(), h.io.Path(), h.io.ServeClient(), h.io.Adapter() == constructor{h}) }
+	h.settings = func() string {
+		return fmt.Sprint(*options, h.io.ConnectTimeout(), h.io.Path(), h.io.ServeClient(), h.io.Adapter() == constructor{h})
+	}
 	h.io.Bind(h.engine)
 	h.engine.RemoveAllListeners("connection") // the library's own, which is not told of sessions
 	sc := server.Config{
