@@ -74,6 +74,18 @@ func TestOptionsAfterNew(t *testing.T) {
 	}
 }
 
+// What a host is told of development, and is not for these applications, is not ignored in silence.
+func TestDevelopmentIsForPackageServer(t *testing.T) {
+	for _, sc := range []server.Config{{}, {Development: true}, {Debug: "*"}} {
+		var log bytes.Buffer
+		sc.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		zishang.FromServer(sc, nil)
+		if told := log.Len() > 0; told != (sc.Development || sc.Debug != "") {
+			t.Errorf("%v, %q: log %s", sc.Development, sc.Debug, &log)
+		}
+	}
+}
+
 // Socket.Conn tells of what comes.
 func TestConnTellsOfPackets(t *testing.T) {
 	var got notes

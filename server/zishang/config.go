@@ -42,8 +42,12 @@ type Config struct {
 
 // FromServer returns the Config of a server that runs where one of package server would: sc is what
 // package host makes of its own configuration, and options are the application's. What sc sets counts more
-// than the options. With recovery in sc, the options have it too.
+// than the options. With recovery in sc, the options have it too. Development and Debug are for handlers of package server, and
+// the log says so.
 func FromServer(sc server.Config, options socket.ServerOptionsInterface) Config {
+	if log := sc.Logger; log != nil && (sc.Development || sc.Debug != "") {
+		log.Warn("development mode and Debug tell nothing of an application of package zishang: they know handlers of package server")
+	}
 	own := socket.DefaultServerOptions()
 	if options != nil {
 		own.Assign(options)

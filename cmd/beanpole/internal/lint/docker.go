@@ -1,9 +1,11 @@
 package lint
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -95,6 +97,8 @@ func checkDocker(m *model) {
 					Why: "nginx passes requests to the first, whichever that is", Fix: "expose the port of the server only"})
 			}
 			expose = &i
+		case "HEALTHCHECK":
+			m.healthcheck(i)
 		case "USER":
 			user = &i
 		case "CMD", "ENTRYPOINT":
@@ -126,6 +130,26 @@ func checkDocker(m *model) {
 	if cmd == nil {
 		m.add(Finding{Check: "docker-cmd", Severity: severity, File: "Dockerfile", Line: last, What: "the last stage has no CMD or ENTRYPOINT",
 			Why: "the container has nothing to run", Fix: `add CMD ["/bin/application"]`})
+	}
+}
+
+// ownURL is a URL of the container itself.
+var ownURL = regexp.MustCompile(`(https?)://(?:127\.0\.0\.1|localhost|\[::1\])(?::(\d+))?`)
+
+// healthcheck holds what the image's health check asks against where the server listens, and what it speaks there.
+func (m *model) healthcheck(i instruction) {
+	asked := ownURL.FindStringSubmatch(i.args)
+	if asked == nil {
+		return
+	}
+	scheme, port := "http", m.containerPort()
+	if _, secure := m.certificate(); secure {
+		scheme = "https"
+	}
+	if got := cmp.Or(asked[2], map[string]string{"http": "80", "https": "443"}[asked[1]]); asked[1] != scheme || got != port.value {
+		m.add(Finding{Check: "docker-health", Severity: Warning, File: "Dockerfile", Line: i.line,
+			What: fmt.Sprintf("the health check asks %s, and the server speaks %s on port %s", asked[0], scheme, port.value),
+			Why:  "an engine that goes by it takes every container for unhealthy, and ends it", Fix: `CMD ["/bin/health", "/livez"], which asks as the variables say`})
 	}
 }
 
