@@ -81,7 +81,7 @@ func tool(t *testing.T, name string) string {
 func TestEachBlockHasALanguage(t *testing.T) {
 	known := []string{
 		"go", "js", "html", "sh", // the tests below
-		"text",      // is no code
+		"text",                       // is no code
 		"ts", "tsx", "vue", "svelte", // packages contract and frameworks of the black-box tests compile it
 		"java", "python", "rust", "swift", // clients: package clients runs what it can get hold of
 		"dart", "cpp", "csharp",

@@ -1,5 +1,9 @@
 // Package wsclient is a client for tests that speaks the protocols by hand: Engine.IO packets on a WebSocket,
 // sent and expected byte for byte. A wait that takes longer than Patience fails the test.
+//
+// It is for what package client does not do, and must not: packets that are wrong or come at the wrong time, Engine.IO 3, floods in one
+// write, answers that are owed, the state of one client shown to another server, and frames without a client's work. All other tests
+// have package client, or servertest, which needs no port.
 package wsclient
 
 import (

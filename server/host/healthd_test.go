@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/beanpole/beanpole/internal/wsclient"
 )
 
 // healthdLines returns what the log in folder has, when everything has been written.
@@ -65,7 +63,7 @@ func TestHealthdLogLeavesWaitsOut(t *testing.T) {
 	folder := t.TempDir()
 	h, _ := newTestHost(t, Config{Port: AnyPort, Host: "127.0.0.1", HealthdLog: folder})
 	done := running(t, h)
-	wsclient.Dial(t, strings.TrimSuffix(h.URL(), "/"), "4", nil).Connect("/", "")
+	byWebSocket(t, h.URL(), nil, nil)
 	poll := h.URL() + connect(t, h)
 	before := len(healthdLines(t, h, folder))
 	waited := make(chan error, 1)

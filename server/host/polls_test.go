@@ -14,7 +14,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/beanpole/beanpole/internal/wsclient"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -61,7 +60,7 @@ func TestWaitingPollsAndMiddlewares(t *testing.T) {
 			_ = res.Body.Close()
 			connected, _ := get(sid)
 
-			wsclient.Dial(t, url, "4", nil).Connect("/", "")
+			byWebSocket(t, url, nil, nil)
 
 			type answer struct {
 				header http.Header

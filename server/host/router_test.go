@@ -8,12 +8,12 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/beanpole/beanpole/client"
-	"github.com/beanpole/beanpole/internal/wsclient"
 	"github.com/beanpole/beanpole/server"
 	"github.com/beanpole/beanpole/server/servertest"
 	"github.com/beanpole/beanpole/transport"
@@ -127,9 +127,13 @@ func TestMiddlewaresOfTheRouterOnEveryTransport(t *testing.T) {
 		t.Errorf("a stranger's poll of a session: %d", status)
 	}
 
-	c := wsclient.Dial(t, strings.TrimSuffix(h.URL(), "/"), "4", http.Header{"Authorization": {"let me in"}, "X-User": {"admin"}})
-	c.Connect("/", "")
-	c.Expect(`42["user","ann"]`)
+	users := make(chan string, 1)
+	byWebSocket(t, h.URL(), http.Header{"Authorization": {"let me in"}, "X-User": {"admin"}}, func(s *client.Socket) {
+		s.On("user", func(name string) { users <- name })
+	})
+	if name := <-users; name != "ann" {
+		t.Errorf("by WebSocket the socket has got %q", name)
+	}
 
 	h.IO().Engine().Each(func(s *transport.Session) bool {
 		s.Abort(transport.ReasonForcedClose) // a graceful end would wait for a poll that never comes
@@ -138,6 +142,29 @@ func TestMiddlewaresOfTheRouterOnEveryTransport(t *testing.T) {
 	stop()
 	if err := await(t, done); err != nil {
 		t.Error(err)
+	}
+}
+
+// byWebSocket connects a client over WebSocket alone, which stays away once it has lost its connection. ready, if not nil, is given it
+// before.
+func byWebSocket(t *testing.T, url string, header http.Header, ready func(*client.Socket)) {
+	t.Helper()
+	c, err := client.New(url, client.Config{Transports: []client.Transport{client.WebSocket}, Header: header, NoReconnection: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	if ready != nil {
+		ready(c.Socket())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := c.Socket().Connect(ctx); err != nil {
+		t.Fatal(err)
 	}
 }
 
