@@ -59,14 +59,17 @@ func (s *Socket) Emit(event string, args ...any) error {
 }
 
 // EmitWithAck sends an event and waits for the server's acknowledgement. It returns the error of ctx when that ends
-// first, ErrTimeout after Config.AckTimeout, ErrDisconnected when the connection ends, and the errors of Emit. What has
-// not left by then is not sent any more.
+// first, ErrTimeout after Config.AckTimeout, ErrDisconnected when the connection ends, and the errors of Emit. Without a
+// connection it waits for one too, and before Connect for that, as Node's client does: with neither AckTimeout nor a deadline
+// of ctx for ever. It returns why when the client tries no more to connect: a *ConnectError, the error of the last of
+// Config.ReconnectionAttempts, or ErrDisconnected, which it also returns at once when a volatile event cannot leave. What has
+// not left by then is not sent any more. With Config.Retries only ctx, AckTimeout of each attempt and Client.Close end it.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return Emission{s: s, timeout: s.c.cfg.AckTimeout}.EmitWithAck(ctx, event, args...)
 }
 
 // EmitFunc is EmitWithAck for those who do not wait: answer is called once, on another goroutine and not as handlers
-// are, with the acknowledgement or ErrDisconnected, and must not block. After an error of EmitFunc it is not called.
+// are, with the acknowledgement or an error that EmitWithAck has without a time, and must not block. After an error of EmitFunc it is not called.
 func (s *Socket) EmitFunc(answer func(Args, error), event string, args ...any) error {
 	p, err := s.encode(event, args)
 	if err != nil {
@@ -150,7 +153,7 @@ func (s *Socket) send(p payload, volatile bool, answer func(Args, error)) (forge
 	defer s.mu.Unlock()
 	e := s.engine
 	if volatile && (e == nil || !e.writable()) {
-		return func() {}, nil
+		return func() {}, unsent(answer)
 	}
 	o := &outgoing{}
 	x := &packet.Packet{Type: packet.Event, Namespace: s.name, Data: p.data, Attachments: p.attachments}
@@ -167,7 +170,7 @@ func (s *Socket) send(p payload, volatile bool, answer func(Args, error)) (forge
 	case s.buffered > 0 && s.buffered+o.size > s.c.cfg.MaxBufferBytes:
 		return nil, ErrBufferFull
 	case volatile:
-		return func() {}, nil
+		return func() {}, unsent(answer)
 	default:
 		s.buffer, s.buffered = append(s.buffer, o), s.buffered+o.size
 	}
@@ -184,6 +187,14 @@ func (s *Socket) send(p payload, volatile bool, answer func(Args, error)) (forge
 			s.buffered -= o.size
 		}
 	}, nil
+}
+
+// unsent is the error of a volatile event that cannot leave, which is one for who waits for an answer alone.
+func unsent(answer func(Args, error)) error {
+	if answer != nil {
+		return ErrDisconnected
+	}
+	return nil
 }
 
 // ask sends an event and waits for its acknowledgement.

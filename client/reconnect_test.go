@@ -520,3 +520,55 @@ func TestBrokenPollIsTheEnd(t *testing.T) {
 		t.Errorf("%d sessions", n)
 	}
 }
+
+// Who waits for an answer to what cannot leave is told when nobody tries to connect any more, and it does not leave later.
+func TestWaitsEndWhenNobodyTriesToConnect(t *testing.T) {
+	s := start(t, server.Config{})
+	got := make(chan string, 10)
+	s.io.Of("/refused").Use(func(*server.Socket) error { return errors.New("not you") })
+	s.io.OnConnection(func(x *server.Socket) {
+		x.On("late", func(server.Ack) { got <- "late" })
+		x.On("after", func() { got <- "after" })
+		x.On("leave", func() { x.Disconnect(false) })
+	})
+	c := open(t, s.url, client.Config{})
+	wait := func(x *client.Socket) chan error {
+		t.Helper()
+		told := make(chan error, 1)
+		if err := x.EmitFunc(func(_ client.Args, err error) { told <- err }, "late"); err != nil {
+			t.Fatal(err)
+		}
+		return told
+	}
+	x := c.Of("/refused")
+	told := wait(x)
+	_ = x.Connect(t.Context())
+	var refused *client.ConnectError
+	if err := get(t, told); !errors.As(err, &refused) || refused.Message != "not you" {
+		t.Errorf("refused: %v", err)
+	}
+	x = c.Socket()
+	told = wait(x)
+	x.Disconnect()
+	if err := get(t, told); !errors.Is(err, client.ErrDisconnected) {
+		t.Errorf("disconnected: %v", err)
+	}
+	if _, err := x.Volatile().EmitWithAck(t.Context(), "late"); !errors.Is(err, client.ErrDisconnected) {
+		t.Errorf("volatile: %v", err)
+	}
+	connect(t, x)
+	if err := x.Emit("after"); err != nil {
+		t.Error(err)
+	}
+	if what := get(t, got); what != "after" {
+		t.Errorf("the server got %q", what)
+	}
+	nowhere := open(t, "http://127.0.0.1:1", client.Config{NoReconnection: true}).Socket()
+	told = wait(nowhere)
+	if err := nowhere.Connect(t.Context()); err == nil {
+		t.Error("connected")
+	}
+	if err := get(t, told); err == nil {
+		t.Error("nobody answers, and no error")
+	}
+}

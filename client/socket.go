@@ -136,6 +136,7 @@ func (s *Socket) Disconnect() {
 	} else if was {
 		s.answer(ErrDisconnected)
 	}
+	s.giveUp(ErrDisconnected)
 	s.mu.Unlock()
 	s.c.left()
 	select { // ends the pause before an attempt that nobody wants any more
@@ -178,6 +179,20 @@ func (s *Socket) answer(err error) {
 		w <- err
 	}
 	s.waiters = nil
+}
+
+// giveUp ends the waits for acknowledgements of what has not left, as nobody tries to connect any more: it does not leave.
+// Called with mu held.
+func (s *Socket) giveUp(err error) {
+	s.buffer = slices.DeleteFunc(s.buffer, func(o *outgoing) bool {
+		fn, waits := s.acks[o.ack]
+		if waits = waits && o.ack > 0; waits {
+			delete(s.acks, o.ack)
+			s.buffered -= o.size
+			fn(Args{}, err)
+		}
+		return waits
+	})
 }
 
 // greet sends CONNECT over a session, if it is wanted and was not sent.
@@ -248,6 +263,7 @@ func (s *Socket) refused(err error, final bool) {
 	if final {
 		s.active = false
 		s.answer(err)
+		s.giveUp(err)
 	}
 	for _, fn := range s.hooks.refused {
 		s.later(func() { (*fn)(err) })
@@ -284,6 +300,7 @@ func (s *Socket) receive(e *engine, p *packet.Packet) {
 		if s.engine == e {
 			s.active = false
 			s.leave(ReasonServer, nil)
+			s.giveUp(ErrDisconnected)
 		}
 		s.mu.Unlock()
 		s.c.left()

@@ -118,7 +118,9 @@ type Config struct {
 	MaxOutboxBytes    int
 	MaxOutboxAge      time.Duration
 
-	// MaxMessageBytes bounds one message to other nodes; larger ones are refused with ErrTooLarge. Redis cuts off
+	// MaxMessageBytes bounds one message to other nodes, as it goes to Redis: with rooms and what else belongs to it, and in mode
+	// Streams with binaries in base64, four bytes for three. What an application sends that is larger is refused with
+	// ErrTooLarge, before any client has got it. Redis cuts off
 	// subscribers for which more than 32 MB wait, or more than 8 MB for a minute. Zero means
 	// DefaultMaxMessageBytes.
 	MaxMessageBytes int

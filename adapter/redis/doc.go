@@ -52,7 +52,7 @@
 //	resend.go     the form of that
 //	requests.go   questions to other nodes and their answers
 //	questions.go  those to clients, of which many may be open
-//	rounds.go     who is missing of those that were asked
+//	rounds.go     who is there, and who is missing of those that were asked
 //	asked.go      who has the namespace, and was not asked
 //	pieces.go     answers that are given in pieces
 //	replies.go    those of clients and handlers

@@ -10,8 +10,8 @@ import (
 // ErrClosed is returned by an adapter whose Cluster has been closed.
 var ErrClosed = errors.New("cluster closed")
 
-// ErrTooLarge is returned for a message to other nodes of more than Config.MaxMessageBytes. Clients of this node got
-// the event.
+// ErrTooLarge is returned for a message to other nodes of more than Config.MaxMessageBytes. Nothing was done, and no client
+// of this node has got the event, either.
 var ErrTooLarge = errors.New("message too large for Redis")
 
 var (

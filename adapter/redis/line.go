@@ -63,9 +63,15 @@ func newLine(n *namespace, r *reader) *line {
 
 // broadcast delivers an event of this node here and sends it through the stream.
 func (l *line) broadcast(m adapter.Message, t adapter.Target) error {
-	c, err := l.n.c.wire.encode(&message{kind: kindBroadcast, target: t, event: m, uid: l.n.c.uid, nsp: l.n.name}, "")
+	var c *command
+	var err error
+	if !t.Local {
+		if c, err = l.n.sendable(&message{kind: kindBroadcast, target: t, event: m}); err != nil {
+			return err
+		}
+	}
 	l.deliver(m, t, func() {
-		if err == nil && !t.Local {
+		if !t.Local {
 			err = l.send(c, m, t)
 		}
 	}, func(m adapter.Message) func() { return l.n.Local.Deliver(m, t) })

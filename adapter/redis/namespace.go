@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -112,11 +111,43 @@ func (n *namespace) roomChanged(room string) {
 
 // publish sends m to all nodes, or to one. It never waits.
 func (n *namespace) publish(m *message, to string) error {
+	c, err := n.encode(m, to)
+	if err != nil {
+		return err
+	}
+	return n.c.put(c)
+}
+
+func (n *namespace) encode(m *message, to string) (*command, error) {
 	m.uid, m.nsp = n.c.uid, n.name
 	c, err := n.c.wire.encode(m, to)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errEncode, err)
+		return nil, fmt.Errorf("%w: %w", errEncode, err)
 	}
+	return c, nil
+}
+
+// sendable encodes what the application has for all nodes, and refuses what is too large for others before anything is done
+// with it here: what one server did and no other, and no client that is away will ever get, would be worse than nothing.
+func (n *namespace) sendable(m *message) (*command, error) {
+	c, err := n.encode(m, "")
+	if err == nil {
+		err = c.fits(n.c.cfg.MaxMessageBytes)
+	}
+	return c, err
+}
+
+// everywhere has m done here and, unless it is for this node alone, by the others.
+func (n *namespace) everywhere(m *message, here func()) error {
+	if m.target.Local {
+		here()
+		return nil
+	}
+	c, err := n.sendable(m)
+	if err != nil {
+		return err
+	}
+	here()
 	return n.c.put(c)
 }
 
@@ -133,11 +164,7 @@ func (n *namespace) Broadcast(m adapter.Message, t adapter.Target) error {
 	if n.line != nil {
 		return n.line.broadcast(m, t)
 	}
-	n.Local.Broadcast(m, t)
-	if t.Local {
-		return nil
-	}
-	return n.publish(&message{kind: kindBroadcast, target: t, event: m}, "")
+	return n.everywhere(&message{kind: kindBroadcast, target: t, event: m}, func() { n.Local.Broadcast(m, t) })
 }
 
 func (n *namespace) BroadcastWithAck(ctx context.Context, m adapter.Message, t adapter.Target, answer func(adapter.Message), done func(error)) {
@@ -145,13 +172,19 @@ func (n *namespace) BroadcastWithAck(ctx context.Context, m adapter.Message, t a
 		n.Local.BroadcastWithAck(ctx, m, t, answer, done)
 		return
 	}
+	q := &message{kind: kindBroadcast, target: t, event: m}
+	if weight(m) > n.c.cfg.MaxMessageBytes/2 { // else there is room for whatever belongs to it
+		if _, err := n.sendable(q); err != nil {
+			go done(err)
+			return
+		}
+	}
 	ctx, cancel := n.bound(ctx)
 	r := newRequest(kindBroadcast, answer)
 	r.failed = errNotAsked
 	r.answers.Ask()
 	local, forget := n.Ask(m, t, r.answers.Put)
 	r.answers.Expect(local)
-	q := &message{kind: kindBroadcast, target: t, event: m}
 	closed := n.later(&question{ctx, q, r})
 	if closed != nil {
 		n.posed(r, closed)
@@ -206,27 +239,15 @@ func (n *namespace) fetch(ctx context.Context, t adapter.Target, counted bool) (
 }
 
 func (n *namespace) SocketsJoin(t adapter.Target, rooms ...string) error {
-	n.Local.SocketsJoin(t, rooms...)
-	if t.Local {
-		return nil
-	}
-	return n.publish(&message{kind: kindSocketsJoin, target: t, rooms: rooms}, "")
+	return n.everywhere(&message{kind: kindSocketsJoin, target: t, rooms: rooms}, func() { n.Local.SocketsJoin(t, rooms...) })
 }
 
 func (n *namespace) SocketsLeave(t adapter.Target, rooms ...string) error {
-	n.Local.SocketsLeave(t, rooms...)
-	if t.Local {
-		return nil
-	}
-	return n.publish(&message{kind: kindSocketsLeave, target: t, rooms: rooms}, "")
+	return n.everywhere(&message{kind: kindSocketsLeave, target: t, rooms: rooms}, func() { n.Local.SocketsLeave(t, rooms...) })
 }
 
 func (n *namespace) Disconnect(t adapter.Target, closeSession bool) error {
-	n.Local.Disconnect(t, closeSession)
-	if t.Local {
-		return nil
-	}
-	return n.publish(&message{kind: kindDisconnect, target: t, close: closeSession}, "")
+	return n.everywhere(&message{kind: kindDisconnect, target: t, close: closeSession}, func() { n.Local.Disconnect(t, closeSession) })
 }
 
 func (n *namespace) ServerSideEmit(m adapter.Message) error {
@@ -258,90 +279,6 @@ func (n *namespace) Servers(ctx context.Context) (int, error) {
 		}
 	}
 }
-
-// present says which nodes have a namespace besides this one.
-type present struct {
-	named     []string // Beanpole nodes known by name
-	away      []string // those without any connection: it is being made again, or their process has ended, as the roster will say
-	unheard   int      // Beanpole nodes that have not been heard of yet
-	strangers int      // Node peers
-	silent    int      // given up, and still listening, as one that stands still: they are not waited for
-}
-
-// present finds out when this node hears the others: who asks as soon as it has the namespace must hear the answers, and
-// count itself.
-func (n *namespace) present(ctx context.Context) (p present, err error) {
-	for attempt := 0; ; attempt++ {
-		if n.c.state.works() {
-			err = n.c.bus.wait(ctx, slices.Concat(n.subs(), []subscription{n.peers})...)
-		}
-		var e error
-		if p, e = n.others(ctx); !errors.Is(e, errUnheard) || !n.c.state.works() || !pause(ctx, attempt) {
-			return p, errors.Join(err, e)
-		}
-	}
-}
-
-// others looks who is present. Redis says so by who listens: each node has a channel of its own for each namespace.
-// With an error all nodes known are named.
-func (n *namespace) others(ctx context.Context) (p present, err error) {
-	live, dead := n.c.members.names()
-	own := func(uid string) string { return n.c.wire.own(n.name, uid) }
-	channels := []string{n.first.name, n.peers.name, own(n.c.uid)}
-	for _, uid := range slices.Concat(live, dead) {
-		channels = append(channels, own(uid))
-	}
-	counts, err := n.c.bus.subscribers(ctx, channels)
-	if err == nil && counts[own(n.c.uid)] == 0 {
-		err = errUnheard // what broke this node's connection may have broken others
-	}
-	if err != nil {
-		return present{named: live}, err
-	}
-	channels = nil
-	var absent []string
-	for _, uid := range live {
-		if counts[own(uid)] > 0 {
-			p.named = append(p.named, uid)
-			continue
-		}
-		absent = append(absent, uid)
-		channels = append(channels, own(uid), n.c.cfg.beats(uid))
-	}
-	everyone, ours := counts[n.first.name], counts[n.peers.name]
-	p.strangers, p.unheard = max(0, everyone-ours), ours-1-len(p.named)
-	for _, uid := range dead {
-		if counts[own(uid)] > 0 { // Redis has not noticed
-			p.unheard--
-			p.silent++
-		}
-	}
-	p.unheard = max(0, p.unheard)
-	if len(absent) == 0 {
-		return p, nil
-	}
-	// Without this namespace, or without a connection? All is on one connection, and its beats come last.
-	if counts, err = n.c.bus.subscribers(ctx, channels); err != nil {
-		return present{named: live}, err
-	}
-	for _, uid := range absent {
-		switch {
-		case counts[own(uid)] > 0:
-			p.named = append(p.named, uid)
-			p.unheard = max(0, p.unheard-1)
-		// In a Redis Cluster they are on connections of their own, and while one of a shard is made again, that says nothing.
-		case counts[n.c.cfg.beats(uid)] == 0 || n.c.bus.sharded && time.Since(n.c.bus.broke()) < shardsMove:
-			p.away = append(p.away, uid)
-		}
-	}
-	if len(p.away) > 0 {
-		n.c.members.doubt()
-	}
-	return p, nil
-}
-
-// shardsMove is how long after a connection of this node to a shard has broken others may have none to it.
-const shardsMove = 5 * time.Second
 
 // drop gives up a node in all pending questions.
 func (n *namespace) drop(uid string) {

@@ -2,9 +2,94 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
+
+// present says which nodes have a namespace besides this one.
+type present struct {
+	named     []string // Beanpole nodes known by name
+	away      []string // those without any connection: it is being made again, or their process has ended, as the roster will say
+	unheard   int      // Beanpole nodes that have not been heard of yet
+	strangers int      // Node peers
+	silent    int      // given up, and still listening, as one that stands still: they are not waited for
+}
+
+// present finds out when this node hears the others: who asks as soon as it has the namespace must hear the answers, and
+// count itself.
+func (n *namespace) present(ctx context.Context) (p present, err error) {
+	for attempt := 0; ; attempt++ {
+		if n.c.state.works() {
+			err = n.c.bus.wait(ctx, slices.Concat(n.subs(), []subscription{n.peers})...)
+		}
+		var e error
+		if p, e = n.others(ctx); !errors.Is(e, errUnheard) || !n.c.state.works() || !pause(ctx, attempt) {
+			return p, errors.Join(err, e)
+		}
+	}
+}
+
+// others looks who is present. Redis says so by who listens: each node has a channel of its own for each namespace.
+// With an error all nodes known are named.
+func (n *namespace) others(ctx context.Context) (p present, err error) {
+	live, dead := n.c.members.names()
+	own := func(uid string) string { return n.c.wire.own(n.name, uid) }
+	channels := []string{n.first.name, n.peers.name, own(n.c.uid)}
+	for _, uid := range slices.Concat(live, dead) {
+		channels = append(channels, own(uid))
+	}
+	counts, err := n.c.bus.subscribers(ctx, channels)
+	if err == nil && counts[own(n.c.uid)] == 0 {
+		err = errUnheard // what broke this node's connection may have broken others
+	}
+	if err != nil {
+		return present{named: live}, err
+	}
+	channels = nil
+	var absent []string
+	for _, uid := range live {
+		if counts[own(uid)] > 0 {
+			p.named = append(p.named, uid)
+			continue
+		}
+		absent = append(absent, uid)
+		channels = append(channels, own(uid), n.c.cfg.beats(uid))
+	}
+	everyone, ours := counts[n.first.name], counts[n.peers.name]
+	p.strangers, p.unheard = max(0, everyone-ours), ours-1-len(p.named)
+	for _, uid := range dead {
+		if counts[own(uid)] > 0 { // Redis has not noticed
+			p.unheard--
+			p.silent++
+		}
+	}
+	p.unheard = max(0, p.unheard)
+	if len(absent) == 0 {
+		return p, nil
+	}
+	// Without this namespace, or without a connection? All is on one connection, and its beats come last.
+	if counts, err = n.c.bus.subscribers(ctx, channels); err != nil {
+		return present{named: live}, err
+	}
+	for _, uid := range absent {
+		switch {
+		case counts[own(uid)] > 0:
+			p.named = append(p.named, uid)
+			p.unheard = max(0, p.unheard-1)
+		// In a Redis Cluster they are on connections of their own, and while one of a shard is made again, that says nothing.
+		case counts[n.c.cfg.beats(uid)] == 0 || n.c.bus.sharded && time.Since(n.c.bus.broke()) < shardsMove:
+			p.away = append(p.away, uid)
+		}
+	}
+	if len(p.away) > 0 {
+		n.c.members.doubt()
+	}
+	return p, nil
+}
+
+// shardsMove is how long after a connection of this node to a shard has broken others may have none to it.
+const shardsMove = 5 * time.Second
 
 // await returns nil when all answers to a question are in, the error of ctx otherwise.
 func (n *namespace) await(ctx context.Context, r *request, m *message, recount bool) error {

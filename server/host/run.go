@@ -61,11 +61,20 @@ func run(form *LogFormat, configure func(*Config) error, setup func(*Host) error
 	if file := os.Getenv(contract.Variable); file != "" {
 		return errors.Join(h.writeContract(file), h.Shutdown(context.Background()))
 	}
+	signals, ignore := hear() // who reads that it is ready may end it
+	defer ignore()
 	if err := h.Listen(); err != nil {
 		return err
 	}
 	tell(os.Stdout, h.cfg.LogFormat, slog.LevelInfo, h.greeting(os.Stdout))
-	return h.Run(context.Background())
+	return h.run(context.Background(), signals)
+}
+
+// hear has the signals that end a host come to it, until ignore is called.
+func hear() (signals chan os.Signal, ignore func()) {
+	signals = make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	return signals, func() { signal.Stop(signals) }
 }
 
 // greeting is what Main says when it listens. At a terminal, where whoever writes the application looks, it names development
@@ -96,15 +105,17 @@ func (h *Host) writeContract(file string) error {
 // within Config.ShutdownTimeout; a second signal ends that at once with ErrForced. It returns nil after
 // a graceful stop. It has the process go on when the reader of its standard output or error goes (SIGPIPE).
 func (h *Host) Run(ctx context.Context) error {
+	signals, ignore := hear()
+	defer ignore()
+	return h.run(ctx, signals)
+}
+
+func (h *Host) run(ctx context.Context, signals <-chan os.Signal) error {
 	keepPipes()
 	defer h.flushLog()
 	if err := h.Listen(); err != nil {
 		return err
 	}
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	defer signal.Stop(signals)
-
 	defer h.watchMemory(ctx)() // before the first session
 	served := make(chan error, 1)
 	go func() { served <- h.serve(h.accepting(transport.Listener(h.listener))) }()

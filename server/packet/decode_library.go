@@ -21,8 +21,12 @@ func decodeLibrary(raw []byte, attachments [][]byte, v any) error {
 		return fmt.Errorf("%w: %w", ErrTarget, errCycle)
 	}
 	options := jsonv1.DefaultOptionsV1()
+	var us []*json.Unmarshalers
+	if len(attachments) > 0 {
+		us = append(us, json.UnmarshalFromFunc(unmarshalRaw[stdjson.RawMessage](attachments)), json.UnmarshalFromFunc(unmarshalRaw[jsontext.Value](attachments)))
+	}
 	if h := holds(t.Elem()); h != binaryNowhere {
-		us := []*json.Unmarshalers{json.UnmarshalFromFunc(unmarshalNumber)}
+		us = append(us, json.UnmarshalFromFunc(unmarshalNumber))
 		if len(attachments) > 0 {
 			a := &attached{attachments}
 			us = append(us, json.UnmarshalFromFunc(a.unmarshalBytes))
@@ -30,6 +34,8 @@ func decodeLibrary(raw []byte, attachments [][]byte, v any) error {
 				us = append(us, json.UnmarshalFromFunc(a.unmarshalInterface), json.UnmarshalFromFunc(a.unmarshalNamedBytes))
 			}
 		}
+	}
+	if us != nil {
 		options = json.JoinOptions(options, json.WithUnmarshalers(json.JoinUnmarshalers(us...)))
 	}
 	if err := json.Unmarshal(raw, v, options); err != nil {
@@ -95,6 +101,20 @@ func (a *attached) unmarshalNamedBytes(dec *jsontext.Decoder, v any) error {
 		reflect.ValueOf(v).Elem().SetBytes(b)
 	}
 	return err
+}
+
+// unmarshalRaw reads raw JSON, which can hold no binary.
+func unmarshalRaw[T ~[]byte](attachments [][]byte) func(*jsontext.Decoder, *T) error {
+	return func(dec *jsontext.Decoder, v *T) error {
+		raw, err := dec.ReadValue()
+		if err == nil && hasBinary(raw, attachments) {
+			err = rawMismatch
+		}
+		if err == nil {
+			*v = append((*v)[:0], raw...)
+		}
+		return err
+	}
 }
 
 // unmarshalNumber reads a number into encoding/json's Number, which the library does not know.

@@ -16,9 +16,10 @@ import (
 var ErrTarget = errors.New("value does not fit")
 
 // Decode decodes raw, one valid JSON value such as Split returns, into *v, as encoding/json would.
-// Where raw has a placeholder, a []byte or an interface becomes that attachment, without a copy; a
-// json.RawMessage is copied from raw and keeps the placeholder's text. Without attachments a
-// placeholder is an object like others. v must be a pointer that is not nil. A value that does not fit is
+// Where raw has a placeholder, a []byte or an interface becomes that attachment, without a copy. A json.RawMessage
+// or jsontext.Value is copied from raw, and does not fit where that has a placeholder for an attachment: JSON has no
+// binaries, and its reader would take the placeholder for what was sent. What has an UnmarshalJSON of its own gets the
+// placeholder's text. Without attachments a placeholder is an object like others. v must be a pointer that is not nil. A value that does not fit is
 // a *MismatchError.
 func Decode(raw []byte, attachments [][]byte, v any) error {
 	raw = trim(raw)
@@ -60,6 +61,9 @@ func Decode(raw []byte, attachments [][]byte, v any) error {
 			}
 		}
 	case *json.RawMessage:
+		if hasBinary(raw, attachments) {
+			return rawMismatch
+		}
 		*v = append((*v)[:0], raw...)
 		return nil
 	case *[]byte:

@@ -43,6 +43,12 @@ func (e *MismatchError) Error() string {
 	return b.String()
 }
 
+// rawMismatch is that of raw JSON for a value with a binary in it.
+var (
+	errRawBinary = errors.New("json.RawMessage holds no binaries: take an any, or a []byte where the binary is")
+	rawMismatch  = &MismatchError{Want: "JSON", Got: "binary", Err: errRawBinary}
+)
+
 // Is makes the error known as ErrTarget.
 func (e *MismatchError) Is(target error) bool { return target == ErrTarget }
 
@@ -51,6 +57,9 @@ func (e *MismatchError) Unwrap() error { return e.Err }
 
 // mismatch makes the error of raw, whose decoding into a variable of type t failed with err.
 func mismatch(raw []byte, attachments [][]byte, t reflect.Type, err error) error {
+	if errors.Is(err, errRawBinary) {
+		return rawMismatch
+	}
 	e := &MismatchError{Want: wanted(t), Got: sent(raw, attachments), Err: err}
 	var u *jsonv1.UnmarshalTypeError
 	if !errors.As(err, &u) {

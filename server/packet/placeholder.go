@@ -78,6 +78,29 @@ func attachment(raw []byte, attachments [][]byte) ([]byte, bool) {
 	return attachments[num], true
 }
 
+// hasBinary reports whether an attachment belongs into the valid value raw.
+func hasBinary(raw []byte, attachments [][]byte) bool {
+	if len(attachments) == 0 {
+		return false
+	}
+	for i := 0; i < len(raw); {
+		switch raw[i] {
+		case '{':
+			if num, _, ok := placeholder(raw[i:]); ok && num < len(attachments) {
+				return true
+			}
+			i++
+		case '"':
+			if i = scanString(raw, i+1); i < 0 {
+				return false
+			}
+		default:
+			i++
+		}
+	}
+	return false
+}
+
 // checkPlaceholders returns ErrIllegalAttachments unless every placeholder in the valid payload data
 // has a number below n, no two have the same, and nothing else looks like one. Two placeholders for
 // one attachment, which no client writes, would multiply its bytes wherever the payload is
