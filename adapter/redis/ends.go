@@ -259,6 +259,16 @@ func (b *inbox) to(key laneKey, g *gap) *namespace {
 	return n
 }
 
+// lostLast returns when something was last counted as lost of a node.
+func (b *inbox) lostLast(uid string) (at time.Time) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if s := b.sources[uid]; s != nil {
+		at = s.lost
+	}
+	return at
+}
+
 // count counts what was lost of a node. Called with order held.
 func (b *inbox) count(s *source, cause int, n uint64) {
 	if n == 0 {
@@ -267,6 +277,7 @@ func (b *inbox) count(s *source, cause int, n uint64) {
 	b.c.stats.lost[cause].Add(n)
 	b.mu.Lock()
 	b.lost[s.uid] += n
+	s.lost = time.Now()
 	b.mu.Unlock()
 	if now := time.Now(); now.Sub(s.said) > time.Minute {
 		s.said = now
