@@ -52,6 +52,7 @@ func startTLS(t *testing.T) (s *redistest.Server, port int) {
 
 // The commonest wrong URLs are told apart, in the first thing that the log says.
 func TestAdviceAboutAWrongURL(t *testing.T) {
+	t.Parallel()
 	s, port := startTLS(t)
 	for name, c := range map[string]struct{ url, advice string }{
 		"TLS, where Redis has none":    {fmt.Sprintf("rediss://127.0.0.1:%d", s.Port), "TLS"},

@@ -41,13 +41,13 @@ func (n *namespace) note(m *message) {
 	f.ids[m.request] = struct{}{}
 }
 
-// lacks answers a node that waits for this one, if the question has not come since the namespace was opened, and no
-// connection has broken since, with which it may have been lost.
+// lacks answers a node that waits for this one, if the question has not come since the namespace was opened: what connections that
+// broke had lost has come before this, unless it is counted.
 func (n *namespace) lacks(m *message) {
 	n.firsts.mu.Lock()
 	_, had := n.firsts.ids[m.request]
 	n.firsts.mu.Unlock()
-	if !had && time.Since(n.began) < young && n.c.bus.broke().Before(n.began) {
+	if !had && time.Since(n.began) < young && n.c.inbox.lostLast(m.uid).Before(n.began) {
 		n.respond(m, &message{kind: kindUnasked})
 	}
 }

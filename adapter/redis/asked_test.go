@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -31,6 +33,7 @@ func TestWhoHasOpenedTheNamespaceAgainWasNotAsked(t *testing.T) {
 			return n.ServerSideEmitWithAck(ctx, adaptertest.Event(`["x"]`), func(adapter.Message) {})
 		},
 	}
+	kinds := slices.Collect(maps.Keys(questions))
 	for name, cfg := range modes() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -38,8 +41,9 @@ func TestWhoHasOpenedTheNamespaceAgainWasNotAsked(t *testing.T) {
 			p := redistest.NewProxy(t, s.Addr())
 			f := pair(t, cfg, s.URL(), p.URL())
 			here, there := f.clusters[0], f.clusters[1]
-			for what, ask := range questions {
-				nsp := "/moment-" + what
+			for i := range 2 * len(questions) {
+				what, broken := kinds[i/2], i%2 == 1
+				ask, nsp := questions[what], fmt.Sprint("/moment-", what, broken)
 				asks, first := adaptertest.NewNode(t, nsp, here.Adapter()), adaptertest.NewNode(t, nsp, there.Adapter())
 				ready(t, here, there)
 				adaptertest.Eventually(t, func() error {
@@ -78,8 +82,11 @@ func TestWhoHasOpenedTheNamespaceAgainWasNotAsked(t *testing.T) {
 				if _, err := there.Adapter()(again); err != nil {
 					t.Fatal(err)
 				}
+				if broken { // what that loses is asked for, so that nothing of it is in doubt
+					p.Cut(false)
+				}
 				if err := <-done; err != nil {
-					t.Errorf("%s: %v", what, err)
+					t.Errorf("%s, broken %v: %v", what, broken, err)
 				}
 				cancel()
 			}

@@ -3,6 +3,7 @@ package redis_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -67,19 +68,22 @@ func used(t *testing.T, s *redistest.Server) (u usage) {
 	return u
 }
 
+// figures has the tests of capacity measure what docs/scale.md says, which takes minutes. Else they see to it that all of it works.
+var figures = flag.Bool("figures", false, "measure capacity at length")
+
 // beside lets a test of what things cost run beside others, unless its figures are wanted, which are then its own alone.
 func beside(t *testing.T) {
-	if !testing.Verbose() {
+	if !*figures {
 		t.Parallel()
 	}
 }
 
 // TestCapacityOfMembership: what many servers cost when they start together, when they are idle, and when one asks
-// the others. With -v of 200 servers.
+// the others. With -figures of 200 servers.
 func TestCapacityOfMembership(t *testing.T) {
 	beside(t)
 	count, idle := 50, 3*time.Second
-	if testing.Verbose() {
+	if *figures {
 		count, idle = 200, 10*time.Second
 	}
 	s := redistest.Start(t)
@@ -146,10 +150,11 @@ func capacityModes() []redis.Config {
 }
 
 // TestCapacityOfEvents: what one broadcast, join, connection and question costs, in each mode, with few servers and
-// with more; and what follows for many. docs/scale.md has the figures of one run, with -v.
+// with more; and what follows for many. docs/scale.md has those of one run with -figures.
 func TestCapacityOfEvents(t *testing.T) {
+	beside(t)
 	times := 200
-	if testing.Verbose() {
+	if *figures {
 		times = 5000
 	}
 	for _, cfg := range capacityModes() {
@@ -282,7 +287,7 @@ func TestCapacityOfRooms(t *testing.T) {
 	beside(t)
 	const n = 8
 	rooms, times := 100, 100
-	if testing.Verbose() {
+	if *figures {
 		rooms, times = 1000, 2000
 	}
 	for _, cfg := range capacityModes() {
@@ -340,7 +345,7 @@ func (f *fleet) local(rooms, times int) usage {
 			return nil
 		})
 	}
-	if testing.Verbose() {
+	if *figures {
 		pass(f.t, 2*time.Second) // what servers say to each other behind it
 	}
 	return used(f.t, f.s).minus(before)
@@ -356,10 +361,10 @@ func modeName(cfg *redis.Config) string {
 }
 
 // TestCapacityOfDistance: how fast a stream is read by a server that is far from Redis, and whether all of a burst
-// arrives there. With -v; docs/scale.md has the figures.
+// arrives there. With -figures; docs/scale.md has those of one run.
 func TestCapacityOfDistance(t *testing.T) {
-	if !testing.Verbose() {
-		t.Skip("measures only, for half a minute: with -v")
+	if !*figures {
+		t.Skip("measures only, for a minute: with -figures")
 	}
 	s := redistest.Start(t)
 	for _, cfg := range capacityModes() {

@@ -245,7 +245,9 @@ func TestIdleEmitterIsAskedByWhoComesBack(t *testing.T) {
 		a.emit(t, 0, 20)
 		a.p.Cut(false)
 		a.has(t, 20)
-		if err := a.e.Close(t.Context()); err != nil {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // it cannot hear that nobody misses anything
+		defer cancel()
+		if err := a.e.Close(ctx); err != nil {
 			t.Errorf("Close: %v", err)
 		}
 	})

@@ -112,6 +112,29 @@ func TestWhatIsMissedOfAServerThatEndedIsCounted(t *testing.T) {
 	}
 }
 
+// One that stands still is in no list after some seconds, and has what others miss of it when it goes on.
+func TestWhatIsMissedOfAServerThatStoodStillIsFetched(t *testing.T) {
+	t.Parallel()
+	for mode := range channels() {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			a := newAbsence(t, mode)
+			pass(t, time.Second) // until what it has published is recorded
+			a.here.Block()
+			a.there.Cut(false)
+			adaptertest.Eventually(t, func() error {
+				if s := a.clusters[1].Status(); s.Nodes != 1 {
+					return fmt.Errorf("%+v", s)
+				}
+				return nil
+			})
+			pass(t, 5*time.Second) // it is looked who has ended some seconds behind the break
+			a.here.Unblock()
+			a.check(t, 0, 0)
+		})
+	}
+}
+
 // One that came, published and ended while another was away is counted by that, too; and not one that ended before, of
 // which everything was heard.
 func TestWhatIsMissedOfAnUnknownServerIsCounted(t *testing.T) {

@@ -120,7 +120,7 @@ func (b *inbox) settle(ctx context.Context, uid string) {
 	if uid != "" {
 		names = map[string][]string{uid: names[uid]}
 	} else {
-		listen = b.emitters(ctx, names)
+		listen = b.listening(ctx, names)
 	}
 	for uid, list := range names {
 		switch {
@@ -141,11 +141,12 @@ func (b *inbox) settle(ctx context.Context, uid string) {
 	}
 }
 
-// emitters counts who listens to the channels of letters to emitters: those that live are in no list.
-func (b *inbox) emitters(ctx context.Context, names map[string][]string) map[string]int {
+// listening counts who listens to the channels of letters to nodes that are in no list: emitters, and servers that stand still and have
+// their connections, which are asked as long as others that do not answer.
+func (b *inbox) listening(ctx context.Context, names map[string][]string) map[string]int {
 	var channels []string
 	for uid := range names {
-		if isEmitter(uid) {
+		if !b.c.members.knows(uid) {
 			channels = append(channels, b.own(uid))
 		}
 	}
@@ -154,7 +155,7 @@ func (b *inbox) emitters(ctx context.Context, names map[string][]string) map[str
 	}
 	counts, err := b.c.bus.subscribers(ctx, channels)
 	if err != nil {
-		b.c.cfg.Logger.Debug("the emitters that live cannot be counted", "error", err)
+		b.c.cfg.Logger.Debug("who listens to letters cannot be counted", "error", err)
 		b.look()
 	}
 	return counts
@@ -259,6 +260,16 @@ func (b *inbox) to(key laneKey, g *gap) *namespace {
 	return n
 }
 
+// lostLast returns when something was last counted as lost of a node.
+func (b *inbox) lostLast(uid string) (at time.Time) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if s := b.sources[uid]; s != nil {
+		at = s.lost
+	}
+	return at
+}
+
 // count counts what was lost of a node. Called with order held.
 func (b *inbox) count(s *source, cause int, n uint64) {
 	if n == 0 {
@@ -267,6 +278,7 @@ func (b *inbox) count(s *source, cause int, n uint64) {
 	b.c.stats.lost[cause].Add(n)
 	b.mu.Lock()
 	b.lost[s.uid] += n
+	s.lost = time.Now()
 	b.mu.Unlock()
 	if now := time.Now(); now.Sub(s.said) > time.Minute {
 		s.said = now

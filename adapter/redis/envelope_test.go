@@ -12,6 +12,7 @@ import (
 // What may be emitted, answered, kept of a socket or said by a client comes through whatever is put around it: payloads of
 // 1024 levels, which is what package packet lets anybody send, with more binaries than a client may.
 func TestEveryValueComesThrough(t *testing.T) {
+	t.Parallel()
 	deep := []byte(strings.Repeat("[", 1024) + strings.Repeat("]", 1024))
 	many := adapter.Message{Data: []byte(`["e"`)}
 	for i := range 70_000 {

@@ -56,6 +56,7 @@ func TestWhatIsNotUnderstoodIsCounted(t *testing.T) {
 // A message that has the name of a server and a number that this has not given, far ahead, hides nothing of what the server
 // sends afterwards, is not waited for, and counted for nothing that was lost.
 func TestForgedNumberHidesNothing(t *testing.T) {
+	t.Parallel()
 	const far = 1 << 40
 	for name, cfg := range modes() {
 		for how, prev := range map[string]uint64{"as the first": 0, "as the next": 1, "behind a gap": far - 1} {
@@ -109,6 +110,7 @@ func TestForgedNumberHidesNothing(t *testing.T) {
 // What waits for something missing shows in the status, and a server that nobody has ever seen is not waited for for ever, nor
 // counted as having lost anything.
 func TestWhatIsMissingOfNobody(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range channels() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -637,6 +637,7 @@ func TestForwardedHeadersReplace(t *testing.T) {
 // Where a node is may not be known at once: it waits for an answer that may come, and others find it when it has one. The
 // state says so until then.
 func TestForwardToANodeThatLearnsWhereItIs(t *testing.T) {
+	t.Parallel()
 	defer http.DefaultClient.CloseIdleConnections()
 	for name, err := range map[string]*redis.Unlocated{
 		"a failure that passes": {Err: errors.New("no answer"), Advice: "wait"},

@@ -43,7 +43,8 @@ type source struct {
 	nsps  sync.Map   // namespaces in which it has sent something
 	// ending is guarded by order: it has ended, and what is missing is being settled.
 	ending bool
-	member bool // guarded by order; it was in the list of servers, or has left a record
+	member bool      // guarded by order; it was in the list of servers, or has left a record
+	lost   time.Time // guarded by inbox.mu; when something of it was last counted as lost
 }
 
 const (

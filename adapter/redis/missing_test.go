@@ -358,6 +358,7 @@ func TestPatternsAreForbidden(t *testing.T) {
 // Who has joined a room gets what another server sends to it from then on, though Redis has not taken the subscription
 // yet, whether something follows or not.
 func TestEventsToARoomJustJoinedAreNotMissed(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range channels() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

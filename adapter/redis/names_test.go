@@ -14,6 +14,7 @@ import (
 // What servers and Redis remember of a room that was published to does not grow with its name, which a client may have
 // chosen; and what is for rooms with long names arrives, in order with the rest.
 func TestRoomsWithLongNames(t *testing.T) {
+	t.Parallel()
 	all := modes()
 	maps.Copy(all, map[string]redis.Config{"dynamic": {Subscriptions: redis.DynamicPrivate}, "sharded private": {Mode: redis.Sharded, Subscriptions: redis.DynamicPrivate}})
 	for name, cfg := range all {

@@ -105,6 +105,7 @@ func (p *pipe) deliver(key laneKey) func(arrival) {
 // Whatever is lost, doubled or late on the way: each lane brings everything once and in order, but for what its
 // sender keeps no more, and that is counted.
 func TestGaps(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		p := &pipe{ring: newRing(1<<20, time.Hour), gaps: map[laneKey]*gap{}, got: map[laneKey][]uint64{}, lost: map[laneKey]uint64{}}

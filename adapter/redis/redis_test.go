@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given { // they wait for Redis, for time-outs and for each other, and not for the processor
-		_ = flag.Set("test.parallel", "4")
+		_ = flag.Set("test.parallel", "8")
 	}
 	redis.LogLibrary(slog.New(slog.DiscardHandler)) // thousands of lines, of what tests do to Redis, hide the one that fails
 	var t main

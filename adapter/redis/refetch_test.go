@@ -81,6 +81,7 @@ func TestWhoDoesNotAnswerIsAskedOnce(t *testing.T) {
 // Where the entries of a server begin for one that has had none of it is asked until it is known: else what the stream
 // has lost of it would be missing without a word. Of who never answers one is counted.
 func TestWhereEntriesBeginIsAskedAgain(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	c, err := New(Config{URL: s.URL(), Mode: Streams, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {

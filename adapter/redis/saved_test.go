@@ -64,6 +64,7 @@ func TestPersistWaitsForRedis(t *testing.T) {
 
 // However many rooms a server publishes to, and whatever the names are, Redis keeps the ends of so many.
 func TestRecordIsBounded(t *testing.T) {
+	t.Parallel()
 	client := redistest.Start(t).Client()
 	for _, nsp := range []string{"/", "/" + strings.Repeat("n", 500)} {
 		r := newRecord(client, &Config{Prefix: strconv.Itoa(len(nsp))}, "server")

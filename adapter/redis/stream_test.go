@@ -307,6 +307,7 @@ func TestEntriesWaitWhileTheDiskIsFull(t *testing.T) {
 
 // The stream is emptied before a node has read anything of another: it gets that from there, with the next entry and without.
 func TestFirstEntriesOfAnEmptiedStream(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range modes() {
 		if cfg.Mode != redis.Streams {
 			continue

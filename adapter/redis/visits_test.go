@@ -108,7 +108,8 @@ func TestFindingOfOneThatHasEndedIsOver(t *testing.T) {
 	prefix := unique()
 	var la, lb written
 	a := visited(t, "a", prefix, redis.ForwardConfig{}, &la)
-	b := visited(t, "b", prefix, redis.ForwardConfig{URL: fmt.Sprintf("http://127.0.0.1:%d", redistest.FreePort(t))}, &lb)
+	b := visited(t, "b", prefix, redis.ForwardConfig{URL: fmt.Sprintf("http://127.0.0.1:%d", redistest.FreePort(t)),
+		DialTimeout: 200 * time.Millisecond}, &lb) // from which follows how long a finding stands
 	b.says(t, "reach", "connection refused")
 	if err := a.cluster.Close(t.Context()); err != nil {
 		t.Fatal(err)
