@@ -126,9 +126,12 @@ func (v *visits) round(ctx context.Context, all bool) {
 	}
 	v.mu.Unlock()
 	list := v.look(ctx, nodes, nil)
-	if missed, ask := v.missed(list); len(missed) > 0 && (all || ask) {
+	if missed, ask := v.missed(list); len(missed) > 0 && (all || ask || len(missed) == len(list)) {
 		if !all {
 			v.list(ctx) // others may have come, who say whose fault it is
+		}
+		if !all && !ask { // it is known, unless this node meets nobody any more
+			missed = nil
 		}
 		asked := v.look(ctx, v.witnesses(nodes), missed)
 		v.weigh(missed, asked)
