@@ -21,7 +21,7 @@
 // pile up), lobby.go (CONNECTs
 // that wait), rooms.go, transit.go (sockets between two connections), data.go, config.go, errors.go, reasons.go (why sockets
 // end), stats.go, contract.go (what clients and server say to each other), development.go and development_values.go (what is probably meant
-// otherwise), debug.go (events in the log), running.go (what holds up a stop), bundle.go (where the client is).
+// otherwise), debug.go (events in the log), group.go (what a stop waits for), running.go (what holds it up), bundle.go (where the client is).
 //
 // # Guarantees
 //

@@ -199,7 +199,7 @@ func (b Broadcast) EmitThen(then func([]Args, error), event string, args ...any)
 	} else {
 		place = srv.enlist(into, b.nsp.name)
 	}
-	srv.wg.Add(1)
+	srv.wg.Add()
 	err = b.ask(ctx, m, into, func(err error) {
 		defer srv.wg.Done()
 		leave()

@@ -34,12 +34,12 @@ type Server struct {
 	signatures signatures
 	bounds     bounds
 	stats      counters
-	wg         sync.WaitGroup // goroutines that run handlers outside the transport
-	decoders   sync.Pool      // of packet.Decoder; see takeDecoder
-	replaying  atomic.Int64   // bytes; see maxReplaying
-	bursts     atomic.Int32   // queues with more to do than one thing, and so perhaps broadcasts to come
-	sending    atomic.Int32   // broadcasts being sent
-	watching   atomic.Bool    // OnAnyOutgoing of a namespace or a Dynamic has been called
+	wg         group        // goroutines that run handlers outside the transport
+	decoders   sync.Pool    // of packet.Decoder; see takeDecoder
+	replaying  atomic.Int64 // bytes; see maxReplaying
+	bursts     atomic.Int32 // queues with more to do than one thing, and so perhaps broadcasts to come
+	sending    atomic.Int32 // broadcasts being sent
+	watching   atomic.Bool  // OnAnyOutgoing of a namespace or a Dynamic has been called
 
 	mu      sync.Mutex
 	own     map[string]struct{} // guarded by mu; names that are the application's own
@@ -217,7 +217,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer hurry.Stop()
 	err := s.engine.Shutdown(ctx)
 	if err == nil {
-		err = waitFor(ctx, s.wg.Wait)
+		err = s.wg.Wait(ctx)
 	}
 	if err != nil {
 		s.cfg.Logger.Warn("the server stops before its handlers have ended: each has to end soon after the context of its event does, "+
@@ -239,15 +239,3 @@ func stopGrace(ctx context.Context) time.Duration {
 
 // hurries reports whether events that nobody has begun are dropped, as the server stops.
 func (s *Server) hurries() bool { return s.hurry.ctx.Err() != nil }
-
-// waitFor runs wait, which must end by itself some day, and returns when it has or ctx is done.
-func waitFor(ctx context.Context, wait func()) error {
-	done := make(chan struct{})
-	go func() { wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
