@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -180,7 +181,10 @@ func (v *visits) list(ctx context.Context) {
 	for _, node := range alike {
 		listed[node] = true
 	}
-	next := v.living(ctx, after(alike, v.r.node))
+	v.mu.Lock()
+	before := cmp.Or(v.next, v.r.node)
+	v.mu.Unlock()
+	next := v.living(ctx, after(alike, before))
 	v.mu.Lock()
 	v.listed, v.next = listed, next
 	v.mu.Unlock()
@@ -191,10 +195,13 @@ func (v *visits) list(ctx context.Context) {
 	v.r.c.state.report(PartForwarding, ofSecrets, differ)
 }
 
-// after returns names in their order, beginning behind one.
+// after returns names in their order, beginning behind one, which need not be among them.
 func after(names []string, name string) []string {
 	slices.Sort(names)
-	i, _ := slices.BinarySearch(names, name)
+	i, there := slices.BinarySearch(names, name)
+	if there {
+		i++
+	}
 	return slices.Concat(names[i:], names[:i])
 }
 

@@ -58,7 +58,8 @@ func (v *visits) witnesses(nodes []string) (others []string) {
 	return others
 }
 
-// votes says of nodes whether this one reaches them, a letter each, in less time than who asks has.
+// votes says of nodes whether this one reaches them, a letter each, in less time than who asks has. Whom it does not reach it goes on
+// visiting: what it has to say of that itself may be that it is barred.
 func (v *visits) votes(ctx context.Context, nodes []string) string {
 	nodes = nodes[:min(len(nodes), maxDoubted)]
 	ctx, cancel := context.WithTimeout(ctx, v.client.Timeout-time.Second)
@@ -68,6 +69,8 @@ func (v *visits) votes(ctx context.Context, nodes []string) string {
 		said[slices.Index(nodes, s.node)] = reachesItNot
 		if s.met() {
 			said[slices.Index(nodes, s.node)] = reachesIt
+		} else {
+			v.doubt(s.node)
 		}
 	}
 	return string(said)

@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/beanpole/beanpole/adapter/adaptertest"
 	"github.com/beanpole/beanpole/adapter/redis"
 )
 
@@ -25,6 +27,9 @@ func TestWhoseFaultItIs(t *testing.T) {
 	}{
 		"one does not reach three":         {map[string]string{"a": "e"}, "", "a", "does not reach another, and others do"},
 		"one does not reach another":       {map[string]string{"a": "cde"}, "", "a", "server b, at"},
+		"one does not reach one far off":   {map[string]string{"a": "bde"}, "", "a", "server c, at"},
+		"two do not reach one far off":     {map[string]string{"a": "bce", "b": "ace"}, "", "ab", "server d, at"},
+		"three do not reach one far off":   {map[string]string{"a": "bde", "d": "abe", "e": "abd"}, "c", "", "do not reach this one"},
 		"two do not reach another":         {map[string]string{"a": "cde", "d": "ace"}, "", "a", "server b, at"},
 		"three do not reach another":       {map[string]string{"a": "cde", "c": "ade", "d": "ace"}, "b", "", "do not reach this one"},
 		"nobody reaches three":             {map[string]string{"a": "b", "b": "a", "c": "ab", "d": "ab", "e": "ab"}, "cde", "", "do not reach this one"},
@@ -33,6 +38,8 @@ func TestWhoseFaultItIs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			prefix, open := unique(), make(chan struct{})
+			var trouble atomic.Bool
+			var met [5]atomic.Int64
 			var addrs atomic.Pointer[map[string]string] // names by address
 			fronts, logs := map[string]*front{}, map[string]*written{}
 			for _, n := range names {
@@ -44,9 +51,10 @@ func TestWhoseFaultItIs(t *testing.T) {
 						return nil, ctx.Err()
 					}
 					to := (*addrs.Load())[addr]
-					if reaches, some := x.reaches[n]; some && !strings.Contains(reaches, to) {
+					if reaches, some := x.reaches[n]; trouble.Load() && some && !strings.Contains(reaches, to) {
 						return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ETIMEDOUT)}
 					}
+					met[to[0]-'a'].Add(1)
 					return new(net.Dialer).DialContext(ctx, network, addr)
 				}}, logs[n])
 			}
@@ -57,6 +65,16 @@ func TestWhoseFaultItIs(t *testing.T) {
 			}
 			addrs.Store(&of)
 			close(open)
+			// It comes when nobody has reason to doubt anybody, and all are visited no more often than is usual.
+			adaptertest.Eventually(t, func() error {
+				for i := range met {
+					if met[i].Load() < 3 {
+						return fmt.Errorf("%s has been visited %d times", names[i], met[i].Load())
+					}
+				}
+				return nil
+			})
+			trouble.Store(true)
 			for _, n := range strings.Split(x.reach, "") {
 				fronts[n].says(t, "reach", x.says)
 			}
