@@ -265,6 +265,22 @@ func (e *PartialError) Error() string {
 	return "partial result (missing: " + strings.Join(missing, ", ") + "): " + e.Err.Error()
 }
 
+// As returns what an adapter can do beside the methods of Adapter, which one that stands on Local can: a itself, or the first
+// that can of those in it. An adapter that has another in it says so by a method Unwrap() Adapter; without it, what the other can
+// is hidden.
+func As[T any](a Adapter) (t T, ok bool) {
+	for {
+		if t, ok = a.(T); ok {
+			return t, true
+		}
+		around, wraps := a.(interface{ Unwrap() Adapter })
+		if !wraps {
+			return t, false
+		}
+		a = around.Unwrap()
+	}
+}
+
 // Unwrap returns the cause.
 func (e *PartialError) Unwrap() error { return e.Err }
 

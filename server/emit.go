@@ -98,7 +98,7 @@ func (u Unicast) emit(m adapter.Message) error {
 // alone returns the adapter of a connected socket with recovery that has left the room by which others find it, else
 // nil: what is emitted to it is sent then, in the order of the log, and not kept. Node loses it.
 func (s *Socket) alone() direct {
-	a, ok := s.nsp.adapter.(direct)
+	a, ok := adapter.As[direct](s.nsp.adapter)
 	if ok && s.recovery != nil && s.Connected() && !a.Selectable(s.id) {
 		return a
 	}

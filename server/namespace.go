@@ -174,7 +174,7 @@ func (n *Namespace) Socket(id string) *Socket {
 	if open == nil {
 		return nil
 	}
-	if a, ok := open.adapter.(index); ok {
+	if a, ok := adapter.As[index](open.adapter); ok {
 		s, _ := a.Member(id).(*Socket)
 		return s
 	}

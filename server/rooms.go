@@ -81,11 +81,11 @@ func (n *Namespace) OnRoom(fn func(adapter.RoomEvent)) (off func()) {
 		if s.adapter == nil {
 			return // the server has closed
 		}
-		a, ok := s.adapter.(interface {
+		a, ok := adapter.As[interface {
 			Watch(fn func(adapter.RoomEvent)) (off func())
-		})
+		}](s.adapter)
 		if !ok {
-			panic("server: OnRoom needs an adapter that stands on adapter.Local")
+			panic("server: OnRoom needs an adapter that stands on adapter.Local, or that has one in it and a method Unwrap() adapter.Adapter")
 		}
 		n.server.crowded(int(s.watchers.Add(1)), "Namespace.OnRoom", "")
 		var over atomic.Bool

@@ -18,6 +18,9 @@ type Node struct {
 	Ready func(context.Context) error
 }
 
+// Unwrap returns the adapter, for adapter.As.
+func (n *Node) Unwrap() adapter.Adapter { return n.Adapter }
+
 // Cluster makes n nodes that share the namespace nsp and know of each other. They are closed by
 // t.Cleanup.
 type Cluster func(t *testing.T, nsp string, n int) []*Node

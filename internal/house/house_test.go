@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
 	"io"
 	"os"
 	"os/exec"
@@ -170,5 +174,44 @@ func TestFilesAreShort(t *testing.T) {
 				t.Errorf("%s/%s has %d lines: split it by concept", p.name(), name, n)
 			}
 		}
+	}
+}
+
+// TestNoAdapterIsHidden: what has an adapter.Adapter in it, and so is one, says which, or it would hide what that can do beside the
+// methods of the interface (adapter.As).
+func TestNoAdapterIsHidden(t *testing.T) {
+	found := 0
+	for _, p := range packages(t) {
+		around, says := []string{}, map[string]bool{}
+		for _, file := range p.GoFiles {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.FuncDecl:
+					if n.Recv != nil && n.Name.Name == "Unwrap" {
+						says[strings.TrimPrefix(types.ExprString(n.Recv.List[0].Type), "*")] = true
+					}
+				case *ast.TypeSpec:
+					s, _ := n.Type.(*ast.StructType)
+					if s != nil && slices.ContainsFunc(s.Fields.List, func(f *ast.Field) bool {
+						return f.Names == nil && types.ExprString(f.Type) == "adapter.Adapter"
+					}) {
+						around = append(around, n.Name.Name)
+					}
+				}
+				return true
+			})
+		}
+		for _, name := range around {
+			if found++; !says[name] {
+				t.Errorf("%s.%s has an adapter in it, and no method Unwrap() adapter.Adapter", p.name(), name)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("nothing has an adapter in it: this looks in the wrong places")
 	}
 }

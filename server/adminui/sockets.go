@@ -32,7 +32,7 @@ func (u *UI) watchNamespaces() {
 }
 
 func (u *UI) watchNamespace(n *server.Namespace) {
-	if w, ok := n.Adapter().(roomWatcher); ok {
+	if w, ok := adapter.As[roomWatcher](n.Adapter()); ok {
 		w.Watch(func(e adapter.RoomEvent) {
 			switch {
 			case u.queue.isClosed():

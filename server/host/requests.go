@@ -45,6 +45,9 @@ type asking struct {
 	requests *requests
 }
 
+// Unwrap returns the adapter, for adapter.As.
+func (a asking) Unwrap() adapter.Adapter { return a.Adapter }
+
 // measure notes the end of a question that began at start.
 func (a asking) measure(kind string, local bool, start time.Time, err error) {
 	if local {

@@ -25,7 +25,7 @@ func Rejoin(t testing.TB, io *server.Server) {
 
 func link(t testing.TB, io *server.Server) *adapter.Link {
 	t.Helper()
-	a, ok := io.Adapter().(interface{ Link() *adapter.Link })
+	a, ok := adapter.As[interface{ Link() *adapter.Link }](io.Adapter())
 	if !ok {
 		t.Fatal("only a server of servertest.Cluster can be cut off from others")
 	}

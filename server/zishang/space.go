@@ -26,6 +26,9 @@ type link struct {
 	space *space
 }
 
+// Unwrap returns the adapter, for adapter.As.
+func (l link) Unwrap() adapter.Adapter { return l.Adapter }
+
 // open makes the adapter of a namespace. It is package server's Factory.
 func (h *Handler) open(n adapter.Namespace) (adapter.Adapter, error) {
 	s := &space{Namespace: n, h: h}
