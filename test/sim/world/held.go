@@ -33,6 +33,8 @@ var remains = map[string]int{
 	// What the visit has left, and what has happened then.
 	"adapter.Session.Rooms": 5, "adapter.Target.Rooms": 5, "adapter.Trail.Stays": 5, "adapter.vault.kept": 1, "adapter.vault.sessions": 2,
 	"adapter.shelf.order": 5, "redis.ring.entries": 20, "redis.ring.quiet": 20, "redis.ring.moved": 20,
+	// Keys of clients that recovered, until another does.
+	"limit.Table.current": 20, "limit.Table.before": 20,
 	// Of the other servers: their lanes, of a namespace one or two.
 	"redis.members.peers": 8, "redis.inbox.sources": 8, "redis.source.gaps": 6, "redis.source.nsps": 6, "redis.reader.tails": 8, "redis.reader.windows": 8,
 	"redis.present.named": 8, "redis.present.away": 8, "redis.inbox.lost": 8, "redis.outbox.seqs": 1,
