@@ -67,6 +67,7 @@ type doubt struct {
 	told        bool
 	elsewhere   bool  // another has answered
 	reached     bool  // by as many others as do not, when they were last asked: so it is this node that does not reach it
+	against     int   // how often in a row fewer reached it
 	last        sight // of those that did not meet it
 }
 

@@ -66,10 +66,12 @@ func (v *visits) votes(ctx context.Context, nodes []string) string {
 	defer cancel()
 	said := bytes.Repeat([]byte{cannotSayOfIt}, len(nodes))
 	for _, s := range v.look(ctx, nodes, nil) {
-		said[slices.Index(nodes, s.node)] = reachesItNot
-		if s.met() {
-			said[slices.Index(nodes, s.node)] = reachesIt
-		} else {
+		i := slices.Index(nodes, s.node)
+		switch {
+		case s.met():
+			said[i] = reachesIt
+		case ctx.Err() == nil: // or it may only be slow
+			said[i] = reachesItNot
 			v.doubt(s.node)
 		}
 	}
@@ -93,7 +95,11 @@ func (v *visits) weigh(nodes []string, witnesses []sight) {
 		v.doubt(node)
 		v.mu.Lock()
 		if d := v.doubted[node]; d != nil {
-			d.reached = reached >= not
+			if d.against++; reached >= not {
+				d.reached, d.against = true, 0
+			} else if d.against > 1 { // one vote may not have come in time
+				d.reached = false
+			}
 		}
 		v.mu.Unlock()
 	}
