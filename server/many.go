@@ -224,14 +224,14 @@ func (q *asked) leave(place *list.Element) {
 // most one value, in the order they came. Between servers an answer without a value is null: one of null has none, whoever
 // gave it. When the time given by Timeout (5 s when neither that nor ctx says one) or
 // ctx ends first, or servers do not answer, it returns those that have come together with an
-// *adapter.PartialError, whose cause is ErrTimeout, the error of ctx, or adapter.ErrDegraded. A client that leaves
+// *adapter.PartialError, whose cause is ErrTimeout, the error of ctx, adapter.ErrDegraded, or ErrServerClosed when Shutdown ends it. A client that leaves
 // Limits.MaxQuestions unanswered is not waited for any longer: then the cause is ErrQueueFull.
 func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	m, err := b.nsp.server.newMessage(event, args)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := within(ctx, b.timeout)
+	ctx, cancel := b.nsp.server.within(ctx, b.timeout)
 	defer cancel()
 	if b.from != nil {
 		b.from.client.session.Yield() // we may be inside a handler of its
