@@ -117,10 +117,12 @@ func (a *Answers) Then(ctx context.Context, fn func(error)) {
 	})
 }
 
-// Ended returns why ctx has ended: ErrTimeout when that is its cause, and otherwise the error of ctx.
+// Ended returns why ctx has ended: ErrTimeout or ErrServerClosed when that is its cause, and otherwise the error of ctx.
 func Ended(ctx context.Context) error {
-	if errors.Is(context.Cause(ctx), ErrTimeout) {
-		return ErrTimeout
+	for _, err := range []error{ErrTimeout, ErrServerClosed} {
+		if errors.Is(context.Cause(ctx), err) {
+			return err
+		}
 	}
 	return ctx.Err()
 }

@@ -235,6 +235,8 @@ var (
 	// ErrTimeout says that the time given to a question has ended: by the Timeout of an emit, or where neither that
 	// nor a context bounds it, by default. It is the cause of the context that an adapter gets; see Ended.
 	ErrTimeout = errors.New("operation has timed out")
+	// ErrServerClosed says that the server stops that asked: it is the cause of the context that an adapter gets; see Ended.
+	ErrServerClosed = errors.New("server closed")
 	// ErrQueueFull says that too much waits. It is the cause of a PartialError of clients that are there, and have left so
 	// much unanswered that they were not waited for any longer.
 	ErrQueueFull = errors.New("too much waits for handlers or answers")
@@ -247,7 +249,7 @@ type PartialError struct {
 	Missing []string // ids of the nodes that did not answer, where known
 	Nodes   int      // how many did not answer
 	Clients int      // how many clients did not acknowledge, or could not be described
-	Err     error    // ErrTimeout, context.DeadlineExceeded, ErrDegraded …
+	Err     error    // ErrTimeout, ErrServerClosed, context.DeadlineExceeded, ErrDegraded …
 }
 
 // Error says how much is missing, as far as that is known, and why.

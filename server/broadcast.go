@@ -103,7 +103,7 @@ func (b Broadcast) act(do func(adapter.Adapter, adapter.Target) error) error {
 // look is act for what waits for other servers, within its time.
 func (b Broadcast) look(ctx context.Context, do func(context.Context, adapter.Adapter, adapter.Target) error) error {
 	return b.act(func(a adapter.Adapter, t adapter.Target) error {
-		ctx, cancel := within(ctx, b.timeout)
+		ctx, cancel := b.nsp.server.within(ctx, b.timeout)
 		defer cancel()
 		return do(ctx, a, t)
 	})

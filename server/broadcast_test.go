@@ -344,12 +344,19 @@ func withEnd(t *testing.T, err error) context.Context {
 // silent makes adapters of a cluster with a server that never answers.
 func silent(n adapter.Namespace) (adapter.Adapter, error) {
 	a, err := adapter.Memory(nil)(n)
-	return mute{a}, err
+	return mute{a, nil}, err
 }
 
-type mute struct{ adapter.Adapter }
+type mute struct {
+	adapter.Adapter
+	asked chan<- struct{}
+}
 
 func (a mute) wait(ctx context.Context) error {
+	select {
+	case a.asked <- struct{}{}:
+	default:
+	}
 	answers := adapter.NewAnswers(func(adapter.Message) {})
 	answers.Expect(1)
 	return &adapter.PartialError{Nodes: 1, Err: answers.Wait(ctx)}

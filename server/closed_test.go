@@ -1,12 +1,14 @@
 package server_test
 
 import (
+	"context"
 	"errors"
 	"regexp"
 	"testing"
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/adapter/redis"
 	"github.com/beanpole/beanpole/server"
 )
 
@@ -109,4 +111,83 @@ func TestEverythingIsSaidToBeClosedAfterShutdown(t *testing.T) {
 			t.Errorf("%d are left of what was closed", n)
 		}
 	}
+}
+
+// A stop ends what waits for the answers of many or of other servers, of whom nothing is heard any more, and says that it was the stop.
+func TestStopEndsWhatWaitsForOthers(t *testing.T) {
+	type outcome struct {
+		what string
+		err  error
+	}
+	ended := func(t *testing.T, srv *server.Server, told chan outcome, n int) {
+		t.Helper()
+		began := make(chan error, 1)
+		go func() { began <- srv.Close() }()
+		for range n {
+			if x := await(t, told); !errors.Is(x.err, server.ErrServerClosed) || errors.Is(x.err, context.Canceled) {
+				t.Errorf("%s: %v, want %v", x.what, x.err, server.ErrServerClosed)
+			}
+		}
+		if err := await(t, began); err != nil {
+			t.Error(err)
+		}
+	}
+	long := 10 * patience
+	bounded, cancel := context.WithTimeout(t.Context(), long)
+	defer cancel()
+	t.Run("answers", func(t *testing.T) {
+		asked := make(chan struct{}, 1)
+		start := nodes(t, redis.Config{})
+		a, _, readyA := start(func(*server.Server) {})
+		_, url, readyB := start(func(io *server.Server) {
+			io.OnServerSide("?", func(server.Ack) { asked <- struct{}{} })
+		})
+		p, room := join(t, url, "/")
+		readyA()
+		readyB()
+		list, err := a.FetchSockets(t.Context())
+		if err != nil || len(list) != 1 {
+			t.Fatal(list, err)
+		}
+		told := make(chan outcome, 4)
+		go func() {
+			_, err := a.To(room).Timeout(long).EmitWithAck(context.Background(), "?")
+			told <- outcome{"EmitWithAck", err}
+		}()
+		question(t, p)
+		go func() {
+			_, err := list[0].EmitWithAck(bounded, "?")
+			told <- outcome{"RemoteSocket.EmitWithAck", err}
+		}()
+		question(t, p)
+		if err := a.Timeout(long).EmitThen(func(_ []server.Args, err error) { told <- outcome{"EmitThen", err} }, "?"); err != nil {
+			t.Fatal(err)
+		}
+		question(t, p)
+		go func() {
+			_, err := a.ServerSideEmitWithAck(bounded, "?")
+			told <- outcome{"ServerSideEmitWithAck", err}
+		}()
+		await(t, asked)
+		ended(t, a, told, cap(told))
+	})
+	t.Run("descriptions", func(t *testing.T) {
+		asked := make(chan struct{}, 2)
+		srv, _ := start(t, server.Config{Adapter: func(n adapter.Namespace) (adapter.Adapter, error) {
+			a, err := adapter.Memory(nil)(n)
+			return mute{a, asked}, err
+		}}, func(*server.Server) {})
+		told := make(chan outcome, cap(asked))
+		go func() {
+			_, err := srv.Timeout(long).FetchSockets(t.Context())
+			told <- outcome{"FetchSockets", err}
+		}()
+		go func() {
+			_, err := srv.Count(bounded)
+			told <- outcome{"Count", err}
+		}()
+		await(t, asked)
+		await(t, asked)
+		ended(t, srv, told, cap(told))
+	})
 }

@@ -34,8 +34,9 @@ var (
 	// ErrNoAck is returned by an answer to an event whose sender wants none.
 	ErrNoAck = errors.New("sender wants no acknowledgement")
 	// ErrServerClosed is returned by whatever sends to many sockets, or asks about them or about other servers, once
-	// Shutdown has closed the namespaces. What concerns the sockets of this server alone finds none then.
-	ErrServerClosed = errors.New("server closed")
+	// Shutdown has closed the namespaces. What concerns the sockets of this server alone finds none then. It is the cause of an
+	// *adapter.PartialError if Shutdown ends the wait for answers.
+	ErrServerClosed = adapter.ErrServerClosed
 )
 
 // errNotMade refuses a CONNECT to a namespace whose adapter or OnNamespace hooks failed, which is logged.

@@ -99,6 +99,20 @@ func ackTimeout(d time.Duration) time.Duration {
 	return defaultAckTimeout
 }
 
+// within is within for what waits for others, which ends when the server hurries, too.
+func (s *Server) within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	ctx, end := s.whileOpen(ctx)
+	ctx, cancel := within(ctx, timeout)
+	return ctx, func() { cancel(); end() }
+}
+
+// whileOpen returns ctx, which ends with ErrServerClosed when the server hurries.
+func (s *Server) whileOpen(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(given(ctx))
+	stop := context.AfterFunc(s.hurry.ctx, func() { cancel(ErrServerClosed) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
 // within returns ctx with the time of a Timeout, or with the default if it has none itself.
 func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	ctx = given(ctx)

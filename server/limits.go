@@ -24,7 +24,7 @@ type bounds struct {
 
 	notice   limit.Notice
 	asked    asked
-	answers  atomic.Int64 // bytes of those to questions to many, but for those of a socket's EmitThen
+	kept     kept
 	watchers atomic.Int32 // see Socket.watchConnection
 }
 

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"math/bits"
 	"sync"
 	"time"
 
@@ -15,8 +16,9 @@ type answers struct {
 	of  *client // in whose load they count, until release; or nil
 	srv *Server // among whose they count, if that is nil; or nil, too
 
-	mu      sync.Mutex
+	own     sync.Mutex // guards what follows, unless guard says another
 	list    []Args
+	large   map[int]*list.Element // which of list may be dropped for others: its place in kept, or nil when it was
 	done    bool
 	events  int // that count
 	bytes   int
@@ -26,9 +28,18 @@ type answers struct {
 	giveUp context.CancelFunc // ends the wait; set before it can be given up
 }
 
+// guard is the mutex of the answers.
+func (a *answers) guard() *sync.Mutex {
+	if a.of == nil && a.srv != nil {
+		return &a.srv.bounds.kept.mu
+	}
+	return &a.own
+}
+
 func (a *answers) add(m adapter.Message) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	mu := a.guard()
+	mu.Lock()
+	defer mu.Unlock()
 	switch {
 	case a.done:
 	case !a.room(m):
@@ -42,10 +53,24 @@ func (a *answers) add(m adapter.Message) {
 
 // take returns what has come; later answers are dropped.
 func (a *answers) take() []Args {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	mu := a.guard()
+	mu.Lock()
+	defer mu.Unlock()
 	a.done = true
-	return a.list
+	if a.large == nil {
+		return a.list
+	}
+	var out []Args
+	for i, args := range a.list {
+		e, large := a.large[i]
+		if e != nil {
+			a.srv.bounds.kept.forget(e)
+		}
+		if !large || e != nil {
+			out = append(out, args)
+		}
+	}
+	return out
 }
 
 // questionCost is about what a question to many takes until it is answered, in bytes. Measured with one
@@ -65,16 +90,69 @@ func (a *answers) room(m adapter.Message) bool {
 	case a.srv == nil:
 		return true
 	}
-	if n := int(a.srv.bounds.answers.Add(int64(size))); n > manyAnswers*a.srv.cfg.Limits.MaxQueuedBytes && n > size {
-		a.srv.bounds.answers.Add(-int64(size))
-		return false
-	}
-	a.bytes += size
-	return true
+	return a.srv.bounds.kept.enter(a, size, manyAnswers*a.srv.cfg.Limits.MaxQueuedBytes)
 }
 
 // manyAnswers is how many times MaxQueuedBytes answers to questions to many may have together that no socket asks by EmitThen.
 const manyAnswers = 4
+
+// kept are those answers. Of questions that stay open one client alone could fill the account, and one of another server has no
+// name here. So when it is full the largest are dropped for smaller ones, whoever gave them: who says little is always heard.
+type kept struct {
+	mu    sync.Mutex // guards the answers of those questions as well
+	bytes int
+	large [bits.UintSize]list.List // of largeAnswer: those of 1 KiB and more, the oldest first, by the number of bits of their KiB
+}
+
+// largeAnswer is one that may be dropped: of.list[i].
+type largeAnswer struct {
+	of      *answers
+	i, size int
+}
+
+// enter makes room for the next answer of a, and counts it, or reports false. One is kept, be it larger than all may be. Called
+// with mu held.
+func (k *kept) enter(a *answers, size, most int) bool {
+	class := bits.Len(uint(size) >> 10)
+	if k.bytes > 0 && k.bytes+size > most && !k.drop(class) {
+		return false
+	}
+	k.bytes, a.bytes = k.bytes+size, a.bytes+size
+	if class > 0 {
+		if a.large == nil {
+			a.large = make(map[int]*list.Element)
+		}
+		a.large[len(a.list)] = k.large[class].PushBack(largeAnswer{a, len(a.list), size})
+	}
+	return true
+}
+
+// drop drops one of the largest, if it is larger than those of a class are, and reports whether it did. Called with mu held.
+func (k *kept) drop(class int) bool {
+	for c := len(k.large) - 1; c > class; c-- {
+		if e := k.large[c].Front(); e != nil {
+			x := k.forget(e)
+			k.bytes -= x.size
+			x.of.bytes -= x.size
+			x.of.refused++
+			x.of.list[x.i], x.of.large[x.i] = Args{}, nil
+			return true
+		}
+	}
+	return false
+}
+
+// forget has an answer dropped no more. Called with mu held.
+func (k *kept) forget(e *list.Element) largeAnswer {
+	return k.large[bits.Len(uint(e.Value.(largeAnswer).size)>>10)].Remove(e).(largeAnswer)
+}
+
+// release has answers that have been taken count no more.
+func (k *kept) release(a *answers) {
+	k.mu.Lock()
+	k.bytes -= a.bytes
+	k.mu.Unlock()
+}
 
 // counts is ask and room for so many bytes. What ends with a session that has ended counts nowhere.
 func (a *answers) counts(size int) bool {
@@ -110,7 +188,7 @@ func (a *answers) release() {
 	if a.of != nil {
 		a.of.lighten(a.events, int64(a.bytes))
 	} else {
-		a.srv.bounds.answers.Add(-int64(a.bytes))
+		a.srv.bounds.kept.release(a)
 	}
 }
 
@@ -146,14 +224,14 @@ func (q *asked) leave(place *list.Element) {
 // most one value, in the order they came. Between servers an answer without a value is null: one of null has none, whoever
 // gave it. When the time given by Timeout (5 s when neither that nor ctx says one) or
 // ctx ends first, or servers do not answer, it returns those that have come together with an
-// *adapter.PartialError, whose cause is ErrTimeout, the error of ctx, or adapter.ErrDegraded. A client that leaves
+// *adapter.PartialError, whose cause is ErrTimeout, the error of ctx, adapter.ErrDegraded, or ErrServerClosed when Shutdown ends it. A client that leaves
 // Limits.MaxQuestions unanswered is not waited for any longer: then the cause is ErrQueueFull.
 func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	m, err := b.nsp.server.newMessage(event, args)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := within(ctx, b.timeout)
+	ctx, cancel := b.nsp.server.within(ctx, b.timeout)
 	defer cancel()
 	if b.from != nil {
 		b.from.client.session.Yield() // we may be inside a handler of its

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/beanpole/beanpole/adapter"
@@ -108,5 +110,72 @@ func TestTheOldestQuestionToManyIsGivenUp(t *testing.T) {
 	p.Send(fmt.Sprintf(`43%d[]`, question(t, p)))
 	if err := await(t, answered); err != nil {
 		t.Error(err)
+	}
+}
+
+// A client whose large answers stay, as others do not answer the same questions, takes no answer from those who say little: of its
+// own some are dropped, wherever it is connected.
+func TestLargeAnswersTakeNothingFromSmallOnes(t *testing.T) {
+	sizes := slices.Concat(slices.Repeat([]int{10_000}, 26), slices.Repeat([]int{700}, 9), slices.Repeat([]int{1}, 9))
+	for _, where := range []string{"here", "there"} {
+		t.Run(where, func(t *testing.T) {
+			t.Parallel()
+			start := nodesWithin(t, redis.Config{}, server.Limits{MaxQueuedBytes: 64 << 10})
+			a, url, readyA := start(func(*server.Server) {})
+			_, there, readyB := start(func(*server.Server) {})
+			if where == "there" {
+				url = there
+			}
+			silent, quiet := join(t, url, "/")
+			loud, room := join(t, url, "/")
+			good, other := join(t, url, "/")
+			readyA()
+			readyB()
+			type outcome struct {
+				answers int
+				err     error
+			}
+			told := make(chan outcome, len(sizes))
+			for _, size := range sizes {
+				if err := a.To(room, quiet).Timeout(patience).EmitThen(func(list []server.Args, err error) { told <- outcome{len(list), err} }, "?"); err != nil {
+					t.Fatal(err)
+				}
+				question(t, silent)
+				loud.Send(fmt.Sprintf(`43%d["%s"]`, question(t, loud), strings.Repeat("x", size)))
+			}
+			for _, r := range []string{room, other} { // behind what was sent before
+				for range 5 {
+					answer := make(chan error, 1)
+					go func() {
+						list, err := a.To(r).Timeout(patience).EmitWithAck(t.Context(), "?")
+						if err == nil && (len(list) != 1 || list[0].Len() != 1) {
+							err = fmt.Errorf("answers %v", list)
+						}
+						answer <- err
+					}()
+					p := map[string]*peer{room: loud, other: good}[r]
+					p.Send(fmt.Sprintf(`43%d["y"]`, question(t, p)))
+					if err := await(t, answer); err != nil {
+						t.Errorf("a small answer: %v", err)
+					}
+				}
+			}
+			silent.HangUp()
+			lost := 0
+			for range sizes {
+				x := await(t, told)
+				part := (*adapter.PartialError)(nil)
+				switch {
+				case x.err == nil && x.answers == 1:
+				case errors.As(x.err, &part) && part.Clients == 1 && errors.Is(x.err, server.ErrQueueFull) && x.answers == 0:
+					lost++
+				default:
+					t.Errorf("%d answers, %v", x.answers, x.err)
+				}
+			}
+			if lost == 0 || lost > 3 {
+				t.Errorf("%d answers of the loud one are not kept", lost)
+			}
+		})
 	}
 }

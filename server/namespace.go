@@ -268,7 +268,9 @@ func (n *Namespace) Servers(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	defer n.release()
-	return n.adapter.Servers(given(ctx))
+	ctx, cancel := n.server.whileOpen(ctx)
+	defer cancel()
+	return n.adapter.Servers(ctx)
 }
 
 // ServerSideEmit sends an event to the handlers that the other servers of the cluster have registered
@@ -304,7 +306,8 @@ func (n *Namespace) AskServers(event string, args ...any) (ask func(context.Cont
 		return nil, err
 	}
 	return func(ctx context.Context) ([]Args, error) {
-		ctx = given(ctx)
+		ctx, cancel := n.server.whileOpen(ctx)
+		defer cancel()
 		n, err := n.hold()
 		if err != nil {
 			return nil, err

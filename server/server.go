@@ -47,7 +47,7 @@ type Server struct {
 	created []*func(*Namespace) // guarded by mu; likewise
 
 	closing  atomic.Bool
-	hurry    life          // ends when Shutdown has waited long enough for what clients that have gone had sent
+	hurry    life          // ends when Shutdown has waited long enough for what clients that have gone had sent, or for nothing more
 	closed   chan struct{} // closed when Shutdown has ended
 	closeErr error         // what it returned
 }
@@ -63,7 +63,8 @@ func New(cfg Config) (*Server, error) {
 	if s.debug, err = newEventLog(&cfg, s.apart); err != nil {
 		return nil, err
 	}
-	s.hurry.ctx, s.hurry.cancel = context.WithCancel(context.Background())
+	hurry, cancel := context.WithCancelCause(context.Background())
+	s.hurry = life{hurry, func() { cancel(ErrServerClosed) }}
 	s.signatures.validate, s.signatures.advice = cfg.Validate, s.advice
 	s.bounds.init(&cfg.Limits)
 	s.names = names.New(names.Config[*Namespace]{
@@ -202,7 +203,8 @@ func (s *Server) Close() error {
 // Shutdown refuses new sessions, closes the open ones with "server shutting down" (a reason after which
 // clients reconnect and may recover), waits for running handlers, and closes the adapters. Events that have been
 // received are handed on for two seconds, and half of what ctx leaves at most; then those that no handler has begun
-// are dropped, and the contexts of handlers that run end. It returns the error of ctx when that ends first. Further calls wait for the first and return what it
+// are dropped, the contexts of handlers that run end, and so, with ErrServerClosed, does every wait for the answers of many
+// or of other servers. It returns the error of ctx when that ends first. Further calls wait for the first and return what it
 // returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if s.closing.Swap(true) {
@@ -223,6 +225,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.cfg.Logger.Warn("the server stops before its handlers have ended: each has to end soon after the context of its event does, "+
 			"as Shutdown waits no longer than its own", "running", strings.Join(running(), "; "), "err", err)
 	}
+	s.hurry.cancel() // what waits for others waits in vain when the namespaces are closed
 	s.closeErr = errors.Join(err, s.names.Shutdown(ctx))
 	close(s.closed)
 	return s.closeErr

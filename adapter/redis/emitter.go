@@ -238,7 +238,6 @@ func (e *LostError) Unwrap() error { return e.Err }
 func (c *emitterCore) lost() error {
 	e := &LostError{Causes: c.stats.losses(lostUnpublished)}
 	delete(e.Causes, lostNames[lostFull])
-	delete(e.Causes, lostNames[lostLarge])
 	for _, n := range e.Causes {
 		e.Messages += n
 	}

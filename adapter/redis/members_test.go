@@ -390,6 +390,12 @@ func TestTooLargeEventIsRefused(t *testing.T) {
 			if err := f.nodes[0].SocketsJoin(adapter.Target{}, string(large.Data)); !errors.Is(err, redis.ErrTooLarge) || f.nodes[0].Members(adapter.Target{Rooms: []string{string(large.Data)}}) != nil {
 				t.Errorf("SocketsJoin: %v", err)
 			}
+			if err := f.nodes[0].ServerSideEmit(large); !errors.Is(err, redis.ErrTooLarge) {
+				t.Errorf("ServerSideEmit: %v", err)
+			}
+			if err := f.nodes[0].ServerSideEmitWithAck(t.Context(), large, func(adapter.Message) { t.Error("an answer") }); !errors.Is(err, redis.ErrTooLarge) {
+				t.Errorf("ServerSideEmitWithAck: %v", err)
+			}
 			if err := f.nodes[0].Broadcast(adaptertest.Event(`["small"]`), adapter.Target{}); err != nil {
 				t.Errorf("Broadcast: %v", err)
 			}

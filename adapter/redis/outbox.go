@@ -93,10 +93,10 @@ func newOutbox(messages, bytes int) *outbox {
 	return &outbox{maxMessages: messages, maxBytes: bytes, wake: make(chan struct{}, 1), seqs: map[string]uint64{}, held: map[string]held{}}
 }
 
-// offer queues c, of at most some bytes, and counts it if it does not fit.
+// offer queues c, and counts it if it does not fit in. One of more than some bytes is refused, which is the caller's to tell:
+// nothing is lost that somebody is told of.
 func (o *outbox) offer(c *command, most int, stats *counters, st *state) error {
 	if err := c.fits(most); err != nil {
-		stats.lost[lostLarge].Add(1)
 		return err
 	}
 	err := o.put(c)

@@ -114,7 +114,11 @@ func (n *namespace) respond(q, m *message) {
 	m.request = q.request
 	m.own = q.own || n.c.members.knows(q.uid)
 	// A loss is counted, and the other node does not wait for ever.
-	if err := n.publish(m, q.uid); errors.Is(err, ErrTooLarge) || errors.Is(err, errEncode) {
+	err := n.publish(m, q.uid)
+	if errors.Is(err, ErrTooLarge) {
+		n.c.stats.lost[lostLarge].Add(1)
+	}
+	if errors.Is(err, ErrTooLarge) || errors.Is(err, errEncode) {
 		n.c.cfg.Logger.Warn("an answer to another server cannot be sent: it gets none", "namespace", n.name, "error", err)
 	}
 }

@@ -31,7 +31,8 @@ type Stats struct {
 	Received  uint64 // messages of namespaces, from channels and streams
 	Skipped   uint64 // messages dropped before decoding: own, or for rooms without members here
 	Malformed uint64 // messages that could not be understood
-	// Lost counts what was not published, by cause: "outbox full", "too old", "refused", "too large", "closed"; and
+	// Lost counts what was not published, by cause: "outbox full", "too old", "refused", "closed", and "too large", of what
+	// others have asked for, as who sends what is too large has the error; and
 	// "unconfirmed", which Redis may have published, though its answer was lost, in a namespace that servers of
 	// Node have, too: Beanpole's servers ask for what did not come. And
 	// what others published and this node has missed: "not kept", which its sender no longer held, "trimmed" and
