@@ -122,6 +122,7 @@ func (h *Host) run(ctx context.Context, signals <-chan os.Signal) error {
 	stopReturns := h.serveReturns()
 	defer stopReturns()
 	defer h.watchLifecycle(ctx)()
+	defer h.watchCertificate(ctx)()
 	defer h.writeFigures(ctx)()
 	stopAdmin := h.serveAdmin(ctx)
 	defer stopAdmin()

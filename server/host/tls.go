@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -13,7 +14,6 @@ import (
 	"os"
 	"reflect"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,19 +23,17 @@ import (
 // certificateEvery is the time between two looks at the files of the certificate.
 const certificateEvery = 5 * time.Second
 
-// certificate is that of Config.TLSCert and TLSKey. It is read again when the files change, which is seen by a client's
-// handshake: programs that renew certificates replace the files.
+// certificate is that of Config.TLSCert and TLSKey. It is read again when the files change, as programs that renew
+// certificates replace them. That is looked at while the host runs, whether anybody connects or not.
 type certificate struct {
 	// Set by newCertificate, then read only.
 	cfg   *Config
 	log   *slog.Logger
 	every time.Duration // from one look to the next
 
-	served  atomic.Pointer[tls.Certificate]
-	looking sync.Mutex // by one: the others need not wait for a disk
+	served atomic.Pointer[tls.Certificate]
 
-	// Guarded by looking.
-	looked time.Time
+	// Owned by the goroutine that looks.
 	files  [2]fileState // as served was read
 	failed bool         // the last look found files that could not be used
 	warned time.Time    // when the end of served was said last
@@ -58,12 +56,12 @@ func newCertificate(cfg *Config, log *slog.Logger) (*certificate, error) {
 	if cfg.TLSCert == "" {
 		return nil, nil
 	}
-	c := &certificate{cfg: cfg, log: log, every: certificateEvery, looked: time.Now(), files: cfg.states()}
+	c := &certificate{cfg: cfg, log: log, every: certificateEvery, files: cfg.states()}
 	pair, err := cfg.readCertificate()
 	if err != nil {
 		return nil, err
 	}
-	c.serve(pair, "certificate", c.looked)
+	c.serve(pair, "certificate", time.Now())
 	return c, nil
 }
 
@@ -103,20 +101,20 @@ func (c *certificate) ends(now time.Time) bool {
 
 // get is tls.Config.GetCertificate.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if c.looking.TryLock() {
-		c.look(time.Now())
-		c.looking.Unlock()
-	}
 	return c.served.Load(), nil
+}
+
+// watchCertificate looks at the files of the certificate every so often, until the function it returns is called.
+func (h *Host) watchCertificate(ctx context.Context) (stop func()) {
+	if h.certificate == nil {
+		return func() {}
+	}
+	return repeat(ctx, h.certificate.every, func(context.Context) { h.certificate.look(time.Now()) })
 }
 
 // look reads the files if they have changed. What cannot be used is tried again with each look, and said from the second
 // on: the two are replaced one after the other.
 func (c *certificate) look(now time.Time) {
-	if now.Sub(c.looked) < c.every {
-		return
-	}
-	c.looked = now
 	c.ends(now)
 	files := c.cfg.states()
 	if files == c.files {

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -170,7 +171,7 @@ func TestCertificateIsRenewed(t *testing.T) {
 	look := func() int64 {
 		now = now.Add(certificateEvery)
 		c.look(now)
-		pair, err := c.get(nil) // does not look: no time has passed for it
+		pair, err := c.get(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,6 +208,72 @@ func TestCertificateIsRenewed(t *testing.T) {
 	}
 }
 
+// lineWriter takes the lines of a log.
+type lineWriter chan string
+
+func (w lineWriter) Write(line []byte) (int, error) {
+	w <- string(line)
+	return len(line), nil
+}
+
+// await waits for a line with what in it.
+func (w lineWriter) await(t *testing.T, what string) {
+	t.Helper()
+	for end := time.After(20 * time.Second); ; {
+		select {
+		case line := <-w:
+			if strings.Contains(line, what) {
+				return
+			}
+		case <-end:
+			t.Fatalf("the log never says %q", what)
+		}
+	}
+}
+
+// That happens while nobody connects, too: the metric has the new end, and the log what is wrong with files.
+func TestCertificateIsLookedAtWithoutClients(t *testing.T) {
+	log := make(lineWriter, 10000)
+	cfg := withTLS(t, Config{Port: AnyPort, Host: "127.0.0.1", Logger: slog.New(slog.NewTextHandler(log, nil))})
+	h, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.certificate.every = time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- h.Run(ctx) }()
+	log.await(t, "listening")
+	end := time.Now().Add(5 * time.Hour)
+	issue(t, cfg, 33333, end)
+	log.await(t, "has been renewed")
+	if got := shownEnd(t, h); got != end.Unix() {
+		t.Errorf("the metric is %d, want %d", got, end.Unix())
+	}
+	_ = os.Remove(cfg.TLSCert)
+	log.await(t, "cannot be used")
+	issue(t, cfg, 4444444, time.Now().Add(time.Minute))
+	log.await(t, "ends soon")
+	cancel()
+	if err := await(t, done); err != nil {
+		t.Error(err)
+	}
+}
+
+// shownEnd returns the end of the certificate as the metrics have it.
+func shownEnd(t *testing.T, h *Host) int64 {
+	t.Helper()
+	shown := httptest.NewRecorder()
+	h.Metrics().Handler().ServeHTTP(shown, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	_, text, _ := strings.Cut(shown.Body.String(), "\nbeanpole_certificate_end_timestamp_seconds ")
+	text, _, _ = strings.Cut(text, "\n")
+	got, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int64(got)
+}
+
 // A certificate that nobody renews is an error in the log from a week before its end on, or a sixth of its time, once a day; and its end is
 // in the metrics, without it too.
 func TestCertificateEnds(t *testing.T) {
@@ -233,12 +300,8 @@ func TestCertificateEnds(t *testing.T) {
 		if got := strings.Count(log.String(), "level=ERROR"); got != c.said {
 			t.Errorf("of %v, %v before the end: said %d times, want %d:\n%s", c.lasts, c.looks, got, c.said, log)
 		}
-		shown := httptest.NewRecorder()
-		h.Metrics().Handler().ServeHTTP(shown, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-		_, text, _ := strings.Cut(shown.Body.String(), "\nbeanpole_certificate_end_timestamp_seconds ")
-		text, _, _ = strings.Cut(text, "\n")
-		if got, err := strconv.ParseFloat(text, 64); err != nil || int64(got) != end.Unix() {
-			t.Errorf("the metric is %q, want %d", text, end.Unix())
+		if got := shownEnd(t, h); got != end.Unix() {
+			t.Errorf("the metric is %d, want %d", got, end.Unix())
 		}
 	}
 }

@@ -47,26 +47,6 @@ func (f *File) read() ([]byte, error) {
 	return foreign.ReadAll(r, foreign.MaxText)
 }
 
-// text is read for who has nothing to say of what is not read: checkRead does.
-func (f *File) text() []byte {
-	if f == nil {
-		return nil
-	}
-	text, err := f.read()
-	if err != nil {
-		return nil
-	}
-	return text
-}
-
-// begin returns the text of a file, or of one that is large what it begins with. It is for what says by its first bytes what it is.
-func (f *File) begin() []byte {
-	if f.Size > foreign.MaxText {
-		return f.head(4096)
-	}
-	return f.text()
-}
-
 // head returns the first n bytes.
 func (f *File) head(n int) []byte {
 	r, err := f.Open()
@@ -97,6 +77,7 @@ type Bundle struct {
 	absent  string   // what is deployed and is not there
 	deep    []string // folders that lie too deep to be looked into
 	unread  error    // why the last commit was not read, which is what is shipped
+	reading reading
 }
 
 // Close ends access to the content of the files.
@@ -116,6 +97,7 @@ func (b *Bundle) Add(name string, mode fs.FileMode, content []byte) {
 		return io.NopCloser(bytes.NewReader(content)), nil
 	}}
 	b.Size += int64(len(content))
+	b.reading = reading{}
 }
 
 // Plan puts an executable file into the bundle that is made when it is packed.
@@ -133,20 +115,6 @@ func (b *Bundle) Names() []string {
 	sort.Strings(names)
 	return names
 }
-
-// under returns the names below the folder dir, in order.
-func (b *Bundle) under(dir string) []string {
-	var names []string
-	for _, name := range b.Names() {
-		if strings.HasPrefix(name, dir+"/") {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// text returns the content of the file of that name, or nil.
-func (b *Bundle) text(name string) []byte { return b.Files[name].text() }
 
 // has reports whether there is a file of that name.
 func (b *Bundle) has(name string) bool { return b.Files[name] != nil }

@@ -17,7 +17,7 @@
 //   - nginxconf.go: nginx's syntax; overlay.go: the tree that Beanstalk makes of its own and ours; match.go, rewrite.go,
 //     request.go: the way of a request through it; vhost.go: the server{} that it gets; effective.go, passing.go, needs.go,
 //     health.go: what that means; nginxtest.go: nginx -t
-//   - nginx.txt, nginxplace.go: what nginx gets of it; notread.go: the bounds of what is read; effort.go: and of regular expressions
+//   - nginx.txt, nginxplace.go: what nginx gets of it; notread.go, reading.go: the bounds of what is read, of one file and of all; effort.go: and of regular expressions
 //   - stock/: the platform's own nginx files
 //
 // # Decisions

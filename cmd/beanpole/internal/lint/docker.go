@@ -18,30 +18,31 @@ type instruction struct {
 
 // instructions reads a Dockerfile far enough for the checks: continued lines are joined.
 func instructions(text []byte) (list []instruction) {
-	n, start, whole := 0, 0, ""
+	n, start := 0, 0
+	var whole strings.Builder
 	for l := range strings.Lines(string(unixText(text))) {
 		n++
 		l = strings.TrimSpace(l)
 		if l == "" || strings.HasPrefix(l, "#") {
 			continue
 		}
-		if whole == "" {
+		if whole.Len() == 0 {
 			start = n
 		}
 		if more, ok := strings.CutSuffix(l, "\\"); ok {
-			whole += more + " "
+			whole.WriteString(more + " ")
 			continue
 		}
-		name, args, _ := strings.Cut(whole+l, " ")
+		name, args, _ := strings.Cut(whole.String()+l, " ")
 		list = append(list, instruction{strings.ToUpper(name), strings.TrimSpace(args), start})
-		whole = ""
+		whole.Reset()
 	}
 	return list
 }
 
 // exposed returns the port that the last stage exposes first, or "".
-func exposed(dockerfile []byte) (port string) {
-	for _, i := range instructions(dockerfile) {
+func exposed(image []instruction) (port string) {
+	for _, i := range image {
 		switch i.name {
 		case "FROM":
 			port = ""
@@ -87,7 +88,7 @@ func checkDocker(m *model) {
 	}
 	var expose, user, cmd *instruction
 	var last int
-	for _, i := range instructions(text) {
+	for _, i := range b.instructions() {
 		switch i.name {
 		case "FROM":
 			expose, user, cmd, last = nil, nil, nil, i.line // the last stage counts
@@ -187,14 +188,14 @@ func checkDockerrun(m *model) {
 	case d.Image != nil && len(d.Ports) == 0:
 		bad(Error, "there is an Image without Ports", "the platform takes its upstream from the first ContainerPort", `"Ports": [{"ContainerPort": 5000}]`)
 	}
-	if port := exposed(m.bundle.text("Dockerfile")); port != "" && len(d.Ports) > 0 && fmt.Sprint(d.Ports[0].ContainerPort) != port {
+	if port := exposed(m.bundle.instructions()); port != "" && len(d.Ports) > 0 && fmt.Sprint(d.Ports[0].ContainerPort) != port {
 		bad(Error, fmt.Sprintf("ContainerPort is %v, EXPOSE %s", d.Ports[0].ContainerPort, port), "nginx passes requests to one, and the server listens on the other", "make both the same")
 	}
 }
 
 // copies looks whether the image is built from what is shipped. Words with what the build puts in are left.
 func (m *model) copies() {
-	for _, i := range instructions(m.bundle.text("Dockerfile")) {
+	for _, i := range m.bundle.instructions() {
 		words := strings.Fields(i.args)
 		if i.name != "COPY" && i.name != "ADD" || strings.Contains(i.args, "--from") || strings.Contains(i.args, "--parents") || strings.ContainsAny(i.args, "$*?[<\"'") || strings.Contains(i.args, "://") {
 			continue

@@ -77,8 +77,11 @@ func checkEnvironment(m *model) {
 	}
 }
 
-// variables returns the environment in which the server will start, as far as it is known, and where each is set.
+// variables returns the environment in which the server will start, as far as it is known, and where each is set. Nobody changes them.
 func (m *model) variables() (map[string]string, map[string]setting) {
+	if m.values != nil {
+		return m.values, m.set
+	}
 	values, set := make(map[string]string), make(map[string]setting)
 	put := func(s setting, value string) {
 		values[s.option], set[s.option] = value, s
@@ -105,12 +108,13 @@ func (m *model) variables() (map[string]string, map[string]setting) {
 			put(s, stand)
 		}
 	}
+	m.values, m.set = values, set
 	return values, set
 }
 
 // imageVariables returns the variables that the last stage of the Dockerfile sets.
 func (m *model) imageVariables() (vars []setting) {
-	for _, i := range instructions(m.bundle.text("Dockerfile")) {
+	for _, i := range m.bundle.instructions() {
 		switch i.name {
 		case "FROM":
 			vars = nil

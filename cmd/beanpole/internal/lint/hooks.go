@@ -12,7 +12,7 @@ func checkHooks(m *model) {
 	for _, kind := range []string{"hooks", "confighooks"} {
 		for _, name := range b.under(".platform/" + kind) {
 			f := b.Files[name]
-			text := f.begin()
+			text := b.begin(name)
 			stage, rest, _ := strings.Cut(strings.TrimPrefix(name, ".platform/"+kind+"/"), "/")
 			if strings.HasPrefix(path.Base(name), "._") {
 				continue // of macOS, which has its own finding

@@ -31,7 +31,7 @@ func checkLayout(m *model) {
 			Why: "Procfile, .ebextensions and .platform are looked for at the top of the zip",
 			Fix: "zip the content of the folder and not the folder, or use beanpole pack"})
 	}
-	for _, name := range b.Names() {
+	for _, name := range b.ordered() {
 		f := b.Files[name]
 		switch {
 		case strings.Contains(name, "\\"):

@@ -64,14 +64,13 @@ func checkLeftovers(m *model) {
 
 // isGuarded reports whether the command that line n belongs to has a test for its file.
 func (m *model) isGuarded(name string, n int) bool {
-	for _, c := range m.configs {
-		if c.name != name {
-			continue
-		}
-		for _, cmd := range c.commands {
-			if cmd.from <= n && n <= cmd.to {
-				return guarded.MatchString(cmd.test) || guarded.MatchString(cmd.command) || strings.Contains(cmd.command, "|| true")
-			}
+	i, ok := slices.BinarySearchFunc(m.configs, name, func(c config, name string) int { return strings.Compare(c.name, name) })
+	if !ok {
+		return false
+	}
+	for _, cmd := range m.configs[i].commands {
+		if cmd.from <= n && n <= cmd.to {
+			return guarded.MatchString(cmd.test) || guarded.MatchString(cmd.command) || strings.Contains(cmd.command, "|| true")
 		}
 	}
 	return false

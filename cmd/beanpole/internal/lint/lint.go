@@ -72,6 +72,7 @@ type Options struct {
 
 // Run checks b and returns what is wrong, errors first. A bundle without findings gives none.
 func Run(ctx context.Context, b *Bundle, o Options) []Finding {
+	b.again()
 	m := &model{bundle: b, platform: o.Platform, nginx: o.Nginx, effort: newEffort()}
 	if m.platform == "" {
 		m.platform, m.guessed = guessPlatform(b), b.eb.platform() == ""
@@ -94,6 +95,7 @@ func Run(ctx context.Context, b *Bundle, o Options) []Finding {
 	if o.Nginx != "off" {
 		m.checkNginx(ctx)
 	}
+	m.checkTogether()
 	m.findings = slices.DeleteFunc(m.findings, m.ofUnread)
 	slices.SortStableFunc(m.findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
@@ -137,11 +139,27 @@ type model struct {
 	configs  []config           // the parsed .config files
 	scripts  []string           // for a shell
 	effort   *effort            // for all requests through nginx
+	values   map[string]string  // of variables, and
+	set      map[string]setting // where; nil until somebody asks
+	count    map[string]int     // of findings of a check
+	judged   map[string]bool    // scripts that were looked at
+	searched int                // bytes, in which something was looked for
+	chmods   []string           // lines that change modes, behind ""; nil until somebody asks
 	unread   map[string]bool
 	findings []Finding
 }
 
-func (m *model) add(f Finding) { m.findings = append(m.findings, f) }
+// maxFindings is how many there are of one check: after so many nobody reads on.
+const maxFindings = 1000
+
+func (m *model) add(f Finding) {
+	if m.count == nil {
+		m.count = make(map[string]int)
+	}
+	if m.count[f.Check]++; m.count[f.Check] <= maxFindings {
+		m.findings = append(m.findings, f)
+	}
+}
 
 // get returns the setting of the option that the application finds: what the Procfile sets for it, or what last does.
 func (m *model) get(namespace, option string) (setting, bool) {

@@ -166,9 +166,9 @@ var brokenBundles = []bundleCase{
 	{about: "a program for Windows", check: "binary-system", where: "bin/application", breaks: func(_ *testing.T, b *Bundle) { b.Add("bin/application", 0o755, []byte("MZ this is for Windows")) }},
 	{about: "everything in one folder", check: "top-folder", where: "app/", breaks: func(_ *testing.T, b *Bundle) {
 		for _, name := range b.Names() {
-			f := b.Files[name]
+			f, text := b.Files[name], b.text(name)
 			delete(b.Files, name)
-			b.Add("app/"+name, f.Mode, f.text())
+			b.Add("app/"+name, f.Mode, text)
 		}
 	}},
 	{about: "backslashes in names", check: "backslash", where: `bin\application`, breaks: func(_ *testing.T, b *Bundle) { b.Add(`bin\application`, 0o755, program(0x3e)) }},

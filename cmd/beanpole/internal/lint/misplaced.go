@@ -14,7 +14,7 @@ func checkMisplaced(m *model) {
 		return // everything does, which has its own finding
 	}
 	told := make(map[string]bool) // one finding a folder
-	for _, name := range m.bundle.Names() {
+	for _, name := range m.bundle.ordered() {
 		dir, base := path.Split(name)
 		dir = strings.TrimSuffix(dir, "/")
 		switch top, rest, _ := strings.Cut(name, "/"); {

@@ -291,9 +291,9 @@ var missedBundles = []bundleCase{
 	{about: "a zip of macOS, with everything in one folder", check: "top-folder", where: "app/",
 		breaks: func(_ *testing.T, b *Bundle) {
 			for _, name := range b.Names() {
-				f := b.Files[name]
+				f, text := b.Files[name], b.text(name)
 				delete(b.Files, name)
-				b.Add("app/"+name, f.Mode, f.text())
+				b.Add("app/"+name, f.Mode, text)
 			}
 			b.Add("__MACOSX/app/._Procfile", 0o644, []byte{0, 5, 22, 7})
 		}},

@@ -53,7 +53,7 @@ func checkModule(m *model) {
 	if slices.ContainsFunc(m.settings, func(s setting) bool { return s.option == "HealthCheckPath" && s.value == "/healthz" }) {
 		asked = append(asked, "/healthz")
 	}
-	if slices.ContainsFunc(m.bundle.under(".platform/hooks"), func(name string) bool { return bytes.Contains(m.bundle.Files[name].begin(), []byte("/drain")) }) {
+	if slices.ContainsFunc(m.bundle.under(".platform/hooks"), func(name string) bool { return bytes.Contains(m.bundle.begin(name), []byte("/drain")) }) {
 		asked = append(asked, "POST /drain")
 	}
 	if len(asked) == 0 {

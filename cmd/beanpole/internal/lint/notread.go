@@ -39,7 +39,7 @@ func (m *model) checkRead() {
 	for name, err := range m.bundle.eb.unread {
 		m.notRead(name, reason(err))
 	}
-	for _, name := range m.bundle.Names() {
+	for _, name := range m.bundle.ordered() {
 		ofPlatform := strings.HasPrefix(name, overlayDir) || path.Dir(name) == ".ebextensions" && path.Ext(name) == ".config"
 		switch name {
 		case "Procfile", "Buildfile", "Dockerfile", "Dockerrun.aws.json":
@@ -49,10 +49,10 @@ func (m *model) checkRead() {
 		program := path.Dir(name) == "bin" || name == "application" || strings.HasPrefix(name, ".platform/hooks/") || strings.HasPrefix(name, ".platform/confighooks/")
 		var err error
 		if ofPlatform {
-			_, err = f.read()
+			_, err = m.bundle.read(name)
 		}
 		switch {
-		case f.planned:
+		case f.planned, errors.Is(err, errTogether): // checkTogether says it of all
 		case err != nil:
 			m.notRead(name, reason(err))
 		case program && !f.Mode.IsRegular():

@@ -33,12 +33,40 @@ var unreadBundles = []bundleCase{
 			delete(b.Files, fmt.Sprintf(".ebextensions/0_%02d.config", i))
 		}
 	}},
+	{about: ".config files of 20 MB of comments", check: "not-read", where: ".ebextensions/0_08.config", breaks: func(_ *testing.T, b *Bundle) {
+		for i := range 20 {
+			b.Add(fmt.Sprintf(".ebextensions/0_%02d.config", i), 0o644, []byte(strings.Repeat("#", 1_000_000)))
+		}
+	}, mends: func(_ *testing.T, b *Bundle) {
+		for i := range 20 {
+			delete(b.Files, fmt.Sprintf(".ebextensions/0_%02d.config", i))
+		}
+	}},
+	{about: "2,000 lines of a Procfile with the same mistake", check: "not-read", where: "bundle", breaks: write("Procfile", "web: bin/application\n"+strings.Repeat("a: bin/application &\n", 2000)), mends: write("Procfile", "web: bin/application\n")},
+	{about: "50,000 names to look for in a Buildfile of 1 MB", check: "not-read", where: "bundle", breaks: steps(write("Procfile", "web: bin/application\n"+strings.Repeat("a: b/c\n", 50000)), write("Buildfile", "a: "+strings.Repeat("b", 1_000_000)+"\n")),
+		mends: steps(write("Procfile", "web: bin/application\n"), drop("Buildfile"))},
 	{about: "nginx files of 300,000 directives", check: "not-read", where: inServer, breaks: write(inServer, strings.Repeat("a;", 300000)), mends: drop(inServer)},
 	{about: "a variable that doubles 30 times", check: "not-read", where: ".platform/nginx", breaks: write(inServer, doubling()), mends: drop(inServer)},
 	{about: "a path that rewrite multiplies", check: "not-read", where: ".platform/nginx", breaks: write(inServer, strings.Repeat("rewrite ^(.*)$ $1$1$1$1$1$1$1$1$1;\n", 10)), mends: drop(inServer)},
 	{about: "expressions that take long", check: "not-read", where: ".platform/nginx", breaks: write(inServer, strings.Repeat("if ($uri ~ \"((.*)*x{1000})\") { return 404; }\n", 10000)), mends: drop(inServer)},
 	{about: "a Procfile that is a link", check: "not-read", where: "Procfile", breaks: func(_ *testing.T, b *Bundle) { b.Files["Procfile"].Mode = fs.ModeSymlink | 0o777 },
 		mends: func(_ *testing.T, b *Bundle) { b.Files["Procfile"].Mode = 0o644 }},
+}
+
+// Files are read once, and continued lines of a Dockerfile joined once, however many there are.
+func TestLongDockerfileIsRead(t *testing.T) {
+	b := good(t)
+	b.Add("Dockerfile", 0o644, []byte("FROM a\nENV "+strings.Repeat("A=\\\n", 200_000)+"\n5000\nENV B=\\\n# not of it\n\n  c\nUSER 1\n"))
+	list := b.instructions()
+	if len(list) != 4 || list[1].line != 2 || list[2].args != "B= c" || list[2].line != 200_004 {
+		for _, i := range list {
+			t.Errorf("%d: %s %.40s", i.line, i.name, i.args)
+		}
+	}
+	b.Add("Dockerfile", 0o644, []byte("FROM b\n"))
+	if list := b.instructions(); len(list) != 1 || list[0].args != "b" {
+		t.Errorf("after another was added: %v", list)
+	}
 }
 
 // doubling is a text of a few hundred bytes that stands for 10 times 4 to the 30th.

@@ -62,7 +62,7 @@ var appAddress = regexp.MustCompile(`127\.0\.0\.1:5000|172\.17\.0\.2:5000`)
 // applicationPort returns the port that the platform passes requests to by itself.
 func (m *model) applicationPort() string {
 	if m.platform == Docker {
-		if port := exposed(m.bundle.text("Dockerfile")); port != "" {
+		if port := exposed(m.bundle.instructions()); port != "" {
 			return port
 		}
 		return "5000"
@@ -212,7 +212,7 @@ func checkOverlay(m *model) {
 
 // includes reports whether some nginx file of the bundle names another.
 func (m *model) includes(base string) bool {
-	return slices.ContainsFunc(m.bundle.under(".platform/nginx"), func(name string) bool { return bytes.Contains(m.bundle.text(name), []byte(base)) })
+	return m.mentions(base, m.bundle.under(".platform/nginx")...)
 }
 
 var (

@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"bytes"
 	"fmt"
 	"path"
 	"regexp"
@@ -17,7 +16,7 @@ func checkProcfile(m *model) {
 	if f == nil || m.platform != Go {
 		return
 	}
-	lines := m.processLines(f)
+	lines := m.processLines("Procfile")
 	if len(lines) == 0 {
 		return
 	}
@@ -53,7 +52,7 @@ func checkProcfile(m *model) {
 		}
 		// Names of what is built on the instance are taken from Buildfile.
 		if p := strings.TrimPrefix(word, "./"); strings.Contains(p, "/") && !strings.HasPrefix(p, "/") &&
-			!m.bundle.has(p) && !bytes.Contains(m.bundle.text("Buildfile"), []byte(p)) && !(p == "bin/application" && m.bundle.has("application.go")) {
+			!m.bundle.has(p) && !m.mentions(p, "Buildfile") && !(p == "bin/application" && m.bundle.has("application.go")) {
 			m.add(Finding{Check: "procfile-missing", Severity: Error, File: "Procfile", Line: l.line,
 				What: fmt.Sprintf("%s is neither in the bundle nor built by Buildfile", p),
 				Why:  "the process cannot start: every request is answered 502 by nginx",
@@ -68,7 +67,7 @@ func checkBuildfile(m *model) {
 	if f == nil || m.platform != Go {
 		return
 	}
-	for _, l := range m.processLines(f) {
+	for _, l := range m.processLines("Buildfile") {
 		_, command, _ := strings.Cut(l.text, ":")
 		word := started(strings.TrimSpace(command))
 		m.runs(path.Clean(word), "Buildfile", l.line)
@@ -128,10 +127,10 @@ type line struct {
 	line int
 }
 
-// processLines returns the good lines of f and reports the others.
-func (m *model) processLines(f *File) (lines []line) {
-	text := f.text()
-	m.checkText(f.Name, text, lineText)
+// processLines returns the good lines of a file and reports the others.
+func (m *model) processLines(name string) (lines []line) {
+	text := m.bundle.text(name)
+	m.checkText(name, text, lineText)
 	n := 0
 	for l := range strings.Lines(string(text)) {
 		n++
@@ -139,14 +138,14 @@ func (m *model) processLines(f *File) (lines []line) {
 		switch {
 		case strings.TrimSpace(l) == "":
 		case !procLine.MatchString(l):
-			m.add(Finding{Check: "procfile-line", Severity: Error, File: f.Name, Line: n, What: fmt.Sprintf("%q is not `name: command`", l),
+			m.add(Finding{Check: "procfile-line", Severity: Error, File: name, Line: n, What: fmt.Sprintf("%q is not `name: command`", l),
 				Why: "the platform refuses the file; comments are not allowed either", Fix: "write `web: bin/application`"})
 		default:
 			lines = append(lines, line{l, n})
 		}
 	}
 	if len(lines) == 0 {
-		m.add(Finding{Check: "procfile-line", Severity: Error, File: f.Name, What: "the file names no process",
+		m.add(Finding{Check: "procfile-line", Severity: Error, File: name, What: "the file names no process",
 			Why: "there is nothing to run", Fix: "write `web: bin/application`"})
 	}
 	return lines
@@ -157,7 +156,7 @@ func checkGoSource(m *model) {
 	if m.platform != Go || !m.bundle.has("application.go") || m.bundle.has("Buildfile") {
 		return
 	}
-	for _, name := range m.bundle.Names() {
+	for _, name := range m.bundle.ordered() {
 		if name != "application.go" && !strings.Contains(name, "/") && strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") {
 			m.add(Finding{Check: "application-go", Severity: Error, File: name, What: "the main package has a second file",
 				Why: "without Buildfile the platform runs `go build -o bin/application application.go`, which sees one file only",

@@ -19,6 +19,13 @@ import (
 
 // script looks at a file that the kernel executes by its #!.
 func (m *model) script(name string, text []byte) {
+	if m.judged[name] {
+		return // many lines may run one script
+	}
+	if m.judged == nil {
+		m.judged = make(map[string]bool)
+	}
+	m.judged[name] = true
 	first, _, _ := bytes.Cut(bytes.TrimPrefix(text, []byte(byteOrderMark)), []byte("\n"))
 	if !bytes.HasPrefix(first, []byte("#!")) {
 		return
@@ -58,10 +65,13 @@ var assumed = regexp.MustCompile(`\s(-[a-zA-Z]*y[a-zA-Z]*|--assumeyes|--setopt=a
 // unanswered looks for commands that ask, where nobody is, in a script that begins in a line of a file.
 func (m *model) unanswered(name string, line int, text []byte) {
 	text = unixText(text)
+	counted := 0
 	for _, at := range asking.FindAllIndex(text, -1) {
+		line += bytes.Count(text[counted:at[1]], []byte("\n"))
+		counted = at[1]
 		command := strings.TrimSpace(string(text[at[0]:at[1]]))
 		if !assumed.MatchString(command) {
-			m.add(Finding{Check: "package-asks", Severity: Error, File: name, Line: line + bytes.Count(text[:at[1]], []byte("\n")), What: fmt.Sprintf("%q asks whether it may", command),
+			m.add(Finding{Check: "package-asks", Severity: Error, File: name, Line: line, What: fmt.Sprintf("%q asks whether it may", command),
 				Why: "nobody is there to say yes: it does nothing and fails, and the deployment with it", Fix: "yum -y"})
 		}
 	}
@@ -127,24 +137,12 @@ func (m *model) runs(name, by string, line int) {
 	if f == nil || f.planned {
 		return
 	}
-	text := f.begin()
+	text := m.bundle.begin(name)
 	m.script(name, text)
 	if bytes.HasPrefix(text, []byte("#!")) && f.Mode&0o111 == 0 && !m.madeExecutable(path.Base(name)) {
 		m.add(Finding{Check: "script-mode", Severity: Error, File: by, Line: line, What: name + " is not executable",
 			Why: "`permission denied`", Fix: "chmod +x " + name + ", git update-index --chmod=+x; or run it by `bash " + name + "`"})
 	}
-}
-
-// madeExecutable reports whether something in the bundle changes the mode of the file, or that of many.
-func (m *model) madeExecutable(base string) bool {
-	for _, name := range slices.Concat(m.bundle.under(".ebextensions"), m.bundle.under(".platform"), []string{"Buildfile", "Procfile"}) {
-		for line := range strings.Lines(string(m.bundle.text(name))) {
-			if strings.Contains(line, "chmod") && (strings.Contains(line, base) || strings.Contains(line, "*") || strings.Contains(line, "-R")) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // reader is who reads a text on the instance.

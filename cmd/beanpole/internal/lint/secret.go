@@ -105,7 +105,15 @@ func checkSecrets(m *model) {
 				Why: why, Fix: "use " + nsSecrets + " with the ARN of the secret, and change it: it has been seen"})
 		}
 	}
-	for _, name := range m.bundle.Names() {
+	type at struct {
+		file string
+		line int
+	}
+	ofSettings := make(map[at]bool) // which have findings of their own
+	for _, s := range m.settings {
+		ofSettings[at{s.file, s.line}] = true
+	}
+	for _, name := range m.bundle.ordered() {
 		base := path.Base(name)
 		switch {
 		case base == ".env" || strings.HasPrefix(base, ".env.") && !strings.HasSuffix(base, "example") && !strings.HasSuffix(base, "sample"),
@@ -124,21 +132,11 @@ func checkSecrets(m *model) {
 				continue
 			}
 			for n, line := range strings.Split(text, "\n") {
-				if form.match(line) && !strings.HasPrefix(strings.TrimSpace(line), "#") && !m.isSetting(name, n+1) {
+				if form.match(line) && !strings.HasPrefix(strings.TrimSpace(line), "#") && !ofSettings[at{name, n + 1}] {
 					m.add(Finding{Check: "secret-file", Severity: Warning, File: name, Line: n + 1, What: "the file holds " + form.what,
 						Why: why, Fix: "read it on the instance from Secrets Manager or Parameter Store, and change it: it has been seen"})
 				}
 			}
 		}
 	}
-}
-
-// isSetting reports whether a setting stands at that place, which has findings of its own.
-func (m *model) isSetting(file string, line int) bool {
-	for _, s := range m.settings {
-		if s.file == file && s.line == line {
-			return true
-		}
-	}
-	return false
 }

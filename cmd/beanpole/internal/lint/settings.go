@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -80,10 +79,10 @@ func (m *model) staticFiles(s setting) {
 
 // makes reports whether something may build a folder on the instance that is not shipped.
 func (m *model) makes(folder string) bool {
-	base := []byte(path.Base(folder))
-	return m.bundle.has("Buildfile") || slices.ContainsFunc(slices.Concat(m.bundle.under(".platform/hooks"), []string{"Procfile", "package.json"}), func(name string) bool { return bytes.Contains(m.bundle.text(name), base) }) ||
+	base := path.Base(folder)
+	return m.bundle.has("Buildfile") || m.mentions(base, slices.Concat(m.bundle.under(".platform/hooks"), []string{"Procfile", "package.json"})...) ||
 		slices.ContainsFunc(m.configs, func(c config) bool {
-			return slices.ContainsFunc(c.commands, func(c command) bool { return strings.Contains(c.command, string(base)) })
+			return slices.ContainsFunc(c.commands, func(c command) bool { return strings.Contains(c.command, base) })
 		})
 }
 

@@ -72,12 +72,7 @@ func (m *model) readSettings() {
 		}
 		more = append(more, name)
 	}
-	if len(more) > 0 {
-		m.notRead(more[0], fmt.Errorf("it and %d files after it: %w", len(more)-1, errMany))
-		for _, name := range more {
-			m.unread[name] = true
-		}
-	}
+	m.notReadAll(more, errMany)
 }
 
 func (m *model) readConfig(name string, text []byte, left *int) {
