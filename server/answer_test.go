@@ -446,6 +446,9 @@ func TestDecodeFailuresNameTheArgument(t *testing.T) {
 	p.Send(`451-1["string",{"_placeholder":true,"num":0}]`)
 	p.SendBinary([]byte("x"))
 	p.Expect(`431[{"error":"argument 1: expected string, got binary"}]`)
+	p.Send(`451-1["object",{"_placeholder":true,"num":0}]`)
+	p.SendBinary([]byte("x"))
+	p.Expect(`431[{"error":"argument 1: expected object, got binary"}]`)
 }
 
 // A handshake that is sent on is JSON, its auth payload included.

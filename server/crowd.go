@@ -12,11 +12,9 @@ import (
 // connection, or for each event, stay, and all run. Node warns of 11 listeners of one event.
 const crowd = 32
 
-// crowded says once that n functions are too many.
-func (s *Server) crowded(n int, method, event string) {
-	if s.advice != nil {
-		s.advice.registered(n, method, event)
-	}
+// crowded says once that n functions are too many, and in development mode that so many of them are one and the same.
+func (s *Server) crowded(n, same int, method, event string) {
+	s.advice.registered(same, method, event)
 	if n != crowd || !s.bounds.notice.News(method, time.Now()) {
 		return
 	}

@@ -2,12 +2,8 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
-	"path/filepath"
-	"reflect"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -28,12 +24,20 @@ type advice struct {
 	module string       // the application's
 	sent   sync.Map     // types of values that clients are sent; see sends
 
+	spent atomic.Bool // maxAdvice causes have been named
+
 	mu   sync.Mutex
 	said map[string]struct{} // guarded by mu; by cause
 }
 
 // maxAdvice is how many causes are told apart: names of events are the clients'.
 const maxAdvice = 1000
+
+// maxLook is how much one look at what a client sends takes in, in parts of it; each 64 KiB of one are a part more.
+const maxLook = 100
+
+// over reports that nothing is looked at: the mode is off, or nothing that is found would be said any more.
+func (a *advice) over() bool { return a == nil || a.spent.Load() }
 
 // newAdvice returns nil unless the mode is on.
 func newAdvice(cfg *Config, log *slog.Logger) *advice {
@@ -49,18 +53,20 @@ func newAdvice(cfg *Config, log *slog.Logger) *advice {
 
 // say warns, once for each cause.
 func (a *advice) say(cause, text string, args ...any) {
+	if a.over() {
+		return
+	}
 	a.mu.Lock()
 	_, known := a.said[cause]
 	n := len(a.said)
-	if n <= maxAdvice {
-		a.said[cause] = struct{}{}
-	}
+	a.said[cause] = struct{}{}
+	last := !known && n >= maxAdvice && !a.spent.Swap(true)
 	a.mu.Unlock()
 	switch {
 	case known:
 	case n < maxAdvice:
 		a.log.Warn(text, args...)
-	case n == maxAdvice:
+	case last:
 		a.log.Warn("development mode has named as many mistakes as it does, and names no others until the server starts anew", "mistakes", n)
 	}
 }
@@ -68,6 +74,9 @@ func (a *advice) say(cause, text string, args ...any) {
 // unhandled says that nobody handles an event, and which handler was probably meant: nothing, where there is none, of one that
 // catch-all listeners have seen, which may do all there is to do.
 func (a *advice) unhandled(s *Socket, e *Event, watched bool) {
+	if a.over() {
+		return
+	}
 	name := e.Name[:min(len(e.Name), maxLoggedName)]
 	known := append(s.handlers.events(), s.nsp.handlers.events()...)
 	if s.nsp.parent != nil {
@@ -87,6 +96,9 @@ func (a *advice) unhandled(s *Socket, e *Event, watched bool) {
 
 // unheard says that nobody handles an event of another server, and which handler was probably meant.
 func (a *advice) unheard(n *Namespace, e *Event) {
+	if a.over() {
+		return
+	}
 	args := []any{"namespace", n.name, "event", e.Name, "waits_for_an_answer", e.WantsAck()}
 	if meant := nearest(e.Name, n.serverSide.events()); meant != "" {
 		args = append(args, "perhaps_meant", meant)
@@ -129,6 +141,9 @@ func (r *handlers) events() []string {
 // failed says what has become of the error of a handler, or of a middleware of events: the client may see that much of
 // it, and ended is how the answer has.
 func (a *advice) failed(s *Socket, e *Event, err error, seen failed, ended error) {
+	if a.over() {
+		return
+	}
 	if errors.Is(err, ErrPanic) {
 		return // has been said
 	}
@@ -155,6 +170,9 @@ func (a *advice) failed(s *Socket, e *Event, err error, seen failed, ended error
 
 // refused says that a middleware has refused a client.
 func (a *advice) refused(s *Socket, fn any, err error) {
+	if a.over() {
+		return
+	}
 	if errors.Is(err, ErrPanic) || s.gone() {
 		return // has been said, or was the middleware's own doing by Disconnect
 	}
@@ -165,6 +183,9 @@ func (a *advice) refused(s *Socket, fn any, err error) {
 
 // nowhere says that a client has asked for a namespace that there is not for it, and which was probably meant.
 func (a *advice) nowhere(s *Server, name string) {
+	if a.over() {
+		return
+	}
 	name = name[:min(len(name), maxLoggedName)]
 	s.mu.Lock()
 	known := slices.AppendSeq([]string{"/"}, maps.Keys(s.own))
@@ -179,7 +200,7 @@ func (a *advice) nowhere(s *Server, name string) {
 
 // unsent says that an event could not be emitted, and returns err, as a nil advice does too.
 func (a *advice) unsent(event string, err error) error {
-	if a == nil {
+	if a.over() {
 		return err
 	}
 	text := err.Error()
@@ -190,6 +211,9 @@ func (a *advice) unsent(event string, err error) error {
 
 // nameless says that a room has no name.
 func (a *advice) nameless(s *Socket) {
+	if a.over() {
+		return
+	}
 	a.say("nameless "+s.name, "a socket joins a room whose name is empty, as that of a field is which the client has not sent, or has sent under another "+
 		"name: all that happens so are in one room", "namespace", s.name)
 }
@@ -240,6 +264,9 @@ const (
 
 // late looks at e again when its handlers, or if they keep nothing whoever else has seen it, may have answered.
 func (a *advice) late(s *Socket, e *Event, kept bool) {
+	if a.over() {
+		return
+	}
 	if a.asking.Add(1) > maxAsking {
 		a.asking.Add(-1)
 		return
@@ -255,11 +282,6 @@ func (a *advice) late(s *Socket, e *Event, kept bool) {
 				"has returned and not answered; it has to, on every way out", "namespace", s.name, "event", e.Name, "waiting", late)
 		}
 	})
-}
-
-// ofOneClient is what registers for one client alone what another method does for a whole namespace.
-var ofOneClient = map[string]string{
-	"On": "s.On", "Once": "s.Once", "UseEvents": "s.Use", "OnAny": "s.OnAny", "OnAnyOutgoing": "s.OnAnyOutgoing", "OnDisconnect": "s.OnDisconnect",
 }
 
 // watch looks whether events of the client wait for a handler, or middleware, of events that takes long, until done.
@@ -282,54 +304,3 @@ func (a *advice) watch(s *Socket, event string) (done func()) {
 		first.Stop()
 	}
 }
-
-// registered says that what holds for a whole namespace was registered while a client connects, or for an event: it is
-// once more with each of them. method is what was called, on the caller's goroutine, and so many of its kind there are: for
-// an event the first may be of a namespace that is made on demand.
-func (a *advice) registered(n int, method, event string) {
-	ofClient := strings.HasPrefix(method, "Socket.")
-	if ofClient && (n == 1 || method != "Socket.On") {
-		return // others are there until they have been called once, or end with what they belong to
-	}
-	var calls [64]uintptr
-	frames := runtime.CallersFrames(calls[:runtime.Callers(2, calls[:])])
-	outside := runtime.Frame{} // the last that is not of this package
-	for {
-		f, more := frames.Next()
-		switch name, ours := strings.CutPrefix(f.Function, ourPackage); {
-		case !ours:
-			if f.Function != "" && !strings.HasPrefix(f.Function, "runtime.") && !strings.HasPrefix(f.Function, "reflect.") {
-				outside = f
-			}
-		case strings.HasPrefix(name, "(*Server).open"):
-			return // by an OnNamespace hook
-		case ofClient && strings.HasPrefix(name, "(*handler)."):
-			a.say("registered "+method+" "+event, "Socket.On was called by a handler of an event, and there was one of that event before: there is one more each time, "+
-				"and all are called; call it in OnConnection, or take out by what it returns the one before", "event", event, "handler", called(outside))
-			return
-		case !ofClient && strings.HasPrefix(name, "(*Socket).connected"), strings.HasPrefix(name, "(*handler).") && n > 1:
-			instead := ""
-			if own := ofOneClient[method[strings.LastIndexByte(method, '.')+1:]]; own != "" {
-				instead = ", or register by " + own + " what is for this client"
-			}
-			args := []any{"handler", called(outside)}
-			if event != "" {
-				args = append(args, "event", event)
-			}
-			a.say("registered "+method+" "+outside.Function, method+" was called by a handler of one client, and holds for all of the namespace: there is one more with each, "+
-				"and all are called; call it once, where the program starts"+instead, args...)
-			return
-		}
-		if !more {
-			return
-		}
-	}
-}
-
-// called says which function f is in, by name and line.
-func called(f runtime.Frame) string {
-	return fmt.Sprintf("%s (%s:%d)", f.Function, filepath.Base(f.File), f.Line)
-}
-
-// ourPackage is what the names of this package's functions begin with.
-var ourPackage = reflect.TypeFor[Server]().PkgPath() + "."

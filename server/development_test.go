@@ -188,6 +188,64 @@ func TestDevelopmentBesideCatchAll(t *testing.T) {
 	})
 }
 
+// What clients send is theirs to choose: a look at one event is bounded, and when all that is said has been said none is
+// taken any more.
+func TestDevelopmentLooksAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said remarks
+		io := servertest.Server(t, server.Config{Development: true, Logger: said.log(slog.LevelWarn)})
+		type place struct {
+			X int `json:"x"`
+		}
+		io.On("one", func(place) {})
+		io.On("list", func([]place) {})
+		io.On("map", func(map[string]place) {})
+		io.On("deep", func(struct {
+			In []place `json:"in"`
+		}) {
+		})
+		c := servertest.Connect(t, io)
+		send := func(event string, value any) (lines int) {
+			t.Helper()
+			before := len(said.find())
+			if err := c.Emit(event, value); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			return len(said.find()) - before
+		}
+		unknown := func(prefix string) map[string]any {
+			m := map[string]any{"x": 1}
+			for i := range 1000 {
+				m[fmt.Sprint(prefix, i)] = 1
+			}
+			return m
+		}
+		if n := send("one", unknown("a")); n < 90 || n > 100 {
+			t.Errorf("%d lines of one event", n)
+		}
+		if n := send("list", []any{unknown("b"), unknown("c")}); n < 90 || n > 100 {
+			t.Errorf("%d lines of a list", n)
+		}
+		if n := send("map", map[string]any{"p": unknown("d"), "q": unknown("e")}); n < 90 || n > 100 {
+			t.Errorf("%d lines of a map", n)
+		}
+		if n := send("deep", map[string]any{"in": []any{unknown("f"), unknown("g")}}); n < 90 || n > 100 {
+			t.Errorf("%d lines of what is within", n)
+		}
+		for i := range 20 {
+			send("one", unknown(fmt.Sprint("h", i, "_")))
+		}
+		said.once(t, "names no others", "mistakes=1000")
+		if n := len(said.find()); n != 1001 {
+			t.Errorf("%d lines", n)
+		}
+		if n := send("nothing like it", 1) + send("list", 1) + send("one", map[string]any{"y": 1}); n != 0 {
+			t.Errorf("%d lines behind the last", n)
+		}
+	})
+}
+
 // Names of events are the clients': what is kept of them is bounded.
 func TestDevelopmentIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

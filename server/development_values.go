@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"iter"
 	"maps"
 	"reflect"
 	"slices"
@@ -15,7 +16,7 @@ import (
 // sends says that fields of v, which clients are sent, have no names of their own and so travel with a capital.
 func (a *advice) sends(v any) {
 	t := reflect.TypeOf(v)
-	if t == nil {
+	if t == nil || a.over() {
 		return
 	}
 	if _, known := a.sent.LoadOrStore(t, true); known {
@@ -73,10 +74,11 @@ func (a *advice) own(t reflect.Type) bool {
 
 // takes says which members of raw, that what v points to was decoded from, its type has no field for. A nil advice does nothing.
 func (a *advice) takes(event string, v any, raw json.RawMessage) {
-	if a == nil {
+	if a.over() {
 		return
 	}
-	a.dropped(reflect.TypeOf(v), raw, func(in reflect.Type, field string, known []string) {
+	left := maxLook
+	a.dropped(reflect.TypeOf(v), raw, &left, func(in reflect.Type, field string, known []string) {
 		field = field[:min(len(field), maxLoggedName)]
 		args := []any{"event", event, "type", in.String(), "field", field}
 		if meant := nearest(field, known); meant != "" {
@@ -88,8 +90,8 @@ func (a *advice) takes(event string, v any, raw json.RawMessage) {
 }
 
 // dropped tells of the members of raw that a struct of the application's has no field for, with the names of the fields that are
-// not sent.
-func (a *advice) dropped(t reflect.Type, raw json.RawMessage, tell func(in reflect.Type, field string, known []string)) {
+// not sent, in what is left of a look.
+func (a *advice) dropped(t reflect.Type, raw []byte, left *int, tell func(in reflect.Type, field string, known []string)) {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -97,41 +99,46 @@ func (a *advice) dropped(t reflect.Type, raw json.RawMessage, tell func(in refle
 		return
 	}
 	switch t.Kind() {
-	case reflect.Slice, reflect.Array:
-		var list []json.RawMessage
-		if !toStruct(t) || json.Unmarshal(raw, &list) != nil {
+	case reflect.Slice, reflect.Array, reflect.Map:
+		if !toStruct(t) {
 			return
 		}
-		for _, one := range list {
-			a.dropped(t.Elem(), one, tell)
-		}
-	case reflect.Map:
-		var members map[string]json.RawMessage
-		if !toStruct(t) || json.Unmarshal(raw, &members) != nil {
-			return
-		}
-		for _, one := range members {
-			a.dropped(t.Elem(), one, tell)
+		for _, one := range look(raw, left) {
+			a.dropped(t.Elem(), one, left, tell)
 		}
 	case reflect.Struct:
-		var members map[string]json.RawMessage
-		if !a.own(t) || json.Unmarshal(raw, &members) != nil {
+		if !a.own(t) {
 			return
 		}
 		fields := make(map[string]reflect.Type)
 		fieldsOf(t, fields)
+		missing := maps.Clone(fields)
 		var unknown []string
-		for _, name := range slices.Sorted(maps.Keys(members)) {
+		for name, one := range look(raw, left) {
 			of, known := fieldOf(fields, name)
 			if !known {
 				unknown = append(unknown, name)
 				continue
 			}
-			a.dropped(fields[of], members[name], tell)
-			delete(fields, of)
+			delete(missing, of)
+			a.dropped(fields[of], one, left, tell)
 		}
 		for _, name := range unknown {
-			tell(t, name, slices.Sorted(maps.Keys(fields)))
+			tell(t, name, slices.Sorted(maps.Keys(missing)))
+		}
+	}
+}
+
+// look returns the parts of raw while something is left.
+func look(raw []byte, left *int) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for name, one := range packet.Parts(raw) {
+			if *left <= 0 {
+				return
+			}
+			if *left -= 1 + len(one)>>16; !yield(name, one) {
+				return
+			}
 		}
 	}
 }
@@ -180,10 +187,11 @@ func fieldOf(fields map[string]reflect.Type, name string) (field string, known b
 // counted says that the client sends more arguments than h takes, or fewer; what a handler takes as a pointer or as an any
 // may be left out, and one that takes none has been written so.
 func (a *advice) counted(h *handler, e *Event) {
-	if a == nil || h.args == 0 || h.variadic != nil {
+	if a.over() || h.args == 0 || h.variadic != nil {
 		return
 	}
-	at, err := packet.Index(nil, e.data, all)
+	most := 1 + h.args + maxLook
+	at, err := packet.Index(nil, e.data, most)
 	if err != nil || len(at) == 0 {
 		return
 	}
@@ -196,9 +204,13 @@ func (a *advice) counted(h *handler, e *Event) {
 			least = p.arg + 1
 		}
 	}
+	sent := "sent"
+	if len(at) == most {
+		sent = "sent_at_least"
+	}
 	switch n := len(at) - 1; { // the first is the name
 	case n > h.args:
-		a.say("more "+h.event, "a client sends more arguments than the handler takes, which are dropped: let it take them, or send one object", "event", h.event, "sent", n, "taken", h.args)
+		a.say("more "+h.event, "a client sends more arguments than the handler takes, which are dropped: let it take them, or send one object", "event", h.event, sent, n, "taken", h.args)
 	case n < least:
 		a.say("fewer "+h.event, "a client sends fewer arguments than the handler takes, and those that are missing are zero: send them, or take as a pointer what may be left out",
 			"event", h.event, "sent", n, "taken", h.args)

@@ -20,8 +20,8 @@
 // adapter sees), client.go (one session and its sockets), keep.go (what is kept for a session), crowd.go (handlers that
 // pile up), lobby.go (CONNECTs
 // that wait), rooms.go, transit.go (sockets between two connections), data.go, config.go, errors.go, reasons.go (why sockets
-// end), stats.go, contract.go (what clients and server say to each other), development.go and development_values.go (what is probably meant
-// otherwise), debug.go (events in the log), group.go (what a stop waits for), running.go (what holds it up), bundle.go (where the client is).
+// end), stats.go, contract.go (what clients and server say to each other), development.go, development_registered.go
+// and development_values.go (what is probably meant otherwise), debug.go (events in the log), group.go (what a stop waits for), running.go (what holds it up), bundle.go (where the client is).
 //
 // # Guarantees
 //

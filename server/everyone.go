@@ -25,7 +25,11 @@ func added[F any](s *Server, method string, mu *sync.Mutex, list *[]*F, fn F) (o
 	mu.Lock()
 	defer mu.Unlock()
 	*list = append(slices.Clip(*list), p)
-	s.crowded(len(*list), method, "")
+	same := len(*list)
+	if !s.advice.over() {
+		same = alike(*list)
+	}
+	s.crowded(len(*list), same, method, "")
 	return func() {
 		mu.Lock()
 		defer mu.Unlock()

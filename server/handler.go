@@ -192,7 +192,7 @@ func (r *handlers) add(s *Server, method, event string, h *handler) (off func())
 	} else {
 		r.list = slices.Concat(r.list[:end], []*handler{h}, r.list[end:])
 	}
-	s.crowded(end-begin+1, method, event)
+	s.crowded(end-begin+1, end-begin+1, method, event)
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()

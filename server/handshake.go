@@ -19,7 +19,8 @@ type Handshake struct {
 }
 
 // Auth decodes the auth payload into what v points to, which is left as it is without one. An error's text names what was
-// expected and may go to the client.
+// expected and may go to the client. In development mode v is taken for all that the application wants of it: this module
+// reads what is for itself by RawAuth.
 func (h Handshake) Auth(v any) error {
 	if len(h.auth) == 0 {
 		return target(v)

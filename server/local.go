@@ -177,9 +177,7 @@ func (l local) ServerEvent(m adapter.Message, reply func(adapter.Message)) {
 // unheard notes an event of another server that has no handler: who asks for an answer gets none from here.
 func (n *Namespace) unheard(e *Event) {
 	n.server.stats.unhandled.Add(1)
-	if n.server.advice != nil {
-		n.server.advice.unheard(n, e)
-	}
+	n.server.advice.unheard(n, e)
 	n.server.cfg.Logger.Debug("event of another server without a handler", "namespace", n.name, "event", e.Name)
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/beanpole/beanpole/adapter"
+	"github.com/beanpole/beanpole/server/packet"
 	"github.com/beanpole/beanpole/transport"
 )
 
@@ -141,7 +142,7 @@ func (s *Socket) former() (pid, offset string) {
 		PID    *string `json:"pid"`
 		Offset *string `json:"offset"`
 	}
-	if s.Handshake().Auth(&auth) != nil || auth.PID == nil {
+	if packet.Decode(s.Handshake().RawAuth(), nil, &auth) != nil || auth.PID == nil {
 		return "", ""
 	}
 	if auth.Offset != nil {

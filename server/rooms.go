@@ -87,7 +87,8 @@ func (n *Namespace) OnRoom(fn func(adapter.RoomEvent)) (off func()) {
 		if !ok {
 			panic("server: OnRoom needs an adapter that stands on adapter.Local, or that has one in it and a method Unwrap() adapter.Adapter")
 		}
-		n.server.crowded(int(s.watchers.Add(1)), "Namespace.OnRoom", "")
+		watchers := int(s.watchers.Add(1))
+		n.server.crowded(watchers, watchers, "Namespace.OnRoom", "")
 		var over atomic.Bool
 		stop := a.Watch(func(e adapter.RoomEvent) {
 			s.roomTurns.take(n.server, len(e.Room), func() {

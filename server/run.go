@@ -146,7 +146,7 @@ func (s *Socket) event(e *Event, since *time.Duration) {
 	if d := s.client.server.debug; d != nil {
 		d.in(s, name, e)
 	}
-	if a := s.client.server.advice; a != nil {
+	if a := s.client.server.advice; !a.over() {
 		defer a.watch(s, string(name[:min(len(name), maxLoggedName)]))()
 	}
 	hooks := s.incoming()
@@ -216,9 +216,7 @@ const maxLoggedName = 64
 func (s *Socket) unhandled(e *Event, watched bool) {
 	srv := s.client.server
 	srv.stats.unhandled.Add(1)
-	if srv.advice != nil {
-		srv.advice.unhandled(s, e, watched)
-	}
+	srv.advice.unhandled(s, e, watched)
 	if name := e.Name; srv.cfg.Logger.Enabled(context.Background(), slog.LevelDebug) {
 		s.client.log().Debug("event has no handler", "namespace", s.name, "event", name[:min(len(name), maxLoggedName)])
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -38,7 +39,7 @@ func (u *UI) authenticate(s *server.Socket) error {
 		return nil
 	}
 	var c credentials
-	if err := s.Handshake().Auth(&c); err != nil {
+	if err := json.Unmarshal(s.Handshake().RawAuth(), &c); err != nil {
 		return errCredentials
 	}
 	if _, ok := u.sessionEnd(c.SessionID, time.Now()); ok {
@@ -76,7 +77,7 @@ func (u *UI) admit(s *server.Socket) bool {
 		return true
 	}
 	var c credentials
-	if err := s.Handshake().Auth(&c); err != nil {
+	if err := json.Unmarshal(s.Handshake().RawAuth(), &c); err != nil {
 		return false
 	}
 	now := time.Now()

@@ -144,3 +144,18 @@ func TestLogOfRefusedLoginsIsBounded(t *testing.T) {
 		t.Error("a password is in the log")
 	}
 }
+
+// The page's login is nobody's mistake.
+func TestDevelopmentSaysNothingOfTheLogin(t *testing.T) {
+	t.Parallel()
+	var log lines
+	_, url := start(t, server.Config{Development: true, Logger: slog.New(slog.NewTextHandler(&log, nil))}, withPassword(), nil)
+	p, _ := dial(t, url, "/admin", login)
+	session := string(p.event("session")[0])
+	if _, got := dial(t, url, "/admin", `{"sessionId":`+session+`}`); !strings.HasPrefix(got, "40") {
+		t.Fatal(got)
+	}
+	if text := log.String(); strings.Contains(text, "has no place") {
+		t.Error(text)
+	}
+}

@@ -2,6 +2,7 @@ package host
 
 import (
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"sync"
@@ -54,7 +55,7 @@ func (g *probeGuard) decide(addr string, h server.Handshake, now time.Time) erro
 	if g.wrong.Count(addr, now) >= maxProbeGuesses {
 		return errProbeGuesses
 	}
-	if err := h.Auth(&auth); err != nil || subtle.ConstantTimeCompare([]byte(auth.Token), g.token) != 1 {
+	if err := json.Unmarshal(h.RawAuth(), &auth); err != nil || subtle.ConstantTimeCompare([]byte(auth.Token), g.token) != 1 {
 		g.wrong.Add(addr, now)
 		return errProbeToken
 	}

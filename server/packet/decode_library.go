@@ -22,18 +22,11 @@ func decodeLibrary(raw []byte, attachments [][]byte, v any) error {
 	}
 	options := jsonv1.DefaultOptionsV1()
 	var us []*json.Unmarshalers
-	if len(attachments) > 0 {
-		us = append(us, json.UnmarshalFromFunc(unmarshalRaw[stdjson.RawMessage](attachments)), json.UnmarshalFromFunc(unmarshalRaw[jsontext.Value](attachments)))
+	if hasBinary(raw, attachments) {
+		us = append(us, json.UnmarshalFromFunc(attached(attachments).unmarshal))
 	}
-	if h := holds(t.Elem()); h != binaryNowhere {
+	if holds(t.Elem()) != binaryNowhere {
 		us = append(us, json.UnmarshalFromFunc(unmarshalNumber))
-		if len(attachments) > 0 {
-			a := &attached{attachments}
-			us = append(us, json.UnmarshalFromFunc(a.unmarshalBytes))
-			if h >= binaryAnywhere {
-				us = append(us, json.UnmarshalFromFunc(a.unmarshalInterface), json.UnmarshalFromFunc(a.unmarshalNamedBytes))
-			}
-		}
 	}
 	if us != nil {
 		options = json.JoinOptions(options, json.WithUnmarshalers(json.JoinUnmarshalers(us...)))
@@ -59,62 +52,64 @@ func circular(v reflect.Value) bool {
 	return true
 }
 
-// attached puts attachments in the place of placeholders.
-type attached struct{ attachments [][]byte }
+// attached puts attachments in the place of their placeholders.
+type attached [][]byte
 
-func (a *attached) unmarshalBytes(dec *jsontext.Decoder, v *[]byte) error {
-	if dec.PeekKind() != '{' {
-		return errors.ErrUnsupported
-	}
-	raw, err := dec.ReadValue()
-	if err != nil {
-		return err
-	}
-	b, ok := attachment(raw, a.attachments)
-	if !ok {
-		return errors.New("an object is no binary")
-	}
-	*v = b
-	return nil
-}
-
-func (a *attached) unmarshalInterface(dec *jsontext.Decoder, v *any) error {
-	if pointer(*v) {
-		return errors.ErrUnsupported
-	}
-	raw, err := dec.ReadValue()
-	if err != nil {
-		return err
-	}
-	*v = decodeAny(raw, a.attachments)
-	return nil
-}
-
-// unmarshalNamedBytes is called for variables of every type and takes the byte slices.
-func (a *attached) unmarshalNamedBytes(dec *jsontext.Decoder, v any) error {
-	if !byteSlice(reflect.TypeOf(v).Elem()) || dec.PeekKind() != '{' {
-		return errors.ErrUnsupported
-	}
-	var b []byte
-	err := a.unmarshalBytes(dec, &b)
-	if err == nil {
-		reflect.ValueOf(v).Elem().SetBytes(b)
-	}
-	return err
-}
-
-// unmarshalRaw reads raw JSON, which can hold no binary.
-func unmarshalRaw[T ~[]byte](attachments [][]byte) func(*jsontext.Decoder, *T) error {
-	return func(dec *jsontext.Decoder, v *T) error {
+// unmarshal is called for variables of every type, at any depth, with the value before it. It takes the byte slices and
+// interfaces, and says where else a binary is: the library, and methods of the type's own, would see an object.
+func (a attached) unmarshal(dec *jsontext.Decoder, v any) error {
+	e := reflect.ValueOf(v).Elem()
+	t := e.Type()
+	switch {
+	case t.Kind() == reflect.Pointer, t.Kind() == reflect.Interface && e.Elem().Kind() == reflect.Pointer:
+		return errors.ErrUnsupported // it is asked again for what that points to
+	case t.Kind() == reflect.Interface && t.NumMethod() == 0:
 		raw, err := dec.ReadValue()
-		if err == nil && hasBinary(raw, attachments) {
-			err = rawMismatch
+		if err != nil {
+			return err
 		}
-		if err == nil {
-			*v = append((*v)[:0], raw...)
+		e.SetZero()
+		if one := decodeAny(raw, a); one != nil {
+			e.Set(reflect.ValueOf(one))
 		}
+		return nil
+	}
+	if k := dec.PeekKind(); k != '{' && k != '[' {
+		return errors.ErrUnsupported
+	}
+	raw := upcoming(dec)
+	num, length, ok := placeholder(raw)
+	switch ok = ok && num < len(a); {
+	case ok && byteSlice(t):
+		e.SetBytes(a[num])
+		return dec.SkipValue()
+	case readsJSON(t):
+		if length = skip(raw, 0); length < 0 || !hasBinary(raw[:length], a) {
+			return errors.ErrUnsupported
+		}
+	case !ok:
+		return errors.ErrUnsupported
+	}
+	if err := dec.SkipValue(); err != nil {
 		return err
 	}
+	return binaryMismatch(t, dec.StackPointer())
+}
+
+// upcoming returns what the decoder has not read, from the next value on.
+func upcoming(dec *jsontext.Decoder) []byte {
+	raw := dec.UnreadBuffer()
+	i := space(raw, 0)
+	if i < len(raw) && (raw[i] == ',' || raw[i] == ':') {
+		i = space(raw, i+1)
+	}
+	return raw[i:]
+}
+
+// readsJSON reports whether values of t are read by methods of their own, which see JSON alone.
+func readsJSON(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	return p.Implements(reflect.TypeFor[stdjson.Unmarshaler]()) || p.Implements(reflect.TypeFor[json.UnmarshalerFrom]())
 }
 
 // unmarshalNumber reads a number into encoding/json's Number, which the library does not know.

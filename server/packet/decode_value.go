@@ -16,11 +16,10 @@ import (
 var ErrTarget = errors.New("value does not fit")
 
 // Decode decodes raw, one valid JSON value such as Split returns, into *v, as encoding/json would.
-// Where raw has a placeholder, a []byte or an interface becomes that attachment, without a copy. A json.RawMessage
-// or jsontext.Value is copied from raw, and does not fit where that has a placeholder for an attachment: JSON has no
-// binaries, and its reader would take the placeholder for what was sent. What has an UnmarshalJSON of its own gets the
-// placeholder's text. Without attachments a placeholder is an object like others. v must be a pointer that is not nil. A value that does not fit is
-// a *MismatchError.
+// Where raw has a placeholder for an attachment, a []byte or an any becomes that attachment, without a copy, and no
+// variable of another type fits, nor one that reads JSON by itself, as a json.RawMessage does, and has a binary anywhere
+// inside: it would take the placeholder for what was sent. Without attachments a placeholder is an object like others. v must
+// be a pointer that is not nil. A value that does not fit is a *MismatchError.
 func Decode(raw []byte, attachments [][]byte, v any) error {
 	raw = trim(raw)
 	if len(raw) == 0 {
@@ -62,7 +61,7 @@ func Decode(raw []byte, attachments [][]byte, v any) error {
 		}
 	case *json.RawMessage:
 		if hasBinary(raw, attachments) {
-			return rawMismatch
+			return binaryMismatch(reflect.TypeFor[json.RawMessage](), "")
 		}
 		*v = append((*v)[:0], raw...)
 		return nil

@@ -16,7 +16,7 @@
 //	text_string.go     strings between JSON and characters
 //	msgpack.go         the MessagePack form of packets
 //	msgpack_write.go   JSON text to MessagePack; msgpack_read.go: back
-//	scan.go            the one-pass check of JSON; split.go: the elements of an array
+//	scan.go            the one-pass check of JSON; split.go: the parts of arrays and objects
 //	name.go            event names; number.go: numbers as JavaScript writes them
 //	placeholder.go     what stands in a payload for an attachment
 //	encode_value.go    Go values to payloads without reflection; encode_any.go: the others

@@ -5,9 +5,10 @@ import (
 	stdjson "encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
@@ -43,11 +44,18 @@ func (e *MismatchError) Error() string {
 	return b.String()
 }
 
-// rawMismatch is that of raw JSON for a value with a binary in it.
-var (
-	errRawBinary = errors.New("json.RawMessage holds no binaries: take an any, or a []byte where the binary is")
-	rawMismatch  = &MismatchError{Want: "JSON", Got: "binary", Err: errRawBinary}
-)
+// errBinary is beneath a mismatch of ours, and not of a method of the program's.
+var errBinary = errors.New("a binary fits []byte and any: JSON, and what reads that by methods of its own, has none")
+
+// binaryMismatch is that of a binary in the place, or where t reads JSON itself inside the place, of a t.
+func binaryMismatch(t reflect.Type, at jsontext.Pointer) error {
+	e := &MismatchError{Want: wanted(t), Got: "binary", Err: errBinary}
+	if readsJSON(t) {
+		e.Want = "JSON"
+	}
+	e.Path = strings.Join(slices.Collect(at.Tokens()), ".")
+	return e
+}
 
 // Is makes the error known as ErrTarget.
 func (e *MismatchError) Is(target error) bool { return target == ErrTarget }
@@ -57,8 +65,9 @@ func (e *MismatchError) Unwrap() error { return e.Err }
 
 // mismatch makes the error of raw, whose decoding into a variable of type t failed with err.
 func mismatch(raw []byte, attachments [][]byte, t reflect.Type, err error) error {
-	if errors.Is(err, errRawBinary) {
-		return rawMismatch
+	var ours *MismatchError
+	if errors.As(err, &ours) && ours.Err == errBinary { //nolint:errorlint // it is not wrapped
+		return ours
 	}
 	e := &MismatchError{Want: wanted(t), Got: sent(raw, attachments), Err: err}
 	var u *jsonv1.UnmarshalTypeError
@@ -114,7 +123,7 @@ func wanted(t reflect.Type) string {
 		return "number"
 	case byteSlice(t):
 		return "binary"
-	case p.Implements(reflect.TypeFor[stdjson.Unmarshaler]()), p.Implements(reflect.TypeFor[json.UnmarshalerFrom]()):
+	case readsJSON(t):
 		return ""
 	case p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		return "string"

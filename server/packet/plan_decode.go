@@ -126,6 +126,11 @@ func (p *plan) decodeSlice(raw []byte, i int, attachments [][]byte, v reflect.Va
 }
 
 func (p *plan) decodeStruct(raw []byte, i int, attachments [][]byte, v reflect.Value) int {
+	if len(attachments) > 0 {
+		if num, _, ok := placeholder(raw[i:]); ok && num < len(attachments) {
+			return -1 // a binary, which does not fit
+		}
+	}
 	var had uint64
 	next := 0 // members mostly come in the order of the fields
 	for i = space(raw, i+1); i < len(raw) && raw[i] != '}'; i = comma(raw, i) {

@@ -89,3 +89,22 @@ func TestEventName(t *testing.T) {
 		}
 	}
 }
+
+func TestParts(t *testing.T) {
+	for text, want := range map[string]string{
+		` { "a" : 1 , "b\u0062":{"c":[2]},"d":"}," } `: `a=1 bb={"c":[2]} d="}," `,
+		` [ 1 , [2] , "]" , null ] `:                   `=1 =[2] ="]" =null `,
+		`{}`:                                           ``, `[]`: ``, ` [ ] `: ``, `1`: ``, `"{"`: ``, `null`: ``, ``: ``,
+	} {
+		got := ""
+		for name, value := range Parts([]byte(text)) {
+			got += name + "=" + string(value) + " "
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+	for range Parts([]byte(`[1,2]`)) {
+		break
+	}
+}

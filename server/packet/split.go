@@ -2,6 +2,7 @@ package packet
 
 import (
 	"bytes"
+	"iter"
 	"math"
 )
 
@@ -48,6 +49,34 @@ func Element(data []byte, at uint32) []byte {
 		end = len(data)
 	}
 	return data[at:end:end]
+}
+
+// Parts returns the members of data when that is an object, and its elements, which have no names, when it is an array, in
+// order and as parts of data. Of anything else there are none. It relies on data being valid, as Split does.
+func Parts(data []byte) iter.Seq2[string, []byte] {
+	return func(yield func(name string, value []byte) bool) {
+		i := space(data, 0)
+		if i >= len(data) || data[i] != '{' && data[i] != '[' {
+			return
+		}
+		closing := data[i] + 2
+		for i = space(data, i+1); i < len(data) && data[i] != closing; i = comma(data, i) {
+			name := ""
+			if closing == '}' {
+				end := skip(data, i)
+				if end < 0 {
+					return
+				}
+				name = string(unquote(data[i:end]))
+				i = space(data, space(data, end)+1)
+			}
+			end := skip(data, i)
+			if end < 0 || !yield(name, data[i:end:end]) {
+				return
+			}
+			i = end
+		}
+	}
 }
 
 // opening returns the index of the first element of the array data, zero if it has none.
