@@ -21,14 +21,14 @@ func bundleFile(path string) string {
 	return name
 }
 
-// noBundle answers a request for a file of the client bundle, which Node's server serves and this one does not: package
-// server/host does.
+// noBundle answers a request for a file of the client bundle, which Node's server serves and this one does not. Package
+// server/host does, and leaves to this one what has another method, or another path that ends so.
 func (s *Server) noBundle(w http.ResponseWriter, r *http.Request, name string) {
 	cdn := version.OfClient(name)
 	if s.bounds.notice.News("bundle", time.Now()) {
-		s.cfg.Logger.Warn("a page asks for the client bundle, which a server by itself does not serve: have the page load it from the CDN, "+
-			"import socket.io-client from npm, or let package server/host serve it", "path", r.URL.Path, "cdn", cdn)
+		s.cfg.Logger.Warn("a page asks for the client bundle where it is not served: have the page load it from the CDN, import socket.io-client "+
+			"from npm, or let package server/host serve it, which does so for GET and HEAD by the one path", "method", r.Method, "path", r.URL.Path, "cdn", cdn)
 	}
-	http.Error(w, fmt.Sprintf("This Socket.IO server does not serve its client. Load it by\n\n  <script src=%q></script>\n\n"+
-		"or install socket.io-client from npm. A program on package server/host serves it at this path.", cdn), http.StatusNotFound)
+	http.Error(w, fmt.Sprintf("The client of Socket.IO is not served by this method and path. Load it by\n\n  <script src=%q></script>\n\n"+
+		"or install socket.io-client from npm. A program on package server/host serves it, for GET and HEAD, right below the path of Socket.IO.", cdn), http.StatusNotFound)
 }

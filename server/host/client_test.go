@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,5 +132,21 @@ func TestClientBundleThatHasFewerFiles(t *testing.T) {
 func TestClientDirWithoutABundleIsAnError(t *testing.T) {
 	if _, err := New(Config{ClientDir: t.TempDir()}); err == nil {
 		t.Error("no error")
+	}
+}
+
+// What another method or path is answered does not say that the file is served nowhere: it is, by this host.
+func TestBundleByAnotherWay(t *testing.T) {
+	h, _ := newTestHost(t, Config{})
+	for _, of := range []struct{ method, path string }{{"POST", "/socket.io/socket.io.js"}, {"GET", "/socket.io//socket.io.js"}} {
+		w := ask(h, of.method, of.path)
+		if w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "not served by this method and path") {
+			t.Errorf("%s %s: %d %s", of.method, of.path, w.Code, w.Body)
+		}
+	}
+	for _, method := range []string{"GET", "HEAD"} {
+		if w := ask(h, method, "/socket.io/socket.io.js"); w.Code != http.StatusOK {
+			t.Errorf("%s: %d", method, w.Code)
+		}
 	}
 }

@@ -250,21 +250,30 @@ func (m *member) emit(p *parser.Packet) {
 	m.h.failed(m.nsp.name, "event "+name, err)
 }
 
-// answered hands on the client's answer. One that will not come is not told of, as in Node.
+// answered hands on the client's answer. One that will not come is not told of, as in Node. The callback is taken when it is about to
+// be called, and no sooner: until then the library's timer may take it, which calls back by itself.
 func (m *member) answered(id uint64, a server.Args, err error) {
-	fn, ok := m.socket.Acks().LoadAndDelete(id)
-	if !ok || err != nil {
-		return
+	acks := m.socket.Acks()
+	release, ok := func() {}, false
+	if _, waits := acks.Load(id); waits && err == nil {
+		release, ok = m.server.Hold(a, false)
 	}
-	release, ok := m.server.Hold(a, false)
 	if !ok {
+		acks.Delete(id)
 		return
 	}
 	m.calls.add(m.h, m.server.Context(), func(late bool) {
 		defer release()
-		if !late {
-			m.h.protect("acknowledgement", func() { fn(valuesOf(a.Len(), a.Decode), nil) })
+		defer acks.Delete(id)
+		if _, waits := acks.Load(id); !waits || late {
+			return
 		}
+		m.h.protect("acknowledgement", func() {
+			args := valuesOf(a.Len(), a.Decode)
+			if fn, waits := acks.LoadAndDelete(id); waits {
+				fn(args, nil)
+			}
+		})
 	})
 }
 
