@@ -33,7 +33,7 @@ func open(io *server.Server) {
 	io.Sends(news, photo, tick, ready)
 	io.On("tell", func(s *server.Socket) (bool, error) {
 		err := errors.Join(news.Emit(s, Article{Title: "beans", At: time.Now(), Tags: []string{"food"}}), photo.Emit(s, []byte{1, 2}),
-			s.Emit(tick.Event(), "BEAN", 1700000000000, 128.4))
+			s.Emit(tick.Event(), "BEAN", int64(1700000000000), 128.4))
 		answer, asked := s.EmitWithAck(s.Context(), ready.Event())
 		var is bool
 		return is, errors.Join(err, asked, answer.Decode(0, &is))

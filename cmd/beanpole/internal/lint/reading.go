@@ -15,7 +15,7 @@ import (
 // small enough, and a check that looks through all files for each of many names does so much as both together.
 const (
 	maxTogether = 8 << 20 // bytes of all files whose text is read
-	maxSearch   = 2 << 30 // bytes that are looked through for words of the bundle's own, a second or two
+	maxSearch   = 1 << 30 // bytes that are looked through for words of the bundle's own, a second or two
 )
 
 var errTogether = errors.New("the files before it have as much in them as lint reads")
