@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -43,6 +44,30 @@ func TestHookPreparesTheInstance(t *testing.T) {
 	said := hook(t, "hooks/prebuild/10_instance.sh", []string{filepath.Join(root, "nowhere")}, "BEANPOLE_CLOUDWATCH_METRICS=log")
 	if !strings.Contains(said, "ip_local_port_range is as it was") {
 		t.Errorf("said %q", said)
+	}
+}
+
+// What lies in a folder of the application's is its own only where it is a file there: root follows none of its links.
+func TestHookGivesAwayNothingByLinks(t *testing.T) {
+	t.Parallel()
+	root, bin := t.TempDir(), t.TempDir()
+	logs, given := filepath.Join(root, "var/log/nginx/healthd"), filepath.Join(bin, "given")
+	err := errors.Join(os.MkdirAll(logs, 0o755), os.WriteFile(filepath.Join(root, "shadow"), nil, 0o600),
+		os.WriteFile(filepath.Join(logs, "application.log.2026-11-30-22"), nil, 0o600),
+		os.Symlink(filepath.Join(root, "shadow"), filepath.Join(logs, "application.log.link")),
+		os.WriteFile(filepath.Join(bin, "chown"), []byte("#!/bin/sh\necho \"$@\" >>\""+given+"\"\n"), 0o755))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hook(t, "hooks/prebuild/10_instance.sh", []string{root}, "PATH="+bin+":"+os.Getenv("PATH"), "BEANPOLE_HEALTHD_LOG=/var/log/nginx/healthd")
+	said, err := os.ReadFile(given)
+	if err != nil || !strings.Contains(string(said), "application.log.2026-11-30-22") || strings.Contains(string(said), "application.log.link") {
+		t.Errorf("given away: %s, %v", said, err)
+	}
+	for line := range strings.Lines(string(said)) {
+		if !strings.HasPrefix(line, "-h ") {
+			t.Errorf("chown %s follows links", line)
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ property() {
 
 # own FOLDER WITHOUT: a folder of the application, which may not make it itself; and what goes wrong without it.
 own() {
-    mkdir -p "$root$1" && chown webapp:webapp "$root$1" 2>/dev/null
+    mkdir -p "$root$1" && chown -h webapp:webapp "$root$1" 2>/dev/null
     [ -d "$root$1" ] || echo "beanpole: no folder $1: $2"
 }
 
@@ -36,7 +36,8 @@ case $healthd in
 /*)
     own "$healthd" "enhanced health sees no requests"
     chmod o+x "$root$(dirname "$healthd")"
-    chown webapp:webapp "$root$healthd"/application.log.* 2>/dev/null
+    # The folder is the application's, which may lay links there: to files that are not to become its own.
+    find "$root$healthd/" -maxdepth 1 -type f -links 1 -name 'application.log.*' -exec chown -h webapp:webapp {} + 2>/dev/null
     ;;
 esac
 exit 0

@@ -212,6 +212,10 @@ func (c collector) variants(o Options) error {
 
 func (c collector) layer(name string) (project.Layer, error) {
 	if filepath.IsLocal(name) && !strings.ContainsAny(name, `/\`) && name != "." {
+		err := straight(c.dir, "deploy/"+name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return project.Layer{}, err
+		}
 		root, err := os.OpenRoot(filepath.Join(c.dir, "deploy", name))
 		if err == nil {
 			defer root.Close()

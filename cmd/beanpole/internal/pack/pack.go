@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -145,6 +147,11 @@ func (o Options) withDefaults(ctx context.Context) (Options, error) {
 	}
 	o.Platform = cmp.Or(o.Platform, platform, lint.PlatformOf(o.Dir), lint.Go)
 	o.Package = project.PackageIn(o.Dir, o.Package)
+	if o.Output == "" { // whoever names a place has chosen it, over a link too
+		if err := straight(o.Dir, path.Dir(Artifact)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return o, err
+		}
+	}
 	o.Output = cmp.Or(o.Output, filepath.Join(o.Dir, filepath.FromSlash(Artifact)))
 	if o.Progress == nil {
 		o.Progress = func(string) {}

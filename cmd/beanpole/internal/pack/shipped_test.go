@@ -180,6 +180,35 @@ func TestPackRefusesWhenIgnoredIsUnknown(t *testing.T) {
 	})
 }
 
+// Neither a variant nor the place of the zip is taken over a link out of the folder.
+func TestPackGoesOverNoLink(t *testing.T) {
+	for name, c := range map[string]struct {
+		link string
+		o    Options
+	}{
+		"a variant":              {"deploy/mine", Options{Variants: []string{"mine"}, Output: filepath.Join(t.TempDir(), "app.zip")}},
+		"the folder of variants": {"deploy", Options{Variants: []string{"mine"}, Output: filepath.Join(t.TempDir(), "app.zip")}},
+		"the place of the zip":   {"build", Options{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, outside := folder(t), t.TempDir()
+			put(t, outside, "mine/private.txt", "not yours")
+			put(t, outside, "private.txt", "not yours")
+			_ = os.RemoveAll(filepath.Join(dir, c.link))
+			if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, c.link)), 0o755), os.Symlink(outside, filepath.Join(dir, c.link))); err != nil {
+				t.Fatal(err)
+			}
+			c.o.Dir, c.o.Kind, c.o.Nginx = dir, Source, "off"
+			if _, err := Pack(t.Context(), c.o); err == nil || !strings.Contains(err.Error(), "is a link") {
+				t.Errorf("Pack returned %v", err)
+			}
+			if _, err := os.Stat(filepath.Join(outside, "application.zip")); err == nil {
+				t.Error("the zip is outside")
+			}
+		})
+	}
+}
+
 // goOnly returns a folder for PATH that has the go command and no Git.
 func goOnly(t *testing.T) string {
 	t.Helper()
