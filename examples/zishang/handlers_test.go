@@ -14,6 +14,21 @@ import (
 	"github.com/beanpole/beanpole/server/servertest"
 )
 
+// start makes the application, which ends with the test.
+func start(t *testing.T) host.Application {
+	t.Helper()
+	app, err := newServer(server.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := app.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return app
+}
+
 func come(t *testing.T, app host.Application, name string) *servertest.Client {
 	t.Helper()
 	return servertest.ConnectTo(t, app, "/", client.Config{Auth: map[string]string{"name": name}})
@@ -21,15 +36,7 @@ func come(t *testing.T, app host.Application, name string) *servertest.Client {
 
 func TestChat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, err := newServer(server.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := app.Shutdown(context.Background()); err != nil {
-				t.Error(err)
-			}
-		})
+		app := start(t)
 		ada, bob := come(t, app, "Ada"), come(t, app, "Bob")
 		if got := servertest.Expect[[]person](ada, "people"); len(got) != 2 || got[0].ID == got[1].ID {
 			t.Errorf("people are %+v", got)
@@ -62,15 +69,7 @@ func TestChat(t *testing.T) {
 // Two people with one name are two.
 func TestNamesakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		app, err := newServer(server.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := app.Shutdown(context.Background()); err != nil {
-				t.Error(err)
-			}
-		})
+		app := start(t)
 		one, two := come(t, app, "Ada"), come(t, app, "Ada")
 		ids := map[socket.SocketId]bool{socket.SocketId(one.ID()): true, socket.SocketId(two.ID()): true}
 		for _, p := range servertest.Expect[[]person](one, "people") {

@@ -393,15 +393,24 @@ func TestNamesExist(t *testing.T) {
 	}
 }
 
-// exported returns the names that a package shows: of functions, methods, types, fields and values.
-func exported(t *testing.T, p pkg) []string {
+// parsed returns the files of a package, without its tests.
+func parsed(t *testing.T, p pkg) (files []*ast.File) {
 	t.Helper()
-	var names []string
 	for _, file := range p.GoFiles {
 		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
 		}
+		files = append(files, f)
+	}
+	return files
+}
+
+// exported returns the names that a package shows: of functions, methods, types, fields and values.
+func exported(t *testing.T, p pkg) []string {
+	t.Helper()
+	var names []string
+	for _, f := range parsed(t, p) {
 		ast.Inspect(f, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.FuncDecl:
